@@ -1,0 +1,123 @@
+# Every command that a person or CI runs. Nothing is taken from PATH but bash, git and python3: the recipes use what is
+# in .venv, which the caller creates:  python3 -m venv .venv && .venv/bin/pip install rust-just && .venv/bin/just demo
+
+set shell := ["bash", "-euo", "pipefail", "-c"]
+set positional-arguments
+set ignore-comments
+
+root := justfile_directory()
+bin := root / ".venv" / "bin"
+wanted := sha256_file(root / "pyproject.toml") + " " + sha256_file(root / "constraints.txt")
+
+export PIP_DISABLE_PIP_VERSION_CHECK := "1"
+
+# list the recipes
+[private]
+default:
+    @"{{ just_executable() }}" --justfile "{{ justfile() }}" --list --unsorted
+
+# install the project and its tools into .venv, if pyproject.toml or constraints.txt changed
+setup: (_install "dev")
+
+# pip-install an extra, once per Python and state of pyproject.toml and constraints.txt: a stamp file keeps what was installed
+[no-exit-message]
+_install extra:
+    @[[ -x .venv/bin/python ]] || { echo "just: no .venv here; first: python3 -m venv .venv" >&2; exit 2; }
+    @stamp=".venv/.installed-$1"; wanted="$(.venv/bin/python -V) {{ wanted }}"; \
+    if [[ "$(cat "$stamp" 2>/dev/null || true)" != "$wanted" ]]; then \
+        echo "just: installing .[$1] into .venv" >&2; \
+        .venv/bin/python -m pip install --quiet --constraint constraints.txt hatchling editables; \
+        .venv/bin/python -m pip install --quiet --constraint constraints.txt --no-build-isolation --editable ".[$1]"; \
+        echo "$wanted" >"$stamp"; \
+    fi
+
+# run a hub on a real folder and watch it: just demo [FOLDER] [--once] [--pace N] …
+[no-cd, no-exit-message]
+demo *ARGS: setup
+    @exec "{{ bin }}/tasktree-rt" demo "$@"
+
+# run a hub: just serve [--bind HOST:PORT] [--store sqlite:PATH|memory:] …
+[no-cd, no-exit-message]
+serve *ARGS: setup
+    @exec "{{ bin }}/tasktree-rt" serve "$@"
+
+# run all tests; arguments go to pytest: just test tests/core -k tree
+[no-exit-message]
+test *ARGS: setup
+    # The frontend's own tests and the browser test come here, before pytest, whose closing line stays the last.
+    @.venv/bin/python -m pytest -n auto "$@"
+
+# check format, lint, types and layers
+check: setup
+    .venv/bin/ruff format --check .
+    .venv/bin/ruff check .
+    .venv/bin/mypy
+    .venv/bin/lint-imports
+
+# format the code and mend what can be mended by itself
+fmt: setup
+    .venv/bin/ruff check --fix-only .
+    .venv/bin/ruff format .
+
+# measure the hub against FastAPI and websockets; their packages are installed on first use
+[no-exit-message]
+bench *ARGS: setup (_install "bench")
+    @.venv/bin/python -m tests.bench "$@"
+
+# the slow proof: kill -9 under load, twenty times in a row
+[no-exit-message]
+crash *ARGS: setup
+    @.venv/bin/python -m pytest tests/server/test_crash.py --crash-rounds 20 "$@"
+
+# build the wheel into dist/
+wheel: setup
+    .venv/bin/python -m build --wheel --no-isolation --outdir dist
+
+# prove HEAD in fresh clones: both commands of the README, then the wheel in an environment of its own
+fresh:
+    #!/usr/bin/env bash
+    set -euo pipefail
+    tmp=$(mktemp -d)
+    trap 'rm -rf "$tmp"' EXIT
+    export XDG_STATE_HOME="$tmp/state" # no hub of this user is in the way
+    head=$(git rev-parse HEAD)
+    clone() {
+        git clone --quiet --no-hardlinks . "$tmp/$1"
+        git -C "$tmp/$1" checkout --quiet --detach "$head"
+        cd "$tmp/$1"
+    }
+    readme() { # run the README's command that ends in "just $1", with $2 behind it
+        local command="python3 -m venv .venv && .venv/bin/pip install rust-just && .venv/bin/just $1"
+        grep -qF -- "$command" README.md || { echo "fresh: README.md lacks: $command" >&2; exit 1; }
+        echo "fresh: $command $2"
+        bash -c "$command $2"
+    }
+    (
+        clone demo
+        readme demo --once
+    )
+    (
+        clone test
+        readme test ""
+    )
+    (
+        cd "$tmp/test"
+        .venv/bin/just wheel
+        python3 -m venv "$tmp/elsewhere"
+        "$tmp/elsewhere/bin/pip" install --quiet dist/*.whl # by its own bounds: without the constraints
+        "$tmp/elsewhere/bin/pip" check
+        cd "$tmp"
+        "$tmp/elsewhere/bin/tasktree-rt" --version
+    )
+    echo "fresh: all holds at $head"
+
+# resolve all dependencies anew and pin them in constraints.txt
+pin:
+    #!/usr/bin/env bash
+    set -euo pipefail
+    tmp=$(mktemp -d)
+    trap 'rm -rf "$tmp"' EXIT
+    .venv/bin/python -m venv "$tmp/venv"
+    "$tmp/venv/bin/pip" install --quiet ".[dev,bench]"
+    { sed '/^[^#]/,$d' constraints.txt; "$tmp/venv/bin/pip" freeze --exclude tasktree-rt; } >"$tmp/pins"
+    cp "$tmp/pins" constraints.txt

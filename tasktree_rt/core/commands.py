@@ -1,0 +1,240 @@
+"""What a peer can ask of the hub, and everything the hub can say: the vocabulary of every dialect.
+
+A dialect turns text into one of the commands and each message into text; the hub knows neither JSON
+nor frames.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import Enum
+from typing import Any
+
+from attrs import Factory, frozen
+
+from tasktree_rt.core.events import Event, Json, ProjectId, Record
+from tasktree_rt.core.log import Position
+from tasktree_rt.core.tree import Node
+
+RequestId = str | int | None
+
+
+class Policy(Enum):
+    """What happens to a subscription whose outbox is full."""
+
+    CONFLATE = "conflate"
+    """Skip, then one message with what changed."""
+    RESYNC = "resync"
+    """Skip, then the whole state."""
+    DISCONNECT = "disconnect"
+    """Close 4008 with the position."""
+
+
+# --- commands: peer to hub --------------------------------------------------------------------------
+
+
+@frozen
+class Subscribe:
+    """Watch a project, or ``*``. `since` is one position, or with ``*`` one per project."""
+
+    project_id: str
+    id: RequestId = None
+    since: Position | Mapping[str, Position] | None = None
+    policy: Policy | None = None
+    state: bool = False
+
+
+@frozen
+class Unsubscribe:
+    """Stop watching a project, or ``*``."""
+
+    project_id: str
+    id: RequestId = None
+
+
+@frozen
+class Ping:
+    """Asks for a `Pong`."""
+
+    id: RequestId = None
+
+
+@frozen
+class Ack:
+    """How far this client has rendered a project (its watermark)."""
+
+    project_id: str
+    seq: int
+
+
+@frozen
+class Refresh:
+    """A new token for a connection whose grants run out."""
+
+    token: str
+    id: RequestId = None
+
+
+@frozen
+class Publish:
+    """Events of one project, kept all or none.
+
+    Attributes:
+        id: the producer's own; None asks for no answer but an error.
+        digest: a hash of the events as sent, independent of key order; tells a repeat from a misuse.
+        size: bytes of the request, for flow control.
+    """
+
+    project_id: ProjectId
+    events: tuple[Event, ...]
+    id: RequestId
+    digest: bytes
+    size: int
+
+
+Command = Subscribe | Unsubscribe | Ping | Ack | Refresh | Publish
+
+
+# --- messages: hub to peer --------------------------------------------------------------------------
+
+
+@frozen
+class Welcome:
+    """First message of a native connection. Times in seconds, sizes in bytes."""
+
+    connection_id: str
+    heartbeat_interval: float
+    server_time: str
+    max_message_size: int
+
+
+@frozen
+class Subscribed:
+    """A subscription stands at `position`; `recovered` is None if no position was asked for."""
+
+    project_id: str
+    position: Position
+    recovered: bool | None
+    id: RequestId = None
+
+
+@frozen
+class StatePart:
+    """One part of a project's whole state; `top` only in part 1."""
+
+    project_id: str
+    position: Position
+    reason: str
+    part: int
+    parts: int
+    top: Mapping[str, Any] | None
+    nodes: tuple[tuple[str, Node], ...]
+    origin: object = None
+    """What it was cut from; kept alive, and shared, while someone sends it."""
+
+
+@frozen
+class Conflated:
+    """Everything between `after` and `position` in one step (docs/protocol.md, "conflated")."""
+
+    project_id: str
+    after: int
+    position: Position
+    removed: list[str]
+    nodes: list[tuple[str, Node]]
+    top: Mapping[str, Any]
+    events: tuple[Record, ...]
+    logs_skipped: Mapping[str, int] = Factory(dict)
+
+
+@frozen
+class Heartbeat:
+    """Nothing else was sent for a while; where this connection's projects stand."""
+
+    timestamp: str
+    positions: Mapping[str, Position]
+
+
+@frozen
+class Pong:
+    """Answer to `Ping`."""
+
+    id: RequestId
+
+
+@frozen
+class Unsubscribed:
+    """Answer to `Unsubscribe`, or word that a subscription ended by itself."""
+
+    project_id: str
+    id: RequestId = None
+
+
+@frozen
+class Reply:
+    """A request is done and has no answer of its own."""
+
+    id: RequestId
+
+
+@frozen
+class Draining:
+    """The hub is about to close with 1012; come back after so many milliseconds."""
+
+    reconnect_after_ms: int
+
+
+@frozen
+class Failure:
+    """A request failed, or something sent cannot be understood."""
+
+    code: str
+    message: str
+    id: RequestId = None
+    field: str | None = None
+    retry_after_ms: int | None = None
+
+
+@frozen
+class Acked:
+    """A publish is durable, applied and handed to every watcher's outbox. `seqs`: first and last."""
+
+    id: RequestId
+    project_id: str
+    epoch: str
+    first: int
+    last: int
+    duplicate: bool
+
+
+@frozen
+class Broadcast:
+    """A message without a project: it goes to every watcher and is not stored."""
+
+    type: str
+    data: Json
+    timestamp: str
+
+
+@frozen
+class Personal:
+    """Any JSON object, as it is, to one connection."""
+
+    message: Json
+
+
+Message = (
+    Welcome
+    | Subscribed
+    | StatePart
+    | Conflated
+    | Heartbeat
+    | Pong
+    | Unsubscribed
+    | Reply
+    | Draining
+    | Failure
+    | Acked
+    | Broadcast
+    | Personal
+)

@@ -1,0 +1,212 @@
+"""The shape that the data of each known event type must have, and how a fault in it is told.
+
+Unknown types have no shape, and unknown keys no field: they pass.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Final, TypeGuard
+
+from attrs import frozen
+
+from tasktree_rt.errors import InvalidInput
+
+NODE_ID: Final = re.compile(r"[^\x00-\x1f\x7f-\x9f\ud800-\udfff]{1,512}")
+MISSING: Final = object()
+"""Stands for a key that is not there; told as "nothing"."""
+
+
+def is_node_id(value: object) -> TypeGuard[str]:
+    """Whether `value` may name a node: 1–512 characters without control characters."""
+    if not isinstance(value, str):
+        return False
+    # What is printable matches: this spares nearly every id the regular expression.
+    return 0 < len(value) <= 512 and (value.isprintable() or NODE_ID.fullmatch(value) is not None)
+
+
+@frozen
+class Field:
+    """One key of an object.
+
+    Attributes:
+        name: the key.
+        kind: what is expected there, e.g. ``a string``.
+        holds: whether a value will do.
+        required: whether the key must be there.
+        form: what is expected of a string beyond being one, if anything.
+        inner: the shape of an object.
+    """
+
+    name: str
+    kind: str
+    holds: Callable[[object], bool]
+    required: bool = False
+    form: str = ""
+    inner: Shape | None = None
+
+    def expected(self, value: object) -> str:
+        """What to tell somebody who sent `value`."""
+        return self.form if self.form and type(value) is str else self.kind
+
+
+class Shape:
+    """The fields of an object; keys it does not know may hold anything."""
+
+    __slots__ = ("_required", "fields")
+
+    def __init__(self, *fields: Field) -> None:
+        self.fields: Final = {field.name: field for field in fields}
+        self._required: Final = [field for field in fields if field.required]
+
+    def fault(self, data: Mapping[str, object]) -> Fault | None:
+        """The first thing wrong with `data`, if anything is."""
+        for field in self._required:
+            if field.name not in data:
+                return Fault(field.name, field.kind, MISSING)
+        known = self.fields
+        for name, value in data.items():
+            field_of = known.get(name)
+            if field_of is None:
+                continue
+            if not field_of.holds(value):
+                return Fault(name, field_of.expected(value), value)
+            if field_of.inner is not None and isinstance(value, dict):
+                inner = field_of.inner.fault(value)
+                if inner is not None:
+                    return Fault(f"{name}.{inner.path}", inner.expected, inner.value)
+        return None
+
+
+@frozen
+class Fault:
+    """What is wrong in an object: `value` at `path` (``changes.progress``) is not what was expected."""
+
+    path: str
+    expected: str
+    value: object
+
+
+def wrong(field: str, expected: str, value: object, code: str = "invalid_event") -> InvalidInput:
+    """The exception for `value` at `field`."""
+    return InvalidInput(f"expected {expected}, got {shown(value)}", code=code, field=field)
+
+
+_WORDS: Final[dict[type, str]] = {dict: "an object", list: "an array", object: "nothing"}
+
+
+def shown(value: object) -> str:
+    """A peer's value as it may stand in a message: short, printable ASCII, and telling the kind."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return str(value) if abs(value) < 10**20 else "a huge integer"
+    if isinstance(value, float):
+        return repr(value)
+    if isinstance(value, str):
+        return ascii(value if len(value) <= 40 else value[:40] + "…")
+    return _WORDS.get(type(value), "something else")
+
+
+# --- checks ---------------------------------------------------------------------------------------
+
+
+def _text(value: object) -> bool:
+    return type(value) is str
+
+
+def _text_or_null(value: object) -> bool:
+    return value is None or type(value) is str
+
+
+def _object(value: object) -> bool:
+    return type(value) is dict
+
+
+def _number_or_null(value: object) -> bool:
+    return value is None or type(value) in (int, float)
+
+
+def _count(value: object) -> bool:
+    return type(value) is int and value >= 0
+
+
+def _flag(value: object) -> bool:
+    return value is None or type(value) is bool
+
+
+def _progress(value: object) -> bool:
+    return value is None or (type(value) in (int, float) and 0 <= value <= 100)  # type: ignore[operator]
+
+
+def _node_or_null(value: object) -> bool:
+    return value is None or is_node_id(value)
+
+
+def _nodes(value: object) -> bool:
+    return value is None or (type(value) is list and all(map(is_node_id, value)))
+
+
+def _task(value: object) -> bool:
+    return type(value) is int or is_node_id(value)
+
+
+# --- the known types ------------------------------------------------------------------------------
+
+_NAME: Final = "1-512 characters without control characters"
+_ANY_NODE: Final = Field("node_id", "a string or null", _node_or_null, form=_NAME)
+_CHANGES: Final = Shape(
+    Field("parent_id", "a string or null", _node_or_null, form=_NAME),
+    Field("title", "a string or null", _text_or_null),
+    Field("kind", "a string or null", _text_or_null),
+    Field("status", "a string or null", _text_or_null),
+    Field("progress", "a number from 0 to 100, or null", _progress),
+    Field("message", "a string or null", _text_or_null),
+    Field("order", "a number or null", _number_or_null),
+    Field("started_at", "a string or null", _text_or_null),
+    Field("ended_at", "a string or null", _text_or_null),
+    Field("depends_on", "an array of node ids, or null", _nodes),
+    Field("attempt", "a number or null", _number_or_null),
+    Field("deleted", "a boolean or null", _flag),
+)
+_PROJECT_CHANGES: Final = Shape(
+    Field("title", "a string or null", _text_or_null),
+    Field("group", "a string or null", _text_or_null),
+    Field("url", "a string or null", _text_or_null),
+)
+
+SHAPES: Final[dict[str, Shape]] = {
+    "node_update": Shape(
+        Field("node_id", "a string", is_node_id, required=True, form=_NAME),
+        Field("changes", "an object", _object, required=True, inner=_CHANGES),
+    ),
+    "project_update": Shape(Field("changes", "an object", _object, required=True, inner=_PROJECT_CHANGES)),
+    "log": Shape(
+        _ANY_NODE,
+        Field("level", "a string", _text, required=True),
+        Field("message", "a string", _text, required=True),
+        Field("stream", "a string or null", _text_or_null),
+    ),
+    "state_transition": Shape(
+        _ANY_NODE,
+        Field("from", "a string or null", _text_or_null),
+        Field("to", "a string", _text, required=True),
+        Field("context", "an object", _object),
+    ),
+    "mission_snapshot": Shape(Field("snapshot_id", "a string", _text, required=True)),
+    "task_status_changed": Shape(
+        Field("task_id", "a string or an integer", _task, required=True, form=_NAME),
+        Field("status", "a string", _text, required=True),
+    ),
+    "orchestrator_started": Shape(Field("status", "a string", _text)),
+    "orchestrator_stopped": Shape(Field("status", "a string", _text)),
+    "orchestrator_error": Shape(Field("error", "a string", _text, required=True)),
+    "coordination_update": Shape(
+        Field("active_agents", "an integer of at least 0", _count, required=True),
+        Field("agents", "an object", _object, required=True),
+    ),
+}
+"""What the hub checks before it accepts an event of a known type (docs/protocol.md, "Event types")."""

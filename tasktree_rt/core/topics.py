@@ -1,0 +1,134 @@
+"""Who is interested in which project: the index behind every broadcast.
+
+Subscribers are ids. An interest is a project's name or ``*``; a name, once said or taken back,
+overrides ``*`` for that project.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import Final, Generic, TypeVar
+
+WILDCARD: Final = "*"
+MAX_CACHED: Final = 1_000
+
+S = TypeVar("S", bound=Hashable)
+
+
+class TopicIndex(Generic[S]):
+    """An index from project to subscribers, and back.
+
+    `watchers` is the read side, cached until an interest in that project (or a wildcard) changes: a
+    broadcast costs one look-up however many subscribers there are elsewhere.
+    """
+
+    def __init__(self) -> None:
+        self._named: dict[str, dict[S, None]] = {}
+        self._excluded: dict[str, set[S]] = {}
+        self._all: dict[S, None] = {}
+        self._topics: dict[S, set[str]] = {}
+        self._without: dict[S, set[str]] = {}
+        self._cache: dict[str, tuple[S, ...]] = {}
+        self._everyone: tuple[S, ...] | None = None
+
+    def __contains__(self, subscriber: S) -> bool:
+        return subscriber in self._topics
+
+    def add(self, subscriber: S, topic: str) -> None:
+        """`subscriber` wants `topic`, or every project if that is ``*``; saying it again changes nothing."""
+        self._topics.setdefault(subscriber, set()).add(topic)
+        if topic == WILDCARD:
+            self._all[subscriber] = None
+            self._forget_all()
+            return
+        self._named.setdefault(topic, {})[subscriber] = None
+        self._include(subscriber, topic)
+        self._cache.pop(topic, None)
+
+    def discard(self, subscriber: S, topic: str) -> None:
+        """`subscriber` no longer wants `topic`; with ``*`` in force the name is excluded from it."""
+        topics = self._topics.get(subscriber)
+        if topics is None:
+            return
+        topics.discard(topic)
+        if topic == WILDCARD:
+            self._all.pop(subscriber, None)
+            self._forget_all()
+            for name in self._without.pop(subscriber, set()):
+                self._drop_exclusion(subscriber, name)
+        else:
+            self._drop_name(subscriber, topic)
+            if subscriber in self._all:
+                self._excluded.setdefault(topic, set()).add(subscriber)
+                self._without.setdefault(subscriber, set()).add(topic)
+            self._cache.pop(topic, None)
+        if not topics:
+            del self._topics[subscriber]
+
+    def remove(self, subscriber: S) -> None:
+        """Forget `subscriber` altogether."""
+        for topic in self._topics.pop(subscriber, set()):
+            if topic == WILDCARD:
+                self._all.pop(subscriber, None)
+                self._forget_all()
+            else:
+                self._drop_name(subscriber, topic)
+                self._cache.pop(topic, None)
+        for name in self._without.pop(subscriber, set()):
+            self._drop_exclusion(subscriber, name)
+
+    def watchers(self, project: str) -> tuple[S, ...]:
+        """Everyone interested in `project`, each once, in the order of subscribing (names first)."""
+        named = self._named.get(project)
+        excluded = self._excluded.get(project, ())
+        if named is None and not excluded:
+            if self._everyone is None:
+                self._everyone = tuple(self._all)
+            return self._everyone
+        found = self._cache.get(project)
+        if found is None:
+            named = named or {}
+            rest = (one for one in self._all if one not in named and one not in excluded)
+            found = self._cache[project] = (*named, *rest)
+            if len(self._cache) > MAX_CACHED:
+                self._cache.pop(next(iter(self._cache)))
+        return found
+
+    def topics(self, subscriber: S) -> frozenset[str]:
+        """What `subscriber` asked for, ``*`` among it."""
+        return frozenset(self._topics.get(subscriber, ()))
+
+    def is_named(self, project: str) -> bool:
+        """Whether someone asked for `project` by its name."""
+        return project in self._named
+
+    def wants(self, subscriber: S, project: str) -> bool:
+        """Whether an event of `project` goes to `subscriber`."""
+        if subscriber in self._named.get(project, {}):
+            return True
+        return subscriber in self._all and subscriber not in self._excluded.get(project, ())
+
+    def _forget_all(self) -> None:
+        self._cache.clear()
+        self._everyone = None
+
+    def _include(self, subscriber: S, topic: str) -> None:
+        names = self._without.get(subscriber)
+        if names is not None and topic in names:
+            names.discard(topic)
+            self._drop_exclusion(subscriber, topic)
+
+    def _drop_name(self, subscriber: S, topic: str) -> None:
+        named = self._named.get(topic)
+        if named is not None:
+            named.pop(subscriber, None)
+            if not named:
+                del self._named[topic]
+
+    def _drop_exclusion(self, subscriber: S, topic: str) -> None:
+        excluded = self._excluded.get(topic)
+        if excluded is not None:
+            excluded.discard(subscriber)
+            if not excluded:
+                del self._excluded[topic]
+        self._cache.pop(topic, None)

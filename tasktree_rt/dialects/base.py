@@ -1,0 +1,180 @@
+"""What every dialect has in common: the JSON codec, WebSocket text frames, and the `Dialect` protocol.
+
+A dialect is pure. The session gives it what came in and gets a command or an `InvalidInput`; the hub
+gives it records and messages and gets finished bytes for the wire, the same for every connection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from hashlib import blake2b
+from typing import Any, Final, Protocol
+
+import msgspec
+from attrs import frozen
+
+from tasktree_rt.core.commands import Command, Message
+from tasktree_rt.core.events import MAX_DEPTH, Event, Json, Record, deeper_than
+from tasktree_rt.errors import InvalidInput
+
+_encoder: Final = msgspec.json.Encoder()
+_canonical: Final = msgspec.json.Encoder(order="deterministic")
+_decoder: Final = msgspec.json.Decoder()
+
+# What an encoder raises on what is no JSON; ValueError covers what cannot be UTF-8 too.
+_UNWRITABLE: Final = (TypeError, ValueError, OverflowError, RecursionError)
+
+encode_json: Final = _encoder.encode
+"""Any JSON value as compact UTF-8 bytes."""
+
+
+raw_json: Final = msgspec.Raw
+"""Finished JSON bytes that are to stand as they are inside a value given to `encode_json`."""
+
+
+def decode_json(text: str | bytes) -> Any:  # noqa: ANN401 (a decode edge)
+    """JSON as Python values.
+
+    Raises:
+        InvalidInput: ``invalid_json``.
+    """
+    try:
+        return _decoder.decode(text)
+    except (ValueError, RecursionError) as error:  # msgspec.DecodeError and UnicodeError are ValueErrors
+        raise InvalidInput(f"expected JSON: {error}", code="invalid_json") from None
+
+
+def decode_object(text: str | bytes) -> Json:
+    """A JSON object.
+
+    Raises:
+        InvalidInput: ``invalid_json`` or ``invalid_message``.
+    """
+    value = decode_json(text)
+    if type(value) is not dict:
+        raise InvalidInput("expected a JSON object", code="invalid_message")
+    return value
+
+
+def measure(fields: Json) -> int:
+    """Encoded size in bytes."""
+    return len(_encoder.encode(fields))
+
+
+def digest(value: object) -> bytes:
+    """A hash of a JSON value that does not depend on the order of keys (16 bytes).
+
+    Raises:
+        InvalidInput: ``invalid_message``, if it cannot be written as JSON.
+    """
+    try:
+        return blake2b(_canonical.encode(value), digest_size=16).digest()
+    except _UNWRITABLE as error:
+        raise InvalidInput(f"cannot be written as JSON: {error}", code="invalid_message") from None
+
+
+def plain(value: object) -> Any:  # noqa: ANN401 (a decode edge)
+    """What a program made, as it would have come over the wire; do this before `parse_event`.
+
+    Tuples become arrays, keys strings, NaN and the infinities null, as in JavaScript's JSON. Without
+    this a tree might hold now what its log cannot say, and be another one after a restart.
+
+    Raises:
+        InvalidInput: ``invalid_event``, if it cannot be written as JSON.
+    """
+    try:
+        return _decoder.decode(_encoder.encode(value))
+    except _UNWRITABLE as error:
+        raise InvalidInput(f"cannot be written as JSON: {error}", code="invalid_event") from None
+
+
+def encode_body(event: Event, field: str = "data") -> bytes:
+    """An event as a log keeps it: one compact JSON object without a position.
+
+    Raises:
+        InvalidInput: ``invalid_event`` at `field`, if the data cannot be written as JSON (a lone
+            surrogate, a number of thousands of digits) or is nested more than `MAX_DEPTH` deep.
+    """
+    try:
+        body = _encoder.encode(
+            {
+                "type": event.type,
+                "project_id": event.project_id,
+                "data": event.data,
+                "timestamp": event.timestamp,
+            }
+        )
+    except RecursionError:
+        raise _too_deep(field) from None
+    except _UNWRITABLE as error:
+        raise InvalidInput(f"cannot be written as JSON: {error}", code="invalid_event", field=field) from None
+    # Nothing is nested deeper than there are brackets: this spares most events the walk.
+    if body.count(b"{") + body.count(b"[") > MAX_DEPTH and deeper_than(MAX_DEPTH, event.data):
+        raise _too_deep(field)
+    return body
+
+
+def _too_deep(field: str) -> InvalidInput:
+    return InvalidInput(
+        f"expected at most {MAX_DEPTH} levels of objects and arrays", code="invalid_event", field=field
+    )
+
+
+def decode_body(body: bytes) -> Event:
+    """The event of a record's body."""
+    value = _decoder.decode(body)
+    return Event(value["type"], value["project_id"], value["data"], value["timestamp"])
+
+
+def with_position(record: Record, epoch: str) -> bytes:
+    """A record as the JSON text that watchers get."""
+    return b'%b,"seq":%d,"epoch":"%b"}' % (record.body[:-1], record.seq, epoch.encode())
+
+
+def text_frame(payload: bytes) -> bytes:
+    """An unmasked, final WebSocket text frame (RFC 6455, 5.2)."""
+    size = len(payload)
+    if size < 126:
+        return b"\x81%c%b" % (size, payload)
+    if size < 65536:
+        return b"\x81\x7e%b%b" % (size.to_bytes(2, "big"), payload)
+    return b"\x81\x7f%b%b" % (size.to_bytes(8, "big"), payload)
+
+
+@frozen
+class Encoding:
+    """Finished bytes of several messages, joined; ``ends[i]`` is where the i-th one ends."""
+
+    data: bytes
+    ends: tuple[int, ...]
+
+
+def join(pieces: Iterable[bytes]) -> Encoding:
+    """Join finished messages."""
+    parts = list(pieces)
+    ends, end = [], 0
+    for part in parts:
+        end += len(part)
+        ends.append(end)
+    return Encoding(b"".join(parts), tuple(ends))
+
+
+class Dialect(Protocol):
+    """One wire language. Stateless: one instance serves every connection."""
+
+    @property
+    def name(self) -> str:
+        """As in metrics, logs and `GET /connections`."""
+
+    def decode(self, message: str | bytes) -> Command | None:
+        """What the peer asks; None for what is to be ignored.
+
+        Raises:
+            InvalidInput: told to the peer through `encode` of a `Failure`.
+        """
+
+    def encode(self, message: Message) -> bytes | None:
+        """`message` finished for the wire; None if this language does not say such a thing."""
+
+    def encode_events(self, records: Sequence[Record], epoch: str) -> Encoding:
+        """Records finished for the wire, one message each, in order."""

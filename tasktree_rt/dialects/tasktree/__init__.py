@@ -1,0 +1,88 @@
+"""This project's own languages: `Native` (``tasktree.v1``), `Plain` (no subprotocol), `Orchestrator`, and
+`ServerSentEvents`, which is native in another wrapping.
+
+docs/protocol.md is their contract. Plain says nothing but events; native events are the same text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from tasktree_rt.core.commands import Broadcast, Command, Conflated, Message, Personal, StatePart
+from tasktree_rt.core.events import Record
+from tasktree_rt.dialects.base import Encoding, decode_object, encode_json, join, text_frame, with_position
+from tasktree_rt.dialects.tasktree.messages import as_json
+from tasktree_rt.dialects.tasktree.requests import read_command
+
+SUBPROTOCOL: Final = "tasktree.v1"
+
+
+class Plain:
+    """Events only; what the client says is ignored (the TaskTree dashboard's language)."""
+
+    name = "plain"
+
+    def decode(self, message: str | bytes) -> Command | None:
+        """Nothing is understood, nothing is refused."""
+        return None
+
+    def encode(self, message: Message) -> bytes | None:
+        """A broadcast or a personal message; no other word exists here."""
+        if isinstance(message, (Broadcast, Personal)):
+            return text_frame(encode_json(as_json(message)))
+        return None
+
+    def encode_events(self, records: Sequence[Record], epoch: str) -> Encoding:
+        """One text frame an event."""
+        return join(text_frame(with_position(record, epoch)) for record in records)
+
+
+class Native(Plain):
+    """``tasktree.v1``: everything the hub can say and do for a watcher."""
+
+    name = "native"
+
+    def decode(self, message: str | bytes) -> Command | None:
+        """One of the client's requests.
+
+        Raises:
+            InvalidInput: a `RequestError` where the request has an id.
+        """
+        return read_command(decode_object(message))
+
+    def encode(self, message: Message) -> bytes | None:
+        """One text frame."""
+        return text_frame(encode_json(as_json(message)))
+
+
+class Orchestrator(Native):
+    """What is said on ``/ws/orchestrator``; publishes are decoded by the session, which knows the time."""
+
+    name = "orchestrator"
+
+
+class ServerSentEvents(Plain):
+    """The native messages as an event stream (WHATWG HTML, 9.2).
+
+    ``id:`` stands only where the client's position moves: on events, ``conflated`` and the last part of
+    a ``project_state``; so what a browser sends back as ``Last-Event-ID`` is a position it really has.
+    """
+
+    name = "sse"
+
+    def encode(self, message: Message) -> bytes | None:
+        """One event of the stream."""
+        moves = isinstance(message, Conflated) or (
+            isinstance(message, StatePart) and message.part == message.parts
+        )
+        place = f"{message.position}" if moves and isinstance(message, (Conflated, StatePart)) else ""
+        return _stream_event(encode_json(as_json(message)), place)
+
+    def encode_events(self, records: Sequence[Record], epoch: str) -> Encoding:
+        """One event of the stream each."""
+        return join(_stream_event(with_position(one, epoch), f"{epoch}:{one.seq}") for one in records)
+
+
+def _stream_event(data: bytes, place: str) -> bytes:
+    return b"id: %b\ndata: %b\n\n" % (place.encode(), data) if place else b"data: %b\n\n" % data

@@ -1,0 +1,160 @@
+"""What the hub says to a native peer, as JSON values (docs/protocol.md, "Watching")."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from tasktree_rt.core.commands import (
+    Acked,
+    Broadcast,
+    Conflated,
+    Draining,
+    Failure,
+    Heartbeat,
+    Message,
+    Personal,
+    Pong,
+    Reply,
+    RequestId,
+    StatePart,
+    Subscribed,
+    Unsubscribed,
+    Welcome,
+)
+from tasktree_rt.core.events import Json
+from tasktree_rt.core.tree import wholes
+from tasktree_rt.dialects.base import raw_json, with_position
+
+
+def as_json(message: Message) -> Json:
+    """A message as the JSON object it is on the wire."""
+    return _WRITERS[type(message)](message)
+
+
+def state_data(top: Mapping[str, Any] | None, nodes: list[Json]) -> Json:
+    """The ``data`` of a state, whole or in part."""
+    return {"nodes": nodes} if top is None else {**top, "prompts": [], "nodes": nodes}
+
+
+def _welcome(said: Welcome) -> Json:
+    return {
+        "type": "welcome",
+        "data": {
+            "connection_id": said.connection_id,
+            "heartbeat_interval": said.heartbeat_interval,
+            "server_time": said.server_time,
+            "max_message_size": said.max_message_size,
+        },
+    }
+
+
+def _subscribed(said: Subscribed) -> Json:
+    return _with_id(
+        {
+            "type": "subscribed",
+            "project_id": said.project_id,
+            "seq": said.position.seq,
+            "epoch": said.position.epoch,
+            "recovered": said.recovered,
+        },
+        said.id,
+    )
+
+
+def _state_part(said: StatePart) -> Json:
+    return {
+        "type": "project_state",
+        "project_id": said.project_id,
+        "seq": said.position.seq,
+        "epoch": said.position.epoch,
+        "reason": said.reason,
+        "part": said.part,
+        "parts": said.parts,
+        "data": state_data(said.top, list(wholes(said.nodes))),
+    }
+
+
+def _conflated(said: Conflated) -> Json:
+    epoch = said.position.epoch
+    message: Json = {
+        "type": "conflated",
+        "project_id": said.project_id,
+        "epoch": epoch,
+        "after": said.after,
+        "seq": said.position.seq,
+        "removed": said.removed,
+        "nodes": list(wholes(said.nodes)),
+        **said.top,
+        "events": [raw_json(with_position(record, epoch)) for record in said.events],
+    }
+    if said.logs_skipped:
+        message["logs_skipped"] = dict(said.logs_skipped)
+    return message
+
+
+def _heartbeat(said: Heartbeat) -> Json:
+    positions = {name: str(position) for name, position in said.positions.items()}
+    return {"type": "heartbeat", "timestamp": said.timestamp, "positions": positions}
+
+
+def _pong(said: Pong) -> Json:
+    return _with_id({"type": "pong"}, said.id)
+
+
+def _unsubscribed(said: Unsubscribed) -> Json:
+    return _with_id({"type": "unsubscribed", "project_id": said.project_id}, said.id)
+
+
+def _reply(said: Reply) -> Json:
+    return _with_id({"type": "reply"}, said.id)
+
+
+def _draining(said: Draining) -> Json:
+    return {"type": "draining", "data": {"reconnect_after_ms": said.reconnect_after_ms}}
+
+
+def _failure(said: Failure) -> Json:
+    message = _with_id({"type": "error"}, said.id) | {"code": said.code, "message": said.message}
+    if said.field is not None:
+        message["field"] = said.field
+    if said.retry_after_ms is not None:
+        message["retry_after_ms"] = said.retry_after_ms
+    return message
+
+
+def _acked(said: Acked) -> Json:
+    positions = [
+        {"project_id": said.project_id, "epoch": said.epoch, "seq": seq}
+        for seq in range(said.first, said.last + 1)
+    ]
+    return {"type": "ack", "id": said.id, "positions": positions, "duplicate": said.duplicate}
+
+
+def _broadcast(said: Broadcast) -> Json:
+    return {"type": said.type, "project_id": None, "data": said.data, "timestamp": said.timestamp}
+
+
+def _personal(said: Personal) -> Json:
+    return said.message
+
+
+def _with_id(message: Json, request: RequestId) -> Json:
+    return message if request is None else {**message, "id": request}
+
+
+_WRITERS: Final[dict[type, Callable[[Any], Json]]] = {
+    Welcome: _welcome,
+    Subscribed: _subscribed,
+    StatePart: _state_part,
+    Conflated: _conflated,
+    Heartbeat: _heartbeat,
+    Pong: _pong,
+    Unsubscribed: _unsubscribed,
+    Reply: _reply,
+    Draining: _draining,
+    Failure: _failure,
+    Acked: _acked,
+    Broadcast: _broadcast,
+    Personal: _personal,
+}

@@ -1,0 +1,137 @@
+"""What a native watcher may ask, read from JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from tasktree_rt.core.commands import Ack, Command, Ping, Policy, Refresh, RequestId, Subscribe, Unsubscribe
+from tasktree_rt.core.events import Json, project_id, shown
+from tasktree_rt.core.log import Position
+from tasktree_rt.core.topics import WILDCARD
+from tasktree_rt.errors import InvalidInput
+
+MAX_REQUEST_ID: Final = 128
+
+
+class RequestError(InvalidInput):
+    """A request that cannot be understood, and the id its answer must carry."""
+
+    def __init__(self, cause: InvalidInput, request: RequestId) -> None:
+        super().__init__(cause.message, code=cause.code, field=cause.field)
+        self.request = request
+
+
+def read_command(value: Json) -> Command:
+    """One of the client's requests.
+
+    Raises:
+        RequestError: it cannot be understood.
+    """
+    request = request_id(value)
+    try:
+        return _command(value, request)
+    except InvalidInput as error:
+        raise RequestError(error, request) from None
+
+
+def request_id(value: Json, field: str = "id") -> RequestId:
+    """The id of a request: a string of at most 128 characters, an integer, or none.
+
+    Raises:
+        InvalidInput: it is something else.
+    """
+    found = value.get("id")
+    if found is None or type(found) is int or (type(found) is str and len(found) <= MAX_REQUEST_ID):
+        return found
+    raise _wrong(field, f"a string of at most {MAX_REQUEST_ID} characters or an integer", found)
+
+
+def _command(value: Json, request: RequestId) -> Command:
+    kind = value.get("type")
+    reader = _READERS.get(kind) if isinstance(kind, str) else None
+    if reader is None:
+        expected = ", ".join(_READERS)
+        raise InvalidInput(f"expected one of {expected}, got {shown(kind)}", field="type")
+    return reader(value, request)
+
+
+def _subscribe(value: Json, request: RequestId) -> Command:
+    topic = _topic(value)
+    state = value.get("state", False)
+    if type(state) is not bool:
+        raise _wrong("state", "a boolean", state)
+    since = read_since(value.get("since"), topic)
+    if state and since is not None:
+        raise InvalidInput("state and since exclude each other", field="state")
+    return Subscribe(topic, request, since, read_policy(value.get("policy")), state)
+
+
+def _unsubscribe(value: Json, request: RequestId) -> Command:
+    return Unsubscribe(_topic(value), request)
+
+
+def _ping(value: Json, request: RequestId) -> Command:
+    return Ping(request)
+
+
+def _ack(value: Json, request: RequestId) -> Command:
+    seq = value.get("seq")
+    if type(seq) is not int or seq < 0:
+        raise _wrong("seq", "an integer of at least 0", seq)
+    return Ack(project_id(value.get("project_id")), seq)
+
+
+def _refresh(value: Json, request: RequestId) -> Command:
+    token = value.get("token")
+    if type(token) is not str:
+        raise _wrong("token", "a string", None)
+    return Refresh(token, request)
+
+
+_READERS: Final[dict[str, Callable[[Json, RequestId], Command]]] = {
+    "subscribe": _subscribe,
+    "unsubscribe": _unsubscribe,
+    "ping": _ping,
+    "ack": _ack,
+    "refresh": _refresh,
+}
+
+
+def _topic(value: Json) -> str:
+    topic = value.get("project_id")
+    return WILDCARD if topic == WILDCARD else project_id(topic)
+
+
+def read_since(value: object, topic: str) -> Position | dict[str, Position] | None:
+    """``<epoch>:<seq>``, or for ``*`` an object of them by project id.
+
+    Raises:
+        InvalidInput: ``invalid_position``.
+    """
+    if value is None:
+        return None
+    if topic != WILDCARD:
+        return Position.parse(value)
+    if not isinstance(value, dict):
+        expected = "expected an object of project id to position for *"
+        raise InvalidInput(expected, code="invalid_position", field="since")
+    return {project_id(name, "since"): Position.parse(one, f"since.{name}") for name, one in value.items()}
+
+
+def read_policy(value: object, field: str = "policy") -> Policy | None:
+    """A shed policy's name.
+
+    Raises:
+        InvalidInput: there is no such policy.
+    """
+    if value is None:
+        return None
+    for policy in Policy:
+        if policy.value == value:
+            return policy
+    raise _wrong(field, " or ".join(policy.value for policy in Policy), value)
+
+
+def _wrong(field: str, expected: str, value: object) -> InvalidInput:
+    return InvalidInput(f"expected {expected}, got {shown(value)}", field=field)

@@ -1,0 +1,106 @@
+"""The topic index against a naive model."""
+
+from __future__ import annotations
+
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from tasktree_rt.core.topics import MAX_CACHED, WILDCARD, TopicIndex
+
+PROJECTS = ["p", "q"]
+SUBSCRIBERS = range(3)
+subscribers = st.sampled_from(SUBSCRIBERS)
+topics = st.sampled_from([WILDCARD, *PROJECTS])
+
+
+class TopicMachine(RuleBasedStateMachine):
+    """`named` and `everything` hold interests in the order in which they were first said."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.index = TopicIndex[int]()
+        self.named: list[tuple[str, int]] = []
+        self.everything: list[int] = []
+        self.excluded: set[tuple[str, int]] = set()
+
+    @rule(one=subscribers, topic=topics)
+    def add(self, one: int, topic: str) -> None:
+        self.index.add(one, topic)
+        if topic == WILDCARD:
+            self.everything += [one] if one not in self.everything else []
+        else:
+            self.named += [(topic, one)] if (topic, one) not in self.named else []
+            self.excluded.discard((topic, one))
+
+    @rule(one=subscribers, topic=topics)
+    def discard(self, one: int, topic: str) -> None:
+        self.index.discard(one, topic)
+        if topic == WILDCARD:
+            self.everything = [other for other in self.everything if other != one]
+            self.excluded = {pair for pair in self.excluded if pair[1] != one}
+        else:
+            self.named = [pair for pair in self.named if pair != (topic, one)]
+            if one in self.everything:
+                self.excluded.add((topic, one))
+
+    @rule(one=subscribers)
+    def remove(self, one: int) -> None:
+        self.index.remove(one)
+        self.named = [pair for pair in self.named if pair[1] != one]
+        self.everything = [other for other in self.everything if other != one]
+        self.excluded = {pair for pair in self.excluded if pair[1] != one}
+
+    @invariant()
+    def knows_who_watches(self) -> None:
+        for project in PROJECTS:
+            by_name = [one for name, one in self.named if name == project]
+            rest = [
+                one for one in self.everything if one not in by_name and (project, one) not in self.excluded
+            ]
+            assert list(self.index.watchers(project)) == by_name + rest
+            assert [one for one in SUBSCRIBERS if self.index.wants(one, project)] == sorted(by_name + rest)
+
+    @invariant()
+    def knows_who_asked_for_what(self) -> None:
+        for one in SUBSCRIBERS:
+            asked = {name for name, other in self.named if other == one}
+            asked |= {WILDCARD} if one in self.everything else set()
+            assert self.index.topics(one) == asked
+            assert (one in self.index) == bool(asked)
+
+    @invariant()
+    def keeps_nothing_of_those_who_left(self) -> None:
+        index = self.index
+        assert {(name, one) for name, ones in index._named.items() for one in ones} == set(self.named)
+        assert {(name, one) for name, ones in index._excluded.items() for one in ones} == self.excluded
+        assert all(index._named.values())
+        assert all(index._excluded.values())
+        assert set(index._without) <= set(self.everything)
+
+
+TestTopicIndex = TopicMachine.TestCase
+
+
+def test_the_cache_is_bounded_and_right() -> None:
+    index = TopicIndex[str]()
+    index.add("everybody", WILDCARD)
+    for n in range(MAX_CACHED + 100):
+        index.add("one", f"p{n}")
+    for _ in range(2):
+        for n in range(MAX_CACHED + 100):
+            assert index.watchers(f"p{n}") == ("one", "everybody")
+    assert len(index._cache) <= MAX_CACHED
+
+
+def test_projects_without_a_name_of_their_own_share_one_answer() -> None:
+    index = TopicIndex[str]()
+    index.add("a", WILDCARD)
+    assert index.watchers("p") is index.watchers("q")
+
+
+def test_a_name_taken_back_before_the_wildcard_excludes_nothing() -> None:
+    index = TopicIndex[str]()
+    index.add("a", "p")
+    index.discard("a", "p")
+    index.add("a", WILDCARD)
+    assert index.wants("a", "p")

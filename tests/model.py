@@ -1,0 +1,235 @@
+"""What the log and the reducer must amount to, said as simply as possible and as slowly as it comes.
+
+Written from the wire contract alone (docs/protocol.md, "Event types and the reducer"): a dict of
+nodes, every parent chain walked anew, every event of the log kept for ever.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, TypeGuard
+
+Fields = dict[str, Any]
+
+
+class NaiveTree:
+    """A project's state as plain JSON values."""
+
+    def __init__(self, project_id: str) -> None:
+        self.project_id = project_id
+        self.clear()
+
+    def clear(self) -> None:
+        self.nodes: dict[str, Fields] = {}
+        self.state: str | None = None
+        self.project: Fields = {}
+        self.orchestrator: Fields | None = None
+        self.coordination: Fields | None = None
+
+    def picture(self) -> dict[str, Any]:
+        """Everything there is to compare."""
+        return {
+            "state": self.state,
+            "project": self.project,
+            "orchestrator": self.orchestrator,
+            "coordination": self.coordination,
+            "nodes": self.nodes,
+        }
+
+    def apply(self, kind: str, data: Fields) -> None:
+        rule = getattr(self, f"on_{kind}", None)
+        if rule is not None:
+            rule(data)
+
+    # --- the project's own types
+
+    def on_node_update(self, data: Fields) -> None:
+        node_id, changes = data.get("node_id"), data.get("changes")
+        if not names_a_node(node_id) or not isinstance(changes, dict):
+            return
+        if changes.get("deleted") is True:
+            self.remove(node_id)
+        else:
+            self.merge(node_id, changes)
+
+    def on_state_transition(self, data: Fields) -> None:
+        node_id, to = data.get("node_id"), data.get("to")
+        if not isinstance(to, str):
+            return
+        if node_id is None:
+            self.state = to
+        elif names_a_node(node_id):
+            self.merge(node_id, {"status": to})
+
+    def on_project_update(self, data: Fields) -> None:
+        if isinstance(data.get("changes"), dict):
+            self.project = merged(self.project, data["changes"])
+
+    def on_orchestrator_started(self, data: Fields) -> None:
+        self.orchestrator = {"status": "running"} | data
+
+    def on_orchestrator_stopped(self, data: Fields) -> None:
+        self.orchestrator = {"status": "stopped"} | data
+
+    def on_orchestrator_error(self, data: Fields) -> None:
+        self.orchestrator = {"status": "error"} | data
+
+    def on_coordination_update(self, data: Fields) -> None:
+        self.coordination = data
+
+    def on_project_deleted(self, data: Fields) -> None:
+        self.clear()
+
+    # --- TaskTree's
+
+    def on_project_created(self, data: Fields) -> None:
+        changes = {key: value for key, value in data.items() if key != "name"}
+        if "name" in data and "title" not in data:
+            changes["title"] = data["name"]
+        self.project = merged(self.project, changes)
+
+    on_project_updated = on_project_created
+
+    def on_task_created(self, data: Fields) -> None:
+        node_id = self.meant(data)
+        if node_id is None:
+            return
+        changes = {**data, "kind": "task"}
+        if "dependencies" in changes:
+            given = changes.pop("dependencies")
+            named = [as_text(one) for one in given] if isinstance(given, list) else None
+            changes["depends_on"] = named if named is None else [one for one in named if one is not None]
+        self.merge(node_id, changes)
+
+    on_task_updated = on_task_created
+
+    def on_task_status_changed(self, data: Fields) -> None:
+        self.set_status(data, data.get("status"))
+
+    def on_task_merged(self, data: Fields) -> None:
+        self.set_status(data, "merged")
+
+    def on_task_completed(self, data: Fields) -> None:
+        self.set_status(data, "completed")
+
+    def on_task_queued_for_merge(self, data: Fields) -> None:
+        self.set_status(data, "queued_for_merge")
+
+    def on_task_deleted(self, data: Fields) -> None:
+        node_id = self.meant(data)
+        if node_id is not None:
+            self.remove(node_id)
+
+    def on_tasks_reset(self, data: Fields) -> None:
+        for fields in self.nodes.values():
+            if is_task(fields) and fields.get("status") != "merged":
+                fields["status"] = "unclaimed"
+
+    def on_project_reset(self, data: Fields) -> None:
+        for node_id in [one for one, fields in self.nodes.items() if is_task(fields)]:
+            self.remove(node_id)
+
+    # --- what they do
+
+    def merge(self, node_id: str, changes: Fields) -> None:
+        fields = merged(self.nodes.get(node_id, {}), changes)
+        self.nodes[node_id] = {
+            key: value for key, value in fields.items() if key not in ("node_id", "deleted")
+        }
+
+    def remove(self, node_id: str) -> None:
+        reaching = [one for one in self.nodes if self.reaches(one, node_id)]
+        for one in reaching:
+            del self.nodes[one]
+
+    def reaches(self, node_id: str, goal: str) -> bool:
+        seen: set[str] = set()
+        here: object = node_id
+        while isinstance(here, str) and here not in seen:
+            if here == goal:
+                return True
+            seen.add(here)
+            here = self.nodes.get(here, {}).get("parent_id")
+        return False
+
+    def set_status(self, data: Fields, status: object) -> None:
+        node_id = self.meant(data)
+        if node_id is not None and isinstance(status, str):
+            self.merge(node_id, {"status": status})
+
+    def meant(self, data: Fields) -> str | None:
+        """The node that a task event names."""
+        reference = as_text(data.get("task_id"))
+        if reference is None:
+            reference = as_text(data.get("id"))
+        if reference is None or reference in self.nodes:
+            return reference
+        same = [
+            one
+            for one, fields in self.nodes.items()
+            if is_task(fields) and as_text(fields.get("id")) == reference
+        ]
+        if same:
+            return min(same)
+        if re.fullmatch("t[0-9]+", reference):
+            return reference[1:]
+        number, dash, project = reference.partition("-")
+        if dash and re.fullmatch("[0-9]+", number) and project == self.project_id:
+            return number
+        return reference
+
+
+class NaiveLog:
+    """Every event there ever was, and how far back one may ask."""
+
+    def __init__(self, epoch: str, head: int) -> None:
+        self.epoch = epoch
+        self.head = head
+        self.floor = head
+        self.kept: list[tuple[int, bytes]] = []
+
+    def append(self, body: bytes, most: int, most_bytes: int) -> None:
+        self.head += 1
+        self.kept.append((self.head, body))
+        while len(self.kept) > 1 and (
+            len(self.kept) > most or sum(len(b) for _, b in self.kept) > most_bytes
+        ):
+            self.trim(self.kept[0][0])
+
+    def trim(self, floor: int) -> None:
+        self.kept = [one for one in self.kept if one[0] > floor]
+        self.floor = self.kept[0][0] - 1 if self.kept else self.head
+
+    def since(self, epoch: str, seq: int) -> list[int] | str:
+        """The seqs after a position, or why there are none to be had."""
+        if epoch != self.epoch and (epoch, seq) != ("", 0):
+            return "epoch"
+        if seq > self.head:
+            return "ahead"
+        if seq < self.floor:
+            return "trimmed"
+        return [one for one, _ in self.kept if one > seq]
+
+
+def merged(before: Fields, changes: Fields) -> Fields:
+    return {key: value for key, value in {**before, **changes}.items() if changes.get(key, value) is not None}
+
+
+def is_task(fields: Fields) -> bool:
+    return fields.get("kind") == "task"
+
+
+def names_a_node(value: object) -> TypeGuard[str]:
+    return (
+        isinstance(value, str)
+        and 1 <= len(value) <= 512
+        and not any(ord(c) < 32 or 127 <= ord(c) < 160 or 0xD800 <= ord(c) < 0xE000 for c in value)
+    )
+
+
+def as_text(value: object) -> str | None:
+    """An id as text; integers up to 2^53 - 1 count, 1.0 among them, booleans do not."""
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        whole = value == value and abs(value) < 2**53 and value == int(value)
+        return str(int(value)) if whole else None
+    return value if isinstance(value, str) and names_a_node(value) else None
