@@ -1,0 +1,264 @@
+"""What the hub asks of a store. The docstrings are the contract; ``tests/brokers/contract.py`` holds every
+broker to it.
+
+A broker keeps, per project, one *life*: an epoch, a head, a log of records, checkpoints. Bodies and
+checkpoint parts are bytes it never looks into. All methods are called from one Trio task tree; a
+broker makes itself safe against its own threads. Cancelling a call may or may not have done what it
+was for, except `append`, which is not cancellable once begun.
+
+Every method raises `StoreUnavailable` for a passing fault (disk full, I/O error, locked). After one
+the broker must work again, by itself, as soon as the cause is gone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, Protocol
+
+from attrs import frozen
+
+from tasktree_rt.core.events import Record
+from tasktree_rt.core.log import Gap, Position, Recovered
+
+KEPT_IDS: Final = 10_000
+"""How many of a producer's newest publishes are known again, at least."""
+KEPT_IDS_AGE: Final = 86_400_000_000
+"""How long a publish is known again, at least, in microseconds."""
+
+
+@frozen
+class Key:
+    """What makes a publish the same publish. `id` is text with its JSON kind (``5`` or ``"5"``)."""
+
+    subject: str
+    producer_id: str
+    id: str
+
+
+@frozen
+class Draft:
+    """One event to be appended; see `Record`."""
+
+    type: str
+    node_id: str | None
+    body: bytes
+
+
+@frozen
+class Append:
+    """Events of one project, kept all or none.
+
+    Attributes:
+        drafts: at least one.
+        received: time of receipt in microseconds since the Unix epoch; the broker raises it to the
+            newest one of the project, over all its lives, so that it never decreases there.
+        ends: the last draft is ``project_deleted``: the life ends with it.
+        state, nodes: the project's state and number of nodes after these events, for `projects`.
+        key, digest: idempotency; no key, no record.
+        new_epoch: names the life that begins with these events, should there be none.
+    """
+
+    project_id: str
+    drafts: tuple[Draft, ...]
+    received: int
+    new_epoch: str
+    ends: bool = False
+    state: str | None = None
+    nodes: int = 0
+    key: Key | None = None
+    digest: bytes = b""
+
+
+@frozen
+class Appended:
+    """Kept durably, at `first`, `first` + 1, … of life `epoch`, with this time of receipt."""
+
+    epoch: str
+    first: int
+    received: int
+
+
+@frozen
+class Duplicate:
+    """The key is known and the digest the same: what the first one got. Nothing was stored."""
+
+    project_id: str
+    epoch: str
+    first: int
+    count: int
+
+
+@frozen
+class Conflict:
+    """The key is known with another digest. Nothing was stored."""
+
+
+Outcome = Appended | Duplicate | Conflict
+
+
+@frozen
+class Checkpoint:
+    """A project's state at a position, as opaque parts in order.
+
+    The parts must not repeat the epoch: a store restored from a backup hands them out under a new one.
+    """
+
+    epoch: str
+    seq: int
+    parts: tuple[bytes, ...]
+
+
+@frozen
+class Death:
+    """How a project's last ended life ended: with this ``project_deleted`` record."""
+
+    epoch: str
+    record: Record
+
+
+@frozen
+class Life:
+    """What there is to know of one project when the hub first uses it.
+
+    Attributes:
+        epoch: "" if the project has no log now.
+        head, floor: `head` 0 and `floor` 0 then; events floor+1 … head can be read.
+        received: time of receipt of the newest event ever, over all lives.
+        checkpoint: the newest one.
+        tail: every event after the checkpoint (after 0 without one).
+        death: the end of the newest ended life, if there was one.
+    """
+
+    epoch: str
+    head: int
+    floor: int
+    received: int
+    checkpoint: Checkpoint | None
+    tail: tuple[Record, ...]
+    death: Death | None
+
+
+@frozen
+class Summary:
+    """One row of the list of projects; `received` is the newest event's time in microseconds."""
+
+    project_id: str
+    epoch: str
+    seq: int
+    state: str | None
+    nodes: int
+    received: int
+
+
+@frozen
+class Snapshot:
+    """A named copy of a state, kept until its project is deleted. `created` in microseconds."""
+
+    snapshot_id: str
+    project_id: str
+    name: str
+    epoch: str
+    seq: int
+    created: int
+
+
+@frozen
+class Retention:
+    """How much of a log is kept: at most so many events, none older than so many seconds."""
+
+    max_events: int
+    max_age: float
+
+
+class Broker(Protocol):
+    """A store of logs. See the module's docstring for what holds of every method."""
+
+    @property
+    def name(self) -> str:
+        """For people: ``sqlite:/path`` or ``memory:``."""
+
+    @property
+    def durable(self) -> bool:
+        """Whether an `Appended` survives the death of the process."""
+
+    async def open(self) -> None:
+        """Make ready. Called once, before anything else.
+
+        Raises:
+            StoreUnusable: foreign, newer, corrupt, not writable, or open in another hub.
+        """
+
+    async def aclose(self) -> None:
+        """Finish what was begun and let go of everything. May be called twice."""
+
+    async def append(self, batch: Sequence[Append]) -> list[Outcome]:
+        """Keep all of `batch`, in order, in one durable transaction; one outcome each.
+
+        A `Duplicate` or `Conflict` concerns its own entry only. Within one batch too: the second of
+        two entries with one key is the duplicate.
+
+        Raises:
+            StoreUnavailable: nothing of the batch was kept.
+        """
+
+    async def load(self, project_id: str) -> Life:
+        """The project's life as it stands."""
+
+    async def read(
+        self,
+        project_id: str,
+        since: Position,
+        *,
+        limit: int,
+        max_bytes: int = 4 * 1024 * 1024,
+        type: str | None = None,
+        node_id: str | None = None,
+    ) -> Recovered | Gap:
+        """At most `limit` events after `since`, at most about `max_bytes` of them but at least one if
+        there is any; only those of a type or a node if asked. ``":0"`` is the beginning of whatever
+        life there is, and an empty `Recovered` if there is none. With a filter the whole log may have
+        to be looked through; that is done in slices.
+        """
+
+    async def producer_ids(self, subject: str, producer_id: str) -> list[str]:
+        """The `Key.id`s known of a producer, oldest first."""
+
+    async def recorded(self, key: Key, digest: bytes) -> Duplicate | Conflict | None:
+        """What a publish with this key would get now; None if it would be new."""
+
+    async def save_checkpoint(self, project_id: str, checkpoint: Checkpoint) -> None:
+        """Keep a checkpoint; whole or not at all. Ignored if that life is over. Does not hold up appends.
+
+        One at the same position again replaces it.
+        """
+
+    async def checkpoint_at(self, project_id: str, position: Position) -> Checkpoint | None:
+        """The newest checkpoint at or before `position` of that life."""
+
+    async def trim(self, retention: Retention, now: int) -> dict[str, Position]:
+        """Drop events that retention no longer wants and a checkpoint covers, in small steps, with the
+        checkpoints and idempotency records (older than 24 h or beyond a producer's newest 10,000)
+        that nobody can need, and what is left of ended lives. `now` in microseconds. Of the
+        checkpoints at or below a floor the newest stays. Returns the new floors of the projects that
+        lost events.
+        """
+
+    async def projects(self, after: str = "", limit: int = 100) -> list[Summary]:
+        """Projects with a log, by id, after one."""
+
+    async def count_projects(self) -> int:
+        """How many projects have a log."""
+
+    async def save_snapshot(self, snapshot: Snapshot, parts: tuple[bytes, ...]) -> None:
+        """Keep a named snapshot; the same snapshot_id of that project again replaces it. Ignored if the
+        life it is of is over.
+        """
+
+    async def snapshots(self, project_id: str) -> list[Snapshot]:
+        """A project's snapshots, oldest first."""
+
+    async def snapshot(self, project_id: str, snapshot_id: str) -> tuple[Snapshot, tuple[bytes, ...]] | None:
+        """One of them with its parts."""
+
+    async def probe(self) -> None:
+        """Raise `StoreUnavailable` if an append would (checked by really writing, cheaply)."""

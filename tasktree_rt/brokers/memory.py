@@ -1,0 +1,282 @@
+"""A broker in memory: the contract of `brokers.base` without durability, for tests and throw-away hubs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from typing import Final
+
+import trio
+from attrs import Factory, define
+
+from tasktree_rt.brokers.base import (
+    KEPT_IDS,
+    KEPT_IDS_AGE,
+    Append,
+    Appended,
+    Checkpoint,
+    Conflict,
+    Death,
+    Duplicate,
+    Key,
+    Life,
+    Outcome,
+    Retention,
+    Snapshot,
+    Summary,
+)
+from tasktree_rt.core.events import Record
+from tasktree_rt.core.log import BEGINNING, Gap, Position, Recovered
+
+_TRIMMED_AT_ONCE: Final = 500
+"""Projects and producers that `trim` looks at before it lets others run."""
+
+
+@define
+class _Life:
+    """One project's life; ``records[i]`` is event ``floor + 1 + i``."""
+
+    epoch: str
+    received: int
+    floor: int = 0
+    state: str | None = None
+    nodes: int = 0
+    records: list[Record] = Factory(list)
+    checkpoints: dict[int, Checkpoint] = Factory(dict)
+    snapshots: dict[str, tuple[Snapshot, tuple[bytes, ...]]] = Factory(dict)
+
+    @property
+    def head(self) -> int:
+        return self.floor + len(self.records)
+
+    @property
+    def newest_checkpoint(self) -> int:
+        """Its seq, 0 without one."""
+        return max(self.checkpoints, default=0)
+
+    def after(self, seq: int) -> Iterator[Record]:
+        return islice(self.records, max(0, seq - self.floor), None)
+
+    def trim(self, retention: Retention, now: int) -> bool:
+        """Drop what retention does not want and a checkpoint covers; whether there was any."""
+        cutoff = now - round(retention.max_age * 1_000_000)
+        wanted = max(0, len(self.records) - retention.max_events)
+        while wanted < len(self.records) and self.records[wanted].received < cutoff:
+            wanted += 1
+        dropped = min(wanted, self.newest_checkpoint - self.floor)
+        if dropped <= 0:
+            return False
+        del self.records[:dropped]
+        self.floor += dropped
+        oldest = max((seq for seq in self.checkpoints if seq <= self.floor), default=0)
+        self.checkpoints = {seq: kept for seq, kept in self.checkpoints.items() if seq >= oldest}
+        return True
+
+
+@define
+class _Published:
+    """What is known of one publish."""
+
+    digest: bytes
+    first: Duplicate
+    received: int
+
+    def again(self, digest: bytes) -> Duplicate | Conflict:
+        return self.first if digest == self.digest else Conflict()
+
+
+class MemoryBroker:
+    """See `brokers.base.Broker`. Gone with the process; bounded by `trim` alone."""
+
+    name = "memory:"
+    durable = False
+
+    def __init__(self) -> None:
+        self._lives: dict[str, _Life] = {}
+        self._deaths: dict[str, Death] = {}
+        self._published: dict[tuple[str, str], dict[str, _Published]] = {}
+
+    async def open(self) -> None:
+        """Nothing to do."""
+        await trio.lowlevel.checkpoint()
+
+    async def aclose(self) -> None:
+        """Nothing to do: what was kept can still be read."""
+        await trio.lowlevel.checkpoint()
+
+    async def append(self, batch: Sequence[Append]) -> list[Outcome]:
+        """Keep all of `batch`."""
+        await trio.lowlevel.checkpoint()
+        if not all(entry.drafts for entry in batch):
+            raise ValueError("an Append needs at least one draft")
+        return [self._append(entry) for entry in batch]
+
+    def _append(self, entry: Append) -> Outcome:
+        known = self._known(entry.key)
+        if known is not None:
+            return known.again(entry.digest)
+        life = self._live(entry)
+        life.received = received = max(entry.received, life.received)
+        life.state, life.nodes = entry.state, entry.nodes
+        first = life.head + 1
+        life.records.extend(
+            Record(seq, draft.type, draft.node_id, received, draft.body)
+            for seq, draft in enumerate(entry.drafts, first)
+        )
+        if entry.key is not None:
+            kept = Duplicate(entry.project_id, life.epoch, first, len(entry.drafts))
+            producer = self._published.setdefault((entry.key.subject, entry.key.producer_id), {})
+            producer[entry.key.id] = _Published(entry.digest, kept, entry.received)
+        if entry.ends:
+            self._deaths[entry.project_id] = Death(life.epoch, life.records[-1])
+            del self._lives[entry.project_id]
+        return Appended(life.epoch, first, received)
+
+    def _live(self, entry: Append) -> _Life:
+        life = self._lives.get(entry.project_id)
+        if life is None:
+            death = self._deaths.get(entry.project_id)
+            life = _Life(entry.new_epoch, death.record.received if death else 0)
+            self._lives[entry.project_id] = life
+        return life
+
+    def _known(self, key: Key | None) -> _Published | None:
+        if key is None:
+            return None
+        return self._published.get((key.subject, key.producer_id), {}).get(key.id)
+
+    def _life_of(self, project_id: str, epoch: str) -> _Life | None:
+        life = self._lives.get(project_id)
+        return life if life is not None and life.epoch == epoch else None
+
+    async def load(self, project_id: str) -> Life:
+        """The project's life as it stands."""
+        await trio.lowlevel.checkpoint()
+        death = self._deaths.get(project_id)
+        life = self._lives.get(project_id)
+        if life is None:
+            return Life("", 0, 0, death.record.received if death else 0, None, (), death)
+        checkpoint = life.checkpoints.get(life.newest_checkpoint)
+        tail = tuple(life.after(checkpoint.seq if checkpoint else 0))
+        return Life(life.epoch, life.head, life.floor, life.received, checkpoint, tail, death)
+
+    async def read(
+        self,
+        project_id: str,
+        since: Position,
+        *,
+        limit: int,
+        max_bytes: int = 4 * 1024 * 1024,
+        type: str | None = None,
+        node_id: str | None = None,
+    ) -> Recovered | Gap:
+        """Events after a position."""
+        await trio.lowlevel.checkpoint()
+        life = self._lives.get(project_id)
+        if life is None:
+            return Recovered(()) if since == BEGINNING else Gap("epoch")
+        if since != BEGINNING and since.epoch != life.epoch:
+            return Gap("epoch")
+        if since.seq > life.head:
+            return Gap("ahead")
+        if since.seq < life.floor:
+            return Gap("trimmed")
+        found: list[Record] = []
+        for record in life.after(since.seq):
+            if type not in (None, record.type) or node_id not in (None, record.node_id):
+                continue
+            max_bytes -= len(record.body)
+            if len(found) >= limit or (found and max_bytes < 0):
+                break
+            found.append(record)
+        return Recovered(tuple(found))
+
+    async def producer_ids(self, subject: str, producer_id: str) -> list[str]:
+        """The ids known of a producer, oldest first."""
+        await trio.lowlevel.checkpoint()
+        return list(self._published.get((subject, producer_id), ()))
+
+    async def recorded(self, key: Key, digest: bytes) -> Duplicate | Conflict | None:
+        """What a publish with this key would get now."""
+        await trio.lowlevel.checkpoint()
+        known = self._known(key)
+        return known.again(digest) if known else None
+
+    async def save_checkpoint(self, project_id: str, checkpoint: Checkpoint) -> None:
+        """Keep a checkpoint."""
+        await trio.lowlevel.checkpoint()
+        life = self._life_of(project_id, checkpoint.epoch)
+        if life is not None:
+            life.checkpoints[checkpoint.seq] = checkpoint
+
+    async def checkpoint_at(self, project_id: str, position: Position) -> Checkpoint | None:
+        """The newest checkpoint at or before a position."""
+        await trio.lowlevel.checkpoint()
+        life = self._life_of(project_id, position.epoch)
+        if life is None:
+            return None
+        return life.checkpoints.get(max((seq for seq in life.checkpoints if seq <= position.seq), default=-1))
+
+    async def trim(self, retention: Retention, now: int) -> dict[str, Position]:
+        """Drop what nobody can need."""
+        floors: dict[str, Position] = {}
+        await trio.lowlevel.checkpoint()
+        for done, (project_id, life) in enumerate(list(self._lives.items()), 1):
+            if self._lives.get(project_id) is life and life.trim(retention, now):
+                floors[project_id] = Position(life.epoch, life.floor)
+            if done % _TRIMMED_AT_ONCE == 0:
+                await trio.lowlevel.checkpoint()
+        for done, producer in enumerate(list(self._published), 1):
+            self._forget_ids(producer, now - KEPT_IDS_AGE)
+            if done % _TRIMMED_AT_ONCE == 0:
+                await trio.lowlevel.checkpoint()
+        return floors
+
+    def _forget_ids(self, producer: tuple[str, str], cutoff: int) -> None:
+        """Forget a producer's oldest publishes, up to the first that must be known."""
+        ids = self._published[producer]
+        while ids:
+            oldest = next(iter(ids))
+            if len(ids) <= KEPT_IDS and ids[oldest].received >= cutoff:
+                return
+            del ids[oldest]
+        del self._published[producer]
+
+    async def projects(self, after: str = "", limit: int = 100) -> list[Summary]:
+        """Projects with a log, by id."""
+        await trio.lowlevel.checkpoint()
+        ids = sorted(project_id for project_id in self._lives if project_id > after)[:limit]
+        return [_summary(project_id, self._lives[project_id]) for project_id in ids]
+
+    async def count_projects(self) -> int:
+        """How many projects have a log."""
+        await trio.lowlevel.checkpoint()
+        return len(self._lives)
+
+    async def save_snapshot(self, snapshot: Snapshot, parts: tuple[bytes, ...]) -> None:
+        """Keep a named snapshot."""
+        await trio.lowlevel.checkpoint()
+        life = self._life_of(snapshot.project_id, snapshot.epoch)
+        if life is not None:
+            life.snapshots[snapshot.snapshot_id] = (snapshot, parts)
+
+    async def snapshots(self, project_id: str) -> list[Snapshot]:
+        """A project's snapshots, oldest first."""
+        await trio.lowlevel.checkpoint()
+        life = self._lives.get(project_id)
+        kept = [snapshot for snapshot, _ in life.snapshots.values()] if life else []
+        return sorted(kept, key=lambda snapshot: (snapshot.created, snapshot.snapshot_id))
+
+    async def snapshot(self, project_id: str, snapshot_id: str) -> tuple[Snapshot, tuple[bytes, ...]] | None:
+        """One of them with its parts."""
+        await trio.lowlevel.checkpoint()
+        life = self._lives.get(project_id)
+        return life.snapshots.get(snapshot_id) if life else None
+
+    async def probe(self) -> None:
+        """Memory can always be written."""
+        await trio.lowlevel.checkpoint()
+
+
+def _summary(project_id: str, life: _Life) -> Summary:
+    return Summary(project_id, life.epoch, life.head, life.state, life.nodes, life.received)

@@ -1,0 +1,329 @@
+"""The durable broker: one SQLite file in WAL mode, one writer.
+
+An append is one transaction with ``synchronous=FULL``: once it is answered it survives ``kill -9`` and, as
+far as the disk keeps its word, a power failure. One thread at a time writes, through one connection; another
+one reads, so that a read never waits for a commit. Everything large (checkpoints, trimming, what ended lives
+leave) is done in many small transactions that take their turn with the appends. The file does not shrink:
+what was deleted is written over.
+
+The parts: `schema` the tables, `files` opening and refusing, `guard` the file beside it
+that keeps a second hub out and knows a restored backup, `appender` batches to rows, `writer`
+all transactions, `reader` all queries.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from typing import Final, Protocol, TypeVar
+
+import trio
+
+from tasktree_rt.brokers.base import (
+    Append,
+    Checkpoint,
+    Conflict,
+    Duplicate,
+    Key,
+    Life,
+    Outcome,
+    Retention,
+    Snapshot,
+    Summary,
+)
+from tasktree_rt.brokers.sqlite import reader
+from tasktree_rt.brokers.sqlite.appender import look_up
+from tasktree_rt.brokers.sqlite.files import Connect, Files, refusals
+from tasktree_rt.brokers.sqlite.schema import connect as sqlite_connect
+from tasktree_rt.brokers.sqlite.schema import translated
+from tasktree_rt.brokers.sqlite.writer import NewState, Writer
+from tasktree_rt.core.events import Record
+from tasktree_rt.core.log import Gap, Position, Recovered
+from tasktree_rt.errors import StoreUnavailable
+
+T = TypeVar("T")
+
+_SCANNED_AT_ONCE: Final = 20_000
+"""Events that one step of a filtered read looks at."""
+_SLICE_BYTES: Final = 256 * 1024
+"""Of a checkpoint written in one transaction, if its parts are small enough."""
+_SWEPT_AT_OPEN: Final = 64
+"""Steps of cleaning up that `open` waits for; the rest is done by `trim`."""
+
+
+class Run(Protocol):
+    """Calls something that blocks, at most one at a time for each limiter, as `in_thread` does."""
+
+    def __call__(self, call: Callable[[], T], /, *, limiter: trio.CapacityLimiter) -> Awaitable[T]:
+        """Return what `call` returns. Once begun it is waited for, cancelled or not."""
+
+
+async def in_thread(call: Callable[[], T], /, *, limiter: trio.CapacityLimiter) -> T:
+    """Call it in a worker thread."""
+    return await trio.to_thread.run_sync(call, limiter=limiter)
+
+
+class SqliteBroker:
+    """See `brokers.base.Broker`.
+
+    Args:
+        path: the database; made with its folder if it is not there. A guard is kept at ``PATH.lock``.
+        run: how to call what blocks; a simulation calls it inline and lets it fail.
+        connect: how to connect to a path; a simulation's connections fail when told to.
+        busy_timeout: seconds to wait for another program that writes to the file.
+    """
+
+    durable = True
+
+    def __init__(
+        self,
+        path: str,
+        *,
+        run: Run = in_thread,
+        connect: Connect = sqlite_connect,
+        busy_timeout: float = 0.5,
+    ) -> None:
+        self.name = f"sqlite:{path}"
+        self._files = Files(path, connect, busy_timeout)
+        self._run = run
+        self._write_turn = trio.CapacityLimiter(1)
+        self._read_turn = trio.CapacityLimiter(1)
+        self._writer: Writer | None = None
+        self._reader: sqlite3.Connection | None = None
+
+    # --- life of the broker ---------------------------------------------------------------------------
+
+    async def open(self) -> None:
+        """Lock, check and open the file; what a crash left unfinished goes."""
+        with trio.CancelScope(shield=True):
+            await self._run(self._open, limiter=self._write_turn)
+
+    def _open(self) -> None:
+        self._files.open()
+        try:
+            with refusals(self._files.path):
+                self._writer = Writer(self._files.writer, self._files.committed)
+                self._reader = self._files.reader()
+                for _ in range(_SWEPT_AT_OPEN):
+                    if not self._writer.sweep_states():
+                        break
+        except BaseException:
+            self._close()
+            raise
+
+    async def aclose(self) -> None:
+        """Wait for what is being written, close, and unlock."""
+        with trio.CancelScope(shield=True):
+            await self._run(self._close_reader, limiter=self._read_turn)
+            await self._run(self._close, limiter=self._write_turn)
+
+    def _close_reader(self) -> None:
+        connection, self._reader = self._reader, None
+        if connection is not None:
+            connection.close()
+
+    def _close(self) -> None:
+        self._close_reader()
+        writer, self._writer = self._writer, None
+        try:
+            with translated():
+                if writer is not None:
+                    writer.close()
+        finally:
+            self._files.close()
+
+    async def _write(self, work: Callable[[Writer], T]) -> T:
+        """Do something with the writer, in its turn."""
+
+        def call() -> T:
+            if self._writer is None:
+                raise StoreUnavailable("the store is not open")
+            with translated():
+                return work(self._writer)
+
+        return await self._run(call, limiter=self._write_turn)
+
+    async def _read(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Ask something of the reading connection, in its turn."""
+
+        def call() -> T:
+            if self._reader is None:
+                raise StoreUnavailable("the store is not open")
+            with translated():
+                return work(self._reader)
+
+        return await self._run(call, limiter=self._read_turn)
+
+    # --- publishing -----------------------------------------------------------------------------------
+
+    async def append(self, batch: Sequence[Append]) -> list[Outcome]:
+        """Keep all of `batch` in one transaction. Not cancellable once begun."""
+        await trio.lowlevel.checkpoint_if_cancelled()
+        if not all(entry.drafts for entry in batch):
+            raise ValueError("an Append needs at least one draft")
+        outcomes: list[Outcome] = []
+        with trio.CancelScope(shield=True):
+            outcomes.extend(await self._write(lambda writer: writer.append(batch)))
+        return outcomes
+
+    async def producer_ids(self, subject: str, producer_id: str) -> list[str]:
+        """The ids known of a producer, oldest first."""
+        return await self._read(lambda connection: reader.producer_ids(connection, subject, producer_id))
+
+    async def recorded(self, key: Key, digest: bytes) -> Duplicate | Conflict | None:
+        """What a publish with this key would get now."""
+        known = await self._read(lambda connection: look_up(connection, (key,)).get(key))
+        if known is None:
+            return None
+        return known[1] if known[0] == digest else Conflict()
+
+    async def probe(self) -> None:
+        """Raise `StoreUnavailable` if an append would."""
+        await self._write(Writer.probe)
+
+    # --- reading --------------------------------------------------------------------------------------
+
+    async def load(self, project_id: str) -> Life:
+        """The project's life as it stands."""
+        return await self._read(lambda connection: reader.load(connection, project_id))
+
+    async def read(
+        self,
+        project_id: str,
+        since: Position,
+        *,
+        limit: int,
+        max_bytes: int = 4 * 1024 * 1024,
+        type: str | None = None,
+        node_id: str | None = None,
+    ) -> Recovered | Gap:
+        """Events after a position. One that trimming overtakes ends with what was found before."""
+        found: list[Record] = []
+        while True:
+            step = partial(
+                reader.read_slice,
+                project_id=project_id,
+                since=since,
+                limit=limit,
+                max_bytes=max_bytes,
+                wanted=(type, node_id),
+                rows=_SCANNED_AT_ONCE,
+            )
+            piece = await self._read(step)
+            if isinstance(piece, Gap):
+                return Recovered(tuple(found)) if found else piece
+            for record in piece.records:
+                max_bytes -= len(record.body)
+                if found and max_bytes < 0:
+                    return Recovered(tuple(found))
+                found.append(record)
+            limit -= len(piece.records)
+            if piece.done:
+                return Recovered(tuple(found))
+            since = piece.position
+
+    async def projects(self, after: str = "", limit: int = 100) -> list[Summary]:
+        """Projects with a log, by id."""
+        return await self._read(lambda connection: reader.projects(connection, after, limit))
+
+    async def count_projects(self) -> int:
+        """How many projects have a log."""
+        return await self._read(reader.count_projects)
+
+    # --- states ---------------------------------------------------------------------------------------
+
+    async def save_checkpoint(self, project_id: str, checkpoint: Checkpoint) -> None:
+        """Keep a checkpoint."""
+        await self._save(NewState(project_id, checkpoint.epoch, checkpoint.seq), checkpoint.parts)
+
+    async def checkpoint_at(self, project_id: str, position: Position) -> Checkpoint | None:
+        """The newest checkpoint at or before a position."""
+        return await self._read(lambda connection: reader.checkpoint_at(connection, project_id, position))
+
+    async def save_snapshot(self, snapshot: Snapshot, parts: tuple[bytes, ...]) -> None:
+        """Keep a named snapshot."""
+        new = NewState(
+            snapshot.project_id,
+            snapshot.epoch,
+            snapshot.seq,
+            snapshot.snapshot_id,
+            snapshot.name,
+            snapshot.created,
+        )
+        await self._save(new, parts)
+
+    async def snapshots(self, project_id: str) -> list[Snapshot]:
+        """A project's snapshots, oldest first."""
+        return await self._read(lambda connection: reader.snapshots(connection, project_id))
+
+    async def snapshot(self, project_id: str, snapshot_id: str) -> tuple[Snapshot, tuple[bytes, ...]] | None:
+        """One of them with its parts."""
+        return await self._read(lambda connection: reader.snapshot(connection, project_id, snapshot_id))
+
+    async def _save(self, new: NewState, parts: tuple[bytes, ...]) -> None:
+        """Write a state in slices; nobody sees it before the last one."""
+        state = await self._write(lambda writer: writer.begin_state(new))
+        if state is None:
+            return
+        writer = self._writer
+        try:
+            first = 0
+            while first < len(parts):
+                end = _slice_end(parts, first)
+                await self._write(partial(Writer.add_parts, state=state, first=first, parts=parts[first:end]))
+                first = end
+            await self._write(partial(Writer.finish_state, state=state, new=new))
+        finally:
+            if writer is not None:
+                writer.leave_state(state)
+
+    # --- trimming -------------------------------------------------------------------------------------
+
+    async def trim(self, retention: Retention, now: int) -> dict[str, Position]:
+        """Drop what nobody can need, in small steps. What a failure leaves, the next trim takes."""
+        floors = await self._trim_logs(retention, now)
+        await self._repeat(Writer.purge_grave)
+        await self._repeat(Writer.sweep_states)
+        await self._forget_publishes(now)
+        await self._repeat(lambda writer: writer.forget_graves(now))
+        return floors
+
+    async def _repeat(self, work: Callable[[Writer], bool]) -> None:
+        while await self._write(work):
+            pass
+
+    async def _trim_logs(self, retention: Retention, now: int) -> dict[str, Position]:
+        floors: dict[str, Position] = {}
+        cutoff = now - round(retention.max_age * 1_000_000)
+        after: int | None = 0
+        while after is not None:
+            plan = await self._read(partial(reader.excess, after=after, retention=retention, cutoff=cutoff))
+            for excess in plan.work:
+                more = True
+                while more:
+                    floor, more = await self._write(
+                        partial(Writer.drop_events, life=excess.life, floor=excess.floor)
+                    )
+                    if floor:
+                        floors[excess.project_id] = Position(excess.epoch, floor)
+            after = plan.after
+        return floors
+
+    async def _forget_publishes(self, now: int) -> None:
+        after: int | None = 0
+        while after is not None:
+            plan = await self._read(partial(reader.forgettable, after=after, now=now))
+            for producer in plan.work:
+                await self._repeat(partial(Writer.forget_publishes, producer=producer, now=now))
+            after = plan.after
+
+
+def _slice_end(parts: Sequence[bytes], first: int) -> int:
+    """Up to where the parts from `first` on, at least one, fit into one transaction."""
+    size = len(parts[first])
+    end = first + 1
+    while end < len(parts) and size + len(parts[end]) <= _SLICE_BYTES:
+        size += len(parts[end])
+        end += 1
+    return end

@@ -1,0 +1,215 @@
+"""Opening a database: what may be opened, making a new one, and noticing that it is an older copy.
+
+An older copy (a restored backup; `guard` says how it is known) keeps everything it has, but each of
+its projects goes on under a new epoch: logs, checkpoints, snapshots and idempotency records name a life by
+its number, so renaming the lives is all there is to do, in the transaction that also begins the new lineage.
+No position given out before, in this history or in the one that was lost, ever names another event.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from tasktree_rt.brokers.sqlite import schema
+from tasktree_rt.brokers.sqlite.guard import Guard
+from tasktree_rt.errors import StoreUnavailable, StoreUnusable
+
+_MAGIC: Final = b"SQLite format 3\0"
+_HEADER_SIZE: Final = 100
+_SMALL: Final = 8 << 20
+"""Up to so many bytes a database is checked page by page at open."""
+
+Connect = Callable[[str], sqlite3.Connection]
+
+
+class Files:
+    """A database and its guard. All methods block.
+
+    Attributes:
+        path: of the database, symbolic links resolved, so that two names of it have one guard.
+    """
+
+    def __init__(self, path: str, connect: Connect, busy_timeout: float) -> None:
+        self.path = os.path.realpath(path)
+        self._connect = connect
+        self._busy_timeout = busy_timeout
+        self._guard: Guard | None = None
+
+    def open(self) -> None:
+        """Lock, check, and make or settle the database; then `writer` and `reader` connect to it.
+
+        Raises:
+            StoreUnusable, StoreUnavailable: nothing is left open or locked.
+        """
+        if sqlite3.sqlite_version_info < schema.MINIMUM_SQLITE:
+            raise StoreUnusable(f"SQLite {sqlite3.sqlite_version} is too old: 3.37 is needed")
+        _make_folder(os.path.dirname(self.path))
+        guard = Guard.acquire(self.path)
+        try:
+            with refusals(self.path):
+                self._settle(guard)
+        except BaseException as error:
+            guard.release(forget=isinstance(error, StoreUnusable))
+            raise
+        self._guard = guard
+
+    def writer(self) -> sqlite3.Connection:
+        """A new connection to write with."""
+        return self._prepared(schema.prepare_writer)
+
+    def reader(self) -> sqlite3.Connection:
+        """A new connection to read with."""
+        return self._prepared(schema.prepare_reader)
+
+    def committed(self, commits: int) -> None:
+        """So many appends are committed. Called before any of them is answered."""
+        if self._guard is not None:
+            self._guard.committed(commits)
+
+    def close(self) -> None:
+        """All connections are closed: let go of the lock."""
+        guard, self._guard = self._guard, None
+        if guard is None:
+            return
+        try:
+            if not os.path.exists(
+                f"{self.path}-wal"
+            ):  # else another program has it open and will still write
+                guard.end(os.stat(self.path))
+        except OSError:
+            pass  # whoever opens it next finds it as after a crash
+        finally:
+            guard.release()
+
+    def _prepared(self, prepare: Callable[[sqlite3.Connection, float], None]) -> sqlite3.Connection:
+        connection = self._connect(self.path)
+        try:
+            prepare(connection, self._busy_timeout)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _settle(self, guard: Guard) -> None:
+        file = _inspect(self.path)
+        connection = self._connect(self.path)
+        try:
+            connection.execute(f"PRAGMA busy_timeout = {round(self._busy_timeout * 1000)}")
+            fresh = _is_fresh(connection, self.path)
+            if fresh:
+                _create(connection)
+            schema.prepare_writer(connection, self._busy_timeout)
+            _check_pages(connection, self.path)
+            lineage, commits = connection.execute("SELECT lineage, commits FROM store").fetchone()
+            if not fresh and not (file and guard.knows(lineage, commits, file)):
+                lineage = _begin_lineage(connection)
+            guard.begin(lineage, commits, os.stat(self.path))
+        finally:
+            connection.close()
+
+
+@contextmanager
+def refusals(path: str) -> Iterator[None]:
+    """What an error at open means: a passing fault, or a file that will never do."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        if schema.primary_code(error) in schema.PASSING:
+            raise StoreUnavailable(f"{path}: {schema.reason(error)}") from error
+        raise StoreUnusable(f"{path}: {schema.reason(error)}") from error
+    except OSError as error:
+        raise StoreUnusable(f"{path}: {error.strerror or error}") from error
+
+
+def _make_folder(folder: str) -> None:
+    try:
+        os.makedirs(folder, exist_ok=True)
+    except OSError as error:
+        raise StoreUnusable(f"cannot make the folder {folder}: {error.strerror}") from error
+
+
+def _inspect(path: str) -> os.stat_result | None:
+    """Refuse what its first bytes already tell is not ours; None if there is nothing yet.
+
+    Reads the file by itself, which must come before SQLite opens it: closing any descriptor of a file drops
+    this process's POSIX locks on it. The guard is held, so no other connection of the hub's exists.
+    """
+    if not os.path.lexists(path):
+        return None
+    if not os.path.isfile(path):
+        raise StoreUnusable(f"{path} is not a file")
+    # For writing too, though nothing is written: SQLite would open a read-only file without a word.
+    with open(path, "r+b") as file:
+        header, status = file.read(_HEADER_SIZE), os.fstat(file.fileno())
+    if not header:
+        return None
+    if not header.startswith(_MAGIC):
+        raise StoreUnusable(f"{path} is not a SQLite database")
+    if not any(os.path.exists(path + suffix) for suffix in ("-wal", "-journal")):
+        _inspect_header(path, header, status.st_size)
+    return status
+
+
+def _inspect_header(path: str, header: bytes, size: int) -> None:
+    """Judge a header that no write-ahead log or journal can still change (format: sqlite.org/fileformat2)."""
+    number = [int.from_bytes(header[at : at + 4], "big") for at in range(0, _HEADER_SIZE, 4)]
+    page_size = int.from_bytes(header[16:18], "big")
+    page_size = 65_536 if page_size == 1 else page_size
+    _judge(path, number[68 // 4], number[60 // 4])
+    # The number of pages counts only if whoever changed the file last also wrote it.
+    if number[24 // 4] == number[92 // 4] and number[28 // 4] * page_size > size:
+        raise StoreUnusable(f"{path} is damaged: the file is shorter than it says")
+
+
+def _judge(path: str, application_id: int, version: int) -> None:
+    if application_id != schema.APPLICATION_ID:
+        raise StoreUnusable(f"{path} is a database of another program")
+    if version > schema.VERSION:
+        known = f"schema {version}, known is {schema.VERSION}"
+        raise StoreUnusable(f"{path} was written by a newer version of this program ({known})")
+
+
+def _is_fresh(connection: sqlite3.Connection, path: str) -> bool:
+    """Whether there is nothing in it; refuses what is not ours, now as SQLite sees it."""
+    application_id = connection.execute("PRAGMA application_id").fetchone()[0]
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    if application_id == 0 and tables == 0:
+        return True
+    _judge(path, application_id, version)
+    return False
+
+
+def _create(connection: sqlite3.Connection) -> None:
+    """Make the tables, all or none."""
+    connection.execute("BEGIN IMMEDIATE")
+    for statement in schema.SCHEMA:
+        connection.execute(statement)
+    connection.execute("INSERT INTO store VALUES (1, ?, 0, 0)", (secrets.token_hex(16),))
+    connection.execute(f"PRAGMA application_id = {schema.APPLICATION_ID}")
+    connection.execute(f"PRAGMA user_version = {schema.VERSION}")
+    connection.execute("COMMIT")
+
+
+def _check_pages(connection: sqlite3.Connection, path: str) -> None:
+    """Look at every page of a small database; a large one shows its damage when it is come upon."""
+    if os.stat(path).st_size > _SMALL:
+        return
+    verdict = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+    if verdict != "ok":
+        raise StoreUnusable(f"{path} is damaged: {' '.join(str(verdict).split())}")
+
+
+def _begin_lineage(connection: sqlite3.Connection) -> str:
+    """Rename every life of an older copy, and the copy's history with them."""
+    lineage = secrets.token_hex(16)
+    connection.execute("BEGIN IMMEDIATE")
+    connection.execute("UPDATE life SET epoch = lower(hex(randomblob(9)))")
+    connection.execute("UPDATE store SET lineage = ?", (lineage,))
+    connection.execute("COMMIT")
+    return lineage

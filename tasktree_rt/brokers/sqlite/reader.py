@@ -1,0 +1,280 @@
+"""What the SQLite broker reads. Every function takes a connection and blocks; those that need more than
+one statement see one state of the database.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final, Generic, TypeVar
+
+from attrs import frozen
+
+from tasktree_rt.brokers.base import (
+    KEPT_IDS,
+    KEPT_IDS_AGE,
+    Checkpoint,
+    Death,
+    Life,
+    Retention,
+    Snapshot,
+    Summary,
+)
+from tasktree_rt.brokers.sqlite.schema import MAX_SEQ, PART_BITS, event_key
+from tasktree_rt.core.events import Record
+from tasktree_rt.core.log import BEGINNING, Gap, Position
+
+T = TypeVar("T")
+
+_AT_ONCE: Final = 1_000
+"""Projects or producers that one step of planning looks at."""
+
+_EVENTS: Final = (
+    "SELECT key & ?1, type, node, received, body FROM event WHERE key > ?2 AND key <= ?3 ORDER BY key"
+)
+_FILTERED: Final = (
+    "SELECT key & ?1, type, node, received, body FROM event WHERE key > ?2 AND key <= ?3 "
+    "AND (?4 IS NULL OR type = ?4) AND (?5 IS NULL OR node = ?5) ORDER BY key"
+)
+_SNAPSHOT: Final = (
+    "SELECT snapshot, name, epoch, seq, created, state.state FROM life JOIN state USING (life) "
+    "WHERE project = ? AND snapshot IS NOT NULL AND whole = 1"
+)
+
+
+@contextmanager
+def one_view(connection: sqlite3.Connection) -> Iterator[None]:
+    """Everything read within sees the same commits."""
+    connection.execute("BEGIN")
+    try:
+        yield
+    finally:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+
+
+def load(connection: sqlite3.Connection, project_id: str) -> Life:
+    """See `Broker.load`."""
+    with one_view(connection):
+        death = _death(connection, project_id)
+        row = connection.execute(
+            "SELECT life, epoch, head, floor, covered, received FROM life WHERE project = ?", (project_id,)
+        ).fetchone()
+        if row is None:
+            return Life("", 0, 0, death.record.received if death else 0, None, (), death)
+        life, epoch, head, floor, covered, received = row
+        checkpoint = _checkpoint(connection, life, epoch, covered)
+        after = checkpoint.seq if checkpoint else 0
+        key = (MAX_SEQ, event_key(life, after), event_key(life, head))
+        tail = tuple(Record(*event) for event in connection.execute(_EVENTS, key))
+        return Life(epoch, head, floor, received, checkpoint, tail, death)
+
+
+def _death(connection: sqlite3.Connection, project_id: str) -> Death | None:
+    row = connection.execute(
+        "SELECT epoch, seq, type, node, received, body FROM death WHERE project = ?", (project_id,)
+    ).fetchone()
+    return Death(row[0], Record(*row[1:])) if row else None
+
+
+def _checkpoint(connection: sqlite3.Connection, life: int, epoch: str, seq: int) -> Checkpoint | None:
+    """The newest one at or before `seq`."""
+    row = connection.execute(
+        "SELECT state, seq FROM state WHERE life = ? AND snapshot IS NULL AND seq <= ? AND whole = 1 "
+        "ORDER BY seq DESC LIMIT 1",
+        (life, seq),
+    ).fetchone()
+    return Checkpoint(epoch, row[1], _parts(connection, row[0])) if row else None
+
+
+def _parts(connection: sqlite3.Connection, state: int) -> tuple[bytes, ...]:
+    rows = connection.execute(
+        "SELECT body FROM part WHERE key >= ? AND key < ? ORDER BY key",
+        (state << PART_BITS, state + 1 << PART_BITS),
+    )
+    return tuple(body for (body,) in rows)
+
+
+@frozen
+class Slice:
+    """A piece of a log: records found, how far was looked, and whether that was all."""
+
+    records: list[Record]
+    position: Position
+    done: bool
+
+
+def read_slice(
+    connection: sqlite3.Connection,
+    project_id: str,
+    since: Position,
+    limit: int,
+    max_bytes: int,
+    wanted: tuple[str | None, str | None],
+    rows: int,
+) -> Slice | Gap:
+    """Look through at most `rows` events after `since`; `wanted` is type and node."""
+    with one_view(connection):
+        row = connection.execute(
+            "SELECT life, epoch, head, floor FROM life WHERE project = ?", (project_id,)
+        ).fetchone()
+        if row is None:
+            return Slice([], since, True) if since == BEGINNING else Gap("epoch")
+        life, epoch, head, floor = row
+        why = _gap(since, epoch, head, floor)
+        if why is not None:
+            return Gap(why)
+        end = min(head, since.seq + rows)
+        key = (MAX_SEQ, event_key(life, since.seq), event_key(life, end))
+        query = _EVENTS if wanted == (None, None) else _FILTERED
+        cursor = connection.execute(query, key if query is _EVENTS else key + wanted)
+        records, full = _take(cursor, limit, max_bytes)
+        return Slice(records, Position(epoch, end), full or end == head)
+
+
+def _gap(since: Position, epoch: str, head: int, floor: int) -> str | None:
+    """Why the events after `since` cannot be given; as `core.log.Log.since`."""
+    if since != BEGINNING and since.epoch != epoch:
+        return "epoch"
+    if since.seq > head:
+        return "ahead"
+    return "trimmed" if since.seq < floor else None
+
+
+def _take(cursor: sqlite3.Cursor, limit: int, max_bytes: int) -> tuple[list[Record], bool]:
+    """Records until one of the bounds is reached, and whether it was."""
+    records: list[Record] = []
+    for row in cursor:
+        max_bytes -= len(row[4])
+        if len(records) >= limit or (records and max_bytes < 0):
+            return records, True
+        records.append(Record(*row))
+    return records, len(records) >= limit
+
+
+def checkpoint_at(connection: sqlite3.Connection, project_id: str, position: Position) -> Checkpoint | None:
+    """See `Broker.checkpoint_at`."""
+    with one_view(connection):
+        row = connection.execute(
+            "SELECT life FROM life WHERE project = ? AND epoch = ?", (project_id, position.epoch)
+        ).fetchone()
+        return _checkpoint(connection, row[0], position.epoch, position.seq) if row else None
+
+
+def producer_ids(connection: sqlite3.Connection, subject: str, producer_id: str) -> list[str]:
+    """See `Broker.producer_ids`."""
+    rows = connection.execute(
+        "SELECT id FROM publish "
+        "WHERE producer = (SELECT producer FROM producer WHERE subject = ? AND name = ?) ORDER BY n",
+        (subject, producer_id),
+    )
+    return [row[0] for row in rows]
+
+
+def projects(connection: sqlite3.Connection, after: str, limit: int) -> list[Summary]:
+    """See `Broker.projects`."""
+    rows = connection.execute(
+        "SELECT project, epoch, head, state, nodes, received FROM life "
+        "WHERE project > ? ORDER BY project LIMIT ?",
+        (after, limit),
+    )
+    return [Summary(*row) for row in rows]
+
+
+def count_projects(connection: sqlite3.Connection) -> int:
+    """See `Broker.count_projects`."""
+    count: int = connection.execute("SELECT count(*) FROM life").fetchone()[0]
+    return count
+
+
+def snapshots(connection: sqlite3.Connection, project_id: str) -> list[Snapshot]:
+    """See `Broker.snapshots`."""
+    rows = connection.execute(f"{_SNAPSHOT} ORDER BY created, snapshot", (project_id,))
+    return [_snapshot(project_id, row) for row in rows]
+
+
+def snapshot(
+    connection: sqlite3.Connection, project_id: str, snapshot_id: str
+) -> tuple[Snapshot, tuple[bytes, ...]] | None:
+    """See `Broker.snapshot`."""
+    with one_view(connection):
+        row = connection.execute(f"{_SNAPSHOT} AND snapshot = ?", (project_id, snapshot_id)).fetchone()
+        return (_snapshot(project_id, row), _parts(connection, row[5])) if row else None
+
+
+def _snapshot(project_id: str, row: tuple[str, str, str, int, int, int]) -> Snapshot:
+    return Snapshot(row[0], project_id, *row[1:5])
+
+
+# --- what there is to trim; looked for here so that finding nothing never holds up an append ----------
+
+
+@frozen
+class Excess:
+    """A life whose events up to and including `floor` can go."""
+
+    life: int
+    project_id: str
+    epoch: str
+    floor: int
+
+
+@frozen
+class Plan(Generic[T]):
+    """Work found in one step; the next step goes on `after`, None at the end."""
+
+    work: list[T]
+    after: int | None
+
+
+def excess(connection: sqlite3.Connection, after: int, retention: Retention, cutoff: int) -> Plan[Excess]:
+    """Lives with events that retention does not want (those received before `cutoff`, microseconds) and a
+    checkpoint covers."""
+    with one_view(connection):
+        rows = connection.execute(
+            "SELECT life, project, epoch, floor, head, covered FROM life WHERE life > ? AND covered > floor "
+            "ORDER BY life LIMIT ?",
+            (after, _AT_ONCE),
+        ).fetchall()
+        found = []
+        for life, project_id, epoch, floor, head, covered in rows:
+            wanted = min(covered, head - retention.max_events)
+            wanted = _older_than(connection, life, max(floor, wanted), covered, cutoff)
+            if wanted > floor:
+                found.append(Excess(life, project_id, epoch, wanted))
+    return Plan(found, rows[-1][0] if len(rows) == _AT_ONCE else None)
+
+
+def _older_than(connection: sqlite3.Connection, life: int, low: int, high: int, cutoff: int) -> int:
+    """The last seq in low … high whose event is older than `cutoff`, `low` if none is. Times never decrease,
+    so one look tells that there is none, and halving finds it."""
+    probe = low + 1
+    while low < high:
+        received = connection.execute(
+            "SELECT received FROM event WHERE key = ?", (event_key(life, probe),)
+        ).fetchone()
+        if received is not None and received[0] < cutoff:
+            low = probe
+        else:
+            high = probe - 1
+        probe = (low + high + 1) // 2
+    return low
+
+
+def forgettable(connection: sqlite3.Connection, after: int, now: int) -> Plan[int]:
+    """Producers with more publishes on record than need be known, or older ones."""
+    rows = connection.execute(
+        "SELECT producer, "
+        "(SELECT received FROM publish p WHERE p.producer = producer.producer ORDER BY n LIMIT 1), "
+        "(SELECT n FROM publish p WHERE p.producer = producer.producer ORDER BY n LIMIT 1), "
+        "(SELECT n FROM publish p WHERE p.producer = producer.producer ORDER BY n DESC LIMIT 1) "
+        "FROM producer WHERE producer > ? ORDER BY producer LIMIT ?",
+        (after, _AT_ONCE),
+    ).fetchall()
+    found = [
+        producer
+        for producer, received, first, last in rows
+        if received is None or received < now - KEPT_IDS_AGE or last - first >= KEPT_IDS
+    ]
+    return Plan(found, rows[-1][0] if len(rows) == _AT_ONCE else None)

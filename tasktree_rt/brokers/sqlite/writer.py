@@ -1,0 +1,282 @@
+"""What the SQLite broker writes: transactions on the one connection that does, each short."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import partial
+from typing import Final, TypeVar
+
+from attrs import frozen
+
+from tasktree_rt.brokers.base import KEPT_IDS, KEPT_IDS_AGE, Append, Outcome
+from tasktree_rt.brokers.sqlite.appender import Appender
+from tasktree_rt.brokers.sqlite.schema import MAX_PARTS, PART_BITS, event_key
+
+T = TypeVar("T")
+
+_ROWS: Final = 2_000
+"""Rows that one transaction of `trim` takes away at most."""
+_BYTES: Final = 4 << 20
+"""And bytes of events."""
+_PARTS: Final = 16
+"""And parts of states."""
+_PROBE_SIZE: Final = 65_536
+_GRAVE_AGE: Final = 2 * KEPT_IDS_AGE
+"""After this no publish can name a life that has ended (the age of both goes by the same clock)."""
+
+
+_DROP_CHECKPOINTS: Final = """
+    UPDATE state SET whole = 0 WHERE life = ?1 AND snapshot IS NULL AND whole = 1 AND seq < (
+        SELECT max(seq) FROM state WHERE life = ?1 AND snapshot IS NULL AND whole = 1 AND seq <= ?2
+    )"""
+"""All below the newest one at or below the floor."""
+
+
+@frozen
+class NewState:
+    """A checkpoint or snapshot to be written."""
+
+    project_id: str
+    epoch: str
+    seq: int
+    snapshot: str | None = None
+    name: str = ""
+    created: int = 0
+
+
+class Writer:
+    """The connection that writes. All methods block and belong into one thread at a time.
+
+    `connect` makes the connection, and makes it again should one not even roll back. `committed` is told the
+    number of appends in all after each of them.
+    """
+
+    def __init__(self, connect: Callable[[], sqlite3.Connection], committed: Callable[[int], None]) -> None:
+        self._connect = connect
+        self._committed = committed
+        self._connection: sqlite3.Connection | None = connect()
+        self._appender = Appender()
+        self._being_written: set[int] = set()
+
+    def close(self) -> None:
+        """Let go of the connection; carries SQLite's write-ahead log over if nobody else has it open."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+    def transact(self, work: Callable[[sqlite3.Cursor], T]) -> T:
+        """Do `work` in a transaction. If anything fails, nothing of it was done and the next one may work."""
+        if self._connection is None:
+            self._connection = self._connect()
+        cursor = self._connection.cursor()
+        try:
+            cursor.execute("BEGIN IMMEDIATE")
+            result = work(cursor)
+            cursor.execute("COMMIT")
+        except BaseException:
+            self._undo(self._connection)
+            raise
+        return result
+
+    def _undo(self, connection: sqlite3.Connection) -> None:
+        self._appender.forget()
+        with suppress(sqlite3.Error):
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            return
+        self._connection = None
+        with suppress(sqlite3.Error):
+            connection.close()
+
+    def append(self, batch: Sequence[Append]) -> list[Outcome]:
+        """See `Broker.append`."""
+        try:
+            outcomes, commits = self.transact(partial(self._append, batch, False))
+        except sqlite3.IntegrityError:
+            outcomes, commits = self.transact(partial(self._append, batch, True))
+        self._committed(commits)
+        return outcomes
+
+    def _append(
+        self, batch: Sequence[Append], look: bool, cursor: sqlite3.Cursor
+    ) -> tuple[list[Outcome], int]:
+        outcomes = self._appender.append(cursor, batch, look=look)
+        cursor.execute("UPDATE store SET commits = commits + 1")
+        return outcomes, cursor.execute("SELECT commits FROM store").fetchone()[0]
+
+    def probe(self) -> None:
+        """Write: pages are asked for, written and given back."""
+        self.transact(_probe)
+
+    # --- checkpoints and snapshots: begun, filled and finished in transactions of their own -----------
+
+    def begin_state(self, new: NewState) -> int | None:
+        """A number to write its parts under; None if its life is over."""
+
+        def begin(cursor: sqlite3.Cursor) -> int | None:
+            life = _life(cursor, new)
+            if life is None:
+                return None
+            cursor.execute(
+                "INSERT INTO state (life, seq, snapshot, name, created, whole) VALUES (?, ?, ?, ?, ?, 0)",
+                (life, new.seq, new.snapshot, new.name, new.created),
+            )
+            state = cursor.lastrowid or 0
+            self._being_written.add(state)
+            return state
+
+        return self.transact(begin)
+
+    def leave_state(self, state: int) -> None:
+        """It will not be written any further: what is not whole of it, `sweep_states` may take."""
+        self._being_written.discard(state)
+
+    def add_parts(self, state: int, first: int, parts: Sequence[bytes]) -> None:
+        """Some of its parts, from place `first` on."""
+        if first + len(parts) > MAX_PARTS:
+            raise ValueError(f"a state of more than {MAX_PARTS} parts")
+        rows = [(state << PART_BITS | place, part) for place, part in enumerate(parts, first)]
+        self.transact(lambda cursor: cursor.executemany("INSERT INTO part VALUES (?, ?)", rows))
+
+    def finish_state(self, state: int, new: NewState) -> None:
+        """Make it visible, in the place of one of the same name; it stays unseen if its life is over."""
+
+        def finish(cursor: sqlite3.Cursor) -> None:
+            life = _life(cursor, new)
+            if life is None:
+                return
+            cursor.execute(
+                "UPDATE state SET whole = 0 WHERE life = ?1 AND whole = 1 AND snapshot IS ?2 "
+                "AND (?2 IS NOT NULL OR seq = ?3)",
+                (life, new.snapshot, new.seq),
+            )
+            cursor.execute("UPDATE state SET whole = 1 WHERE state = ?", (state,))
+            if new.snapshot is None:
+                cursor.execute("UPDATE life SET covered = max(covered, ?) WHERE life = ?", (new.seq, life))
+
+        self.transact(finish)
+
+    # --- trimming: each call is one small transaction and tells whether there is more to do -----------
+
+    def drop_events(self, life: int, floor: int) -> tuple[int, bool]:
+        """Drop some events of a life up to `floor` and what checkpoints that makes idle.
+
+        Returns the new floor (0 if the life is over meanwhile) and whether there is more.
+        """
+
+        def drop(cursor: sqlite3.Cursor) -> tuple[int, bool]:
+            row = cursor.execute("SELECT floor FROM life WHERE life = ?", (life,)).fetchone()
+            if row is None:
+                return 0, False
+            reached = _delete_events(cursor, life, row[0], floor)
+            cursor.execute("UPDATE life SET floor = ? WHERE life = ?", (reached, life))
+            cursor.execute(_DROP_CHECKPOINTS, (life, reached))
+            return reached, reached < floor
+
+        return self.transact(drop)
+
+    def purge_grave(self) -> bool:
+        """Take away some of what an ended life left behind."""
+
+        def purge(cursor: sqlite3.Cursor) -> bool:
+            row = cursor.execute("SELECT life, floor, head FROM grave WHERE purged = 0 LIMIT 1").fetchone()
+            if row is None:
+                return False
+            life, floor, head = row
+            reached = _delete_events(cursor, life, floor, head)
+            cursor.execute(
+                "UPDATE grave SET floor = ?, purged = ? WHERE life = ?", (reached, reached == head, life)
+            )
+            cursor.execute("UPDATE state SET whole = 0 WHERE life = ? AND whole = 1", (life,))
+            return True
+
+        return self.transact(purge)
+
+    def sweep_states(self) -> bool:
+        """Take away some parts of a state that is not whole and never will be."""
+
+        def sweep(cursor: sqlite3.Cursor) -> bool:
+            unfinished = cursor.execute(
+                "SELECT state FROM state WHERE whole = 0 ORDER BY state LIMIT ?",
+                (len(self._being_written) + 1,),
+            ).fetchall()
+            state = next((state for (state,) in unfinished if state not in self._being_written), None)
+            if state is None:
+                return False
+            cursor.execute(
+                "DELETE FROM part WHERE key IN (SELECT key FROM part WHERE key >= ? AND key < ? LIMIT ?)",
+                (state << PART_BITS, state + 1 << PART_BITS, _PARTS),
+            )
+            if cursor.rowcount < _PARTS:
+                cursor.execute("DELETE FROM state WHERE state = ?", (state,))
+            return True
+
+        return self.transact(sweep)
+
+    def forget_publishes(self, producer: int, now: int) -> bool:
+        """Forget some of a producer's oldest publishes, and the producer once it has none."""
+
+        def forget(cursor: sqlite3.Cursor) -> bool:
+            rows = cursor.execute(
+                "SELECT n, received FROM publish WHERE producer = ? ORDER BY n LIMIT ?", (producer, _ROWS)
+            ).fetchall()
+            last = cursor.execute("SELECT max(n) FROM publish WHERE producer = ?", (producer,)).fetchone()[0]
+            kept = next((n for n, at in rows if n > last - KEPT_IDS and at >= now - KEPT_IDS_AGE), None)
+            if kept is None and len(rows) < _ROWS:
+                cursor.execute("DELETE FROM publish WHERE producer = ?", (producer,))
+                (name,) = cursor.execute(
+                    "DELETE FROM producer WHERE producer = ? RETURNING subject, name", (producer,)
+                ).fetchall()
+                self._appender.forget_producer(*name)
+                return False
+            bound = rows[-1][0] + 1 if kept is None else kept
+            cursor.execute("DELETE FROM publish WHERE producer = ? AND n < ?", (producer, bound))
+            return kept is None
+
+        return self.transact(forget)
+
+    def forget_graves(self, now: int) -> bool:
+        """Forget some ended lives that no publish on record can name."""
+
+        def forget(cursor: sqlite3.Cursor) -> bool:
+            cursor.execute(
+                "DELETE FROM grave WHERE life IN "
+                "(SELECT life FROM grave WHERE purged = 1 AND ended < ? LIMIT ?)",
+                (now - _GRAVE_AGE, _ROWS),
+            )
+            return cursor.rowcount == _ROWS
+
+        return self.transact(forget)
+
+
+def _life(cursor: sqlite3.Cursor, new: NewState) -> int | None:
+    row = cursor.execute(
+        "SELECT life FROM life WHERE project = ? AND epoch = ?", (new.project_id, new.epoch)
+    ).fetchone()
+    return row[0] if row else None
+
+
+def _delete_events(cursor: sqlite3.Cursor, life: int, floor: int, target: int) -> int:
+    """Delete events after `floor` up to `target`, as many as one transaction may; returns the new floor."""
+    rows = cursor.execute(
+        "SELECT length(body) FROM event WHERE key > ? AND key <= ? ORDER BY key LIMIT ?",
+        (event_key(life, floor), event_key(life, target), _ROWS),
+    ).fetchall()
+    size, count = 0, 0
+    for (length,) in rows:
+        size += length
+        if count and size > _BYTES:
+            break
+        count += 1
+    reached = floor + count if rows else target
+    cursor.execute(
+        "DELETE FROM event WHERE key > ? AND key <= ?", (event_key(life, floor), event_key(life, reached))
+    )
+    return reached
+
+
+def _probe(cursor: sqlite3.Cursor) -> None:
+    cursor.execute("INSERT INTO probe (body) VALUES (zeroblob(?))", (_PROBE_SIZE,))
+    cursor.execute("DELETE FROM probe")
