@@ -1,0 +1,117 @@
+"""The composition root: settings in, a running hub out. For ``serve``, ``demo``, tests and embedders.
+
+::
+
+    async with trio.open_nursery() as nursery:
+        running = await nursery.start(start_hub, settings, shutdown)
+        ...
+        shutdown.set()
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+import trio
+from attrs import frozen
+from platformdirs import user_state_path
+
+from tasktree_rt.brokers.base import Broker
+from tasktree_rt.brokers.memory import MemoryBroker
+from tasktree_rt.brokers.sqlite import SqliteBroker
+from tasktree_rt.errors import SettingsError
+from tasktree_rt.hub.hub import Hub, open_hub
+from tasktree_rt.settings import Settings
+from tasktree_rt.web.app import create_app
+from tasktree_rt.web.listeners import close_listener, open_sockets
+from tasktree_rt.web.metrics import Metrics
+from tasktree_rt.web.server import raise_open_files_limit, serve, tune_gc
+
+DATABASE: Final = "hub.db"
+
+
+@frozen
+class Running:
+    """A hub that takes connections.
+
+    Attributes:
+        addresses: where, as URLs.
+        store: what it keeps its logs in, for people.
+    """
+
+    hub: Hub
+    addresses: tuple[str, ...]
+    store: str
+
+    @property
+    def address(self) -> str:
+        """The first of them."""
+        return self.addresses[0]
+
+
+async def run_hub(
+    settings: Settings, *, shutdown: trio.Event, started: Callable[[Running], object] = lambda running: None
+) -> None:
+    """Run a hub until `shutdown` is set and it has drained; `started` is called once it takes connections.
+
+    Cancelling ends it without a drain; what was acknowledged is on disk all the same.
+
+    Raises:
+        SettingsError: the address or the store's folder cannot be had.
+        StoreUnusable: the store cannot be opened.
+    """
+    # The sockets first: a port that is taken is told before a database is made or recovered.
+    sockets = open_sockets(settings.bind)
+    try:
+        broker = make_broker(settings.store)
+        raise_open_files_limit()
+        metrics = Metrics()
+        async with (
+            open_hub(broker, settings, meter=metrics.hub_meter) as hub,
+            trio.open_nursery() as nursery,
+        ):
+            app = create_app(settings, hub, metrics)
+            tune_gc()
+            server = partial(
+                serve, app, hub, settings, sockets=sockets, shutdown=shutdown.wait, meter=metrics.edge_meter
+            )
+            addresses = await nursery.start(server)
+            started(Running(hub, tuple(addresses), broker.name))
+    finally:
+        for sock in sockets:
+            if sock.fileno() >= 0:
+                close_listener(sock)
+
+
+async def start_hub(
+    settings: Settings,
+    shutdown: trio.Event,
+    *,
+    task_status: trio.TaskStatus[Running] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """`run_hub` for `nursery.start`."""
+    await run_hub(settings, shutdown=shutdown, started=task_status.started)
+
+
+def make_broker(store: str) -> Broker:
+    """The broker that a `Settings.store` stands for; not opened yet.
+
+    Raises:
+        SettingsError: the folder of the default store cannot be made.
+    """
+    if store == "memory:":
+        return MemoryBroker()
+    path = Path(store.partition(":")[2]).expanduser() if store else _default_path()
+    return SqliteBroker(str(path))
+
+
+def _default_path() -> Path:
+    folder = user_state_path("tasktree-rt")
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise SettingsError(f"store: cannot make the folder {folder}: {error.strerror}") from None
+    return folder / DATABASE

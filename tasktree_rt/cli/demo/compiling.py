@@ -1,0 +1,63 @@
+"""Whether Python source compiles: here, or for large sources in a process of its own.
+
+``python -m tasktree_rt.cli.demo.compiling`` reads source from standard input and prints what is wrong.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+import warnings
+from typing import Final
+
+from tasktree_rt.cli.text import printable
+
+_one_at_a_time: Final = threading.Lock()
+"""`warnings.catch_warnings` is not safe in threads, and compiling holds the interpreter lock anyway."""
+_LONGEST: Final = 120.0
+
+
+def compile_fault(source: bytes) -> str | None:
+    """Why `source` does not compile as Python, in the encoding it declares; None if it does."""
+    with _one_at_a_time, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            compile(source, "<source>", "exec", dont_inherit=True)
+        except SyntaxError as error:
+            where = f"line {error.lineno}: " if error.lineno else ""
+            return printable(f"{type(error).__name__}: {where}{error.msg}")
+        except (MemoryError, RecursionError) as error:
+            return f"{type(error).__name__}: nested too deeply for the compiler"
+        except Exception as error:
+            # ValueError for null bytes, whatever a codec raises: the compiler promises no fixed set.
+            return printable(f"{type(error).__name__}: {error}")
+    return None
+
+
+def compile_elsewhere(handle: int) -> str | None:
+    """The same for what stands in an open file, from its beginning, in another process.
+
+    Gives up after two minutes; a compiler that dies of it (memory, depth) is a fault of the source too.
+    """
+    os.lseek(handle, 0, os.SEEK_SET)
+    command = [sys.executable, "-P", "-m", __name__]
+    try:
+        done = subprocess.run(  # noqa: S603 - this very module
+            command, stdin=handle, capture_output=True, timeout=_LONGEST, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return f"does not compile within {_LONGEST:g} s"
+    if done.returncode != 0:
+        return "the compiler gave up: too large or nested too deeply"
+    return done.stdout.decode(errors="replace").strip() or None
+
+
+def main() -> None:
+    """Compile standard input."""
+    sys.stdout.write(compile_fault(sys.stdin.buffer.read()) or "")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,101 @@
+"""How far each folder is: the share of finished files under it, kept as files finish.
+
+Folders are told about only when what they show changes: a folder's whole percent, or its end. So a
+folder with 50,000 files is told about some hundred times, not 50,000.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from attrs import define
+
+RUNNING: Final = "running"
+COMPLETED: Final = "completed"
+FAILED: Final = "failed"
+
+
+@define
+class Folder:
+    """One folder's count of the files under it, at any depth.
+
+    Attributes:
+        failed: files that failed, and folders that could not be read.
+        broken: this one could not be read.
+    """
+
+    parent: bytes | None
+    total: int = 0
+    finished: int = 0
+    failed: int = 0
+    broken: bool = False
+
+    @property
+    def progress(self) -> int:
+        """Whole percent; 100 exactly when nothing is left."""
+        return 100 * self.finished // self.total if self.total else 100
+
+    @property
+    def status(self) -> str:
+        """``running`` until nothing is left, then ``completed``, or ``failed`` if anything under it did."""
+        if self.finished < self.total:
+            return RUNNING
+        return FAILED if self.failed or self.broken else COMPLETED
+
+
+class Folders:
+    """All folders, by path; ``b""`` is the topmost."""
+
+    def __init__(self) -> None:
+        self._folders: dict[bytes, Folder] = {}
+        self._shown: dict[bytes, tuple[int, str]] = {}
+        self._touched: dict[bytes, None] = {}
+
+    def __getitem__(self, path: bytes) -> Folder:
+        return self._folders[path]
+
+    def __len__(self) -> int:
+        return len(self._folders)
+
+    def add_folder(self, path: bytes, *, broken: bool = False) -> None:
+        """A folder; its parent must have been added before. It counts as shown at 0 %, ``running``."""
+        parent = path.rpartition(b"/")[0] if path else None
+        self._folders[path] = Folder(parent, broken=broken)
+        self._shown[path] = (0, RUNNING)
+        self._touched[path] = None
+        if broken:
+            self._count(parent, failed=1)
+
+    def add_file(self, folder: bytes) -> None:
+        """A file in `folder`, not finished yet."""
+        self._count(folder, total=1)
+
+    def finish(self, folder: bytes, *, failed: bool) -> None:
+        """One of its files is done."""
+        self._count(folder, finished=1, failed=int(failed))
+
+    def vanish(self, folder: bytes) -> None:
+        """One of its unfinished files is no more."""
+        self._count(folder, total=-1)
+
+    def changed(self) -> list[tuple[bytes, int, str]]:
+        """Path, percent and status of the folders for which these are not what was last told; children
+        before their parents. Not to be asked before all is added: a folder that ended must not go on.
+        """
+        news = []
+        for path in sorted(self._touched, key=lambda path: (-path.count(b"/"), path == b"", path)):
+            now = (self._folders[path].progress, self._folders[path].status)
+            if self._shown.get(path) != now:
+                self._shown[path] = now
+                news.append((path, *now))
+        self._touched.clear()
+        return news
+
+    def _count(self, path: bytes | None, *, total: int = 0, finished: int = 0, failed: int = 0) -> None:
+        while path is not None:
+            folder = self._folders[path]
+            folder.total += total
+            folder.finished += finished
+            folder.failed += failed
+            self._touched[path] = None
+            path = folder.parent

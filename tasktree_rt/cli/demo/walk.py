@@ -1,0 +1,122 @@
+"""Walks a folder: every folder, file and other thing in it, parents first, always in the same order.
+
+Linked folders are named but never entered, so that no loop of links can trap the walk; what is neither
+folder nor file (socket, pipe, device) is named but never opened. Folders that vanish or cannot be read
+are told, and the walk goes on. Paths are bytes throughout; memory is one listing per level of depth.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from enum import Enum
+from typing import Final
+
+from attrs import frozen
+
+
+class Kind(Enum):
+    """What a node stands for; the value is the node's ``kind``."""
+
+    FOLDER = "folder"
+    FILE = "file"
+    LINK = "link"
+    """A link to a folder: not entered."""
+    SPECIAL = "special"
+    """Neither folder nor file: not opened."""
+
+
+@frozen
+class Entry:
+    """One thing in the folder.
+
+    Attributes:
+        path: relative to the folder walked, ``b""`` for that one itself.
+        kind: a link to a file is a file.
+        fault: why it cannot be read, if that is known already.
+        note: what else there is to say.
+    """
+
+    path: bytes
+    kind: Kind
+    fault: str | None = None
+    note: str | None = None
+
+    @property
+    def parent(self) -> bytes:
+        """The path of the folder it is in."""
+        return self.path.rpartition(b"/")[0]
+
+
+_SPECIAL: Final = (
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISFIFO, "a named pipe"),
+    (stat.S_ISCHR, "a character device"),
+    (stat.S_ISBLK, "a block device"),
+)
+
+
+def walk(root: bytes) -> Iterator[Entry]:
+    """Every entry of `root`, itself first, depth first, siblings by the bytes of their names.
+
+    Raises nothing: faults are in the entries.
+    """
+    waiting = [b""]
+    while waiting:
+        folder = waiting.pop()
+        try:
+            entries = _listing(root, folder)
+        except FileNotFoundError:
+            if not folder:
+                yield Entry(folder, Kind.FOLDER, fault="no such folder")
+            continue
+        except OSError as error:
+            yield Entry(folder, Kind.FOLDER, fault=reason(error))
+            continue
+        yield Entry(folder, Kind.FOLDER)
+        yield from (entry for entry in entries if entry.kind is not Kind.FOLDER)
+        waiting.extend(entry.path for entry in reversed(entries) if entry.kind is Kind.FOLDER)
+
+
+def reason(error: OSError) -> str:
+    """An operating system's error in words, without the path (it is the node's)."""
+    return (error.strerror or type(error).__name__).lower()
+
+
+def _listing(root: bytes, folder: bytes) -> list[Entry]:
+    with os.scandir(os.path.join(root, folder) if folder else root) as listing:
+        found = sorted(listing, key=lambda item: item.name)
+    prefix = folder + b"/" if folder else b""
+    entries = (_entry(prefix + item.name, item) for item in found)
+    return [entry for entry in entries if entry is not None]
+
+
+def _entry(path: bytes, item: os.DirEntry[bytes]) -> Entry | None:
+    """None if it has vanished since it was listed."""
+    try:
+        linked = item.is_symlink()
+        mode = item.stat().st_mode
+    except FileNotFoundError:
+        return Entry(path, Kind.FILE, fault="a link to nothing") if _linked_still(item) else None
+    except OSError as error:
+        return Entry(path, Kind.FILE, fault=reason(error))
+    return _of_mode(path, mode, linked)
+
+
+def _linked_still(item: os.DirEntry[bytes]) -> bool:
+    """Whether the name is a link now."""
+    return os.path.islink(item.path)
+
+
+def _of_mode(path: bytes, mode: int, linked: bool) -> Entry:
+    if stat.S_ISDIR(mode):
+        return (
+            Entry(path, Kind.LINK, note="a link to a folder: not followed")
+            if linked
+            else Entry(path, Kind.FOLDER)
+        )
+    if stat.S_ISREG(mode):
+        return Entry(path, Kind.FILE)
+    what = next((name for test, name in _SPECIAL if test(mode)), "neither folder nor file")
+    return Entry(path, Kind.SPECIAL, note=f"{what}: not opened")

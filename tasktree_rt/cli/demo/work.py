@@ -1,0 +1,98 @@
+"""The work on one file: its SHA-256, and for Python source whether it compiles.
+
+Synchronous, for a worker thread. Whatever a file holds, the outcome is a value, not an exception.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from attrs import frozen
+
+from tasktree_rt.cli.demo.compiling import compile_elsewhere, compile_fault
+from tasktree_rt.cli.demo.walk import reason
+
+CHUNK: Final = 1024 * 1024
+LARGEST_HERE: Final = 64 * 1024
+"""Larger sources are compiled in a process of their own: the compiler holds the interpreter while it works,
+and the hub that is to be shown lives in this one."""
+
+
+@frozen
+class Done:
+    """The file was read whole.
+
+    Attributes:
+        size: bytes hashed.
+        fault: why it failed nevertheless (it does not compile).
+    """
+
+    size: int
+    sha256: str
+    fault: str | None = None
+
+
+@frozen
+class Unreadable:
+    """The file could not be read."""
+
+    fault: str
+
+
+@frozen
+class Vanished:
+    """There is no such file any more."""
+
+
+Outcome = Done | Unreadable | Vanished
+
+
+def examine(path: bytes, checkpoint: Callable[[], object] = lambda: None) -> Outcome:
+    """Do the work on the file at `path`.
+
+    `checkpoint` is called before every chunk; an exception it raises ends the work and passes through.
+    Reads what was there when it was opened: a file that grows is not chased.
+    """
+    try:
+        return _examine(path, checkpoint)
+    except FileNotFoundError:
+        # A link that leads nowhere is still there, and so is a name that cannot be reached.
+        return Unreadable("a link to nothing") if os.path.islink(path) else Vanished()
+    except OSError as error:
+        return Unreadable(reason(error))
+
+
+def _examine(path: bytes, checkpoint: Callable[[], object]) -> Outcome:
+    # O_NONBLOCK: what was a file when it was listed may be a pipe now, and must not hang its opener.
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    try:
+        status = os.fstat(handle)
+        if not stat.S_ISREG(status.st_mode):
+            return Unreadable("no longer a file: not read")
+        is_python = path.endswith(b".py")
+        keep = is_python and status.st_size <= LARGEST_HERE
+        digest, size, source = hashlib.sha256(), 0, bytearray()
+        for chunk in _chunks(handle, status.st_size, checkpoint):
+            digest.update(chunk)
+            size += len(chunk)
+            if keep:
+                source += chunk
+        fault = compile_fault(bytes(source)) if keep else compile_elsewhere(handle) if is_python else None
+        return Done(size, digest.hexdigest(), fault)
+    finally:
+        os.close(handle)
+
+
+def _chunks(handle: int, most: int, checkpoint: Callable[[], object]) -> Iterator[bytes]:
+    left = most
+    while left > 0:
+        checkpoint()
+        chunk = os.read(handle, min(CHUNK, left))
+        if not chunk:
+            return
+        left -= len(chunk)
+        yield chunk

@@ -1,0 +1,57 @@
+"""The command line: ``tasktree-rt``."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from typing import Final
+
+import click
+
+from tasktree_rt import __version__
+
+COMMANDS: Final = {
+    "serve": ("tasktree_rt.cli.serve", "serve_command"),
+    "demo": ("tasktree_rt.cli.demo.command", "demo_command"),
+    "push": ("tasktree_rt.cli.push", "push_command"),
+    "watch": ("tasktree_rt.cli.watch", "watch_command"),
+    "settings": ("tasktree_rt.cli.show", "settings_command"),
+}
+
+
+class _Late(click.Group):
+    """Imports a command when it is called: ``--help`` and ``push`` need no web server."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, name = COMMANDS[cmd_name]
+        command: click.Command = getattr(import_module(module), name)
+        return command
+
+
+@click.command(cls=_Late, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="tasktree-rt")
+def tasktree_rt() -> None:
+    """A real-time hub: an orchestrator pushes task-tree events, every dashboard sees the tree as it is now.
+
+    Example: tasktree-rt demo .
+    """
+
+
+def main() -> None:
+    """The console script.
+
+    Exit codes: 0 done; 1 a fault of the program's own, or a second signal while stopping; 2 something to
+    mend (arguments, settings, address, store, input, an unreachable hub), told in one line; 130 interrupted.
+    """
+    try:
+        sys.exit(tasktree_rt(standalone_mode=False, prog_name="tasktree-rt") or 0)
+    except click.exceptions.Abort:
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)

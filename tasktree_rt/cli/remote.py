@@ -1,0 +1,103 @@
+"""What the commands that talk to a running hub have in common: its address, and the token."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Final, TypeVar
+
+import click
+from rich.console import Console
+
+from tasktree_rt.cli.running import Failed
+from tasktree_rt.core.events import ProjectId, project_id
+from tasktree_rt.errors import InvalidInput
+
+F = TypeVar("F", bound=Callable[..., Any])
+DEFAULT_HUB: Final = "http://127.0.0.1:8000"
+TOKEN_VARIABLE: Final = "TASKTREE_RT_TOKEN"  # noqa: S105 - a name, not a token
+
+
+def hub_option(command: F) -> F:
+    """``--hub URL``."""
+    return click.option(
+        "--hub",
+        metavar="URL",
+        default=DEFAULT_HUB,
+        show_default=True,
+        envvar="TASKTREE_RT_HUB",
+        help=f"The hub's address. A token is taken from {TOKEN_VARIABLE} (a flag would be seen by `ps`).",
+    )(command)
+
+
+def patience_option(command: F) -> F:
+    """``--patience SECONDS``."""
+    return click.option(
+        "--patience",
+        type=click.FloatRange(min=0.0),
+        default=300.0,
+        show_default=True,
+        metavar="SECONDS",
+        help="How long to wait for a hub that is away before giving up.",
+    )(command)
+
+
+@contextmanager
+def outages_told(console: Console) -> Iterator[None]:
+    """Inside, what the client library says of the connection is printed, the same thing once."""
+    logger = logging.getLogger("tasktree_rt.client")
+    handler = _Told(console)
+    before, propagate = logger.level, logger.propagate
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(before)
+        logger.propagate = propagate
+
+
+class _Told(logging.Handler):
+    def __init__(self, console: Console) -> None:
+        super().__init__()
+        self._console = console
+        self._last = ""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        text = record.getMessage().partition("; trying again")[0]
+        if text != self._last:
+            self._last = text
+            self._console.print(f"tasktree-rt: {text}", style="yellow", markup=False, highlight=False)
+
+
+def token() -> str | None:
+    """The token for the hub, if one is set."""
+    return os.environ.get(TOKEN_VARIABLE) or None
+
+
+def checked_project(name: str) -> ProjectId:
+    """A project id of the command line.
+
+    Raises:
+        Failed: it cannot be one.
+    """
+    try:
+        return project_id(name, "PROJECT")
+    except InvalidInput as error:
+        raise Failed(str(error)) from None
+
+
+def checked_hub(url: str) -> str:
+    """The address of a hub on the command line.
+
+    Raises:
+        Failed: it cannot be one.
+    """
+    scheme, separator, rest = url.partition("://")
+    if scheme not in ("http", "https", "ws", "wss") or not separator or not rest.strip("/"):
+        raise Failed(f"--hub {url}: expected an address like {DEFAULT_HUB} (http, https, ws or wss)")
+    return url

@@ -1,0 +1,65 @@
+"""How commands run and fail: expected faults are one line and exit code 2, never a traceback."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any, Final, NoReturn
+
+import click
+import structlog
+import trio
+
+from tasktree_rt.errors import HubError
+
+UNUSABLE: Final = 2
+"""Exit code for what the user can mend: settings, address, store, input, an unreachable hub."""
+CRASHED: Final = 1
+"""Exit code for a fault of the program's own; the log has the traceback."""
+
+
+class Failed(click.ClickException):
+    """One line on standard error."""
+
+    exit_code = UNUSABLE
+
+    def show(self, file: Any = None) -> None:  # noqa: ANN401 - as click declares it
+        """Print it."""
+        click.echo(f"tasktree-rt: {' '.join(self.message.split())}", file=file or sys.stderr)
+
+
+def run(function: Callable[..., Awaitable[Any]], *args: object) -> Any:  # noqa: ANN401 - whatever it returns
+    """`trio.run`, with faults turned into what the command ends with."""
+    try:
+        return trio.run(function, *args)
+    except BaseException as error:
+        give_up(error)
+
+
+def give_up(error: BaseException) -> NoReturn:
+    """End the command for `error`, which may be a group.
+
+    Raises:
+        Failed: `error` is, or holds nothing worse than, something the user can mend.
+        BrokenPipeError: whoever read standard output has gone.
+    """
+    causes = list(_leaves(error))
+    for one in causes:
+        if isinstance(one, BrokenPipeError):
+            raise one from None
+    expected = (HubError, click.ClickException, KeyboardInterrupt)
+    if not all(isinstance(one, expected) for one in causes):
+        structlog.get_logger("tasktree_rt.cli").error("crashed", exc_info=error)
+        raise SystemExit(CRASHED)
+    told = next((one for one in causes if isinstance(one, (HubError, click.ClickException))), None)
+    if told is None:
+        raise click.Abort from error
+    raise told if isinstance(told, click.ClickException) else Failed(str(told)) from None
+
+
+def _leaves(error: BaseException) -> Iterator[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        for one in error.exceptions:
+            yield from _leaves(one)
+    else:
+        yield error

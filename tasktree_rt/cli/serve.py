@@ -1,0 +1,46 @@
+"""``tasktree-rt serve``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+import trio
+
+from tasktree_rt.cli.compose import Running, run_hub
+from tasktree_rt.cli.flags import hub_flags, load_flags
+from tasktree_rt.cli.logs import configure_logging
+from tasktree_rt.cli.running import run
+from tasktree_rt.cli.stopping import stopping
+from tasktree_rt.settings import Settings
+
+
+@click.command("serve")
+@hub_flags
+def serve_command(**flags: Any) -> None:
+    """Run a hub until SIGTERM or SIGINT.
+
+    Prints one line with its address and its store when it takes connections. The first signal drains it
+    (exit code 0), a second ends it at once (exit code 1). Address taken, store unusable, a wrong setting:
+    one line on standard error, exit code 2.
+
+    \b
+    Examples:
+      tasktree-rt serve
+      tasktree-rt serve --bind 127.0.0.1:9000 --store sqlite:hub.db
+      tasktree-rt serve --config /etc/tasktree-rt.toml --set drain.timeout=30
+    """
+    loaded = load_flags(**flags)
+    configure_logging(loaded.settings.log)
+    run(_serve, loaded.settings)
+
+
+async def _serve(settings: Settings) -> None:
+    shutdown = trio.Event()
+    with stopping(shutdown):
+        await run_hub(settings, shutdown=shutdown, started=announce)
+
+
+def announce(running: Running) -> None:
+    """Tell where the hub is and what it keeps its logs in, in one line."""
+    click.echo(f"tasktree-rt: listening on {' and '.join(running.addresses)}, store {running.store}")

@@ -1,0 +1,180 @@
+"""``tasktree-rt watch``."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Final
+
+import click
+import trio
+from attrs import define
+from rich.console import Console
+from rich.live import Live
+
+from tasktree_rt.cli.drawing import draw
+from tasktree_rt.cli.remote import checked_hub, checked_project, hub_option, patience_option, token
+from tasktree_rt.cli.running import Failed, run
+from tasktree_rt.cli.text import printable
+from tasktree_rt.client.messages import (
+    Conflated,
+    Connected,
+    Disconnected,
+    ProjectDeleted,
+    ProjectEvent,
+    StateReplaced,
+    SubscriptionRefused,
+    Unsubscribed,
+    WatchMessage,
+)
+from tasktree_rt.client.watcher import Watcher, open_watcher
+from tasktree_rt.core.events import Json
+from tasktree_rt.core.log import Position
+from tasktree_rt.dialects.base import encode_json
+from tasktree_rt.errors import InvalidInput
+
+FRAME: Final = 0.25
+"""Seconds between two drawings, at least."""
+
+
+@click.command("watch")
+@click.argument("project")
+@hub_option
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print events, one JSON object a line, instead of a tree."
+)
+@click.option("--since", metavar="EPOCH:SEQ", help="Begin after this position; :0 is the beginning.")
+@patience_option
+def watch_command(project: str, hub: str, as_json: bool, since: str | None, patience: float) -> None:
+    """Watch PROJECT live: its tree in the terminal, or its events as JSON; Ctrl+C ends it.
+
+    Goes on by itself over every outage of the hub. With --json every event from --since on (default: from
+    now on) is printed once and in order, with its seq and epoch. If the hub no longer has the events asked
+    for, one line {"type": "project_state", …} with the whole state stands in their place. Where standard
+    output is no terminal, a line is printed for each event.
+
+    \b
+    Examples:
+      tasktree-rt watch build-7
+      tasktree-rt watch build-7 --json --since :0 >events.ndjson
+    """
+    name, url = checked_project(project), checked_hub(hub)
+    if since is not None:
+        _checked_since(since)
+    plain = as_json or not sys.stdout.isatty()
+    try:
+        run(_print if plain else _show, url, name, since, patience, as_json)
+    except BrokenPipeError:
+        # Whoever read has enough. Python would complain at exit about what is still buffered.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+async def _print(url: str, project: str, since: str | None, patience: float, as_json: bool) -> None:
+    # "disconnect": a hub that must shed closes, and the watcher resumes; nothing is ever merged.
+    watching = open_watcher(
+        url, project, since, token=token(), policy="disconnect", state=False, views=False, patience=patience
+    )
+    async with watching as watcher:
+        async for message in watcher:
+            _raise_if_refused(message)
+            if isinstance(message, Disconnected):
+                click.echo(f"tasktree-rt: {printable(message.reason)}; trying again", err=True)
+            elif (shown := _as_json(message)) is not None:
+                click.echo(encode_json(shown) if as_json else _as_line(shown))
+
+
+@define
+class _Notice:
+    text: str | None = "connecting"
+    changed: bool = True
+
+
+async def _show(url: str, project: str, since: str | None, patience: float, as_json: bool) -> None:
+    console, notice = Console(), _Notice()
+    watching = open_watcher(url, project, since, token=token(), patience=patience)
+    with Live(console=console, screen=True, auto_refresh=False) as live:
+        async with watching as watcher, trio.open_nursery() as nursery:
+            nursery.start_soon(_redraw, live, console, watcher, project, notice)
+            async for message in watcher:
+                _raise_if_refused(message)
+                if isinstance(message, Disconnected):
+                    notice.text = f"not connected: {message.reason}"
+                elif isinstance(message, Connected):
+                    notice.text = None
+                notice.changed = True
+
+
+async def _redraw(live: Live, console: Console, watcher: Watcher, project: str, notice: _Notice) -> None:
+    while True:
+        if notice.changed:
+            notice.changed = False
+            live.update(draw(watcher.view(project), console.height, notice.text), refresh=True)
+            watcher.ack(project)
+        await trio.sleep(FRAME)
+
+
+def _raise_if_refused(message: WatchMessage) -> None:
+    if isinstance(message, SubscriptionRefused):
+        raise Failed(f"{message.project_id}: {message.code}: {message.message}")
+    if isinstance(message, Unsubscribed):
+        raise Failed(f"{message.project_id}: the hub ended the subscription")
+
+
+def _as_json(message: WatchMessage) -> Json | None:
+    """What ``--json`` prints; the words of the wire."""
+    match message:
+        case ProjectEvent():
+            return _event(message.type, message)
+        case ProjectDeleted():
+            return _event("project_deleted", message)
+        case StateReplaced():
+            data = {
+                "state": message.state,
+                "project": message.project,
+                "orchestrator": message.orchestrator,
+                "coordination": message.coordination,
+                "prompts": message.prompts,
+                "nodes": [{"node_id": node_id, **fields} for node_id, fields in message.nodes.items()],
+            }
+            return {"type": "project_state", **_place(message), "reason": message.reason, "data": data}
+        case Conflated():
+            nodes = [{"node_id": node_id, **fields} for node_id, fields in message.nodes.items()]
+            merged = {"after": message.after, "removed": message.removed, "nodes": nodes, **message.top}
+            return {"type": "conflated", **_place(message), **merged}
+        case _:
+            return None
+
+
+def _event(kind: str, message: ProjectEvent | ProjectDeleted) -> Json:
+    return {
+        "type": kind,
+        "project_id": message.project_id,
+        "data": message.data,
+        "timestamp": message.timestamp,
+        "seq": message.position.seq,
+        "epoch": message.position.epoch,
+    }
+
+
+def _place(message: StateReplaced | Conflated) -> Json:
+    position = message.position
+    return {"project_id": message.project_id, "seq": position.seq, "epoch": position.epoch}
+
+
+def _as_line(shown: Json) -> str:
+    data = shown.get("data", {})
+    node = data.get("node_id") or data.get("task_id") or ""
+    changes = data.get("changes", data)
+    said = ", ".join(
+        f"{name}={value}"
+        for name, value in changes.items()
+        if name != "node_id" and isinstance(value, (str, int, float))
+    )
+    return printable(f"{shown.get('timestamp', '')} {shown['seq']} {shown['type']} {node} {said}", 300)
+
+
+def _checked_since(since: str) -> None:
+    try:
+        Position.parse(since, "--since")
+    except InvalidInput as error:
+        raise Failed(f'{error}, as in "4f2a9c:120", got {since!r}') from None

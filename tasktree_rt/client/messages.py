@@ -1,0 +1,157 @@
+"""What a watcher is told, in order, as it happens.
+
+Apply each message to a `TreeView` (a `Watcher` does so itself) or switch on its class; the classes are
+`WatchMessage`. Dicts and lists in them are never to be mutated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from attrs import frozen
+
+from tasktree_rt.core.events import Event, Json, ProjectId
+from tasktree_rt.core.log import Position
+
+
+@frozen
+class Connected:
+    """A connection stands. What was subscribed is being subscribed again."""
+
+    connection_id: str
+    heartbeat_interval: float
+
+
+@frozen
+class Disconnected:
+    """The connection is gone: until the next message of a project what is shown may not be what the hub has.
+
+    `code` is the WebSocket close code, if there was one; `retry_in` the seconds until the next try.
+    """
+
+    reason: str
+    code: int | None
+    retry_in: float
+
+
+@frozen
+class Subscribed:
+    """A project's subscription stands at `position`.
+
+    `recovered`: True, everything after the position asked for follows; False, it cannot be had and a
+    `StateReplaced` or `ProjectDeleted` follows; None, no position was asked for.
+    """
+
+    project_id: str
+    position: Position
+    recovered: bool | None
+
+
+@frozen
+class ProjectEvent:
+    """An event, once and in order."""
+
+    project_id: str
+    position: Position
+    type: str
+    data: Json
+    timestamp: str
+
+    def as_event(self) -> Event:
+        """As the reducer takes it."""
+        return Event(self.type, ProjectId(self.project_id), self.data, self.timestamp)
+
+
+@frozen
+class StateReplaced:
+    """The whole state of a project at `position`; forget what was there before.
+
+    `reason` is ``initial``, ``gap`` or ``shed``; `nodes` are fields by node id.
+    """
+
+    project_id: str
+    position: Position
+    reason: str
+    state: str | None
+    project: Json
+    orchestrator: Json | None
+    coordination: Json | None
+    prompts: list[Json]
+    nodes: Mapping[str, Json]
+
+
+@frozen
+class Conflated:
+    """Everything after seq `after` up to `position` in one step.
+
+    Take out `removed`, put each of `nodes` in whole, set the fields named in `top` (state, project,
+    orchestrator, coordination). `events` are the ones worth showing, already in the nodes;
+    `logs_skipped` counts lines of output by node id.
+    """
+
+    project_id: str
+    after: int
+    position: Position
+    removed: list[str]
+    nodes: Mapping[str, Json]
+    top: Json
+    events: tuple[ProjectEvent, ...]
+    logs_skipped: Mapping[str, int]
+
+
+@frozen
+class ProjectDeleted:
+    """The project is gone, its tree empty. A later event begins a new life."""
+
+    project_id: str
+    position: Position
+    data: Json
+    timestamp: str
+
+
+@frozen
+class Unsubscribed:
+    """The hub ended a subscription by itself, e.g. because it is not allowed any more."""
+
+    project_id: str
+
+
+@frozen
+class SubscriptionRefused:
+    """A project cannot be watched, for good; nothing of it will follow."""
+
+    project_id: str
+    code: str
+    message: str
+    field: str | None = None
+
+
+@frozen
+class Broadcast:
+    """A message without a project; it has no position and is not kept."""
+
+    type: str
+    data: Json
+    timestamp: str
+
+
+@frozen
+class Personal:
+    """Any other JSON object the hub sent to this connection."""
+
+    message: Json
+
+
+WatchMessage = (
+    Connected
+    | Disconnected
+    | Subscribed
+    | ProjectEvent
+    | StateReplaced
+    | Conflated
+    | ProjectDeleted
+    | Unsubscribed
+    | SubscriptionRefused
+    | Broadcast
+    | Personal
+)

@@ -1,0 +1,117 @@
+"""What a program hands over to be published, made into the bytes that are sent and sent again.
+
+The bytes are made once: a repeat under the same id must be the same publish.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from tasktree_rt.core.events import Event, format_time, is_project_id, shown
+from tasktree_rt.dialects.base import encode_json
+from tasktree_rt.errors import HTTP_STATUS, PublishRefused
+
+EventLike = Event | Mapping[str, Any]
+"""An event: `core.events.Event`, or its JSON object (``type``, ``project_id``, ``data``, ``timestamp?``)."""
+
+
+def encode_events(events: EventLike | Iterable[EventLike], *, stamp: bool) -> list[bytes]:
+    """Each event as JSON. With `stamp`, one without a timestamp gets the present time.
+
+    Raises:
+        PublishRefused: ``invalid_event``: none at all, or one that cannot be written as JSON.
+    """
+    several = [events] if isinstance(events, (Event, Mapping)) else list(events)
+    if not several:
+        raise PublishRefused("invalid_event", "expected at least one event", "events")
+    now = format_time(datetime.now(UTC)) if stamp else None
+    return [_encode(event, now, f"events[{index}]") for index, event in enumerate(several)]
+
+
+def project_of(events: Iterable[EventLike]) -> str:
+    """The one project of all `events`.
+
+    Raises:
+        PublishRefused: ``invalid_event``, ``invalid_project_id`` or ``mixed_projects``.
+    """
+    found: str | None = None
+    for index, event in enumerate(events):
+        named = event.project_id if isinstance(event, Event) else event.get("project_id")
+        field = f"events[{index}].project_id"
+        if not is_project_id(named):
+            raise PublishRefused("invalid_project_id", f"not a project id: {shown(named)}", field)
+        if found is not None and named != found:
+            raise PublishRefused("mixed_projects", "all events of a publish belong to one project", field)
+        found = str(named)
+    if found is None:
+        raise PublishRefused("invalid_event", "expected at least one event", "events")
+    return found
+
+
+def publish_text(publish_id: str, events: Iterable[bytes]) -> bytes:
+    """A ``publish`` message."""
+    return b'{"type":"publish","id":%b,"events":[%b]}' % (encode_json(publish_id), b",".join(events))
+
+
+def _encode(event: EventLike, now: str | None, field: str) -> bytes:
+    if isinstance(event, Event):
+        body: dict[str, object] = {
+            "type": event.type,
+            "project_id": event.project_id,
+            "data": event.data,
+            "timestamp": event.timestamp,
+        }
+    elif isinstance(event, Mapping):
+        body = dict(event)
+        if now is not None and body.get("timestamp") is None:
+            body["timestamp"] = now
+    else:
+        raise PublishRefused("invalid_event", f"expected an event, got {type(event).__name__}", field)
+    try:
+        return encode_json(body)
+    except (TypeError, ValueError, UnicodeError, OverflowError, RecursionError) as error:
+        raise PublishRefused("invalid_event", f"cannot be written as JSON: {error}", field) from None
+
+
+def node_update(project_id: str, node_id: str, changes: Mapping[str, Any]) -> EventLike:
+    """A ``node_update``; None as a value removes that field."""
+    return {
+        "type": "node_update",
+        "project_id": project_id,
+        "data": {"node_id": node_id, "changes": dict(changes)},
+    }
+
+
+def state_transition(
+    project_id: str,
+    to: str,
+    *,
+    before: str | None,
+    node_id: str | None,
+    context: Mapping[str, Any] | None,
+) -> EventLike:
+    """A ``state_transition`` of a node, or of the project itself if `node_id` is None."""
+    data: dict[str, Any] = {"from": before, "to": to, "context": dict(context or {})}
+    if node_id is not None:
+        data["node_id"] = node_id
+    return {"type": "state_transition", "project_id": project_id, "data": data}
+
+
+def log_line(
+    project_id: str, message: str, *, level: str, node_id: str | None, stream: str | None
+) -> EventLike:
+    """A ``log`` event."""
+    data = {"level": level, "message": message, "node_id": node_id, "stream": stream}
+    kept = {name: value for name, value in data.items() if value is not None}
+    return {"type": "log", "project_id": project_id, "data": kept}
+
+
+_PASSING: Final = 429
+
+
+def is_transient(code: object) -> bool:
+    """Whether a refusal with `code` may be cured by sending the same again, later, under the same id."""
+    status = HTTP_STATUS.get(code, 0) if isinstance(code, str) else 0
+    return status >= 500 or status == _PASSING

@@ -1,0 +1,101 @@
+"""One request of a `Publisher`, and what its answer means."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import httpx
+from attrs import frozen
+
+from tasktree_rt.client.urls import events_url
+from tasktree_rt.dialects.base import decode_object
+from tasktree_rt.errors import ClientError, ConnectionLost, InvalidInput, PublishRefused
+
+_RETRIED: Final = frozenset({408, 425, 429})
+_NOT_THE_EVENTS: Final = frozenset({401, 403, 404, 405, 407})
+"""Refusals of the caller or the address: every part of the batch would meet the same."""
+
+
+@frozen
+class Answer:
+    """What became of a request.
+
+    Attributes:
+        error: None, if the hub has the events.
+        again: the same may be sent again, after `retry_after` seconds if given.
+        splittable: one of several publishes in it may be at fault, and nothing of it was kept.
+    """
+
+    error: ClientError | None = None
+    again: bool = False
+    splittable: bool = False
+    retry_after: float | None = None
+
+
+class Poster:
+    """Posts events to the hub at `url`.
+
+    Raises:
+        ValueError: not an address.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        producer_id: str,
+        token: str | None,
+        timeout: float,
+        transport: httpx.BaseTransport | None,
+    ) -> None:
+        events_url(url, "")
+        self.timeout = timeout
+        self._url = url
+        headers = {"Producer-Id": producer_id, "Content-Type": "application/json"}
+        if token:
+            headers["Authorization"] = f"Bearer {token}"
+        self._client = httpx.Client(headers=headers, timeout=timeout, transport=transport)
+
+    def post(self, project_id: str, key: str, body: bytes) -> Answer:
+        """One try."""
+        try:
+            response = self._client.post(
+                events_url(self._url, project_id), content=body, headers={"Idempotency-Key": key}
+            )
+        except httpx.HTTPError as error:
+            # Whether it was kept is not known; under the same key a repeat is harmless.
+            return Answer(ConnectionLost(f"{type(error).__name__}: {error}"), again=True)
+        return _read(response)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
+
+
+def _read(response: httpx.Response) -> Answer:
+    status = response.status_code
+    if response.is_success:
+        return Answer()
+    refusal = _refusal(response)
+    if status >= 500 or status in _RETRIED:
+        return Answer(ConnectionLost(str(refusal)), again=True, retry_after=_retry_after(response))
+    return Answer(refusal, splittable=status not in _NOT_THE_EVENTS)
+
+
+def _refusal(response: httpx.Response) -> PublishRefused:
+    """The problem document (RFC 9457) of the hub; of anything else its status."""
+    try:
+        problem = decode_object(response.content)
+    except InvalidInput:
+        problem = {}
+    code, field = problem.get("code"), problem.get("field")
+    text = problem.get("detail") or problem.get("title") or f"HTTP {response.status_code}"
+    return PublishRefused(
+        code if isinstance(code, str) else f"http_{response.status_code}",
+        str(text),
+        field if isinstance(field, str) else None,
+    )
+
+
+def _retry_after(response: httpx.Response) -> float | None:
+    value = response.headers.get("Retry-After", "")
+    return float(value) if value.isascii() and value.isdigit() else None

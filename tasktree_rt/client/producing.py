@@ -1,0 +1,218 @@
+"""A producer's connection: sends what waits, takes the answers, notices when the hub is gone.
+
+Answers to publishes decide what happens to them:
+
+- an ack, or a refusal for good, settles it;
+- a refusal for now (``overloaded``, ``store_unavailable``, ``draining`` …) leaves it where it is, and
+  this connection sends nothing more: whatever the hub took behind it would be out of order. Answers
+  that are still on their way are taken, then everything unanswered is sent again on a new connection,
+  after the time the hub advised.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Final
+
+import trio
+
+from tasktree_rt.client.link import Dropped, Link, background
+from tasktree_rt.client.payload import is_transient
+from tasktree_rt.client.receipts import Acked, Receipt, read_ack
+from tasktree_rt.client.spool import Spool
+from tasktree_rt.client.window import Window
+from tasktree_rt.core.closing import TOO_LARGE
+from tasktree_rt.core.events import Json
+from tasktree_rt.errors import ClientError, PublishRefused
+
+PING_INTERVAL: Final = 20.0
+PING_TIMEOUT: Final = 30.0
+"""Generous: while 64 publishes are being committed the hub reads nothing, so it does not answer pings."""
+LINGER: Final = 5.0
+"""Seconds for answers to come in after a refusal for now."""
+DRAIN: Final = 60.0
+"""Seconds for the hub to close after it said that it would."""
+
+OnRefused = Callable[[Receipt, PublishRefused], None]
+_logger: Final = logging.getLogger("tasktree_rt.client")
+
+
+class Producing:
+    """See the module. `changed` wakes whoever waits for room, for work or for answers."""
+
+    def __init__(
+        self, window: Window[Receipt], spool: Spool | None, file: trio.Lock, on_refused: OnRefused | None
+    ) -> None:
+        self.changed = trio.lowlevel.ParkingLot()
+        self.link: Link | None = None
+        self.last_error: str | None = None
+        self.connections = self.acked = self.duplicates = self.refused = self.resent = 0
+        self._window = window
+        self._spool = spool
+        self._file = file
+        self._on_refused = on_refused or _log_refusal
+        self._halted = False
+        self._refused_for_now: set[str] = set()
+        self._retry_after: float | None = None
+
+    def text(self, receipt: Receipt) -> bytes:
+        """The message of an unanswered publish."""
+        if receipt.text is not None:
+            return receipt.text
+        assert self._spool is not None
+        assert receipt.place is not None
+        return self._spool.load(receipt.place)
+
+    async def serve(self, link: Link) -> None:
+        """Use one connection to its end.
+
+        Raises:
+            Dropped: always.
+        """
+        self.resent += self._window.rewind()
+        self.connections += 1
+        self._halted, self._retry_after = False, None
+        self._refused_for_now.clear()
+        self.link = link
+        try:
+            async with background() as nursery:
+                nursery.start_soon(self._send_all, link)
+                nursery.start_soon(_keep_alive, link)
+                await self._receive_all(link)
+        except Dropped as end:
+            raise self._explained(end) from None
+        finally:
+            self.link = None
+
+    async def dropped(self, end: Dropped, delay: float) -> None:
+        """A connection ended, or could not be made; the next try is in `delay` seconds."""
+        self.last_error = str(end)
+        _logger.info("%s; trying again in %.2f s", end, delay)
+
+    def refuse(self, receipt: Receipt, error: PublishRefused) -> None:
+        """The hub will never take this one."""
+        self._settle(receipt, error)
+        self.refused += 1
+        self._on_refused(receipt, error)
+
+    def _explained(self, end: Dropped) -> Dropped:
+        """What to make of the end of a connection, knowing what was said on it."""
+        if end.code == TOO_LARGE.code:
+            # The hub does not say which. One limit holds for all, so the largest in flight is above it.
+            culprit = self._window.largest()
+            if culprit is not None and self._window.settle(culprit.id) is not None:
+                self.refuse(culprit, PublishRefused("too_large", f"{culprit.size} bytes are too many"))
+                return Dropped(str(end), code=end.code)
+        if end.retry_after is None:
+            end.retry_after = self._retry_after
+        return end
+
+    async def _send_all(self, link: Link) -> None:
+        try:
+            while True:
+                receipt = None if self._halted else self._window.next()
+                if receipt is None:
+                    await self.changed.park()
+                else:
+                    await link.send(self.text(receipt))
+        except Dropped:
+            return  # the receiver learns of it too, after the answers that were on their way
+
+    async def _receive_all(self, link: Link) -> None:
+        with trio.CancelScope() as scope:
+            while not self._all_refused_for_now():
+                message = await link.receive()
+                patience = self._take(link, message)
+                if patience is not None:
+                    self._halted = True
+                    scope.deadline = min(scope.deadline, trio.current_time() + patience)
+                self.changed.unpark_all()
+                await self._compact()
+        raise Dropped(self.last_error or "the hub did not close after it said that it would")
+
+    def _all_refused_for_now(self) -> bool:
+        return bool(self._refused_for_now) and len(self._refused_for_now) >= self._window.flying
+
+    def _take(self, link: Link, message: Json) -> float | None:
+        """Take one message; returns how many seconds this connection still has, if it is to end."""
+        kind = message.get("type")
+        if kind == "ack":
+            self._take_ack(link, message)
+        elif kind == "error":
+            return self._take_error(message)
+        elif kind == "draining":
+            self._advised(_milliseconds(message.get("data"), "reconnect_after_ms"))
+            return DRAIN
+        return None
+
+    def _take_ack(self, link: Link, message: Json) -> None:
+        try:
+            outcome = read_ack(message)
+        except (KeyError, TypeError, ValueError) as error:
+            raise Dropped(f"the peer is not a hub: an ack without {error}", final=True) from None
+        receipt = self._window.settle(message.get("id"))
+        if receipt is None:
+            return
+        link.good = True
+        self.acked += 1
+        self.duplicates += outcome.duplicate
+        self._settle(receipt, outcome)
+
+    def _take_error(self, message: Json) -> float | None:
+        code, text, field = (message.get(key) for key in ("code", "message", "field"))
+        publish_id = message.get("id")
+        if is_transient(code):
+            self.last_error = f"{code}: {text}"
+            self._advised(_milliseconds(message, "retry_after_ms"))
+            if isinstance(publish_id, str):
+                self._refused_for_now.add(publish_id)
+            return LINGER
+        receipt = self._window.settle(publish_id)
+        if receipt is None:
+            _logger.warning("the hub reports %s: %s", code, text)
+            return None
+        self.refuse(receipt, PublishRefused(str(code), str(text), field if isinstance(field, str) else None))
+        return None
+
+    def _advised(self, seconds: float | None) -> None:
+        if seconds is not None:
+            self._retry_after = max(self._retry_after or 0.0, seconds)
+
+    def _settle(self, receipt: Receipt, outcome: Acked | ClientError) -> None:
+        if self._spool is not None and receipt.place is not None:
+            self._spool.settle(receipt.place)
+        receipt.settle(outcome)
+
+    async def _compact(self) -> None:
+        """Rewrite the spool when that pays. This task alone settles, and the lock keeps publishers away."""
+        spool = self._spool
+        if spool is None or not spool.due():
+            return
+        async with self._file:
+            try:
+                fresh = await trio.to_thread.run_sync(spool.rewrite)
+            except (OSError, ClientError) as error:
+                _logger.warning("the spool cannot be rewritten: %s", error)
+                spool.postpone()
+            else:
+                spool.swap(fresh)
+
+
+async def _keep_alive(link: Link) -> None:
+    while True:
+        await trio.sleep(PING_INTERVAL)
+        with trio.move_on_after(PING_TIMEOUT) as waiting:
+            await link.ping()
+        if waiting.cancelled_caught:
+            await link.abort(f"the hub gave no sign of life for {PING_TIMEOUT:g} s")
+            return
+
+
+def _milliseconds(data: object, key: str) -> float | None:
+    value = data.get(key) if isinstance(data, dict) else None
+    return value / 1000 if isinstance(value, (int, float)) and value >= 0 else None
+
+
+def _log_refusal(receipt: Receipt, error: PublishRefused) -> None:
+    _logger.warning("publish %s was refused for good: %s", receipt.id, error)

@@ -1,0 +1,85 @@
+"""What a publish gives back, and what became of it."""
+
+from __future__ import annotations
+
+import trio
+from attrs import define, field, frozen
+
+from tasktree_rt.client.spool import Place
+from tasktree_rt.core.events import Json
+from tasktree_rt.core.log import Position
+from tasktree_rt.errors import ClientError
+
+
+@frozen
+class Acked:
+    """The hub has it for good.
+
+    Attributes:
+        project_id: the project of the events.
+        positions: one per event, in the order given.
+        duplicate: it had it already, from an earlier try under the same id.
+    """
+
+    project_id: str
+    positions: tuple[Position, ...]
+    duplicate: bool
+
+
+@define(eq=False)
+class Receipt:
+    """A publish on its way. `size` is that of its message in bytes."""
+
+    id: str
+    size: int
+    text: bytes | None = field(default=None, repr=False)
+    """The message, unless it is in the spool or settled."""
+    place: Place | None = field(default=None, repr=False)
+    """Where the message stands in the spool."""
+    _outcome: Acked | ClientError | None = None
+    _told: trio.Event | None = field(default=None, repr=False)
+
+    @property
+    def outcome(self) -> Acked | ClientError | None:
+        """What became of it; None as long as nobody knows."""
+        return self._outcome
+
+    async def acked(self) -> Acked:
+        """Wait for the hub's answer. May be called by any number of tasks, also afterwards.
+
+        Raises:
+            PublishRefused: the hub refused it for good; nothing of it was kept.
+            ConnectionLost: the answer will not come. Whether the hub has the events is not known; a
+                spool keeps them for the next start.
+        """
+        if self._outcome is None:
+            if self._told is None:
+                self._told = trio.Event()
+            await self._told.wait()
+        else:
+            await trio.lowlevel.checkpoint()
+        if isinstance(self._outcome, ClientError):
+            raise self._outcome
+        assert self._outcome is not None
+        return self._outcome
+
+    def settle(self, outcome: Acked | ClientError) -> None:
+        """Not for the program's use: the answer has come."""
+        self._outcome = outcome
+        self.text = None
+        if self._told is not None:
+            self._told.set()
+
+
+def read_ack(message: Json) -> Acked:
+    """The outcome that an ``ack`` message tells.
+
+    Raises:
+        KeyError, TypeError, ValueError: it is not one.
+    """
+    positions = message["positions"]
+    return Acked(
+        str(positions[0]["project_id"]) if positions else "",
+        tuple(Position(str(one["epoch"]), int(one["seq"])) for one in positions),
+        bool(message.get("duplicate", False)),
+    )

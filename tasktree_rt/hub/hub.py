@@ -1,0 +1,192 @@
+"""The hub: publish, subscribe, broadcast. The public API for embedding in a Trio program.
+
+::
+
+    async with open_hub(MemoryBroker(), Settings()) as hub:
+        await hub.publish([Event("node_update", ProjectId("p"), {...}, hub.timestamp())])
+        async with hub.subscribe("p", state=True) as messages:
+            async for message in messages:
+                ...
+
+Everything here is called from the Trio task tree the hub runs in. See docs/embedding.md.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import trio
+from attrs import frozen
+
+from tasktree_rt.brokers.base import Broker
+from tasktree_rt.core.access import OPEN, Grants
+from tasktree_rt.core.closing import RESTART
+from tasktree_rt.core.commands import Draining, Message, Policy, Subscribe
+from tasktree_rt.core.events import project_id
+from tasktree_rt.core.log import Position
+from tasktree_rt.core.topics import WILDCARD
+from tasktree_rt.core.tree import Snapshot
+from tasktree_rt.errors import InvalidInput, Refused, StoreUnavailable, Unavailable
+from tasktree_rt.hub.batch import Events
+from tasktree_rt.hub.keeper import Keeper
+from tasktree_rt.hub.liveness import Liveness
+from tasktree_rt.hub.meter import Meter, Silence
+from tasktree_rt.hub.publishing import Publishing
+from tasktree_rt.hub.pulling import Objects
+from tasktree_rt.hub.receipts import Accepted, Published, result
+from tasktree_rt.hub.subscribing import Subscribing
+from tasktree_rt.settings import Settings
+
+__all__ = ["Accepted", "Hub", "Published", "Statistics", "open_hub", "result"]
+
+
+@frozen
+class Statistics:
+    """The hub at a glance. Bytes and messages are those waiting in outboxes now."""
+
+    connections: int
+    subscriptions: int
+    projects_loaded: int
+    publishes_waiting: int
+    outbox_messages: int
+    outbox_bytes: int
+    lagging: int
+    ticks: int
+    store: str
+    store_error: str | None
+    draining: bool
+
+
+class Hub(Publishing, Subscribing):
+    """See the module's docstring; made by `open_hub`."""
+
+    @asynccontextmanager
+    async def subscribe(
+        self,
+        project: str = WILDCARD,
+        *,
+        since: Position | None = None,
+        state: bool = False,
+        policy: Policy = Policy.CONFLATE,
+        grants: Grants = OPEN,
+    ) -> AsyncIterator[AsyncIterator[Message | Events]]:
+        """Watch a project, or all, from within this process.
+
+        Gives an async iterator of what a native connection would be told: `Subscribed`, `StatePart`,
+        `Events`, `Conflated`, … A reader that falls behind is treated by `policy`, as any other.
+        """
+        subscriber = self.pull_subscriber(Objects(), policy=policy, grants=grants, address="in-process")
+        wish = Subscribe(project, since=since, state=state)
+        try:
+            if project == WILDCARD:
+                self.watch_all(subscriber, wish)
+            else:
+                await self.watch(subscriber, wish)
+            yield subscriber.messages()
+        finally:
+            self.detach(subscriber)
+
+    async def state(self, name: str, seq: int | None = None) -> Snapshot:
+        """A project's state now, or as it was after event `seq` of its present life.
+
+        Raises:
+            Refused: ``not_found`` or, before the oldest position kept, ``gone``.
+        """
+        project = await self.shelf.load(project_id(name))
+        if project.epoch == "":
+            raise Refused(f"there is no project {name!r}", code="not_found", field="project_id")
+        if seq is None or seq == project.tree.head:
+            return project.tree.snapshot()
+        if not 0 <= seq <= project.tree.head:
+            message = f"expected a number from 0 to {project.tree.head}"
+            raise InvalidInput(message, code="invalid_position", field="at")
+        try:
+            found = await self.shelf.state_at(name, Position(project.epoch, seq))
+        except StoreUnavailable as error:
+            raise Unavailable(f"the store cannot be read now: {error}", retry_after=1.0) from error
+        if found is None:
+            oldest = Position(project.epoch, project.floor)
+            raise Refused(f"the oldest position is {oldest}", code="gone", field="at")
+        return found
+
+    # --- looking at it ----------------------------------------------------------------------------
+
+    def statistics(self) -> Statistics:
+        """The hub at a glance."""
+        everyone = self._subscribers.values()
+        return Statistics(
+            connections=len(everyone),
+            subscriptions=sum(len(self.index.topics(one)) for one in everyone),
+            projects_loaded=len(self.shelf),
+            publishes_waiting=self.ingest.waiting,
+            outbox_messages=sum(one.waiting for one in everyone),
+            outbox_bytes=sum(one.waiting_bytes for one in everyone),
+            lagging=sum(1 for one in everyone if one.special or one.opening),
+            ticks=self.fanout.ticks,
+            store=self.broker.name,
+            store_error=self.ingest.store_error,
+            draining=self.draining,
+        )
+
+    # --- running ----------------------------------------------------------------------------------
+
+    async def count_projects(self) -> None:
+        """Look up how many projects the store holds (for the limit)."""
+        self.stored_projects = await self.broker.count_projects()
+
+    async def drain(self) -> None:
+        """Stop politely: finish what was accepted, tell everyone when to come back, close with 1012.
+
+        Returns when every connection is told; bounded by `settings.drain.timeout` together with the
+        caller. Later publishes are refused (``draining``).
+        """
+        self.draining = True
+        with trio.move_on_after(self.settings.drain.timeout / 2):
+            await self.ingest.quiet()
+        window = int(self.settings.drain.window * 1000)
+        for subscriber in list(self._subscribers.values()):
+            subscriber.reply(Draining(random.randint(0, window)))  # noqa: S311
+            subscriber.close(RESTART)
+        self.drained.set()
+
+
+@asynccontextmanager
+async def open_hub(
+    broker: Broker,
+    settings: Settings,
+    *,
+    meter: Meter | None = None,
+    on_error: Callable[[str, BaseException], None] | None = None,
+) -> AsyncIterator[Hub]:
+    """Open the broker and run a hub on it for as long as the block lasts.
+
+    On leaving, what was accepted is committed, then the broker is closed. `on_error(where, error)` is
+    called for every fault of the hub's own.
+
+    Raises:
+        StoreUnusable: the broker cannot be opened.
+    """
+    await broker.open()
+    try:
+        hub = Hub(broker, settings, meter or Silence(), on_error=on_error)
+        await hub.count_projects()
+        async with trio.open_nursery() as nursery:
+            for task in (
+                hub.ingest.run,
+                hub.fanout.run,
+                hub.ingest.recover,
+                Keeper(hub).run,
+                Liveness(hub).run,
+            ):
+                nursery.start_soon(task)
+            try:
+                yield hub
+            finally:
+                with trio.CancelScope(shield=True), trio.move_on_after(settings.drain.timeout):
+                    await hub.ingest.quiet()
+                nursery.cancel_scope.cancel()
+    finally:
+        with trio.CancelScope(shield=True):
+            await broker.aclose()

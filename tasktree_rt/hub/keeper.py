@@ -1,0 +1,95 @@
+"""The keeper: checkpoints, retention, the end of finished projects, and putting idle ones away.
+
+It works apart from the appends, one thing at a time, and never in a hurry: what it cannot do now (the
+store fails) it tries again at its next round.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import trio
+from structlog.stdlib import BoundLogger, get_logger
+
+from tasktree_rt.brokers.base import Retention, Summary
+from tasktree_rt.errors import PeerError, StoreUnavailable
+from tasktree_rt.hub.project import Project
+
+if TYPE_CHECKING:
+    from tasktree_rt.hub.hub import Hub
+
+log: Final[BoundLogger] = get_logger("tasktree_rt.keeper")
+FINISHED: Final = frozenset({"completed", "failed", "cancelled"})
+ROUND: Final = 0.25
+"""Seconds between two looks at what was touched."""
+
+
+class Keeper:
+    """See the module's docstring."""
+
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
+        self._keep = hub.settings.keep
+        self._due: dict[str, Project] = {}
+        self._next_sweep = 0.0
+
+    async def run(self) -> None:
+        """The keeper task."""
+        self._next_sweep = trio.current_time() + self._keep.sweep_interval
+        while True:
+            await trio.sleep(ROUND)
+            try:
+                await self._round()
+            except StoreUnavailable as error:
+                log.warning("store", reason=str(error))
+            except Exception as error:
+                self._hub.failed("keeper", error)
+
+    async def _round(self) -> None:
+        for project in self._hub.take_touched():
+            self._due[project.project_id] = project
+        for name, project in list(self._due.items()):
+            if self._wants_checkpoint(project):
+                await self._hub.shelf.checkpoint(project)
+            self._due.pop(name, None)
+        if trio.current_time() >= self._next_sweep:
+            self._next_sweep = trio.current_time() + self._keep.sweep_interval
+            await self.sweep()
+
+    def _wants_checkpoint(self, project: Project) -> bool:
+        behind = project.tree.head - project.checkpointed
+        return project.epoch != "" and (
+            behind >= self._keep.checkpoint_events
+            or project.bytes_since_checkpoint >= self._keep.checkpoint_bytes
+        )
+
+    async def sweep(self) -> None:
+        """Retention, finished projects, idle projects."""
+        hub = self._hub
+        retention = Retention(self._keep.max_events, self._keep.max_age)
+        for name, floor in (await hub.broker.trim(retention, hub.wall())).items():
+            project = hub.shelf.get(name)
+            if project is not None and project.epoch == floor.epoch:
+                project.trimmed(floor.seq)
+        if self._keep.project_ttl:
+            await self._end_finished()
+        busy = {name for one in hub.connections.values() for name in one.special or ()}
+        hub.shelf.put_away(lambda name: name in busy or hub.is_needed(name))
+
+    async def _end_finished(self) -> None:
+        after = ""
+        while page := await self._hub.shelf.page(after):
+            for summary in page:
+                if self._is_over(summary):
+                    await self._end(summary)
+            after = page[-1].project_id
+
+    def _is_over(self, summary: Summary) -> bool:
+        age = (self._hub.wall() - summary.received) / 1_000_000
+        return summary.state in FINISHED and age > self._keep.project_ttl
+
+    async def _end(self, summary: Summary) -> None:
+        try:
+            await self._hub.delete_project(summary.project_id)
+        except PeerError as error:
+            log.info("not deleted", project=summary.project_id, reason=error.message)

@@ -1,0 +1,288 @@
+"""One project in memory: its log's newest part, its tree, and the tree as accepted publishes will leave it.
+
+Three heads: *staged* runs ahead of the disk (what was accepted), *applied* is what watchers see. A
+tick applies committed events and hands them to the outboxes of everyone who watched at that moment,
+so whoever subscribes later stands exactly at the applied head: applied and flushed are one here.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from typing import Final
+from weakref import ref
+
+from attrs import define
+
+from tasktree_rt.brokers.base import Death, Life
+from tasktree_rt.core.commands import StatePart
+from tasktree_rt.core.events import Event, ProjectId, Record
+from tasktree_rt.core.lifecycle import may_change
+from tasktree_rt.core.log import Log, Position
+from tasktree_rt.core.reducer import reduce
+from tasktree_rt.core.shown import Shown
+from tasktree_rt.core.tree import NO_CHANGE, Change, Node, Nodes, Snapshot, Tree
+from tasktree_rt.dialects.base import measure
+from tasktree_rt.errors import Refused
+from tasktree_rt.settings import Limits
+
+TAIL_EVENTS: Final = 2_048
+TAIL_BYTES: Final = 2 * 1024 * 1024
+PART_BYTES: Final = 256 * 1024
+FRESH_ENOUGH: Final = 500
+NODES_AN_EVENT: Final = 200
+"""A snapshot in use is shared with newcomers while the head is at most `FRESH_ENOUGH` events beyond it,
+and at most one for so many nodes: what is cheap to take is taken anew."""
+
+
+@define
+class _Accepted:
+    """A publish that is not applied yet: its events, their encoded sizes, what each changes."""
+
+    events: Sequence[Event]
+    sizes: Sequence[int]
+    changes: list[Change]
+
+
+class Project:
+    """See the module's docstring. `floor` is the oldest position the store can still replay from."""
+
+    def __init__(self, project_id: str) -> None:
+        self.project_id = ProjectId(project_id)
+        self.staged = Nodes()
+        self._unapplied: deque[_Accepted] = deque()
+        self.checkpointed = 0
+        self.bytes_since_checkpoint = 0
+        self.last_used = 0.0
+        self.transitions_questioned = 0
+        self.death: Death | None = None
+        self._snapshot: ref[PlannedSnapshot] | None = None
+        self._begin("", 0, 0)
+
+    def _begin(self, epoch: str, head: int, floor: int) -> None:
+        self.epoch = epoch
+        self.tree = Tree(epoch, head)
+        self.log = Log(epoch, head, max_events=TAIL_EVENTS, max_bytes=TAIL_BYTES)
+        self.shown = Shown(head)
+        self.floor = floor
+        self.received = 0
+        self.checkpointed = head
+        self.bytes_since_checkpoint = 0
+
+    def load(self, life: Life, older: Sequence[Record]) -> None:
+        """Start from what the store has, up to its checkpoint.
+
+        `older` are the events just before it, for resuming watchers. The caller then fills the tree
+        with the checkpoint's nodes and feeds the tail to `apply`.
+        """
+        start = life.checkpoint.seq if life.checkpoint else 0
+        self._begin(life.epoch, start, life.floor)
+        self.death = life.death
+        self.received = life.received
+        if older:
+            self.log = Log(life.epoch, older[0].seq - 1, max_events=TAIL_EVENTS, max_bytes=TAIL_BYTES)
+            self.log.extend(older)
+            self.shown = Shown(older[0].seq - 1)
+            for record in older:
+                self.shown.note(record)
+
+    @property
+    def position(self) -> Position:
+        """The applied position."""
+        return Position(self.epoch, self.tree.head)
+
+    def position_at(self, seq: int) -> Position:
+        """A position in the present life."""
+        return Position(self.epoch, seq)
+
+    # --- accepting ------------------------------------------------------------------------------
+
+    def stage(self, events: Sequence[Event], sizes: Sequence[int], limits: Limits, *, enforce: bool) -> None:
+        """Judge `events` on the staged tree and apply them to it: all, or none if one is refused.
+
+        Raises:
+            Refused: ``invalid_transition``, ``node_too_large`` or ``project_full``.
+        """
+        changes: list[Change] = []
+        undo: list[Change] = []
+        try:
+            for index, (event, size) in enumerate(zip(events, sizes, strict=True)):
+                change = reduce(self.staged, event, size, measure)
+                if change is not NO_CHANGE:
+                    self._judge(change, limits, enforce, f"events[{index}]")
+                    if len(events) > 1:
+                        undo.append(_inverse(self.staged, change))
+                    self.staged.apply(change)
+                changes.append(change)
+        except BaseException:
+            for change in reversed(undo):
+                self.staged.apply(change)
+            raise
+        self._unapplied.append(_Accepted(events, sizes, changes))
+
+    @property
+    def pending(self) -> int:
+        """Accepted publishes that are neither applied nor given up."""
+        return len(self._unapplied)
+
+    def next_changes(self) -> list[Change]:
+        """The changes of the oldest accepted publish, whose fate is now known."""
+        return self._unapplied.popleft().changes
+
+    def restage(self) -> None:
+        """A publish was given up after all: stage again what is accepted and still on its way.
+
+        What it changes is found anew, since it was found on top of what did not happen. Nothing is judged
+        again: it may be in the log by now, and the tree is what the log says.
+        """
+        self.staged = Nodes()
+        self.staged.copy_from(self.tree)
+        for publish in self._unapplied:
+            publish.changes = []
+            for event, size in zip(publish.events, publish.sizes, strict=True):
+                change = reduce(self.staged, event, size, measure)
+                self.staged.apply(change)
+                publish.changes.append(change)
+
+    def _judge(self, change: Change, limits: Limits, enforce: bool, field: str) -> None:
+        nodes = self.staged.nodes
+        added = 0
+        for node_id, node in change.put.items():
+            before = nodes.get(node_id)
+            added += before is None
+            if node.bound > limits.max_node_size and measure(node.fields) > limits.max_node_size:
+                raise Refused(
+                    f"node {node_id!r} would be larger than {limits.max_node_size} bytes",
+                    code="node_too_large",
+                    field=field,
+                )
+            status, was = node.fields.get("status"), before.fields.get("status") if before else None
+            if status != was and not may_change(was, status):
+                if enforce:
+                    raise Refused(
+                        f"node {node_id!r} cannot go from {was!r} to {status!r}",
+                        code="invalid_transition",
+                        field=field,
+                    )
+                self.transitions_questioned += 1
+        if added and len(nodes) + added > limits.max_nodes:
+            raise Refused(
+                f"the project already has {len(nodes)} nodes of at most {limits.max_nodes}",
+                code="project_full",
+                field=field,
+            )
+
+    # --- applying -------------------------------------------------------------------------------
+
+    def begin_life(self, epoch: str) -> None:
+        """The first event of a new life was committed."""
+        received = self.received
+        self._begin(epoch, 0, 0)
+        self.received = received
+
+    def apply(self, record: Record, change: Change) -> None:
+        """One committed event."""
+        self.tree.advance(change)
+        self.log.append(record)
+        self.shown.note(record)
+        self.received = record.received
+        self.bytes_since_checkpoint += len(record.body)
+
+    def end_life(self, record: Record) -> None:
+        """The project was deleted, with this last event."""
+        self.death = Death(self.epoch, record)
+        received = self.received
+        self._begin("", 0, 0)
+        self.received = received
+
+    def trimmed(self, floor: int) -> None:
+        """The store has dropped the events up to `floor`."""
+        self.floor = max(self.floor, floor)
+        self.tree.forget(self.floor)
+        self.log.trim(self.floor)
+
+    # --- showing --------------------------------------------------------------------------------
+
+    def snapshot(self, least: int = 0) -> PlannedSnapshot:
+        """The state to send now, not older than seq `least`; shared among all who ask at about the same
+        position.
+        """
+        found = self._snapshot() if self._snapshot is not None else None
+        if found is None or not self._is_fresh(found, least):
+            found = PlannedSnapshot(self.project_id, self.tree.snapshot())
+            self._snapshot = ref(found)
+        return found
+
+    def _is_fresh(self, found: PlannedSnapshot, least: int) -> bool:
+        behind = self.tree.head - found.seq
+        tolerable = min(FRESH_ENOUGH, len(self.tree) // NODES_AN_EVENT)
+        return found.epoch == self.epoch and found.seq >= least and behind <= tolerable
+
+
+class PlannedSnapshot:
+    """A frozen state, cut into parts of about 256 KiB, with the newest encodings kept for others."""
+
+    __slots__ = ("__weakref__", "_cuts", "_encoded", "_project_id", "_snapshot")
+
+    def __init__(self, project_id: str, snapshot: Snapshot) -> None:
+        self._project_id = project_id
+        self._snapshot = snapshot
+        self._cuts = _cut(snapshot.nodes)
+        self._encoded: dict[tuple[str, str, int], bytes | None] = {}
+
+    @property
+    def epoch(self) -> str:
+        """The life it belongs to."""
+        return self._snapshot.epoch
+
+    @property
+    def seq(self) -> int:
+        """The position's seq."""
+        return self._snapshot.seq
+
+    @property
+    def parts(self) -> int:
+        """How many parts there are; at least one."""
+        return len(self._cuts)
+
+    def part(self, index: int, reason: str) -> StatePart:
+        """The part `index`, from 0."""
+        start = self._cuts[index - 1] if index else 0
+        return StatePart(
+            self._project_id,
+            Position(self.epoch, self.seq),
+            reason,
+            index + 1,
+            self.parts,
+            self._snapshot.top if index == 0 else None,
+            self._snapshot.nodes[start : self._cuts[index]],
+            self,
+        )
+
+    def remember(self, key: tuple[str, str, int], encoded: bytes | None) -> None:
+        """Keep an encoding for the others who go through the parts at about the same time."""
+        self._encoded[key] = encoded
+        if len(self._encoded) > 8:
+            self._encoded.pop(next(iter(self._encoded)))
+
+    def recall(self, key: tuple[str, str, int]) -> bytes | None:
+        """One of them."""
+        return self._encoded.get(key)
+
+
+def _cut(nodes: tuple[tuple[str, Node], ...]) -> list[int]:
+    cuts: list[int] = []
+    size = 0
+    for index, (_, node) in enumerate(nodes):
+        if size and size + node.bound > PART_BYTES:
+            cuts.append(index)
+            size = 0
+        size += node.bound
+    cuts.append(len(nodes))
+    return cuts
+
+
+def _inverse(nodes: Nodes, change: Change) -> Change:
+    before = {one: nodes.nodes[one] for one in (*change.removed, *change.put) if one in nodes.nodes}
+    created = tuple(one for one in change.put if one not in nodes.nodes)
+    return Change(removed=created, put=before, top={name: nodes.top[name] for name in change.top})

@@ -1,0 +1,168 @@
+"""The hub's side of one WebSocket connection: what the peer asks, what it is told, and whether it lives."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import trio
+from attrs import define
+from structlog.stdlib import BoundLogger, get_logger
+
+from tasktree_rt.core.access import Grants
+from tasktree_rt.core.closing import RESTART, TOKEN_INVALID, Closing
+from tasktree_rt.core.commands import Failure, Policy, RequestId
+from tasktree_rt.dialects.base import Dialect
+from tasktree_rt.errors import PeerError
+from tasktree_rt.hub.carrier import Transport
+from tasktree_rt.hub.hub import Hub
+from tasktree_rt.hub.writing import SocketSubscriber
+
+log: Final[BoundLogger] = get_logger("tasktree_rt.connections")
+PING: Final = b"\x89\x00"
+ABNORMAL: Final = 1006
+
+
+@define
+class Bucket:
+    """A token bucket: `rate` a second, at most `burst` at once. `refused` counts refusals in a row."""
+
+    rate: float
+    burst: int
+    tokens: float
+    at: float
+    refused: int = 0
+
+    def take(self, now: float) -> bool:
+        """Whether one more is allowed now."""
+        self.tokens = min(self.burst, self.tokens + (now - self.at) * self.rate)
+        self.at = now
+        if self.tokens < 1:
+            self.refused += 1
+            return False
+        self.tokens -= 1
+        self.refused = 0
+        return True
+
+
+class ConnectionSession:
+    """What all sessions have in common. Implements `carrier.Session` but for `message` and `begin`."""
+
+    __slots__ = ("_attached", "_begun", "_pinged_at", "_start", "hub", "last_received", "subscriber")
+
+    def __init__(self, hub: Hub, dialect: Dialect, *, grants: Grants, policy: Policy, address: str) -> None:
+        self.hub = hub
+        self.subscriber = SocketSubscriber(
+            hub.new_connection_id(),
+            dialect,
+            hub,
+            policy=policy,
+            delivery=hub.settings.delivery,
+            meter=hub.meter,
+            grants=grants,
+            address=address,
+        )
+        self.last_received = trio.current_time()
+        self._pinged_at: float | None = None
+        self._begun: trio.Event | None = None
+        self._attached = False
+
+    # --- what the carrier calls -------------------------------------------------------------------
+
+    def opened(self, transport: Transport, start: Callable[[Callable[[], Awaitable[None]]], None]) -> None:
+        """See `carrier.Session`."""
+        self._start = start
+        self._attached = True
+        self.subscriber.open(transport, start)
+        self.hub.attach(self.subscriber)
+        self.hub.sessions[self] = None
+        log.info("opened", **self._described())
+        if self.hub.drained.is_set():
+            self.close(RESTART)
+        else:
+            self.begin()
+
+    def begin(self) -> None:
+        """Say the first words."""
+
+    async def message(self, message: str | bytes) -> None:
+        """See `carrier.Session`."""
+        raise NotImplementedError
+
+    def control(self, data: bytes) -> None:
+        """See `carrier.Session`."""
+        self.subscriber.control(data)
+
+    def close(self, closing: Closing, reason: str = "") -> None:
+        """See `carrier.Session`."""
+        self.subscriber.close(closing, reason)
+
+    def ended(self, code: int | None, reason: str) -> None:
+        """See `carrier.Session`."""
+        if not self._attached:
+            return
+        subscriber = self.subscriber
+        subscriber.over()
+        self.hub.detach(subscriber)
+        self.hub.sessions.pop(self, None)
+        sent = subscriber.close_code
+        final = code or sent or ABNORMAL
+        self.hub.meter.closed(subscriber.dialect.name, final)
+        log.info(
+            "closed",
+            **self._described(),
+            code=final,
+            by="hub" if sent is not None else "peer",
+            seconds=round(trio.current_time() - subscriber.begun, 3),
+            messages=subscriber.sent_messages,
+            bytes=subscriber.sent_bytes,
+            sheds=subscriber.sheds,
+        )
+
+    def _described(self) -> dict[str, str]:
+        subscriber = self.subscriber
+        described = {"connection": subscriber.id, "dialect": subscriber.dialect.name}
+        if subscriber.address:
+            described["address"] = subscriber.address
+        if subscriber.grants.subject:
+            described["subject"] = subscriber.grants.subject
+        return described
+
+    # --- what liveness calls ----------------------------------------------------------------------
+
+    def tend(self, now: float, wall: float) -> None:
+        """See `liveness.Lively`."""
+        delivery = self.hub.settings.delivery
+        expires = self.subscriber.grants.expires
+        if expires is not None and wall >= expires:
+            self.close(TOKEN_INVALID)
+            return
+        if now - self.last_received < delivery.ping_interval:
+            self._pinged_at = None
+        elif self._pinged_at is None:
+            # A socket that still takes what waits is a sign of life; `stall_timeout` sees to the others.
+            if self.subscriber.idle:
+                self._pinged_at = now
+                self.subscriber.control(PING)
+        elif now - self._pinged_at >= delivery.ping_timeout:
+            self.hub.meter.stalled()
+            self.subscriber.abort()
+            return
+        self.beat(now)
+
+    def beat(self, now: float) -> None:
+        """Send a heartbeat if one is due and this language has any."""
+
+    # --- for the sessions -------------------------------------------------------------------------
+
+    def fail(self, error: PeerError, request: RequestId = None) -> None:
+        """Tell the peer what was wrong."""
+        self.hub.meter.refused(error.code)
+        self.subscriber.reply(failure(error, request))
+
+
+def failure(error: PeerError, request: RequestId = None) -> Failure:
+    """An error as a message."""
+    after = None if error.retry_after is None else math.ceil(error.retry_after * 1000)
+    return Failure(error.code, error.message, request, error.field, after)

@@ -1,0 +1,256 @@
+"""The watching face of the hub: subscriptions, and what the catch-ups ask for (`catchup.Source`)."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Collection, Mapping
+
+from tasktree_rt.brokers.base import Summary
+from tasktree_rt.core.access import Grants
+from tasktree_rt.core.commands import Policy, Reply, Subscribe, Unsubscribed
+from tasktree_rt.core.events import project_id
+from tasktree_rt.core.log import Gap, Position, Recovered
+from tasktree_rt.core.topics import WILDCARD
+from tasktree_rt.dialects.base import Dialect
+from tasktree_rt.errors import Refused
+from tasktree_rt.hub.catchup import Standing, joining, resuming
+from tasktree_rt.hub.opening import Opening
+from tasktree_rt.hub.project import Project
+from tasktree_rt.hub.pulling import PullSubscriber
+from tasktree_rt.hub.shelf import LAST_ID
+from tasktree_rt.hub.subscriber import Subscriber
+from tasktree_rt.hub.workings import Workings
+
+
+class Subscribing(Workings):
+    """What `Hub` does for those who watch."""
+
+    def attach(self, subscriber: Subscriber) -> None:
+        """A connection begins."""
+        self._subscribers[subscriber.id] = subscriber
+
+    def detach(self, subscriber: Subscriber) -> None:
+        """A connection is over."""
+        subscriber.over()
+        self._subscribers.pop(subscriber.id, None)
+        self.index.remove(subscriber)
+
+    def pull_subscriber(
+        self, dialect: Dialect, *, policy: Policy, grants: Grants, address: str
+    ) -> PullSubscriber:
+        """An attached outbox without a socket; the caller detaches it."""
+        subscriber = PullSubscriber(
+            self.new_connection_id(),
+            dialect,
+            self,
+            policy=policy,
+            delivery=self.settings.delivery,
+            meter=self.meter,
+            grants=grants,
+            address=address,
+        )
+        subscriber.open()
+        self.attach(subscriber)
+        return subscriber
+
+    @staticmethod
+    def new_connection_id() -> str:
+        """Unique over all lives of the hub."""
+        return secrets.token_hex(8)
+
+    # --- subscriptions ------------------------------------------------------------------------------
+
+    async def watch(self, subscriber: Subscriber, wish: Subscribe) -> None:
+        """Subscribe to one project; replaces a subscription to it. In force when this returns.
+
+        Raises:
+            PeerError: ``forbidden``, ``too_many_subscriptions``, ``invalid_project_id``, or the store fails.
+        """
+        self._admit(subscriber, wish.project_id)
+        await self.shelf.load(wish.project_id)
+        self.watch_nowait(subscriber, wish)
+
+    def watch_nowait(self, subscriber: Subscriber, wish: Subscribe) -> bool:
+        """The same, if the project is in memory; else returns False and does nothing.
+
+        Raises:
+            PeerError: as `watch`.
+        """
+        name = wish.project_id
+        self._admit(subscriber, name)
+        project = self.shelf.get(name)
+        if project is None:
+            return False
+        standing = self.replace(subscriber, project)
+        if subscriber.closing:
+            return True
+        if wish.policy is not None:
+            subscriber.policies = {**(subscriber.policies or {}), name: wish.policy}
+        self.index.add(subscriber, name)
+        if subscriber.excluded is not None:
+            subscriber.excluded.discard(name)
+        if subscriber.opening is not None:
+            subscriber.opening.skip(name)
+        policy = subscriber.policy_for(name)
+        if isinstance(wish.since, Position):
+            limit = self.settings.delivery.max_replay
+            catchup = resuming(self, subscriber, project, wish.since, policy, limit, wish.id)
+        else:
+            catchup = joining(
+                self, subscriber, project, policy, state=wish.state, standing=standing, request=wish.id
+            )
+        subscriber.catch_up(name, catchup)
+        return True
+
+    def replace(self, subscriber: Subscriber, project: Project) -> Standing | None:
+        """End a subscription that another one replaces; where it stood, if there was one."""
+        name = str(project.project_id)
+        if not self.index.wants(subscriber, name):
+            return None
+        self.fanout.settle(subscriber, name)
+        opened = subscriber.opening is None or subscriber.opening.passed(name)
+        standing = subscriber.standing(name, project.position) if opened else None
+        subscriber.forget(name)
+        return standing
+
+    def watch_all(self, subscriber: Subscriber, wish: Subscribe, *, announce: bool = True) -> None:
+        """Subscribe to every project the caller may watch, those to come included.
+
+        With `announce` every project is opened with a word of its own; without, it simply begins. A
+        subscription to ``*`` that stands already is replaced project by project.
+        """
+        if wish.policy is not None:
+            subscriber.policy = wish.policy
+        topics = self.index.topics(subscriber)
+        before = self._reached(subscriber) if WILDCARD in topics else ""
+        anew = set(subscriber.excluded or ())
+        if anew:
+            self.index.discard(subscriber, WILDCARD)  # which forgets what was taken out of it
+            subscriber.excluded = None
+        if subscriber.opening is not None:
+            anew |= subscriber.opening.anew
+        self.index.add(subscriber, WILDCARD)
+        if announce:
+            since = None if wish.since is None or isinstance(wish.since, Position) else wish.since
+            self._end_opening(subscriber)
+            opening = Opening(
+                self,
+                subscriber,
+                topics - {WILDCARD},
+                since=since,
+                state=wish.state,
+                request=wish.id,
+                max_replay=self.settings.delivery.max_replay,
+                anew=anew,
+                before=before,
+            )
+            subscriber.open_all(opening)
+
+    @staticmethod
+    def _reached(subscriber: Subscriber) -> str:
+        return LAST_ID if subscriber.opening is None else subscriber.opening.reached
+
+    @staticmethod
+    def _end_opening(subscriber: Subscriber) -> None:
+        """The opening under way is over before its end; whoever asked for it is told so."""
+        opening = subscriber.opening
+        if opening is not None:
+            subscriber.open_all(None)
+            subscriber.reply(Reply(opening.request))
+
+    def unwatch(self, subscriber: Subscriber, name: str) -> None:
+        """Take a subscription back; with ``*`` in force, a name is taken out of it.
+
+        Raises:
+            Refused: ``too_many_subscriptions``: too many names were taken out.
+        """
+        topics = self.index.topics(subscriber)
+        if name == WILDCARD:
+            self._unwatch_all(subscriber, topics)
+            return
+        if WILDCARD in topics:
+            self._exclude(subscriber, name)
+        subscriber.forget(name)
+        if subscriber.opening is not None:
+            subscriber.opening.skip(name)
+        self.fanout.guard(subscriber, name)
+        self.index.discard(subscriber, name)
+
+    def _exclude(self, subscriber: Subscriber, name: str) -> None:
+        excluded = subscriber.excluded or set()
+        most = self.settings.limits.max_subscriptions
+        if len(excluded) >= most and name not in excluded:
+            message = f"at most {most} names can be taken out of *"
+            raise Refused(message, code="too_many_subscriptions", field="project_id", retry_after=1.0)
+        subscriber.excluded = excluded | {name}
+
+    def _unwatch_all(self, subscriber: Subscriber, topics: frozenset[str]) -> None:
+        self._end_opening(subscriber)
+        subscriber.excluded = None
+        for other in list(subscriber.special or ()):
+            if other not in topics:
+                subscriber.forget(other)
+        self.fanout.guard_all(subscriber, besides=topics)
+        self.index.discard(subscriber, WILDCARD)
+
+    def regrant(self, subscriber: Subscriber, grants: Grants) -> None:
+        """The caller's rights have changed: what it may no longer watch ends, and it is told so."""
+        for name in self.index.topics(subscriber) - {WILDCARD}:
+            if not grants.watch.covers(name):
+                subscriber.forget(name)
+                self.fanout.guard(subscriber, name)
+                self.index.discard(subscriber, name)
+                subscriber.reply(Unsubscribed(name))
+        subscriber.regrant(grants)
+
+    def _admit(self, subscriber: Subscriber, name: str) -> None:
+        project_id(name)
+        if not subscriber.grants.watch.covers(name):
+            raise Refused(f"you may not watch {name!r}", code="forbidden", field="project_id")
+        topics = self.index.topics(subscriber)
+        most = self.settings.limits.max_subscriptions
+        if name not in topics and len(topics) >= most:
+            message = f"at most {most} subscriptions"
+            raise Refused(message, code="too_many_subscriptions", field="project_id", retry_after=1.0)
+
+    # --- what catch-ups ask (`Source`) ------------------------------------------------------------
+
+    def loaded(self, project_id: str) -> Project | None:
+        """The project, if it is in memory."""
+        return self.shelf.get(project_id)
+
+    async def project(self, project_id: str) -> Project:
+        """The project, read from the store if need be."""
+        return await self.shelf.load(project_id)
+
+    async def page(self, after: str) -> list[Summary]:
+        """The next projects by id."""
+        return await self.shelf.page(after)
+
+    async def read(self, project: Project, since: Position, limit: int) -> Recovered | Gap:
+        """Older events from the store."""
+        return await self.shelf.read(project.project_id, since, limit)
+
+    def underway(self) -> tuple[int, Collection[str]]:
+        """The number of the tick that runs now and its projects; none if there is none."""
+        return self.fanout.ticks, self.fanout.projects
+
+    def went_live(self, subscriber: Subscriber, project_id: str) -> None:
+        """The subscriber stands at the applied head."""
+        subscriber.live(project_id)
+        self.fanout.guard(subscriber, project_id)
+
+    def moved_since(self, subscriber: Subscriber, then: float, most: int) -> list[str]:
+        """The projects that `subscriber` watches and that have moved since trio time `then`, the newest."""
+        found: list[str] = []
+        for name in reversed(self._moved):
+            if self._moved[name] < then or len(found) >= most:
+                break
+            if self.index.wants(subscriber, name) and subscriber.grants.watch.covers(name):
+                found.append(name)
+        return found
+
+    @property
+    def connections(self) -> Mapping[str, Subscriber]:
+        """Every connection by its id."""
+        return self._subscribers

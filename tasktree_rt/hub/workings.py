@@ -1,0 +1,109 @@
+"""The parts of a hub, the time, and what happens to a fault: what all its faces share."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable
+from typing import Final
+
+import trio
+from structlog.stdlib import BoundLogger, get_logger
+
+from tasktree_rt.brokers.base import Broker
+from tasktree_rt.core.events import micros_to_time
+from tasktree_rt.core.topics import TopicIndex
+from tasktree_rt.hub.fanout import Fanout
+from tasktree_rt.hub.ingest import Ingest, Ticket
+from tasktree_rt.hub.liveness import Lively
+from tasktree_rt.hub.meter import Meter
+from tasktree_rt.hub.project import Project
+from tasktree_rt.hub.shelf import Shelf
+from tasktree_rt.hub.subscriber import Subscriber
+from tasktree_rt.settings import Settings
+
+log: Final[BoundLogger] = get_logger("tasktree_rt.hub")
+MOVED: Final = 4_096
+"""So many projects are remembered as having moved, the newest."""
+
+
+class Workings:
+    """See the module's docstring; the arguments are those of `Hub`."""
+
+    def __init__(
+        self,
+        broker: Broker,
+        settings: Settings,
+        meter: Meter,
+        *,
+        on_error: Callable[[str, BaseException], None] | None = None,
+        wall: Callable[[], int] = lambda: time.time_ns() // 1000,
+        new_epoch: Callable[[], str] = lambda: secrets.token_hex(6),
+    ) -> None:
+        self.settings = settings
+        self.meter = meter
+        self.broker = broker
+        self.message_limit = settings.limits.max_message_size
+        self.draining = False
+        self.drained = trio.Event()
+        self.index: TopicIndex[Subscriber] = TopicIndex()
+        self.shelf = Shelf(broker)
+        self.ingest = Ingest(
+            broker,
+            settings,
+            meter,
+            committed=self._committed,
+            failed=self.failed,
+            wall=wall,
+            new_epoch=new_epoch,
+        )
+        self.fanout = Fanout(
+            self.index, meter, finished=self.ingest.finish, touched=self._touched, failed=self.failed
+        )
+        self.sessions: dict[Lively, None] = {}
+        self.stored_projects = 0
+        self._wall = wall
+        self._on_error = on_error
+        self._subscribers: dict[str, Subscriber] = {}
+        self._touched_projects: dict[str, Project] = {}
+        self._moved: dict[str, float] = {}
+
+    def timestamp(self) -> str:
+        """Now, as events carry it."""
+        return micros_to_time(self._wall())
+
+    def wall(self) -> int:
+        """Now, in microseconds since the Unix epoch."""
+        return self._wall()
+
+    def failed(self, where: str, error: BaseException) -> None:
+        """A fault of the hub's own: logged, counted, told to `on_error`; nobody else is harmed."""
+        log.error("fault", where=where, exc_info=error)
+        self.meter.failed(where)
+        if self._on_error is not None:
+            self._on_error(where, error)
+
+    # --- what the parts tell each other -----------------------------------------------------------
+
+    def _committed(self, tickets: list[Ticket]) -> None:
+        self.fanout.committed(tickets)
+
+    def _touched(self, project: Project, born: int) -> None:
+        self.stored_projects += born
+        name, now = project.project_id, trio.current_time()
+        project.last_used = now
+        self._touched_projects[name] = project
+        self._moved.pop(name, None)
+        self._moved[name] = now
+        if len(self._moved) > MOVED:
+            del self._moved[next(iter(self._moved))]
+
+    def take_touched(self) -> list[Project]:
+        """The projects with new events since the last call (for the keeper)."""
+        touched = list(self._touched_projects.values())
+        self._touched_projects.clear()
+        return touched
+
+    def is_needed(self, project_id: str) -> bool:
+        """Whether a project must stay in memory."""
+        return self.index.is_named(project_id) or self.fanout.underway(project_id)

@@ -1,0 +1,40 @@
+"""Whole HTTP responses, each the last on its connection."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from http import HTTPStatus
+from typing import Final
+
+_NAME: Final = re.compile(r"[-!#$%&'*+.^_`|~0-9a-zA-Z]+")
+_VALUE: Final = re.compile(r"[\t -~\x80-\xff]*")
+_FRAMING: Final = frozenset(("connection", "content-length", "transfer-encoding"))
+_PHRASES: Final = {status.value: status.phrase for status in HTTPStatus}
+
+
+def sound(name: str, value: str) -> bool:
+    """Whether a header can be sent: a token, and a value without control characters, CR and LF above all."""
+    return _NAME.fullmatch(name) is not None and _VALUE.fullmatch(value) is not None
+
+
+def rendered(status: int, headers: Iterable[tuple[str, str]], body: bytes) -> bytes:
+    """A whole HTTP/1.1 response, the last on its connection."""
+    lines = [f"HTTP/1.1 {status} {_PHRASES.get(status, '')}\r\n"]
+    lines += [
+        f"{name}: {value}\r\n"
+        for name, value in headers
+        if name.lower() not in _FRAMING and sound(name, value)
+    ]
+    lines.append(f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n")
+    return "".join(lines).encode("latin-1") + body
+
+
+def answer(status: int, sentence: str = "") -> bytes:
+    """An HTTP response of the server's own."""
+    headers = [("Content-Type", "text/plain; charset=utf-8")] if sentence else []
+    if status == 426:
+        headers += [("Upgrade", "websocket"), ("Sec-WebSocket-Version", "13")]
+    if status == 503:
+        headers += [("Retry-After", "1")]
+    return rendered(status, headers, sentence.encode())

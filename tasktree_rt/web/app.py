@@ -1,0 +1,161 @@
+"""The Quart app: routes, errors, and who may ask from where. `create_app` makes it; `web.server` runs it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from quart import Response, g, request
+from quart_trio import QuartTrio
+from werkzeug.exceptions import HTTPException, NotFound
+
+from tasktree_rt.errors import PeerError, StoreUnavailable, Unavailable
+from tasktree_rt.hub.hub import Hub
+from tasktree_rt.settings import Settings
+from tasktree_rt.web.auth import Doorman, authenticate, bearer
+from tasktree_rt.web.http import Api, administers, reply
+from tasktree_rt.web.metrics import Metrics
+from tasktree_rt.web.pages import Pages
+from tasktree_rt.web.problems import problem, status_problem
+from tasktree_rt.web.sockets import SocketRoutes
+from tasktree_rt.web.stream import stream_routes
+
+API: Final = "/api/v1"
+METRICS_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+OPEN_PATHS: Final = frozenset(
+    {"/", "/healthz", "/readyz", "/docs", f"{API}/openapi.json", f"{API}/asyncapi.json"}
+)
+OPEN_FOLDER: Final = "/static/"
+CODES: Final = {404: "not_found", 405: "invalid_message", 413: "too_large", 400: "invalid_message"}
+
+
+def create_app(settings: Settings, hub: Hub, metrics: Metrics | None = None) -> QuartTrio:
+    """The hub's web app.
+
+    `metrics` are served at ``/metrics``, if they are given and ``settings.metrics`` is on.
+
+    It serves WebSockets only under `web.server.serve`; under another ASGI server those routes answer 426.
+    """
+    app = QuartTrio("tasktree_rt", static_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = settings.limits.max_message_size
+    app.config["RESPONSE_TIMEOUT"] = None
+    app.config["BODY_TIMEOUT"] = settings.limits.handshake_timeout * 3
+    app.register_blueprint(SocketRoutes(hub, settings).routes())
+    app.register_blueprint(Api(hub).routes(), url_prefix=API)
+    app.register_blueprint(stream_routes(hub), url_prefix=API)
+    _guard(app, settings)
+    _errors(app, hub)
+    _operations(app, hub)
+    _pages(app, settings)
+    if metrics is not None and settings.metrics:
+        _scraping(app, hub, metrics)
+    return app
+
+
+def _scraping(app: QuartTrio, hub: Hub, metrics: Metrics) -> None:
+    @app.get("/metrics")
+    async def scrape() -> Response:
+        administers()
+        return Response(metrics.text(hub), content_type=METRICS_TYPE)
+
+
+def _guard(app: QuartTrio, settings: Settings) -> None:
+    doorman = Doorman(settings)
+
+    @app.before_request
+    async def at_the_door() -> Response | None:
+        host, origin = request.headers.get("Host"), request.headers.get("Origin")
+        if not doorman.knows_host(host):
+            return status_problem(403, "this hub does not go by that Host (see server_names)", "forbidden")
+        if request.method not in SAFE and not doorman.admits(origin, host):
+            return status_problem(403, "this Origin may not talk to this hub (see cors_origins)", "forbidden")
+        if request.method != "OPTIONS" and not _is_open(request.path):
+            g.grants = authenticate(settings.auth, bearer(request.headers) or request.args.get("token"))
+        return None
+
+    @app.after_request
+    async def cross_origin(response: Response) -> Response:
+        response.headers.setdefault("X-Content-Type-Options", "nosniff")
+        origin = request.headers.get("Origin")
+        if origin is not None and doorman.lists(origin):
+            response.headers["Access-Control-Allow-Origin"] = origin
+            response.vary.add("Origin")
+            if request.method == "OPTIONS":
+                response.headers["Access-Control-Allow-Methods"] = "GET, POST, DELETE, OPTIONS"
+                allowed = "Authorization, Content-Type, Idempotency-Key, Producer-Id, Last-Event-ID"
+                response.headers["Access-Control-Allow-Headers"] = allowed
+                response.headers["Access-Control-Max-Age"] = "600"
+        return response
+
+
+def _errors(app: QuartTrio, hub: Hub) -> None:
+    @app.errorhandler(PeerError)
+    async def peer_error(error: PeerError) -> Response:
+        hub.meter.refused(error.code)
+        return problem(error)
+
+    @app.errorhandler(StoreUnavailable)
+    async def store_error(error: StoreUnavailable) -> Response:
+        return problem(Unavailable(f"the store cannot do it now: {error}", retry_after=1.0))
+
+    @app.errorhandler(HTTPException)
+    async def http_error(error: HTTPException) -> Response:
+        status = error.code or 500
+        response = status_problem(status, error.description or "", CODES.get(status, "invalid_message"))
+        for name, value in error.get_headers():
+            if name != "Content-Type":  # Allow, Retry-After, …
+                response.headers[name] = value
+        return response
+
+    @app.errorhandler(Exception)
+    async def fault(error: Exception) -> Response:
+        hub.failed("http", error)
+        return status_problem(500, "a fault of the hub's; it is logged", "internal")
+
+
+def _is_open(path: str) -> bool:
+    """Whether no token is asked for: what is there for everybody, pages and documents."""
+    return path in OPEN_PATHS or path.startswith(OPEN_FOLDER)
+
+
+def _operations(app: QuartTrio, hub: Hub) -> None:
+    @app.get("/healthz")
+    async def healthz() -> Response:
+        return reply({"status": "healthy"})
+
+    @app.get("/readyz")
+    async def readyz() -> Response:
+        trouble = "draining" if hub.draining else hub.ingest.store_error
+        return reply({"status": trouble or "ready", "store": hub.broker.name}, 503 if trouble else 200)
+
+
+def _pages(app: QuartTrio, settings: Settings) -> None:
+    pages = Pages()
+
+    @app.get("/")
+    async def root() -> Response:
+        best = request.accept_mimetypes.best_match(["text/html", "application/json"])
+        wants_json = best == "application/json"
+        response = reply({"status": "healthy"}) if wants_json else pages.response("index.html")
+        response.headers["Vary"] = "Accept"
+        return response
+
+    @app.get(f"{OPEN_FOLDER}<path:name>")
+    async def static_file(name: str) -> Response:
+        if name not in pages or name.endswith((".html", ".json")):
+            raise NotFound
+        return pages.response(name)
+
+    if settings.docs:
+
+        @app.get("/docs")
+        async def docs() -> Response:
+            return pages.response("docs.html")
+
+        @app.get(f"{API}/openapi.json")
+        async def openapi() -> Response:
+            return pages.response("openapi.json")
+
+        @app.get(f"{API}/asyncapi.json")
+        async def asyncapi() -> Response:
+            return pages.response("asyncapi.json")

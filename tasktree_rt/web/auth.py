@@ -1,0 +1,136 @@
+"""Who may come in: JSON Web Tokens to `Grants`, and which web pages may talk to the hub.
+
+A token is an HS256 JWT (RFC 7519) with ``sub`` and ``exp``. What it allows stands in a claim of its own::
+
+    "tasktree": {"watch": ["*"], "push": ["build-*"], "admin": false}
+
+A missing claim allows watching everything and nothing else. ``name*`` means every id with that prefix.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import jwt
+from werkzeug.datastructures import Headers
+
+from tasktree_rt.core.access import EVERYTHING, NOTHING, OPEN, Grants, Scope
+from tasktree_rt.errors import Refused
+from tasktree_rt.settings import Auth, Settings
+
+LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+CLAIM: Final = "tasktree"
+
+
+class TokenMissing(Refused):
+    """There is no token."""
+
+    default_code = "unauthorized"
+
+
+class TokenWithoutSubject(Refused):
+    """A good token that does not say whose it is."""
+
+    default_code = "unauthorized"
+
+
+class TokenInvalid(Refused):
+    """Not a token of ours, or expired."""
+
+    default_code = "unauthorized"
+
+
+def authenticate(auth: Auth, token: str | None) -> Grants:
+    """The grants of a token; everything where authentication is off.
+
+    Raises:
+        TokenMissing, TokenWithoutSubject, TokenInvalid.
+    """
+    if not auth.on:
+        return OPEN
+    if not token:
+        raise TokenMissing("a token is needed: ?token=… or Authorization: Bearer …")
+    try:
+        claims: dict[str, Any] = jwt.decode(
+            token,
+            auth.secret,
+            algorithms=["HS256"],
+            audience=auth.audience or None,
+            options={"require": ["exp"], "verify_aud": bool(auth.audience)},
+        )
+    except jwt.InvalidTokenError as error:
+        raise TokenInvalid(f"the token is not valid: {error}") from None
+    subject = claims.get("sub")
+    if not isinstance(subject, str) or not subject:
+        raise TokenWithoutSubject("the token has no sub")
+    return _grants(subject, claims)
+
+
+def _grants(subject: str, claims: dict[str, Any]) -> Grants:
+    allowed = claims.get(CLAIM)
+    expires = float(claims["exp"])
+    if not isinstance(allowed, dict):
+        return Grants(subject, EVERYTHING, NOTHING, expires=expires)
+    watch, push = _scope(allowed.get("watch")), _scope(allowed.get("push"))
+    return Grants(subject, watch, push, allowed.get("admin") is True, expires)
+
+
+def _scope(value: object) -> Scope:
+    if not isinstance(value, list):
+        return NOTHING
+    return Scope(tuple(one for one in value if isinstance(one, str)))
+
+
+def bearer(headers: Headers) -> str | None:
+    """The token of an ``Authorization: Bearer`` header."""
+    kind, _, token = headers.get("Authorization", "").partition(" ")
+    return token.strip() if kind.lower() == "bearer" else None
+
+
+# --- pages ----------------------------------------------------------------------------------------
+
+
+class Doorman:
+    """Which Host names and Origins are ours, so that no other web page can read or write the hub.
+
+    A page elsewhere can make a browser send a request here, and a name that it controls can be made
+    to point to 127.0.0.1 (DNS rebinding). So a Host must be a name of ours, and an Origin must be
+    the same as the Host, or be listed in ``cors_origins``.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        host = _host(settings.bind.rpartition(":")[0] or settings.bind)
+        self._local = host in LOOPBACK or settings.bind.startswith("unix:")
+        self._names = {name.lower() for name in settings.server_names} | LOOPBACK | {host}
+        self._any_name = not self._local and not settings.server_names
+        self._origins = frozenset(origin.lower() for origin in settings.cors_origins)
+
+    def knows_host(self, value: str | None) -> bool:
+        """Whether a Host header names this hub."""
+        return value is not None and (self._any_name or _host(value) in self._names)
+
+    def admits(self, origin: str | None, host: str | None) -> bool:
+        """Whether a page of `origin` (None: not a page) may talk to `host`."""
+        if origin is None or self.lists(origin):
+            return True
+        parts = urlsplit(origin.lower())
+        return bool(parts.netloc) and host is not None and parts.netloc == _with_port(host, parts.scheme)
+
+    def lists(self, origin: str) -> bool:
+        """Whether `origin` is one of ``cors_origins``."""
+        return "*" in self._origins or origin.lower() in self._origins
+
+
+def _host(value: str) -> str:
+    """The host of ``host:port`` or ``[v6]:port``, without brackets."""
+    try:
+        return urlsplit(f"//{value}").hostname or ""
+    except ValueError:
+        return ""
+
+
+def _with_port(host: str, scheme: str) -> str:
+    """`host` as a browser writes it in an Origin: without the scheme's usual port."""
+    usual = {"http": ":80", "https": ":443"}.get(scheme, "")
+    return host.lower().removesuffix(usual) if usual else host.lower()

@@ -1,0 +1,300 @@
+"""The way from an accepted socket to an open WebSocket, by way of Quart.
+
+`Handshake.run` reads the head, bounded in time and size, and lets Quart's full dispatch decide:
+`before_websocket`, routing and the view run as in any Quart app. The view authenticates, calls ``await
+websocket.accept(...)``, puts its session under `SESSION` into ``websocket.scope`` and returns; only then is
+the 101 written. ``websocket.receive`` and ``websocket.send`` have no place in such a view: the session gets
+the messages.
+
+A view that is reached in another way (stock Hypercorn, HTTP/2) does not find `CARRIER` in its scope and
+answers 426.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import socket
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final, cast
+from urllib.parse import unquote, urlsplit
+
+import trio
+from attrs import frozen
+from quart.wrappers import Response
+from structlog import get_logger
+from werkzeug.datastructures import Headers
+
+from tasktree_rt.hub.carrier import Session
+from tasktree_rt.web.answers import answer, rendered, sound
+from tasktree_rt.web.head import MAX_HEAD, Head, end_of_head, fault, websocket_head
+from tasktree_rt.web.kernel import RECEIVED, Address, Io, address_of
+from tasktree_rt.web.meter import Meter
+
+if TYPE_CHECKING:
+    from hypercorn.typing import WebsocketScope
+    from quart.typing import ResponseTypes
+    from quart_trio import QuartTrio
+
+log = get_logger(__name__)
+
+CARRIER: Final = "tasktree_rt.carrier"
+"""Key of the scope: True where a session will be carried."""
+SESSION: Final = "tasktree_rt.session"
+"""Key of the scope: where the view puts its session."""
+
+_SWITCHING: Final = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+_POLITENESS: Final = 1.0
+_GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+_OURS: Final = frozenset(
+    (
+        "connection",
+        "content-length",
+        "sec-websocket-accept",
+        "sec-websocket-extensions",
+        "sec-websocket-protocol",
+        "transfer-encoding",
+        "upgrade",
+    )
+)
+"""Headers of an answer that a view cannot set: they say how the bytes that follow are to be read."""
+
+
+@frozen
+class Upgraded:
+    """The 101 is written: carry `session`, beginning with `received`."""
+
+    session: Session
+    received: bytes
+
+
+@frozen
+class Other:
+    """Not a request for a WebSocket; `received` is its head and what came with it."""
+
+    received: bytes
+
+
+@frozen
+class Answered:
+    """Refused, and the answer is written: close in order."""
+
+
+@frozen
+class Gone:
+    """The peer left, or nothing came of it in time: just close."""
+
+
+Outcome = Upgraded | Other | Answered | Gone
+
+
+class HandshakeError(Exception):
+    """A view accepted in a way that cannot be: told in the log, answered 500."""
+
+
+@frozen
+class Handshake:
+    """What every handshake of one server has in common."""
+
+    app: QuartTrio
+    state: Mapping[str, Any]
+    timeout: float
+    io: Io
+    meter: Meter
+
+    async def run(self, sock: socket.socket, client: Address | None) -> Outcome:
+        """From the first byte to the 101, or another answer, within `timeout`. Closing is the caller's."""
+        data = bytearray()
+        head: Head | None = None
+        with trio.move_on_after(self.timeout):
+            end = await self._read(sock.fileno(), data)
+            if end < 0:
+                return Gone()
+            if end > MAX_HEAD:
+                await self._answer(sock, answer(431))
+                return Answered()
+            received = bytes(data)
+            head = websocket_head(received)
+            if head is None:
+                return Other(received)
+            return await self._decide(sock, client, head, received[head.size :])
+        if head is not None or not data:
+            # No request, or a view too slow, or an answer that the peer does not read.
+            return Gone()
+        with trio.move_on_after(_POLITENESS):
+            await self._answer(sock, answer(408))
+        return Answered()
+
+    async def _read(self, fd: int, data: bytearray) -> int:
+        """Read until the head is whole or too long; where it ends, -1 if the peer goes before that."""
+        end = -1
+        while end < 0:
+            try:
+                size = self.io.readv(fd, (RECEIVED,))
+            except BlockingIOError:
+                await self.io.wait_readable(fd)
+                continue
+            except OSError:
+                return -1
+            if size == 0:
+                return -1
+            looked_at = len(data)
+            data += RECEIVED[:size]
+            end = end_of_head(data, looked_at)
+            if end < 0 and len(data) > MAX_HEAD:
+                end = len(data)
+        return end
+
+    async def _decide(
+        self, sock: socket.socket, client: Address | None, head: Head, received: bytes
+    ) -> Outcome:
+        wrong = fault(head)
+        if wrong is not None:
+            self.meter.handshake("invalid")
+            await self._answer(sock, answer(*wrong))
+            return Answered()
+        visit = Visit(self._scope(sock, client, head))
+        outcome = "timeout"
+        try:
+            outcome, reply = await self._visit(visit, head)
+            if not await self._answer(sock, reply):
+                outcome = "lost"
+        finally:
+            self.meter.handshake(outcome)
+            if outcome != "accepted" and visit.session is not None:
+                visit.session.ended(None, "")
+        if outcome == "accepted" and visit.session is not None:
+            return Upgraded(visit.session, received)
+        return Gone() if outcome == "lost" else Answered()
+
+    async def _visit(self, visit: Visit, head: Head) -> tuple[str, bytes]:
+        """Let Quart decide; what came of it and the bytes that say so."""
+        try:
+            response = await self.app.handle_websocket(visit.websocket(self.app))
+            if response is not None:
+                return ("failed" if response.status_code >= 500 else "rejected"), await _rendered(response)
+            if not visit.accepted:
+                return "rejected", answer(403)
+            return "accepted", visit.switching(head)
+        except* Exception as group:
+            log.error("websocket view failed", path=visit.scope["path"], exc_info=group)
+        return "failed", answer(500)
+
+    def _scope(self, sock: socket.socket, client: Address | None, head: Head) -> WebsocketScope:
+        path, _, query = head.target.partition(b"?")
+        if not path.startswith(b"/"):
+            path = urlsplit(path).path or b"/"
+        scope: dict[str, Any] = {
+            "type": "websocket",
+            "asgi": {"spec_version": "2.3", "version": "3.0"},
+            "scheme": "ws",
+            "http_version": "1.1",
+            "path": unquote(path.decode("ascii")),
+            "raw_path": path,
+            "query_string": query,
+            "root_path": "",
+            "headers": head.headers,
+            "client": client,
+            "server": address_of(sock.family, sock.getsockname()),
+            "state": dict(self.state),
+            "subprotocols": [token.decode("latin-1") for token in head.tokens(b"sec-websocket-protocol")],
+            "extensions": {"websocket.http.response": {}},
+            CARRIER: True,
+        }
+        return cast("WebsocketScope", scope)
+
+    async def _answer(self, sock: socket.socket, data: bytes) -> bool:
+        """Write all of `data`; False if the peer is gone."""
+        view, fd = memoryview(data), sock.fileno()
+        while view:
+            try:
+                view = view[self.io.write(fd, view) :]
+            except BlockingIOError:
+                await self.io.wait_writable(fd)
+            except OSError:
+                return False
+        return True
+
+
+class Visit:
+    """One handshake as Quart sees it: a websocket that can be accepted or refused, and no more."""
+
+    __slots__ = ("_headers", "_subprotocol", "accepted", "scope")
+
+    def __init__(self, scope: WebsocketScope) -> None:
+        self.scope = scope
+        self.accepted = False
+        self._headers: Headers | None = None
+        self._subprotocol: str | None = None
+
+    def websocket(self, app: QuartTrio) -> Any:  # noqa: ANN401 - the app names the class
+        """Quart's object for this handshake, as its own ASGI adapter would make it."""
+        headers = Headers()
+        headers["Remote-Addr"] = (self.scope["client"] or ("<local>", 0))[0]
+        for name, value in self.scope["headers"]:
+            headers.add(name.decode("latin-1").title(), value.decode("latin-1"))
+        return app.websocket_class(
+            self.scope["path"],
+            self.scope["query_string"],
+            self.scope["scheme"],
+            headers,
+            "",
+            "1.1",
+            list(self.scope["subprotocols"]),
+            self._nothing,
+            self._nothing,
+            self._accept,
+            self._close,
+            scope=self.scope,
+        )
+
+    @property
+    def session(self) -> Session | None:
+        """What the view left to be carried."""
+        return cast("Session | None", cast(dict[str, Any], self.scope).get(SESSION))
+
+    async def _accept(self, headers: Headers, subprotocol: str | None) -> None:
+        if self.accepted:
+            return
+        if subprotocol is not None and subprotocol not in self.scope["subprotocols"]:
+            raise HandshakeError(f"subprotocol {subprotocol!r} was not offered")
+        for name, value in headers:
+            if name.lower() in _OURS or not sound(name, value):
+                raise HandshakeError(f"header {name!r} cannot be sent")
+        self.accepted, self._headers, self._subprotocol = True, headers, subprotocol
+
+    async def _close(self, code: int, reason: str) -> None:
+        """Before anything is accepted a close is a refusal; after it, the session's matter."""
+        self.accepted = False
+
+    async def _nothing(self, data: object = None) -> None:
+        raise HandshakeError("messages are the session's: a view neither receives nor sends")
+
+    def switching(self, head: Head) -> bytes:
+        """The 101 that says what the view agreed to.
+
+        Raises:
+            HandshakeError: the view accepted but left no session.
+        """
+        if self.session is None:
+            raise HandshakeError(f"accepted, but there is no {SESSION!r} in the scope")
+        key = _accept_key(head.values(b"sec-websocket-key")[0])
+        lines = [_SWITCHING, f"Sec-WebSocket-Accept: {key}\r\n"]
+        if self._subprotocol is not None:
+            lines.append(f"Sec-WebSocket-Protocol: {self._subprotocol}\r\n")
+        lines += [f"{name}: {value}\r\n" for name, value in self._headers or ()]
+        return "".join((*lines, "\r\n")).encode("latin-1")
+
+
+def _accept_key(key: bytes) -> str:
+    digest = hashlib.sha1(key + _GUID, usedforsecurity=False).digest()
+    return base64.b64encode(digest).decode("ascii")
+
+
+async def _rendered(response: ResponseTypes) -> bytes:
+    """A view's response as bytes, with its length, after which the connection closes."""
+    if isinstance(response, Response):
+        body = await response.get_data(as_text=False)
+    else:
+        body = response.get_data()
+    return rendered(response.status_code, response.headers.items(), bytes(body))

@@ -1,0 +1,291 @@
+"""The HTTP API under ``/api/v1``: publish, states, history, projects, snapshots, connections.
+
+docs/protocol.md and ``/api/v1/openapi.json`` say what each route does.
+"""
+
+from __future__ import annotations
+
+import secrets
+from typing import Any, Final
+
+import attrs
+from quart import Blueprint, Response, g, request
+
+from tasktree_rt.brokers.base import Key
+from tasktree_rt.brokers.base import Snapshot as Kept
+from tasktree_rt.core.access import Grants
+from tasktree_rt.core.events import Json, ProjectId, micros_to_time, parse_event, project_id
+from tasktree_rt.core.log import BEGINNING, Gap, Position
+from tasktree_rt.core.tree import Snapshot, wholes
+from tasktree_rt.dialects.base import decode_json, digest, encode_json, raw_json, with_position
+from tasktree_rt.dialects.tasktree.messages import state_data
+from tasktree_rt.errors import InvalidInput, Refused
+from tasktree_rt.hub.hub import Hub, Published
+from tasktree_rt.hub.shelf import encode_parts
+from tasktree_rt.hub.subscriber import Subscriber
+
+PAGE: Final = 100
+MOST: Final = 1_000
+MAX_KEY: Final = 128
+JSON: Final = "application/json"
+
+
+class Api:
+    """The views; `routes` registers them. The caller's grants are in ``g.grants``."""
+
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
+
+    def routes(self) -> Blueprint:
+        """All of them, under ``/api/v1``."""
+        found = Blueprint("api", __name__)
+        for method, path, view in (
+            ("POST", "/projects/<project>/events", self.publish),
+            ("GET", "/projects", self.projects),
+            ("GET", "/projects/<project>/state", self.state),
+            ("GET", "/projects/<project>/events", self.events),
+            ("DELETE", "/projects/<project>", self.delete),
+            ("POST", "/projects/<project>/snapshots", self.keep),
+            ("GET", "/projects/<project>/snapshots", self.kept),
+            ("GET", "/projects/<project>/snapshots/<snapshot_id>", self.one_kept),
+            ("GET", "/connections", self.connections),
+            ("GET", "/stats", self.stats),
+        ):
+            found.add_url_rule(path, f"{method} {path}".replace(".", ""), view, methods=[method])
+        return found
+
+    async def publish(self, project: str) -> Response:
+        """One event, an array of them, or NDJSON; all or nothing."""
+        name = project_id(project)
+        if not grants().push.covers(name):
+            raise Refused(f"you may not push to {name!r}")
+        raw = await _events()
+        now = self._hub.timestamp()
+        events = [
+            parse_event(one, now=now, field=f"events[{index}]", project=name) for index, one in enumerate(raw)
+        ]
+        published = await self._hub.publish(events, key=_key(), body_digest=digest(raw))
+        return reply(_published(published), 200)
+
+    async def projects(self) -> Response:
+        """A page of the projects the caller may watch, by id."""
+        limit, after = _limit(), request.args.get("after", "")
+        found: list[Json] = []
+        while len(found) < limit and (page := await self._hub.shelf.page(after, MOST)):
+            for one in page:
+                after = one.project_id
+                if grants().watch.covers(one.project_id) and len(found) < limit:
+                    found.append(
+                        {
+                            "project_id": one.project_id,
+                            "epoch": one.epoch,
+                            "seq": one.seq,
+                            "state": one.state,
+                            "nodes": one.nodes,
+                            "updated_at": micros_to_time(one.received),
+                        }
+                    )
+        more = len(found) == limit and found[-1]["project_id"]
+        return reply({"projects": found, "next": more or None})
+
+    async def state(self, project: str) -> Response:
+        """The whole state, now or as it was."""
+        name = watched(project)
+        at = request.args.get("at")
+        snapshot = await self._hub.state(name, None if at is None else _number("at", at, 1 << 60, 0))
+        return reply(state_json(name, snapshot))
+
+    async def events(self, project: str) -> Response:
+        """Past events."""
+        name = watched(project)
+        since = request.args.get("since")
+        return await _history(self._hub, name, BEGINNING if since is None else Position.parse(since))
+
+    async def delete(self, project: str) -> Response:
+        """End the log's life."""
+        name = project_id(project)
+        if not (grants().push.covers(name) or grants().admin):
+            raise Refused(f"you may not delete {name!r}")
+        return reply(_published(await self._hub.delete_project(name)))
+
+    async def keep(self, project: str) -> Response:
+        """Keep the present state under a name."""
+        return await _keep(self._hub, project_id(project))
+
+    async def kept(self, project: str) -> Response:
+        """The snapshots of a project."""
+        return reply(
+            {"snapshots": [_kept(one) for one in await self._hub.broker.snapshots(watched(project))]}
+        )
+
+    async def one_kept(self, project: str, snapshot_id: str) -> Response:
+        """One snapshot with its state."""
+        found = await self._hub.broker.snapshot(watched(project), snapshot_id)
+        if found is None:
+            raise Refused(f"there is no snapshot {snapshot_id!r}", code="not_found", field="snapshot_id")
+        top, *parts = [decode_json(part) for part in found[1]]
+        nodes = [{"node_id": node_id, **fields} for part in parts for node_id, fields in part]
+        return reply({**_kept(found[0]), "data": state_data(top, nodes)})
+
+    async def connections(self) -> Response:
+        """Who is connected, how far behind, what was shed."""
+        administers()
+        return reply({"connections": [_connection(self._hub, one) for one in self._hub.connections.values()]})
+
+    async def stats(self) -> Response:
+        """The hub at a glance."""
+        administers()
+        found = self._hub.statistics()
+        return reply({name: getattr(found, name) for name in attrs.fields_dict(type(found))})
+
+
+def grants() -> Grants:
+    """The caller's."""
+    found: Grants = g.grants
+    return found
+
+
+def watched(project: str) -> ProjectId:
+    """A project id the caller may watch.
+
+    Raises:
+        PeerError: ``invalid_project_id`` or ``forbidden``.
+    """
+    name = project_id(project)
+    if not grants().watch.covers(name):
+        raise Refused(f"you may not watch {name!r}")
+    return name
+
+
+def administers() -> None:
+    """Only for administrators.
+
+    Raises:
+        Refused: ``forbidden``.
+    """
+    if not grants().admin:
+        raise Refused("this is for administrators (claim tasktree.admin)")
+
+
+def reply(value: Json, status: int = 200) -> Response:
+    """JSON."""
+    return Response(encode_json(value), status, content_type=JSON)
+
+
+def state_json(name: str, snapshot: Snapshot) -> Json:
+    """A whole state."""
+    return {
+        "project_id": name,
+        "epoch": snapshot.epoch,
+        "seq": snapshot.seq,
+        "data": state_data(snapshot.top, list(wholes(snapshot.nodes))),
+    }
+
+
+async def _events() -> list[Any]:
+    body: bytes = await request.get_data(as_text=False)  # type: ignore[assignment]
+    kind = (request.mimetype or "").lower()
+    if kind in ("application/x-ndjson", "application/ndjson", "application/jsonl"):
+        lines = [line for line in body.split(b"\n") if line.strip()]
+        return [_line(line, index) for index, line in enumerate(lines)]
+    value = decode_json(body)
+    return value if isinstance(value, list) else [value]
+
+
+def _line(line: bytes, index: int) -> Any:  # noqa: ANN401 - any JSON
+    try:
+        return decode_json(line)
+    except InvalidInput as error:
+        error.field = f"events[{index}]"
+        raise
+
+
+def _key() -> Key | None:
+    given = request.headers.get("Idempotency-Key")
+    if given is None:
+        return None
+    producer = request.headers.get("Producer-Id", "http")
+    for field, value in (("Idempotency-Key", given), ("Producer-Id", producer)):
+        if not 0 < len(value) <= MAX_KEY:
+            raise InvalidInput(f"expected 1-{MAX_KEY} characters", field=field)
+    return Key(grants().subject, producer, encode_json(given).decode())
+
+
+def _published(found: Published) -> Json:
+    positions = [
+        {"project_id": found.project_id, "epoch": one.epoch, "seq": one.seq} for one in found.positions
+    ]
+    return {"positions": positions, "duplicate": found.duplicate}
+
+
+def _limit() -> int:
+    return _number("limit", request.args.get("limit", str(PAGE)), MOST, 1)
+
+
+def _number(field: str, text: str, most: int, least: int) -> int:
+    if not text.isascii() or not text.isdecimal() or len(text) > 18 or not least <= int(text) <= most:
+        raise InvalidInput(f"expected a number from {least} to {most}, got {text[:40]!a}", field=field)
+    return int(text)
+
+
+async def _history(hub: Hub, name: str, since: Position) -> Response:
+    project = await hub.project(name)
+    limit = _limit()
+    head = project.position
+    found = await hub.broker.read(
+        name, since, limit=limit, type=request.args.get("type"), node_id=request.args.get("node_id")
+    )
+    if isinstance(found, Gap):
+        oldest = Position(project.epoch, project.floor)
+        raise Refused(f"the oldest position is {oldest}", code="gone", field="since")
+    events = [raw_json(with_position(one, head.epoch)) for one in found.records]
+    following = str(Position(head.epoch, found.records[-1].seq)) if len(events) == limit else None
+    return reply({"events": events, "next": following})
+
+
+async def _keep(hub: Hub, name: ProjectId) -> Response:
+    if not grants().push.covers(name):
+        raise Refused(f"you may not push to {name!r}")
+    body = await request.get_data(as_text=False)
+    given = decode_json(body) if body else {}
+    title = given.get("name", "") if isinstance(given, dict) else None
+    if not isinstance(title, str) or len(title) > MAX_KEY:
+        raise InvalidInput(f'expected {{"name"?: a string of at most {MAX_KEY} characters}}', field="name")
+    at = given.get("at")
+    if at is not None and (type(at) is not int or at < 0):
+        raise InvalidInput("expected an integer of at least 0", code="invalid_position", field="at")
+    snapshot = await hub.state(name, at)
+    kept = Kept(secrets.token_hex(8), name, title, snapshot.epoch, snapshot.seq, hub.wall())
+    await hub.broker.save_snapshot(kept, await encode_parts(snapshot))
+    return reply(_kept(kept), 201)
+
+
+def _kept(one: Kept) -> Json:
+    return {
+        "snapshot_id": one.snapshot_id,
+        "project_id": one.project_id,
+        "name": one.name,
+        "epoch": one.epoch,
+        "seq": one.seq,
+        "created_at": micros_to_time(one.created),
+    }
+
+
+def _connection(hub: Hub, one: Subscriber) -> Json:
+    lagging = {name: str(position) for name in one.special or () if (position := one.lag(name))}
+    return {
+        "connection_id": one.id,
+        "dialect": one.dialect.name,
+        "address": one.address,
+        "subject": one.grants.subject,
+        "subscriptions": sorted(hub.index.topics(one)),
+        "policy": one.policy.value,
+        "seconds": round(one.now() - one.begun, 3),
+        "sent_messages": one.sent_messages,
+        "sent_bytes": one.sent_bytes,
+        "waiting_messages": one.waiting,
+        "waiting_bytes": one.waiting_bytes,
+        "sheds": one.sheds,
+        "lagging": lagging,
+        "acked": one.acked or {},
+    }

@@ -1,0 +1,62 @@
+"""What a connection asks of the kernel: the system calls, so that a simulation can take their place."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import struct
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, Protocol
+
+import trio
+from attrs import frozen
+
+Address = tuple[str, int]
+
+_RST_ON_CLOSE: Final = struct.pack("ii", 1, 0)
+
+RECEIVED: Final = bytearray(64 * 1024)
+"""Where every read of every connection goes. Copy what is wanted before the next `await`."""
+
+
+@frozen
+class Io:
+    """The four system calls of a connection, so that a simulation can put others in their place."""
+
+    readv: Callable[[int, tuple[bytearray]], int] = os.readv
+    write: Callable[[int, bytes | memoryview], int] = os.write
+    wait_readable: Callable[[int], Awaitable[None]] = trio.lowlevel.wait_readable
+    wait_writable: Callable[[int], Awaitable[None]] = trio.lowlevel.wait_writable
+
+
+KERNEL: Final = Io()
+
+
+class Socket(Protocol):
+    """What a connection needs of its socket beside the calls in `Io`."""
+
+    def fileno(self) -> int:
+        """The descriptor; the connection reads and writes it directly."""
+
+    def shutdown(self, how: int, /) -> None:
+        """Half-close."""
+
+    def setsockopt(self, level: int, option: int, value: bytes, /) -> None:
+        """Only ever SO_LINGER."""
+
+    def close(self) -> None:
+        """Give the descriptor back."""
+
+
+def reset(sock: Socket) -> None:
+    """Make closing `sock` send RST and drop what is unsent, rather than linger."""
+    with contextlib.suppress(OSError):
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RST_ON_CLOSE)
+
+
+def address_of(family: int, address: Any) -> Address | None:  # noqa: ANN401 - as the socket module has it
+    """An address as an ASGI scope has it; None for a Unix socket."""
+    if family in (socket.AF_INET, socket.AF_INET6):
+        return str(address[0]), int(address[1])
+    return None

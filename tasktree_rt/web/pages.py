@@ -1,0 +1,79 @@
+"""The pages and documents that come with the package, and what a browser is told about them.
+
+They are read once, when the app is made: there are few, and no request ever touches the disk.
+"""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from importlib import resources
+from importlib.resources.abc import Traversable
+from typing import Final
+
+from attrs import frozen
+from quart import Response, request
+
+CONTENT_TYPES: Final = {
+    ".css": "text/css; charset=utf-8",
+    ".html": "text/html; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".json": "application/json",
+    ".svg": "image/svg+xml",
+}
+PAGE_POLICY: Final = "; ".join(
+    (
+        "default-src 'self'",
+        "connect-src 'self' ws: wss:",
+        "img-src 'self' data:",
+        "object-src 'none'",
+        "base-uri 'none'",
+        "form-action 'none'",
+        "frame-ancestors 'none'",
+    )
+)
+"""No script or style but the package's own files, and nobody may frame a page."""
+FILE_POLICY: Final = "default-src 'none'; frame-ancestors 'none'"
+"""A file that is no page does nothing when it is opened by itself."""
+
+
+@frozen
+class Page:
+    """One file, as it is served."""
+
+    body: bytes
+    content_type: str
+    tag: str
+
+
+class Pages:
+    """Every file under ``static/`` by its path there."""
+
+    def __init__(self) -> None:
+        self._pages = dict(_found(resources.files("tasktree_rt.web").joinpath("static"), ""))
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._pages
+
+    def response(self, name: str) -> Response:
+        """The file `name`, or 304 where the browser has it; must be one of them."""
+        page = self._pages[name]
+        is_html = page.content_type.startswith("text/html")
+        known = request.if_none_match.contains_weak(page.tag)
+        response = Response(b"" if known else page.body, 304 if known else 200, content_type=page.content_type)
+        response.set_etag(page.tag)
+        response.headers["Cache-Control"] = "no-cache"
+        response.headers["Content-Security-Policy"] = PAGE_POLICY if is_html else FILE_POLICY
+        response.headers["Referrer-Policy"] = "no-referrer"
+        return response
+
+
+def _found(folder: Traversable, prefix: str) -> list[tuple[str, Page]]:
+    pages: list[tuple[str, Page]] = []
+    for entry in folder.iterdir():
+        name = f"{prefix}{entry.name}"
+        if entry.is_dir():
+            pages += _found(entry, f"{name}/")
+        elif (kind := CONTENT_TYPES.get(f".{entry.name.rpartition('.')[2]}")) is not None:
+            body = entry.read_bytes()
+            pages.append((name, Page(body, kind, blake2b(body, digest_size=12).hexdigest())))
+    return pages

@@ -1,0 +1,328 @@
+"""One WebSocket connection: the one owner of its socket, from the 101 to the last byte.
+
+An idle connection is one trio task in one nursery, waiting for its socket to become readable. There is no
+reader task beside a handler task, no queue between them, no buffer of its own: the bytes are read into one
+buffer shared by all connections, because between the read and the parser that copies them nothing is awaited.
+Sending is the session's: it writes to the socket directly (`write_nowait`) and starts a task only while
+something waits.
+
+The frames are parsed by websockets' sans-I/O `Protocol`, which keeps masking, sequence, sizes, pongs and the
+closing handshake right. No extension is negotiated, so none is ever applied.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+from collections.abc import Awaitable, Callable
+from typing import Final, cast
+
+import trio
+from structlog import get_logger
+from websockets.frames import Close, CloseCode, Frame, Opcode
+from websockets.protocol import SERVER, State
+from websockets.protocol import Protocol as Frames
+
+from tasktree_rt.core import closing
+from tasktree_rt.core.closing import Closing
+from tasktree_rt.hub.carrier import Session
+from tasktree_rt.web.kernel import KERNEL, RECEIVED, Io, Socket, reset
+from tasktree_rt.web.meter import NO_METER, Meter
+
+log = get_logger(__name__)
+
+_MAX_REASON: Final = 123
+_NOTHING: Final = bytearray()
+
+_RECEIVED_VIEW: Final = memoryview(RECEIVED)
+_INTO: Final = (RECEIVED,)
+
+# Protocol tells its logger of every close, and asks it once per connection whether it wants to hear more.
+_SILENT: Final = logging.getLogger("tasktree_rt.frames")
+_SILENT.disabled = True
+
+
+class Connection:
+    """The carrier of one accepted connection; implements `tasktree_rt.hub.carrier.Transport`.
+
+    `run` it once, after the 101 is written; it returns when the connection is over, with the socket closed
+    and `Session.ended` called, and lets no exception of the session out. Cancelling it ends the connection at
+    once.
+
+    Args:
+        sock: a non-blocking stream socket; the connection closes it.
+        session: what is told of messages (`tasktree_rt.hub.carrier.Session`).
+        max_message_size: bytes of one message, over all its fragments; more is not buffered, but closes 1009.
+        close_timeout: seconds from a close frame, or the end of what the peer sends, to the end.
+    """
+
+    __slots__ = (
+        "_close_timeout",
+        "_echo",
+        "_eof",
+        "_fd",
+        "_fragments",
+        "_frames",
+        "_io",
+        "_lost",
+        "_meter",
+        "_nursery",
+        "_session",
+        "_shut",
+        "_sock",
+        "_text",
+    )
+
+    def __init__(
+        self,
+        sock: Socket,
+        session: Session,
+        *,
+        max_message_size: int,
+        close_timeout: float,
+        io: Io = KERNEL,
+        meter: Meter = NO_METER,
+    ) -> None:
+        self._sock = sock
+        self._fd = sock.fileno()
+        self._session = session
+        self._io = io
+        self._meter = meter
+        self._close_timeout = close_timeout
+        self._frames = Frames(SERVER, max_size=max_message_size, logger=_SILENT)
+        self._fragments = _NOTHING
+        self._text = False
+        self._echo = b""  # a close frame that the parser made and the session has not got yet
+        self._eof = False  # the peer sends nothing more
+        self._shut = False  # we send nothing more
+        self._lost = False  # the socket is dead, or must be
+        self._nursery: trio.Nursery
+
+    async def run(self, received: bytes = b"") -> None:
+        """Carry the connection to its end. `received`: what came after the request's head."""
+        try:
+            async with trio.open_nursery() as self._nursery:
+                try:
+                    self._session.opened(self, self._start)
+                    await self._read(received)
+                finally:
+                    # Before the nursery is left: leaving it takes a schedule, in which it takes no new task.
+                    self._lose()
+        except* Exception as group:
+            # Beside a cancellation too: an error must not go under because the peer went at the same moment.
+            log.error("session failed", exc_info=group)
+        finally:
+            self._end()
+
+    # --- Transport: the session's side, synchronous and never blocking --------------------------------------
+
+    def write_nowait(self, data: bytes | memoryview) -> int:
+        """Give bytes to the socket now; returns how many it took, 0 if it is full, half-closed or gone."""
+        if self._shut or self._lost:
+            return 0
+        try:
+            return self._io.write(self._fd, data)
+        except BlockingIOError:
+            return 0
+        except OSError:
+            self._lose()
+            return 0
+
+    async def writable(self) -> None:
+        """Wait until the socket may take bytes.
+
+        Raises:
+            trio.ClosedResourceError: it never will: the connection is over, or half-closed by `shutdown`.
+        """
+        if self._shut or self._lost:
+            await trio.lowlevel.checkpoint()
+            raise trio.ClosedResourceError("the connection takes no more bytes")
+        await self._io.wait_writable(self._fd)
+
+    def close_frame(self, closing: Closing, reason: str) -> bytes:
+        """The close frame to write last; b"" if there was one. It starts the clock of `close_timeout`."""
+        echo, self._echo = self._echo, b""
+        if self._frames.state is State.OPEN:
+            self._frames.send_close(closing.code, _fitting(reason))
+            echo = b"".join(self._frames.data_to_send())
+        self._hurry()
+        return echo
+
+    def shutdown(self) -> None:
+        """Everything is written: half-close. The connection ends with the peer's EOF, or `close_timeout`."""
+        if self._lost or self._shut:
+            return
+        self._shut = True
+        self._hurry()
+        try:
+            self._sock.shutdown(socket.SHUT_WR)
+        except OSError:
+            self._lose()
+        if self._eof:
+            self._lose()
+
+    def abort(self) -> None:
+        """End the connection at once with RST; `Session.ended` follows."""
+        if self._fd < 0:
+            return
+        reset(self._sock)
+        self._lose()
+
+    # --- the end --------------------------------------------------------------------------------------------
+
+    def _lose(self) -> None:
+        self._lost = True
+        self._nursery.cancel_scope.cancel()
+
+    def _hurry(self) -> None:
+        scope = self._nursery.cancel_scope
+        scope.deadline = min(scope.deadline, trio.current_time() + self._close_timeout)
+
+    def _end(self) -> None:
+        # fd first: from here on nobody may write to a number that the kernel hands out again.
+        self._fd = -1
+        self._sock.close()
+        # The parser's two reference cycles; without them a connection is freed at once.
+        self._frames.parser.close()
+        self._frames.parser_exc = None
+        received = self._frames.close_rcvd
+        last = self._frames.close_sent or received
+        self._meter.closed(CloseCode.ABNORMAL_CLOSURE if last is None else last.code)
+        try:
+            if received is None:
+                self._session.ended(None, "")
+            else:
+                self._session.ended(int(received.code), received.reason)
+        except Exception:
+            log.exception("session failed at its end")
+        del self._session  # it refers to this connection: the other cycle
+
+    # --- the nursery's other tasks --------------------------------------------------------------------------
+
+    def _start(self, task: Callable[[], Awaitable[None]]) -> None:
+        if not self._lost:
+            self._nursery.start_soon(self._guard, task)
+
+    async def _guard(self, task: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await task()
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            self._lose()
+        except Exception:
+            log.exception("session failed")
+            self._crashed()
+
+    def _crashed(self) -> None:
+        try:
+            self._session.close(closing.INTERNAL)
+            self._hurry()
+        except Exception:
+            log.exception("session failed to close")
+            self.abort()
+
+    # --- reading --------------------------------------------------------------------------------------------
+
+    async def _read(self, received: bytes) -> None:
+        """Read until EOF is seen and everything written, or the socket is dead."""
+        if received:
+            await self._receive(received)
+        while True:
+            await self._io.wait_readable(self._fd)
+            try:
+                size = self._io.readv(self._fd, _INTO)
+            except BlockingIOError:
+                continue
+            except OSError:
+                return
+            if size == 0:
+                break
+            # The parser copies what it is fed before anything is awaited; it takes any buffer.
+            await self._receive(cast(bytes, _RECEIVED_VIEW[:size]))
+        await self._finish()
+
+    async def _finish(self) -> None:
+        self._eof = True
+        said_end = self._frames.eof_sent
+        self._frames.receive_eof()
+        if not said_end:
+            self._session.control(b"")
+        if not self._shut:
+            # What waits may still be written, to a peer that has only half-closed; `shutdown` ends the sleep.
+            self._hurry()
+            await trio.sleep_forever()
+
+    async def _receive(self, data: bytes) -> None:
+        frames = self._frames
+        self._session.last_received = trio.current_time()
+        frames.receive_data(data)
+        ended = self._answer(frames.data_to_send()) if frames.writes else False
+        for frame in cast(list[Frame], frames.events_received()):
+            if frame.opcode <= Opcode.BINARY:
+                await self._data(frame)
+        if ended:
+            self._say_end()
+
+    def _answer(self, writes: list[bytes]) -> bool:
+        """Hand on the newest pong (RFC 6455, 5.5.3: the others may be left out); keep back a close frame
+        until the messages before it are dealt with. Returns whether the parser has said all it has to say."""
+        ended = writes[-1] == b""
+        if ended:
+            writes.pop()
+            if writes and writes[-1][0] & 0x0F == Opcode.CLOSE:
+                self._echo = writes.pop()
+        if writes:
+            self._session.control(writes[-1])
+        return ended
+
+    def _say_end(self) -> None:
+        echo, self._echo = self._echo, b""
+        if echo:
+            self._session.control(echo)
+        self._session.control(b"")
+        self._hurry()
+
+    async def _data(self, frame: Frame) -> None:
+        message = self._joined(frame)
+        # Once a close frame of ours is out, or about to be, what the peer says does not matter any more.
+        if message is None or (self._frames.close_sent is not None and not self._echo):
+            return
+        try:
+            whole = str(message, "utf-8") if self._text else bytes(message)
+        except UnicodeDecodeError:
+            self._refuse_text()
+            return
+        try:
+            await self._session.message(whole)
+        except Exception:
+            log.exception("session failed")
+            self._crashed()
+
+    def _joined(self, frame: Frame) -> bytes | bytearray | None:
+        """The message that `frame` completes, if it does. The parser has seen to sequence and size."""
+        if frame.opcode is not Opcode.CONT:
+            self._text = frame.opcode is Opcode.TEXT
+            if frame.fin:
+                return cast(bytes, frame.data)
+            self._fragments = bytearray(frame.data)
+            return None
+        self._fragments += frame.data
+        if not frame.fin:
+            return None
+        whole, self._fragments = self._fragments, _NOTHING
+        return whole
+
+    def _refuse_text(self) -> None:
+        invalid = closing.INVALID_DATA
+        if self._frames.state is State.OPEN:
+            self._frames.fail(invalid.code, invalid.reason)
+            self._answer(self._frames.data_to_send())
+        else:
+            # The peer's close came in the same read, so that its echo is made: ours says what was wrong.
+            self._frames.close_sent = Close(invalid.code, invalid.reason)
+            self._echo = Frame(Opcode.CLOSE, self._frames.close_sent.serialize()).serialize(mask=False)
+        self._say_end()
+
+
+def _fitting(reason: str) -> str:
+    """As much of `reason` as a close frame holds."""
+    return reason.encode()[:_MAX_REASON].decode(errors="ignore")

@@ -1,0 +1,1 @@
+"""Figures beside named peers, taken in one run: ``just bench``."""

@@ -1,0 +1,30 @@
+"""What a hub says of a project, and what a watcher is told up to a point."""
+
+from tasktree_rt.client import (
+    Watcher,
+)
+from tasktree_rt.client.messages import WatchMessage
+from tests.client.fakehub import Json, Peer
+
+
+async def say_event(peer: Peer, seq: int) -> None:
+    data = {"node_id": f"n{seq}", "changes": {"progress": seq}}
+    await peer.say("node_update", project_id="p", data=data, timestamp="T", seq=seq, epoch="e")
+
+
+async def say_state(peer: Peer, seq: int, project: str = "p") -> None:
+    data: Json = {"state": "running", "project": {"title": "P"}, "orchestrator": None, "coordination": None}
+    data |= {"prompts": [], "nodes": [{"node_id": "root", "title": "R"}]}
+    place = {"project_id": project, "seq": seq, "epoch": "e"}
+    await peer.say("project_state", **place, reason="initial", part=1, parts=1, data=data)
+
+
+async def until(watcher: Watcher, kind: type, times: int = 1) -> list[WatchMessage]:
+    """What is told up to the nth message of a kind."""
+    told = []
+    async for message in watcher:
+        told.append(message)
+        times -= isinstance(message, kind)
+        if not times:
+            return told
+    raise AssertionError("ended early")

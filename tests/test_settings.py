@@ -1,0 +1,185 @@
+from typing import Any
+
+import attrs
+import pytest
+
+from tasktree_rt.errors import SettingsError
+from tasktree_rt.settings import (
+    Auth,
+    Delivery,
+    Drain,
+    Keep,
+    Limits,
+    Logging,
+    Settings,
+    UnfitSetting,
+    is_loopback,
+    parse_bind,
+)
+
+LONG_SECRET = "s" * 32
+
+
+def test_the_defaults_are_valid() -> None:
+    assert Settings().limits.max_message_size * 2 <= Settings().delivery.outbox_bytes
+
+
+def test_settings_cannot_be_changed() -> None:
+    with pytest.raises(attrs.exceptions.FrozenInstanceError):
+        Settings().bind = "x"  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "value", "told"),
+    [
+        (Limits, "max_nodes", 0, "expected a whole number of at least 1, got 0"),
+        (Limits, "max_nodes", "5", 'expected a whole number of at least 1, got "5"'),
+        (Limits, "max_nodes", 5.0, "expected a whole number of at least 1, got 5.0"),
+        (Limits, "max_nodes", True, "expected a whole number of at least 1, got true"),
+        (Limits, "max_nodes", 2**53 + 1, "expected a whole number of at least 1"),
+        (Limits, "max_message_size", 1023, "expected a whole number of at least 1024"),
+        (Limits, "handshake_timeout", 0, "expected a number above 0, got 0"),
+        (Limits, "handshake_timeout", float("nan"), "expected a number above 0, got nan"),
+        (Limits, "handshake_timeout", float("inf"), "expected a number above 0, got inf"),
+        (Delivery, "outbox_messages", 15, "expected a whole number of at least 16"),
+        (Keep, "project_ttl", -1, "expected a number of at least 0, got -1"),
+        (Drain, "timeout", "10", 'expected a number above 0, got "10"'),
+        (Logging, "level", "INFO", 'expected "debug" or "info" or "warning" or "error", got "INFO"'),
+        (Settings, "insecure", 1, "expected true or false, got 1"),
+        (Settings, "lifecycle", "strict", 'expected "observe" or "enforce"'),
+        (Settings, "store", "postgres:x", 'expected "sqlite:PATH" or "memory:", got "postgres:x"'),
+        (Settings, "store", "sqlite:", 'expected "sqlite:PATH"'),
+        (Settings, "store", "sqlite:a\0b", 'expected "sqlite:PATH"'),
+        (Settings, "limits", 5, "expected Limits"),
+    ],
+)
+def test_a_value_out_of_bounds_or_of_the_wrong_type_is_refused_by_name(
+    kind: type, name: str, value: object, told: str
+) -> None:
+    with pytest.raises(UnfitSetting) as refused:
+        kind(**{name: value})
+    assert str(refused.value).startswith(f"{name}: {told}")
+    assert refused.value.fields == (name,)
+
+
+@pytest.mark.parametrize(("name", "value"), [("project_ttl", 0), ("max_age", 1)])
+def test_a_whole_number_is_a_number_too(name: str, value: int) -> None:
+    assert getattr(Keep(**{name: value}), name) == value
+
+
+def test_an_outbox_smaller_than_two_messages_is_refused() -> None:
+    Settings(limits=Limits(max_message_size=1024), delivery=Delivery(outbox_bytes=2048))
+    with pytest.raises(
+        UnfitSetting, match=r"at least twice limits\.max_message_size \(1025\), got 2048"
+    ) as refused:
+        Settings(limits=Limits(max_message_size=1025), delivery=Delivery(outbox_bytes=2048))
+    assert refused.value.fields == ("delivery.outbox_bytes", "limits.max_message_size")
+
+
+@pytest.mark.parametrize("bind", ["0.0.0.0:8000", "[::]:8000", "192.168.1.5:80", "hub.example.org:443"])
+def test_an_address_others_can_reach_needs_authentication_or_the_word_insecure(bind: str) -> None:
+    with pytest.raises(UnfitSetting, match="can be reached from other machines"):
+        Settings(bind=bind)
+    Settings(bind=bind, insecure=True)
+    Settings(bind=bind, auth=Auth(secret=LONG_SECRET))
+
+
+@pytest.mark.parametrize(
+    "bind", ["127.0.0.1:0", "127.8.8.8:1", "[::1]:8000", "localhost:65535", "unix:/run/hub.sock"]
+)
+def test_an_address_of_this_machine_alone_needs_none(bind: str) -> None:
+    assert Settings(bind=bind).bind == bind
+
+
+@pytest.mark.parametrize(
+    "bind",
+    [
+        "",
+        "8000",
+        ":8000",
+        "127.0.0.1",
+        "127.0.0.1:",
+        "127.0.0.1:65536",
+        "127.0.0.1:x",
+        "::1:80",
+        "[x]:1",
+        "http://localhost:80",
+        "a b:80",
+        "127.0.0.1:8\N{ARABIC-INDIC DIGIT ZERO}",
+        "unix:",
+        "localhost :80",
+    ],
+)
+def test_what_is_no_address_is_refused(bind: str) -> None:
+    with pytest.raises(UnfitSetting) as refused:
+        Settings(bind=bind, insecure=True)
+    assert refused.value.fields == ("bind",)
+
+
+def test_an_address_is_taken_apart() -> None:
+    assert parse_bind("[::1]:80") == ("::1", 80)
+    assert parse_bind("hub:0") == ("hub", 0)
+
+
+def test_a_name_that_only_begins_like_loopback_is_not_believed() -> None:
+    assert not is_loopback("localhost.evil.example")
+    assert not is_loopback("127.0.0.1.evil.example")
+
+
+def test_names_and_origins_compare_without_case() -> None:
+    settings = Settings(server_names=("Hub.Example.ORG",), cors_origins=["HTTPS://Board.example"])
+    assert settings.server_names == ("hub.example.org",)
+    assert settings.cors_origins == ("https://board.example",)
+
+
+@pytest.mark.parametrize(
+    "good", ["https://a.example", "http://localhost:3000", "http://[::1]:80", "tauri://localhost"]
+)
+def test_an_origin_is_a_scheme_a_host_and_perhaps_a_port(good: str) -> None:
+    assert Settings(cors_origins=(good,)).cors_origins == (good,)
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        "*",
+        "null",
+        "",
+        "a.example",
+        "https://a.example/",
+        "https://a.example/x",
+        "https://*.example",
+        "https://u@a.example",
+        "https://a.example?x",
+        "https://a.example\n",
+    ],
+)
+def test_anything_else_is_no_origin(bad: str) -> None:
+    with pytest.raises(UnfitSetting, match="expected an origin without a path"):
+        Settings(cors_origins=(bad,))
+
+
+@pytest.mark.parametrize("bad", ["*", "", "http://a", "a/b", "a b", "-a", "a:port", "a.example\r\nX: y"])
+def test_what_is_no_host_is_no_server_name(bad: str) -> None:
+    with pytest.raises(UnfitSetting, match="expected a host name"):
+        Settings(server_names=(bad,))
+
+
+def test_one_string_is_no_array_of_strings() -> None:
+    with pytest.raises(UnfitSetting, match="expected an array of strings"):
+        Settings(server_names="hub")
+
+
+@pytest.mark.parametrize("secret", ["hunter2", 12345, b"hunter2" * 9])
+def test_a_refused_secret_is_not_shown(secret: Any) -> None:
+    with pytest.raises(SettingsError) as refused:
+        Auth(secret=secret)
+    assert "hunter2" not in str(refused.value)
+    assert "12345" not in str(refused.value)
+
+
+def test_a_secret_is_measured_in_bytes_and_never_in_the_repr() -> None:
+    assert Auth(secret="é" * 16).on
+    assert "é" not in repr(Settings(auth=Auth(secret="é" * 16)))
+    with pytest.raises(UnfitSetting, match="at least 32 bytes, got 31"):
+        Auth(secret="s" * 31)
