@@ -122,5 +122,6 @@ async def test_it_counts_what_happens_unless_told_not_to(tmp_path: Path) -> None
         counted = await text_of(f"{address}/metrics")
     assert 'type="note"' in counted
     async with hub(tmp_path, "--set", "metrics=off") as (_, address):
-        with pytest.raises(HTTPError, match="404"):
+        with pytest.raises(HTTPError, match="404") as missing:
             await text_of(f"{address}/metrics")
+        missing.value.close()

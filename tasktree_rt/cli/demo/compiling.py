@@ -1,6 +1,7 @@
 """Whether Python source compiles: here, or for large sources in a process of its own.
 
-``python -m tasktree_rt.cli.demo.compiling`` reads source from standard input and prints what is wrong.
+Run as a program it reads source from standard input and prints what is wrong. It imports nothing of this
+package, so that it runs in an isolated interpreter.
 """
 
 from __future__ import annotations
@@ -11,8 +12,6 @@ import sys
 import threading
 import warnings
 from typing import Final
-
-from tasktree_rt.cli.text import printable
 
 _one_at_a_time: Final = threading.Lock()
 """`warnings.catch_warnings` is not safe in threads, and compiling holds the interpreter lock anyway."""
@@ -27,12 +26,12 @@ def compile_fault(source: bytes) -> str | None:
             compile(source, "<source>", "exec", dont_inherit=True)
         except SyntaxError as error:
             where = f"line {error.lineno}: " if error.lineno else ""
-            return printable(f"{type(error).__name__}: {where}{error.msg}")
+            return f"{type(error).__name__}: {where}{error.msg}"
         except (MemoryError, RecursionError) as error:
             return f"{type(error).__name__}: nested too deeply for the compiler"
         except Exception as error:
             # ValueError for null bytes, whatever a codec raises: the compiler promises no fixed set.
-            return printable(f"{type(error).__name__}: {error}")
+            return f"{type(error).__name__}: {error}"
     return None
 
 
@@ -42,9 +41,9 @@ def compile_elsewhere(handle: int) -> str | None:
     Gives up after two minutes; a compiler that dies of it (memory, depth) is a fault of the source too.
     """
     os.lseek(handle, 0, os.SEEK_SET)
-    command = [sys.executable, "-P", "-m", __name__]
+    command = [sys.executable, "-I", __file__]
     try:
-        done = subprocess.run(  # noqa: S603 - this very module
+        done = subprocess.run(  # noqa: S603 - this very file
             command, stdin=handle, capture_output=True, timeout=_LONGEST, check=False
         )
     except subprocess.TimeoutExpired:
@@ -56,7 +55,8 @@ def compile_elsewhere(handle: int) -> str | None:
 
 def main() -> None:
     """Compile standard input."""
-    sys.stdout.write(compile_fault(sys.stdin.buffer.read()) or "")
+    fault = compile_fault(sys.stdin.buffer.read()) or ""
+    sys.stdout.buffer.write(fault.encode(errors="replace"))
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from attrs import frozen
 
 from tasktree_rt.cli.demo.compiling import compile_elsewhere, compile_fault
 from tasktree_rt.cli.demo.walk import reason
+from tasktree_rt.cli.text import printable
 
 CHUNK: Final = 1024 * 1024
 LARGEST_HERE: Final = 64 * 1024
@@ -82,7 +83,7 @@ def _examine(path: bytes, checkpoint: Callable[[], object]) -> Outcome:
             if keep:
                 source += chunk
         fault = compile_fault(bytes(source)) if keep else compile_elsewhere(handle) if is_python else None
-        return Done(size, digest.hexdigest(), fault)
+        return Done(size, digest.hexdigest(), None if fault is None else printable(fault))
     finally:
         os.close(handle)
 
