@@ -1,7 +1,12 @@
-"""How much hypothesis tries: `dev` on a desk, `ci` where $CI is set, another with $HYPOTHESIS_PROFILE."""
+"""How much hypothesis tries: `dev` on a desk, `ci` where $CI is set, another with $HYPOTHESIS_PROFILE.
+
+And how often tests/server/test_crash.py kills a hub: options stand here because pytest reads the conftest of
+a folder below only when that folder is named on the command line.
+"""
 
 import os
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 # Time says nothing on a machine that others use too.
@@ -9,3 +14,8 @@ _patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow],
 settings.register_profile("dev", _patient, max_examples=40, stateful_step_count=30)
 settings.register_profile("ci", _patient, max_examples=120, stateful_step_count=40, print_blob=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "dev"))
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--crash-rounds", type=int, default=3, help="kill -9 so many times in a row (3)")
+    parser.addoption("--crash-seed", type=int, help="repeat the choices of an earlier run (random)")

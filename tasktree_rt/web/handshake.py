@@ -118,8 +118,10 @@ class Handshake:
             if head is None:
                 return Other(received)
             return await self._decide(sock, client, head, received[head.size :])
-        if head is not None or not data:
-            # No request, or a view too slow, or an answer that the peer does not read.
+        if head is not None:
+            return Gone()  # a view too slow, or an answer that the peer does not read; it is counted
+        self.meter.handshake("timeout")
+        if not data:
             return Gone()
         with trio.move_on_after(_POLITENESS):
             await self._answer(sock, answer(408))

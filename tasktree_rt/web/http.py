@@ -229,18 +229,22 @@ def _number(field: str, text: str, most: int, least: int) -> int:
 
 
 async def _history(hub: Hub, name: str, since: Position) -> Response:
-    project = await hub.project(name)
     limit = _limit()
-    head = project.position
+    project = await hub.project(name)
+    epoch = project.epoch
+    if since == BEGINNING:
+        since = Position(epoch, 0)  # of this life, also if another begins while the store reads
     found = await hub.broker.read(
         name, since, limit=limit, type=request.args.get("type"), node_id=request.args.get("node_id")
     )
     if isinstance(found, Gap):
         oldest = Position(project.epoch, project.floor)
         raise Refused(f"the oldest position is {oldest}", code="gone", field="since")
-    events = [raw_json(with_position(one, head.epoch)) for one in found.records]
-    following = str(Position(head.epoch, found.records[-1].seq)) if len(events) == limit else None
-    return reply({"events": events, "next": following})
+    records = found.records if epoch else ()
+    # A page may hold fewer than asked for, since it is bounded in bytes too.
+    more = bool(records) and (len(records) == limit or records[-1].seq < project.position.seq)
+    events = [raw_json(with_position(one, epoch)) for one in records]
+    return reply({"events": events, "next": str(Position(epoch, records[-1].seq)) if more else None})
 
 
 async def _keep(hub: Hub, name: ProjectId) -> Response:

@@ -139,7 +139,10 @@ class HubTCPServer(TCPServer):
         if self._request_in_hand:
             self._request_in_hand = False
             await trio.sleep(self.config.keep_alive_timeout)
-        await super()._idle_timeout()
+            with trio.CancelScope(shield=True):
+                await self._initiate_server_close()
+        else:
+            await super()._idle_timeout()
 
     async def protocol_send(self, event: Event) -> None:
         """As Hypercorn's, with the shield where it belongs."""

@@ -59,7 +59,9 @@ class Pages:
         page = self._pages[name]
         is_html = page.content_type.startswith("text/html")
         known = request.if_none_match.contains_weak(page.tag)
-        response = Response(b"" if known else page.body, 304 if known else 200, content_type=page.content_type)
+        response = Response(
+            b"" if known else page.body, 304 if known else 200, content_type=page.content_type
+        )
         response.set_etag(page.tag)
         response.headers["Cache-Control"] = "no-cache"
         response.headers["Content-Security-Policy"] = PAGE_POLICY if is_html else FILE_POLICY

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from typing import Final
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+from typing import Final, cast
 
 from quart import Blueprint, Response, request
 
@@ -48,9 +49,15 @@ def stream_routes(hub: Hub) -> Blueprint:
 
 
 async def _body(hub: Hub, subscriber: PullSubscriber) -> AsyncIterator[bytes]:
+    """The stream. Once the caller's token has run out nothing more is sent: it ends with its next message."""
+    expires = subscriber.grants.expires
     try:
         yield RETRY
-        async for piece in subscriber.encoded(ALIVE):
-            yield piece
+        pieces = cast("AsyncGenerator[bytes, None]", subscriber.encoded(ALIVE))
+        async with aclosing(pieces):
+            async for piece in pieces:
+                if expires is not None and hub.wall() >= expires * 1_000_000:
+                    return
+                yield piece
     finally:
         hub.detach(subscriber)

@@ -15,7 +15,7 @@ import trio
 from attrs import frozen
 from jsonschema import Draft202012Validator
 from quart_trio import QuartTrio
-from referencing import Registry, Resource
+from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 from trio_websocket import WebSocketConnection, wrap_client_stream
 
@@ -114,7 +114,9 @@ async def real_hub(broker: Broker | None = None, **settings: Any) -> AsyncIterat
         app = create_app(chosen, hub, metrics)
 
         async def run(task_status: trio.TaskStatus[list[str]] = trio.TASK_STATUS_IGNORED) -> None:
-            await serve(app, hub, chosen, shutdown=stop.wait, meter=metrics.edge_meter, task_status=task_status)
+            await serve(
+                app, hub, chosen, shutdown=stop.wait, meter=metrics.edge_meter, task_status=task_status
+            )
 
         async with trio.open_nursery() as nursery:
             urls = await nursery.start(run)
@@ -146,7 +148,7 @@ class Schemas:
     """The JSON Schemas of a document, which refer to each other."""
 
     def __init__(self, doc: Json) -> None:
-        self._registry = Registry().with_resource("urn:doc", Resource(doc, DRAFT202012))
+        self._registry: Registry[Any] = Registry().with_resource("urn:doc", DRAFT202012.create_resource(doc))
 
     def faults(self, schema: Json, value: object) -> list[str]:
         """What is wrong with a value by one of them."""

@@ -1,0 +1,221 @@
+"""The examples against a real hub, the programs in the documents, and their tables against the code."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import trio
+
+from tasktree_rt.cli.sources import BY_PATH
+from tasktree_rt.core.closing import ALL
+from tasktree_rt.core.events import NOT_KEPT
+from tasktree_rt.core.shapes import SHAPES
+from tasktree_rt.dialects.tasktree.requests import _READERS
+from tasktree_rt.errors import HTTP_STATUS
+from tasktree_rt.settings import Settings, shown_value
+from tasktree_rt.web.metrics import Metrics
+from tests.browser import open_page, program
+from tests.web.realhub import document, node_update, real_hub
+
+ROOT = Path(__file__).parents[1]
+EXAMPLES = ROOT / "examples"
+DOCS = ROOT / "docs"
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "NO_PROXY": "*", "no_proxy": "*"}
+
+
+def text(name: str) -> str:
+    return (DOCS / name).read_text(encoding="utf-8")
+
+
+def cells(line: str) -> list[str]:
+    """The cells of a row of a table; ``\\|`` is no border."""
+    return [cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
+
+
+def rows(name: str, heading: str) -> list[list[str]]:
+    """A document's table by its first heading, without its head."""
+    lines = text(name).split("\n")
+    start = next(place for place, line in enumerate(lines) if line.startswith(f"| {heading} |"))
+    found = []
+    for line in lines[start + 2 :]:
+        if not line.startswith("|"):
+            break
+        found.append(cells(line))
+    return found
+
+
+async def run(*command: str) -> str:
+    with trio.fail_after(60):
+        finished = await trio.run_process(
+            list(command), capture_stdout=True, stderr=subprocess.STDOUT, env=ENVIRONMENT
+        )
+    return finished.stdout.decode()
+
+
+# --- the examples -------------------------------------------------------------------------------------------
+
+
+async def test_the_orchestrator_pushes_a_build() -> None:
+    async with real_hub() as running:
+        said = await run(sys.executable, str(EXAMPLES / "orchestrator.py"), running.url)
+        state = await running.hub.state("example")
+        assert said == f"done at position {state.epoch}:{state.seq}\n"
+        nodes = {node_id: node.fields for node_id, node in state.nodes}
+        assert {fields["status"] for fields in nodes.values()} == {"completed"}
+        assert nodes["test"] == {"parent_id": "build", "order": 2, "status": "completed", "progress": 100}
+
+
+async def test_the_shell_example_says_what_it_promises() -> None:
+    async with real_hub() as running:
+        said = await run(program("sh"), str(EXAMPLES / "curl.sh"), running.url)
+        answers = [json.loads(line) for line in said.splitlines() if line and not line.startswith("#")]
+        first, batch, repeat, state, history, snapshot, mistake, end = answers
+        assert [first["duplicate"], batch["duplicate"], repeat["duplicate"]] == [False, False, True]
+        assert repeat["positions"] == batch["positions"]
+        assert [node["node_id"] for node in state["data"]["nodes"]] == ["build", "compile"]
+        assert [event["seq"] for event in history["events"]] == [2, 3]
+        assert (snapshot["name"], snapshot["seq"]) == ("before the end", 3)
+        assert mistake["field"] == "events[0].data.node_id"
+        assert end["positions"][0]["seq"] == 4
+
+
+async def test_the_browser_page_shows_a_project_live(tmp_path: Path) -> None:
+    async with real_hub() as running, open_page(tmp_path) as page:
+
+        @running.app.get("/example")
+        async def example() -> str:
+            return (EXAMPLES / "watch.html").read_text(encoding="utf-8")
+
+        await running.publish("example", node_update("a", title="Compile", status="ready"))
+        await page.go(f"{running.url}/example")
+        await page.until("document.body.innerText === 'Compile ready'")
+        await running.publish("example", node_update("a", status="running", progress=40), node_update("<b>"))
+        await page.until("document.body.innerText === 'Compile running 40 %\\n<b>'")
+        await running.hub.delete_project("example")
+        await running.publish("example", node_update("c"))
+        await page.until("document.body.innerText === 'c'")
+        await page.evaluate(
+            "take({type: 'conflated', removed: ['c'], nodes: [{node_id: 'd', title: 'D'}]}); show()"
+        )
+        assert await page.text("#list") == "D"
+        assert [fault for fault in page.faults if "favicon" not in fault] == []
+
+
+def test_the_examples_are_as_short_as_they_say() -> None:
+    code = (EXAMPLES / "orchestrator.py").read_text(encoding="utf-8").split('"""')[2]
+    assert len([line for line in code.splitlines() if line]) <= 20
+    assert len((EXAMPLES / "watch.html").read_text(encoding="utf-8").splitlines()) <= 35
+
+
+# --- the documents ------------------------------------------------------------------------------------------
+
+PROGRAMS = re.findall(r"```python\n(.*?)```\n\n```text\n(.*?)```", text("embedding.md"), re.DOTALL)
+
+
+def test_every_program_in_embedding_says_what_it_prints() -> None:
+    assert len(PROGRAMS) == text("embedding.md").count("```python") == 3
+
+
+@pytest.mark.parametrize("number", range(len(PROGRAMS)))
+async def test_the_programs_in_embedding_do_what_they_say(number: int) -> None:
+    code, printed = PROGRAMS[number]
+    with trio.fail_after(60):
+        finished = await trio.run_process(
+            [sys.executable, "-W", "ignore", "-c", code], capture_stdout=True, env=ENVIRONMENT
+        )
+    assert finished.stdout.decode() == printed
+
+
+def test_operating_lists_every_setting_with_its_default() -> None:
+    def default(path: str) -> str:
+        value: object = Settings()
+        for name in path.split("."):
+            value = getattr(value, name)
+        return shown_value(value)
+
+    listed = {setting.strip("`"): value.strip("`") for setting, value, *_ in rows("operating.md", "setting")}
+    assert listed == {path: default(path) for path in BY_PATH}
+
+
+def test_what_operating_says_lies_beyond_a_limit_is_of_the_protocol() -> None:
+    for setting, _, _, beyond in rows("operating.md", "setting"):
+        for code in re.findall(r"`([a-z_]+)`", beyond):
+            assert code in HTTP_STATUS, (setting, code)
+        for close in re.findall(r"close (\d+)", beyond):
+            assert int(close) in {one.code for one in ALL}, (setting, close)
+
+
+async def test_operating_lists_every_metric() -> None:
+    listed = {
+        name.removesuffix("_total")
+        for row in rows("operating.md", "metric")
+        for name in re.findall(r"tasktree_\w+", row[0])
+    }
+    async with real_hub() as running:
+        found = Metrics().text(running.hub).decode()
+    assert listed == {
+        name.removesuffix("_total") for name in re.findall(r"^# TYPE (\w+)", found, re.MULTILINE)
+    } - set(re.findall(r"^# TYPE (\w+_created)", found, re.MULTILINE))
+
+
+def test_the_protocol_lists_every_error_code_with_its_status() -> None:
+    listed = {
+        row[0].strip("`"): int(row[1])
+        for row in rows("protocol.md", "code")
+        if len(row) == 3 and row[1].isdigit()
+    }
+    assert listed == HTTP_STATUS
+
+
+def test_the_protocol_lists_every_close_code() -> None:
+    lines = text("protocol.md").split("## Close codes")[1].split("\n## ")[0].split("\n")
+    listed = [
+        int(code) for line in lines if line.startswith("|") for code in re.findall(r"\d{4}", cells(line)[0])
+    ]
+    assert sorted(listed) == sorted(one.code for one in ALL)
+
+
+def test_the_protocol_lists_every_checked_event_type_and_what_is_kept() -> None:
+    listed = {
+        kind: row[2].startswith("yes")
+        for row in rows("protocol.md", "type")
+        for kind in re.findall(r"`([a-z_]+)`", row[0])
+    }
+    assert listed == {kind: kind not in NOT_KEPT for kind in SHAPES}
+
+
+def test_the_protocol_lists_every_message_and_request() -> None:
+    said = {name for row in rows("protocol.md", "hub → client") for name in re.findall(r"`(\w+)`", row[0])}
+    asked = {row[0].strip("`") for row in rows("protocol.md", "client → hub")}
+    native = document("asyncapi.json")["operations"]["tellWatcher"]["messages"]
+    own = {one["$ref"].rpartition("/")[2] for one in native[:10]}
+    assert said == own
+    assert asked == set(_READERS)
+
+
+def test_the_protocol_lists_every_route_of_the_api() -> None:
+    documented = set(re.findall(r"`(?:POST|GET|DELETE)[^`]* (/[^?` ]+)", text("protocol.md")))
+    for path in document("openapi.json")["paths"]:
+        if path.startswith("/api/v1/") and not path.endswith(".json"):
+            short = re.sub(r"\{\w+\}", "{id}", path.removeprefix("/api/v1"))
+            assert short in documented or short.endswith("/snapshots/{id}"), short
+
+
+@pytest.mark.parametrize("path", sorted(DOCS.glob("*.md")), ids=lambda path: path.name)
+def test_links_in_the_documents_lead_somewhere(path: Path) -> None:
+    source = path.read_text(encoding="utf-8")
+    anchors = {
+        re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
+        for heading in re.findall(r"^#+ (.*)$", source, re.MULTILINE)
+    }
+    for target in re.findall(r"\]\(([^)]+)\)", source):
+        if target.startswith("#"):
+            assert target[1:] in anchors, target
+        else:
+            assert (path.parent / target).exists(), target

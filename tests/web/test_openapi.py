@@ -1,0 +1,357 @@
+"""openapi.json against what the server really answers: every operation, every status it documents."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+import httpx
+import pytest
+import trio
+from openapi_spec_validator import validate
+from quart import request
+
+from tasktree_rt.brokers.memory import MemoryBroker
+from tasktree_rt.core.events import Json
+from tasktree_rt.errors import HTTP_STATUS, StoreUnavailable
+from tests.web.openapi import DOC, SCHEMAS, P, Seen, check, operations
+from tests.web.realhub import RealHub, auth, document, node_update, real_hub, references, resolve, token
+
+NDJSON: Final = {"Content-Type": "application/x-ndjson"}
+Request = tuple[int, str, str, dict[str, Any]]
+
+
+# --- the document by itself -----------------------------------------------------------------------------
+
+
+def test_is_valid_openapi() -> None:
+    validate(DOC)
+    assert DOC["openapi"] == "3.1.0"
+
+
+def test_every_reference_leads_somewhere() -> None:
+    for reference in references(DOC):
+        assert resolve(DOC, {"$ref": reference}) is not None
+
+
+def test_nothing_in_components_is_left_over() -> None:
+    used = set(references(DOC))
+    for kind in ("schemas", "responses", "parameters"):
+        assert {f"#/components/{kind}/{name}" for name in DOC["components"][kind]} <= used
+
+
+def test_knows_every_error_code_and_no_other() -> None:
+    assert DOC["components"]["schemas"]["ErrorCode"]["enum"] == list(HTTP_STATUS)
+    for code, status in HTTP_STATUS.items():
+        assert f"`{code}` {status}" in DOC["components"]["schemas"]["ErrorCode"]["description"]
+
+
+def test_every_example_fits_its_schema() -> None:
+    def contents(value: Any) -> Iterator[Json]:
+        if isinstance(value, dict):
+            yield from value.get("content", {}).values() if isinstance(value.get("content"), dict) else ()
+        for one in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+            yield from contents(one)
+
+    found = [content for content in contents(DOC) if "schema" in content]
+    assert len(found) > 20
+    for content in found:
+        examples = [one["value"] for one in content.get("examples", {}).values()]
+        for example in [*examples, *([content["example"]] if "example" in content else [])]:
+            assert not SCHEMAS.faults(content["schema"], example), example
+
+
+def test_the_two_documents_agree_where_they_say_the_same() -> None:
+    ours, theirs = DOC["components"]["schemas"], document("asyncapi.json")["components"]["schemas"]
+    common = {"ProjectId", "Node", "ProjectFields", "StoredPosition", "ErrorCode", "Time", "Position"}
+    assert common <= ours.keys() & theirs.keys()
+    for name in ours.keys() & theirs.keys() - {"Event", "NewEvent"}:
+        assert ours[name] == theirs[name], name
+    assert ours["StateData"]["properties"] == theirs["StatePartData"]["properties"]
+
+
+async def test_has_every_route_and_every_route_is_there() -> None:
+    async with real_hub() as running:
+        routes = {
+            (method.lower(), re.sub("<[^>]+>", "{}", rule.rule))
+            for rule in running.app.url_map.iter_rules()
+            if not rule.websocket
+            for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+        }
+    assert routes == {(method, re.sub(r"\{\w+\}", "{}", path)) for method, path, _ in operations()}
+
+
+async def test_what_is_switched_off_is_not_there() -> None:
+    async with real_hub(docs=False, metrics=False) as running, running.http() as http:
+        for path in ("/docs", "/api/v1/openapi.json", "/api/v1/asyncapi.json", "/metrics"):
+            assert (await http.get(path)).status_code == 404
+        assert (await http.get("/")).status_code == 200
+
+
+# --- what the server really answers ---------------------------------------------------------------------
+
+
+async def succeed(http: httpx.AsyncClient, seen: Seen) -> None:
+    """Every operation, used as it should be."""
+
+    async def ask(method: str, path: str, **options: Any) -> httpx.Response:
+        answer = await http.request(method, path, **options)
+        check(answer, seen)
+        return answer
+
+    await ask(
+        "POST", f"{P}/p/events", json=node_update("a", title="A", progress=5, order=1, depends_on=["b"])
+    )
+    several = [node_update("b", parent_id="a"), {"type": "state_transition", "data": {"to": "running"}}]
+    for _ in range(2):
+        await ask(
+            "POST", f"{P}/p/events", json=several, headers={"Idempotency-Key": "1", "Producer-Id": "me"}
+        )
+    await ask("POST", f"{P}/p/events", content=b'{"type":"x"}\n\n{"type":"y","data":{}}\n', headers=NDJSON)
+    await ask("POST", f"{P}/p/events", json={"type": "orchestrator_started"})
+    await ask(
+        "POST",
+        f"{P}/p/events",
+        json={"type": "coordination_update", "data": {"active_agents": 0, "agents": {}}},
+    )
+    await ask("POST", f"{P}/q/events", json={"type": "project_update", "data": {"changes": {"title": "Q"}}})
+    for path in (P, f"{P}?limit=1", f"{P}?limit=1&after=p"):
+        await ask("GET", path)
+    for path in (
+        "state",
+        "state?at=1",
+        "events",
+        "events?since=:0&limit=2&type=x",
+        "events?node_id=a",
+        "snapshots",
+    ):
+        await ask("GET", f"{P}/p/{path}")
+    kept = await ask("POST", f"{P}/p/snapshots", json={"name": "first", "at": 1})
+    await ask("POST", f"{P}/p/snapshots")
+    await ask("GET", f"{P}/p/snapshots")
+    await ask("GET", f"{P}/p/snapshots/{kept.json()['snapshot_id']}")
+    for path in (
+        "/api/v1/stats",
+        "/metrics",
+        "/healthz",
+        "/readyz",
+        "/docs",
+        "/",
+        "/static/page.js",
+        "/static/page.css",
+    ):
+        await ask("GET", path)
+    await ask("GET", "/", headers={"Accept": "application/json"})
+    icon = await ask("GET", "/static/icon.svg")
+    await ask("GET", "/static/icon.svg", headers={"If-None-Match": icon.headers["ETag"]})
+    for name in ("openapi", "asyncapi"):
+        assert (await ask("GET", f"/api/v1/{name}.json")).json() == document(f"{name}.json")
+    await ask("DELETE", f"{P}/q")
+
+
+async def look_at_the_stream(running: RealHub, http: httpx.AsyncClient, seen: Seen) -> None:
+    """The stream's answer never ends: look at its head, and meanwhile at the connections."""
+    with trio.fail_after(30):
+        async with http.stream("GET", f"{P}/p/stream") as answer:
+            seen["get", f"{P}/{{project_id}}/stream", answer.status_code] += 1
+            assert answer.headers["Content-Type"].startswith("text/event-stream")
+            async with running.socket("/ws/updates?project_id=p"), running.socket("/ws/orchestrator"):
+                found = await http.get("/api/v1/connections")
+                check(found, seen)
+                assert {one["dialect"] for one in found.json()["connections"]} == {
+                    "sse",
+                    "native",
+                    "orchestrator",
+                }
+
+
+MISTAKES: Final[tuple[Request, ...]] = (
+    (400, "GET", f"{P}?limit=0", {}),
+    (400, "GET", f"{P}?limit=many", {}),
+    (400, "POST", f"{P}/p/events", {"content": b"{"}),
+    (400, "POST", f"{P}/p/events", {"json": {"type": "node_update", "data": {"node_id": 5, "changes": {}}}}),
+    (400, "POST", f"{P}/p/events", {"json": []}),
+    (400, "POST", f"{P}/p/events", {"json": {"type": "x", "project_id": "q"}}),
+    (400, "POST", f"{P}/p/events", {"content": b'{"type":"x"}\n{', "headers": NDJSON}),
+    (400, "POST", f"{P}/p/events", {"json": {"type": "x"}, "headers": {"Idempotency-Key": "k" * 129}}),
+    (400, "POST", f"{P}/p%20q/events", {"json": {"type": "x"}}),
+    (400, "GET", f"{P}/p/events?since=nowhere", {}),
+    (400, "GET", f"{P}/p/state?at=-1", {}),
+    (400, "GET", f"{P}/p/state?at=99", {}),
+    (400, "GET", f"{P}/p/stream?policy=none", {}),
+    (400, "GET", f"{P}/p/stream", {"headers": {"Last-Event-ID": "x"}}),
+    (400, "GET", f"{P}/-/snapshots", {}),
+    (400, "GET", f"{P}/-/snapshots/x", {}),
+    (400, "POST", f"{P}/p/snapshots", {"json": {"name": 5}}),
+    (400, "POST", f"{P}/p/snapshots", {"json": {"at": "now"}}),
+    (400, "DELETE", f"{P}/-", {}),
+    (404, "DELETE", f"{P}/nobody", {}),
+    (404, "GET", f"{P}/nobody/state", {}),
+    (404, "GET", f"{P}/p/snapshots/none", {}),
+    (404, "POST", f"{P}/nobody/snapshots", {}),
+    (404, "GET", "/static/none.js", {}),
+    (404, "GET", "/static/openapi.json", {}),
+    (
+        409,
+        "POST",
+        f"{P}/p/events",
+        {"json": {"type": "other"}, "headers": {"Idempotency-Key": "1", "Producer-Id": "me"}},
+    ),
+    (410, "GET", f"{P}/p/events?since=another:1", {}),
+    (413, "POST", f"{P}/p/events", {"json": [{"type": "x"}] * 1001}),
+    (413, "POST", f"{P}/p/events", {"content": b" " * (1 << 20) + b"{}"}),
+    (413, "POST", f"{P}/p/snapshots", {"content": b" " * (1 << 20) + b"{}"}),
+)
+
+
+async def fail(http: httpx.AsyncClient, seen: Seen) -> None:
+    """Every mistake that a caller can make."""
+    for status, method, path, options in MISTAKES:
+        answer = await http.request(method, path, **options)
+        assert answer.status_code == status, (method, path, answer.text)
+        check(answer, seen)
+
+
+async def be_refused(seen: Seen) -> None:
+    """Every operation without a token, with one that is not enough, and by a name that is not ours."""
+    async with real_hub(auth=auth()) as running, running.http() as http:
+        for method, path, operation in operations():
+            url = re.sub(r"\{name\}", "page.js", re.sub(r"\{\w*id\}", "p", path))
+            is_open = operation.get("security") == [{}]
+            check(await http.request(method, url, headers={"Host": "evil.example"}), seen)
+            if is_open:
+                assert (await http.request(method, url)).status_code == 200
+                continue
+            unknown = await http.request(method, url)
+            assert unknown.headers["WWW-Authenticate"] == "Bearer"
+            check(unknown, seen)
+            weak = await http.request(
+                method, url, headers={"Authorization": f"Bearer {token(watch=[])}"}, json={"type": "x"}
+            )
+            assert weak.status_code == (200 if path == P else 403), (method, path)
+            check(weak, seen)
+
+
+@asynccontextmanager
+async def faulty() -> AsyncIterator[RealHub]:
+    """A hub whose store fails where the request says so, or whose own code does."""
+    async with real_hub() as running:
+
+        @running.app.before_request
+        async def go_wrong() -> None:
+            wish = request.headers.get("X-Wish")
+            if wish == "fault":
+                raise ValueError("a bug")
+            if wish == "store":
+                raise StoreUnavailable("the disk is full")
+
+        yield running
+
+
+async def go_wrong(seen: Seen) -> None:
+    """Every operation while the store fails, and with a bug in the hub."""
+    async with faulty() as running, running.http() as http:
+        for method, path, operation in operations():
+            url = re.sub(r"\{\w+\}", "p", path)
+            for wish, status in (("fault", "500"), ("store", "503")):
+                if status in operation["responses"] and path != "/readyz":
+                    answer = await http.request(method, url, headers={"X-Wish": wish})
+                    assert answer.status_code == int(status)
+                    check(answer, seen)
+
+
+class TrimmedBroker(MemoryBroker):
+    """Cannot say what was."""
+
+    async def checkpoint_at(self, *_: Any) -> None:
+        return None
+
+    async def read(self, project_id: str, since: Any, **options: Any) -> Any:
+        from tasktree_rt.core.log import Gap
+
+        return Gap("trimmed")
+
+
+async def be_too_late(seen: Seen) -> None:
+    """What the log no longer reaches back to."""
+    async with real_hub(TrimmedBroker()) as running, running.http() as http:
+        await running.publish("p", node_update("a"), node_update("b"))
+        requests: tuple[tuple[str, str, dict[str, Any]], ...] = (
+            ("GET", f"{P}/p/state?at=1", {}),
+            ("POST", f"{P}/p/snapshots", {"json": {"at": 1}}),
+            ("GET", f"{P}/p/events?since=:1", {}),
+        )
+        for method, path, options in requests:
+            answer = await http.request(method, path, **options)
+            assert answer.status_code == 410, answer.text
+            check(answer, seen)
+
+
+async def be_too_slow(seen: Seen) -> None:
+    """A body that does not come."""
+
+    async def never() -> AsyncIterator[bytes]:
+        yield b"{"
+        await trio.sleep_forever()
+
+    async with real_hub(limits={"handshake_timeout": 0.02}) as running:
+        for path in (f"{P}/p/events", f"{P}/p/snapshots"):
+            stream = await trio.open_tcp_stream("127.0.0.1", int(running.url.rpartition(":")[2]))
+            async with stream:
+                head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n"
+                await stream.send_all(head.encode())
+                said = b""
+                with trio.fail_after(30):
+                    while b"}" not in said:
+                        said += await stream.receive_some()
+            first, _, body = said.partition(b"\r\n\r\n")
+            assert first.startswith(b"HTTP/1.1 408"), said
+            assert b"application/problem+json" in first
+            answer = httpx.Response(408, content=body, headers={"Content-Type": "application/problem+json"})
+            answer.request = httpx.Request("POST", running.url + path)
+            check(answer, seen)
+
+
+async def be_stopping(seen: Seen) -> None:
+    """While the hub drains."""
+    async with real_hub() as running, running.http() as http:
+        await running.publish("p", node_update("a"))
+        running.hub.draining = True
+        check(await http.get("/readyz"), seen)
+        refused = await http.post(f"{P}/p/events", json={"type": "x"})
+        assert refused.json()["code"] == "draining"
+        assert int(refused.headers["Retry-After"]) >= 1
+        check(refused, seen)
+
+
+async def test_every_documented_answer_is_really_given_and_is_as_documented() -> None:
+    seen: Seen = Counter()
+    async with real_hub() as running, running.http() as http:
+        await succeed(http, seen)
+        await look_at_the_stream(running, http, seen)
+        await fail(http, seen)
+    for more in (be_refused, go_wrong, be_too_late, be_too_slow, be_stopping):
+        await more(seen)
+    documented = {
+        (method, path, int(status))
+        for method, path, operation in operations()
+        for status in operation["responses"]
+    }
+    assert documented - seen.keys() == set()
+
+
+async def test_an_answer_that_is_not_documented_is_noticed() -> None:
+    request = httpx.Request("GET", f"http://hub{P}")
+    page: Json = {"projects": [], "next": None}
+    check(httpx.Response(200, json=page, request=request), Counter())
+    for wrong in (
+        httpx.Response(200, json={**page, "more": 1}, request=request),
+        httpx.Response(200, json={"projects": [{}], "next": None}, request=request),
+        httpx.Response(418, json=page, request=request),
+        httpx.Response(200, text="{}", request=request),
+    ):
+        with pytest.raises(AssertionError):
+            check(wrong, Counter())
