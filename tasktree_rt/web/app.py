@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+import trio
 from quart import Response, g, request
 from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException, NotFound
@@ -20,6 +21,8 @@ from tasktree_rt.web.sockets import SocketRoutes
 from tasktree_rt.web.stream import stream_routes
 
 API: Final = "/api/v1"
+BODY_PATIENCE: Final = 0.5
+"""Seconds for the rest of a body that nobody wanted, before its connection is given up."""
 METRICS_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 OPEN_PATHS: Final = frozenset(
@@ -74,6 +77,14 @@ def _guard(app: QuartTrio, settings: Settings) -> None:
         return None
 
     @app.after_request
+    async def body_left(response: Response) -> Response:
+        """An answer that comes before the body is read ends the connection: say so, or a client loses its
+        next request on it."""
+        if (request.content_length or "Transfer-Encoding" in request.headers) and not await _body_read():
+            response.headers["Connection"] = "close"
+        return response
+
+    @app.after_request
     async def cross_origin(response: Response) -> Response:
         response.headers.setdefault("X-Content-Type-Options", "nosniff")
         origin = request.headers.get("Origin")
@@ -86,6 +97,16 @@ def _guard(app: QuartTrio, settings: Settings) -> None:
                 response.headers["Access-Control-Allow-Headers"] = allowed
                 response.headers["Access-Control-Max-Age"] = "600"
         return response
+
+
+async def _body_read() -> bool:
+    with trio.move_on_after(BODY_PATIENCE):
+        try:
+            await request.get_data()
+        except HTTPException:
+            return False
+        return True
+    return False
 
 
 def _errors(app: QuartTrio, hub: Hub) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import trio
+from trio.testing import wait_all_tasks_blocked
 
 from tests.web.realhub import auth, heard, node_update, real_hub, token
 
@@ -250,3 +251,20 @@ async def test_connections_say_who_is_there_and_how_far_behind() -> None:
         assert (found["dialect"], found["subscriptions"], found["acked"]) == ("native", ["p"], {"p": 1})
         stats = (await http.get("/api/v1/stats")).json()
         assert (stats["connections"], stats["subscriptions"], stats["store"]) == (1, 1, "memory:")
+
+
+@pytest.mark.parametrize(("late", "kept"), [(b"{}", True), (None, False)])
+async def test_a_refusal_that_comes_before_the_body_ends_the_connection_unless_the_body_follows(
+    late: bytes | None, kept: bool
+) -> None:
+    """Else the client sends its next request on a connection that the hub is about to close."""
+    async with real_hub() as hub, await trio.open_tcp_stream("127.0.0.1", int(hub.url[17:])) as stream:
+        head = b"POST /api/v1/projects/!/events HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 2\r\n\r\n"
+        await stream.send_all(head)
+        await wait_all_tasks_blocked()
+        if late is not None:
+            await stream.send_all(late)
+        with trio.fail_after(20):
+            answer = bytes(await stream.receive_some())
+        assert answer.startswith(b"HTTP/1.1 400")
+        assert (b"connection: close" not in answer.lower()) is kept
