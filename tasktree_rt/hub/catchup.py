@@ -141,6 +141,11 @@ class Catchup:
         return Position(self._epoch, self._seq)
 
     @property
+    def unanswered(self) -> Subscribed | None:
+        """The answer to a request, if it was not given yet."""
+        return None if self._opening is None or self._opening.id is None else self._opening
+
+    @property
     def standing(self) -> Standing:
         """What the watcher has got."""
         if self._snapshot is None:
@@ -243,8 +248,9 @@ class Catchup:
         one in between must say the other.
         """
         project, death = self._project, self._project.death
+        told = self._epoch or (self._has.epoch if self._has is not None else "")
         self._snapshot, self._has, self._buffer = None, None, ()
-        if self._epoch != "" and death is not None:
+        if told != "" and death is not None:
             self._epoch, self._seq = "", 0
             return Events(self.project_id, death.epoch, (death.record,))
         self._epoch, self._seq = project.epoch, 0
@@ -306,7 +312,7 @@ def joining(
         has = BEGINNING if standing is None else at
         return _with_state(source, subscriber, project, policy, "initial", opening, has)
     opening = Subscribed(name, at, None, request)
-    if standing is not None and standing.owed is not None:
+    if standing is not None and standing.owed is not None and project.epoch != "":
         return _with_state(source, subscriber, project, policy, standing.owed, opening, at)
     few = at.epoch != project.epoch or project.tree.head - at.seq <= SMALL_REPLAY
     replay = few or policy is Policy.DISCONNECT

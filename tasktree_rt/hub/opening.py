@@ -96,7 +96,7 @@ class Opening:
         store's if it is the end of a project.
         """
         tick, names = self._source.underway()
-        if tick != self._tick:
+        if names and tick != self._tick:
             self._tick = tick
             for name in names:
                 if name > self._cursor:

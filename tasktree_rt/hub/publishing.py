@@ -58,7 +58,9 @@ class Publishing(Workings):
         name = self._check(events)
         fingerprint = b""
         if key is not None:
-            fingerprint = body_digest or digest([[one.type, one.data, one.timestamp] for one in events])
+            body = body_digest or digest([[one.type, one.data, one.timestamp] for one in events])
+            # The body of an HTTP request need not name the project: the same for another is not the same.
+            fingerprint = digest([name, body.hex()])
         while True:
             if self.draining:
                 raise Unavailable("the hub is stopping", code="draining", retry_after=1.0)

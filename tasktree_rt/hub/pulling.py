@@ -78,7 +78,7 @@ class PullSubscriber(Subscriber):
         while True:
             found: Item | Message | Events | None = None
             with trio.move_on_after(self.delivery.heartbeat_interval) as silence:
-                found = await self._await_next()
+                found = await self.await_next()
             if silence.cancelled_caught:
                 yield alive
                 continue
@@ -90,27 +90,17 @@ class PullSubscriber(Subscriber):
                 self.last_sent = self.now()
                 yield data
 
-    async def messages(self) -> AsyncIterator[Message | Events]:
+    def messages(self) -> Messages:
         """The same as values: events in groups, everything else one by one."""
-        while True:
-            found = await self._await_next()
-            if found is None:
-                return
-            if not isinstance(found, Item):
-                yield found
-                continue
-            batch = found.batch
-            if batch is None:
-                if found.message is not None:
-                    yield found.message
-                continue
-            extra = len(found.encoding.ends) - len(batch.records)
-            if extra > 0 and found.start < extra:
-                yield batch.opening
-            kept = batch.records[max(0, found.start - extra) :] if extra >= 0 else batch.records[-1:]
-            yield Events(batch.project_id, batch.epoch, kept)
+        return Messages(self)
 
-    async def _await_next(self) -> Item | Message | Events | None:
+    def over(self) -> None:
+        """See `Subscriber.over`; whoever waits for a message learns that there is none to come."""
+        super().over()
+        self._wake.set()
+
+    async def await_next(self) -> Item | Message | Events | None:
+        """The next thing to be sent; None when there is nothing to come."""
         # A reader that never waits for anything else must still let others run; nothing is taken before a
         # cancellation could lose it.
         await trio.lowlevel.checkpoint()
@@ -136,3 +126,40 @@ class PullSubscriber(Subscriber):
             await due.fetch()
         except (StoreUnavailable, Unavailable):
             self.close(OVERLOADED)
+
+
+class Messages:
+    """An async iterator, and not a generator: it may be left at any moment, and read by another task."""
+
+    __slots__ = ("_events", "_subscriber")
+
+    def __init__(self, subscriber: PullSubscriber) -> None:
+        self._subscriber = subscriber
+        self._events: Events | None = None  # those that begin a life: the word for that comes first
+
+    def __aiter__(self) -> Messages:
+        return self
+
+    async def __anext__(self) -> Message | Events:
+        if self._events is not None:
+            await trio.lowlevel.checkpoint()
+            events, self._events = self._events, None
+            return events
+        while (found := await self._subscriber.await_next()) is not None:
+            said = self._value(found)
+            if said is not None:
+                return said
+        raise StopAsyncIteration
+
+    def _value(self, found: Item | Message | Events) -> Message | Events | None:
+        if not isinstance(found, Item):
+            return found
+        batch = found.batch
+        if batch is None:
+            return found.message
+        extra = len(found.encoding.ends) - len(batch.records)
+        events = Events(batch.project_id, batch.epoch, batch.records if extra >= 0 else batch.records[-1:])
+        if extra <= 0:
+            return events
+        self._events = events
+        return batch.opening

@@ -106,7 +106,8 @@ class ConnectionSession:
         subscriber.over()
         self.hub.detach(subscriber)
         self.hub.sessions.pop(self, None)
-        sent = subscriber.close_code
+        # Without a close of the peer's there is nothing to echo: the frame layer ended it.
+        sent = subscriber.close_code or (None if code else subscriber.frame_code)
         final = code or sent or ABNORMAL
         self.hub.meter.closed(subscriber.dialect.name, final)
         log.info(
@@ -145,6 +146,8 @@ class ConnectionSession:
             if self.subscriber.idle:
                 self._pinged_at = now
                 self.subscriber.control(PING)
+        elif self.last_received >= self._pinged_at:
+            self._pinged_at = None
         elif now - self._pinged_at >= delivery.ping_timeout:
             self.hub.meter.stalled()
             self.subscriber.abort()

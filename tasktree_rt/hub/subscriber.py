@@ -196,9 +196,13 @@ class Subscriber(Outbox):
             self.picky = not self.grants.watch.everything
 
     def forget(self, project_id: str) -> None:
-        """The subscription is over: drop what waits of it."""
+        """The subscription is over: drop what waits of it. Who asked for it is still answered."""
+        found = self.special.get(project_id) if self.special else None
+        unsaid = None if found is None or found is GUARD else found.unanswered
         self._drop(project_id)
         self.live(project_id)
+        if unsaid is not None:
+            self.reply(unsaid)
         if self.policies is not None:
             self.policies.pop(project_id, None)
 

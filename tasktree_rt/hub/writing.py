@@ -50,6 +50,7 @@ class SocketSubscriber(Subscriber):
         "_write",
         "_writing",
         "close_code",
+        "frame_code",
     )
 
     def __init__(
@@ -83,6 +84,8 @@ class SocketSubscriber(Subscriber):
         self._aborted = False
         self._room: trio.Event | None = None
         self.close_code: int | None = None
+        self.frame_code: int | None = None
+        """Of the close frame that the frame layer made: an echo, or its own (1002, 1007, 1009)."""
 
     def open(self, transport: Transport, start: Start) -> None:
         """The connection stands; `start` runs the writer in its nursery when one is needed."""
@@ -152,6 +155,7 @@ class SocketSubscriber(Subscriber):
                 self._finish(b"")
             self.kick()
         elif data[0] & 0x0F == 0x08:
+            self.frame_code = int.from_bytes(data[2:4], "big") or None
             self._finish(data)
             self.kick()
         elif not (self.crowded or self.closing):
