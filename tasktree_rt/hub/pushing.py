@@ -142,8 +142,7 @@ class PushSession(ConnectionSession):
         answer.message, answer.wanted = failure(error, answer.request), True
         if isinstance(error, Unavailable):
             self._broken = error
-            # While the hub drains it closes everything by itself, with another code.
-            answer.fatal = error.code != "draining"
+            answer.fatal = True
 
     def _settle(self, answer: _Answer, found: Published) -> None:
         answer.message = Acked(

@@ -108,6 +108,7 @@ async def test_a_cancelled_write_resets_the_connection(autojump_clock: trio.test
 async def test_a_stream_that_is_read_slowly_lives(
     started: Started, autojump_clock: trio.testing.MockClock
 ) -> None:
+    autojump_clock.autojump_threshold = 0.1  # the kernel is given time to tell that there is room again
     served = await started(delivery={"stall_timeout": 7.0})
     client = await WsClient.dial(served.port)
     await client.raw(b"GET /stream HTTP/1.1\r\nHost: hub\r\n\r\n")
