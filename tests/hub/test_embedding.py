@@ -11,7 +11,7 @@ import trio
 from attrs import evolve
 from trio.testing import MockClock
 
-from tasktree_rt.brokers.base import Key, Retention
+from tasktree_rt.brokers.base import Key
 from tasktree_rt.brokers.memory import MemoryBroker
 from tasktree_rt.core.commands import (
     Broadcast,
@@ -22,11 +22,11 @@ from tasktree_rt.core.commands import (
 )
 from tasktree_rt.core.log import BEGINNING
 from tasktree_rt.core.tree import Snapshot
-from tasktree_rt.errors import InvalidInput, PeerError, Refused, StoreUnusable, Unavailable
+from tasktree_rt.errors import InvalidInput, PeerError, Refused, StoreUnusable
 from tasktree_rt.hub.batch import Events
 from tasktree_rt.hub.hub import open_hub
 from tasktree_rt.settings import Settings
-from tests.hub.world import Store, World, a_world, made, update
+from tests.hub.world import Store, a_world, made, update
 from tests.model import NaiveTree
 
 Said = Message | Events
@@ -224,49 +224,6 @@ async def test_deleting_ends_the_life_and_another_may_begin(autojump_clock: Mock
         assert second.first == 1
         assert second.epoch != first.epoch
         assert picture(await world.hub.state("p")) == naive(update("m"))
-
-
-async def trim(world: World, most: int) -> None:
-    project = world.hub.loaded("p")
-    assert project is not None
-    await world.hub.shelf.checkpoint(project)
-    for floor in (await world.store.trim(Retention(most, 1e9), world.hub.wall())).values():
-        project.trimmed(floor.seq)
-
-
-async def test_the_state_at_every_position_is_what_its_events_say(autojump_clock: MockClock) -> None:
-    events = [update("a", x=1), update("b", parent_id="a"), update("a", deleted=True), update("c", x=2)]
-    events += [{"type": "state_transition", "data": {"from": "", "to": "on"}}, update("c", x=None)]
-    async with a_world() as world:
-        for index, event in enumerate(events):
-            await world.publish("p", event)
-            if index == 2:
-                await trim(world, 100)
-        for seq in range(len(events) + 1):
-            found = await world.hub.state("p", seq)
-            assert (found.seq, picture(found)) == (seq, naive(*events[:seq]))
-        for seq in (-1, len(events) + 1):
-            error = await refusal(world.hub.state("p", seq))
-            assert (error.code, error.field) == ("invalid_position", "at")
-        await trim(world, 2)
-        found = await world.hub.state("p")
-        assert picture(found) == naive(*events)
-        gone = await refusal(world.hub.state("p", 2))
-        assert (gone.code, gone.field, gone.message) == (
-            "gone",
-            "at",
-            f"the oldest position is {found.epoch}:4",
-        )
-
-
-async def test_an_older_state_needs_the_store_and_the_present_one_does_not(autojump_clock: MockClock) -> None:
-    async with a_world() as world:
-        await world.publish("p", update("n"), update("m"))
-        world.store.failing_reads = True
-        assert (await world.hub.state("p")).seq == 2
-        with pytest.raises(Unavailable) as caught:
-            await world.hub.state("p", 1)
-        assert caught.value.retry_after
 
 
 # --- its own faults, and its end ------------------------------------------------------------------

@@ -123,6 +123,6 @@ async def test_going_through_many_sessions_lets_others_run(autojump_clock: MockC
             while not sessions[-1].seen:
                 await trio.lowlevel.checkpoint()
             nursery.cancel_scope.cancel()
-        assert len({one.seen for one in sessions}) >= 4
+        assert len({one.seen for one in sessions}) >= 3
         world.hub.sessions.clear()
         await wait_all_tasks_blocked()

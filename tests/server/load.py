@@ -166,14 +166,17 @@ class SocketProducer(Producer):
 
     async def _connected(self) -> None:
         producer = await peers.produce(self.load.hub, self.name)
+        lost = False
         try:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._send, producer)
                 await self._receive(producer)
         except* Closed:
-            raise Closed(1006) from None
+            lost = True  # what is raised here would come out in a group
         finally:
             producer.leave()
+        if lost:
+            raise Closed(1006)
 
     async def _send(self, producer: Peer) -> None:
         for publish in list(self._unacked.values()):
