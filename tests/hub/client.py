@@ -116,7 +116,7 @@ class Client:
         self.named.clear()
         self.fence = None
         for course in self.courses.values():
-            course.shown.clear()
+            course.pending = None
             self.end(course)
 
     def take(self, message: dict[str, Any]) -> None:
@@ -335,7 +335,8 @@ class Client:
 
     def end(self, course: Course) -> None:
         course.subscribed = course.awaits_state = False
-        course.parts, course.at, course.pending = [], None, None
+        course.parts, course.at = [], None
+        course.shown.clear()
 
     def check(self, name: str, course: Course) -> None:
         if course.has is not None and course.at != DEAD:

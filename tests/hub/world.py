@@ -170,7 +170,8 @@ class Peer:
         """`how`: plain, state or since (where something is known)."""
         fields: dict[str, Any] = {} if policy is None else {"policy": policy}
         if project == "*":
-            if how == "since":
+            # What is on its way for projects asked for by name would have to be told apart from what is not.
+            if how == "since" and not self.client.requests:
                 self.ask("unsubscribe", "*")
                 known = {name: self.client.since(name) for name in self.client.courses}
                 fields["since"] = {name: since for name, since in known.items() if since is not None}
