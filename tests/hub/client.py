@@ -326,9 +326,9 @@ class Client:
             self.named.discard(name)
             self.end(self.course(name))
             return
-        if self.fence != said.get("id"):
-            return
-        self.star = self.fence = None
+        if self.fence == said.get("id"):
+            self.fence = None
+        self.star = None
         for other, course in self.courses.items():
             if other not in self.named and other not in self.query:
                 self.end(course)
