@@ -1,12 +1,26 @@
-"""The bench itself: its load client notices what it is there to notice."""
+"""The bench itself: its load client notices what it is there to notice, its tables say what was found."""
 
 from __future__ import annotations
 
+import json
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
 import pytest
 
-from tests.bench.__main__ import burst, connections
-from tests.bench.client import DeliveryError, Stream, event
-from tests.bench.process import Server, python
+from tests.bench.catalogue import OURS, PEERS
+from tests.bench.client import Client, Stream
+from tests.bench.plot import bars
+from tests.bench.pumps import HubPump, RedisPump, hub_pumps, run_all
+from tests.bench.report import BEGIN, END, keep, verdict_table, write_page
+from tests.bench.scenario import Verdict, at_most
+from tests.bench.scenarios import SCENARIOS
+from tests.bench.scenarios.fanout import burst, single
+from tests.bench.scenarios.reconnect import RECONNECT
+from tests.bench.storm import StormClient
+from tests.bench.wire import DeliveryError, Nchan, SocketIo, event, frame_end, publish, take_frames
+
+HUB = PEERS[OURS]
 
 
 def frame(number: int) -> bytes:
@@ -14,35 +28,178 @@ def frame(number: int) -> bytes:
     return b"\x81\x7e" + len(payload).to_bytes(2, "big") + payload
 
 
-def test_a_short_run_against_the_hub_gives_every_figure() -> None:
-    with Server("hub", python("tests.bench.peers.hub")) as server:
-        figures = burst(server, watchers=5, events=50)
-    assert set(figures) == {"burst_us", "single_us", "single_ms_median", "single_ms_p99"}
-    assert all(value > 0 for value in figures.values())
+class TestShortRunsAgainstTheHub:
+    def test_a_burst_gives_every_figure(self) -> None:
+        figures = burst(HUB, watchers=5, most=50)
+        assert set(figures) == {"us", "rate", "events", "load"}
+        assert all(value > 0 for value in figures.values())
+
+    def test_one_at_a_time(self) -> None:
+        assert single(HUB, watchers=5, events=10)["us"] > 0
+
+    def test_producers_are_all_answered_in_order(self) -> None:
+        with HUB.start() as server:
+            pumps = hub_pumps(server.port, 3, 40, 8)
+            assert run_all(pumps) > 0
+        assert [pump.answered for pump in pumps] == [40, 40, 40]
+
+    def test_many_connect_in_one_moment_and_get_what_is_published(self) -> None:
+        with HUB.start() as server:
+            client = StormClient(server.port)
+            try:
+                client.open_producer()
+                client.prime()
+                client.connect_at_once(40, "/ws/updates?project_id=bench", native=True, must=b'"subscribed"')
+                client.burst(10)
+            finally:
+                client.close()
+        assert client.received_bytes == 40 * client.stream.ends[-1]
+
+    def test_a_watcher_that_is_gone_fails_the_run(self) -> None:
+        with HUB.start() as server:
+            client = Client(server.port)
+            try:
+                client.connect(2)
+                client.open_producer()
+                server.kill()
+                with pytest.raises((DeliveryError, ConnectionError)):
+                    client.burst(1)
+            finally:
+                client.close()
 
 
-def test_connections_cost_something_and_are_all_accepted() -> None:
-    with Server("hub", python("tests.bench.peers.hub")) as server:
-        assert connections(server, 20)["connect_ms"] > 0
+class TestStream:
+    def test_takes_what_is_right_in_any_pieces(self) -> None:
+        whole = frame(0) + frame(1)
+        stream = Stream()
+        for at in range(len(whole)):
+            stream.compare(at, whole[at : at + 1])
+        stream.compare(0, memoryview(whole))
+        assert stream.events == 2
+
+    @pytest.mark.parametrize("wrong", [frame(1), frame(0) + frame(0), frame(0) + frame(2)])
+    def test_a_lost_or_doubled_event_fails_the_run(self, wrong: bytes) -> None:
+        with pytest.raises(DeliveryError, match="expected event"):
+            Stream().compare(0, wrong)
+
+    def test_a_watcher_with_other_bytes_fails_the_run(self) -> None:
+        stream = Stream()
+        stream.compare(0, frame(0))
+        with pytest.raises(DeliveryError, match="other bytes"):
+            stream.compare(0, frame(0).replace(b"running", b"runninG"))
+
+    def test_other_bytes_fail_the_run_where_a_piece_goes_beyond_what_is_known(self) -> None:
+        stream = Stream()
+        stream.compare(0, frame(0))
+        with pytest.raises(DeliveryError, match="other bytes"):
+            stream.compare(0, frame(0).replace(b"running", b"runninG") + frame(1))
+
+    def test_a_control_frame_fails_the_run(self) -> None:
+        with pytest.raises(DeliveryError, match="not a whole text frame"):
+            Stream().compare(0, b"\x89\x00")
 
 
-def test_the_stream_takes_what_is_right_in_any_pieces() -> None:
-    whole = frame(0) + frame(1)
-    stream = Stream()
-    for at in range(len(whole)):
-        stream.compare(at, whole[at : at + 1])
-    stream.compare(0, whole)
-    assert stream.events == 2
+class TestAnswers:
+    ACK = (
+        '{{"type":"ack","id":{id},"positions":[{{"project_id":"p","epoch":"e","seq":{seq}}}],'
+        '"duplicate":false}}'
+    )
+
+    def pump(self) -> HubPump:
+        pump = HubPump.__new__(HubPump)
+        pump.answered = 0
+        return pump
+
+    def test_acks_are_counted_over_cut_pieces(self) -> None:
+        data = "".join(self.ACK.format(id=n, seq=n) for n in range(1, 13)).encode()
+        for size in (1, 7, len(data)):
+            pump, rest = self.pump(), b""
+            for at in range(0, len(data), size):
+                rest = pump.check(rest + data[at : at + size])
+            assert pump.answered == 12
+
+    @pytest.mark.parametrize(("id_", "seq"), [(2, 1), (1, 2), (0, 0)])
+    def test_an_ack_out_of_turn_fails_the_run(self, id_: int, seq: int) -> None:
+        with pytest.raises(DeliveryError, match="expected the answer"):
+            self.pump().check(self.ACK.format(id=id_, seq=seq).encode())
+
+    def test_a_refusal_fails_the_run(self) -> None:
+        with pytest.raises(DeliveryError, match="was answered"):
+            self.pump().check(b'{"type":"error","id":1}')
+
+    def test_redis_entry_ids_are_counted_over_cut_pieces(self) -> None:
+        pump = RedisPump.__new__(RedisPump)
+        pump.answered, rest = 0, b""
+        data = b"$15\r\n1795249506000-0\r\n" * 3
+        for at in range(0, len(data), 4):
+            rest = pump.check(rest + data[at : at + 4])
+        assert (pump.answered, rest) == (3, b"")
+        with pytest.raises(DeliveryError):
+            pump.check(b"-OOM command not allowed\r\nx\r\n")
+
+    def test_each_language_finds_its_numbers(self) -> None:
+        assert SocketIo().number(b'42["event",' + event(7).encode() + b"]") == 7
+        assert SocketIo().acked(b"4312[true]", 12) == 12
+        assert Nchan().acked(b"queued messages: 3\r\n", 9) == 9
+        with pytest.raises(DeliveryError):
+            Nchan().acked(b"403", 9)
 
 
-@pytest.mark.parametrize("wrong", [frame(1), frame(0) + frame(0), frame(0) + frame(2)])
-def test_a_lost_or_doubled_event_fails_the_run(wrong: bytes) -> None:
-    with pytest.raises(DeliveryError, match="expected event"):
-        Stream().compare(0, wrong)
+class TestFrames:
+    def test_whole_frames_are_taken_and_the_rest_is_left(self) -> None:
+        data = bytearray(b"\x81\x02hi" + frame(3) + b"\x81\x7e")
+        assert [piece[:2] for piece in take_frames(data)] == [b"hi", b'{"']
+        assert data == b"\x81\x7e"
+
+    def test_a_client_frame_says_its_length(self) -> None:
+        sent = publish(5)
+        assert frame_end(sent[:1] + bytes((sent[1] & 0x7F,)) + sent[2:4] + sent[8:], 0)[1] == len(sent) - 4
 
 
-def test_a_watcher_with_other_bytes_fails_the_run() -> None:
-    stream = Stream()
-    stream.compare(0, frame(0))
-    with pytest.raises(DeliveryError, match="other bytes"):
-        stream.compare(0, frame(0).replace(b"running", b"runninG"))
+class TestReport:
+    def found(self, ours: float, theirs: float) -> dict[str, list[dict[str, float]]]:
+        return {
+            OURS: [{"current_s": ours, "cpu_s": 1}],
+            "fastapi-uvloop": [{"current_s": theirs, "cpu_s": 1}],
+            "fastapi-asyncio": [{"current_s": theirs, "cpu_s": 1}],
+        }
+
+    def test_a_verdict_compares_medians_with_what_is_wanted(self) -> None:
+        assert at_most(self.found(2, 1), "x", "current_s", "fastapi-uvloop", 2, "≤ 2").met is True
+        assert at_most(self.found(2.1, 1), "x", "current_s", "fastapi-uvloop", 2, "≤ 2").met is False
+        assert at_most(self.found(2, 1), "x", "current_s", "nchan", 2, "≤ 2").met is None
+
+    def test_what_is_measured_again_replaces_and_the_rest_is_kept(self, tmp_path: Path) -> None:
+        keep(RECONNECT, self.found(9, 1), tmp_path)
+        merged = keep(RECONNECT, {OURS: [{"current_s": 1.5, "cpu_s": 1}]}, tmp_path)
+        assert (merged[OURS][0]["current_s"], merged["fastapi-uvloop"][0]["current_s"]) == (1.5, 1)
+        assert json.loads((tmp_path / "benchmarks" / "reconnect.json").read_text())["peers"] == merged
+
+    def test_the_page_changes_only_between_its_markers(self, tmp_path: Path) -> None:
+        page = tmp_path / "benchmarks.md"
+        page.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
+        keep(RECONNECT, self.found(3, 1), tmp_path)
+        write_page(tmp_path)
+        text = page.read_text()
+        assert text.startswith("before\n")
+        assert text.endswith("\nafter\n")
+        assert "old" not in text
+        assert "**not met**" in text
+        assert (tmp_path / "benchmarks" / "reconnect-current_s.svg").is_file()
+
+    def test_a_verdict_is_a_row(self) -> None:
+        assert "| a | ≤ 1 | 0.5 | met |" in verdict_table([Verdict("a", "≤ 1", "0.5", True)])
+
+    def test_a_plot_is_well_formed_and_names_every_peer(self) -> None:
+        drawn = bars("CPU & `more`", [("a < b", (1.0, 0.5, 2.0), True), ("other", (3.0, 3.0, 3.0), False)], 1)
+        words = [element.text for element in ET.fromstring(drawn).iter()]  # noqa: S314
+        assert {"CPU & more", "a < b", "other", "1.0", "3.0"} <= set(words)
+
+
+def test_every_scenario_judges_and_shows_what_nobody_measured() -> None:
+    for name, scenario in SCENARIOS.items():
+        assert scenario.name == name
+        assert scenario.judge({})
+        assert all(verdict.met is None for verdict in scenario.judge({}))
+        assert set(scenario.plotted) <= set(scenario.units)
+        assert set(scenario.peers) <= set(PEERS)

@@ -6,113 +6,76 @@ CPU is user and system time of all the server's threads; server and client have 
 from __future__ import annotations
 
 import argparse
-import json
-import statistics
-from collections.abc import Callable
+import sys
 from pathlib import Path
 
-from tests.bench.client import Client
-from tests.bench.process import CLIENT_CORE, Server, pin, python
-
-PEERS = {
-    "tasktree_rt": ("tests.bench.peers.hub",),
-    "fastapi": ("tests.bench.peers.fastapi_loop", "uvloop"),
-    "fastapi (asyncio)": ("tests.bench.peers.fastapi_loop", "asyncio"),
-    "websockets": ("tests.bench.peers.websockets_broadcast",),
-    "bare send": ("tests.bench.peers.bare_send",),
-}
-Figures = dict[str, float]
+from tests.bench.catalogue import PEERS
+from tests.bench.install import install
+from tests.bench.process import CLIENT_CORE, ROOT, pin, raise_open_files
+from tests.bench.report import keep, print_scenario, print_verdicts, write_page
+from tests.bench.run import Run
+from tests.bench.scenario import Verdict
+from tests.bench.scenarios import SCENARIOS
 
 
-def burst(server: Server, watchers: int, events: int) -> Figures:
-    """CPU a delivery while events stream, and while each waits for the one before; µs."""
-    client = Client(server.port)
-    try:
-        client.connect(watchers, "/ws/updates")
-        client.open_producer("/ws/orchestrator?producer_id=bench")
-        client.burst(0, 100)
-        before = server.cpu()
-        client.burst(100, events)
-        streamed = server.cpu() - before
-        singles = max(50, events // 10)
-        before = server.cpu()
-        taken = client.one_by_one(100 + events, singles)
-        single = server.cpu() - before
-    finally:
-        client.close()
-    return {
-        "burst_us": streamed / (events * watchers) * 1e6,
-        "single_us": single / (singles * watchers) * 1e6,
-        "single_ms_median": statistics.median(taken) * 1e3,
-        "single_ms_p99": statistics.quantiles(taken, n=100)[98] * 1e3,
-    }
-
-
-def connections(server: Server, count: int) -> Figures:
-    """CPU a connect (ms) and memory an idle connection (KB, of PSS)."""
-    warm = Client(server.port)
-    client = Client(server.port)
-    try:
-        warm.connect(100, "/ws/updates")
-        memory, before = server.pss(), server.cpu()
-        client.connect(count, "/ws/updates")
-        spent = server.cpu() - before
-        held = server.pss() - memory
-    finally:
-        client.close()
-        warm.close()
-    return {"connect_ms": spent / count * 1e3, "idle_kb": held / count / 1024}
-
-
-def measure(rounds: int, action: Callable[[Server], Figures]) -> dict[str, list[Figures]]:
-    """`action` on a fresh server of each peer, in turn, `rounds` times."""
-    found: dict[str, list[Figures]] = {name: [] for name in PEERS}
-    for number in range(rounds):
-        for name, command in PEERS.items():
-            with Server(name, python(*command)) as server:
-                figures = action(server)
-            found[name].append(figures)
-            shown = "  ".join(f"{key} {value:.3f}" for key, value in figures.items())
-            print(f"  round {number + 1}  {name:17} {shown}", flush=True)
-    return found
-
-
-def table(found: dict[str, list[Figures]]) -> None:
-    """Medians (spread), and ours over each peer's."""
-    for key in found["tasktree_rt"][0]:
-        ours = statistics.median(run[key] for run in found["tasktree_rt"])
-        print(f"\n{key}")
-        for name, runs in found.items():
-            values = sorted(run[key] for run in runs)
-            middle = statistics.median(values)
-            spread = f"({values[0]:.3f}-{values[-1]:.3f})"
-            print(f"  {name:17} {middle:9.3f}  {spread:17}  ours/theirs {ours / middle:.3f}")
+def parser() -> argparse.ArgumentParser:
+    """What can be said on the command line."""
+    made = argparse.ArgumentParser(prog="just bench", description=__doc__)
+    made.add_argument("scenario", nargs="*", help=f"which of {', '.join(SCENARIOS)}; all without one")
+    made.add_argument("--rounds", type=int, default=3, help="rounds of all peers in turn (3)")
+    made.add_argument(
+        "--quick", action="store_true", help="small and short, to try the machinery; keeps nothing"
+    )
+    made.add_argument(
+        "--only", action="append", metavar="PEER", help=f"one of {', '.join(PEERS)}; repeatable"
+    )
+    made.add_argument("--dry", action="store_true", help="keep nothing: neither raw figures nor the page")
+    made.add_argument(
+        "--no-install", action="store_true", help="do not install peers; missing ones are left out"
+    )
+    made.add_argument("--docs", type=Path, default=ROOT / "docs", help="where figures, plots and page go")
+    made.add_argument(
+        "--page", action="store_true", help="measure nothing; draw plots and page of what is kept"
+    )
+    return made
 
 
 def main() -> None:
-    """Run, print, keep."""
-    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--watchers", type=int, default=500)
-    parser.add_argument("--events", type=int, default=2_000)
-    parser.add_argument("--connections", type=int, default=2_000)
-    parser.add_argument("--only", choices=("fanout", "connections"))
-    parser.add_argument("--json", type=Path, help="keep the raw figures in this file")
-    options = parser.parse_args()
+    """Install, run, print, keep."""
+    options = parser().parse_args()
+    for given, known in ((options.scenario, SCENARIOS), (options.only or (), PEERS)):
+        for name in given:
+            if name not in known:
+                sys.exit(f"bench: no {name!r}; there are {', '.join(known)}")
+    if options.page:
+        write_page(options.docs)
+        return
+    if not options.no_install:
+        named = {peer for name in options.scenario or SCENARIOS for peer in SCENARIOS[name].peers}
+        install(named & set(options.only or named))
+    raise_open_files()
     pin(CLIENT_CORE)
-    raw: dict[str, dict[str, list[Figures]]] = {}
-    if options.only != "connections":
-        print(f"fan-out: {options.watchers} watchers, {options.events} events")
-        raw["fanout"] = measure(
-            options.rounds, lambda server: burst(server, options.watchers, options.events)
-        )
-    if options.only != "fanout":
-        print(f"connections: {options.connections}")
-        raw["connections"] = measure(options.rounds, lambda server: connections(server, options.connections))
-    for found in raw.values():
-        table(found)
-    if options.json:
-        options.json.write_text(json.dumps(raw, indent=2) + "\n")
+    sys.exit(run(options))
+
+
+def run(options: argparse.Namespace) -> str | None:
+    """Measure, and keep what is to be kept; what to exit with."""
+    taken = Run(1 if options.quick else options.rounds, options.quick, options.only)
+    verdicts: list[Verdict] = []
+    for name in options.scenario or SCENARIOS:
+        scenario = SCENARIOS[name]
+        found = taken.measure(scenario)
+        if not (options.quick or options.dry):
+            found = keep(scenario, found, options.docs)
+            write_page(options.docs)
+        print_scenario(scenario, found)
+        verdicts += scenario.judge(found)
+    print_verdicts(verdicts)
+    for line in (*taken.missing.values(), *taken.failures):
+        print(f"bench: {line}")
+    if options.quick:
+        print("bench: --quick tries the machinery: these figures say little")
+    return f"bench: {len(taken.failures)} measurements failed" if taken.failures else None
 
 
 if __name__ == "__main__":

@@ -7,198 +7,237 @@ watcher's bytes with it. A lost, doubled or reordered delivery fails the run.
 
 from __future__ import annotations
 
-import json
+import os
 import select
 import socket
 import time
-from collections.abc import Callable
 
-PAD = "x" * 96
+from tests.bench.wire import NATIVE, DeliveryError, Speech, frame_end, handshake, read_head, take_frames
+
 RECEIVE = 1 << 18
-
-
-class DeliveryError(Exception):
-    """A watcher did not get exactly what was published."""
+_BUFFER = bytearray(RECEIVE)
+_BUFFERS = [_BUFFER]
+_VIEW = memoryview(_BUFFER)
+PATIENCE = 30.0
+"""Seconds without a byte from the server after which a run has failed."""
 
 
 class Stream:
     """The reference: everything any watcher got, parsed as far as it goes."""
 
-    def __init__(self) -> None:
+    def __init__(self, speech: Speech | None = None, first: int = 0) -> None:
+        self.speech = speech or Speech()
+        self.first = first
         self.data = bytearray()
         self.parsed = 0
-        self.events = 0
         self.ends: list[int] = []
 
-    def compare(self, offset: int, piece: bytes) -> None:
+    @property
+    def events(self) -> int:
+        """How many events it holds."""
+        return len(self.ends)
+
+    def compare(self, offset: int, piece: bytes | memoryview) -> None:
         """Check that `piece` stands at `offset`, extending the reference if it goes beyond."""
-        known = self.data[offset : offset + len(piece)]
-        if known != piece[: len(known)]:
-            raise DeliveryError(f"a watcher got other bytes at {offset}")
-        if len(piece) > len(known):
-            self.data += piece[len(known) :]
-            self._parse()
+        data = self.data
+        if data.startswith(piece, offset):
+            return
+        known = len(data) - offset
+        if known >= len(piece) or not data.startswith(piece[:known], offset):
+            raise DeliveryError(f"a watcher got other bytes at {offset}: {bytes(piece[:400])!r}")
+        data += piece[known:]
+        self._parse()
 
     def _parse(self) -> None:
-        data, at, end = self.data, self.parsed, len(self.data)
-        while at + 2 <= end:
-            size, header = data[at + 1], 2
-            if size == 126:
-                if at + 4 > end:
-                    break
-                size, header = int.from_bytes(data[at + 2 : at + 4], "big"), 4
-            elif size == 127:
-                if at + 10 > end:
-                    break
-                size, header = int.from_bytes(data[at + 2 : at + 10], "big"), 10
-            if at + header + size > end:
-                break
-            self._check(data[at], bytes(data[at + header : at + header + size]))
-            at += header + size
-            self.ends.append(at)
-        self.parsed = at
-
-    def _check(self, first: int, payload: bytes) -> None:
-        if first != 0x81:
-            raise DeliveryError(f"not a whole text frame: {first:#x} {payload[:80]!r}")
-        number = json.loads(payload)["data"]["n"]
-        if number != self.events:
-            raise DeliveryError(f"expected event {self.events}, got {number}")
-        self.events += 1
+        data = self.data
+        while True:
+            begin, end = frame_end(data, self.parsed)
+            if not end:
+                return
+            first, payload = data[self.parsed], bytes(data[begin:end])
+            if first != 0x81:
+                raise DeliveryError(f"not a whole text frame: {first:#x} {payload[:80]!r}")
+            number, wanted = self.speech.number(payload), self.first + len(self.ends)
+            if number != wanted:
+                raise DeliveryError(f"expected event {wanted}, got {number}")
+            self.parsed = end
+            self.ends.append(end)
 
 
-def event(number: int, project: str = "bench") -> str:
-    """Event `number`, about 256 bytes on the wire with its position."""
-    return json.dumps(
-        {
-            "type": "node_update",
-            "project_id": project,
-            "data": {"node_id": "n1", "n": number, "changes": {"status": "running", "message": PAD}},
-        },
-        separators=(",", ":"),
-    )
+class Producer:
+    """A connection that publishes; counts its answers and checks that they come in order."""
 
+    def __init__(self, port: int, speech: Speech, path: str = "", first: int = 0) -> None:
+        self.speech = speech
+        self.next = first
+        """The publish whose answer is due."""
+        self.sock = open_socket(port, path or speech.push)
+        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._data = greeted(self.sock, speech.hello, speech.greeting)
+        self.sock.setblocking(False)
+        self.unsent = bytearray()
 
-def publish(number: int, project: str = "bench") -> bytes:
-    """The client frame that publishes event `number` (masked with a key of zeros)."""
-    text = f'{{"type":"publish","id":{number},"events":[{event(number, project)}]}}'.encode()
-    size = len(text)
-    head = bytes((0x81, 0x80 | size)) if size < 126 else b"\x81\xfe" + size.to_bytes(2, "big")
-    return head + b"\0\0\0\0" + text
+    def send(self, data: bytes) -> None:
+        """Send, or keep for `flush` what the socket does not take."""
+        self.unsent += data
+        self.flush()
 
+    def flush(self) -> None:
+        """Send what is still unsent, as far as the socket takes it."""
+        try:
+            while self.unsent:
+                del self.unsent[: self.sock.send(self.unsent)]
+        except BlockingIOError:
+            pass
 
-def handshake(port: int, path: str) -> bytes:
-    """A request for a WebSocket."""
-    return (
-        f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
-    ).encode()
+    def receive(self) -> int:
+        """Read answers; how many."""
+        piece = self.sock.recv(RECEIVE)
+        if not piece:
+            raise DeliveryError("the producer was disconnected")
+        self._data += piece
+        before = self.next
+        for payload in take_frames(self._data):
+            number = self.speech.acked(payload, self.next)
+            if number != self.next:
+                raise DeliveryError(f"expected the answer to {self.next}, got that to {number}")
+            self.next += 1
+        return self.next - before
 
 
 class Client:
     """Watchers and one producer on one server."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, speech: Speech | None = None, first: int = 0) -> None:
         self.port = port
+        self.speech = speech or Speech()
         self.epoll = select.epoll()
         self.watchers: dict[int, socket.socket] = {}
         self.offsets: dict[int, int] = {}
-        self.stream = Stream()
-        self.producer: socket.socket | None = None
-        self.acked = 0
+        self.stream = Stream(self.speech, first)
+        self.producer: Producer | None = None
         self.received_bytes = 0
-        self._acks = b""
 
     def close(self) -> None:
         """Let go of everything."""
-        for sock in [*self.watchers.values(), *filter(None, [self.producer])]:
+        for sock in self.watchers.values():
             sock.close()
+        if self.producer is not None:
+            self.producer.sock.close()
         self.epoll.close()
 
-    def connect(self, count: int, path: str, in_flight: int = 100) -> None:
-        """Open `count` watchers, `in_flight` at a time."""
-        request = handshake(self.port, path)
+    def connect(
+        self,
+        count: int,
+        path: str = "",
+        *,
+        native: bool = False,
+        in_flight: int = 100,
+    ) -> None:
+        """Open `count` watchers, `in_flight` at a time; native ones are told `welcome` and `subscribed`."""
+        request = handshake(self.port, path or self.speech.watch, NATIVE if native else "")
+        frames = 2 if native else self.speech.greeting
         for start in range(0, count, in_flight):
             batch = []
             for _ in range(min(in_flight, count - start)):
-                sock = socket.create_connection(("127.0.0.1", self.port))
+                sock = socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE)
                 sock.sendall(request)
                 batch.append(sock)
             for sock in batch:
-                rest = _answer(sock)
+                rest = bytes(greeted(sock, self.speech.hello, frames))
                 sock.setblocking(False)
-                self.watchers[sock.fileno()] = sock
-                self.offsets[sock.fileno()] = 0
                 self.epoll.register(sock, select.EPOLLIN)
-                if rest:
-                    self._got(sock.fileno(), rest)
+                self.add(sock, rest)
 
-    def open_producer(self, path: str) -> None:
-        """Open the connection that publishes."""
-        sock = socket.create_connection(("127.0.0.1", self.port))
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        sock.sendall(handshake(self.port, path))
-        _answer(sock)
-        sock.setblocking(False)
-        self.epoll.register(sock, select.EPOLLIN)
-        self.producer = sock
+    def add(self, sock: socket.socket, rest: bytes) -> None:
+        """One more watcher; `rest` came behind its greeting."""
+        self.watchers[sock.fileno()] = sock
+        self.offsets[sock.fileno()] = 0
+        if rest:
+            self.got(sock.fileno(), rest)
 
-    def burst(self, first: int, count: int, unacked: int = 64, behind: int = 192) -> None:
+    def open_producer(self, path: str = "", first: int = 0) -> Producer:
+        """Open the connection that publishes, beginning with event `first`."""
+        producer = Producer(self.port, self.speech, path, first)
+        self.epoll.register(producer.sock, select.EPOLLIN)
+        self.producer = producer
+        return producer
+
+    def prime(self) -> None:
+        """Publish one event before there are watchers, so that the project has begun."""
+        producer = self._the_producer()
+        producer.send(self.speech.publish(producer.next))
+        self.stream.first = producer.next + 1
+        while producer.next < self.stream.first:
+            self.turn()
+
+    def burst(self, count: int, unacked: int = 64, behind: int = 192) -> None:
         """Publish `count` events, at most `unacked` unanswered, and wait until every watcher has all.
 
         Also waits while the watchers are on average `behind` events behind, so that nothing is shed.
         """
-        assert self.producer is not None
-        done, sent, end = self.acked, first, first + count
-        frames = [publish(number) for number in range(first, end)]
-        while sent < end or not self._complete(end):
-            ready = min(end, first + self.acked - done + unacked, self._slowest() + behind)
+        producer = self._the_producer()
+        first = sent = producer.next
+        end = first + count
+        frames = [self.speech.publish(number) for number in range(first, end)]
+        while sent < end or producer.next < end or not self.complete(end):
+            ready = min(end, producer.next + unacked, self.stream.first + self._average() + behind)
             if sent < ready:
-                self._send(b"".join(frames[sent - first : ready - first]))
+                producer.send(b"".join(frames[sent - first : ready - first]))
                 sent = ready
-            self._turn()
+            self.turn()
 
-    def one_by_one(self, first: int, count: int) -> list[float]:
+    def one_by_one(self, count: int) -> list[float]:
         """Publish `count` events, each when every watcher has the one before; seconds each took."""
-        assert self.producer is not None
+        producer = self._the_producer()
         taken = []
-        for number in range(first, first + count):
+        for number in range(producer.next, producer.next + count):
+            frame = self.speech.publish(number)
             begun = time.perf_counter()
-            self._send(publish(number))
-            while not self._complete(number + 1):
-                self._turn()
+            self.publishing(begun)
+            producer.send(frame)
+            while not self.complete(number + 1):
+                self.turn()
             taken.append(time.perf_counter() - begun)
+            while producer.next <= number:
+                self.turn()
         return taken
 
-    def _send(self, data: bytes) -> None:
-        assert self.producer is not None
-        view = memoryview(data)
-        while view:
-            try:
-                view = view[self.producer.send(view) :]
-            except BlockingIOError:
-                self._turn()
+    def paced(self, count: int, interval: float) -> list[float]:
+        """Publish `count` events, one each `interval` seconds; seconds until the last watcher had each."""
+        taken = []
+        due = time.perf_counter()
+        for _ in range(count):
+            while (wait := due - time.perf_counter()) > 0:
+                self.turn(wait)
+            taken += self.one_by_one(1)
+            due += interval
+        return taken
 
-    def _slowest(self) -> int:
-        """Events the watchers have on average."""
-        if not self.stream.ends:
-            return 0
-        size = self.stream.ends[-1] / len(self.stream.ends)
-        return int(self.received_bytes / len(self.watchers) / size)
+    def complete(self, events: int) -> bool:
+        """Whether every watcher has all events before number `events`."""
+        ends, count = self.stream.ends, events - self.stream.first
+        if not self.watchers:
+            return True
+        return len(ends) >= count and self.received_bytes >= ends[count - 1] * len(self.watchers)
 
-    def _complete(self, events: int) -> bool:
-        ends = self.stream.ends
-        return len(ends) >= events and self.received_bytes >= ends[events - 1] * len(self.watchers)
-
-    def _turn(self) -> None:
-        for fd, _ in self.epoll.poll(10):
-            sock = self.watchers.get(fd)
-            if sock is not None:
-                self._got(fd, sock.recv(RECEIVE))
+    def turn(self, timeout: float | None = None) -> None:
+        """Wait for something from the server and take it; with `timeout` nothing may come."""
+        ready = self.epoll.poll(PATIENCE if timeout is None else timeout, 1024)
+        if not ready and timeout is None:
+            raise DeliveryError(f"nothing came for {PATIENCE:.0f} s")
+        for fd, _ in ready:
+            if fd in self.offsets:
+                self.got(fd, _VIEW[: os.readv(fd, _BUFFERS)])
+            elif self.producer is not None and fd == self.producer.sock.fileno():
+                self.producer.receive()
             else:
-                self._got_acks()
+                self.other(fd)
+        if self.producer is not None and self.producer.unsent:
+            self.producer.flush()
 
-    def _got(self, fd: int, piece: bytes) -> None:
+    def got(self, fd: int, piece: bytes | memoryview) -> None:
+        """A watcher got bytes, which may be read only now."""
         if not piece:
             raise DeliveryError("a watcher was disconnected")
         offset = self.offsets[fd]
@@ -206,31 +245,47 @@ class Client:
         self.offsets[fd] = offset + len(piece)
         self.received_bytes += len(piece)
 
-    def _got_acks(self) -> None:
+    def publishing(self, moment: float) -> None:
+        """The next event goes out now."""
+
+    def other(self, fd: int) -> None:
+        """Something is to be read that is neither a watcher nor the producer."""
+        raise DeliveryError(f"unknown descriptor {fd}")
+
+    def _the_producer(self) -> Producer:
         assert self.producer is not None
-        data = self.producer.recv(RECEIVE)
-        if not data or b'"error"' in data:
-            raise DeliveryError(f"the producer got {data[:300]!r}")
-        self._acks += data
-        self.acked += self._acks.count(b'"ack"')
-        self._acks = self._acks[-4:] if not self._acks.endswith(b'"ack"') else b""
+        return self.producer
+
+    def _average(self) -> int:
+        """Events the watchers have on average."""
+        if not self.watchers:
+            return self._the_producer().next
+        if not self.stream.ends:
+            return 0
+        size = self.stream.ends[-1] / len(self.stream.ends)
+        return int(self.received_bytes / len(self.watchers) / size)
 
 
-def _answer(sock: socket.socket) -> bytes:
-    data = b""
-    while b"\r\n\r\n" not in data:
-        more = sock.recv(65536)
-        if not more:
-            raise DeliveryError(f"no handshake: {data!r}")
-        data += more
-    head, _, rest = data.partition(b"\r\n\r\n")
-    if not head.startswith(b"HTTP/1.1 101"):
-        raise DeliveryError(f"no handshake: {head!r}")
+def open_socket(port: int, path: str, subprotocol: str = "") -> socket.socket:
+    """A connection that has asked for a WebSocket and not yet read the answer."""
+    sock = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE)
+    sock.sendall(handshake(port, path, subprotocol))
+    return sock
+
+
+def greeted(sock: socket.socket, hello: bytes, frames: int) -> bytearray:
+    """Read the handshake's answer, say `hello`, take the first `frames` frames; what came behind them."""
+    rest = read_head(sock)
+    if hello:
+        sock.sendall(hello)
+    for _ in range(frames):
+        while True:
+            _, end = frame_end(rest, 0)
+            if end:
+                break
+            piece = sock.recv(65536)
+            if not piece:
+                raise DeliveryError(f"closed instead of a greeting: {bytes(rest)!r}")
+            rest += piece
+        del rest[:end]
     return rest
-
-
-def timed(action: Callable[[], object]) -> float:
-    """Seconds `action` took."""
-    begun = time.perf_counter()
-    action()
-    return time.perf_counter() - begun

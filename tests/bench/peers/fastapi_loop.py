@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import sys
 
@@ -43,9 +44,13 @@ async def orchestrator(websocket: WebSocket) -> None:
 
 def main() -> None:
     """Serve on a free port and say which."""
-    with socket.create_server(("127.0.0.1", 0), backlog=1024) as listener:
+    with socket.create_server(
+        ("127.0.0.1", int(os.environ.get("BENCH_PORT", "0"))), backlog=1024
+    ) as listener:
         print("ready", listener.getsockname()[1], flush=True)
-        config = uvicorn.Config(app, loop=sys.argv[1], log_level="error", ws_per_message_deflate=False)
+        config = uvicorn.Config(
+            app, loop=sys.argv[1], log_level="error", ws_per_message_deflate=False, ws_ping_interval=None
+        )
         uvicorn.Server(config).run(sockets=[listener])
 
 

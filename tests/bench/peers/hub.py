@@ -1,28 +1,39 @@
-"""Ours: the whole product, SQLite with synchronous=FULL, default settings."""
+"""Ours: the whole product, SQLite with synchronous=FULL.
+
+Settings are the defaults but for pings and heartbeats, which no peer has, and the bound on connections.
+"""
 
 from __future__ import annotations
 
-import sys
+import os
 import tempfile
+from contextlib import ExitStack
 from pathlib import Path
 
 import trio
 
 from tasktree_rt.cli.compose import Running, run_hub
 from tasktree_rt.cli.logs import configure_logging
-from tasktree_rt.settings import Logging, Settings
+from tasktree_rt.settings import Delivery, Limits, Logging, Settings
+
+QUIET = 3_600.0
 
 
 def main() -> None:
-    """Serve on a free port and say which."""
+    """Serve and say where."""
     configure_logging(Logging(level="error"))
 
     def started(running: Running) -> None:
         print("ready", running.address.rpartition(":")[2], flush=True)
 
-    with tempfile.TemporaryDirectory(dir=sys.argv[1] if len(sys.argv) > 1 else None) as folder:
-        store = f"sqlite:{Path(folder) / 'hub.db'}"
-        settings = Settings(bind="127.0.0.1:0", store=store)
+    with ExitStack() as stack:
+        folder = os.environ.get("BENCH_FOLDER") or stack.enter_context(tempfile.TemporaryDirectory())
+        settings = Settings(
+            bind=f"127.0.0.1:{os.environ.get('BENCH_PORT', '0')}",
+            store=f"sqlite:{Path(folder) / 'hub.db'}",
+            limits=Limits(max_connections=30_000, max_connections_per_address=30_000),
+            delivery=Delivery(ping_interval=QUIET, heartbeat_interval=QUIET),
+        )
         trio.run(lambda: run_hub(settings, shutdown=trio.Event(), started=started))
 
 

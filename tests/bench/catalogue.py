@@ -1,0 +1,105 @@
+"""The peers by name: what they are, where they are installed, how they are started and spoken to."""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.bench.process import HOME, Server
+from tests.bench.wire import Nchan, SocketIo, Speech
+
+PEERS_FOLDER = Path(__file__).with_name("peers")
+OURS = "tasktree_rt"
+
+
+class Missing(Exception):
+    """A peer that is not installed; the reason is for people."""
+
+
+@dataclass(frozen=True)
+class Peer:
+    """A server to be measured.
+
+    Attributes:
+        name: as in ``--only`` and in the raw figures.
+        script: in the folder of peers.
+        environment: the folder under ``.bench`` that it is installed in; empty: the system, or ours.
+        needs: what must be importable there, or the program that must be there.
+    """
+
+    name: str
+    label: str
+    script: str
+    environment: str = ""
+    needs: str = ""
+    arguments: tuple[str, ...] = ()
+    speech: Speech = field(default_factory=Speech)
+
+    def command(self) -> list[str]:
+        """How to start it.
+
+        Raises:
+            Missing: it is not installed.
+        """
+        script = str(PEERS_FOLDER / self.script)
+        if self.name == OURS:
+            return [sys.executable, "-m", "tests.bench.peers.hub"]
+        if self.environment == "node":
+            return self._node()
+        if self.environment:
+            return [str(self._python()), script, *self.arguments]
+        if self.needs and shutil.which(self.needs) is None:
+            raise Missing(f"{self.label}: no {self.needs} on this machine")
+        return [sys.executable, script, *self.arguments]
+
+    def start(self, *, folder: Path | None = None, port: int = 0) -> Server:
+        """Start it on the servers' core."""
+        return Server(self.name, self.command(), folder=folder, port=port)
+
+    def _python(self) -> Path:
+        python = HOME / self.environment / "bin" / "python"
+        if python.exists():
+            return python
+        if importlib.util.find_spec(self.needs) is None:
+            raise Missing(f"{self.label}: not installed ({HOME.name}/{self.environment})")
+        return Path(sys.executable)
+
+    def _node(self) -> list[str]:
+        node, home = shutil.which("node"), HOME / "node"
+        if node is None or not (home / "node_modules").is_dir():
+            raise Missing(
+                f"{self.label}: no Node on this machine" if node is None else f"{self.label}: no packages"
+            )
+        return [node, str(home / self.script)]
+
+
+_ALL = (
+    Peer(OURS, "tasktree_rt", "hub.py"),
+    Peer(
+        "fastapi-uvloop", "FastAPI on uvicorn, uvloop", "fastapi_loop.py", "fastapi", "uvicorn", ("uvloop",)
+    ),
+    Peer(
+        "fastapi-asyncio",
+        "FastAPI on uvicorn, asyncio",
+        "fastapi_loop.py",
+        "fastapi",
+        "uvicorn",
+        ("asyncio",),
+    ),
+    Peer("websockets", "`websockets.broadcast`", "websockets_broadcast.py", "websockets", "websockets"),
+    Peer("trio-websocket", "trio-websocket", "trio_loop.py", "trio-websocket", "trio_websocket"),
+    Peer("node-ws", "Node `ws`", "node_ws.mjs", "node"),
+    Peer("socketio", "python-socketio room", "socketio_room.py", "socketio", "socketio", speech=SocketIo()),
+    Peer("nchan", "nginx with Nchan", "nchan.py", needs="nginx", speech=Nchan()),
+    Peer("bare-send", "bare loop of `socket.send`", "bare_send.py"),
+    Peer("redis", "Redis `XADD`, `appendfsync always`", "redis_stream.py", needs="redis-server"),
+)
+PEERS = {peer.name: peer for peer in _ALL}
+FASTAPI = ("fastapi-uvloop", "fastapi-asyncio")
+WATCHED = tuple(name for name in PEERS if name != "redis")
+"""Those that have watchers."""
+CONNECTED = tuple(name for name in WATCHED if name != "bare-send")
+"""Those that are a server one would run."""

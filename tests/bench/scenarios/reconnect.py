@@ -1,0 +1,94 @@
+"""Thousands come back at once after a restart and want what they missed."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+import time
+import urllib.request
+from pathlib import Path
+
+from tests.bench.catalogue import FASTAPI, OURS, Peer
+from tests.bench.client import Client
+from tests.bench.process import HOME
+from tests.bench.scenario import Figures, Found, Scenario, Unit, Verdict, at_most
+from tests.bench.storm import StormClient
+
+BEFORE, MISSED = 50, 50
+PATH = "/ws/updates?project_id=bench"
+
+
+def measure(peer: Peer, quick: bool) -> Figures:
+    """Seconds from the first connect until all are current; of a peer until all are merely connected."""
+    count = 500 if quick else 5_000
+    folder = Path(tempfile.mkdtemp(prefix="reconnect-", dir=HOME / "data"))
+    try:
+        port, position = _first_life(peer, folder, count)
+        return _second_life(peer, folder, count, port, position)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _first_life(peer: Peer, folder: Path, count: int) -> tuple[int, str]:
+    """Everybody watches, gets some events, and then the server is killed."""
+    ours = peer.name == OURS
+    with peer.start(folder=folder) as server:
+        client = Client(server.port)
+        try:
+            client.open_producer()
+            client.prime()
+            client.connect(count, PATH, native=ours)
+            client.burst(BEFORE - 1)
+            return server.port, _position(server.port) if ours else ""
+        finally:
+            server.kill()
+            client.close()
+
+
+def _second_life(peer: Peer, folder: Path, count: int, port: int, position: str) -> Figures:
+    ours = peer.name == OURS
+    with peer.start(folder=folder, port=port) as server:
+        client = StormClient(server.port, first=BEFORE)
+        try:
+            if ours:
+                client.open_producer(first=BEFORE)
+                client.burst(MISSED)
+            before, begun = server.cpu(), time.perf_counter()
+            path = f"{PATH}&since={position}" if ours else PATH
+            connected = client.connect_at_once(
+                count, path, native=ours, must=b'"recovered":true' if ours else b""
+            )
+            while ours and not client.complete(BEFORE + MISSED):
+                client.turn()
+            current, spent = time.perf_counter() - begun, server.cpu() - before
+            return {"current_s": current, "connected_s": connected, "cpu_s": spent, "refused": client.refused}
+        finally:
+            client.close()
+
+
+def _position(port: int) -> str:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/v1/projects/bench/state", timeout=30) as answer:
+        state = json.load(answer)
+    assert state["seq"] == BEFORE
+    return f"{state['epoch']}:{state['seq']}"
+
+
+def judge(found: Found) -> list[Verdict]:
+    """Resuming costs less than as much again."""
+    figure = "5,000 watchers reconnect and resume, until all are current: of a bare reconnect to FastAPI"
+    return [
+        at_most(found, f"{figure} (uvloop)", "current_s", "fastapi-uvloop", 2, "≤ 2"),
+        at_most(found, f"{figure} (asyncio)", "current_s", "fastapi-asyncio", 2, "≤ 2"),
+    ]
+
+
+RECONNECT = Scenario(
+    name="reconnect",
+    title="5,000 watchers reconnect at once after a restart (ours: and resume 50 missed events)",
+    peers=(OURS, *FASTAPI),
+    measure=measure,
+    judge=judge,
+    units={"current_s": Unit("until all are current", "s"), "cpu_s": Unit("CPU", "s")},
+    plotted=("current_s",),
+)
