@@ -6,14 +6,15 @@ import socket
 from typing import TYPE_CHECKING, Any, Final
 
 import trio
+from attrs import evolve
 from hypercorn.typing import ConnectionState
 from structlog import get_logger
 
 from tasktree_rt.settings import Settings
 from tasktree_rt.web.answers import answer
-from tasktree_rt.web.handshake import Gone, Handshake, Other, Upgraded
+from tasktree_rt.web.handshake import Answered, Gone, Handshake, Other, Outcome, Upgraded
 from tasktree_rt.web.hypercorn import HubTCPServer, Replay
-from tasktree_rt.web.kernel import RECEIVED, Address, Io
+from tasktree_rt.web.kernel import RECEIVED, Address, Io, giving_back
 from tasktree_rt.web.listeners import Gate
 from tasktree_rt.web.meter import Meter
 from tasktree_rt.web.transport import Connection
@@ -80,6 +81,8 @@ class Door:
         and no more locals, than it needs."""
         try:
             outcome = await self._handshake.run(sock, client)
+            if isinstance(outcome, Other):
+                outcome = await self._http(sock, client, outcome.received)
             if isinstance(outcome, Upgraded):
                 received = outcome.received
                 connection = Connection(
@@ -92,8 +95,6 @@ class Door:
                 )
                 del outcome
                 await connection.run(received)
-            elif isinstance(outcome, Other):
-                await self._http(sock, outcome.received)
             elif not isinstance(outcome, Gone):
                 await self._farewell(sock, self._delivery.close_timeout)
         except* Exception as group:
@@ -102,13 +103,15 @@ class Door:
             sock.close()
             self._gate.leave(client)
 
-    async def _http(self, sock: socket.socket, received: bytes) -> None:
+    async def _http(self, sock: socket.socket, client: Address | None, received: bytes) -> Outcome:
+        """Serve requests until the connection ends, or one of them asks for a WebSocket."""
         stall_timeout = self._delivery.stall_timeout
         stream = Replay(sock, received, stall_timeout=stall_timeout, meter=self._meter)
         state = ConnectionState(dict(self._state))
         await HubTCPServer(self._wrapped, self._config, self._context, state, stream).run()
-        if not stream.aborted:
-            await self._farewell(sock, self._delivery.close_timeout)
+        if stream.upgrade:
+            return await evolve(self._handshake, io=giving_back(self._io, stream.upgrade)).run(sock, client)
+        return Gone() if stream.aborted else Answered()
 
     async def _refuse(self, sock: socket.socket) -> None:
         try:

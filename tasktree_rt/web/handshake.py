@@ -17,13 +17,14 @@ import hashlib
 import socket
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, cast
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 import trio
 from attrs import frozen
 from quart.wrappers import Response
 from structlog import get_logger
 from werkzeug.datastructures import Headers
+from werkzeug.exceptions import HTTPException
 
 from tasktree_rt.hub.carrier import Session
 from tasktree_rt.web.answers import answer, rendered, sound
@@ -171,6 +172,7 @@ class Handshake:
 
     async def _visit(self, visit: Visit, head: Head) -> tuple[str, bytes]:
         """Let Quart decide; what came of it and the bytes that say so."""
+        bad_request = False
         try:
             response = await self.app.handle_websocket(visit.websocket(self.app))
             if response is not None:
@@ -178,14 +180,16 @@ class Handshake:
             if not visit.accepted:
                 return "rejected", answer(403)
             return "accepted", visit.switching(head)
+        except* HTTPException:
+            bad_request = True  # by Quart before any view: a Host that can be none
         except* Exception as group:
             log.error("websocket view failed", path=visit.scope["path"], exc_info=group)
-        return "failed", answer(500)
+        return ("rejected", answer(400)) if bad_request else ("failed", answer(500))
 
     def _scope(self, sock: socket.socket, client: Address | None, head: Head) -> WebsocketScope:
         path, _, query = head.target.partition(b"?")
-        if not path.startswith(b"/"):
-            path = urlsplit(path).path or b"/"
+        if not path.startswith(b"/"):  # absolute, with any nonsense for a host: Host is what counts
+            path = b"/" + path.partition(b"://")[2].partition(b"/")[2]
         scope: dict[str, Any] = {
             "type": "websocket",
             "asgi": {"spec_version": "2.3", "version": "3.0"},

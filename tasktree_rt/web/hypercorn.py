@@ -3,6 +3,9 @@
 Hypercorn 0.18 shields `send_all` from cancellation while it holds its send lock, so that a peer which does
 not read wedges the connection and the server's shutdown. Here no write is shielded, and each must make
 headway within `stall_timeout` seconds; else the connection is reset.
+
+A proxy may ask for a WebSocket on a connection that it has kept from an earlier request. Hypercorn is then
+told that the connection is over, and its owner goes on with the request (`Replay.upgrade`).
 """
 
 from __future__ import annotations
@@ -19,7 +22,7 @@ from hypercorn.trio.tcp_server import TCPServer
 from structlog import get_logger
 
 from tasktree_rt.settings import Settings
-from tasktree_rt.web.head import MAX_HEAD
+from tasktree_rt.web.head import MAX_HEAD, end_of_head, websocket_head
 from tasktree_rt.web.kernel import reset
 from tasktree_rt.web.meter import Meter
 
@@ -30,18 +33,26 @@ if TYPE_CHECKING:
 log = get_logger("hypercorn")
 
 _RECEIVE: Final = 64 * 1024
+_GET: Final = b"GET "
 
 
 class Replay:
     """A stream that gives its head, which was read before, and then what its socket gives.
 
-    `aclose` half-closes and leaves the socket to its owner, who reads on until the peer has seen the answer;
-    `abort` resets it. After either, every call raises `trio.ClosedResourceError`.
+    `aclose` leaves the socket to its owner, who reads on until the peer has seen the answer; `abort` resets
+    it. After either, every call raises `trio.ClosedResourceError`.
+
+    Attributes:
+        between: every request so far is answered; what comes next is the head of another.
+        upgrade: a later request that asks for a WebSocket, with what came behind its head. It is read here
+            as the end, and the socket stays open in both directions.
     """
 
     def __init__(self, sock: socket.socket, head: bytes, *, stall_timeout: float, meter: Meter) -> None:
         self.socket = trio.socket.from_stdlib_socket(sock)
         self.aborted = False
+        self.between = False
+        self.upgrade = b""
         self._sock = sock
         self._head = head
         self._closed = False
@@ -55,10 +66,28 @@ class Replay:
             await trio.lowlevel.checkpoint()
             data, self._head = self._head[:max_bytes], self._head[max_bytes:]
             return data
+        data = await self._receive(max_bytes)
+        return await self._next_request(data, max_bytes) if data and self.between else data
+
+    async def _receive(self, max_bytes: int) -> bytes:
         try:
             return await self.socket.recv(max_bytes)
         except OSError as error:
             raise trio.BrokenResourceError from error
+
+    async def _next_request(self, data: bytes, max_bytes: int) -> bytes:
+        """`data` with what is missing of the head that it begins; b"" if it asks for a WebSocket. (A frame of
+        HTTP/2 that begins like this method would be longer than any may be.)"""
+        end = -1
+        while data[:4] == _GET[: len(data)] and len(data) <= MAX_HEAD and (end := end_of_head(data)) < 0:
+            more = await self._receive(max_bytes)
+            if not more:
+                break
+            data += more
+        if 0 <= end <= MAX_HEAD and websocket_head(data) is not None:
+            self.upgrade = data
+            return b""
+        return data
 
     async def send_all(self, data: bytes) -> None:
         """Write everything.
@@ -88,6 +117,8 @@ class Replay:
     async def send_eof(self) -> None:
         """Half-close."""
         self._check()
+        if self.upgrade:
+            return
         try:
             self._sock.shutdown(socket.SHUT_WR)
         except OSError as error:
@@ -124,6 +155,7 @@ class HubTCPServer(TCPServer):
         stream: Replay,
     ) -> None:
         super().__init__(app, config, context, state, cast("trio.SSLStream[trio.SocketStream]", stream))
+        self._replay = stream
         self._request_in_hand = True
 
     async def run(self) -> None:
@@ -132,6 +164,11 @@ class HubTCPServer(TCPServer):
             await super().run()
         except* Exception as group:
             log.error("connection failed", exc_info=group)
+
+    async def _read_data(self) -> None:
+        """As Hypercorn's; but a connection whose peer has gone does not wait for its idle timeout to end."""
+        await super()._read_data()
+        await self.idle_task.stop()
 
     async def _idle_timeout(self) -> None:
         """As Hypercorn's; but a connection begins with its request in hand, and is not idle before that is
@@ -150,6 +187,7 @@ class HubTCPServer(TCPServer):
             # This comes from the app's task, which Quart-Trio cancels as its response ends: without the
             # shield the idle timeout would never be set again, and a kept connection stay for ever. It only
             # starts a task.
+            self._replay.between = event.idle
             with trio.CancelScope(shield=True):
                 await super().protocol_send(event)
             return

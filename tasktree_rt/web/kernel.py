@@ -7,10 +7,11 @@ import os
 import socket
 import struct
 from collections.abc import Awaitable, Callable
+from operator import attrgetter
 from typing import Any, Final, Protocol
 
 import trio
-from attrs import frozen
+from attrs import evolve, frozen
 
 Address = tuple[str, int]
 
@@ -22,15 +23,35 @@ RECEIVED: Final = bytearray(64 * 1024)
 
 @frozen
 class Io:
-    """The four system calls of a connection, so that a simulation can put others in their place."""
+    """The system calls of a connection, so that a simulation can put others in their place.
+
+    `sender` gives a socket's own ``send``, which fails for good once the socket is closed, whoever has its
+    number then; without one `write` is called.
+    """
 
     readv: Callable[[int, tuple[bytearray]], int] = os.readv
     write: Callable[[int, bytes | memoryview], int] = os.write
     wait_readable: Callable[[int], Awaitable[None]] = trio.lowlevel.wait_readable
     wait_writable: Callable[[int], Awaitable[None]] = trio.lowlevel.wait_writable
+    sender: Callable[[Socket], Callable[[bytes], int]] | None = None
 
 
-KERNEL: Final = Io()
+KERNEL: Final = Io(sender=attrgetter("send"))
+
+
+def giving_back(io: Io, data: bytes) -> Io:
+    """`io`, but its first reads give `data`, which somebody has read before."""
+    rest = memoryview(data)
+
+    def readv(fd: int, into: tuple[bytearray]) -> int:
+        nonlocal rest
+        if not rest:
+            return io.readv(fd, into)
+        size = min(len(rest), len(into[0]))
+        into[0][:size], rest = rest[:size], rest[size:]
+        return size
+
+    return evolve(io, readv=readv)
 
 
 class Socket(Protocol):

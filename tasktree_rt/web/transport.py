@@ -20,8 +20,7 @@ from typing import Final, cast
 import trio
 from structlog import get_logger
 from websockets.frames import Close, CloseCode, Frame, Opcode
-from websockets.protocol import SERVER, State
-from websockets.protocol import Protocol as Frames
+from websockets.protocol import SERVER, Protocol, State
 
 from tasktree_rt.core import closing
 from tasktree_rt.core.closing import Closing
@@ -31,6 +30,7 @@ from tasktree_rt.web.meter import NO_METER, Meter
 
 log = get_logger(__name__)
 
+_MAX_CONTROL: Final = 125
 _MAX_REASON: Final = 123
 _NOTHING: Final = bytearray()
 
@@ -40,6 +40,15 @@ _INTO: Final = (RECEIVED,)
 # Protocol tells its logger of every close, and asks it once per connection whether it wants to hear more.
 _SILENT: Final = logging.getLogger("tasktree_rt.frames")
 _SILENT.disabled = True
+
+
+class _Frames(Protocol):
+    """websockets' parser, but for a close inside a message: the peer gave the message up, which it may."""
+
+    def recv_frame(self, frame: Frame) -> None:
+        if frame.opcode is Opcode.CLOSE:
+            self.current_size = None
+        super().recv_frame(frame)
 
 
 class Connection:
@@ -52,7 +61,8 @@ class Connection:
     Args:
         sock: a non-blocking stream socket; the connection closes it.
         session: what is told of messages (`tasktree_rt.hub.carrier.Session`).
-        max_message_size: bytes of one message, over all its fragments; more is not buffered, but closes 1009.
+        max_message_size: bytes of one message, over all its fragments; more closes 1009, and no more than a
+            control frame beyond it is buffered.
         close_timeout: seconds from a close frame, or the end of what the peer sends, to the end.
     """
 
@@ -65,12 +75,14 @@ class Connection:
         "_frames",
         "_io",
         "_lost",
+        "_max_size",
         "_meter",
         "_nursery",
         "_session",
         "_shut",
         "_sock",
         "_text",
+        "send",
     )
 
     def __init__(
@@ -87,9 +99,12 @@ class Connection:
         self._fd = sock.fileno()
         self._session = session
         self._io = io
+        self.send = self.write_nowait if io.sender is None else io.sender(sock)
         self._meter = meter
         self._close_timeout = close_timeout
-        self._frames = Frames(SERVER, max_size=max_message_size, logger=_SILENT)
+        self._max_size = max_message_size
+        # The parser counts a control frame between fragments towards the message: leave room for one.
+        self._frames = _Frames(SERVER, max_size=max_message_size + _MAX_CONTROL, logger=_SILENT)
         self._fragments = _NOTHING
         self._text = False
         self._echo = b""  # a close frame that the parser made and the session has not got yet
@@ -282,14 +297,19 @@ class Connection:
         self._hurry()
 
     async def _data(self, frame: Frame) -> None:
-        message = self._joined(frame)
         # Once a close frame of ours is out, or about to be, what the peer says does not matter any more.
-        if message is None or (self._frames.close_sent is not None and not self._echo):
+        if self._frames.close_sent is not None and not self._echo:
+            return
+        if len(self._fragments) + len(frame.data) > self._max_size:
+            self._refuse(closing.TOO_LARGE)
+            return
+        message = self._joined(frame)
+        if message is None:
             return
         try:
             whole = str(message, "utf-8") if self._text else bytes(message)
         except UnicodeDecodeError:
-            self._refuse_text()
+            self._refuse(closing.INVALID_DATA)
             return
         try:
             await self._session.message(whole)
@@ -298,7 +318,7 @@ class Connection:
             self._crashed()
 
     def _joined(self, frame: Frame) -> bytes | bytearray | None:
-        """The message that `frame` completes, if it does. The parser has seen to sequence and size."""
+        """The message that `frame` completes, if it does. The parser has seen to the sequence."""
         if frame.opcode is not Opcode.CONT:
             self._text = frame.opcode is Opcode.TEXT
             if frame.fin:
@@ -311,14 +331,13 @@ class Connection:
         whole, self._fragments = self._fragments, _NOTHING
         return whole
 
-    def _refuse_text(self) -> None:
-        invalid = closing.INVALID_DATA
+    def _refuse(self, why: Closing) -> None:
         if self._frames.state is State.OPEN:
-            self._frames.fail(invalid.code, invalid.reason)
+            self._frames.fail(why.code, why.reason)
             self._answer(self._frames.data_to_send())
         else:
             # The peer's close came in the same read, so that its echo is made: ours says what was wrong.
-            self._frames.close_sent = Close(invalid.code, invalid.reason)
+            self._frames.close_sent = Close(why.code, why.reason)
             self._echo = Frame(Opcode.CLOSE, self._frames.close_sent.serialize()).serialize(mask=False)
         self._say_end()
 

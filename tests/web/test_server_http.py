@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import socket
+import struct
 
 import pytest
 import trio
 
 from tasktree_rt.web.hypercorn import Replay
 from tests.web.serving import CountingMeter, Started
-from tests.wsclient import WsClient
+from tests.wsclient import TEXT, WsClient, masked, request_head
 
 
 async def test_http_is_served_by_hypercorn_with_keep_alive_and_pipelining(started: Started) -> None:
@@ -142,8 +143,90 @@ async def test_an_idle_kept_connection_is_ended(
     assert trio.current_time() == pytest.approx(15, abs=0.1)
 
 
+@pytest.mark.parametrize("cut", [None, 1, 30])
+async def test_a_later_request_on_a_kept_connection_may_ask_for_a_websocket(
+    started: Started, cut: int | None
+) -> None:
+    served = await started()
+    client = await WsClient.dial(served.port)
+    for _ in range(2):
+        await client.raw(b"GET /hello HTTP/1.1\r\nHost: hub\r\n\r\n")
+        assert (await client.answer()).body == b"hello"
+    await trio.testing.wait_all_tasks_blocked()
+    asked = request_head() + masked(TEXT, b"early")
+    await client.raw(asked[:cut])
+    await trio.testing.wait_all_tasks_blocked()
+    if cut is not None:
+        await client.raw(asked[cut:])
+    assert (await client.answer()).status == 101
+    assert (await client.recv()).data == b"early"
+    await client.text("later")
+    assert (await client.recv()).data == b"later"
+    assert served.meter.counts["handshake accepted"] == 1
+
+
+async def test_a_later_request_that_is_refused_a_websocket_gets_the_answer_of_the_first(
+    started: Started,
+) -> None:
+    served = await started()
+    client = await WsClient.dial(served.port)
+    await client.raw(b"GET /hello HTTP/1.1\r\nHost: hub\r\n\r\n")
+    assert (await client.answer()).body == b"hello"
+    await trio.testing.wait_all_tasks_blocked()
+    await client.raw(request_head("/nowhere"))
+    assert (await client.answer()).status == 404
+
+
+async def test_later_requests_in_pieces_are_put_together(started: Started) -> None:
+    served = await started()
+    client = await WsClient.dial(served.port)
+    for _ in range(3):
+        for piece in (b"GE", b"T /hello HTTP/1.1\r\nHo", b"st: hub\r\n", b"\r\n"):
+            await client.raw(piece)
+            await trio.testing.wait_all_tasks_blocked()
+        assert (await client.answer()).body == b"hello"
+    await trio.testing.wait_all_tasks_blocked()
+    await client.raw(b"GET /hello HTTP/1.1\r\nx: " + b"y" * 20_000)
+    assert (await client.answer()).status == 431
+
+
+async def test_a_kept_connection_whose_peer_goes_is_over_at_once(
+    started: Started, autojump_clock: trio.testing.MockClock
+) -> None:
+    served = await started()
+    before = trio.lowlevel.current_statistics().tasks_living
+    client = await WsClient.dial(served.port)
+    await client.raw(b"GET /hello HTTP/1.1\r\nHost: hub\r\n\r\n")
+    await client.answer()
+    await client.eof()
+    assert await client.rest() == b""
+    assert trio.current_time() < 1
+    await trio.testing.wait_all_tasks_blocked()
+    assert trio.lowlevel.current_statistics().tasks_living == before
+
+
 async def test_http_2_with_prior_knowledge_still_works_or_is_refused_in_order(started: Started) -> None:
     served = await started()
     client = await WsClient.dial(served.port)
     await client.raw(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
     assert await client.stream.receive_some(100)
+
+
+async def test_a_kept_connection_of_http_2_is_not_taken_for_one_of_http_1(
+    started: Started, autojump_clock: trio.testing.MockClock
+) -> None:
+    served = await started()
+    client = await WsClient.dial(served.port)
+    await client.raw(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + http_2_frame(4, 0, 0, b""))
+    for stream in (1, 3, 5):
+        # HPACK: GET, http, :path /hello, :authority hub; the request ends here.
+        await client.raw(http_2_frame(1, 5, stream, b"\x82\x86\x44\x06/hello\x41\x03hub"))
+        received = b""
+        with trio.fail_after(5):
+            while b"hello" not in received:
+                received += await client.stream.receive_some(1000)
+        await trio.testing.wait_all_tasks_blocked()
+
+
+def http_2_frame(kind: int, flags: int, stream: int, data: bytes) -> bytes:
+    return struct.pack("!HBBBI", len(data) >> 8, len(data) & 0xFF, kind, flags, stream) + data

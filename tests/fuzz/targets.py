@@ -1,0 +1,26 @@
+"""Every decoder that faces the network, as a fuzz target."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tests.fuzz import stage, wire, words
+from tests.fuzz.target import Target
+
+TARGETS: Final = {
+    one.name: one
+    for one in (
+        Target("head", wire.run_head, wire.HEAD_WORDS, 0.1),
+        Target("handshake", stage.run_handshake, (*wire.HEAD_WORDS, *stage.QUERY_WORDS), 0.5),
+        Target("frames", wire.run_frames, wire.FRAME_WORDS, 0.8),
+        Target("request", words.run_request, words.REQUEST_WORDS, 0.05),
+        Target("event", words.run_event, words.EVENT_WORDS, 0.1),
+        Target("publish", stage.run_publish, words.EVENT_WORDS, 0.9),
+        Target("http", stage.run_http, (*stage.HTTP_WORDS, *words.EVENT_WORDS), 1.2),
+        Target("query", stage.run_query, stage.QUERY_WORDS, 4.0),
+        Target("position", words.run_position, (*words.JSON_WORDS, *stage.QUERY_WORDS), 0.12),
+        Target("token", words.run_token, words.TOKEN_WORDS, 0.2),
+        Target("claims", words.run_claims, words.CLAIM_WORDS, 0.4),
+        Target("client", words.run_client, words.CLIENT_WORDS, 0.2),
+    )
+}
