@@ -59,15 +59,20 @@ fmt: setup
     .venv/bin/ruff check --fix-only .
     .venv/bin/ruff format .
 
-# measure the hub against FastAPI and websockets; their packages are installed on first use
+# measure the hub beside its peers, installed into .bench on first use: just bench [SCENARIO…] [--rounds N] [--quick] [--only PEER]
 [no-exit-message]
-bench *ARGS: setup (_install "bench")
+bench *ARGS: setup
     @.venv/bin/python -m tests.bench "$@"
 
 # the slow proof: kill -9 under load, twenty times in a row
 [no-exit-message]
 crash *ARGS: setup
     @.venv/bin/python -m pytest tests/server/test_crash.py --crash-rounds 20 "$@"
+
+# try to break the promises by chance: just simulate [--seeds N] [--from S | --new] [--jobs 2] [--seed S] [--mutants]
+[no-exit-message]
+simulate *ARGS: setup
+    @.venv/bin/python -m tests.simulation "$@"
 
 # build the wheel into dist/
 wheel: setup
@@ -118,6 +123,12 @@ pin:
     tmp=$(mktemp -d)
     trap 'rm -rf "$tmp"' EXIT
     .venv/bin/python -m venv "$tmp/venv"
-    "$tmp/venv/bin/pip" install --quiet ".[dev,bench]"
+    "$tmp/venv/bin/pip" install --quiet ".[dev,bench,fuzz]"
     { sed '/^[^#]/,$d' constraints.txt; "$tmp/venv/bin/pip" freeze --exclude tasktree-rt; } >"$tmp/pins"
     cp "$tmp/pins" constraints.txt
+
+# fuzz the decoders that face the network: just fuzz [TARGET …] [--seconds N] [--keep] [--input FILE]
+[no-exit-message]
+fuzz *ARGS: setup
+    @"{{ just_executable() }}" --justfile "{{ justfile() }}" _install fuzz || echo "just: no atheris for this Python" >&2
+    @.venv/bin/python -m tests.fuzz "$@"

@@ -13,14 +13,15 @@
     ├── SettingsError             a setting that cannot be used; names its place
     └── ClientError               raised by ``tasktree_rt.client``
         ├── ConnectionLost        the hub went away and no reconnect was wanted
-        └── PublishRefused        the hub refused a publish for good; carries the peer error's fields
+        ├── PublishRefused        the hub refused a publish for good; carries the peer error's fields
+        └── RequestRefused        the same of a question, an answer, a command, a notification
 
 Expected outcomes (a gap, a shed, a duplicate) are return values, not exceptions.
 """
 
 from __future__ import annotations
 
-from typing import ClassVar, Final
+from typing import Any, ClassVar, Final
 
 HTTP_STATUS: Final[dict[str, int]] = {
     "invalid_json": 400,
@@ -62,6 +63,7 @@ class PeerError(HubError):
         message: one sentence for a person.
         field: where in the message the fault is (``events[3].data.node_id``), if it has a place.
         retry_after: seconds after which the same request may be sent again, if that helps.
+        outcome: what settled it already, with ``prompt_closed`` and ``gone``.
     """
 
     default_code: ClassVar[str] = "invalid_message"
@@ -73,11 +75,13 @@ class PeerError(HubError):
         code: str | None = None,
         field: str | None = None,
         retry_after: float | None = None,
+        outcome: dict[str, Any] | None = None,
     ) -> None:
         self.code = code or self.default_code
         self.message = message
         self.field = field
         self.retry_after = retry_after
+        self.outcome = outcome
         super().__init__(f"{field}: {message}" if field else message)
 
     @property
@@ -136,4 +140,22 @@ class PublishRefused(ClientError):
         self.code = code
         self.message = message
         self.field = field
+        super().__init__(f"{code}: {message}" + (f" (at {field})" if field else ""))
+
+
+class RequestRefused(ClientError):
+    """The hub refused a request for good: a question, an answer, a command, a notification …
+
+    Attributes: as of `PeerError`; `code` is ``http_<status>`` where whoever answered gave none, and
+    `repeated` says that an earlier try, whose answer was lost, may have been done.
+    """
+
+    def __init__(
+        self, code: str, message: str, field: str | None = None, outcome: dict[str, Any] | None = None
+    ) -> None:
+        self.code = code
+        self.message = message
+        self.field = field
+        self.outcome = outcome
+        self.repeated = False
         super().__init__(f"{code}: {message}" + (f" (at {field})" if field else ""))

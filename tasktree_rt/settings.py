@@ -204,6 +204,10 @@ class Limits:
     max_unacked_bytes: int = _count(4 * MIB, 1 * KIB)
     max_waiting_publishes: int = _count(50_000)
     max_waiting_bytes: int = _count(64 * MIB)
+    max_open_prompts: int = _count(50)
+    max_prompt_size: int = _count(16 * KIB, 1 * KIB)
+    max_open_commands: int = _count(100)
+    max_args_size: int = _count(16 * KIB, 1 * KIB)
 
 
 @frozen
@@ -218,6 +222,16 @@ class Delivery:
     ping_timeout: float = _seconds(10.0)
     close_timeout: float = _seconds(5.0)
     max_replay: int = _count(10_000)
+
+
+@frozen
+class People:
+    """Prompts and commands. Seconds."""
+
+    prompt_timeout: float = _seconds(3_600.0)
+    """A prompt that names no deadline gets this one."""
+    command_timeout: float = _seconds(30.0)
+    """So long an orchestrator may take to say anything about a command."""
 
 
 @frozen
@@ -293,6 +307,7 @@ class Settings:
     lifecycle: str = field(default="observe", validator=_one_of("observe", "enforce"))
     limits: Limits = field(default=Factory(Limits), validator=_is(Limits, "Limits(…)"))
     delivery: Delivery = field(default=Factory(Delivery), validator=_is(Delivery, "Delivery(…)"))
+    people: People = field(default=Factory(People), validator=_is(People, "People(…)"))
     keep: Keep = field(default=Factory(Keep), validator=_is(Keep, "Keep(…)"))
     drain: Drain = field(default=Factory(Drain), validator=_is(Drain, "Drain(…)"))
     auth: Auth = field(default=Factory(Auth), validator=_is(Auth, "Auth(…)"))

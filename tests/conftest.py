@@ -1,7 +1,7 @@
 """How much hypothesis tries: `dev` on a desk, `ci` where $CI is set, another with $HYPOTHESIS_PROFILE.
 
-And how often tests/server/test_crash.py kills a hub: options stand here because pytest reads the conftest of
-a folder below only when that folder is named on the command line.
+And how often test_crash.py kills a hub, how long test_churn.py keeps one busy: options stand here because
+pytest reads the conftest of a folder below only when that folder is named on the command line.
 """
 
 import os
@@ -18,4 +18,7 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.enviro
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--crash-rounds", type=int, default=3, help="kill -9 so many times in a row (3)")
+    parser.addoption(
+        "--churn-cycles", type=int, default=40, help="look at memory after N and 3 N cycles (40)"
+    )
     parser.addoption("--crash-seed", type=int, help="repeat the choices of an earlier run (random)")

@@ -25,6 +25,7 @@ class NaiveTree:
         self.project: Fields = {}
         self.orchestrator: Fields | None = None
         self.coordination: Fields | None = None
+        self.prompts: list[Fields] = []
 
     def picture(self) -> dict[str, Any]:
         """Everything there is to compare."""
@@ -33,6 +34,7 @@ class NaiveTree:
             "project": self.project,
             "orchestrator": self.orchestrator,
             "coordination": self.coordination,
+            "prompts": self.prompts,
             "nodes": self.nodes,
         }
 
@@ -79,6 +81,14 @@ class NaiveTree:
 
     def on_project_deleted(self, data: Fields) -> None:
         self.clear()
+
+    def on_prompt(self, data: Fields) -> None:
+        if isinstance(data.get("prompt_id"), str):
+            self.on_prompt_resolved(data)
+            self.prompts = [*self.prompts, data]
+
+    def on_prompt_resolved(self, data: Fields) -> None:
+        self.prompts = [one for one in self.prompts if one["prompt_id"] != data.get("prompt_id")]
 
     # --- TaskTree's
 

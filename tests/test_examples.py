@@ -13,14 +13,18 @@ import pytest
 import trio
 
 from tasktree_rt.cli.sources import BY_PATH
+from tasktree_rt.client import open_desk
 from tasktree_rt.core.closing import ALL
 from tasktree_rt.core.events import NOT_KEPT
 from tasktree_rt.core.shapes import SHAPES
 from tasktree_rt.dialects.tasktree.requests import _READERS
 from tasktree_rt.errors import HTTP_STATUS
+from tasktree_rt.hub.publishing import RESERVED
 from tasktree_rt.settings import Settings, shown_value
 from tasktree_rt.web.metrics import Metrics
 from tests.browser import open_page, program
+from tests.cli.processes import CODE
+from tests.client.watching import prompted
 from tests.web.realhub import document, node_update, real_hub
 
 ROOT = Path(__file__).parents[1]
@@ -50,10 +54,14 @@ def rows(name: str, heading: str) -> list[list[str]]:
     return found
 
 
-async def run(*command: str) -> str:
+async def run(*command: str, check: bool = True, **environment: str) -> str:
     with trio.fail_after(60):
         finished = await trio.run_process(
-            list(command), capture_stdout=True, stderr=subprocess.STDOUT, env=ENVIRONMENT
+            list(command),
+            capture_stdout=True,
+            stderr=subprocess.STDOUT,
+            check=check,
+            env={**ENVIRONMENT, **environment},
         )
     return finished.stdout.decode()
 
@@ -83,6 +91,58 @@ async def test_the_shell_example_says_what_it_promises() -> None:
         assert (snapshot["name"], snapshot["seq"]) == ("before the end", 3)
         assert mistake["field"] == "events[0].data.node_id"
         assert end["positions"][0]["seq"] == 4
+
+
+@pytest.mark.parametrize(("choice", "said"), [("all", "deployed\n"), ("none", "not deployed\n")])
+async def test_the_deploy_gate_does_as_it_is_told(choice: str, said: str) -> None:
+    async with real_hub() as running, open_desk(running.url) as desk:
+        printed: list[str] = []
+
+        async def deploy() -> None:
+            program = str(EXAMPLES / "deploy_gate.py")
+            printed.append(await run(sys.executable, program, running.url, check=False))
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(deploy)
+            prompt = await prompted(running.url, "deploy")
+            assert [one["id"] for one in prompt["options"]] == ["all", "none"]
+            await desk.answer(prompt["prompt_id"], True, value=choice)
+        lines = (await desk.events("deploy", type="log")).events
+        state = await running.hub.state("deploy")
+    nodes = {node_id: node.fields for node_id, node in state.nodes}
+    assert printed == [said]
+    assert (state.top["state"], nodes["gate"]["message"]) == ("completed", f"{choice} (answered)")
+    assert nodes["deploy"]["status"] == ("completed" if choice == "all" else "ready")
+    assert [one["data"]["message"] for one in lines] == (
+        [f"{host}.example.org runs the new version" for host in "ab"] if choice == "all" else []
+    )
+
+
+@pytest.mark.parametrize(
+    ("proceed", "value", "said"), [(True, "v2", "deploying v2"), (False, None, "somebody said no")]
+)
+async def test_the_gate_lets_a_script_go_on_only_if_a_person_says_so(
+    proceed: bool, value: str | None, said: str, tmp_path: Path
+) -> None:
+    command = tmp_path / "tasktree-rt"
+    command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -c "{CODE}" "$@"\n')
+    command.chmod(0o755)
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    async with real_hub() as running, trio.open_nursery() as nursery:
+        printed: list[str] = []
+
+        async def gate() -> None:
+            script = str(EXAMPLES / "gate.sh")
+            printed.append(
+                await run(program("sh"), script, check=False, PATH=path, TASKTREE_RT_HUB=running.url)
+            )
+
+        nursery.start_soon(gate)
+        prompt = await prompted(running.url, "gate")
+        async with running.http() as client:
+            answer = {"proceed": proceed} | ({} if value is None else {"value": value})
+            await client.post(f"/api/v1/prompts/{prompt['prompt_id']}/answer", json=answer)
+    assert printed[0].splitlines()[-1] == said
 
 
 async def test_the_browser_page_shows_a_project_live(tmp_path: Path) -> None:
@@ -187,7 +247,7 @@ def test_the_protocol_lists_every_checked_event_type_and_what_is_kept() -> None:
         for row in rows("protocol.md", "type")
         for kind in re.findall(r"`([a-z_]+)`", row[0])
     }
-    assert listed == {kind: kind not in NOT_KEPT for kind in SHAPES}
+    assert listed == {kind: kind not in NOT_KEPT for kind in (*SHAPES, *RESERVED, "notification")}
 
 
 def test_the_protocol_lists_every_message_and_request() -> None:

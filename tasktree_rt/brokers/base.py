@@ -26,13 +26,18 @@ KEPT_IDS_AGE: Final = 86_400_000_000
 """How long a publish is known again, at least, in microseconds."""
 
 
-@frozen
+@frozen(cache_hash=True)
 class Key:
     """What makes a publish the same publish. `id` is text with its JSON kind (``5`` or ``"5"``)."""
 
     subject: str
     producer_id: str
     id: str
+
+    @property
+    def producer(self) -> tuple[str, str]:
+        """Whose publish it is."""
+        return (self.subject, self.producer_id)
 
 
 @frozen
@@ -45,8 +50,44 @@ class Draft:
 
 
 @frozen
+class Matter:
+    """A prompt or a command that waits to be settled, or was.
+
+    Attributes:
+        id: unique over all of them.
+        kind: ``prompt`` or ``command``.
+        topics: in whose logs it is told of; the first is its home.
+        received: when it was opened, microseconds.
+        deadline: when it settles itself, microseconds.
+        digest: of what was asked; tells a repeat from another one under the same id.
+        body: what was asked, opaque.
+        settled, outcome: when and how; None and b"" while it is open.
+        place: its place in the order of opening, given by the broker.
+    """
+
+    id: str
+    kind: str
+    topics: tuple[str, ...]
+    received: int
+    deadline: int
+    digest: bytes
+    body: bytes
+    settled: int | None = None
+    outcome: bytes = b""
+    place: int = 0
+
+
+@frozen
+class Settled:
+    """What became of a matter, opaque."""
+
+    id: str
+    outcome: bytes
+
+
+@frozen
 class Append:
-    """Events of one project, kept all or none.
+    """Events of one topic (a project, or a user), kept all or none.
 
     Attributes:
         drafts: at least one.
@@ -56,10 +97,11 @@ class Append:
         state, nodes: the project's state and number of nodes after these events, for `projects`.
         key, digest: idempotency; no key, no record.
         new_epoch: names the life that begins with these events, should there be none.
+        opens, settles: what waits and what waits no more because of them, in the same transaction.
     """
 
     project_id: str
-    drafts: tuple[Draft, ...]
+    drafts: Sequence[Draft]
     received: int
     new_epoch: str
     ends: bool = False
@@ -67,6 +109,8 @@ class Append:
     nodes: int = 0
     key: Key | None = None
     digest: bytes = b""
+    opens: Sequence[Matter] = ()
+    settles: Sequence[Settled] = ()
 
 
 @frozen
@@ -220,6 +264,21 @@ class Broker(Protocol):
         to be looked through; that is done in slices.
         """
 
+    async def read_back(
+        self,
+        project_id: str,
+        before: Position,
+        *,
+        limit: int,
+        max_bytes: int = 4 * 1024 * 1024,
+        type: str | None = None,
+        node_id: str | None = None,
+    ) -> Recovered | Gap:
+        """The newest of the events up to and including the one at `before`: at most `limit`, and about
+        `max_bytes`, of them but at least one if there is any, the oldest first; filtered as `read`. What
+        trimming took is merely not there: a `Gap` is only another life, or a position beyond the head.
+        """
+
     async def producer_ids(self, subject: str, producer_id: str) -> list[str]:
         """The `Key.id`s known of a producer, oldest first."""
 
@@ -236,18 +295,40 @@ class Broker(Protocol):
         """The newest checkpoint at or before `position` of that life."""
 
     async def trim(self, retention: Retention, now: int) -> dict[str, Position]:
-        """Drop events that retention no longer wants and a checkpoint covers, in small steps, with the
-        checkpoints and idempotency records (older than 24 h or beyond a producer's newest 10,000)
-        that nobody can need, and what is left of ended lives. `now` in microseconds. Of the
-        checkpoints at or below a floor the newest stays. Returns the new floors of the projects that
-        lost events.
+        """Drop events that retention no longer wants, up to the newest checkpoint that none of the wanted
+        ones precedes, so that the state at every position left can be told; with them the checkpoints
+        before that one, idempotency records that nobody can need (older than 24 h or beyond a
+        producer's newest 10,000), matters settled longer ago than events are kept, and what is left of
+        ended lives. In small steps; `now` in
+        microseconds. Returns the new floors of the projects that lost events.
+        """
+
+    async def uncovered(self, before: int, limit: int) -> list[str]:
+        """At most `limit` projects whose newest event was received before `before` (microseconds) and is
+        not covered by a checkpoint: what `trim` cannot do for them until somebody writes one.
         """
 
     async def projects(self, after: str = "", limit: int = 100) -> list[Summary]:
-        """Projects with a log, by id, after one."""
+        """Projects with a log, by id, after one; users' logs are not among them."""
 
     async def count_projects(self) -> int:
         """How many projects have a log."""
+
+    async def matter(self, matter_id: str) -> Matter | None:
+        """A prompt or a command, open or settled; those settled are kept as long as events are."""
+
+    async def matters(
+        self,
+        *,
+        open: bool | None = None,
+        kind: str | None = None,
+        topic: str | None = None,
+        after: int = 0,
+        limit: int = 100,
+    ) -> list[Matter]:
+        """Matters after a place, in order; only the open or the settled ones, of a kind, told of in a
+        topic, if asked.
+        """
 
     async def save_snapshot(self, snapshot: Snapshot, parts: tuple[bytes, ...]) -> None:
         """Keep a named snapshot; the same snapshot_id of that project again replaces it. Ignored if the

@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Final
 
 import trio
-from attrs import Factory, define
+from attrs import Factory, define, evolve
 
 from tasktree_rt.brokers.base import (
     KEPT_IDS,
@@ -20,13 +20,15 @@ from tasktree_rt.brokers.base import (
     Duplicate,
     Key,
     Life,
+    Matter,
     Outcome,
     Retention,
     Snapshot,
     Summary,
 )
 from tasktree_rt.core.events import Record
-from tasktree_rt.core.log import BEGINNING, Gap, Position, Recovered
+from tasktree_rt.core.log import BEGINNING, Gap, Position, Recovered, gap, gap_before
+from tasktree_rt.core.topics import user_of
 
 _TRIMMED_AT_ONCE: Final = 500
 """Projects and producers that `trim` looks at before it lets others run."""
@@ -52,24 +54,27 @@ class _Life:
     @property
     def newest_checkpoint(self) -> int:
         """Its seq, 0 without one."""
-        return max(self.checkpoints, default=0)
+        return self.checkpoint_before(self.head)
+
+    def checkpoint_before(self, seq: int) -> int:
+        """The seq of the newest checkpoint at or before `seq`, 0 without one."""
+        return max((at for at in self.checkpoints if at <= seq), default=0)
 
     def after(self, seq: int) -> Iterator[Record]:
         return islice(self.records, max(0, seq - self.floor), None)
 
     def trim(self, retention: Retention, now: int) -> bool:
-        """Drop what retention does not want and a checkpoint covers; whether there was any."""
+        """Drop what retention does not want, up to a checkpoint; whether there was any."""
         cutoff = now - round(retention.max_age * 1_000_000)
         wanted = max(0, len(self.records) - retention.max_events)
         while wanted < len(self.records) and self.records[wanted].received < cutoff:
             wanted += 1
-        dropped = min(wanted, self.newest_checkpoint - self.floor)
-        if dropped <= 0:
+        floor = self.checkpoint_before(self.floor + wanted)
+        if floor <= self.floor:
             return False
-        del self.records[:dropped]
-        self.floor += dropped
-        oldest = max((seq for seq in self.checkpoints if seq <= self.floor), default=0)
-        self.checkpoints = {seq: kept for seq, kept in self.checkpoints.items() if seq >= oldest}
+        del self.records[: floor - self.floor]
+        self.floor = floor
+        self.checkpoints = {seq: kept for seq, kept in self.checkpoints.items() if seq >= floor}
         return True
 
 
@@ -95,6 +100,8 @@ class MemoryBroker:
         self._lives: dict[str, _Life] = {}
         self._deaths: dict[str, Death] = {}
         self._published: dict[tuple[str, str], dict[str, _Published]] = {}
+        self._matters: dict[str, Matter] = {}
+        self._places = 0
 
     async def open(self) -> None:
         """Nothing to do."""
@@ -127,6 +134,13 @@ class MemoryBroker:
             kept = Duplicate(entry.project_id, life.epoch, first, len(entry.drafts))
             producer = self._published.setdefault((entry.key.subject, entry.key.producer_id), {})
             producer[entry.key.id] = _Published(entry.digest, kept, entry.received)
+        for one in entry.opens:
+            self._places += 1
+            self._matters[one.id] = evolve(one, place=self._places)
+        for settled in entry.settles:
+            waiting = self._matters.get(settled.id)
+            if waiting is not None and waiting.settled is None:
+                self._matters[settled.id] = evolve(waiting, settled=entry.received, outcome=settled.outcome)
         if entry.ends:
             self._deaths[entry.project_id] = Death(life.epoch, life.records[-1])
             del self._lives[entry.project_id]
@@ -175,12 +189,9 @@ class MemoryBroker:
         life = self._lives.get(project_id)
         if life is None:
             return Recovered(()) if since == BEGINNING else Gap("epoch")
-        if since != BEGINNING and since.epoch != life.epoch:
-            return Gap("epoch")
-        if since.seq > life.head:
-            return Gap("ahead")
-        if since.seq < life.floor:
-            return Gap("trimmed")
+        missing = gap(since, life.epoch, life.head, life.floor)
+        if missing is not None:
+            return missing
         found: list[Record] = []
         for record in life.after(since.seq):
             if type not in (None, record.type) or node_id not in (None, record.node_id):
@@ -190,6 +201,35 @@ class MemoryBroker:
                 break
             found.append(record)
         return Recovered(tuple(found))
+
+    async def read_back(
+        self,
+        project_id: str,
+        before: Position,
+        *,
+        limit: int,
+        max_bytes: int = 4 * 1024 * 1024,
+        type: str | None = None,
+        node_id: str | None = None,
+    ) -> Recovered | Gap:
+        """Events before a position."""
+        await trio.lowlevel.checkpoint()
+        life = self._lives.get(project_id)
+        if life is None:
+            return Gap("epoch")
+        missing = gap_before(before, life.epoch, life.head)
+        if missing is not None:
+            return missing
+        found: list[Record] = []
+        for place in range(before.seq - life.floor - 1, -1, -1):
+            record = life.records[place]
+            if type not in (None, record.type) or node_id not in (None, record.node_id):
+                continue
+            max_bytes -= len(record.body)
+            if len(found) >= limit or (found and max_bytes < 0):
+                break
+            found.append(record)
+        return Recovered(tuple(reversed(found)))
 
     async def producer_ids(self, subject: str, producer_id: str) -> list[str]:
         """The ids known of a producer, oldest first."""
@@ -215,7 +255,7 @@ class MemoryBroker:
         life = self._life_of(project_id, position.epoch)
         if life is None:
             return None
-        return life.checkpoints.get(max((seq for seq in life.checkpoints if seq <= position.seq), default=-1))
+        return life.checkpoints.get(life.checkpoint_before(position.seq))
 
     async def trim(self, retention: Retention, now: int) -> dict[str, Position]:
         """Drop what nobody can need."""
@@ -230,28 +270,69 @@ class MemoryBroker:
             self._forget_ids(producer, now - KEPT_IDS_AGE)
             if done % _TRIMMED_AT_ONCE == 0:
                 await trio.lowlevel.checkpoint()
+        cutoff = now - round(retention.max_age * 1_000_000)
+        old = [one.id for one in self._matters.values() if one.settled is not None and one.settled < cutoff]
+        for matter_id in old:
+            del self._matters[matter_id]
         return floors
 
     def _forget_ids(self, producer: tuple[str, str], cutoff: int) -> None:
         """Forget a producer's oldest publishes, up to the first that must be known."""
         ids = self._published[producer]
-        while ids:
-            oldest = next(iter(ids))
-            if len(ids) <= KEPT_IDS and ids[oldest].received >= cutoff:
-                return
-            del ids[oldest]
-        del self._published[producer]
+        beyond = len(ids) - KEPT_IDS
+        old: list[str] = []
+        for place, (one, published) in enumerate(ids.items()):
+            if place >= beyond and published.received >= cutoff:
+                break
+            old.append(one)
+        for one in old:
+            del ids[one]
+        if not ids:
+            del self._published[producer]
+
+    async def uncovered(self, before: int, limit: int) -> list[str]:
+        """Projects whose newest event is older, and not in a checkpoint."""
+        await trio.lowlevel.checkpoint()
+        lives = self._lives.items()
+        found = (name for name, one in lives if one.received < before and one.newest_checkpoint < one.head)
+        return list(islice(found, limit))
 
     async def projects(self, after: str = "", limit: int = 100) -> list[Summary]:
         """Projects with a log, by id."""
         await trio.lowlevel.checkpoint()
-        ids = sorted(project_id for project_id in self._lives if project_id > after)[:limit]
+        ids = sorted(one for one in self._lives if one > after and user_of(one) is None)[:limit]
         return [_summary(project_id, self._lives[project_id]) for project_id in ids]
 
     async def count_projects(self) -> int:
         """How many projects have a log."""
         await trio.lowlevel.checkpoint()
-        return len(self._lives)
+        return sum(1 for one in self._lives if user_of(one) is None)
+
+    async def matter(self, matter_id: str) -> Matter | None:
+        """A prompt or a command."""
+        await trio.lowlevel.checkpoint()
+        return self._matters.get(matter_id)
+
+    async def matters(
+        self,
+        *,
+        open: bool | None = None,
+        kind: str | None = None,
+        topic: str | None = None,
+        after: int = 0,
+        limit: int = 100,
+    ) -> list[Matter]:
+        """Prompts and commands after a place."""
+        await trio.lowlevel.checkpoint()
+        found = (
+            one
+            for one in self._matters.values()
+            if one.place > after
+            and open in (None, one.settled is None)
+            and kind in (None, one.kind)
+            and (topic is None or topic in one.topics)
+        )
+        return list(islice(found, limit))
 
     async def save_snapshot(self, snapshot: Snapshot, parts: tuple[bytes, ...]) -> None:
         """Keep a named snapshot."""

@@ -31,6 +31,8 @@ from tasktree_rt.web.metrics import Metrics
 from tasktree_rt.web.server import raise_open_files_limit, serve, tune_gc
 
 DATABASE: Final = "hub.db"
+LOG_BYTES: Final = 17 * 1024 * 1024
+"""A little more than SQLite writes ahead before it carries its log over (`brokers.sqlite.schema`)."""
 
 
 @frozen
@@ -105,7 +107,7 @@ def make_broker(store: str) -> Broker:
     if store == "memory:":
         return MemoryBroker()
     path = Path(store.partition(":")[2]).expanduser() if store else _default_path()
-    return SqliteBroker(str(path))
+    return SqliteBroker(str(path), log_bytes=LOG_BYTES)
 
 
 def _default_path() -> Path:

@@ -15,6 +15,11 @@ COMMANDS: Final = {
     "demo": ("tasktree_rt.cli.demo.command", "demo_command"),
     "push": ("tasktree_rt.cli.push", "push_command"),
     "watch": ("tasktree_rt.cli.watch", "watch_command"),
+    "logs": ("tasktree_rt.cli.tail", "logs_command"),
+    "ask": ("tasktree_rt.cli.ask", "ask_command"),
+    "answer": ("tasktree_rt.cli.answer", "answer_command"),
+    "command": ("tasktree_rt.cli.command", "command_command"),
+    "notify": ("tasktree_rt.cli.notify", "notify_command"),
     "settings": ("tasktree_rt.cli.show", "settings_command"),
 }
 
@@ -47,6 +52,7 @@ def main() -> None:
 
     Exit codes: 0 done; 1 a fault of the program's own, or a second signal while stopping; 2 something to
     mend (arguments, settings, address, store, input, an unreachable hub), told in one line; 130 interrupted.
+    `ask`, `answer` and `command` have codes of their own (`cli.waiting`): there a fault is 2 as well.
     """
     try:
         sys.exit(tasktree_rt(standalone_mode=False, prog_name="tasktree-rt") or 0)

@@ -12,6 +12,7 @@ import click
 from rich.console import Console
 
 from tasktree_rt.cli.running import Failed
+from tasktree_rt.client.messages import SubscriptionRefused, Unsubscribed, WatchMessage
 from tasktree_rt.core.events import ProjectId, project_id
 from tasktree_rt.errors import InvalidInput
 
@@ -101,3 +102,15 @@ def checked_hub(url: str) -> str:
     if scheme not in ("http", "https", "ws", "wss") or not separator or not rest.strip("/"):
         raise Failed(f"--hub {url}: expected an address like {DEFAULT_HUB} (http, https, ws or wss)")
     return url
+
+
+def raise_if_refused(message: WatchMessage) -> None:
+    """End the command if a project cannot be watched, or not any more.
+
+    Raises:
+        Failed: saying why.
+    """
+    if isinstance(message, SubscriptionRefused):
+        raise Failed(f"{message.project_id}: {message.code}: {message.message}")
+    if isinstance(message, Unsubscribed):
+        raise Failed(f"{message.project_id}: the hub ended the subscription")

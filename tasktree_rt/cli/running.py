@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Final, NoReturn
 
 import click
@@ -34,6 +36,16 @@ def run(function: Callable[..., Awaitable[Any]], *args: object) -> Any:  # noqa:
         return trio.run(function, *args)
     except BaseException as error:
         give_up(error)
+
+
+@contextmanager
+def reader_may_leave() -> Iterator[None]:
+    """Inside, it is no fault if whoever reads standard output has had enough."""
+    try:
+        yield
+    except BrokenPipeError:
+        # Python would complain at exit about what is still buffered.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def give_up(error: BaseException) -> NoReturn:

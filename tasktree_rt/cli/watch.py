@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from typing import Final
 
@@ -13,8 +12,15 @@ from rich.console import Console
 from rich.live import Live
 
 from tasktree_rt.cli.drawing import draw
-from tasktree_rt.cli.remote import checked_hub, checked_project, hub_option, patience_option, token
-from tasktree_rt.cli.running import Failed, run
+from tasktree_rt.cli.remote import (
+    checked_hub,
+    checked_project,
+    hub_option,
+    patience_option,
+    raise_if_refused,
+    token,
+)
+from tasktree_rt.cli.running import Failed, reader_may_leave, run
 from tasktree_rt.cli.text import printable
 from tasktree_rt.client.messages import (
     Conflated,
@@ -23,8 +29,6 @@ from tasktree_rt.client.messages import (
     ProjectDeleted,
     ProjectEvent,
     StateReplaced,
-    SubscriptionRefused,
-    Unsubscribed,
     WatchMessage,
 )
 from tasktree_rt.client.watcher import Watcher, open_watcher
@@ -62,11 +66,8 @@ def watch_command(project: str, hub: str, as_json: bool, since: str | None, pati
     if since is not None:
         _checked_since(since)
     plain = as_json or not sys.stdout.isatty()
-    try:
+    with reader_may_leave():
         run(_print if plain else _show, url, name, since, patience, as_json)
-    except BrokenPipeError:
-        # Whoever read has enough. Python would complain at exit about what is still buffered.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 async def _print(url: str, project: str, since: str | None, patience: float, as_json: bool) -> None:
@@ -76,7 +77,7 @@ async def _print(url: str, project: str, since: str | None, patience: float, as_
     )
     async with watching as watcher:
         async for message in watcher:
-            _raise_if_refused(message)
+            raise_if_refused(message)
             if isinstance(message, Disconnected):
                 click.echo(f"tasktree-rt: {printable(message.reason)}; trying again", err=True)
             elif (shown := _as_json(message)) is not None:
@@ -96,7 +97,7 @@ async def _show(url: str, project: str, since: str | None, patience: float, as_j
         async with watching as watcher, trio.open_nursery() as nursery:
             nursery.start_soon(_redraw, live, console, watcher, project, notice)
             async for message in watcher:
-                _raise_if_refused(message)
+                raise_if_refused(message)
                 if isinstance(message, Disconnected):
                     notice.text = f"not connected: {message.reason}"
                 elif isinstance(message, Connected):
@@ -111,13 +112,6 @@ async def _redraw(live: Live, console: Console, watcher: Watcher, project: str, 
             live.update(draw(watcher.view(project), console.height, notice.text), refresh=True)
             watcher.ack(project)
         await trio.sleep(FRAME)
-
-
-def _raise_if_refused(message: WatchMessage) -> None:
-    if isinstance(message, SubscriptionRefused):
-        raise Failed(f"{message.project_id}: {message.code}: {message.message}")
-    if isinstance(message, Unsubscribed):
-        raise Failed(f"{message.project_id}: the hub ended the subscription")
 
 
 def _as_json(message: WatchMessage) -> Json | None:

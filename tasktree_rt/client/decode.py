@@ -18,6 +18,7 @@ from tasktree_rt.client.link import Dropped
 from tasktree_rt.client.messages import Conflated, ProjectEvent, StateReplaced
 from tasktree_rt.core.events import Json
 from tasktree_rt.core.log import Position
+from tasktree_rt.core.topics import user_topic
 from tasktree_rt.core.tree import TOP_FIELDS
 from tasktree_rt.errors import InvalidInput
 
@@ -76,6 +77,7 @@ class WireHeartbeat:
     """``heartbeat``."""
 
     positions: dict[str, str]
+    user_positions: dict[str, str] = Factory(dict)
 
 
 @frozen
@@ -119,6 +121,20 @@ for _shape, _check in (
     (list[Json], _list_of(dict)),
 ):
     _converter.register_structure_hook_func(partial(eq, _shape), _check)
+
+
+def by_topic(message: Json) -> Json:
+    """A message with its topic as ``project_id``: that of a user is ``@`` and the user's id.
+
+    Raises:
+        Dropped: final; what should name a user does not.
+    """
+    if "project_id" in message or "user_id" not in message:
+        return message
+    user = message["user_id"]
+    if type(user) is not str:
+        raise not_a_hub("user_id", user)
+    return {**message, "project_id": user_topic(user)}
 
 
 def structure(message: object, shape: type[T]) -> T:
@@ -165,9 +181,13 @@ def read_nodes(nodes: object) -> dict[str, Json]:
         Dropped: final; they are not nodes.
     """
     try:
-        return {node.pop("node_id"): node for node in nodes}  # type: ignore[attr-defined]
+        found = {node.pop("node_id"): node for node in nodes}  # type: ignore[attr-defined]
     except (TypeError, KeyError, AttributeError) as error:
         raise not_a_hub("nodes", error) from None
+    for node_id in found:
+        if type(node_id) is not str:
+            raise not_a_hub("nodes", node_id)
+    return found
 
 
 def read_conflated(message: Json) -> Conflated:
@@ -183,8 +203,8 @@ def read_conflated(message: Json) -> Conflated:
         Position(wire.epoch, wire.seq),
         wire.removed,
         read_nodes(wire.nodes),
-        {name: message[name] for name in TOP_FIELDS if name in message},
-        tuple(map(read_event, wire.events)),
+        {name: message[name] for name in (*TOP_FIELDS, "read") if name in message},
+        tuple(read_event(by_topic(one)) for one in wire.events),
         wire.logs_skipped,
     )
 
@@ -219,6 +239,7 @@ def assemble(parts: list[WireState]) -> StateReplaced:
         top.get("coordination"),
         top.get("prompts") or [],
         nodes,
+        top.get("read") or 0,
     )
 
 

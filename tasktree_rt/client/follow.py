@@ -9,6 +9,8 @@ which a new connection goes on: it moves with an event, with ``conflated``, with
 next event must be the next seq. Whenever the two ends disagree (a gap, a heartbeat that names another
 position) the project is subscribed again from the resume position.
 
+A user's log goes the same way: its topic (``@`` and the user's id) stands where a project's id does.
+
 Requests carry ids. From a request to its answer whatever comes for the project belongs to the
 subscription that the request replaces, and is ignored: it comes again.
 """
@@ -27,6 +29,7 @@ from tasktree_rt.client.decode import (
     WireState,
     WireSubscribed,
     assemble,
+    by_topic,
     continues,
     read_conflated,
     read_event,
@@ -35,8 +38,6 @@ from tasktree_rt.client.decode import (
 )
 from tasktree_rt.client.link import Dropped
 from tasktree_rt.client.messages import (
-    Broadcast,
-    Personal,
     ProjectDeleted,
     ProjectEvent,
     Subscribed,
@@ -45,10 +46,11 @@ from tasktree_rt.client.messages import (
     WatchMessage,
 )
 from tasktree_rt.client.payload import is_transient
+from tasktree_rt.core.commands import Broadcast, Personal
 from tasktree_rt.core.events import Json
 from tasktree_rt.core.log import BEGINNING, Position
-from tasktree_rt.core.topics import WILDCARD
-from tasktree_rt.dialects.base import measure
+from tasktree_rt.core.topics import WILDCARD, user_topic
+from tasktree_rt.dialects.base import measure, named
 
 Told = list[WatchMessage]
 
@@ -142,7 +144,7 @@ class Follower:
 
     def _ask(self, kind: str, project: str, **fields: object) -> int:
         number = next(self._ids)
-        self.requests.append({"type": kind, "id": number, "project_id": project, **fields})
+        self.requests.append({"type": kind, "id": number, **named(project), **fields})
         return number
 
     def _raise_fence(self) -> None:
@@ -195,11 +197,11 @@ class Follower:
             Dropped: the connection is to be given up.
         """
         if "seq" in message and "timestamp" in message:
-            return self._event(read_event(message))
+            return self._event(read_event(by_topic(message)))
         kind = message.get("type")
         take = _TAKE.get(kind) if isinstance(kind, str) else None
         if take is not None:
-            return take(self, message)
+            return take(self, by_topic(message))
         if "project_id" in message and message["project_id"] is None and isinstance(kind, str):
             return [Broadcast(kind, message.get("data") or {}, str(message.get("timestamp", "")))]
         return [Personal(message)]
@@ -285,7 +287,9 @@ class Follower:
         return [step]
 
     def _take_heartbeat(self, message: Json) -> Told:
-        for project, text in structure(message, WireHeartbeat).positions.items():
+        said = structure(message, WireHeartbeat)
+        users = {user_topic(user): text for user, text in said.user_positions.items()}
+        for project, text in (said.positions | users).items():
             course = self._course(project)
             if course is None or course.parts:
                 continue

@@ -1,7 +1,8 @@
 """What a watcher is told, in order, as it happens.
 
 Apply each message to a `TreeView` (a `Watcher` does so itself) or switch on its class; the classes are
-`WatchMessage`. Dicts and lists in them are never to be mutated.
+`WatchMessage`. Of a user's own log `project_id` is the topic, ``@`` and the user's id, which is no name of a
+project. Dicts and lists in them are never to be mutated.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from collections.abc import Mapping
 
 from attrs import frozen
 
+from tasktree_rt.core.commands import Broadcast, Personal
 from tasktree_rt.core.events import Event, Json, ProjectId
 from tasktree_rt.core.log import Position
 
@@ -66,7 +68,7 @@ class ProjectEvent:
 class StateReplaced:
     """The whole state of a project at `position`; forget what was there before.
 
-    `reason` is ``initial``, ``gap`` or ``shed``; `nodes` are fields by node id.
+    `reason` is ``initial``, ``gap`` or ``shed``; `nodes` are fields by node id; `read` is of a user's log.
     """
 
     project_id: str
@@ -78,6 +80,7 @@ class StateReplaced:
     coordination: Json | None
     prompts: list[Json]
     nodes: Mapping[str, Json]
+    read: int = 0
 
 
 @frozen
@@ -85,7 +88,7 @@ class Conflated:
     """Everything after seq `after` up to `position` in one step.
 
     Take out `removed`, put each of `nodes` in whole, set the fields named in `top` (state, project,
-    orchestrator, coordination). `events` are the ones worth showing, already in the nodes;
+    orchestrator, coordination, prompts). `events` are the ones worth showing, already in the nodes;
     `logs_skipped` counts lines of output by node id.
     """
 
@@ -124,22 +127,6 @@ class SubscriptionRefused:
     code: str
     message: str
     field: str | None = None
-
-
-@frozen
-class Broadcast:
-    """A message without a project; it has no position and is not kept."""
-
-    type: str
-    data: Json
-    timestamp: str
-
-
-@frozen
-class Personal:
-    """Any other JSON object the hub sent to this connection."""
-
-    message: Json
 
 
 WatchMessage = (

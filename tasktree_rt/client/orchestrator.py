@@ -15,14 +15,17 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppres
 from functools import partial
 from itertools import count
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Unpack
 
 import trio
 from attrs import frozen
 
 from tasktree_rt.client import payload
+from tasktree_rt.client.asking import Answer, Asked
 from tasktree_rt.client.backoff import Backoff, Retry
+from tasktree_rt.client.desk import Desk, open_desk
 from tasktree_rt.client.link import Dropped, Link, LinkOptions, background, open_link, stay_connected
+from tasktree_rt.client.obeying import Commands
 from tasktree_rt.client.payload import EventLike
 from tasktree_rt.client.producing import OnRefused, Producing
 from tasktree_rt.client.receipts import Receipt
@@ -38,6 +41,7 @@ INBOUND_LIMIT: Final = 16 * MIB
 """Bytes of a message from the hub: an ack of 1,000 events is about 100 KB."""
 
 Connect = Callable[[], AbstractAsyncContextManager[Link]]
+Asking = Callable[[], AbstractAsyncContextManager[Desk]]
 
 
 @frozen
@@ -68,7 +72,10 @@ class Orchestrator:
         *,
         max_message_size: int,
         on_refused: OnRefused | None,
+        commands: Iterable[str] = (),
+        asking: Asking | None = None,
     ) -> None:
+        self._asking = asking
         self._window = window
         self._spool = spool
         self._max_message_size = max_message_size
@@ -76,7 +83,7 @@ class Orchestrator:
         """Held while waiting for room: publishers are served in the order they came."""
         self._file = trio.Lock()
         """Held while the spool is written to: never while waiting for room, which rewriting it may make."""
-        self._producing = Producing(window, spool, self._file, on_refused)
+        self._producing = Producing(window, spool, self._file, on_refused, commands)
         self._ids = (f"{run}-{number}" for run in [secrets.token_hex(8)] for number in count(1))
         self._published = 0
         self._lost: ClientError | None = None
@@ -150,8 +157,32 @@ class Orchestrator:
             payload.log_line(project_id, message, level=level, node_id=node_id, stream=stream)
         )
 
+    async def ask(self, message: str, **asked: Unpack[Asked]) -> Answer:
+        """Ask people, and wait for what the question comes to, through any restart of the hub: `Desk.ask`.
+
+        What was published before may reach watchers after the question; `flush` first where that matters.
+        """
+        if self._asking is None:
+            raise RuntimeError("this orchestrator was not opened by open_orchestrator")
+        async with self._asking() as desk:
+            return await desk.ask(message, **asked)
+
+    def commands(self) -> Commands:
+        """The commands of the projects that `open_orchestrator` was given, as they come, each once.
+
+        Several tasks may iterate: each command goes to one of them. One that the hub gives again after a
+        reconnect, while it is still worked on, is not given again here. Iterating raises `ConnectionLost` if
+        the hub is not coming back, and ends when the orchestrator is left.
+
+        Raises:
+            RuntimeError: ``commands`` was not given to `open_orchestrator`.
+        """
+        if not self._producing.inbox.projects:
+            raise RuntimeError("open_orchestrator was not told whose commands to take")
+        return Commands(self._producing.inbox)
+
     async def flush(self) -> None:
-        """Wait until everything published so far is acknowledged or refused.
+        """Wait until everything published, and said of commands, so far is acknowledged or refused.
 
         Raises:
             ConnectionLost: the hub is not coming back.
@@ -161,6 +192,9 @@ class Orchestrator:
             while receipt.outcome is None:
                 self._check_open()
                 await self._producing.changed.park()
+        while len(self._producing.inbox) and self._lost is None:
+            self._check_open()
+            await self._producing.changed.park()
         if self._lost is not None and self._window:
             raise self._lost
 
@@ -220,6 +254,8 @@ class Orchestrator:
                 self._lost = ConnectionLost(str(end)) if isinstance(end, Dropped) else end
                 self._fail_open(self._lost)
         finally:
+            if self._lost is not None:
+                producing.inbox.end(self._lost)
             producing.changed.unpark_all()
 
     async def finish(self, flush_timeout: float, close_timeout: float) -> None:
@@ -239,6 +275,7 @@ class Orchestrator:
         if self._spool is not None:
             why += f"; they stay in {self._spool.path} for the next start"
             self._spool.close()
+        self._producing.inbox.end(trio.ClosedResourceError("this orchestrator was left"))
         self._fail_open(ConnectionLost(why))
         return ConnectionLost(why) if left and self._spool is None else None
 
@@ -260,6 +297,7 @@ async def open_orchestrator(
     producer_id: str,
     *,
     token: str | None = None,
+    commands: str | Iterable[str] = (),
     spool: str | Path | None = None,
     spool_max_bytes: int = 64 * MIB,
     spool_fsync: bool = False,
@@ -286,6 +324,8 @@ async def open_orchestrator(
 
     Args:
         producer_id: names this producer over all its lives; the hub tells repeats by it.
+        commands: a project, or several, whose commands this orchestrator takes (`Orchestrator.commands`). Of
+            several that take those of one project, the one that connected first gets them.
         spool: a file that keeps unanswered publishes over the death of this process: they are sent
             again at the next start. It is this process's and this producer's alone. Publishing goes on
             into it while the hub is away and waits when `spool_max_bytes` are full. With `spool_fsync` it
@@ -300,11 +340,29 @@ async def open_orchestrator(
         ClientError: the spool cannot be used.
         ValueError: not an address.
     """
-    query = [("producer_id", producer_id), *([("token", token)] if token else [])]
+    served = [commands] if isinstance(commands, str) else list(commands)
+    query = [("producer_id", producer_id), *(("commands", one) for one in served)]
+    query += [("token", token)] if token else []
     address = socket_url(url, PATH, query)
     file = None if spool is None else Spool(Path(spool), producer_id, spool_max_bytes, fsync=spool_fsync)
     window: Window[Receipt] = Window(max_in_flight, max_in_flight_bytes)
-    orchestrator = Orchestrator(window, file, max_message_size=max_message_size, on_refused=on_refused)
+    asking = partial(
+        open_desk,
+        url,
+        token=token,
+        timeout=connect_timeout,
+        backoff=backoff,
+        patience=patience,
+        ssl_context=ssl_context,
+    )
+    orchestrator = Orchestrator(
+        window,
+        file,
+        max_message_size=max_message_size,
+        on_refused=on_refused,
+        commands=served,
+        asking=asking,
+    )
     options = LinkOptions(connect_timeout, close_timeout, INBOUND_LIMIT, ssl_context)
     try:
         async with background() as nursery:

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import time
 from typing import Final
 
 import httpx
 from attrs import frozen
 
-from tasktree_rt.client.urls import events_url
+from tasktree_rt.client.asking import Answer, Question, ask_steps
+from tasktree_rt.client.requests import Came, Conversation, Pause, Request, Steps
+from tasktree_rt.client.urls import api_url, events_url
 from tasktree_rt.dialects.base import decode_object
 from tasktree_rt.errors import ClientError, ConnectionLost, InvalidInput, PublishRefused
 
+_FOR_ALL: Final = ("Authorization", "Content-Type")
 _RETRIED: Final = frozenset({408, 425, 429})
 _NOT_THE_EVENTS: Final = frozenset({401, 403, 404, 405, 407})
 """Refusals of the caller or the address: every part of the batch would meet the same."""
 
 
 @frozen
-class Answer:
+class Posted:
     """What became of a request.
 
     Attributes:
@@ -49,13 +53,14 @@ class Poster:
     ) -> None:
         events_url(url, "")
         self.timeout = timeout
+        self._transport = transport
         self._url = url
         headers = {"Producer-Id": producer_id, "Content-Type": "application/json"}
         if token:
             headers["Authorization"] = f"Bearer {token}"
         self._client = httpx.Client(headers=headers, timeout=timeout, transport=transport)
 
-    def post(self, project_id: str, key: str, body: bytes) -> Answer:
+    def post(self, project_id: str, key: str, body: bytes) -> Posted:
         """One try."""
         try:
             response = self._client.post(
@@ -63,22 +68,64 @@ class Poster:
             )
         except httpx.HTTPError as error:
             # Whether it was kept is not known; under the same key a repeat is harmless.
-            return Answer(ConnectionLost(f"{type(error).__name__}: {error}"), again=True)
+            return Posted(ConnectionLost(f"{type(error).__name__}: {error}"), again=True)
         return _read(response)
+
+    def ask(self, question: Question, talk: Conversation) -> Answer:
+        """Ask people, on a connection of its own; blocks until there is an answer, whatever ends it takes the
+        question back (best effort).
+
+        Raises:
+            RequestRefused, ConnectionLost: see `Conversation.call`.
+        """
+        headers = {key: self._client.headers[key] for key in _FOR_ALL if key in self._client.headers}
+        with httpx.Client(headers=headers, transport=self._transport) as client:
+            try:
+                return self._drive(client, ask_steps(question, talk))
+            except BaseException as error:
+                if not isinstance(error, ClientError):
+                    self._send(client, Request("DELETE", question.path))
+                raise
+
+    def _drive(self, client: httpx.Client, steps: Steps[Answer]) -> Answer:
+        came: Came = None
+        try:
+            while True:
+                step = steps.send(came)
+                came = None
+                if isinstance(step, Pause):
+                    time.sleep(step.seconds)
+                else:
+                    came = self._send(client, step)
+        except StopIteration as end:
+            found: Answer = end.value
+            return found
+
+    def _send(self, client: httpx.Client, request: Request) -> Came:
+        try:
+            return client.request(
+                request.method,
+                api_url(self._url, request.path),
+                params=list(request.query),
+                content=request.body,
+                timeout=httpx.Timeout(self.timeout, read=self.timeout + request.wait),
+            )
+        except httpx.HTTPError as error:
+            return error
 
     def close(self) -> None:
         """Close the connections."""
         self._client.close()
 
 
-def _read(response: httpx.Response) -> Answer:
+def _read(response: httpx.Response) -> Posted:
     status = response.status_code
     if response.is_success:
-        return Answer()
+        return Posted()
     refusal = _refusal(response)
     if status >= 500 or status in _RETRIED:
-        return Answer(ConnectionLost(str(refusal)), again=True, retry_after=_retry_after(response))
-    return Answer(refusal, splittable=status not in _NOT_THE_EVENTS)
+        return Posted(ConnectionLost(str(refusal)), again=True, retry_after=_retry_after(response))
+    return Posted(refusal, splittable=status not in _NOT_THE_EVENTS)
 
 
 def _refusal(response: httpx.Response) -> PublishRefused:

@@ -2,7 +2,7 @@
 
 Answers to publishes decide what happens to them:
 
-- an ack, or a refusal for good, settles it;
+- an ack, or a refusal for good, settles it, and so it is with what is said of a command (`obeying`);
 - a refusal for now (``overloaded``, ``store_unavailable``, ``draining`` …) leaves it where it is, and
   this connection sends nothing more: whatever the hub took behind it would be out of order. Answers
   that are still on their way are taken, then everything unanswered is sent again on a new connection,
@@ -12,19 +12,20 @@ Answers to publishes decide what happens to them:
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 import trio
 
 from tasktree_rt.client.link import Dropped, Link, background
+from tasktree_rt.client.obeying import AGAIN, Inbox
 from tasktree_rt.client.payload import is_transient
 from tasktree_rt.client.receipts import Acked, Receipt, read_ack
 from tasktree_rt.client.spool import Spool
 from tasktree_rt.client.window import Window
 from tasktree_rt.core.closing import TOO_LARGE
 from tasktree_rt.core.events import Json
-from tasktree_rt.errors import ClientError, PublishRefused
+from tasktree_rt.errors import ClientError, PublishRefused, RequestRefused
 
 PING_INTERVAL: Final = 20.0
 PING_TIMEOUT: Final = 30.0
@@ -39,12 +40,19 @@ _logger: Final = logging.getLogger("tasktree_rt.client")
 
 
 class Producing:
-    """See the module. `changed` wakes whoever waits for room, for work or for answers."""
+    """See the module. `changed` wakes whoever waits for room, for work or for answers; `inbox` has the
+    commands, and what is said of them."""
 
     def __init__(
-        self, window: Window[Receipt], spool: Spool | None, file: trio.Lock, on_refused: OnRefused | None
+        self,
+        window: Window[Receipt],
+        spool: Spool | None,
+        file: trio.Lock,
+        on_refused: OnRefused | None,
+        commands: Iterable[str] = (),
     ) -> None:
         self.changed = trio.lowlevel.ParkingLot()
+        self.inbox = Inbox(commands, window, self.changed)
         self.link: Link | None = None
         self.last_error: str | None = None
         self.connections = self.acked = self.duplicates = self.refused = self.resent = 0
@@ -74,11 +82,14 @@ class Producing:
         self.connections += 1
         self._halted, self._retry_after = False, None
         self._refused_for_now.clear()
+        self.inbox.rewind()
         self.link = link
         try:
             async with background() as nursery:
                 nursery.start_soon(self._send_all, link)
                 nursery.start_soon(_keep_alive, link)
+                if self.inbox.projects:
+                    nursery.start_soon(self._try_again)
                 await self._receive_all(link)
         except Dropped as end:
             raise self._explained(end) from None
@@ -111,13 +122,27 @@ class Producing:
     async def _send_all(self, link: Link) -> None:
         try:
             while True:
-                receipt = None if self._halted else self._window.next()
-                if receipt is None:
+                text = None if self._halted else self._next()
+                if text is None:
                     await self.changed.park()
                 else:
-                    await link.send(self.text(receipt))
+                    await link.send(text)
         except Dropped:
             return  # the receiver learns of it too, after the answers that were on their way
+
+    def _next(self) -> bytes | None:
+        """The next message to send: of a command once everything published before was sent."""
+        said = self.inbox.next()
+        if said is not None:
+            return said
+        receipt = self._window.next()
+        return None if receipt is None else self.text(receipt)
+
+    async def _try_again(self) -> None:
+        while True:
+            await trio.sleep(AGAIN)
+            self.inbox.release()
+            self.changed.unpark_all()
 
     async def _receive_all(self, link: Link) -> None:
         with trio.CancelScope() as scope:
@@ -141,6 +166,10 @@ class Producing:
             self._take_ack(link, message)
         elif kind == "error":
             return self._take_error(message)
+        elif kind == "command":
+            self._take_command(link, message)
+        elif kind == "reply":
+            link.good = self.inbox.replied(message.get("id")) or link.good
         elif kind == "draining":
             self._advised(_milliseconds(message.get("data"), "reconnect_after_ms"))
             return DRAIN
@@ -159,6 +188,13 @@ class Producing:
         self.duplicates += outcome.duplicate
         self._settle(receipt, outcome)
 
+    def _take_command(self, link: Link, message: Json) -> None:
+        try:
+            self.inbox.take(message)
+        except (KeyError, TypeError) as error:
+            raise Dropped(f"the peer is not a hub: a command without {error}", final=True) from None
+        link.good = True
+
     def _take_error(self, message: Json) -> float | None:
         code, text, field = (message.get(key) for key in ("code", "message", "field"))
         publish_id = message.get("id")
@@ -168,11 +204,16 @@ class Producing:
             if isinstance(publish_id, str):
                 self._refused_for_now.add(publish_id)
             return LINGER
+        place = field if isinstance(field, str) else None
+        outcome = message.get("outcome")
+        told = outcome if isinstance(outcome, dict) else None
+        if self.inbox.refused(publish_id, RequestRefused(str(code), str(text), place, told)):
+            return None
         receipt = self._window.settle(publish_id)
         if receipt is None:
             _logger.warning("the hub reports %s: %s", code, text)
             return None
-        self.refuse(receipt, PublishRefused(str(code), str(text), field if isinstance(field, str) else None))
+        self.refuse(receipt, PublishRefused(str(code), str(text), place))
         return None
 
     def _advised(self, seconds: float | None) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import atexit
 import logging
+import math
 import secrets
 import threading
 import time
@@ -17,15 +18,18 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Mapping
 from itertools import count
 from types import TracebackType
-from typing import Any, Final
+from typing import Any, Final, Unpack
 
 import httpx
 from attrs import define, evolve, frozen
 
 from tasktree_rt.client import payload
+from tasktree_rt.client.asking import Answer, Asked, make_question
 from tasktree_rt.client.backoff import Backoff, Retry
+from tasktree_rt.client.outflow import muted
 from tasktree_rt.client.payload import EventLike
-from tasktree_rt.client.posting import Answer, Poster
+from tasktree_rt.client.posting import Posted, Poster
+from tasktree_rt.client.requests import Conversation
 from tasktree_rt.core.events import Event
 from tasktree_rt.errors import ClientError, ConnectionLost, PublishRefused
 
@@ -101,6 +105,7 @@ class Publisher:
         self._max_message_size = max_message_size
         self._on_error = on_error or _log_error
         self._exit_timeout = exit_timeout
+        self._backoff = backoff
         self._retry = Retry(backoff)
         self._keys = (f"{run}-{number}" for run in [secrets.token_hex(8)] for number in count(1))
         self._changed = threading.Condition()
@@ -156,6 +161,22 @@ class Publisher:
         """A line of output."""
         self.publish(payload.log_line(project_id, message, level=level, node_id=node_id, stream=None))
 
+    def ask(self, message: str, *, patience: float = math.inf, **asked: Unpack[Asked]) -> Answer:
+        """Ask people, and block until there is an answer, or the default holds; as `Desk.ask` otherwise.
+
+        From any thread, through any restart of the hub. What was published before may reach watchers after
+        the question; `flush` first where that matters. Ctrl+C takes the question back.
+
+        Args:
+            patience: seconds that the hub may be away.
+
+        Raises:
+            RequestRefused: the hub would not ask that.
+            ConnectionLost: the hub was away for longer.
+        """
+        question = make_question(message, **asked)
+        return self._poster.ask(question, Conversation(Retry(self._backoff), patience, time.monotonic))
+
     def flush(self, timeout: float | None = None) -> bool:
         """Wait until nothing waits any more, at most `timeout` seconds; returns whether that came true."""
         with self._changed:
@@ -204,6 +225,7 @@ class Publisher:
     # --- the background thread --------------------------------------------------------------------
 
     def _work(self) -> None:
+        muted.set(True)
         try:
             while (batch := self._next_batch()) is not None:
                 self._deliver(batch)
@@ -242,7 +264,7 @@ class Publisher:
         else:
             self._fail(batch, answer.error)
 
-    def _post(self, batch: list[Job]) -> Answer:
+    def _post(self, batch: list[Job]) -> Posted:
         body = b"[%b]" % b",".join(job.body for job in batch)
         key = next(self._keys)
         while True:

@@ -7,6 +7,7 @@ from typing import Final
 from urllib.parse import SplitResult, quote, urlencode, urlsplit, urlunsplit
 
 _SOCKET_SCHEMES: Final = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}
+_DOORS: Final = ("/ws/orchestrator", "/ws/updates")
 _HTTP_SCHEMES: Final = {"http": "http", "https": "https", "ws": "http", "wss": "https"}
 
 
@@ -33,9 +34,20 @@ def events_url(url: str, project_id: str) -> str:
     Raises:
         ValueError: not an http, https, ws or wss address.
     """
+    return api_url(url, f"/projects/{quote(project_id, safe='')}/events")
+
+
+def api_url(url: str, path: str) -> str:
+    """The address of ``/api/v1`` and `path`, which is quoted already; `url`'s own query is left out.
+
+    Raises:
+        ValueError: not an http, https, ws or wss address.
+    """
     parts = _split(url)
-    path = f"{parts.path.rstrip('/')}/api/v1/projects/{quote(project_id, safe='')}/events"
-    return urlunsplit((_HTTP_SCHEMES[parts.scheme], parts.netloc, path, "", ""))
+    base = parts.path.rstrip("/")
+    for door in _DOORS:
+        base = base.removesuffix(door)
+    return urlunsplit((_HTTP_SCHEMES[parts.scheme], parts.netloc, f"{base}/api/v1{path}", "", ""))
 
 
 def _split(url: str) -> SplitResult:

@@ -1,4 +1,4 @@
-"""A project's tree, kept current from what a watcher is told.
+"""A project's tree, or what stands in a user's log, kept current from what a watcher is told.
 
 After every `StateReplaced` and `Conflated` it is exactly the hub's tree at `position`, and between
 them it is kept so by the same reducer that the hub uses.
@@ -79,6 +79,16 @@ class TreeView:
         """Its agents."""
         return cast("Json | None", self._tree.top["coordination"])
 
+    @property
+    def prompts(self) -> list[Json]:
+        """The questions that are open, the oldest first."""
+        return cast("list[Json]", self._tree.top["prompts"])
+
+    @property
+    def read(self) -> int:
+        """Of a user's log: the seq up to which they have read it."""
+        return cast(int, self._tree.top.get("read", 0))
+
     def children(self, node_id: str) -> list[str]:
         """The nodes shown under this one, by ``order``, then id. From `roots` down each node is met once."""
         return list(self._shape()[0].get(node_id, ()))
@@ -123,6 +133,8 @@ class TreeView:
             "project": state.project,
             "orchestrator": state.orchestrator,
             "coordination": state.coordination,
+            "prompts": state.prompts,
+            "read": state.read,
         }
         self._put([], state.nodes, top)
 

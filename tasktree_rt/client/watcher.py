@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import ssl
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from itertools import count
 from typing import Final
 
 import trio
@@ -16,12 +18,13 @@ from tasktree_rt.client.decode import WireWelcome, structure
 from tasktree_rt.client.follow import Follower
 from tasktree_rt.client.link import Dropped, Link, LinkOptions, background, open_link, stay_connected
 from tasktree_rt.client.messages import Connected, Disconnected, WatchMessage
+from tasktree_rt.client.payload import is_transient
 from tasktree_rt.client.urls import socket_url
 from tasktree_rt.client.view import TreeView
 from tasktree_rt.core.events import Json
 from tasktree_rt.core.log import Position
-from tasktree_rt.core.topics import WILDCARD
-from tasktree_rt.dialects.base import encode_json
+from tasktree_rt.core.topics import WILDCARD, user_topic
+from tasktree_rt.dialects.base import encode_json, named
 from tasktree_rt.errors import ConnectionLost
 
 MIB: Final = 1024 * 1024
@@ -34,6 +37,8 @@ SILENCE_MARGIN: Final = 5.0
 BURST: Final = 100
 PER_SECOND: Final = 25.0
 """What a watcher sends: half of what the hub's default limits allow."""
+
+_logger: Final = logging.getLogger("tasktree_rt.client")
 
 Since = Position | str | Mapping[str, Position | str] | None
 
@@ -55,6 +60,14 @@ class Pace:
             await trio.sleep(-self.tokens / PER_SECOND)
 
 
+@define
+class Mark:
+    """How far a user has read, until the hub knows. `request` is the one under way."""
+
+    seq: int
+    request: str | None = None
+
+
 class Watcher:
     """What `open_watcher` gives: iterate over it. For one task; the other methods may be called from any.
 
@@ -68,6 +81,8 @@ class Watcher:
         self._views: dict[str, TreeView] | None = {} if views else None
         self._link: Link | None = None
         self._watermarks: dict[str, int] = {}
+        self._marks: dict[str, Mark] = {}
+        self._numbers = count(1)
         self._to_send = trio.lowlevel.ParkingLot()
         self._pace = Pace()
         self._tell, self._told = trio.open_memory_channel[tuple[WatchMessage, Position | None]](BUFFERED)
@@ -137,6 +152,23 @@ class Watcher:
         self._watermarks[project_id] = seq
         self._to_send.unpark_all()
 
+    def mark_read(self, user_id: str, seq: int | None = None) -> None:
+        """The user has read their log up to `seq` (default: all that this watcher was given).
+
+        Said until the hub has kept it, through any reconnect; then it comes back as the event
+        ``notifications_read``, to this and every other watcher of that user, and stands in `TreeView.read`.
+        """
+        topic = user_topic(user_id)
+        if seq is None:
+            position = self.positions.get(topic)
+            if position is None:
+                return
+            seq = position.seq
+        known = self._marks.get(topic)
+        if known is None or known.seq < seq:
+            self._marks[topic] = Mark(seq)
+            self._to_send.unpark_all()
+
     def _note(self, message: WatchMessage, position: Position | None) -> None:
         project_id = getattr(message, "project_id", None)
         if project_id is None:
@@ -173,6 +205,8 @@ class Watcher:
         follower = self._follower
         follower.max_request = welcome.max_message_size
         follower.opening()
+        for mark in self._marks.values():
+            mark.request = None
         self._link, self._pace = link, Pace(filled=trio.current_time())
         await self._give(Connected(welcome.connection_id, welcome.heartbeat_interval))
         try:
@@ -203,6 +237,8 @@ class Watcher:
             if isinstance(advised, (int, float)):
                 self._advised = advised / 1000
             return
+        if self._marks and self._marked(message):
+            return
         told = self._follower.receive(message)
         if self._follower.requests:
             self._to_send.unpark_all()
@@ -211,6 +247,19 @@ class Watcher:
             await self._give(one)
         if message.get("type") == "heartbeat":
             link.good = True
+
+    def _marked(self, message: Json) -> bool:
+        """Whether this is the answer to a `Mark`."""
+        number, kind = message.get("id"), message.get("type")
+        topic = next((one for one, mark in self._marks.items() if mark.request == number), None)
+        if number is None or topic is None or kind not in ("reply", "error"):
+            return False
+        if kind == "error":
+            if is_transient(message.get("code")):
+                return False  # the follower gives up this connection
+            _logger.warning("cannot mark %s read: %s", topic, message.get("message"))
+        del self._marks[topic]
+        return True
 
     async def _give(self, message: WatchMessage) -> None:
         project_id = getattr(message, "project_id", "")
@@ -238,7 +287,11 @@ class Watcher:
         if self._follower.requests:
             return self._follower.requests.pop(0)
         for project_id in self._watermarks:
-            return {"type": "ack", "project_id": project_id, "seq": self._watermarks.pop(project_id)}
+            return {"type": "ack", **named(project_id), "seq": self._watermarks.pop(project_id)}
+        for topic, mark in self._marks.items():
+            if mark.request is None:
+                mark.request = f"read-{next(self._numbers)}"
+                return {"type": "ack", "id": mark.request, **named(topic), "seq": mark.seq}
         return None
 
 
@@ -267,6 +320,7 @@ async def open_watcher(
     projects: str | Iterable[str] = WILDCARD,
     since: Since = None,
     *,
+    users: str | Iterable[str] = (),
     token: str | None = None,
     policy: str = "conflate",
     state: bool = True,
@@ -287,8 +341,12 @@ async def open_watcher(
     When nothing was heard for twice the hub's heartbeat interval and 5 s it reconnects.
 
     Args:
-        projects: one id, several, or ``*``: all that there are and will be.
-        since: where to go on: a position, if there is one project, or positions by project.
+        projects: one id, several, or ``*``: all that there are and will be. With `users` it may be none: ().
+        since: where to go on: a position, if there is one project, or positions by project (``@anna``: of
+            the user anna).
+        users: whose logs to watch too: what they are told (``notification``) and asked (``prompt``,
+            ``prompt_resolved``), and how far they have read it (``notifications_read``). In messages,
+            `positions` and `Watcher.view` such a log is called ``@`` and the user's id.
         policy: what the hub does when this program is slow: conflate, resync or disconnect.
         state: begin with the whole state of each project that has no position to go on from.
         views: keep a `TreeView` of each project.
@@ -299,13 +357,15 @@ async def open_watcher(
         InvalidInput: not a position.
     """
     follower = Follower(policy)
-    for project_id, at in _starts([projects] if isinstance(projects, str) else list(projects), since):
+    topics = [projects] if isinstance(projects, str) else list(projects)
+    topics += map(user_topic, [users] if isinstance(users, str) else users)
+    for project_id, at in _starts(topics, since):
         follower.subscribe(project_id, at, state and at is None)
     watcher = Watcher(follower, views=views)
 
     def connect() -> AbstractAsyncContextManager[Link]:
         first = follower.first_named()
-        query = [("policy", policy), *([("project_id", first)] if first else [])]
+        query = [("policy", policy), *(named(first).items() if first else ())]
         address = socket_url(url, PATH, [*query, *([("token", token)] if token else [])])
         return open_link(
             address, LinkOptions(connect_timeout, close_timeout, max_message_size, ssl_context, SUBPROTOCOL)

@@ -60,6 +60,14 @@ class Window(Generic[P]):
         """The unanswered publish with this id."""
         return self._known.get(publish_id)
 
+    def newest(self) -> P | None:
+        """What was added last and has no answer."""
+        return next(reversed(self._known.values()), None)
+
+    def waits(self, publish_id: str) -> bool:
+        """Whether a publish is still to be sent."""
+        return publish_id in self._known and publish_id not in self._flying
+
     def room(self, size: int) -> bool:
         """Whether a publish of `size` bytes could be added and be in flight at once."""
         fits = len(self._known) < self._max_count and self._bytes + size <= self._max_bytes

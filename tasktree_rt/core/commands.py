@@ -61,10 +61,11 @@ class Ping:
 
 @frozen
 class Ack:
-    """How far this client has rendered a project (its watermark)."""
+    """How far this client has rendered a project (its watermark), or a user has read their own log."""
 
     project_id: str
     seq: int
+    id: RequestId = None
 
 
 @frozen
@@ -92,7 +93,25 @@ class Publish:
     size: int
 
 
-Command = Subscribe | Unsubscribe | Ping | Ack | Refresh | Publish
+@frozen
+class Answer:
+    """An answer to a prompt; `given` holds ``proceed``, ``value?`` and ``feedback?``."""
+
+    prompt_id: str
+    given: Json
+    id: RequestId = None
+
+
+@frozen
+class Instruct:
+    """A command to the orchestrator of a project; `given` holds ``name``, ``node_id?`` and ``args?``."""
+
+    project_id: str
+    given: Json
+    id: RequestId = None
+
+
+Command = Subscribe | Unsubscribe | Ping | Ack | Refresh | Publish | Answer | Instruct
 
 
 # --- messages: hub to peer --------------------------------------------------------------------------
@@ -172,9 +191,18 @@ class Unsubscribed:
 
 @frozen
 class Reply:
-    """A request is done and has no answer of its own."""
+    """A request is done and has no answer of its own; a command has an id from now on."""
 
     id: RequestId
+    command_id: str | None = None
+
+
+@frozen
+class Instruction:
+    """A command, to the orchestrator that is to obey it: the data of its event."""
+
+    project_id: str
+    data: Json
 
 
 @frozen
@@ -193,6 +221,7 @@ class Failure:
     id: RequestId = None
     field: str | None = None
     retry_after_ms: int | None = None
+    outcome: Json | None = None
 
 
 @frozen
@@ -232,6 +261,7 @@ Message = (
     | Pong
     | Unsubscribed
     | Reply
+    | Instruction
     | Draining
     | Failure
     | Acked

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Final, NewType
 
 from attrs import frozen
@@ -177,7 +178,13 @@ def format_time(moment: datetime) -> str:
 def micros_to_time(received: int) -> str:
     """The same, from microseconds since the Unix epoch."""
     seconds, micros = divmod(received, 1_000_000)
-    return format_time(datetime.fromtimestamp(seconds, UTC).replace(microsecond=micros))
+    return f"{_second(seconds)}.{micros:06d}Z"
+
+
+@lru_cache(maxsize=64)
+def _second(seconds: int) -> str:
+    """Most moments are in the second of the one before."""
+    return datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None).isoformat()
 
 
 def normalise_time(value: object, field: str) -> str:

@@ -52,9 +52,25 @@ class Recovered:
 
 @frozen
 class Gap:
-    """The events after a position cannot be given; `why` is trimmed, epoch or ahead."""
+    """The events after, or before, a position cannot be given; `why` is trimmed, epoch or ahead."""
 
     why: str
+
+
+def gap(since: Position, epoch: str, head: int, floor: int) -> Gap | None:
+    """Why the events after `since` cannot be given of a life that holds floor+1 … head; None if they can."""
+    if since != BEGINNING and since.epoch != epoch:
+        return Gap("epoch")
+    if since.seq > head:
+        return Gap("ahead")
+    return Gap("trimmed") if since.seq < floor else None
+
+
+def gap_before(before: Position, epoch: str, head: int) -> Gap | None:
+    """Why the events before `before` cannot be given of a life that has come to `head`; None if they can."""
+    if before.epoch != epoch:
+        return Gap("epoch")
+    return Gap("ahead") if before.seq > head else None
 
 
 class Log:
@@ -114,23 +130,11 @@ class Log:
         while self._records and self._records[0].seq <= floor:
             self._drop_oldest()
 
-    def older_than(self, received: int) -> int:
-        """The seq of the newest event received before `received` (microseconds); `floor` if there is none."""
-        seq = self.floor
-        for record in self._records:
-            if record.received >= received:
-                break
-            seq = record.seq
-        return seq
-
     def since(self, position: Position, limit: int | None = None) -> Recovered | Gap:
         """The events after `position` (at most `limit`, the oldest first), or why they cannot be given."""
-        if position != BEGINNING and position.epoch != self.epoch:
-            return Gap("epoch")
-        if position.seq > self.head:
-            return Gap("ahead")
-        if position.seq < self.floor:
-            return Gap("trimmed")
+        missing = gap(position, self.epoch, self.head, self.floor)
+        if missing is not None:
+            return missing
         start = position.seq - self.floor
         stop = None if limit is None else start + limit
         return Recovered(tuple(islice(self._records, start, stop)))

@@ -7,10 +7,10 @@ It is total: whatever an event holds, it gives a `Change`, if only an empty one.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, Final
+from typing import Final
 
 from tasktree_rt.core.events import Event, Json, is_node_id
-from tasktree_rt.core.tree import EMPTY, NO_CHANGE, Change, Node, Nodes, as_name
+from tasktree_rt.core.tree import EMPTY, EMPTY_TOP, NO_CHANGE, Change, Node, Nodes, as_name
 
 Measure = Callable[[Json], int]
 """Encoded size of an object in bytes."""
@@ -122,8 +122,29 @@ def _project_reset(nodes: Nodes, event: Event, weight: int, measure: Measure) ->
 
 
 def _project_deleted(nodes: Nodes, event: Event, weight: int, measure: Measure) -> Change:
-    top: dict[str, Any] = {"state": None, "project": {}, "orchestrator": None, "coordination": None}
-    return Change(removed=tuple(nodes.nodes), top=top)
+    return Change(removed=tuple(nodes.nodes), top=dict(EMPTY_TOP))
+
+
+def _prompt(nodes: Nodes, event: Event, weight: int, measure: Measure) -> Change:
+    name = event.data.get("prompt_id")
+    if type(name) is not str:
+        return NO_CHANGE
+    return Change(top={"prompts": [*_prompts_but(nodes, name), event.data]})
+
+
+def _prompt_resolved(nodes: Nodes, event: Event, weight: int, measure: Measure) -> Change:
+    name = event.data.get("prompt_id")
+    left = _prompts_but(nodes, name)
+    return Change(top={"prompts": left}) if len(left) < len(nodes.top["prompts"]) else NO_CHANGE
+
+
+def _prompts_but(nodes: Nodes, name: object) -> list[Json]:
+    return [one for one in nodes.top["prompts"] if one["prompt_id"] != name]
+
+
+def _notifications_read(nodes: Nodes, event: Event, weight: int, measure: Measure) -> Change:
+    seq = event.data.get("seq")
+    return Change(top={"read": seq}) if type(seq) is int and seq > nodes.top.get("read", 0) else NO_CHANGE
 
 
 _ORCHESTRATOR_STATUS: Final = {
@@ -156,6 +177,9 @@ _RULES: Final[dict[str, Callable[[Nodes, Event, int, Measure], Change]]] = {
     "tasks_reset": _tasks_reset,
     "project_reset": _project_reset,
     "project_deleted": _project_deleted,
+    "prompt": _prompt,
+    "prompt_resolved": _prompt_resolved,
+    "notifications_read": _notifications_read,
 }
 _NEVER_FIELDS: Final = ("node_id", "deleted")
 

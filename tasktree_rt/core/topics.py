@@ -1,7 +1,8 @@
-"""Who is interested in which project: the index behind every broadcast.
+"""Topics, and who is interested in which: the index behind every broadcast.
 
-Subscribers are ids. An interest is a project's name or ``*``; a name, once said or taken back,
-overrides ``*`` for that project.
+A topic is a project's name, or a user's: ``@`` and the user's id, which is no name of a project. An interest
+is a topic or ``*``, every project (but no user); a name, once said or taken back, overrides ``*`` for that
+project.
 """
 
 from __future__ import annotations
@@ -9,10 +10,35 @@ from __future__ import annotations
 from collections.abc import Hashable
 from typing import Final, Generic, TypeVar
 
+from tasktree_rt.core.shapes import is_node_id, wrong
+
 WILDCARD: Final = "*"
+USER: Final = "@"
+MAX_USER: Final = 256
 MAX_CACHED: Final = 1_000
 
 S = TypeVar("S", bound=Hashable)
+
+
+def user_id(value: object, field: str = "user_id") -> str:
+    """A user's id: 1-256 characters without control characters.
+
+    Raises:
+        InvalidInput: it is none.
+    """
+    if not is_node_id(value) or len(value) > MAX_USER:
+        raise wrong(field, f"1-{MAX_USER} characters without control characters", value, "invalid_message")
+    return value
+
+
+def user_topic(user: str) -> str:
+    """The topic of a user's own log."""
+    return f"{USER}{user}"
+
+
+def user_of(topic: str) -> str | None:
+    """Whose topic it is; None if it is a project."""
+    return topic[1:] if topic.startswith(USER) else None
 
 
 class TopicIndex(Generic[S]):
@@ -81,6 +107,8 @@ class TopicIndex(Generic[S]):
         """Everyone interested in `project`, each once, in the order of subscribing (names first)."""
         named = self._named.get(project)
         excluded = self._excluded.get(project, ())
+        if project.startswith(USER):
+            return tuple(named or ())
         if named is None and not excluded:
             if self._everyone is None:
                 self._everyone = tuple(self._all)
@@ -106,7 +134,8 @@ class TopicIndex(Generic[S]):
         """Whether an event of `project` goes to `subscriber`."""
         if subscriber in self._named.get(project, {}):
             return True
-        return subscriber in self._all and subscriber not in self._excluded.get(project, ())
+        every = subscriber in self._all and not project.startswith(USER)
+        return every and subscriber not in self._excluded.get(project, ())
 
     def _forget_all(self) -> None:
         self._cache.clear()

@@ -16,7 +16,15 @@ from attrs import Factory, define, frozen
 
 from tasktree_rt.core.events import Json, is_node_id
 
-TOP_FIELDS: Final = ("state", "project", "orchestrator", "coordination")
+TOP_FIELDS: Final = ("state", "project", "orchestrator", "coordination", "prompts")
+EMPTY_TOP: Final[dict[str, Any]] = {
+    "state": None,
+    "project": {},
+    "orchestrator": None,
+    "coordination": None,
+    "prompts": [],
+}
+"""Of a project where nothing was said yet. Values are replaced, never mutated."""
 MAX_INT: Final = 2**53 - 1
 """The largest integer that names a node: beyond it a browser reads another number than this program."""
 _NUMBERED: Final = re.compile(r"t([0-9]+)|([0-9]+)-(.+)", re.DOTALL)
@@ -61,7 +69,7 @@ class Nodes:
 
     def __init__(self) -> None:
         self.nodes: dict[str, Node] = {}
-        self.top: dict[str, Any] = {"state": None, "project": {}, "orchestrator": None, "coordination": None}
+        self.top: dict[str, Any] = dict(EMPTY_TOP)
         self._children: dict[str, dict[str, None]] = {}
         self._task_ids: dict[str, dict[str, None]] = {}
         self._tasks: dict[str, None] = {}
@@ -205,16 +213,8 @@ class Tree(Nodes):
     def forget(self, floor: int) -> None:
         """Forget when things changed at or before `floor` (the log was trimmed there)."""
         self.floor = max(self.floor, min(floor, self.head))
-        while self._removed:
-            node_id = next(iter(self._removed))
-            if self._removed[node_id] > self.floor:
-                break
-            del self._removed[node_id]
-        while self._changed:
-            node_id = next(iter(self._changed))
-            if self._changed[node_id] > self.floor:
-                break
-            del self._changed[node_id]
+        _forget(self._removed, self.floor)
+        _forget(self._changed, self.floor)
 
     def since(self, seq: int, most: int) -> Difference | None:
         """What changed after `seq`; None if that is beyond memory or touches more than `most` nodes."""
@@ -239,6 +239,17 @@ class Tree(Nodes):
         for node_id, node in nodes:
             self._put(node_id, node)
         self.top = {**self.top, **top}
+
+
+def _forget(changes: dict[str, int], floor: int) -> None:
+    # Not one by one from the front: each look at the first key walks over all that are gone.
+    old: list[str] = []
+    for node_id, when in changes.items():
+        if when > floor:
+            break
+        old.append(node_id)
+    for node_id in old:
+        del changes[node_id]
 
 
 def _newer(changes: dict[str, int], seq: int, most: int) -> list[str] | None:

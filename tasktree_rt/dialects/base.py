@@ -14,7 +14,8 @@ import msgspec
 from attrs import frozen
 
 from tasktree_rt.core.commands import Command, Message
-from tasktree_rt.core.events import MAX_DEPTH, Event, Json, Record, deeper_than
+from tasktree_rt.core.events import MAX_DEPTH, Event, Json, ProjectId, Record, deeper_than
+from tasktree_rt.core.topics import USER, user_of, user_topic
 from tasktree_rt.errors import InvalidInput
 
 _encoder: Final = msgspec.json.Encoder()
@@ -96,14 +97,7 @@ def encode_body(event: Event, field: str = "data") -> bytes:
             surrogate, a number of thousands of digits) or is nested more than `MAX_DEPTH` deep.
     """
     try:
-        body = _encoder.encode(
-            {
-                "type": event.type,
-                "project_id": event.project_id,
-                "data": event.data,
-                "timestamp": event.timestamp,
-            }
-        )
+        body = _encoder.encode(_said(event))
     except RecursionError:
         raise _too_deep(field) from None
     except _UNWRITABLE as error:
@@ -112,6 +106,13 @@ def encode_body(event: Event, field: str = "data") -> bytes:
     if body.count(b"{") + body.count(b"[") > MAX_DEPTH and deeper_than(MAX_DEPTH, event.data):
         raise _too_deep(field)
     return body
+
+
+def _said(event: Event) -> Json:
+    name = event.project_id
+    if name is not None and name.startswith(USER):
+        return {"type": event.type, **named(name), "data": event.data, "timestamp": event.timestamp}
+    return {"type": event.type, "project_id": name, "data": event.data, "timestamp": event.timestamp}
 
 
 def _too_deep(field: str) -> InvalidInput:
@@ -123,7 +124,14 @@ def _too_deep(field: str) -> InvalidInput:
 def decode_body(body: bytes) -> Event:
     """The event of a record's body."""
     value = _decoder.decode(body)
-    return Event(value["type"], value["project_id"], value["data"], value["timestamp"])
+    topic = value["project_id"] if "project_id" in value else user_topic(value["user_id"])
+    return Event(value["type"], ProjectId(topic), value["data"], value["timestamp"])
+
+
+def named(topic: str) -> Json:
+    """How a topic is named on the wire: ``project_id`` or ``user_id``."""
+    user = user_of(topic)
+    return {"project_id": topic} if user is None else {"user_id": user}
 
 
 def with_position(record: Record, epoch: str) -> bytes:

@@ -13,7 +13,17 @@ from tasktree_rt.core.closing import Closing
 
 
 class Transport(Protocol):
-    """The sending half of one connection. All methods but `writable` are synchronous and never block."""
+    """The sending half of one connection. All methods but `writable` are synchronous and never block.
+
+    Attributes:
+        send: as `write_nowait`, but a socket that takes nothing may raise OSError (BlockingIOError if it is
+            full). Then `write_nowait` is to be called, which knows what to make of it. For the fan-out, which
+            calls little else: here the system call itself will do.
+    """
+
+    @property
+    def send(self) -> Callable[[bytes], int]:
+        """See above; does not change."""
 
     def write_nowait(self, data: bytes | memoryview) -> int:
         """Give bytes to the socket now; returns how many it took, 0 if it is full or gone."""

@@ -133,7 +133,7 @@ class Catchup:
         self._reason = ""
         self.must_fetch = False
         if state is not None:
-            self._take_state(state)
+            self._take_state(state, self._seq)
 
     @property
     def position(self) -> Position:
@@ -173,13 +173,20 @@ class Catchup:
         self.must_fetch = False
         if epoch == self._epoch and after == self._seq:
             if isinstance(found, Recovered) and found.records:
-                self._buffer = found.records
+                # The store runs ahead of what is applied; that will come as it is.
+                head = self._project.tree.head
+                self._buffer = tuple(one for one in found.records if one.seq <= head)
             elif epoch == self._project.epoch:
-                self._take_state("gap")
+                self._take_newer_state("gap")
 
-    def _take_state(self, reason: str) -> None:
-        """Begin with the whole state; it is not older than what the watcher has."""
-        self._snapshot = self._project.snapshot(self._seq)
+    def _take_newer_state(self, reason: str) -> None:
+        """Go on with the whole state, newer than what the watcher has: one that others are being sent, which
+        brings it no further, would be taken again and again."""
+        self._take_state(reason, self._seq + 1)
+
+    def _take_state(self, reason: str, least: int) -> None:
+        """Begin with the whole state; it is not older than seq `least`."""
+        self._snapshot = self._project.snapshot(least)
         self._part = 0
         self._reason = reason
 
@@ -213,12 +220,12 @@ class Catchup:
         if self._seq >= self._project.floor:
             self.must_fetch = True
         else:
-            self._take_state("gap")
+            self._take_newer_state("gap")
 
     def _conflate(self) -> Message | None:
         project, after = self._project, self._seq
         if self._policy is Policy.RESYNC:
-            self._take_state("shed")
+            self._take_newer_state("shed")
             return None
         difference = project.tree.since(after, MAX_NODES)
         shown = project.shown.since(after)
@@ -238,7 +245,7 @@ class Catchup:
                     shown[0],
                     shown[1],
                 )
-        self._take_state("shed")
+        self._take_newer_state("shed")
         return None
 
     def _change_lives(self) -> Message | Events | None:

@@ -29,11 +29,14 @@ from tasktree_rt.core.log import Position
 from tasktree_rt.core.topics import WILDCARD
 from tasktree_rt.core.tree import Snapshot
 from tasktree_rt.errors import InvalidInput, Refused, StoreUnavailable, Unavailable
+from tasktree_rt.hub.asking import Asking
 from tasktree_rt.hub.batch import Events
+from tasktree_rt.hub.calling import Calling
+from tasktree_rt.hub.clerk import Clerk
+from tasktree_rt.hub.commanding import Commanding
 from tasktree_rt.hub.keeper import Keeper
 from tasktree_rt.hub.liveness import Liveness
 from tasktree_rt.hub.meter import Meter, Silence
-from tasktree_rt.hub.publishing import Publishing
 from tasktree_rt.hub.pulling import Objects
 from tasktree_rt.hub.receipts import Accepted, Published, result
 from tasktree_rt.hub.subscribing import Subscribing
@@ -59,7 +62,7 @@ class Statistics:
     draining: bool
 
 
-class Hub(Publishing, Subscribing):
+class Hub(Asking, Commanding, Calling, Subscribing):
     """See the module's docstring; made by `open_hub`."""
 
     @asynccontextmanager
@@ -172,12 +175,14 @@ async def open_hub(
     try:
         hub = Hub(broker, settings, meter or Silence(), on_error=on_error)
         await hub.count_projects()
+        await hub.load_matters()
         async with trio.open_nursery() as nursery:
             for task in (
                 hub.ingest.run,
                 hub.fanout.run,
                 hub.ingest.recover,
                 Keeper(hub).run,
+                Clerk(hub).run,
                 Liveness(hub).run,
             ):
                 nursery.start_soon(task)

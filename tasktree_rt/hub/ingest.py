@@ -9,14 +9,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Final
 
 import trio
 from attrs import define, field
 
 from tasktree_rt.brokers.base import (
-    KEPT_IDS,
     Append,
     Appended,
     Broker,
@@ -24,23 +22,25 @@ from tasktree_rt.brokers.base import (
     Draft,
     Duplicate,
     Key,
+    Matter,
     Outcome,
+    Settled,
 )
 from tasktree_rt.core.events import Event
 from tasktree_rt.core.reducer import named_node
 from tasktree_rt.dialects.base import encode_body
 from tasktree_rt.errors import InvalidInput, PeerError, Refused, StoreUnavailable, Unavailable
 from tasktree_rt.hub.meter import Meter
+from tasktree_rt.hub.producers import Producers
 from tasktree_rt.hub.project import Project
 from tasktree_rt.settings import Settings
 
 BATCH: Final = 512
 BATCH_BYTES: Final = 4 * 1024 * 1024
+MANY: Final = 8
+GATHER: Final = 0.0005
+"""Seconds that a commit waits for so many publishes as came last time, if they were at least `MANY`."""
 RETRY_AFTER: Final = 1.0
-PRODUCERS: Final = 256
-"""Of so many producers the known ids are held in memory."""
-IDS: Final = 2 * KEPT_IDS
-"""And so many of each. One that is older may still be in the store, which then tells at the commit."""
 
 
 @define(eq=False)
@@ -50,6 +50,7 @@ class Ticket:
     Attributes:
         settled: called once, with it, when it is through: kept and handed to every outbox, or refused.
         outcome, error: one of them is set when its fate is known, which is earlier.
+        tied: it is committed with the one before.
         lost: the store failed, for it and for everything behind it.
         over: it is through.
     """
@@ -62,6 +63,7 @@ class Ticket:
     outcome: Appended | Duplicate | None = None
     error: PeerError | None = None
 
+    tied: bool = False
     lost: bool = False
     over: bool = False
 
@@ -90,9 +92,10 @@ class Ingest:
         self._new_epoch = new_epoch
         self._waiting: deque[Ticket] = deque()
         self._in_flight: dict[Key, Ticket] = {}
-        self._known: dict[tuple[str, str], dict[int, None]] = {}
-        self._looking: dict[tuple[str, str], dict[int, None]] = {}
+        self._producers = Producers(broker)
         self._wake = trio.Event()
+        self._gathering = 0
+        self._gathered = trio.Event()
         self._unfinished = 0
         self._unfinished_bytes = 0
         self._quiet = trio.Event()
@@ -112,9 +115,9 @@ class Ingest:
         """
         if key not in self._in_flight:
             try:
-                ids = await self._ids((key.subject, key.producer_id))
+                ids = await self._producers.ids(key)
                 found = None
-                if key not in self._in_flight and hash(key.id) in ids:
+                if key not in self._in_flight and key.id in ids:
                     found = await self._broker.recorded(key, digest)
             except StoreUnavailable as error:
                 raise self._unavailable(str(error)) from error
@@ -127,8 +130,19 @@ class Ingest:
             raise _conflict(key)
         return in_flight
 
-    def accept(self, project: Project, events: Sequence[Event], *, key: Key | None, digest: bytes) -> Ticket:
-        """Judge `events` and queue them for the next commit.
+    def accept(
+        self,
+        project: Project,
+        events: Sequence[Event],
+        *,
+        key: Key | None = None,
+        digest: bytes = b"",
+        opens: Sequence[Matter] = (),
+        settles: Sequence[Settled] = (),
+        mirrors: Sequence[tuple[Project, Sequence[Event]]] = (),
+    ) -> Ticket:
+        """Judge `events` and queue them for the next commit; what `mirrors` tell in other topics' logs is
+        committed with them. The ticket is that of `events`.
 
         Raises:
             PeerError: refused; nothing is kept.
@@ -137,33 +151,52 @@ class Ingest:
             raise self._unavailable(self.store_error)
         if self._unfinished >= self._limits.max_waiting_publishes:
             raise self._overloaded()
-        bodies = [_body(event, index) for index, event in enumerate(events)]
-        sizes = [len(body) for body in bodies]
-        if self._unfinished and self._unfinished_bytes + sum(sizes) > self._limits.max_waiting_bytes:
+        drafts = [_draft(event, index) for index, event in enumerate(events)]
+        told = [(one, said, [_draft(event, 0) for event in said]) for one, said in mirrors]
+        size = sum([len(draft.body) for draft in drafts])
+        if self._unfinished and self._unfinished_bytes + size > self._limits.max_waiting_bytes:
             raise self._overloaded()
+        ticket = self._stage(project, events, drafts, key, digest, opens, settles)
+        self._queue(ticket)
+        for one, said, copies in told:  # users' logs: nothing in them is refused
+            self._queue(self._stage(one, said, copies, tied=True))
+        return ticket
+
+    def _stage(
+        self,
+        project: Project,
+        events: Sequence[Event],
+        drafts: Sequence[Draft],
+        key: Key | None = None,
+        digest: bytes = b"",
+        opens: Sequence[Matter] = (),
+        settles: Sequence[Settled] = (),
+        *,
+        tied: bool = False,
+    ) -> Ticket:
+        sizes = [len(draft.body) for draft in drafts]
         project.stage(events, sizes, self._limits, enforce=self._enforce)
-        ends = events[-1].type == "project_deleted"
         append = Append(
             project.project_id,
-            tuple(
-                Draft(event.type, named_node(event), body) for event, body in zip(events, bodies, strict=True)
-            ),
+            drafts,
             self._wall(),
             self._new_epoch(),
-            ends,
+            events[-1].type == "project_deleted",
             project.staged.top["state"],
             len(project.staged),
             key,
             digest,
+            opens,
+            settles,
         )
-        ticket = Ticket(project, append, sum(sizes), trio.current_time())
-        self._queue(ticket)
-        return ticket
+        return Ticket(project, append, sum(sizes), trio.current_time(), tied=tied)
 
     def _queue(self, ticket: Ticket) -> None:
         if ticket.append.key is not None:
             self._in_flight[ticket.append.key] = ticket
         self._waiting.append(ticket)
+        if len(self._waiting) == self._gathering:
+            self._gathered.set()
         self._unfinished_bytes += ticket.size
         self._unfinished += 1
         if self._unfinished == 1:
@@ -194,24 +227,6 @@ class Ingest:
         """Publishes that are accepted but not settled."""
         return self._unfinished
 
-    async def _ids(self, producer: tuple[str, str]) -> dict[int, None]:
-        """Hashes of the ids that a producer has used, as far as the store may know them."""
-        ids = self._known.pop(producer, None)
-        if ids is None:
-            # What is committed while the store is asked may or may not be in its answer.
-            meanwhile = self._looking.setdefault(producer, {})
-            try:
-                stored = await self._broker.producer_ids(*producer)
-            finally:
-                self._looking.pop(producer, None)
-            ids = self._known.pop(producer, None)
-            if ids is None:
-                ids = dict.fromkeys(map(hash, stored)) | meanwhile
-        self._known[producer] = ids
-        if len(self._known) > PRODUCERS:
-            self._known.pop(next(iter(self._known)))
-        return ids
-
     # --- committing -----------------------------------------------------------------------------
 
     async def run(self) -> None:
@@ -220,12 +235,27 @@ class Ingest:
             await self._wake.wait()
             self._wake = trio.Event()
             while self._waiting:
-                await self._commit(self._take())
+                batch = self._take()
+                await self._commit(batch)
+                await self._gather(len(batch) + len(self._waiting))
+
+    async def _gather(self, count: int) -> None:
+        """Let those who have just been answered come again, so that all are committed together.
+
+        Without this, producers who wait for each answer fall into two halves that take turns, and each half
+        pays for a commit. `count` came last time.
+        """
+        if count < MANY or len(self._waiting) >= min(count, BATCH):
+            return
+        self._gathering, self._gathered = min(count, BATCH), trio.Event()
+        with trio.move_on_after(GATHER):
+            await self._gathered.wait()
+        self._gathering = 0
 
     def _take(self) -> list[Ticket]:
         batch: list[Ticket] = []
         size = 0
-        while self._waiting and len(batch) < BATCH and size < BATCH_BYTES:
+        while self._waiting and (self._waiting[0].tied or (len(batch) < BATCH and size < BATCH_BYTES)):
             ticket = self._waiting.popleft()
             size += ticket.size
             batch.append(ticket)
@@ -251,15 +281,7 @@ class Ingest:
         else:
             ticket.outcome = outcome
         if isinstance(outcome, Appended) and key is not None:
-            self._remember(key)
-
-    def _remember(self, key: Key) -> None:
-        producer = (key.subject, key.producer_id)
-        for ids in (self._known.get(producer), self._looking.get(producer)):
-            if ids is not None:
-                ids[hash(key.id)] = None
-                if len(ids) > IDS:
-                    del ids[next(iter(ids))]
+            self._producers.remember(key)
 
     def finish(self, tickets: list[Ticket]) -> None:
         """The fan-out is through with these: tell their producers."""
@@ -271,7 +293,7 @@ class Ingest:
                 del self._in_flight[key]
             ticket.over = True
             for callback in ticket.settled:
-                self._tell(partial(callback, ticket))
+                self._tell(callback, ticket)
             ticket.settled.clear()
         afterwards, self.afterwards = self.afterwards, {}
         for answer in afterwards:
@@ -279,10 +301,10 @@ class Ingest:
         if not self._unfinished:
             self._quiet.set()
 
-    def _tell(self, callback: Callable[[], None]) -> None:
+    def _tell(self, callback: Callable[..., None], *ticket: Ticket) -> None:
         """Call back; one producer's trouble is not the next one's."""
         try:
-            callback()
+            callback(*ticket)
         except Exception as error:
             self._failed("answer", error)
 
@@ -305,9 +327,9 @@ class Ingest:
         )
 
 
-def _body(event: Event, index: int) -> bytes:
+def _draft(event: Event, index: int) -> Draft:
     try:
-        return encode_body(event)
+        return Draft(event.type, named_node(event), encode_body(event))
     except InvalidInput as error:
         error.field = f"events[{index}].{error.field}"
         raise

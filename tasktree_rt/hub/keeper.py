@@ -6,20 +6,20 @@ store fails) it tries again at its next round.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import trio
 from structlog.stdlib import BoundLogger, get_logger
 
 from tasktree_rt.brokers.base import Retention, Summary
-from tasktree_rt.errors import PeerError, StoreUnavailable
+from tasktree_rt.errors import PeerError, StoreUnavailable, Unavailable
 from tasktree_rt.hub.project import Project
-
-if TYPE_CHECKING:
-    from tasktree_rt.hub.hub import Hub
+from tasktree_rt.hub.publishing import Publishing
 
 log: Final[BoundLogger] = get_logger("tasktree_rt.keeper")
 FINISHED: Final = frozenset({"completed", "failed", "cancelled"})
+COVERED_AT_ONCE: Final = 200
+"""Quiet projects that one sweep writes checkpoints for."""
 ROUND: Final = 0.25
 """Seconds between two looks at what was touched."""
 
@@ -27,7 +27,7 @@ ROUND: Final = 0.25
 class Keeper:
     """See the module's docstring."""
 
-    def __init__(self, hub: Hub) -> None:
+    def __init__(self, hub: Publishing) -> None:
         self._hub = hub
         self._keep = hub.settings.keep
         self._due: dict[str, Project] = {}
@@ -40,7 +40,7 @@ class Keeper:
             await trio.sleep(ROUND)
             try:
                 await self._round()
-            except StoreUnavailable as error:
+            except (StoreUnavailable, Unavailable) as error:
                 log.warning("store", reason=str(error))
             except Exception as error:
                 self._hub.failed("keeper", error)
@@ -66,6 +66,7 @@ class Keeper:
     async def sweep(self) -> None:
         """Retention, finished projects, idle projects."""
         hub = self._hub
+        await self._cover_quiet()
         retention = Retention(self._keep.max_events, self._keep.max_age)
         for name, floor in (await hub.broker.trim(retention, hub.wall())).items():
             project = hub.shelf.get(name)
@@ -75,6 +76,14 @@ class Keeper:
             await self._end_finished()
         busy = {name for one in hub.connections.values() for name in one.special or ()}
         hub.shelf.put_away(lambda name: name in busy or hub.is_needed(name))
+
+    async def _cover_quiet(self) -> None:
+        """Checkpoints for those too old to be kept that grow no more: without one their events would stay."""
+        before = self._hub.wall() - round(self._keep.max_age * 1_000_000)
+        for name in await self._hub.broker.uncovered(before, COVERED_AT_ONCE):
+            project = await self._hub.shelf.load(name)
+            if project.epoch != "":
+                await self._hub.shelf.checkpoint(project)
 
     async def _end_finished(self) -> None:
         after = ""

@@ -6,12 +6,10 @@ costs about two milliseconds.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Protocol
+from collections.abc import Iterable
+from typing import Final, Protocol
 
 import trio
-
-if TYPE_CHECKING:
-    from tasktree_rt.hub.hub import Hub
 
 ROUND: Final = 1.0
 SLICE: Final = 500
@@ -24,10 +22,24 @@ class Lively(Protocol):
         """Send a heartbeat or a ping if one is due, or end a dead connection. Times in seconds."""
 
 
+class House(Protocol):
+    """What there is of a hub here."""
+
+    @property
+    def sessions(self) -> Iterable[Lively]:
+        """All of them."""
+
+    def wall(self) -> int:
+        """Now, in microseconds since the Unix epoch."""
+
+    def failed(self, where: str, error: BaseException) -> None:
+        """A fault of the hub's own."""
+
+
 class Liveness:
     """See the module's docstring."""
 
-    def __init__(self, hub: Hub) -> None:
+    def __init__(self, hub: House) -> None:
         self._hub = hub
 
     async def run(self) -> None:

@@ -36,6 +36,12 @@ class Meter(Protocol):
     def closed(self, dialect: str, code: int) -> None:
         """A connection ended with this close code (1006: without one)."""
 
+    def opened(self, kind: str) -> None:
+        """A prompt or a command was opened."""
+
+    def settled(self, kind: str, how: str) -> None:
+        """One was settled: answered, timeout, cancelled; done, refused."""
+
     def failed(self, where: str) -> None:
         """A fault of the hub's own."""
 
@@ -68,6 +74,12 @@ class Silence:
         """Nothing."""
 
     def closed(self, dialect: str, code: int) -> None:
+        """Nothing."""
+
+    def opened(self, kind: str) -> None:
+        """Nothing."""
+
+    def settled(self, kind: str, how: str) -> None:
         """Nothing."""
 
     def failed(self, where: str) -> None:

@@ -2,39 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, Final
 
 import trio
 from attrs import evolve
 
-from tasktree_rt.brokers.base import Key
+from tasktree_rt.brokers.base import Duplicate, Key, Matter, Settled
 from tasktree_rt.core.commands import Broadcast, Personal
 from tasktree_rt.core.events import Event, Json, ProjectId, parse_event, project_id
-from tasktree_rt.dialects.base import digest, plain
+from tasktree_rt.core.topics import user_of
+from tasktree_rt.dialects.base import digest, encode_json, plain
 from tasktree_rt.errors import InvalidInput, Refused, Unavailable
 from tasktree_rt.hub.ingest import Ticket
+from tasktree_rt.hub.matters import Pending, cancelled
+from tasktree_rt.hub.project import Project
 from tasktree_rt.hub.receipts import Accepted, Published, known, result
 from tasktree_rt.hub.workings import Workings
+
+RESERVED: Final = {
+    "prompt": "ask with POST /api/v1/prompts",
+    "prompt_resolved": "answer with POST /api/v1/prompts/{id}/answer",
+    "command": "send it with POST /api/v1/projects/{id}/commands",
+    "command_result": "answer on the connection that the command came on",
+    "notifications_read": "say it with POST /api/v1/users/{id}/read",
+}
+"""Types that are not published, and what to do instead."""
 
 
 class Publishing(Workings):
     """What `Hub` does for those who have something to say."""
 
     async def publish(
-        self, events: Event | Sequence[Event], *, key: Key | None = None, body_digest: bytes | None = None
+        self, events: Event | Sequence[Event], *, key: Key | None = None, fingerprint: bytes | None = None
     ) -> Published:
         """Publish events of one project, all or none, and wait until they are durable and handed on.
 
-        With `key` the same publish is kept once, however often it is sent. Cancelling the wait does
-        not take the events back.
+        With `key` the same publish is kept once, however often it is sent; `fingerprint` tells it from
+        another with the same key (a hash of all that was asked, the project among it; by default of the
+        events). Cancelling the wait does not take the events back.
 
         Raises:
             PeerError: refused; nothing of it was kept.
         """
         listed = [events] if isinstance(events, Event) else list(events)
         found = await self.submit(
-            [evolve(one, data=plain(one.data)) for one in listed], key=key, body_digest=body_digest
+            [evolve(one, data=plain(one.data)) for one in listed], key=key, fingerprint=fingerprint
         )
         if isinstance(found, Published):
             return found
@@ -45,7 +59,7 @@ class Publishing(Workings):
         return result(ticket, duplicate=found.repeat)
 
     async def submit(
-        self, events: Sequence[Event], *, key: Key | None = None, body_digest: bytes | None = None
+        self, events: Sequence[Event], *, key: Key | None = None, fingerprint: bytes | None = None
     ) -> Accepted | Published:
         """Accept a publish and return before it is committed; a known one is answered at once.
 
@@ -56,24 +70,110 @@ class Publishing(Workings):
             PeerError: refused.
         """
         name = self._check(events)
-        fingerprint = b""
-        if key is not None:
-            body = body_digest or digest([[one.type, one.data, one.timestamp] for one in events])
-            # The body of an HTTP request need not name the project: the same for another is not the same.
-            fingerprint = digest([name, body.hex()])
+        if key is not None and fingerprint is None:
+            fingerprint = digest([name, [[one.type, one.data, one.timestamp] for one in events]])
+        digest_of = fingerprint or b""
         while True:
             if self.draining:
                 raise Unavailable("the hub is stopping", code="draining", retry_after=1.0)
             project = self.shelf.get(name) or await self.shelf.load(name)
+            ends = events[-1].type == "project_deleted" and await self._load_mirrors(name)
             if key is not None:
-                before = await self.ingest.known(key, fingerprint)
+                before = await self.ingest.known(key, digest_of)
                 if before is not None:
                     return Accepted(before, True) if isinstance(before, Ticket) else known(before)
-            if self.shelf.get(name) is project:
+            if self.shelf.get(name) is project and (not ends or self._mirrors_loaded(name)):
                 break
         if project.epoch == "" and not project.pending:
             self._check_room()
-        return Accepted(self.ingest.accept(project, events, key=key, digest=fingerprint), False)
+        if ends:
+            return Accepted(self._end_life(project, events, key, digest_of), False)
+        return Accepted(self.ingest.accept(project, events, key=key, digest=digest_of), False)
+
+    async def place(
+        self,
+        topics: Sequence[str],
+        event: Callable[[str], Event],
+        *,
+        opens: Sequence[Matter] = (),
+        settles: Sequence[Settled] = (),
+        still: Callable[[], None],
+    ) -> Ticket:
+        """Accept one event in each of `topics`, kept all or none; the hub's own way to publish.
+
+        `still` is called at the last moment and may raise. The caller adds to the ticket's `settled`
+        before it yields to the loop.
+
+        Raises:
+            PeerError: refused.
+        """
+        while True:
+            if self.draining:
+                raise Unavailable("the hub is stopping", code="draining", retry_after=1.0)
+            projects = [self.shelf.get(one) or await self.shelf.load(one) for one in topics]
+            if all(self.shelf.get(name) is one for name, one in zip(topics, projects, strict=True)):
+                break
+        still()
+        home, *others = projects
+        if home.epoch == "" and not home.pending and user_of(topics[0]) is None:
+            self._check_room()
+        said = [(one, [event(one.project_id)]) for one in others]
+        return self.ingest.accept(home, [event(topics[0])], opens=opens, settles=settles, mirrors=said)
+
+    # --- what ends with a project -------------------------------------------------------------------
+
+    def _ending(self, name: str) -> list[Pending]:
+        """Its prompts and commands that nothing settles yet."""
+        return [one for one in self.matters.of(name) if not one.settling]
+
+    async def _load_mirrors(self, name: str) -> bool:
+        for one in self._ending(name):
+            for topic in one.matter.topics[1:]:
+                await self.shelf.load(topic)
+        return True
+
+    def _mirrors_loaded(self, name: str) -> bool:
+        return all(
+            self.shelf.get(topic) is not None for one in self._ending(name) for topic in one.matter.topics[1:]
+        )
+
+    def _end_life(
+        self, project: Project, events: Sequence[Event], key: Key | None, digest_of: bytes
+    ) -> Ticket:
+        """Delete a project; its prompts and commands are cancelled with it, which users are told."""
+        ending = self._ending(project.project_id)
+        now = self.timestamp()
+        outcomes = [cancelled(one) for one in ending]
+        mirrors = []
+        for one, outcome in zip(ending, outcomes, strict=True):
+            for topic in one.matter.topics[1:]:
+                mirror = self.shelf.get(topic)
+                assert mirror is not None
+                mirrors.append((mirror, [Event(one.resolution, ProjectId(topic), outcome, now)]))
+        settles = [
+            Settled(one.id, encode_json(outcome)) for one, outcome in zip(ending, outcomes, strict=True)
+        ]
+        ticket = self.ingest.accept(
+            project, events, key=key, digest=digest_of, settles=settles, mirrors=mirrors
+        )
+        for one, outcome in zip(ending, outcomes, strict=True):
+            one.settling = True
+            ticket.settled.append(partial(self.settled, one, outcome))
+        return ticket
+
+    def settled(self, pending: Pending, outcome: Json, ticket: Ticket) -> None:
+        """What settles a prompt or a command is through, or has failed."""
+        pending.settling = False
+        if ticket.error is None and not isinstance(ticket.outcome, Duplicate):
+            pending.outcome = outcome
+            self.matters.remove(pending)
+            self.meter.settled(pending.matter.kind, outcome.get("how") or outcome["status"])
+        else:
+            self.stands_open(pending)
+        pending.changed()
+
+    def stands_open(self, pending: Pending) -> None:
+        """It is kept, told of, and nothing is on its way that settles it."""
 
     def _check(self, events: Sequence[Event]) -> str:
         most = self.settings.limits.max_events_per_publish
@@ -83,6 +183,9 @@ class Publishing(Workings):
             raise InvalidInput(f"expected at most {most} events", code="too_large", field="events")
         name = events[0].project_id
         for index, event in enumerate(events):
+            if event.type in RESERVED:
+                expected = f"{event.type} is said by the hub itself: {RESERVED[event.type]}"
+                raise InvalidInput(expected, code="invalid_event", field=f"events[{index}].type")
             if event.project_id != name:
                 expected = f"expected {name!r} as in events[0]"
                 raise InvalidInput(expected, code="mixed_projects", field=f"events[{index}].project_id")

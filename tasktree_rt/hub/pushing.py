@@ -15,12 +15,13 @@ from attrs import define
 from tasktree_rt.brokers.base import Key
 from tasktree_rt.core.access import Grants
 from tasktree_rt.core.closing import OVERLOADED
-from tasktree_rt.core.commands import Acked, Message, Policy, Pong, RequestId
+from tasktree_rt.core.commands import Acked, Instruction, Message, Policy, Pong, Reply, RequestId
 from tasktree_rt.core.events import Event, Json, parse_event
 from tasktree_rt.dialects.base import Dialect, decode_object, digest, encode_json
 from tasktree_rt.errors import InvalidInput, PeerError, Refused, Unavailable
 from tasktree_rt.hub.hub import Hub
 from tasktree_rt.hub.ingest import Ticket
+from tasktree_rt.hub.matters import Pending
 from tasktree_rt.hub.receipts import Published, result
 from tasktree_rt.hub.session import ConnectionSession, failure
 
@@ -40,15 +41,24 @@ class _Answer:
 
 
 class PushSession(ConnectionSession):
-    """See the module's docstring. Without a `producer_id` publishes are not idempotent."""
+    """See the module's docstring. Without a `producer_id` publishes are not idempotent; `serves` are the
+    projects whose commands it takes."""
 
-    __slots__ = ("_answers", "_broken", "_producer", "_room", "_unacked_bytes")
+    __slots__ = ("_answers", "_broken", "_producer", "_room", "_serves", "_unacked_bytes")
 
     def __init__(
-        self, hub: Hub, dialect: Dialect, producer_id: str, *, grants: Grants, address: str = ""
+        self,
+        hub: Hub,
+        dialect: Dialect,
+        producer_id: str,
+        *,
+        grants: Grants,
+        serves: tuple[str, ...] = (),
+        address: str = "",
     ) -> None:
         super().__init__(hub, dialect, grants=grants, policy=Policy.DISCONNECT, address=address)
         self._producer = producer_id
+        self._serves = serves
         self._answers: deque[_Answer] = deque()
         self._unacked_bytes = 0
         self._room: trio.Event | None = None
@@ -69,9 +79,18 @@ class PushSession(ConnectionSession):
         if self.subscriber.crowded:
             await self.subscriber.room()
 
+    def begin(self) -> None:
+        """Take the commands that wait."""
+        self.hub.serve(self, self._serves)
+
+    def give(self, pending: Pending) -> None:
+        """See `commanding.Obedient`."""
+        self.subscriber.reply(Instruction(pending.home, pending.data))
+
     def ended(self, code: int | None, reason: str) -> None:
         """See `carrier.Session`."""
         super().ended(code, reason)
+        self.hub.leave(self, self._serves)
         if self._room is not None:
             self._room.set()
 
@@ -82,6 +101,10 @@ class PushSession(ConnectionSession):
             answer.request = _request_id(value)
             if value.get("type") == "ping" and "project_id" not in value:
                 answer.message = Pong(answer.request)
+            elif value.get("type") == "command_result" and "project_id" not in value:
+                await self.hub.obeyed(self, value)
+                answer.message = Reply(answer.request)
+                answer.wanted = answer.request is not None
             else:
                 raw = _raw_events(value)
                 answer.wanted = value["type"] == "publish" or answer.request is not None
@@ -98,13 +121,13 @@ class PushSession(ConnectionSession):
             if self._broken is not None:
                 raise self._broken
             events = self._events(raw)
-            key, body = None, None
+            key, fingerprint = None, None
             if answer.request is not None and self._producer:
                 key = Key(
                     self.subscriber.grants.subject, self._producer, encode_json(answer.request).decode()
                 )
-                body = digest(raw)
-            found = await self.hub.submit(events, key=key, body_digest=body)
+                fingerprint = digest(raw)
+            found = await self.hub.submit(events, key=key, fingerprint=fingerprint)
         except PeerError as error:
             self._refuse(answer, error)
             self._append(answer)

@@ -168,4 +168,4 @@ class ConnectionSession:
 def failure(error: PeerError, request: RequestId = None) -> Failure:
     """An error as a message."""
     after = None if error.retry_after is None else math.ceil(error.retry_after * 1000)
-    return Failure(error.code, error.message, request, error.field, after)
+    return Failure(error.code, error.message, request, error.field, after, error.outcome)

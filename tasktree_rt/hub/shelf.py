@@ -15,6 +15,7 @@ from tasktree_rt.brokers.base import Broker, Checkpoint, Life, Summary
 from tasktree_rt.core.events import is_project_id
 from tasktree_rt.core.log import Gap, Position, Recovered
 from tasktree_rt.core.reducer import reduce
+from tasktree_rt.core.topics import user_of
 from tasktree_rt.core.tree import Node, Snapshot, Tree
 from tasktree_rt.dialects.base import decode_body, decode_json, encode_json, measure
 from tasktree_rt.errors import StoreUnavailable, Unavailable
@@ -23,7 +24,9 @@ from tasktree_rt.hub.project import PART_BYTES, Project
 LOADED: Final = 4_096
 """Projects kept in memory at most, if the rest are idle."""
 OLDER: Final = 1_024
-SLICE: Final = 512
+READ: Final = 512
+SLICE: Final = 64
+"""Nodes or events between two yields to the loop: about a millisecond."""
 LAST_ID: Final = "\U0010ffff"
 """Behind every project id."""
 
@@ -88,7 +91,8 @@ class Shelf:
         last = stored[-1].project_id if stored else LAST_ID
         for project in self._projects.values():
             name = project.project_id
-            if project.pending and project.epoch and after < name <= last and name not in page:
+            unseen = project.epoch and user_of(name) is None and after < name <= last
+            if project.pending and unseen and name not in page:
                 page[name] = _summary(project)
         return sorted(page.values(), key=lambda summary: summary.project_id)
 
@@ -106,7 +110,7 @@ class Shelf:
 
     async def _read(self, project_id: str) -> Project:
         project = Project(project_id)
-        if not is_project_id(project_id):
+        if not is_project_id(project_id) and user_of(project_id) is None:
             return project
         life = await self._broker.load(project_id)
         project.load(life, await self._older(project_id, life))
@@ -150,7 +154,7 @@ class Shelf:
         if checkpoint is not None:
             await _fill(tree, checkpoint)
         while tree.head < position.seq:
-            found = await self._broker.read(project_id, Position(position.epoch, tree.head), limit=SLICE)
+            found = await self._broker.read(project_id, Position(position.epoch, tree.head), limit=READ)
             if isinstance(found, Gap) or not found.records:
                 return None
             for record in found.records[: position.seq - tree.head]:

@@ -22,7 +22,7 @@ from tasktree_rt.core.access import Grants
 from tasktree_rt.core.closing import GAP, SLOW_CONSUMER
 from tasktree_rt.core.commands import Conflated, Message, Policy, StatePart
 from tasktree_rt.core.log import Position
-from tasktree_rt.dialects.base import Dialect
+from tasktree_rt.dialects.base import Dialect, Encoding
 from tasktree_rt.hub.batch import Batch, Events
 from tasktree_rt.hub.catchup import Catchup, Source, Standing
 from tasktree_rt.hub.meter import Meter
@@ -51,6 +51,7 @@ class Subscriber(Outbox):
         opening: opens the projects of ``*`` one by one.
         excluded: projects taken out of ``*``.
         picky: whether `admits` has to be asked before a batch is offered.
+        direct: while nothing waits, the socket's own send (`carrier.Transport.send`), for the fan-out.
     """
 
     __slots__ = (
@@ -60,14 +61,10 @@ class Subscriber(Outbox):
         "excluded",
         "grants",
         "id",
-        "last_sent",
         "now",
         "opening",
-        "picky",
         "policies",
         "policy",
-        "sent_bytes",
-        "sent_messages",
         "sheds",
         "source",
         "special",
@@ -97,6 +94,7 @@ class Subscriber(Outbox):
         self.opening: Opening | None = None
         self.excluded: set[str] | None = None
         self.picky = not grants.watch.everything
+        self.direct = None
         self.acked: dict[str, int] | None = None
         self.sent_messages = 0
         self.sent_bytes = 0
@@ -111,6 +109,10 @@ class Subscriber(Outbox):
         """New events of a project this subscriber watches."""
         raise NotImplementedError
 
+    def sent_part(self, batch: Batch, encoding: Encoding, taken: int) -> None:
+        """Called after a `direct` send that took less than all."""
+        raise NotImplementedError
+
     def admits(self, batch: Batch) -> bool:
         """Whether a batch is to be offered, asked only if something is special here."""
         project_id = batch.project_id
@@ -118,7 +120,7 @@ class Subscriber(Outbox):
             return False
         if self.opening is not None and not self.opening.passed(project_id):
             return False
-        return self.grants.watch.covers(project_id)
+        return self.grants.sees(project_id)
 
     def over(self) -> None:
         """The connection is gone: nothing is taken any more."""
@@ -226,7 +228,7 @@ class Subscriber(Outbox):
         self.grants = grants
         self.picky = self.picky or not grants.watch.everything
         waiting = {item.batch.project_id for item in self._queue() if item.batch is not None}
-        ended = [name for name in {*waiting, *(self.special or ())} if not grants.watch.covers(name)]
+        ended = [name for name in {*waiting, *(self.special or ())} if not grants.sees(name)]
         for name in ended:
             self.forget(name)
         return ended

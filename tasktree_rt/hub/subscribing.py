@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 
 from tasktree_rt.brokers.base import Summary
 from tasktree_rt.core.access import Grants
 from tasktree_rt.core.commands import Policy, Reply, Subscribe, Unsubscribed
 from tasktree_rt.core.events import project_id
 from tasktree_rt.core.log import Gap, Position, Recovered
-from tasktree_rt.core.topics import WILDCARD
+from tasktree_rt.core.topics import WILDCARD, user_of
 from tasktree_rt.dialects.base import Dialect
 from tasktree_rt.errors import Refused
 from tasktree_rt.hub.catchup import Standing, joining, resuming
@@ -196,7 +196,7 @@ class Subscribing(Workings):
     def regrant(self, subscriber: Subscriber, grants: Grants) -> None:
         """The caller's rights have changed: what it may no longer watch ends, and it is told so."""
         for name in self.index.topics(subscriber) - {WILDCARD}:
-            if not grants.watch.covers(name):
+            if not grants.sees(name):
                 subscriber.forget(name)
                 self.fanout.guard(subscriber, name)
                 self.index.discard(subscriber, name)
@@ -204,8 +204,9 @@ class Subscribing(Workings):
         subscriber.regrant(grants)
 
     def _admit(self, subscriber: Subscriber, name: str) -> None:
-        project_id(name)
-        if not subscriber.grants.watch.covers(name):
+        if user_of(name) is None:
+            project_id(name)
+        if not subscriber.grants.sees(name):
             raise Refused(f"you may not watch {name!r}", code="forbidden", field="project_id")
         topics = self.index.topics(subscriber)
         most = self.settings.limits.max_subscriptions
@@ -246,11 +247,6 @@ class Subscribing(Workings):
         for name in reversed(self._moved):
             if self._moved[name] < then or len(found) >= most:
                 break
-            if self.index.wants(subscriber, name) and subscriber.grants.watch.covers(name):
+            if self.index.wants(subscriber, name) and subscriber.grants.sees(name):
                 found.append(name)
         return found
-
-    @property
-    def connections(self) -> Mapping[str, Subscriber]:
-        """Every connection by its id."""
-        return self._subscribers

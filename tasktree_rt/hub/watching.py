@@ -8,11 +8,13 @@ from typing import Final
 import trio
 
 from tasktree_rt.core.access import Grants
-from tasktree_rt.core.closing import GAP, TOO_FAST
+from tasktree_rt.core.closing import GAP, OVERLOADED, TOKEN_INVALID, TOO_FAST
 from tasktree_rt.core.commands import (
     Ack,
+    Answer,
     Command,
     Heartbeat,
+    Instruct,
     Ping,
     Policy,
     Pong,
@@ -24,10 +26,11 @@ from tasktree_rt.core.commands import (
     Unsubscribed,
     Welcome,
 )
+from tasktree_rt.core.events import Json
 from tasktree_rt.core.log import Position
-from tasktree_rt.core.topics import WILDCARD
+from tasktree_rt.core.topics import WILDCARD, user_of
 from tasktree_rt.dialects.base import Dialect
-from tasktree_rt.errors import InvalidInput, PeerError, Refused
+from tasktree_rt.errors import InvalidInput, PeerError, Refused, Unavailable
 from tasktree_rt.hub.catchup import resumes
 from tasktree_rt.hub.hub import Hub
 from tasktree_rt.hub.session import Bucket, ConnectionSession
@@ -129,6 +132,14 @@ class PlainSession(WatchSession):
         """Not understood, not answered."""
         self._allowed()
 
+    def fail(self, error: PeerError, request: RequestId = None) -> None:
+        """This language has no word for it. Who cannot be served now is sent away, and comes again."""
+        super().fail(error, request)
+        if isinstance(error, Unavailable):
+            self.close(OVERLOADED)
+        elif error.code == "forbidden":
+            self.close(TOKEN_INVALID, error.message)
+
     def _watch_all(self, wish: Subscribe) -> None:
         self.hub.watch_all(self.subscriber, wish, announce=False)
 
@@ -201,14 +212,36 @@ class NativeSession(WatchSession):
             case Ping():
                 self.subscriber.reply(Pong(command.id))
             case Ack():
-                self._note(command)
+                await self._note(command)
+            case Answer():
+                via = self._via()
+                await self.hub.answer(command.prompt_id, command.given, grants=self._grants, via=via)
+                self.subscriber.reply(Reply(command.id))
+            case Instruct():
+                via = self._via()
+                sent = await self.hub.command(command.project_id, command.given, grants=self._grants, via=via)
+                self.subscriber.reply(Reply(command.id, sent.id))
             case Refresh():
                 self.hub.regrant(self.subscriber, self._authenticate(command.token))
                 self.subscriber.reply(Reply(command.id))
             case _:
                 raise InvalidInput("this connection cannot publish", field="type")
 
-    def _note(self, ack: Ack) -> None:
+    @property
+    def _grants(self) -> Grants:
+        return self.subscriber.grants
+
+    def _via(self) -> Json:
+        """What is kept of how somebody spoke."""
+        return {"dialect": self.subscriber.dialect.name, "connection": self.subscriber.id}
+
+    async def _note(self, ack: Ack) -> None:
+        user = user_of(ack.project_id)
+        if user is not None:
+            await self.hub.read_up_to(user, ack.seq, grants=self._grants)
+            if ack.id is not None:
+                self.subscriber.reply(Reply(ack.id))
+            return
         acked = self.subscriber.acked = self.subscriber.acked or {}
         if ack.project_id not in acked and len(acked) >= self.hub.settings.limits.max_subscriptions:
             acked.pop(next(iter(acked)))
@@ -228,7 +261,7 @@ class NativeSession(WatchSession):
         if subscriber.opening is not None:
             return {}
         topics = hub.index.topics(subscriber)
-        names: list[str] = [name for name in topics if name != WILDCARD]
+        names = sorted(topics - {WILDCARD})
         if WILDCARD in topics:
             names += hub.moved_since(subscriber, self._beaten, MAX_BEATS)
             self._beaten = trio.current_time()

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Mapping
+from random import Random
+from typing import Any, Final
 
 import trio
 from structlog.stdlib import BoundLogger, get_logger
 
 from tasktree_rt.brokers.base import Broker
 from tasktree_rt.core.events import micros_to_time
-from tasktree_rt.core.topics import TopicIndex
+from tasktree_rt.core.topics import TopicIndex, user_of
 from tasktree_rt.hub.fanout import Fanout
 from tasktree_rt.hub.ingest import Ingest, Ticket
 from tasktree_rt.hub.liveness import Lively
+from tasktree_rt.hub.matters import Matters
 from tasktree_rt.hub.meter import Meter
 from tasktree_rt.hub.project import Project
 from tasktree_rt.hub.shelf import Shelf
@@ -25,6 +27,16 @@ from tasktree_rt.settings import Settings
 log: Final[BoundLogger] = get_logger("tasktree_rt.hub")
 MOVED: Final = 4_096
 """So many projects are remembered as having moved, the newest."""
+
+
+def random_epochs() -> Callable[[], str]:
+    """Names for lives, 48 random bits each.
+
+    Every publish carries one, should it begin a life: asking the system for each would cost more than all
+    else of accepting it, so that it is asked once.
+    """
+    bits = Random(secrets.randbits(256)).getrandbits  # noqa: S311 - must differ, not be secret
+    return lambda: f"{bits(48):012x}"
 
 
 class Workings:
@@ -38,7 +50,7 @@ class Workings:
         *,
         on_error: Callable[[str, BaseException], None] | None = None,
         wall: Callable[[], int] = lambda: time.time_ns() // 1000,
-        new_epoch: Callable[[], str] = lambda: secrets.token_hex(6),
+        new_epoch: Callable[[], str] | None = None,
     ) -> None:
         self.settings = settings
         self.meter = meter
@@ -55,11 +67,14 @@ class Workings:
             committed=self._committed,
             failed=self.failed,
             wall=wall,
-            new_epoch=new_epoch,
+            new_epoch=new_epoch or random_epochs(),
         )
         self.fanout = Fanout(
             self.index, meter, finished=self.ingest.finish, touched=self._touched, failed=self.failed
         )
+        self.matters = Matters()
+        self.serving: dict[str, dict[Any, None]] = {}
+        """Who takes a project's commands, the oldest first."""
         self.sessions: dict[Lively, None] = {}
         self.stored_projects = 0
         self._wall = wall
@@ -76,6 +91,11 @@ class Workings:
         """Now, in microseconds since the Unix epoch."""
         return self._wall()
 
+    @property
+    def connections(self) -> Mapping[str, Subscriber]:
+        """Every connection by its id."""
+        return self._subscribers
+
     def failed(self, where: str, error: BaseException) -> None:
         """A fault of the hub's own: logged, counted, told to `on_error`; nobody else is harmed."""
         log.error("fault", where=where, exc_info=error)
@@ -89,8 +109,9 @@ class Workings:
         self.fanout.committed(tickets)
 
     def _touched(self, project: Project, born: int) -> None:
-        self.stored_projects += born
         name, now = project.project_id, trio.current_time()
+        if born and user_of(name) is None:
+            self.stored_projects += born
         project.last_used = now
         self._touched_projects[name] = project
         self._moved.pop(name, None)

@@ -39,12 +39,12 @@ class SocketSubscriber(Subscriber):
 
     __slots__ = (
         "_aborted",
-        "_busy",
         "_current",
         "_eof",
         "_pending",
         "_pumping",
         "_room",
+        "_send",
         "_start",
         "_transport",
         "_write",
@@ -77,7 +77,6 @@ class SocketSubscriber(Subscriber):
         )
         self._pending: bytes | memoryview | None = None
         self._current: Item | None = None
-        self._busy = False
         self._pumping = False
         self._writing = False
         self._eof = False
@@ -91,12 +90,13 @@ class SocketSubscriber(Subscriber):
         """The connection stands; `start` runs the writer in its nursery when one is needed."""
         self._transport = transport
         self._write = transport.write_nowait
+        self._send = self.direct = transport.send
         self._start = start
 
     def offer(self, batch: Batch) -> None:
         """Straight to the socket if nothing waits, else to the channel."""
         encoding = batch.encoding(self.dialect)
-        if self._busy:
+        if self.direct is None:
             if not self.closing:
                 self._offer_waiting(batch, encoding)
             return
@@ -107,7 +107,7 @@ class SocketSubscriber(Subscriber):
             self.sent_messages += len(encoding.ends)
             self.last_sent = batch.at
             return
-        self._begun(batch, encoding, taken)
+        self.sent_part(batch, encoding, taken)
 
     def _offer_waiting(self, batch: Batch, encoding: Encoding) -> None:
         if batch.ends:
@@ -115,10 +115,10 @@ class SocketSubscriber(Subscriber):
         else:
             self._enqueue(Item(encoding, batch))
 
-    def _begun(self, batch: Batch, encoding: Encoding, taken: int) -> None:
+    def sent_part(self, batch: Batch, encoding: Encoding, taken: int) -> None:
         """The socket took only `taken` bytes: the begun message is finished, the rest waits or is shed."""
         self.sent_bytes += taken
-        self._busy = True
+        self.direct = None
         index = 0
         for end in encoding.ends:
             if end > taken:
@@ -170,7 +170,8 @@ class SocketSubscriber(Subscriber):
 
     def _finish(self, frame: bytes) -> None:
         """Nothing new is taken any more: what is begun, the replies that wait, and `frame` are the last."""
-        self._busy = self.closing = True
+        self.closing = True
+        self.direct = None
         said = [item for item in self._queue() if item.batch is None]
         self.sent_messages += sum(item.count for item in said)
         self._pending = b"".join((self._pending or b"", *(item.rest for item in said), frame))
@@ -178,8 +179,8 @@ class SocketSubscriber(Subscriber):
 
     def over(self) -> None:
         """See `Subscriber.over`."""
-        # Busy for good: an offer must not reach the socket behind the close frame, or another's socket.
-        self._busy = True
+        # For good: an offer must not reach the socket behind the close frame.
+        self.direct = None
         super().over()
         self._make_room()
 
@@ -204,7 +205,7 @@ class SocketSubscriber(Subscriber):
     @property
     def idle(self) -> bool:
         """Whether nothing waits here."""
-        return not self._busy
+        return self.direct is not None
 
     def kick(self) -> None:
         """Send what can be sent now; whatever is left gets a writer."""
@@ -265,7 +266,8 @@ class SocketSubscriber(Subscriber):
 
     def _pump(self, budget: int) -> Pumped:
         """Write as long as the socket takes it and `budget` (bytes) lasts."""
-        self._busy = self._pumping = True
+        self._pumping = True
+        self.direct = None
         try:
             while True:
                 while self._pending is not None:
@@ -303,7 +305,7 @@ class SocketSubscriber(Subscriber):
                 self._pending = data
             if self._pending is not None:
                 return None
-        self._busy = False
+        self.direct = self._send
         return Pumped.IDLE
 
     def _gather_queue(self) -> bool:

@@ -6,8 +6,10 @@ from typing import Final
 
 import trio
 from quart import Response, g, request
+from quart.wrappers.base import BaseRequestWebsocket
 from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException, NotFound
+from werkzeug.routing import MapAdapter
 
 from tasktree_rt.errors import PeerError, StoreUnavailable, Unavailable
 from tasktree_rt.hub.hub import Hub
@@ -16,6 +18,7 @@ from tasktree_rt.web.auth import Doorman, authenticate, bearer
 from tasktree_rt.web.http import Api, administers, reply
 from tasktree_rt.web.metrics import Metrics
 from tasktree_rt.web.pages import Pages
+from tasktree_rt.web.people import People
 from tasktree_rt.web.problems import problem, status_problem
 from tasktree_rt.web.sockets import SocketRoutes
 from tasktree_rt.web.stream import stream_routes
@@ -24,12 +27,31 @@ API: Final = "/api/v1"
 BODY_PATIENCE: Final = 0.5
 """Seconds for the rest of a body that nobody wanted, before its connection is given up."""
 METRICS_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+NO_HOST: Final = "invalid"
+"""The name to build addresses with where the request has none (RFC 2606)."""
 SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 OPEN_PATHS: Final = frozenset(
     {"/", "/healthz", "/readyz", "/docs", f"{API}/openapi.json", f"{API}/asyncapi.json"}
 )
 OPEN_FOLDER: Final = "/static/"
 CODES: Final = {404: "not_found", 405: "invalid_message", 413: "too_large", 400: "invalid_message"}
+
+
+class _App(QuartTrio):
+    """Quart's app, but a Host that can be no host's name is judged at the door and not a fault (500)."""
+
+    def create_url_adapter(self, request: BaseRequestWebsocket | None) -> MapAdapter | None:
+        try:
+            return super().create_url_adapter(request)
+        except HTTPException:
+            assert request is not None
+            return self.url_map.bind(
+                NO_HOST,
+                url_scheme=request.scheme,
+                default_method=request.method,
+                path_info=request.path,
+                query_args=request.query_string.decode("latin-1"),
+            )
 
 
 def create_app(settings: Settings, hub: Hub, metrics: Metrics | None = None) -> QuartTrio:
@@ -39,12 +61,13 @@ def create_app(settings: Settings, hub: Hub, metrics: Metrics | None = None) -> 
 
     It serves WebSockets only under `web.server.serve`; under another ASGI server those routes answer 426.
     """
-    app = QuartTrio("tasktree_rt", static_folder=None)
+    app = _App("tasktree_rt", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = settings.limits.max_message_size
     app.config["RESPONSE_TIMEOUT"] = None
     app.config["BODY_TIMEOUT"] = settings.limits.handshake_timeout * 3
     app.register_blueprint(SocketRoutes(hub, settings).routes())
     app.register_blueprint(Api(hub).routes(), url_prefix=API)
+    app.register_blueprint(People(hub).routes(), url_prefix=API)
     app.register_blueprint(stream_routes(hub), url_prefix=API)
     _guard(app, settings)
     _errors(app, hub)
@@ -151,7 +174,7 @@ def _operations(app: QuartTrio, hub: Hub) -> None:
 
 
 def _pages(app: QuartTrio, settings: Settings) -> None:
-    pages = Pages()
+    pages = Pages(docs=settings.docs)
 
     @app.get("/")
     async def root() -> Response:

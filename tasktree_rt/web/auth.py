@@ -2,7 +2,7 @@
 
 A token is an HS256 JWT (RFC 7519) with ``sub`` and ``exp``. What it allows stands in a claim of its own::
 
-    "tasktree": {"watch": ["*"], "push": ["build-*"], "admin": false}
+    "tasktree": {"watch": ["*"], "push": ["build-*"], "answer": ["*"], "command": [], "admin": false}
 
 A missing claim allows watching everything and nothing else. ``name*`` means every id with that prefix.
 """
@@ -59,21 +59,28 @@ def authenticate(auth: Auth, token: str | None) -> Grants:
             audience=auth.audience or None,
             options={"require": ["exp"], "verify_aud": bool(auth.audience)},
         )
-    except jwt.InvalidTokenError as error:
+        expires = float(claims["exp"])
+    except (jwt.InvalidTokenError, OverflowError) as error:  # the other: of times beyond all numbers
         raise TokenInvalid(f"the token is not valid: {error}") from None
     subject = claims.get("sub")
     if not isinstance(subject, str) or not subject:
         raise TokenWithoutSubject("the token has no sub")
-    return _grants(subject, claims)
+    return _grants(subject, claims, expires)
 
 
-def _grants(subject: str, claims: dict[str, Any]) -> Grants:
+def _grants(subject: str, claims: dict[str, Any], expires: float) -> Grants:
     allowed = claims.get(CLAIM)
-    expires = float(claims["exp"])
     if not isinstance(allowed, dict):
         return Grants(subject, EVERYTHING, NOTHING, expires=expires)
-    watch, push = _scope(allowed.get("watch")), _scope(allowed.get("push"))
-    return Grants(subject, watch, push, allowed.get("admin") is True, expires)
+    return Grants(
+        subject,
+        watch=_scope(allowed.get("watch")),
+        push=_scope(allowed.get("push")),
+        answer=_scope(allowed.get("answer")),
+        command=_scope(allowed.get("command")),
+        admin=allowed.get("admin") is True,
+        expires=expires,
+    )
 
 
 def _scope(value: object) -> Scope:
@@ -114,12 +121,16 @@ class Doorman:
         """Whether a page of `origin` (None: not a page) may talk to `host`."""
         if origin is None or self.lists(origin):
             return True
-        parts = urlsplit(origin.lower())
-        return bool(parts.netloc) and host is not None and parts.netloc == _with_port(host, parts.scheme)
+        try:
+            parts = urlsplit(origin.lower())
+        except ValueError:  # brackets around what is no address
+            return False
+        ours = host is not None and parts.netloc == _with_port(host, parts.scheme)
+        return ours and bool(parts.scheme and parts.netloc)
 
     def lists(self, origin: str) -> bool:
         """Whether `origin` is one of ``cors_origins``."""
-        return "*" in self._origins or origin.lower() in self._origins
+        return origin.lower() in self._origins
 
 
 def _host(value: str) -> str:

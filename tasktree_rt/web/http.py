@@ -64,12 +64,12 @@ class Api:
         events = [
             parse_event(one, now=now, field=f"events[{index}]", project=name) for index, one in enumerate(raw)
         ]
-        published = await self._hub.publish(events, key=_key(), body_digest=digest(raw))
+        published = await self._hub.publish(events, key=_key(), fingerprint=digest([project, raw]))
         return reply(_published(published), 200)
 
     async def projects(self) -> Response:
         """A page of the projects the caller may watch, by id."""
-        limit, after = _limit(), request.args.get("after", "")
+        limit, after = limit_asked(), request.args.get("after", "")
         found: list[Json] = []
         while len(found) < limit and (page := await self._hub.shelf.page(after, MOST)):
             for one in page:
@@ -92,14 +92,12 @@ class Api:
         """The whole state, now or as it was."""
         name = watched(project)
         at = request.args.get("at")
-        snapshot = await self._hub.state(name, None if at is None else _number("at", at, 1 << 60, 0))
+        snapshot = await self._hub.state(name, None if at is None else number("at", at, 1 << 60, 0))
         return reply(state_json(name, snapshot))
 
     async def events(self, project: str) -> Response:
         """Past events."""
-        name = watched(project)
-        since = request.args.get("since")
-        return await _history(self._hub, name, BEGINNING if since is None else Position.parse(since))
+        return reply(await history(self._hub, watched(project)))
 
     async def delete(self, project: str) -> Response:
         """End the log's life."""
@@ -125,7 +123,7 @@ class Api:
             raise Refused(f"there is no snapshot {snapshot_id!r}", code="not_found", field="snapshot_id")
         top, *parts = [decode_json(part) for part in found[1]]
         nodes = [{"node_id": node_id, **fields} for part in parts for node_id, fields in part]
-        return reply({**_kept(found[0]), "data": state_data(top, nodes)})
+        return reply({**_kept(found[0]), "data": state_data(project, top, nodes)})
 
     async def connections(self) -> Response:
         """Who is connected, how far behind, what was shed."""
@@ -178,7 +176,7 @@ def state_json(name: str, snapshot: Snapshot) -> Json:
         "project_id": name,
         "epoch": snapshot.epoch,
         "seq": snapshot.seq,
-        "data": state_data(snapshot.top, list(wholes(snapshot.nodes))),
+        "data": state_data(name, snapshot.top, list(wholes(snapshot.nodes))),
     }
 
 
@@ -218,33 +216,56 @@ def _published(found: Published) -> Json:
     return {"positions": positions, "duplicate": found.duplicate}
 
 
-def _limit() -> int:
-    return _number("limit", request.args.get("limit", str(PAGE)), MOST, 1)
+def limit_asked() -> int:
+    """The query's ``limit``."""
+    return number("limit", request.args.get("limit", str(PAGE)), MOST, 1)
 
 
-def _number(field: str, text: str, most: int, least: int) -> int:
+def number(field: str, text: str, most: int, least: int) -> int:
+    """A whole number of the query.
+
+    Raises:
+        InvalidInput: naming the field.
+    """
     if not text.isascii() or not text.isdecimal() or len(text) > 18 or not least <= int(text) <= most:
         raise InvalidInput(f"expected a number from {least} to {most}, got {text[:40]!a}", field=field)
     return int(text)
 
 
-async def _history(hub: Hub, name: str, since: Position) -> Response:
-    limit = _limit()
+async def history(hub: Hub, name: str) -> Json:
+    """A page of a topic's events as the query asks for them: those after ``since``, or the newest ones before
+    ``before``; the oldest first in either case."""
+    args, limit = request.args, limit_asked()
     project = await hub.project(name)
-    epoch = project.epoch
-    if since == BEGINNING:
-        since = Position(epoch, 0)  # of this life, also if another begins while the store reads
-    found = await hub.broker.read(
-        name, since, limit=limit, type=request.args.get("type"), node_id=request.args.get("node_id")
-    )
+    epoch, back = project.epoch, "before" in args
+    place = _place(project.position)
+    if place == BEGINNING:
+        return {"events": [], "next": None}
+    read = hub.broker.read_back if back else hub.broker.read
+    found = await read(name, place, limit=limit, type=args.get("type"), node_id=args.get("node_id"))
     if isinstance(found, Gap):
         oldest = Position(project.epoch, project.floor)
-        raise Refused(f"the oldest position is {oldest}", code="gone", field="since")
-    records = found.records if epoch else ()
-    # A page may hold fewer than asked for, since it is bounded in bytes too.
-    more = bool(records) and (len(records) == limit or records[-1].seq < project.position.seq)
+        raise Refused(f"the oldest position is {oldest}", code="gone", field="before" if back else "since")
+    records = found.records
+    if not epoch or not records:
+        return {"events": [], "next": None}
     events = [raw_json(with_position(one, epoch)) for one in records]
-    return reply({"events": events, "next": str(Position(epoch, records[-1].seq)) if more else None})
+    # A page may hold fewer than asked for, since it is bounded in bytes too.
+    at = records[0].seq - 1 if back else records[-1].seq
+    more = at > project.floor if back else len(records) == limit or at < project.position.seq
+    return {"events": events, "next": str(Position(epoch, at)) if more else None}
+
+
+def _place(head: Position) -> Position:
+    """From where to read. The beginning and the end are those of this life, also if another begins while the
+    store reads."""
+    since, before = request.args.get("since"), request.args.get("before")
+    if since is not None and before is not None:
+        raise InvalidInput("since and before exclude each other", field="before")
+    if before is not None:
+        return head if before == "end" else Position.parse(before, "before")
+    asked = BEGINNING if since is None else Position.parse(since)
+    return Position(head.epoch, 0) if asked == BEGINNING else asked
 
 
 async def _keep(hub: Hub, name: ProjectId) -> Response:

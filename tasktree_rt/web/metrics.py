@@ -14,12 +14,15 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, generate_la
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from tasktree_rt.core.closing import BY_CODE
 from tasktree_rt.hub.hub import Hub
 
 SECONDS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 MESSAGES: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 4096, 16384)
 MAX_TYPES: Final = 64
 OTHER: Final = "other"
+CODES: Final = BY_CODE.keys() | {1003, 1005, 1006, 1008, 1010}
+"""Close codes that get a label of their own: ours, and those of RFC 6455."""
 
 
 class Metrics:
@@ -83,6 +86,8 @@ class HubMetrics:
         self._queue = histogram("queue_messages", "Depth of an outbox after something had to wait.", MESSAGES)
         self._stalled = counter("stalled", "Connections aborted: nothing taken, or no sign of life.")
         self._closes = counter("closes", "WebSocket connections ended.", "dialect", "code")
+        self._opened = counter("matters_opened", "Prompts and commands opened.", "kind")
+        self._settled = counter("matters_settled", "Prompts and commands settled, by how.", "kind", "how")
         self._faults = _Labelled(counter("faults", "Faults of the hub's own, by place.", "where"))
 
     def published(self, types: Mapping[str, int], size: int, seconds: float) -> None:
@@ -126,7 +131,16 @@ class HubMetrics:
 
     def closed(self, dialect: str, code: int) -> None:
         """See `hub.meter.Meter`."""
-        self._closes.labels(dialect, str(code)).inc()
+        # A peer may name any of some thousands: each label is kept for ever.
+        self._closes.labels(dialect, str(code) if code in CODES else OTHER).inc()
+
+    def opened(self, kind: str) -> None:
+        """See `hub.meter.Meter`."""
+        self._opened.labels(kind).inc()
+
+    def settled(self, kind: str, how: str) -> None:
+        """See `hub.meter.Meter`."""
+        self._settled.labels(kind, how).inc()
 
     def failed(self, where: str) -> None:
         """See `hub.meter.Meter`."""
@@ -183,6 +197,10 @@ class _Look(Collector):
             subscriptions.add_metric([dialect], wanted[dialect])
         yield connections
         yield subscriptions
+        waiting = GaugeMetricFamily("tasktree_matters_open", "Prompts and commands open.", labels=["kind"])
+        for kind, number in Tally(one.matter.kind for one in hub.matters).items():
+            waiting.add_metric([kind], number)
+        yield waiting
         for name, text, value in (
             ("projects", "Projects with a log.", hub.stored_projects),
             ("projects_loaded", "Projects in memory.", found.projects_loaded),

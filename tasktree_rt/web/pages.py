@@ -45,11 +45,17 @@ class Page:
     tag: str
 
 
-class Pages:
-    """Every file under ``static/`` by its path there."""
+DOCS_LINK: Final = b'<a id="docs" class="plain" href="/docs">Docs</a>'
 
-    def __init__(self) -> None:
+
+class Pages:
+    """Every file under ``static/`` by its path there; without `docs` no page leads to them."""
+
+    def __init__(self, *, docs: bool = True) -> None:
         self._pages = dict(_found(resources.files("tasktree_rt.web").joinpath("static"), ""))
+        if not docs:
+            root = self._pages["index.html"]
+            self._pages["index.html"] = _page(root.body.replace(DOCS_LINK, b""), root.content_type)
 
     def __contains__(self, name: str) -> bool:
         return name in self._pages
@@ -76,6 +82,9 @@ def _found(folder: Traversable, prefix: str) -> list[tuple[str, Page]]:
         if entry.is_dir():
             pages += _found(entry, f"{name}/")
         elif (kind := CONTENT_TYPES.get(f".{entry.name.rpartition('.')[2]}")) is not None:
-            body = entry.read_bytes()
-            pages.append((name, Page(body, kind, blake2b(body, digest_size=12).hexdigest())))
+            pages.append((name, _page(entry.read_bytes(), kind)))
     return pages
+
+
+def _page(body: bytes, content_type: str) -> Page:
+    return Page(body, content_type, blake2b(body, digest_size=12).hexdigest())

@@ -8,13 +8,14 @@ from typing import Any
 
 from quart import Response
 
+from tasktree_rt.core.events import Json
 from tasktree_rt.dialects.base import encode_json
 from tasktree_rt.errors import PeerError
 
 
 def problem(error: PeerError) -> Response:
     """A protocol error as an HTTP response."""
-    response = status_problem(error.status, error.message, error.code, error.field)
+    response = status_problem(error.status, error.message, error.code, error.field, error.outcome)
     if error.retry_after is not None:
         response.headers["Retry-After"] = str(math.ceil(error.retry_after))
     if error.status == 401:
@@ -22,7 +23,9 @@ def problem(error: PeerError) -> Response:
     return response
 
 
-def status_problem(status: int, detail: str, code: str, field: str | None = None) -> Response:
+def status_problem(
+    status: int, detail: str, code: str, field: str | None = None, outcome: Json | None = None
+) -> Response:
     """The same from its parts."""
     body: dict[str, Any] = {
         "type": f"urn:tasktree-rt:problem:{code}",
@@ -33,4 +36,6 @@ def status_problem(status: int, detail: str, code: str, field: str | None = None
     }
     if field is not None:
         body["field"] = field
+    if outcome is not None:
+        body["outcome"] = outcome
     return Response(encode_json(body), status, content_type="application/problem+json")

@@ -23,11 +23,11 @@ from tasktree_rt.core.closing import (
 from tasktree_rt.core.commands import Policy, Subscribe
 from tasktree_rt.core.events import project_id
 from tasktree_rt.core.log import Position
-from tasktree_rt.core.topics import WILDCARD
+from tasktree_rt.core.topics import WILDCARD, user_id, user_topic
 from tasktree_rt.dialects.base import Dialect
 from tasktree_rt.dialects.tasktree import SUBPROTOCOL, Native, Orchestrator, Plain
 from tasktree_rt.dialects.tasktree.requests import read_policy
-from tasktree_rt.errors import InvalidInput, PeerError
+from tasktree_rt.errors import InvalidInput, PeerError, Refused
 from tasktree_rt.hub.carrier import Session
 from tasktree_rt.hub.farewell import FarewellSession
 from tasktree_rt.hub.hub import Hub
@@ -42,6 +42,7 @@ PLAIN: Final = Plain()
 NATIVE: Final = Native()
 ORCHESTRATOR: Final = Orchestrator()
 MAX_PRODUCER_ID: Final = 128
+MAX_SERVED: Final = 1_000
 Answer = Response | None
 
 
@@ -101,11 +102,19 @@ class SocketRoutes:
             return problem(InvalidInput(expected, field="producer_id"))
         session: Session
         try:
+            serves = _serves()
             grants = authenticate(self._settings.auth, _token())
+        except InvalidInput as error:
+            return problem(error)
         except PeerError as error:
             session = FarewellSession(self._hub, ORCHESTRATOR, _closing(error), _address())
         else:
-            session = PushSession(self._hub, ORCHESTRATOR, producer_id, grants=grants, address=_address())
+            for name in serves:
+                if not grants.push.covers(name):
+                    return problem(Refused(f"you may not push to {name!r}", field="commands"))
+            session = PushSession(
+                self._hub, ORCHESTRATOR, producer_id, grants=grants, serves=serves, address=_address()
+            )
         offered = SUBPROTOCOL in websocket.requested_subprotocols
         await self._leave(session, SUBPROTOCOL if offered else None)
         return None
@@ -141,7 +150,9 @@ def _watch_session(
 
 def _wishes(native: bool) -> tuple[tuple[Subscribe, ...], Policy | None]:
     """The subscriptions of the query: ``project_id`` (repeatable; absent: all), ``since``, ``policy``."""
-    named = [project_id(name) for name in dict.fromkeys(websocket.args.getlist("project_id"))]
+    named: list[str] = [project_id(name) for name in dict.fromkeys(websocket.args.getlist("project_id"))]
+    if native:
+        named += [user_topic(user_id(name)) for name in dict.fromkeys(websocket.args.getlist("user_id"))]
     since = websocket.args.get("since")
     policy = read_policy(websocket.args.get("policy"))
     if since is not None and len(named) != 1:
@@ -149,6 +160,14 @@ def _wishes(native: bool) -> tuple[tuple[Subscribe, ...], Policy | None]:
     position = None if since is None else Position.parse(since)
     wishes = tuple(Subscribe(name, since=position) for name in named) or (Subscribe(WILDCARD),)
     return wishes, policy if native else None
+
+
+def _serves() -> tuple[str, ...]:
+    """The projects whose commands are taken: ``commands`` (repeatable)."""
+    names = dict.fromkeys(websocket.args.getlist("commands"))
+    if len(names) > MAX_SERVED:
+        raise InvalidInput(f"expected at most {MAX_SERVED} projects", field="commands")
+    return tuple(project_id(name, "commands") for name in names)
 
 
 def _token() -> str | None:

@@ -1,4 +1,4 @@
-"""Server-sent events: ``GET /api/v1/projects/{id}/stream``."""
+"""Server-sent events: ``GET /api/v1/projects/{id}/stream`` and ``/users/{id}/stream``."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from quart import Blueprint, Response, request
 
 from tasktree_rt.core.commands import Policy, Subscribe
 from tasktree_rt.core.log import Position
+from tasktree_rt.core.topics import user_id, user_topic
 from tasktree_rt.dialects.tasktree import ServerSentEvents
 from tasktree_rt.dialects.tasktree.requests import read_policy
 from tasktree_rt.hub.hub import Hub
@@ -22,13 +23,20 @@ _DIALECT: Final = ServerSentEvents()
 
 
 def stream_routes(hub: Hub) -> Blueprint:
-    """The one route."""
+    """The two routes."""
     routes = Blueprint("stream", __name__)
 
     @routes.get("/projects/<project>/stream")
     async def stream(project: str) -> Response:
         """A project's events as they come, after its state or after a position."""
-        name = watched(project)
+        return await follow(watched(project))
+
+    @routes.get("/users/<path:user>/stream")
+    async def user_stream(user: str) -> Response:
+        """The same of a user's own log."""
+        return await follow(user_topic(user_id(user)))
+
+    async def follow(name: str) -> Response:
         given = request.headers.get("Last-Event-ID") or request.args.get("since")
         since = None if given is None else Position.parse(given)
         policy = read_policy(request.args.get("policy")) or Policy.CONFLATE

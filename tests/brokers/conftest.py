@@ -4,6 +4,7 @@ import pytest
 pytest.register_assert_rewrite(
     "tests.brokers.contract",
     "tests.brokers.contract_keeping",
+    "tests.brokers.contract_matters",
     "tests.brokers.contract_publishing",
     "tests.brokers.history",
 )

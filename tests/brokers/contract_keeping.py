@@ -128,7 +128,8 @@ class Keeping(Suite):
     async def test_trimming_keeps_the_newest_events_that_retention_asks_for(self) -> None:
         async with self.broker() as broker:
             await fill(broker, 5_000)
-            await checkpoint(broker, 5_000)
+            for seq in (4_990, 4_991, 5_000):
+                await checkpoint(broker, seq)
             assert await broker.trim(Retention(10, 1e9), NOW) == {"p": at(4_990)}
             assert await broker.trim(Retention(10, 1e9), NOW) == {}
             life = await broker.load("p")
@@ -139,7 +140,8 @@ class Keeping(Suite):
         async with self.broker() as broker:
             for hour in range(6):
                 await fill(broker, 10, at=NOW + hour * HOUR)
-            await checkpoint(broker, 60)
+            for seq in (20, 21, 60):
+                await checkpoint(broker, seq)
             floors = await broker.trim(Retention(1_000, 3 * 3_600.0), NOW + 5 * HOUR)
             assert floors == {"p": at(20)}
 
@@ -158,15 +160,35 @@ class Keeping(Suite):
             await fill(broker, 40)
             for seq in (10, 20, 30, 40):
                 await checkpoint(broker, seq)
-            await broker.trim(Retention(15, 1e9), NOW)
-            found = [await broker.checkpoint_at("p", at(seq)) for seq in (15, 25, 35, 40)]
-            assert [made and made.seq for made in found] == [None, 20, 30, 40]
+            assert await broker.trim(Retention(15, 1e9), NOW) == {"p": at(20)}
+            found = [await broker.checkpoint_at("p", at(seq)) for seq in (19, 20, 25, 35, 40)]
+            assert [made and made.seq for made in found] == [None, 20, 20, 30, 40]
+
+    async def test_no_position_is_left_whose_state_cannot_be_told(self) -> None:
+        async with self.broker() as broker:
+            await fill(broker, 20)
+            await checkpoint(broker, 20)
+            assert await broker.trim(Retention(1, 1e9), NOW) == {}
+            await checkpoint(broker, 12)
+            assert await broker.trim(Retention(1, 1e9), NOW) == {"p": at(12)}
+            assert await seqs(broker, at(12)) == list(range(13, 21))
+
+    async def test_quiet_projects_with_events_behind_their_checkpoint_are_found(self) -> None:
+        async with self.broker() as broker:
+            for project, when in (("a", NOW), ("b", NOW), ("c", NOW + 1), ("d", NOW), ("gone", NOW)):
+                await fill(broker, 5, project, at=when)
+            await checkpoint(broker, 5, project="b")
+            await checkpoint(broker, 4, project="d")
+            await broker.append([entry("gone", ends=True)])
+            assert sorted(await broker.uncovered(NOW + 1, 10)) == ["a", "d"]
+            assert await broker.uncovered(NOW, 10) == []
+            assert len(await broker.uncovered(NOW + 2, 2)) == 2
 
     async def test_trimming_tells_only_of_projects_that_lost_events(self) -> None:
         async with self.broker() as broker:
             for project in ("a", "b", "c"):
                 await fill(broker, 10, project)
-            await checkpoint(broker, 10, project="a")
+            await checkpoint(broker, 7, project="a")
             await checkpoint(broker, 4, project="c")
             floors = await broker.trim(Retention(3, 1e9), NOW)
             assert floors == {"a": Position("e1", 7), "c": Position("e1", 4)}

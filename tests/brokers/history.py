@@ -81,12 +81,12 @@ class Naive:
                 if event.seq <= len(life.events) - retention.max_events
                 or event.received < now - retention.max_age * 1_000_000
             ]
-            floor = max(unwanted, default=0)
+            newest = max(unwanted, default=0)
+            floor = max((c.seq for c in life.checkpoints if c.seq <= newest), default=0)
             if floor > life.floor:
                 life.floor = floor
                 moved[project] = Position(life.epoch, floor)
-                below = max((c.seq for c in life.checkpoints if c.seq <= floor), default=0)
-                life.checkpoints = [c for c in life.checkpoints if c.seq >= below]
+                life.checkpoints = [c for c in life.checkpoints if c.seq >= floor]
         self.keys = [known for known in self.keys if known[3] >= now - DAY]
         return moved
 
@@ -116,6 +116,21 @@ class Naive:
             if kind in (None, event.type) and node in (None, event.node_id)
         ]
         return Recovered(tuple(found[:limit]))
+
+    def read_back(
+        self, project: str, before: Position, limit: int, kind: str | None, node: str | None
+    ) -> object:
+        life = self.live(project)
+        if life is None or before.epoch != life.epoch:
+            return Gap("epoch")
+        if before.seq > len(life.events):
+            return Gap("ahead")
+        found = [
+            event
+            for event in life.events[life.floor : max(life.floor, before.seq)]
+            if kind in (None, event.type) and node in (None, event.node_id)
+        ]
+        return Recovered(tuple(found[-limit:]))
 
     def checkpoint_at(self, project: str, position: Position) -> Checkpoint | None:
         life = self.live(project)
@@ -257,3 +272,5 @@ class Run:
         for limit, kind, node in ((100, None, None), (2, None, None), (3, "log", None), (100, "log", "n1")):
             found = await self.broker.read(project, position, limit=limit, type=kind, node_id=node)
             assert found == self.naive.read(project, position, limit, kind, node)
+            back = await self.broker.read_back(project, position, limit=limit, type=kind, node_id=node)
+            assert back == self.naive.read_back(project, position, limit, kind, node)

@@ -74,6 +74,12 @@ async def seqs(broker: Broker, since: Position, project: str = "p", **asked: obj
     return found.why if isinstance(found, Gap) else [record.seq for record in found.records]
 
 
+async def seqs_back(broker: Broker, before: Position, project: str = "p", **asked: object) -> list[int] | str:
+    """The same of a read backwards."""
+    found = await broker.read_back(project, before, **{"limit": 1_000, **asked})  # type: ignore[arg-type]
+    return found.why if isinstance(found, Gap) else [record.seq for record in found.records]
+
+
 async def checkpoint(
     broker: Broker, seq: int, *parts: bytes, project: str = "p", epoch: str = "e1"
 ) -> Checkpoint:

@@ -45,6 +45,11 @@ class FaultyCursor(sqlite3.Cursor):
         fail(self.connection.fails, sql)
         return super().execute(sql, *parameters)
 
+    def executemany(self, sql: str, *parameters: Any) -> sqlite3.Cursor:  # type: ignore[override]
+        assert isinstance(self.connection, Faulty)
+        fail(self.connection.fails, sql)
+        return super().executemany(sql, *parameters)
+
 
 def fail(fails: dict[str, int], sql: str) -> None:
     for start, code in fails.items():

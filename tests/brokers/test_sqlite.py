@@ -87,7 +87,7 @@ async def test_an_empty_file_is_a_new_database(path: Path) -> None:
 async def test_a_trimmed_log_stays_trimmed(path: Path) -> None:
     async with opened(path) as broker:
         await fill(broker, 50)
-        await checkpoint(broker, 40)
+        await checkpoint(broker, 30)
         await broker.trim(Retention(20, 1e9), NOW)
     async with opened(path) as broker:
         assert (await broker.load("p")).floor == 30

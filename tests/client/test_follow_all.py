@@ -3,13 +3,12 @@ import pytest
 from tasktree_rt.client.follow import Follower
 from tasktree_rt.client.link import Dropped
 from tasktree_rt.client.messages import (
-    Broadcast,
-    Personal,
     ProjectEvent,
     Subscribed,
     SubscriptionRefused,
     Unsubscribed,
 )
+from tasktree_rt.core.commands import Broadcast, Personal
 from tasktree_rt.core.log import Position
 from tests.client.following import (
     Json,

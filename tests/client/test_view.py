@@ -15,7 +15,7 @@ from tasktree_rt.client.view import TreeView
 from tasktree_rt.core.events import Event, ProjectId
 from tasktree_rt.core.log import Position
 from tasktree_rt.core.reducer import reduce
-from tasktree_rt.core.tree import Tree, wholes
+from tasktree_rt.core.tree import TOP_FIELDS, Tree, wholes
 from tasktree_rt.dialects.base import decode_json, encode_json, measure
 from tests.core.strategies import NAMES, PROJECT, happenings
 
@@ -50,7 +50,7 @@ class Hub:
         nodes = list(wholes(snapshot.nodes))
         shares = [nodes[at : at + size] for at in range(0, len(nodes), size)] or [[]]
         for part, share in enumerate(shares, 1):
-            top = {**snapshot.top, "prompts": []} if part == 1 else {}
+            top = snapshot.top if part == 1 else {}
             said = {"type": "project_state", "reason": "shed", "part": part, "parts": len(shares)}
             yield {**said, **self.place, "data": {**top, "nodes": share}}
 
@@ -87,7 +87,7 @@ class Watching:
 
 def same(view: TreeView, hub: Hub) -> None:
     tree = hub.tree
-    top = {name: getattr(view, name) for name in ("state", "project", "orchestrator", "coordination")}
+    top = {name: getattr(view, name) for name in TOP_FIELDS}
     assert dict(view.nodes) == decode_json(
         encode_json({name: node.fields for name, node in tree.nodes.items()})
     )
@@ -167,7 +167,7 @@ def test_the_shared_cases_of_the_reducer_hold_for_the_view(case: Json) -> None:
             view.apply(ProjectEvent(project, position, event["type"], event["data"], TIME))
     expect = case["expect"]
     assert dict(view.nodes) == expect["nodes"]
-    for name in ("state", "project", "orchestrator", "coordination"):
+    for name in TOP_FIELDS:
         assert getattr(view, name) == expect[name], name
 
 

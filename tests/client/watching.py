@@ -1,8 +1,8 @@
 """What a hub says of a project, and what a watcher is told up to a point."""
 
-from tasktree_rt.client import (
-    Watcher,
-)
+import trio
+
+from tasktree_rt.client import Watcher, open_watcher
 from tasktree_rt.client.messages import WatchMessage
 from tests.client.fakehub import Json, Peer
 
@@ -27,4 +27,14 @@ async def until(watcher: Watcher, kind: type, times: int = 1) -> list[WatchMessa
         times -= isinstance(message, kind)
         if not times:
             return told
+    raise AssertionError("ended early")
+
+
+async def prompted(url: str, project: str = "p", token: str | None = None) -> Json:
+    """The first open prompt of a project, once there is one."""
+    with trio.fail_after(60):
+        async with open_watcher(url, project, token=token) as watcher:
+            async for _ in watcher:
+                if watcher.view(project).prompts:
+                    return watcher.view(project).prompts[0]
     raise AssertionError("ended early")

@@ -34,3 +34,38 @@ def test_grants_give_nothing_unless_said() -> None:
 def test_without_authentication_everything_is_open() -> None:
     assert (OPEN.watch, OPEN.push, OPEN.admin, OPEN.expires) == (EVERYTHING, EVERYTHING, True, None)
     assert OPEN.watch.everything
+
+
+@pytest.mark.parametrize(
+    ("grants", "is_anna", "sees_anna", "calls_anna"),
+    [
+        (Grants("anna"), True, True, True),
+        (Grants("bert"), False, False, False),
+        (Grants("bert", watch=EVERYTHING, push=Scope(("p",)), answer=EVERYTHING), False, False, False),
+        (Grants("ci", push=EVERYTHING), False, False, True),
+        (Grants("root", admin=True), True, True, True),
+        (Grants(""), False, False, False),
+        (OPEN, True, True, True),
+    ],
+)
+def test_a_users_own_log(grants: Grants, is_anna: bool, sees_anna: bool, calls_anna: bool) -> None:
+    assert (grants.is_user("anna"), grants.sees("@anna"), grants.calls("anna")) == (
+        is_anna,
+        sees_anna,
+        calls_anna,
+    )
+
+
+def test_nobody_is_the_user_without_a_name() -> None:
+    assert not Grants("").is_user("")
+    assert not Grants("").sees("@")
+
+
+def test_a_project_is_seen_by_those_who_may_watch_it() -> None:
+    grants = Grants("anna", watch=Scope(("p*",)))
+    assert grants.sees("p1")
+    assert not grants.sees("q")
+
+
+def test_a_scope_that_names_a_topic_opens_no_users_log() -> None:
+    assert not Grants("bert", watch=Scope(("@anna", "@*"))).sees("@anna")

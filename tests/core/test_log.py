@@ -90,13 +90,6 @@ def test_a_position_without_epoch_other_than_the_beginning_is_another_life() -> 
     assert log.since(Position("", 1)) == Gap("epoch")
 
 
-@pytest.mark.parametrize(("before", "seq"), [(0, 2), (5, 2), (6, 3), (7, 4), (8, 5), (9, 5)])
-def test_the_newest_event_older_than_a_time(before: int, seq: int) -> None:
-    log = Log("e", 2, max_events=9, max_bytes=99)
-    log.extend(record(3 + n, received=received) for n, received in enumerate([5, 6, 7]))
-    assert log.older_than(before) == seq
-
-
 # --- positions
 
 

@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+import pytest
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from tasktree_rt.core.topics import MAX_CACHED, WILDCARD, TopicIndex
+from tasktree_rt.core.events import is_project_id
+from tasktree_rt.core.topics import (
+    MAX_CACHED,
+    MAX_USER,
+    WILDCARD,
+    TopicIndex,
+    user_id,
+    user_of,
+    user_topic,
+)
+from tasktree_rt.errors import InvalidInput
 
 PROJECTS = ["p", "q"]
 SUBSCRIBERS = range(3)
@@ -104,3 +116,47 @@ def test_a_name_taken_back_before_the_wildcard_excludes_nothing() -> None:
     index.discard("a", "p")
     index.add("a", WILDCARD)
     assert index.wants("a", "p")
+
+
+# --- users' topics --------------------------------------------------------------------------------
+
+
+def test_a_user_has_a_topic_and_a_project_has_no_user() -> None:
+    assert user_of(user_topic("anna")) == "anna"
+    assert user_of(user_topic("@anna")) == "@anna"
+    assert user_of("anna") is None
+
+
+@given(st.text(min_size=1, max_size=20))
+def test_no_users_topic_is_a_projects_name(user: str) -> None:
+    assert not is_project_id(user_topic(user))
+
+
+@pytest.mark.parametrize("user", ["", "x" * (MAX_USER + 1), "a\n", "\ud800", 1, None, ["a"]])
+def test_what_is_no_user_is_refused(user: object) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        user_id(user)
+    assert (caught.value.field, caught.value.code) == ("user_id", "invalid_message")
+
+
+def test_everything_is_every_project_and_no_user() -> None:
+    index = TopicIndex[str]()
+    index.add("all", WILDCARD)
+    index.add("named", "@anna")
+    assert index.watchers("@anna") == ("named",)
+    assert index.watchers("@bert") == ()
+    assert index.watchers("p") == ("all",)
+    assert (index.wants("all", "@anna"), index.wants("named", "@anna")) == (False, True)
+
+
+def test_a_user_taken_back_under_everything_can_be_asked_for_again() -> None:
+    index = TopicIndex[str]()
+    index.add("a", WILDCARD)
+    index.add("a", "@anna")
+    index.discard("a", "@anna")
+    assert index.watchers("@anna") == ()
+    index.add("a", "@anna")
+    assert index.watchers("@anna") == ("a",)
+    index.remove("a")
+    assert not index._named
+    assert not index._excluded

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from tasktree_rt.core.tree import (
     EMPTY,
+    EMPTY_TOP,
     NO_CHANGE,
     TOP_FIELDS,
     Change,
@@ -118,7 +119,7 @@ def test_a_tree_loaded_at_a_position_remembers_nothing_before_it() -> None:
     assert (tree.head, tree.floor, len(tree)) == (7, 7, 1)
     assert tree.since(6, MANY) is None
     assert tree.since(7, MANY) == Difference([], [], {})
-    assert tree.top == {"state": "running", "project": {}, "orchestrator": None, "coordination": None}
+    assert tree.top == {**EMPTY_TOP, "state": "running"}
     assert tree.subtrees(["b"]) == ["a"]
 
 

@@ -247,7 +247,7 @@ class Client:
         tree = NaiveTree(name)
         tree.state, tree.project = data["state"], data["project"]
         tree.orchestrator, tree.coordination = data["orchestrator"], data["coordination"]
-        assert data["prompts"] == []
+        tree.prompts = data["prompts"]
         nodes = [node for part in course.parts for node in part["data"]["nodes"]]
         tree.nodes = {node["node_id"]: without_id(node) for node in nodes}
         assert len(tree.nodes) == len(nodes)
@@ -265,7 +265,7 @@ class Client:
             course.tree.nodes.pop(node_id, None)
         for node in said["nodes"]:
             course.tree.nodes[node["node_id"]] = without_id(node)
-        for key in ("state", "project", "orchestrator", "coordination"):
+        for key in ("state", "project", "orchestrator", "coordination", "prompts"):
             if key in said:
                 setattr(course.tree, key, said[key])
         for event in said["events"]:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
+import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from tasktree_rt.brokers.base import Retention
+from tasktree_rt.brokers.base import Append, Outcome
 from tasktree_rt.core.commands import Policy, Subscribe
 from tasktree_rt.core.log import Position
 from tasktree_rt.hub import catchup, project
 from tests.hub.test_watching import answers, greeted
+from tests.hub.trimming import trim
 from tests.hub.world import World, a_world, small, update
 
 
@@ -19,13 +22,6 @@ async def filled(world: World, events: int, name: str = "p") -> str:
     for value in range(events):
         await world.publish(name, update(f"n{value % 4}", a=value, text="x" * 40))
     return world.hub.loaded(name).epoch  # type: ignore[union-attr]
-
-
-async def trim(world: World, most: int) -> None:
-    for one in world.hub.shelf:
-        await world.hub.shelf.checkpoint(one)
-    for name, floor in (await world.store.trim(Retention(most, 1e9), world.hub.wall())).items():
-        world.hub.loaded(name).trimmed(floor.seq)  # type: ignore[union-attr]
 
 
 @pytest.fixture
@@ -265,3 +261,46 @@ async def test_who_asks_for_the_state_of_a_life_that_is_over_hears_of_its_end_be
             ("subscribed", False),
             ("node_update", False),
         ]
+
+
+async def test_a_replay_from_the_store_does_not_run_ahead_of_what_is_applied(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(project, "TAIL_EVENTS", 4)
+    async with a_world() as world:
+        epoch = await filled(world, 30)
+        append, answered = world.store.append, trio.Event()
+
+        async def append_and_wait(batch: Sequence[Append]) -> list[Outcome]:
+            outcomes = await append(batch)
+            await answered.wait()
+            return outcomes
+
+        monkeypatch.setattr(world.store, "append", append_and_wait)
+        await world.submit("p", update("n"))
+        await wait_all_tasks_blocked()  # committed, and not applied
+        carried = await greeted(world)
+        said = await answers(carried, {"type": "subscribe", "project_id": "p", "since": f"{epoch}:22"})
+        assert [one["seq"] for one in said[1:]] == list(range(23, 31))
+        answered.set()
+        assert [one["seq"] for one in await answers(carried)] == [31]
+
+
+async def test_a_state_after_a_state_is_a_newer_one(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(project, "NODES_AN_EVENT", 1)
+    monkeypatch.setattr(catchup, "SMALL_REPLAY", 2)
+    async with a_world() as world:
+        await filled(world, 4)
+        carried = await greeted(world)
+        wish = {"type": "subscribe", "project_id": "p", "state": True, "policy": "resync"}
+        await answers(carried, wish)
+        carried.transport.allow(0)
+        await filled(world, 40)
+        shared = world.hub.loaded("p").snapshot()  # type: ignore[union-attr]
+        await filled(world, 4)
+        carried.transport.allow(20_000)
+        said = await answers(carried)
+        states = [one["seq"] for one in said if one["type"] == "project_state"]
+        assert states == [shared.seq, 48]

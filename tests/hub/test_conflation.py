@@ -10,9 +10,9 @@ import trio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasktree_rt.brokers.base import Retention
 from tasktree_rt.core.commands import Policy
 from tasktree_rt.hub import catchup, fanout, project, writing
+from tests.hub.trimming import trim
 from tests.hub.world import Peer, World, a_world, run, update
 
 PROJECTS = ("a", "b", "c")
@@ -74,7 +74,7 @@ steps = st.one_of(
     ),
     st.tuples(st.just("unsubscribe"), who, st.sampled_from((*PROJECTS, "*"))),
     st.tuples(st.just("drop"), who),
-    st.tuples(st.just("trim"), names, st.integers(1, 10)),
+    st.tuples(st.just("trim"), st.integers(1, 10)),
     st.tuples(st.just("hold")),
     st.tuples(st.just("release")),
     st.tuples(st.just("beat"), who),
@@ -130,15 +130,8 @@ class Play:
     async def on_drop(self, index: int) -> None:
         self.peers[index].drop()
 
-    async def on_trim(self, name: str, most: int) -> None:
-        found = self.world.hub.loaded(name)
-        if found is not None and found.epoch:
-            await self.world.hub.shelf.checkpoint(found)
-            floors = await self.world.store.trim(Retention(most, 1e9), self.world.hub.wall())
-            for other, floor in floors.items():
-                trimmed = self.world.hub.loaded(other)
-                if trimmed is not None and trimmed.epoch == floor.epoch:
-                    trimmed.trimmed(floor.seq)
+    async def on_trim(self, most: int) -> None:
+        await trim(self.world, most)
 
     async def on_hold(self) -> None:
         self.world.store.hold()

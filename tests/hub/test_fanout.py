@@ -131,8 +131,11 @@ async def test_a_subscriber_that_breaks_is_closed_and_the_others_get_their_event
     async with a_world() as world:
         await world.publish("p", update("n"))
         first, broken, last = (world.plain() for _ in range(3))
+        broken.transport.allow(0)  # a socket that takes all is not offered anything, but written to
         monkeypatch.setattr(SocketSubscriber, "offer", failing_for(broken.session.subscriber))
         await world.publish("p", update("n", progress=1))
+        broken.transport.allow(None)
+        await world.settle()
         assert [len(one.received()) for one in (first, last)] == [1, 1]
         broken.received()
         assert broken.transport.close_read == (1011, "internal error")

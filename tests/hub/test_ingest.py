@@ -13,7 +13,8 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from tasktree_rt.brokers.base import Key
 from tasktree_rt.errors import PeerError
-from tasktree_rt.hub import ingest
+from tasktree_rt.hub import ingest, producers
+from tasktree_rt.hub.producers import Ids
 from tasktree_rt.settings import Limits, Settings
 from tests.hub.world import World, a_world, made, run, small, update
 from tests.model import NaiveTree
@@ -55,9 +56,31 @@ async def test_what_waits_together_is_committed_together_in_the_order_it_came(
         for number in range(20):
             await world.submit(f"p{number % 3}", update(f"n{number}"))
         world.store.release_appends()
-        await wait_all_tasks_blocked()
+        await world.settle()
         lots = [[entry.drafts[0].node_id for entry in lot] for lot in world.store.appends]
         assert lots == [["first"], [f"n{number}" for number in range(20)]]
+
+
+async def test_a_commit_waits_a_moment_for_as_many_as_came_before_and_not_longer(
+    autojump_clock: MockClock,
+) -> None:
+    async with a_world() as world:
+        world.store.hold_appends()
+        for number in range(ingest.MANY):
+            await world.submit("p", update(f"n{number}"))
+        await wait_all_tasks_blocked()
+        world.store.release_appends()
+        await wait_all_tasks_blocked()
+        begun = trio.current_time()
+        for number in range(ingest.MANY - 1):
+            await world.submit("p", update(f"m{number}"))
+            await wait_all_tasks_blocked()
+        assert len(world.store.appends) == 1, "the last of them may still come"
+        await world.publish("p", update("last"))
+        assert trio.current_time() == begun
+        assert [len(lot) for lot in world.store.appends] == [ingest.MANY, ingest.MANY]
+        await world.publish("p", update("alone"))
+        assert 0 < trio.current_time() - begun <= ingest.GATHER
 
 
 async def test_an_ack_follows_the_hand_over_to_the_outboxes(
@@ -113,7 +136,7 @@ async def test_a_conflict_with_one_in_flight_is_refused_at_once(autojump_clock: 
 async def test_a_publish_that_a_slow_look_at_the_store_overtakes_is_known_all_the_same(
     autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ingest, "PRODUCERS", 1)
+    monkeypatch.setattr(producers, "PRODUCERS", 1)
     async with a_world() as world:
         await world.publish("p", update("n", status="running"))
         key = Key("", "one", "1")
@@ -147,8 +170,8 @@ async def test_what_was_judged_on_a_publish_that_the_store_knew_already_is_found
         key = Key("", "producer", "1")
         await world.publish("p", update("n", status="running"), key=key)
         await world.publish("p", update("n", status="review", text="done"))
-        world.hub.ingest._known.clear()
-        world.hub.ingest._known["", "producer"] = {}  # it has forgotten the id, the store has not
+        # It has forgotten the id, the store has not.
+        world.hub.ingest._producers._known = {("", "producer"): Ids()}
         world.store.hold_appends()
         again = await world.hub.submit(made("p", update("n", status="running")), key=key)
         await world.submit("p", update("n", progress=5))
@@ -162,11 +185,11 @@ async def test_what_was_judged_on_a_publish_that_the_store_knew_already_is_found
 async def test_known_ids_of_a_producer_are_bounded(
     autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ingest, "IDS", 10)
+    monkeypatch.setattr(producers, "KEPT_IDS", 5)
     async with a_world() as world:
         for number in range(40):
             await world.publish("p", update("n", a=number), key=Key("", "producer", str(number)))
-        assert len(world.hub.ingest._known["", "producer"]) <= 10
+        assert len(world.hub.ingest._producers._known["", "producer"]) <= 10
         again = await world.publish("p", update("n", a=0), key=Key("", "producer", "0"))
         assert again.duplicate
         assert picture(world, "p") == replayed(world, "p")
@@ -362,8 +385,7 @@ class Told:
                 self.mend()
                 await trio.sleep(3)
             case "forget":
-                hub.ingest._known.clear()
-                hub.ingest._known["", "x"] = {}
+                hub.ingest._producers._known = {("", "x"): Ids()}
             case _:
                 for _ in range(args[0]):
                     await trio.lowlevel.checkpoint()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+from weakref import ref
+
 import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
@@ -61,21 +64,21 @@ async def test_a_checkpoint_that_failed_is_tried_again(
 async def test_the_sweep_trims_what_a_checkpoint_covers_and_memory_follows(autojump_clock: MockClock) -> None:
     keep = Keep(checkpoint_events=10, max_events=5, sweep_interval=10)
     async with a_world(Settings(keep=keep)) as world:
-        await filled(world, 12)
+        await filled(world, 10)
+        await trio.sleep(1)
+        await filled(world, 7)
         await trio.sleep(20)
         project = world.hub.loaded("p")
         assert project is not None
-        assert project.floor == 7
-        assert project.log.floor == 7
-        assert project.tree.floor == 7
+        assert (project.floor, project.log.floor, project.tree.floor) == (10, 10, 10)
         peer = world.peer()
         peer.connect()
         peer.subscribe("p", "since")
         await world.settle()
         peer.is_current()
-        assert (await world.hub.state("p", 12)).seq == 12
+        assert (await world.hub.state("p", 10)).seq == 10
         with pytest.raises(Refused) as caught:
-            await world.hub.state("p", 8)
+            await world.hub.state("p", 9)
         assert caught.value.code == "gone"
 
 
@@ -118,6 +121,20 @@ async def test_the_longest_idle_are_put_away_unless_somebody_needs_them(
         published = await world.publish("p3", update("n", b=3))
         assert published.first == 2
         assert world.hub.loaded("p3").tree.fields("n") == {"a": 3, "b": 3}  # type: ignore[union-attr]
+
+
+async def test_a_project_that_was_put_away_is_gone_from_memory(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shelf, "LOADED", 0)
+    async with a_world() as world:
+        await world.publish("p", update("n"))
+        project = ref(world.hub.loaded("p"))
+        await trio.sleep(1)
+        world.hub.shelf.put_away(world.hub.is_needed)
+        await world.publish("q", update("n"))  # what the loop still held of the last tick
+        gc.collect()
+        assert project() is None
 
 
 async def test_a_project_in_the_tick_under_way_is_not_put_away(

@@ -114,6 +114,7 @@ async def test_reading_pauses_at_64_unacked_and_at_4_mib_if_nothing_else_is_set(
             assert await answers(carried, *(pushed(one, event) for one in range(sent))) == []
             assert world.hub.ingest.waiting == read
             world.store.release_appends()
+            await world.settle()
             assert brief(await answers(carried)) == [(one, [one + 1]) for one in range(sent)]
 
 

@@ -177,7 +177,9 @@ async def test_what_the_store_refuses_is_tried_again(autojump_clock: MockClock) 
 
 async def test_the_oldest_events_go_and_the_state_stays(autojump_clock: MockClock) -> None:
     async with a_world(keep(checkpoint_events=4, max_events=3, sweep_interval=10.0)) as world:
-        await publish(world, 8)
+        await publish(world, 5)
+        await trio.sleep(ROUND)
+        await publish(world, 3)
         early, late = world.peer(), world.peer()
         picture = (await world.hub.state("p")).nodes
         await trio.sleep(11)
@@ -204,6 +206,39 @@ async def test_events_without_a_checkpoint_behind_them_stay(autojump_clock: Mock
 
 
 @pytest.mark.usefixtures("wall")
+async def test_a_quiet_projects_events_grow_too_old_and_go_too(autojump_clock: MockClock) -> None:
+    store = Saves()
+    async with a_world(keep(), store) as world:
+        await publish(world, 3)
+        await publish(world, 2, "q")
+    async with a_world(keep(max_age=100.0, sweep_interval=10.0), store) as world:
+        await publish(world, 1, "q")
+        await trio.sleep(95)
+        assert store.saved == []
+        await publish(world, 1, "q")
+        await trio.sleep(20)
+        assert store.saved == [("p", 3)]
+        assert ((await store.load("p")).floor, (await store.load("q")).floor) == (3, 0)
+        assert [one for one, _ in (await world.hub.state("p")).nodes] == ["n0", "n1", "n2"]
+        await trio.sleep(200)
+        assert store.saved == [("p", 3), ("q", 4)], "each once"
+
+
+@pytest.mark.usefixtures("wall")
+async def test_a_quiet_project_that_cannot_be_read_now_is_covered_later(autojump_clock: MockClock) -> None:
+    store = Saves()
+    async with a_world(keep(), store) as world:
+        await publish(world, 3)
+    async with a_world(keep(max_age=100.0, sweep_interval=10.0), store) as world:
+        store.failing_reads = True
+        await trio.sleep(150)
+        assert (store.saved, world.faults) == ([], [])
+        store.failing_reads = False
+        await trio.sleep(20)
+        assert store.saved == [("p", 3)]
+
+
+@pytest.mark.usefixtures("wall")
 async def test_events_that_are_too_old_go(autojump_clock: MockClock) -> None:
     async with a_world(keep(checkpoint_events=2, max_age=100.0, sweep_interval=10.0)) as world:
         await publish(world, 4)
@@ -219,7 +254,9 @@ async def test_a_sweep_that_fails_is_made_up_for_at_the_next(
     autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with a_world(keep(checkpoint_events=4, max_events=3, sweep_interval=10.0)) as world:
-        await publish(world, 8)
+        await publish(world, 5)
+        await trio.sleep(ROUND)
+        await publish(world, 3)
         right = world.store.trim
 
         async def trim(*_: object) -> dict[str, Position]:

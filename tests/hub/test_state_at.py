@@ -32,7 +32,8 @@ async def refusal(call: Any) -> PeerError:
     return caught.value
 
 
-async def trim(world: World, most: int) -> None:
+async def sweep(world: World, most: int) -> None:
+    """As the keeper does it: a checkpoint now, and then a trim."""
     project = world.hub.loaded("p")
     assert project is not None
     await world.hub.shelf.checkpoint(project)
@@ -47,18 +48,20 @@ async def test_the_state_at_every_position_is_what_its_events_say(autojump_clock
         for index, event in enumerate(events):
             await world.publish("p", event)
             if index == 2:
-                await trim(world, 100)
+                await sweep(world, 100)
         for seq in range(len(events) + 1):
             found = await world.hub.state("p", seq)
             assert (found.seq, picture(found)) == (seq, naive(*events[:seq]))
         for seq in (-1, len(events) + 1):
             error = await refusal(world.hub.state("p", seq))
             assert (error.code, error.field) == ("invalid_position", "at")
-        await trim(world, 2)
-        found = await world.hub.state("p")
-        assert picture(found) == naive(*events)
+        await sweep(world, 2)
+        for seq in (3, 4, 5, 6):
+            found = await world.hub.state("p", seq)
+            assert (found.seq, picture(found)) == (seq, naive(*events[:seq])), "every position that is left"
         gone = await refusal(world.hub.state("p", 2))
         assert (gone.code, gone.field) == ("gone", "at")
+        assert gone.message.endswith(":3"), "the oldest position"
 
 
 async def test_an_older_state_needs_the_store_and_the_present_one_does_not(autojump_clock: MockClock) -> None:

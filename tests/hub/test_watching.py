@@ -377,3 +377,19 @@ async def test_nobody_may_watch_with_grants_for_nothing(autojump_clock: MockCloc
         carried = native(world, Subscribe("*"), grants=Grants("anna", watch=NOTHING))
         await world.publish("p", update("n", a=1))
         assert [one["type"] for one in await answers(carried)] == ["welcome", "reply"]
+
+
+async def test_a_plain_watcher_of_what_it_may_not_watch_is_sent_away(autojump_clock: MockClock) -> None:
+    async with a_world() as world:
+        plain = world.plain(Subscribe("other"), grants=TEAM)
+        assert await answers(plain) == []
+        assert plain.transport.close_read == (4003, "you may not watch 'other'")
+
+
+async def test_a_plain_watcher_that_cannot_be_served_now_is_sent_away(autojump_clock: MockClock) -> None:
+    async with a_world() as world:
+        world.store.failing_reads = True
+        plain = world.plain(Subscribe("p"))
+        assert await answers(plain) == []
+        assert plain.transport.close_read is not None
+        assert plain.transport.close_read[0] == 1013

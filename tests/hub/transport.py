@@ -82,6 +82,12 @@ class StallTransport:
         self.taken += size
         return size
 
+    def send(self, data: bytes) -> int:
+        taken = self.write_nowait(data)
+        if data and not taken:
+            raise BlockingIOError
+        return taken
+
     async def writable(self) -> None:
         while self.room == 0 and not (self.aborted or self.shut):
             await self._changed.wait()

@@ -21,6 +21,7 @@ from tasktree_rt.dialects.base import Dialect
 from tasktree_rt.dialects.tasktree import Native, Orchestrator, Plain
 from tasktree_rt.errors import StoreUnavailable
 from tasktree_rt.hub.hub import Hub, Published, open_hub
+from tasktree_rt.hub.ingest import GATHER
 from tasktree_rt.hub.pushing import PushSession
 from tasktree_rt.hub.watching import NativeSession, PlainSession
 from tasktree_rt.settings import Delivery, Limits, Settings
@@ -249,17 +250,21 @@ class World:
         self.peers.append(found)
         return found
 
-    def plain(self, *wishes: Subscribe, room: int | None = None) -> Carried:
+    def plain(self, *wishes: Subscribe, room: int | None = None, grants: Grants = OPEN) -> Carried:
         """A plain watcher."""
         session = PlainSession(
-            self.hub, Plain(), wishes or (Subscribe("*"),), grants=OPEN, policy=Policy.DISCONNECT
+            self.hub, Plain(), wishes or (Subscribe("*"),), grants=grants, policy=Policy.DISCONNECT
         )
         return Carried(session, self.nursery, room)
 
     def orchestrator(
-        self, producer_id: str = "", grants: Grants = OPEN, dialect: Dialect | None = None
+        self,
+        producer_id: str = "",
+        grants: Grants = OPEN,
+        dialect: Dialect | None = None,
+        serves: tuple[str, ...] = (),
     ) -> Carried:
-        session = PushSession(self.hub, dialect or Orchestrator(), producer_id, grants=grants)
+        session = PushSession(self.hub, dialect or Orchestrator(), producer_id, grants=grants, serves=serves)
         return Carried(session, self.nursery)
 
     async def publish(self, project: str, *events: dict[str, Any], key: Key | None = None) -> Published:
@@ -277,6 +282,7 @@ class World:
     async def settle(self) -> None:
         """Until nothing happens any more by itself."""
         for _ in range(3):
+            await trio.sleep(2 * GATHER)  # a commit may wait for others to join it
             await wait_all_tasks_blocked()
             self.read()
 

@@ -314,7 +314,7 @@ class Picture:
         self._at(message)
 
     def _set(self, fields: Json) -> None:
-        for name in ("state", "project", "orchestrator", "coordination"):
+        for name in ("state", "project", "orchestrator", "coordination", "prompts"):
             if name in fields:
                 setattr(self.tree, name, fields[name])
 
@@ -330,7 +330,6 @@ class Picture:
         """It must be what ``GET …/state`` answered."""
         assert self.position == position(state)
         data = dict(state["data"])
-        assert data.pop("prompts") == []
         nodes = {one["node_id"]: one for one in data.pop("nodes")}
         mine = self.tree.picture()
         assert {name: {"node_id": name, **fields} for name, fields in mine.pop("nodes").items()} == nodes

@@ -12,10 +12,12 @@ from jsonschema import Draft202012Validator
 from trio_websocket import ConnectionClosed, WebSocketConnection
 
 from tasktree_rt.core import closing
+from tasktree_rt.core.control import ANSWERS, SETTLING
 from tasktree_rt.core.events import Json
 from tasktree_rt.core.shapes import SHAPES
 from tasktree_rt.dialects.tasktree import requests
 from tasktree_rt.errors import HTTP_STATUS
+from tasktree_rt.hub.publishing import RESERVED
 from tests.web.realhub import (
     RealHub,
     Schemas,
@@ -31,8 +33,14 @@ from tests.web.realhub import (
 DOC: Final = document("asyncapi.json")
 SCHEMAS: Final = Schemas(DOC)
 MESSAGES: Final[Json] = DOC["components"]["messages"]
+OF_HUB: Final = {
+    MESSAGES[key]["name"]: key for key in MESSAGES if "Said by the hub only" in MESSAGES[key]["summary"]
+}
+OF_USERS: Final = {"notification", "notifications_read"}
 EVENTS: Final = [
-    key for key, one in MESSAGES.items() if one["title"].endswith("Event") and key != "bare_event"
+    key
+    for key, one in MESSAGES.items()
+    if one["title"].endswith("Event") and key not in {"bare_event", *OF_HUB.values(), *OF_USERS}
 ]
 SAID_BY_HUB: Final = {
     "updates": "tellWatcher",
@@ -192,6 +200,16 @@ def test_messages_are_told_apart_by_their_type() -> None:
 
 def test_knows_the_event_types_requests_codes_and_closes_that_the_code_knows() -> None:
     assert set(EVENTS) >= SHAPES.keys()
+    assert OF_HUB.keys() | OF_USERS == RESERVED.keys() | {"notification"}
+    assert set(DOC["components"]["schemas"]["BareEvent"]["properties"]["type"]["not"]["enum"]) == {
+        "publish",
+        *RESERVED,
+    }
+    assert DOC["components"]["schemas"]["CommandResult"]["properties"]["status"]["enum"] == list(ANSWERS)
+    assert set(DOC["components"]["schemas"]["CommandResultData"]["properties"]["status"]["enum"]) == {
+        *ANSWERS,
+        *SETTLING,
+    }
     assert set(keys_of("hearWatcher")) == {*requests._READERS} - {"ack"} | {"watermark"}
     assert DOC["components"]["schemas"]["ErrorCode"]["enum"] == list(HTTP_STATUS)
     for channel in DOC["channels"].values():
@@ -221,6 +239,46 @@ def event(key: str) -> Json:
     """The example of an event, as its producer sent it."""
     example = copy.deepcopy(MESSAGES[key]["examples"][0]["payload"])
     return {name: value for name, value in example.items() if name in ("type", "data")}
+
+
+def said(key: str, number: int = 0) -> Json:
+    """An example of a message."""
+    found: Json = copy.deepcopy(MESSAGES[key]["examples"][number]["payload"])
+    return found
+
+
+async def people(
+    running: RealHub, native: WebSocketConnection, producer: WebSocketConnection, told: Transcript
+) -> None:
+    """Ask, answer, answer too late, command, obey, notify, read."""
+    question = {name: value for name, value in said("prompt", 1)["data"].items() if name != "deadline"}
+    async with running.http() as http:
+        assert (await http.post("/api/v1/prompts", json=question)).status_code == 201
+        await told.until(native, "updates", "prompt")
+        await told.say(native, "updates", "subscribe", said("subscribe", 2))
+        assert (await told.until(native, "updates", "project_state"))["user_id"] == "ada"
+        await told.say(native, "updates", "answer", said("answer"))
+        await told.until(native, "updates", "reply")
+        await told.say(native, "updates", "answer", said("answer"))
+        late = await told.until(native, "updates", "error")
+        assert late["outcome"]["value"] == said("answer")["value"]
+        await told.say(native, "updates", "command", said("command"))
+        command_id = (await told.until(producer, "orchestrator", "command"))["command_id"]
+        for number in (0, 1):
+            result = {**said("command_result", number), "command_id": command_id}
+            await told.say(producer, "orchestrator", "command_result", result)
+            while (await told.until(native, "updates", "command_result"))["data"]["status"] != result[
+                "status"
+            ]:
+                pass
+        assert (await told.until(producer, "orchestrator", "reply"))["id"] == said("command_result", 1)["id"]
+        note = said("notification")["data"]
+        assert (await http.post("/api/v1/users/ada/notifications", json=note)).status_code == 201
+    await told.until(native, "updates", "notification")
+    await told.say(native, "updates", "watermark", said("watermark", 1))
+    await told.until(native, "updates", "notifications_read")
+    while not (await told.until(native, "updates", "heartbeat")).get("user_positions"):
+        pass
 
 
 async def produce(running: RealHub, socket: WebSocketConnection, told: Transcript) -> None:
@@ -254,7 +312,7 @@ async def watch(running: RealHub, socket: WebSocketConnection, told: Transcript)
         key = {"ack": "watermark"}.get(message["type"], message["type"])
         await told.say(socket, "updates", key, message)
     replies = 0
-    while replies < 2:
+    while replies < 4:  # to refresh, `*`, the command, and what the user has read
         replies += told.take("updates", await heard(socket))["type"] == "reply"
     await told.say(socket, "updates", "subscribe", {"type": "subscribe", "project_id": "big", "state": True})
     first = await told.until(socket, "updates", "project_state")
@@ -277,8 +335,11 @@ async def test_every_message_of_the_document_is_said_as_documented_and_no_other(
         plain = await stack.enter_async_context(
             running.socket("/ws/updates?project_id=build-7", native=False)
         )
-        producer = await stack.enter_async_context(running.socket("/ws/orchestrator?producer_id=me"))
+        producer = await stack.enter_async_context(
+            running.socket("/ws/orchestrator?producer_id=me&commands=build-7")
+        )
         await told.until(native, "updates", "welcome")
+        await people(running, native, producer, told)
         await produce(running, producer, told)
         await watch(running, native, told)
         await fall_behind(running, stack, told)

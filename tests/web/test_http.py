@@ -90,6 +90,38 @@ async def test_history_is_read_page_by_page_without_loss() -> None:
         assert [event["seq"] for event in filtered] == [2, 5, 8]
 
 
+async def test_history_is_read_back_page_by_page_from_its_end() -> None:
+    async with real_hub() as running, running.http() as http:
+        await running.publish("p", *(node_update(f"n{number % 3}") for number in range(10)))
+        pages: list[list[int]] = []
+        before: str | None = "end"
+        while before is not None:
+            page = (await http.get(f"{P}/p/events", params={"before": before, "limit": 4})).json()
+            pages.append([event["seq"] for event in page["events"]])
+            before = page["next"]
+        assert pages == [[7, 8, 9, 10], [3, 4, 5, 6], [1, 2]]
+        asked = {"before": "end", "node_id": "n1", "limit": "2"}
+        filtered = (await http.get(f"{P}/p/events", params=asked)).json()["events"]
+        assert [event["seq"] for event in filtered] == [5, 8]
+
+
+async def test_what_history_cannot_be_read_back_is_told() -> None:
+    async with real_hub() as running, running.http() as http:
+        nothing: dict[str, Any] = {"events": [], "next": None}
+        assert (await http.get(f"{P}/p/events", params={"before": "end"})).json() == nothing
+        await running.publish("p", node_update("a"))
+        assert (await http.get(f"{P}/p/events", params={"before": ":0"})).json() == nothing
+        wrong: tuple[tuple[dict[str, str], int, str], ...] = (
+            ({"before": "other:1"}, 410, "gone"),
+            ({"before": "start"}, 400, "invalid_position"),
+            ({"before": "end", "since": ":0"}, 400, "invalid_message"),
+        )
+        for asked, status, code in wrong:
+            answer = await http.get(f"{P}/p/events", params=asked)
+            told = answer.json()
+            assert (answer.status_code, told["code"], told["field"]) == (status, code, "before")
+
+
 async def test_projects_are_read_page_by_page_and_only_those_one_may_watch() -> None:
     async with real_hub(auth=auth()) as running, running.http() as http:
         for name in ("a1", "a2", "b1", "a3"):

@@ -18,6 +18,7 @@ from tasktree_rt.brokers.memory import MemoryBroker
 from tasktree_rt.core.events import Json
 from tasktree_rt.errors import HTTP_STATUS, StoreUnavailable
 from tests.web.openapi import DOC, SCHEMAS, P, Seen, check, operations
+from tests.web.people_calls import BODIES, HIDDEN, PROMPTS, WITH_BODY, WRONG, ask_too_much, call_people
 from tests.web.realhub import RealHub, auth, document, node_update, real_hub, references, resolve, token
 
 NDJSON: Final = {"Content-Type": "application/x-ndjson"}
@@ -204,6 +205,7 @@ MISTAKES: Final[tuple[Request, ...]] = (
     (413, "POST", f"{P}/p/events", {"json": [{"type": "x"}] * 1001}),
     (413, "POST", f"{P}/p/events", {"content": b" " * (1 << 20) + b"{}"}),
     (413, "POST", f"{P}/p/snapshots", {"content": b" " * (1 << 20) + b"{}"}),
+    *WRONG,
 )
 
 
@@ -229,9 +231,14 @@ async def be_refused(seen: Seen) -> None:
             assert unknown.headers["WWW-Authenticate"] == "Bearer"
             check(unknown, seen)
             weak = await http.request(
-                method, url, headers={"Authorization": f"Bearer {token(watch=[])}"}, json={"type": "x"}
+                method,
+                url,
+                headers={"Authorization": f"Bearer {token(watch=[])}"},
+                json=BODIES.get(path, {"type": "x"}),
             )
-            assert weak.status_code == (200 if path == P else 403), (method, path)
+            is_list = method == "get" and path in (P, PROMPTS)
+            expected = 200 if is_list else 404 if path in HIDDEN else 403
+            assert weak.status_code == expected, (method, path)
             check(weak, seen)
 
 
@@ -283,6 +290,7 @@ async def be_too_late(seen: Seen) -> None:
             ("GET", f"{P}/p/state?at=1", {}),
             ("POST", f"{P}/p/snapshots", {"json": {"at": 1}}),
             ("GET", f"{P}/p/events?since=:1", {}),
+            ("GET", "/api/v1/users/ada/notifications?since=:1", {}),
         )
         for method, path, options in requests:
             answer = await http.request(method, path, **options)
@@ -298,7 +306,7 @@ async def be_too_slow(seen: Seen) -> None:
         await trio.sleep_forever()
 
     async with real_hub(limits={"handshake_timeout": 0.02}) as running:
-        for path in (f"{P}/p/events", f"{P}/p/snapshots"):
+        for path in (f"{P}/p/events", f"{P}/p/snapshots", *WITH_BODY):
             stream = await trio.open_tcp_stream("127.0.0.1", int(running.url.rpartition(":")[2]))
             async with stream:
                 head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n"
@@ -331,9 +339,10 @@ async def test_every_documented_answer_is_really_given_and_is_as_documented() ->
     seen: Seen = Counter()
     async with real_hub() as running, running.http() as http:
         await succeed(http, seen)
+        await call_people(running, http, seen)
         await look_at_the_stream(running, http, seen)
         await fail(http, seen)
-    for more in (be_refused, go_wrong, be_too_late, be_too_slow, be_stopping):
+    for more in (be_refused, go_wrong, be_too_late, be_too_slow, be_stopping, ask_too_much):
         await more(seen)
     documented = {
         (method, path, int(status))

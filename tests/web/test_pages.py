@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from tasktree_rt.core.access import OPEN
 from tasktree_rt.core.closing import INTERNAL
+from tasktree_rt.core.events import Json
 from tests.browser import Page, open_page
-from tests.web.realhub import STATIC, RealHub, auth, node_update, real_hub, token
+from tests.web.realhub import STATIC, RealHub, auth, heard, node_update, real_hub, say, token
 
 LIVE = "document.getElementById('connection').dataset.name === 'live'"
 TITLES = """[...document.querySelectorAll('.row:not([hidden])')]
@@ -75,6 +77,13 @@ def test_no_script_makes_html_of_text_or_code_of_strings_or_looks_elsewhere() ->
         assert len(source.splitlines()) <= 400, path.name
 
 
+async def test_the_page_leads_to_the_documents_only_where_they_are() -> None:
+    for docs, status in ((True, 200), (False, 404)):
+        async with real_hub(docs=docs) as running, running.http() as http:
+            assert ('href="/docs"' in (await http.get("/")).text) is docs
+            assert (await http.get("/docs")).status_code == status
+
+
 # --- what a real browser shows ------------------------------------------------------------------
 
 
@@ -83,8 +92,13 @@ async def shown(page: Page) -> list[str]:
     return found
 
 
+NO_LATER = "const set = setTimeout; setTimeout = (call, ms) => (ms < 1000 ? set(call, ms) : 0);"
+"""A page that never does what it puts off: what is shown all the same was not asked for by the clock."""
+
+
 async def test_an_empty_hub_tells_how_to_begin_and_shows_the_first_project_by_itself(tmp_path: Path) -> None:
     async with real_hub() as running, open_page(tmp_path) as page:
+        await page.call("Page.addScriptToEvaluateOnNewDocument", source=NO_LATER)
         await page.go(running.url)
         await page.until("!document.getElementById('empty').hidden")
         words = await page.text("#empty")
@@ -123,6 +137,84 @@ async def test_the_tree_is_live_and_says_why_nodes_failed(tmp_path: Path) -> Non
         assert page.faults == []
 
 
+CARDS = "[...document.querySelectorAll('.prompt .question')].map((one) => one.textContent)"
+
+
+def press(words: str) -> str:
+    """A script that presses the button of these words."""
+    return f"[...document.querySelectorAll('button')].find((one) => one.textContent === '{words}').click()"
+
+
+async def test_open_questions_are_shown_and_answered_by_choice_by_yes_or_no_and_by_value(
+    tmp_path: Path,
+) -> None:
+    async with real_hub() as running, open_page(tmp_path) as page, running.http() as http:
+        asked: dict[str, Json] = {
+            "Where?": {"options": [{"id": "eu", "label": "Europe"}, {"id": "us", "label": "America"}]},
+            "Go?": {"node_id": "n"},
+            "How many?": {"schema": {"type": "integer"}, "default": {"proceed": True, "value": 2}},
+            "Name?": {"schema": {"type": "string"}},
+        }
+        ids = {}
+        for message, more in asked.items():
+            answer = await http.post("/api/v1/prompts", json={"project_id": "p", "message": message, **more})
+            ids[message] = answer.json()["prompt_id"]
+        await page.go(f"{running.url}/#/p")
+        await page.until("document.querySelectorAll('.prompt').length === 4")
+        assert await page.evaluate(CARDS) == list(asked)
+        assert "about n" in await page.text(".prompt:nth-child(2)")
+        assert "then: yes (2)" in await page.text(".prompt:nth-child(3)")
+
+        async def type_in(words: str) -> None:
+            field = "document.querySelector('.prompt:last-child input')"
+            await page.evaluate(f"{field}.value = {json.dumps(words)}; {field}.form.requestSubmit()")
+
+        await type_in("ann")
+        await page.until("document.querySelectorAll('.prompt').length === 3")
+        for wrong, told in (("many", "no JSON"), ('"many"', "is not of type")):
+            await type_in(wrong)
+            await page.until(f"document.querySelector('.prompt:last-child').innerText.includes('{told}')")
+        await type_in("7")
+        await page.until("document.querySelectorAll('.prompt').length === 2")
+        await page.evaluate(press("Yes"))
+        await page.until("document.querySelectorAll('.prompt').length === 1")
+        await page.evaluate(press("America"))
+        await page.until("document.getElementById('prompts').hidden")
+        outcomes = [
+            (await http.get(f"/api/v1/prompts/{ids[message]}")).json()["outcome"] for message in asked
+        ]
+        assert [(one["proceed"], one.get("value")) for one in outcomes] == [
+            (True, "us"),
+            (True, None),
+            (True, 7),
+            (True, "ann"),
+        ]
+        again = await http.post("/api/v1/prompts", json={"project_id": "p", "message": "Again?"})
+        await page.until("document.querySelectorAll('.prompt').length === 1")
+        await page.evaluate(press("No"))
+        await page.until("document.getElementById('prompts').hidden")
+        found = (await http.get(f"/api/v1/prompts/{again.json()['prompt_id']}")).json()
+        assert found["outcome"]["proceed"] is False
+
+
+async def test_commands_go_to_the_orchestrator_and_the_page_tells_what_it_says(tmp_path: Path) -> None:
+    async with real_hub() as running, open_page(tmp_path) as page:
+        await running.publish("p", node_update("n", title="N"))
+        await page.go(f"{running.url}/#/p")
+        await page.until(f"{LIVE} && document.querySelector('.row')")
+        await page.evaluate("document.querySelector('.row').click()")
+        await page.until("!document.getElementById('detail').hidden")
+        await page.evaluate(press("retry"))
+        await page.until("document.getElementById('told').innerText.includes('nobody takes commands')")
+        async with running.socket("/ws/orchestrator?commands=p") as orchestrator:
+            await page.evaluate(press("cancel"))
+            given = await heard(orchestrator)
+            assert (given["name"], given["node_id"]) == ("cancel", "n")
+            said = {"command_id": given["command_id"], "status": "refused", "message": "it is done"}
+            await say(orchestrator, {"type": "command_result", **said})
+            await page.until("document.getElementById('told').innerText === 'cancel: refused, it is done'")
+
+
 HOSTILE = '<img src=x onerror="globalThis.harmed=1"><script>globalThis.harmed=1</script>'
 
 
@@ -135,12 +227,15 @@ async def test_what_events_carry_is_never_read_as_html(tmp_path: Path) -> None:
             {"type": "project_update", "data": {"changes": {"title": HOSTILE}}},
             {"type": "state_transition", "data": {"to": HOSTILE}},
         )
+        question = {"project_id": "p", "message": HOSTILE, "options": [{"id": "a", "label": HOSTILE}]}
+        await running.hub.ask(question, grants=OPEN)
         await page.go(f"{running.url}/#/p")
         await page.until(f"{LIVE} && document.querySelector('.row')")
         await page.evaluate("document.querySelector('.row').click()")
         await page.until("!document.getElementById('detail').hidden")
         assert await shown(page) == [HOSTILE]
         assert await page.text("#title") == HOSTILE
+        assert await page.evaluate(CARDS) == [HOSTILE]
         assert (
             await page.evaluate("document.querySelectorAll('main img, main script, aside img').length") == 0
         )

@@ -27,16 +27,18 @@ from tasktree_rt.brokers.base import (
     Duplicate,
     Key,
     Life,
+    Matter,
     Outcome,
     Retention,
     Snapshot,
     Summary,
 )
-from tasktree_rt.brokers.sqlite import reader
+from tasktree_rt.brokers.sqlite import matters, reader
 from tasktree_rt.brokers.sqlite.appender import look_up
 from tasktree_rt.brokers.sqlite.files import Connect, Files, refusals
 from tasktree_rt.brokers.sqlite.schema import connect as sqlite_connect
 from tasktree_rt.brokers.sqlite.schema import translated
+from tasktree_rt.brokers.sqlite.worker import Worker
 from tasktree_rt.brokers.sqlite.writer import NewState, Writer
 from tasktree_rt.core.events import Record
 from tasktree_rt.core.log import Gap, Position, Recovered
@@ -69,9 +71,12 @@ class SqliteBroker:
 
     Args:
         path: the database; made with its folder if it is not there. A guard is kept at ``PATH.lock``.
-        run: how to call what blocks; a simulation calls it inline and lets it fail.
+        run: how to call what blocks; a simulation calls it inline and lets it fail. By default a thread of
+            its own writes, and Trio's read.
         connect: how to connect to a path; a simulation's connections fail when told to.
         busy_timeout: seconds to wait for another program that writes to the file.
+        log_bytes: so large the log that SQLite writes ahead is made at open, in zeros: a commit that makes a
+            file longer takes several times as long as one that writes over what is there.
     """
 
     durable = True
@@ -80,13 +85,16 @@ class SqliteBroker:
         self,
         path: str,
         *,
-        run: Run = in_thread,
+        run: Run | None = None,
         connect: Connect = sqlite_connect,
         busy_timeout: float = 0.5,
+        log_bytes: int = 0,
     ) -> None:
         self.name = f"sqlite:{path}"
-        self._files = Files(path, connect, busy_timeout)
-        self._run = run
+        self._files = Files(path, connect, busy_timeout, log_bytes)
+        self._worker = Worker("tasktree-rt store")
+        self._run: Run = run or in_thread
+        self._run_writer: Run = run or self._worker
         self._write_turn = trio.CapacityLimiter(1)
         self._read_turn = trio.CapacityLimiter(1)
         self._writer: Writer | None = None
@@ -97,7 +105,7 @@ class SqliteBroker:
     async def open(self) -> None:
         """Lock, check and open the file; what a crash left unfinished goes."""
         with trio.CancelScope(shield=True):
-            await self._run(self._open, limiter=self._write_turn)
+            await self._run_writer(self._open, limiter=self._write_turn)
 
     def _open(self) -> None:
         self._files.open()
@@ -116,7 +124,8 @@ class SqliteBroker:
         """Wait for what is being written, close, and unlock."""
         with trio.CancelScope(shield=True):
             await self._run(self._close_reader, limiter=self._read_turn)
-            await self._run(self._close, limiter=self._write_turn)
+            await self._run_writer(self._close, limiter=self._write_turn)
+            self._worker.close()
 
     def _close_reader(self) -> None:
         connection, self._reader = self._reader, None
@@ -142,7 +151,7 @@ class SqliteBroker:
             with translated():
                 return work(self._writer)
 
-        return await self._run(call, limiter=self._write_turn)
+        return await self._run_writer(call, limiter=self._write_turn)
 
     async def _read(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Ask something of the reading connection, in its turn."""
@@ -199,37 +208,79 @@ class SqliteBroker:
         node_id: str | None = None,
     ) -> Recovered | Gap:
         """Events after a position. One that trimming overtakes ends with what was found before."""
+        found = await self._slices(reader.read_slice, project_id, since, limit, max_bytes, (type, node_id))
+        return found if isinstance(found, Gap) else Recovered(tuple(found))
+
+    async def read_back(
+        self,
+        project_id: str,
+        before: Position,
+        *,
+        limit: int,
+        max_bytes: int = 4 * 1024 * 1024,
+        type: str | None = None,
+        node_id: str | None = None,
+    ) -> Recovered | Gap:
+        """Events before a position."""
+        wanted = (type, node_id)
+        found = await self._slices(reader.read_slice_back, project_id, before, limit, max_bytes, wanted)
+        return found if isinstance(found, Gap) else Recovered(tuple(reversed(found)))
+
+    async def _slices(
+        self,
+        read: reader.ReadSlice,
+        project_id: str,
+        place: Position,
+        limit: int,
+        max_bytes: int,
+        wanted: tuple[str | None, str | None],
+    ) -> list[Record] | Gap:
+        """Records in the order in which `read` goes through the log, slice by slice."""
         found: list[Record] = []
         while True:
-            step = partial(
-                reader.read_slice,
-                project_id=project_id,
-                since=since,
-                limit=limit,
-                max_bytes=max_bytes,
-                wanted=(type, node_id),
-                rows=_SCANNED_AT_ONCE,
-            )
-            piece = await self._read(step)
+            look = (project_id, place, limit, max_bytes, wanted, _SCANNED_AT_ONCE)
+            piece = await self._read(_looking(read, look))
             if isinstance(piece, Gap):
-                return Recovered(tuple(found)) if found else piece
+                return found or piece
             for record in piece.records:
                 max_bytes -= len(record.body)
                 if found and max_bytes < 0:
-                    return Recovered(tuple(found))
+                    return found
                 found.append(record)
             limit -= len(piece.records)
             if piece.done:
-                return Recovered(tuple(found))
-            since = piece.position
+                return found
+            place = piece.position
 
     async def projects(self, after: str = "", limit: int = 100) -> list[Summary]:
         """Projects with a log, by id."""
         return await self._read(lambda connection: reader.projects(connection, after, limit))
 
+    async def uncovered(self, before: int, limit: int) -> list[str]:
+        """Projects whose newest event is older, and not in a checkpoint."""
+        return await self._read(lambda connection: reader.uncovered(connection, before, limit))
+
     async def count_projects(self) -> int:
         """How many projects have a log."""
         return await self._read(reader.count_projects)
+
+    async def matter(self, matter_id: str) -> Matter | None:
+        """A prompt or a command."""
+        return await self._read(lambda connection: matters.matter(connection, matter_id))
+
+    async def matters(
+        self,
+        *,
+        open: bool | None = None,
+        kind: str | None = None,
+        topic: str | None = None,
+        after: int = 0,
+        limit: int = 100,
+    ) -> list[Matter]:
+        """Prompts and commands after a place."""
+        return await self._read(
+            lambda connection: matters.matters(connection, open, kind, topic, after, limit)
+        )
 
     # --- states ---------------------------------------------------------------------------------------
 
@@ -286,6 +337,8 @@ class SqliteBroker:
         await self._repeat(Writer.purge_grave)
         await self._repeat(Writer.sweep_states)
         await self._forget_publishes(now)
+        cutoff = now - round(retention.max_age * 1_000_000)
+        await self._repeat(lambda writer: writer.forget_matters(cutoff))
         await self._repeat(lambda writer: writer.forget_graves(now))
         return floors
 
@@ -317,6 +370,10 @@ class SqliteBroker:
             for producer in plan.work:
                 await self._repeat(partial(Writer.forget_publishes, producer=producer, now=now))
             after = plan.after
+
+
+def _looking(read: reader.ReadSlice, look: reader.Look) -> Callable[[sqlite3.Connection], reader.Slice | Gap]:
+    return lambda connection: read(connection, *look)
 
 
 def _slice_end(parts: Sequence[bytes], first: int) -> int:

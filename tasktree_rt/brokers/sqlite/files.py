@@ -12,7 +12,7 @@ import os
 import secrets
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Final
 
 from tasktree_rt.brokers.sqlite import schema
@@ -21,6 +21,7 @@ from tasktree_rt.errors import StoreUnavailable, StoreUnusable
 
 _MAGIC: Final = b"SQLite format 3\0"
 _HEADER_SIZE: Final = 100
+_ZEROS: Final = 1 << 20
 _SMALL: Final = 8 << 20
 """Up to so many bytes a database is checked page by page at open."""
 
@@ -34,10 +35,11 @@ class Files:
         path: of the database, symbolic links resolved, so that two names of it have one guard.
     """
 
-    def __init__(self, path: str, connect: Connect, busy_timeout: float) -> None:
+    def __init__(self, path: str, connect: Connect, busy_timeout: float, log_bytes: int = 0) -> None:
         self.path = os.path.realpath(path)
         self._connect = connect
         self._busy_timeout = busy_timeout
+        self._log_bytes = log_bytes
         self._guard: Guard | None = None
 
     def open(self) -> None:
@@ -60,11 +62,26 @@ class Files:
 
     def writer(self) -> sqlite3.Connection:
         """A new connection to write with."""
+        self._lengthen_log()
         return self._prepared(schema.prepare_writer)
 
     def reader(self) -> sqlite3.Connection:
         """A new connection to read with."""
         return self._prepared(schema.prepare_reader)
+
+    def _lengthen_log(self) -> None:
+        """Make the write-ahead log in zeros, if there is none.
+
+        SQLite takes one without a header as empty, and writes over it. Without room it grows as ever.
+        """
+        path = f"{self.path}-wal"
+        if not self._log_bytes or os.path.exists(path):
+            return
+        try:
+            _write_zeros(path, self._log_bytes, os.stat(self.path))
+        except OSError:
+            with suppress(OSError):
+                os.unlink(path)
 
     def committed(self, commits: int) -> None:
         """So many appends are committed. Called before any of them is answered."""
@@ -103,6 +120,8 @@ class Files:
             fresh = _is_fresh(connection, self.path)
             if fresh:
                 _create(connection)
+            else:
+                _upgrade(connection)
             schema.prepare_writer(connection, self._busy_timeout)
             _check_pages(connection, self.path)
             lineage, commits = connection.execute("SELECT lineage, commits FROM store").fetchone()
@@ -124,6 +143,18 @@ def refusals(path: str) -> Iterator[None]:
         raise StoreUnusable(f"{path}: {schema.reason(error)}") from error
     except OSError as error:
         raise StoreUnusable(f"{path}: {error.strerror or error}") from error
+
+
+def _write_zeros(path: str, size: int, like: os.stat_result) -> None:
+    """Make a file of zeros that the same may read and write as another."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, like.st_mode & 0o777)
+    with open(descriptor, "wb") as file:
+        if os.geteuid() == 0:
+            os.fchown(descriptor, like.st_uid, like.st_gid)
+        os.fchmod(descriptor, like.st_mode & 0o777)
+        file.writelines(bytes(_ZEROS) for _ in range(0, size, _ZEROS))
+        file.flush()
+        os.fsync(descriptor)
 
 
 def _make_folder(folder: str) -> None:
@@ -192,6 +223,19 @@ def _create(connection: sqlite3.Connection) -> None:
         connection.execute(statement)
     connection.execute("INSERT INTO store VALUES (1, ?, 0, 0)", (secrets.token_hex(16),))
     connection.execute(f"PRAGMA application_id = {schema.APPLICATION_ID}")
+    connection.execute(f"PRAGMA user_version = {schema.VERSION}")
+    connection.execute("COMMIT")
+
+
+def _upgrade(connection: sqlite3.Connection) -> None:
+    """Bring an older database to the present version, all or nothing."""
+    version: int = connection.execute("PRAGMA user_version").fetchone()[0]
+    if version == schema.VERSION:
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    for older in range(version, schema.VERSION):
+        for statement in schema.UPGRADES[older]:
+            connection.execute(statement)
     connection.execute(f"PRAGMA user_version = {schema.VERSION}")
     connection.execute("COMMIT")
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final, Generic, TypeVar
+from typing import Final, Generic, Protocol, TypeVar
 
 from attrs import frozen
 
@@ -23,7 +23,7 @@ from tasktree_rt.brokers.base import (
 )
 from tasktree_rt.brokers.sqlite.schema import MAX_SEQ, PART_BITS, event_key
 from tasktree_rt.core.events import Record
-from tasktree_rt.core.log import BEGINNING, Gap, Position
+from tasktree_rt.core.log import BEGINNING, Gap, Position, gap, gap_before
 
 T = TypeVar("T")
 
@@ -40,6 +40,10 @@ _FILTERED: Final = (
 _SNAPSHOT: Final = (
     "SELECT snapshot, name, epoch, seq, created, state.state FROM life JOIN state USING (life) "
     "WHERE project = ? AND snapshot IS NOT NULL AND whole = 1"
+)
+
+_NEWEST_CHECKPOINT: Final = (
+    "SELECT max(seq) FROM state WHERE life = ? AND snapshot IS NULL AND whole = 1 AND seq <= ?"
 )
 
 
@@ -105,6 +109,17 @@ class Slice:
     done: bool
 
 
+Look = tuple[str, Position, int, int, tuple[str | None, str | None], int]
+"""What a slice is asked with: project, from where, events, bytes, type and node, rows looked at."""
+
+
+class ReadSlice(Protocol):
+    """`read_slice` or `read_slice_back`."""
+
+    def __call__(self, connection: sqlite3.Connection, /, *look: *Look) -> Slice | Gap:
+        """Look."""
+
+
 def read_slice(
     connection: sqlite3.Connection,
     project_id: str,
@@ -122,9 +137,9 @@ def read_slice(
         if row is None:
             return Slice([], since, True) if since == BEGINNING else Gap("epoch")
         life, epoch, head, floor = row
-        why = _gap(since, epoch, head, floor)
-        if why is not None:
-            return Gap(why)
+        missing = gap(since, epoch, head, floor)
+        if missing is not None:
+            return missing
         end = min(head, since.seq + rows)
         key = (MAX_SEQ, event_key(life, since.seq), event_key(life, end))
         query = _EVENTS if wanted == (None, None) else _FILTERED
@@ -133,13 +148,35 @@ def read_slice(
         return Slice(records, Position(epoch, end), full or end == head)
 
 
-def _gap(since: Position, epoch: str, head: int, floor: int) -> str | None:
-    """Why the events after `since` cannot be given; as `core.log.Log.since`."""
-    if since != BEGINNING and since.epoch != epoch:
-        return "epoch"
-    if since.seq > head:
-        return "ahead"
-    return "trimmed" if since.seq < floor else None
+def read_slice_back(
+    connection: sqlite3.Connection,
+    project_id: str,
+    before: Position,
+    limit: int,
+    max_bytes: int,
+    wanted: tuple[str | None, str | None],
+    rows: int,
+) -> Slice | Gap:
+    """Look through at most `rows` events before `before`, backwards; the newest come first, and `position` is
+    where the next slice ends."""
+    with one_view(connection):
+        row = connection.execute(
+            "SELECT life, epoch, head, floor FROM life WHERE project = ?", (project_id,)
+        ).fetchone()
+        if row is None:
+            return Gap("epoch")
+        life, epoch, head, floor = row
+        missing = gap_before(before, epoch, head)
+        if missing is not None:
+            return missing
+        start = max(floor, before.seq - rows)
+        if before.seq <= start:
+            return Slice([], before, True)
+        key = (MAX_SEQ, event_key(life, start), event_key(life, before.seq))
+        query = _EVENTS if wanted == (None, None) else _FILTERED
+        cursor = connection.execute(f"{query} DESC", key if query is _EVENTS else key + wanted)
+        records, full = _take(cursor, limit, max_bytes)
+        return Slice(records, Position(epoch, start), full or start <= floor)
 
 
 def _take(cursor: sqlite3.Cursor, limit: int, max_bytes: int) -> tuple[list[Record], bool]:
@@ -176,15 +213,23 @@ def projects(connection: sqlite3.Connection, after: str, limit: int) -> list[Sum
     """See `Broker.projects`."""
     rows = connection.execute(
         "SELECT project, epoch, head, state, nodes, received FROM life "
-        "WHERE project > ? ORDER BY project LIMIT ?",
+        "WHERE project > ? AND project NOT GLOB '@*' ORDER BY project LIMIT ?",
         (after, limit),
     )
     return [Summary(*row) for row in rows]
 
 
+def uncovered(connection: sqlite3.Connection, before: int, limit: int) -> list[str]:
+    """See `Broker.uncovered`."""
+    rows = connection.execute(
+        "SELECT project FROM life WHERE received < ? AND covered < head LIMIT ?", (before, limit)
+    )
+    return [row[0] for row in rows]
+
+
 def count_projects(connection: sqlite3.Connection) -> int:
     """See `Broker.count_projects`."""
-    count: int = connection.execute("SELECT count(*) FROM life").fetchone()[0]
+    count: int = connection.execute("SELECT count(*) FROM life WHERE project NOT GLOB '@*'").fetchone()[0]
     return count
 
 
@@ -229,8 +274,8 @@ class Plan(Generic[T]):
 
 
 def excess(connection: sqlite3.Connection, after: int, retention: Retention, cutoff: int) -> Plan[Excess]:
-    """Lives with events that retention does not want (those received before `cutoff`, microseconds) and a
-    checkpoint covers."""
+    """Lives with events that retention does not want (those received before `cutoff`, microseconds), up to
+    a checkpoint."""
     with one_view(connection):
         rows = connection.execute(
             "SELECT life, project, epoch, floor, head, covered FROM life WHERE life > ? AND covered > floor "
@@ -241,8 +286,9 @@ def excess(connection: sqlite3.Connection, after: int, retention: Retention, cut
         for life, project_id, epoch, floor, head, covered in rows:
             wanted = min(covered, head - retention.max_events)
             wanted = _older_than(connection, life, max(floor, wanted), covered, cutoff)
-            if wanted > floor:
-                found.append(Excess(life, project_id, epoch, wanted))
+            (reached,) = connection.execute(_NEWEST_CHECKPOINT, (life, wanted)).fetchone()
+            if reached is not None and reached > floor:
+                found.append(Excess(life, project_id, epoch, reached))
     return Plan(found, rows[-1][0] if len(rows) == _AT_ONCE else None)
 
 

@@ -15,7 +15,7 @@ from tasktree_rt.errors import StoreUnavailable
 
 APPLICATION_ID: Final = 0x7474_7274
 """``ttrt``: tells our databases from all others (header offset 68)."""
-VERSION: Final = 1
+VERSION: Final = 2
 """Of the schema, in ``user_version``."""
 
 SEQ_BITS: Final = 36
@@ -29,7 +29,30 @@ MAX_PARTS: Final = 1 << PART_BITS
 MINIMUM_SQLITE: Final = (3, 37, 0)
 """For STRICT tables."""
 
+_MATTERS: Final = (
+    # What waits for somebody, and what did. `topic` is its home; `mirror` the other log that tells of it.
+    """CREATE TABLE matter (
+        n INTEGER PRIMARY KEY AUTOINCREMENT,
+        id TEXT NOT NULL UNIQUE,
+        kind TEXT NOT NULL,
+        topic TEXT NOT NULL,
+        mirror TEXT,
+        received INTEGER NOT NULL,
+        deadline INTEGER NOT NULL,
+        digest BLOB NOT NULL,
+        body BLOB NOT NULL,
+        settled INTEGER,
+        outcome BLOB NOT NULL DEFAULT x''
+    ) STRICT""",
+    "CREATE INDEX matter_open ON matter (n) WHERE settled IS NULL",
+    "CREATE INDEX matter_settled ON matter (settled) WHERE settled IS NOT NULL",
+)
+
+UPGRADES: Final = {1: _MATTERS}
+"""What makes a database of an older version one of the next."""
+
 SCHEMA: Final = (
+    *_MATTERS,
     # One row. `commits` grows with every append, see sqlite_guard; `lives` is the newest life's number.
     """CREATE TABLE store (
         id INTEGER PRIMARY KEY CHECK (id = 1),

@@ -11,6 +11,7 @@ from typing import Final, TypeVar
 from attrs import frozen
 
 from tasktree_rt.brokers.base import KEPT_IDS, KEPT_IDS_AGE, Append, Outcome
+from tasktree_rt.brokers.sqlite import matters
 from tasktree_rt.brokers.sqlite.appender import Appender
 from tasktree_rt.brokers.sqlite.schema import MAX_PARTS, PART_BITS, event_key
 
@@ -236,6 +237,10 @@ class Writer:
             return kept is None
 
         return self.transact(forget)
+
+    def forget_matters(self, cutoff: int) -> bool:
+        """Forget some prompts and commands settled before `cutoff` (microseconds)."""
+        return self.transact(lambda cursor: matters.forget(cursor, cutoff))
 
     def forget_graves(self, now: int) -> bool:
         """Forget some ended lives that no publish on record can name."""

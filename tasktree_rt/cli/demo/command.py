@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any, Final
 
@@ -14,11 +12,11 @@ from attrs import evolve, frozen
 from rich.console import Console
 
 from tasktree_rt.cli.compose import Running, start_hub
-from tasktree_rt.cli.demo.feed import Sink
 from tasktree_rt.cli.demo.names import project_id
-from tasktree_rt.cli.demo.report import reporting
+from tasktree_rt.cli.demo.obey import KNOWN, Servant
+from tasktree_rt.cli.demo.report import Afterwards, reporting
 from tasktree_rt.cli.demo.run import Job, Totals
-from tasktree_rt.cli.demo.sinks import HubSink, open_client_sink
+from tasktree_rt.cli.demo.sinks import ClientSink, HubSink, open_client_sink
 from tasktree_rt.cli.flags import hub_flags, load_flags
 from tasktree_rt.cli.logs import configure_logging
 from tasktree_rt.cli.remote import checked_hub, checked_project, outages_told, patience_option, token
@@ -30,8 +28,8 @@ from tasktree_rt.cli.text import printable
 from tasktree_rt.core.events import ProjectId
 from tasktree_rt.settings import Settings
 
-LAST_WORDS: Final = 2.0
-"""Seconds that an interrupted run has to say so."""
+LAST_WORDS: Final = 5.0
+"""Seconds that an interrupted run has to say so of everything that is not over."""
 
 
 @frozen
@@ -49,7 +47,7 @@ class Wish:
 @click.option(
     "--pace", type=click.FloatRange(min=0.1), metavar="EVENTS/S", help="Default: quick but watchable."
 )
-@click.option("--once", is_flag=True, help="Exit when done; default: keep serving.")
+@click.option("--once", is_flag=True, help="Exit when done; default: keep serving and obeying commands.")
 @click.option("--project", metavar="ID", help="Project to push into; default: made from the folder's name.")
 @click.option("--hub", metavar="URL", help="Push to this running hub instead of starting one.")
 @patience_option
@@ -70,17 +68,22 @@ def demo_command(
     Links to folders are not followed; sockets, pipes and devices are not opened. A new run of the same
     folder replaces the tree of the run before.
 
-    With --hub it starts none and pushes to that one, through any restart of it, and ends when done.
+    With --hub it starts none and pushes to that one, through any restart of it. Ctrl+C breaks the work off
+    and marks what is not over as cancelled.
+
+    It logs what it does, and obeys commands, also after the run: pause and resume; cancel, the whole run or
+    one --node; retry, of everything that failed or of one --node, which is read again as it is on disk now.
 
     \b
     Examples:
       tasktree-rt demo
       tasktree-rt demo ~/src --once --pace 500
       tasktree-rt demo . --hub http://127.0.0.1:8000
+      tasktree-rt command src retry --node lib/broken.py --wait
     """
     root = os.path.realpath(folder)
     name = checked_project(project) if project else project_id(os.path.basename(root))
-    wish = Wish(root, name, pace, once or hub is not None)
+    wish = Wish(root, name, pace, once)
     if hub is not None:
         _refuse_hub_flags(flags)
         run(_elsewhere, wish, checked_hub(hub), patience)
@@ -112,9 +115,6 @@ async def _here(wish: Wish, settings: Settings) -> None:
             announce(running)
             click.echo(_open_hint(running.address, wish.project))
             await _work(wish, HubSink(running.hub), asked)
-            if not wish.once and not asked.is_set():
-                click.echo("tasktree-rt: still serving; Ctrl+C ends it")
-                await asked.wait()
             shutdown.set()
 
 
@@ -122,43 +122,60 @@ async def _elsewhere(wish: Wish, url: str, patience: float) -> None:
     asked = trio.Event()
     with stopping(asked), outages_told(Console(stderr=True)):
         click.echo(_open_hint(url, wish.project))
-        async with open_client_sink(url, token(), patience) as sink:
+        async with open_client_sink(url, wish.project, token(), patience) as sink:
             await _work(wish, sink, asked)
 
 
-async def _work(wish: Wish, sink: Sink, asked: trio.Event) -> None:
-    """Run the job until it is done or `asked` to stop."""
+async def _work(wish: Wish, sink: HubSink | ClientSink, asked: trio.Event) -> None:
+    """Run the job until it is done or `asked` to stop; then, if wished, go on until `asked`."""
     console = Console(soft_wrap=True)
     folder = printable(wish.root.decode("utf-8", "replace"))
     click.echo(
         f"tasktree-rt: {folder}: SHA-256 of every file, compile() of every .py, as project {wish.project}"
     )
-
-    with reporting(console) as report:
-        job = Job(wish.root, wish.project, sink, report, wish.pace)
-        async with _until(asked) as scope:
-            totals = await job.run()
-    if scope.cancelled_caught:
+    job = Job(wish.root, wish.project, sink, Afterwards(console), wish.pace)
+    async with trio.open_nursery() as nursery:
+        servant = Servant(job, stays=not wish.once)
+        nursery.start_soon(servant.run, sink.commands(wish.project))
+        with reporting(console) as job.report:
+            totals = await _run(job, asked)
+        job.report = Afterwards(console)
+        click.echo("tasktree-rt: broken off" if totals is None else _summary(totals))
+        if not wish.once and not asked.is_set():
+            click.echo(f"tasktree-rt: still serving, and obeying {', '.join(KNOWN)}; Ctrl+C ends it")
+            await _go_on(job, asked)
         with trio.move_on_after(LAST_WORDS):
-            await job.give_up()
-        click.echo("tasktree-rt: broken off")
-    else:
-        click.echo(_summary(totals))
+            await servant.idle()
+        nursery.cancel_scope.cancel()
 
 
-@asynccontextmanager
-async def _until(event: trio.Event) -> AsyncIterator[trio.CancelScope]:
-    """Cancels its body when `event` is set."""
+async def _run(job: Job, asked: trio.Event) -> Totals | None:
+    """What it came to; None if it was broken off, because `asked` was set or a command said so."""
 
     async def watch() -> None:
-        await event.wait()
-        scope.cancel()
+        await asked.wait()
+        job.break_off()
+        bound.deadline = trio.current_time() + LAST_WORDS
 
-    with trio.CancelScope() as scope:
+    with trio.CancelScope() as bound:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(watch)
-            yield scope
+            totals = await job.run()
             nursery.cancel_scope.cancel()
+            if not job.broken_off:
+                return totals
+    return None
+
+
+async def _go_on(job: Job, asked: trio.Event) -> None:
+    """Try again what commands say, until `asked` to stop."""
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(job.go_on)
+        await asked.wait()
+        job.break_off()
+        with trio.move_on_after(LAST_WORDS):
+            await job.rest.wait()
+        nursery.cancel_scope.cancel()
 
 
 def _open_hint(address: str, project: ProjectId) -> str:
@@ -166,8 +183,9 @@ def _open_hint(address: str, project: ProjectId) -> str:
 
 
 def _summary(totals: Totals) -> str:
-    done = totals.files - totals.failed - totals.vanished
-    gone = f", {totals.vanished} vanished meanwhile" if totals.vanished else ""
+    done = totals.files - totals.failed - totals.vanished - totals.cancelled
+    gone = f", {totals.cancelled} cancelled" if totals.cancelled else ""
+    gone += f", {totals.vanished} vanished meanwhile" if totals.vanished else ""
     return (
         f"tasktree-rt: done: {totals.folders} folders, {done} files completed, {totals.failed} failed{gone}"
     )

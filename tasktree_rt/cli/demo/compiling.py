@@ -10,29 +10,45 @@ import os
 import subprocess
 import sys
 import threading
+import traceback
 import warnings
 from typing import Final
 
 _one_at_a_time: Final = threading.Lock()
 """`warnings.catch_warnings` is not safe in threads, and compiling holds the interpreter lock anyway."""
 _LONGEST: Final = 120.0
+_LONGEST_TEXT: Final = 500
 
 
 def compile_fault(source: bytes) -> str | None:
-    """Why `source` does not compile as Python, in the encoding it declares; None if it does."""
+    """Why `source` does not compile as Python, in the encoding it declares; None if it does.
+
+    The first line tells it; on the lines after it stands the compiler's own text, if it has one.
+    """
     with _one_at_a_time, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
             compile(source, "<source>", "exec", dont_inherit=True)
         except SyntaxError as error:
             where = f"line {error.lineno}: " if error.lineno else ""
-            return f"{type(error).__name__}: {where}{error.msg}"
+            return _one_line(f"{type(error).__name__}: {where}{error.msg}") + "\n" + _text_of(error)
         except (MemoryError, RecursionError) as error:
             return f"{type(error).__name__}: nested too deeply for the compiler"
         except Exception as error:
             # ValueError for null bytes, whatever a codec raises: the compiler promises no fixed set.
-            return f"{type(error).__name__}: {error}"
+            return _one_line(f"{type(error).__name__}: {error}")
     return None
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _text_of(error: SyntaxError) -> str:
+    """As Python shows it, with the place in the source."""
+    if error.text is not None:
+        error.text = error.text[:_LONGEST_TEXT]
+    return "".join(traceback.format_exception_only(error))[: 4 * _LONGEST_TEXT].rstrip()
 
 
 def compile_elsewhere(handle: int) -> str | None:

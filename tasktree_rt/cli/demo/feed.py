@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import math
+from collections import deque
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from enum import Enum
 from typing import Final, Protocol
 
 import trio
-from attrs import frozen
+from attrs import field, frozen
 
-from tasktree_rt.cli.demo.names import node_id
-from tasktree_rt.cli.demo.tree import Folders
+from tasktree_rt.cli.demo.gate import Gate
+from tasktree_rt.cli.demo.names import ROOT, node_id
+from tasktree_rt.cli.demo.tree import RUNNING, Folder, Folders, News
 from tasktree_rt.core.events import Event, Json, ProjectId, format_time
 
 MOST_EVENTS: Final = 100
@@ -20,6 +23,7 @@ FLUSH: Final = 0.05
 """Seconds between publishes, about."""
 SHORTEST: Final = 0.005
 """… and never less, so that steps gather into publishes whatever the pace."""
+ENDED: Final = frozenset({"completed", "failed", "cancelled"})
 FOLDER_NEWS: Final = 0.2
 """Seconds between two updates of folders, at least."""
 
@@ -41,6 +45,8 @@ class Effect(Enum):
     FINISHED = "finished"
     FAILED = "failed"
     VANISHED = "vanished"
+    CANCELLED = "cancelled"
+    REOPENED = "reopened"
 
 
 @frozen
@@ -51,6 +57,14 @@ class Step:
     data: Json
     folder: bytes = b""
     effect: Effect = Effect.NONE
+
+
+@frozen
+class Mark:
+    """A place between steps. `tells`: from here on folders' news goes between them."""
+
+    tells: bool = False
+    reached: trio.Event = field(factory=trio.Event)
 
 
 def node_step(path: bytes, changes: Json, effect: Effect = Effect.NONE) -> Step:
@@ -67,13 +81,23 @@ def node_steps(path: bytes, changes: Json, effect: Effect = Effect.NONE) -> list
     return [node_step(path, {"status": "review"}), step]
 
 
+def log_step(path: bytes, message: str, level: str = "info") -> Step:
+    """A ``log`` line of what is at `path`."""
+    return Step("log", {"node_id": node_id(path), "level": level, "message": message})
+
+
+def state_step(to: str) -> Step:
+    """The project's own state."""
+    return Step("state_transition", {"from": None, "to": to, "context": {}})
+
+
 class Feed:
     """Takes steps from any task (`put`), publishes them in order (`run`, in a task of its own).
 
-    `pace` is in events per second and may be changed while running.
+    `pace` is in events per second and may be changed while running; while `gate` hurries there is none.
     """
 
-    def __init__(self, sink: Sink, project: ProjectId, folders: Folders, pace: float) -> None:
+    def __init__(self, sink: Sink, project: ProjectId, folders: Folders, pace: float, gate: Gate) -> None:
         self.pace = pace
         self.sent = 0
         self._sink = sink
@@ -82,71 +106,156 @@ class Feed:
         self._tell_folders = False
         self._told = -FOLDER_NEWS
         self._due = 0.0
-        self._steps, self._waiting = trio.open_memory_channel[Step | None](2 * MOST_EVENTS)
+        self._open: dict[str, None] = {}
+        self._gate = gate
+        self._broken_off = False
+        self._next = deque[Step]()
+        self._mark: Mark | None = None
+        self._turn = trio.Lock()
+        """Held while waiting for room: who came first is served first."""
+        self._room = trio.Event()
+        self._ahead = 0
+        self._items, self._waiting = trio.open_memory_channel[tuple[Step, ...] | Mark](math.inf)
 
-    async def put(self, step: Step) -> None:
-        """Send `step` in its turn; waits while the feed is behind."""
-        await self._steps.send(step)
+    async def put(self, *steps: Step) -> None:
+        """Send `steps` in their turn, nothing between them. Waits while the feed is behind by two publishes:
+        work must not run ahead of what is shown of it."""
+        async with self._turn:
+            while self._ahead >= 2 * self._most:
+                self._room = trio.Event()
+                await self._room.wait()
+            self._ahead += len(steps)
+            self._items.send_nowait(steps)
+
+    @property
+    def _most(self) -> int:
+        """Events of one publish."""
+        return MOST_EVENTS if self._gate.hurried else max(1, min(MOST_EVENTS, int(self.pace * FLUSH)))
 
     async def tell_folders(self) -> None:
         """All files are known: once the steps before this one are sent, folders' news goes between them."""
-        await self._steps.send(None)
+        async with self._turn:
+            self._items.send_nowait(Mark(tells=True))
+
+    async def flushed(self) -> None:
+        """Wait until all that was put before is handed over, and the folders' news of it."""
+        mark = Mark()
+        async with self._turn:
+            self._items.send_nowait(mark)
+        await mark.reached.wait()
 
     def end(self) -> None:
         """No more steps come: `run` returns when everything is durable."""
-        self._steps.close()
+        self._items.close()
+
+    def break_off(self) -> None:
+        """The same, but the work is not done: `run` says so of every node that is not over, the newest
+        first."""
+        self._broken_off = True
+        self._items.close()
 
     async def run(self) -> None:
-        """Publish until `end`. Cancelling drops what was not handed over."""
-        async for first in self._waiting:
-            events = self._batch(first)
-            if events:
-                await self._publish(events)
-            if self._tell_folders and trio.current_time() - self._told >= FOLDER_NEWS:
-                self._told = trio.current_time()
-                await self._publish_news()
-        await self._publish_news()
+        """Publish until `end` or `break_off`. Cancelling drops what was not handed over."""
+        async for item in self._waiting:
+            self._take(item)
+            while self._next or self._mark is not None:
+                events = self._batch()
+                if events:
+                    await self._publish(events)
+                mark = self._reached()
+                if self._tell_folders and (
+                    mark is not None or trio.current_time() - self._told >= FOLDER_NEWS
+                ):
+                    self._told = trio.current_time()
+                    await self._publish_all(self._news())
+                if mark is not None:
+                    mark.reached.set()
+        await self._publish_all(self._cancellations() if self._broken_off else self._news())
         await self._sink.settled()
 
-    def _batch(self, first: Step | None) -> list[Event]:
-        most = max(1, min(MOST_EVENTS, int(self.pace * FLUSH)))
-        events: list[Event] = []
-        step = first
-        while step is not None:
-            events.append(self._event(step))
-            if len(events) == most:
-                return events
+    def _take(self, item: tuple[Step, ...] | Mark) -> None:
+        if isinstance(item, Mark):
+            self._mark = item
+        else:
+            self._next.extend(item)
+
+    def _batch(self) -> list[Event]:
+        """The next publish; what comes after a mark is not taken before it is reached."""
+        most = self._most
+        while len(self._next) < most and self._mark is None:
             try:
-                step = self._waiting.receive_nowait()
+                self._take(self._waiting.receive_nowait())
             except (trio.WouldBlock, trio.EndOfChannel):
-                return events
-        self._tell_folders = True
+                break
+        events = [self._event(self._next.popleft()) for _ in range(min(most, len(self._next)))]
+        self._ahead -= len(events)
+        self._room.set()
         return events
+
+    def _reached(self) -> Mark | None:
+        """The mark, if all before it is sent."""
+        if self._next:
+            return None
+        mark, self._mark = self._mark, None
+        self._tell_folders |= mark is not None and mark.tells
+        return mark
 
     async def _publish(self, events: list[Event]) -> None:
         await self._sink.publish(events)
         self.sent += len(events)
         self._due = max(self._due, trio.current_time() - FLUSH) + max(SHORTEST, len(events) / self.pace)
-        await trio.sleep_until(self._due)
+        with trio.move_on_at(self._due):
+            await self._gate.hurry()
 
-    async def _publish_news(self) -> None:
-        news = self._news()
-        for start in range(0, len(news), MOST_EVENTS):
-            await self._publish(news[start : start + MOST_EVENTS])
+    async def _publish_all(self, events: list[Event]) -> None:
+        for start in range(0, len(events), MOST_EVENTS):
+            await self._publish(events[start : start + MOST_EVENTS])
 
     def _news(self) -> list[Event]:
-        return [
-            self._event(step)
-            for path, progress, status in self._folders.changed()
-            for step in node_steps(path, _folder_changes(progress, status))
-        ]
+        return [self._event(step) for news in self._folders.changed() for step in self._news_steps(news)]
+
+    def _news_steps(self, news: News) -> list[Step]:
+        steps: list[Step] = []
+        if news.again:
+            steps = [node_step(news.path, {"status": one, "ended_at": None}) for one in ("ready", RUNNING)]
+        if news.status != RUNNING:
+            steps.append(_folder_line(news, self._folders[news.path]))
+        return [*steps, *node_steps(news.path, _folder_changes(news.progress, news.status))]
+
+    def _cancellations(self) -> list[Event]:
+        changes = {"status": "cancelled", "ended_at": now_text()}
+        nodes = dict.fromkeys((ROOT, *reversed(self._open))) if self._open else ()
+        return [self._event(Step("node_update", {"node_id": one, "changes": changes})) for one in list(nodes)]
 
     def _event(self, step: Step) -> Event:
-        if step.effect is Effect.VANISHED:
-            self._folders.vanish(step.folder)
-        elif step.effect is not Effect.NONE:
-            self._folders.finish(step.folder, failed=step.effect is Effect.FAILED)
+        if step.type == "node_update":
+            self._note(step.data["node_id"], step.data["changes"])
+        folders, folder = self._folders, step.folder
+        match step.effect:
+            case Effect.FINISHED | Effect.FAILED:
+                folders.finish(folder, failed=step.effect is Effect.FAILED)
+            case Effect.VANISHED:
+                folders.vanish(folder)
+            case Effect.CANCELLED:
+                folders.cancel(folder)
+            case Effect.REOPENED:
+                folders.reopen(folder)
         return Event(step.type, self._project, step.data, now_text())
+
+    def _note(self, node: str, changes: Json) -> None:
+        """Remember the nodes that are not over, the one touched last at the end."""
+        if "status" in changes or "deleted" in changes:
+            self._open.pop(node, None)
+            if changes.get("status", "cancelled") not in ENDED:
+                self._open[node] = None
+
+
+def _folder_line(news: News, folder: Folder) -> Step:
+    """What is logged of a folder that is done."""
+    parts = [f"{folder.total} files", f"{folder.failed} failed" if folder.failed else ""]
+    parts.append(f"{folder.cancelled} cancelled" if folder.cancelled else "")
+    text = f"done, {news.status}: " + ", ".join(part for part in parts if part)
+    return log_step(news.path, text, "error" if news.status == "failed" else "info")
 
 
 def _folder_changes(progress: int, status: str) -> Json:

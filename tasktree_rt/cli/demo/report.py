@@ -105,3 +105,19 @@ class Lines:
 
     def _say(self, text: str) -> None:
         self.console.print(text, highlight=False, soft_wrap=True)
+
+
+@define
+class Afterwards:
+    """After the run: a line for each file that was tried again."""
+
+    console: Console
+
+    def walked(self, folders: int, files: int) -> None:
+        """See `run.Report`."""
+
+    def worked(self, path: bytes, fault: str | None) -> None:
+        """See `run.Report`."""
+        name = printable(path.decode("utf-8", "replace"))
+        told = "completed" if fault is None else f"failed: {fault}"
+        self.console.print(f"  tried again: {escape(name)}: {escape(told)}", highlight=False)

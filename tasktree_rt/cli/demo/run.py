@@ -8,18 +8,30 @@ first publish, so that nodes of files gone since do not stay.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from itertools import islice
 from typing import Final, Protocol
 
 import trio
-from attrs import define, frozen
+from attrs import define, field
 
-from tasktree_rt.cli.demo.feed import Effect, Feed, Sink, Step, node_step, node_steps, now_text
+from tasktree_rt.cli.demo.feed import (
+    Effect,
+    Feed,
+    Sink,
+    Step,
+    log_step,
+    node_step,
+    node_steps,
+    now_text,
+    state_step,
+)
+from tasktree_rt.cli.demo.files import CANCELLED, COMPLETED, FAILED, READY, RUNNING, VANISHED, Files
+from tasktree_rt.cli.demo.gate import Gate
 from tasktree_rt.cli.demo.names import ROOT, node_id, title
 from tasktree_rt.cli.demo.tree import Folders
 from tasktree_rt.cli.demo.walk import Entry, Kind, walk
-from tasktree_rt.cli.demo.work import Done, Outcome, Vanished, examine
+from tasktree_rt.cli.demo.work import Done, Outcome, Unreadable, Vanished, examine
 from tasktree_rt.core.events import Event, Json, ProjectId
 
 WORKERS: Final = max(2, min(4, os.cpu_count() or 1))
@@ -52,15 +64,22 @@ class Totals:
     files: int = 0
     failed: int = 0
     vanished: int = 0
+    cancelled: int = 0
 
 
-@frozen
+@define(eq=False)
 class Job:
-    """One run of the demo.
+    """A run of the demo, and what comes after it: files that are tried again.
+
+    A run may be broken off: then every node that is not over, and the project, becomes ``cancelled``.
 
     Attributes:
         root: the folder.
         pace: events per second; None for a quick but watchable one.
+        feed: where steps go; None while nothing is being done.
+        turn: held while a command changes what is done, so that the feed does not end meanwhile.
+        rest: set while nothing is being done.
+        broken_off: whether there was work left when it was broken off.
     """
 
     root: bytes
@@ -68,72 +87,141 @@ class Job:
     sink: Sink
     report: Report
     pace: float | None = None
+    folders: Folders = field(factory=Folders, init=False)
+    files: Files = field(factory=Files, init=False)
+    gate: Gate = field(factory=Gate, init=False)
+    feed: Feed | None = field(default=None, init=False)
+    turn: trio.Lock = field(factory=trio.Lock, init=False)
+    rest: trio.Event = field(factory=trio.Event, init=False)
+    walking: bool = field(default=True, init=False)
+    broken_off: bool = field(default=False, init=False)
+    _working: trio.CancelScope = field(factory=trio.CancelScope, init=False)
+    _wanted: trio.Event = field(factory=trio.Event, init=False)
+
+    def break_off(self) -> None:
+        """Stop working; `run` tells the hub as fast as it can, and returns."""
+        self.gate.break_off()
+        self._working.cancel()
 
     async def run(self) -> Totals:
-        """Do it all; returns when everything pushed is durable. Cancelling stops where it is.
+        """Do it all; returns when everything pushed is durable. Cancelling stops where it is, unsaid.
 
         Raises:
             PeerError, ClientError: the hub refuses what is pushed.
         """
-        folders, totals = Folders(), Totals()
-        feed = Feed(self.sink, self.project, folders, self.pace or WALK_PACE)
         await self.sink.publish(_opening(self.project, self.root))
+        await self._round(self.pace or WALK_PACE, self._walk)
+        return self.totals()
+
+    async def go_on(self) -> None:
+        """After `run`: try again what `try_again` is told to, until cancelled."""
+        while not self.broken_off:
+            await self._wanted.wait()
+            self._wanted = trio.Event()
+            self.rest = trio.Event()
+            await self._round(self.pace or SLOWEST, self._reopen)
+
+    def try_again(self, paths: Iterable[bytes]) -> None:
+        """Work once more on files that failed."""
+        self.files.again(paths)
+        if self.feed is None:
+            self._wanted.set()
+
+    @staticmethod
+    def cancelled(path: bytes) -> list[Step]:
+        """What is said of a file that will not be worked on."""
+        return _outcome_steps(path, None)
+
+    def totals(self) -> Totals:
+        """What it has come to."""
+        count = self.files.count
+        ends = count(FAILED), count(VANISHED), count(CANCELLED)
+        return Totals(len(self.folders), len(list(self.files)), *ends)
+
+    async def _round(self, pace: float, begin: Callable[[Feed], Awaitable[None]]) -> None:
+        """Begin, work on every file that waits, and say how it ended."""
+        feed = self.feed = Feed(self.sink, self.project, self.folders, pace, self.gate)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(feed.run)
-            files = await self._walk(feed, folders, totals)
-            self.report.walked(totals.folders, totals.files)
-            await feed.tell_folders()
-            feed.pace = self.pace or _work_pace(len(files))
-            await self._work(feed, files, totals)
-            feed.end()
-        await self.sink.publish([_state(self.project, "failed" if folders[b""].failed else "completed")])
+            with self._working:
+                await begin(feed)
+                while await self._more():
+                    await self._work(feed)
+            async with self.turn:
+                self.feed = None
+            self.broken_off = self._working.cancelled_caught and (self.walking or self.files.unfinished)
+            if self.broken_off:
+                await self.sink.publish([_state(self.project, "cancelled")])
+                feed.break_off()
+                self.files.give_up()
+            else:
+                feed.end()
+        if not self.broken_off:
+            await self.sink.publish([_state(self.project, self.folders[b""].status)])
+            self._working = trio.CancelScope()
         await self.sink.settled()
-        return totals
+        self.rest.set()
 
-    async def give_up(self) -> None:
-        """Say that the run was broken off."""
-        root = {"node_id": ROOT, "changes": {"status": "cancelled", "ended_at": now_text()}}
-        events = [Event("node_update", self.project, root, now_text()), _state(self.project, "cancelled")]
-        await self.sink.publish(events)
-        await self.sink.settled()
+    async def _more(self) -> bool:
+        """Whether there is work; if not, none can be given to this round any more."""
+        async with self.turn:
+            if not self.files.waiting:
+                self.feed = None
+            return self.files.waiting
 
-    async def _walk(self, feed: Feed, folders: Folders, totals: Totals) -> list[bytes]:
-        """Push every entry; returns the files to work on, in order."""
+    async def _walk(self, feed: Feed) -> None:
+        """Push every entry."""
         entries = walk(self.root)
-        files: list[bytes] = []
         while chunk := await trio.to_thread.run_sync(_next_slice, entries):
             for entry in chunk:
-                _count(entry, folders, totals)
-                if entry.kind is Kind.FILE and entry.fault is None:
-                    files.append(entry.path)
-                await feed.put(node_step(entry.path, _first_changes(entry, self.root)))
-        return files
+                self._note(entry)
+                steps = _first_steps(entry, self.root)
+                await self.gate.passed()
+                await feed.put(*steps)
+        totals = self.totals()
+        self.report.walked(totals.folders, totals.files)
+        await feed.tell_folders()
+        feed.pace = self.pace or _work_pace(totals.files)
+        self.walking = False
 
-    async def _work(self, feed: Feed, files: list[bytes], totals: Totals) -> None:
-        waiting, work = trio.open_memory_channel[bytes](0)
+    def _note(self, entry: Entry) -> None:
+        if entry.kind is Kind.FOLDER:
+            self.folders.add_folder(entry.path, broken=entry.fault is not None)
+        elif entry.kind is Kind.FILE:
+            self.folders.add_file(entry.parent)
+            self.files.add(entry.path, failed=entry.fault is not None)
+            if entry.fault is not None:
+                self.folders.finish(entry.parent, failed=True)
+
+    async def _reopen(self, feed: Feed) -> None:
+        await feed.put(state_step("running"))
+        await feed.tell_folders()
+
+    async def _work(self, feed: Feed) -> None:
         async with trio.open_nursery() as nursery:
             for _ in range(WORKERS):
-                nursery.start_soon(self._worker, feed, work.clone(), totals)
-            work.close()
-            async with waiting:
-                for path in files:
-                    await waiting.send(path)
+                nursery.start_soon(self._worker, feed)
 
-    async def _worker(self, feed: Feed, work: trio.MemoryReceiveChannel[bytes], totals: Totals) -> None:
-        async with work:
-            async for path in work:
-                await feed.put(node_step(path, {"status": "running", "started_at": now_text()}))
+    async def _worker(self, feed: Feed) -> None:
+        await self.gate.passed()
+        while self.files.waiting:
+            path, again, scope = self.files.take()
+            outcome: Outcome | None = None
+            # Not within the scope: what is not begun cannot be ended.
+            await feed.put(*_begin_steps(path, again=again))
+            with scope:
                 outcome = await self._examine(path)
-                for step in _outcome_steps(path, outcome):
-                    totals.failed += step.effect is Effect.FAILED
-                    totals.vanished += step.effect is Effect.VANISHED
-                    await feed.put(step)
-                self.report.worked(path, None if isinstance(outcome, Vanished) else outcome.fault)
+                await self.gate.passed()
+            if scope.cancelled_caught:
+                outcome = None
+            await feed.put(*_outcome_steps(path, outcome))
+            self.files.end(path, _status(outcome))
+            self.report.worked(path, None if outcome is None else getattr(outcome, "fault", None))
+            await self.gate.passed()
 
     async def _examine(self, path: bytes) -> Outcome:
         full = os.path.join(self.root, path)
-        checkpoint = trio.from_thread.check_cancelled
-        return await trio.to_thread.run_sync(examine, full, checkpoint, abandon_on_cancel=True)
+        return await trio.to_thread.run_sync(examine, full, self.gate.hold, abandon_on_cancel=True)
 
 
 def _next_slice(entries: Iterator[Entry]) -> list[Entry]:
@@ -141,19 +229,14 @@ def _next_slice(entries: Iterator[Entry]) -> list[Entry]:
 
 
 def _work_pace(files: int) -> float:
-    return min(FASTEST, max(SLOWEST, 3 * files / WATCHABLE))
+    return min(FASTEST, max(SLOWEST, 6 * files / WATCHABLE))
 
 
-def _count(entry: Entry, folders: Folders, totals: Totals) -> None:
-    if entry.kind is Kind.FOLDER:
-        folders.add_folder(entry.path, broken=entry.fault is not None)
-        totals.folders += 1
-    elif entry.kind is Kind.FILE:
-        folders.add_file(entry.parent)
-        totals.files += 1
-        if entry.fault is not None:
-            folders.finish(entry.parent, failed=True)
-            totals.failed += 1
+def _first_steps(entry: Entry, root: bytes) -> list[Step]:
+    steps = [node_step(entry.path, _first_changes(entry, root))]
+    if entry.fault is not None:
+        steps.append(log_step(entry.path, entry.fault, "error"))
+    return steps
 
 
 def _first_changes(entry: Entry, root: bytes) -> Json:
@@ -173,16 +256,46 @@ def _first_changes(entry: Entry, root: bytes) -> Json:
     return changes
 
 
-def _outcome_steps(path: bytes, outcome: Outcome) -> list[Step]:
-    if isinstance(outcome, Vanished):
-        return [node_step(path, {"deleted": True}, Effect.VANISHED)]
+def _begin_steps(path: bytes, *, again: bool) -> list[Step]:
+    running: Json = {"status": RUNNING, "started_at": now_text()}
+    if not again:
+        return [node_step(path, running), log_step(path, "reading")]
+    clear = {"status": READY, "message": None, "ended_at": None, "size": None, "sha256": None}
+    reopened = node_step(path, clear, Effect.REOPENED)
+    return [reopened, node_step(path, running), log_step(path, "reading it again")]
+
+
+def _outcome_steps(path: bytes, outcome: Outcome | None) -> list[Step]:
     changes: Json = {"ended_at": now_text()}
-    if isinstance(outcome, Done):
-        changes |= {"size": outcome.size, "sha256": outcome.sha256}
-    if outcome.fault is not None:
-        changes |= {"status": "failed", "message": outcome.fault}
-        return [node_step(path, changes, Effect.FAILED)]
-    return node_steps(path, {**changes, "status": "completed", "progress": 100}, Effect.FINISHED)
+    match outcome:
+        case None:
+            cancelled = node_step(path, {**changes, "status": CANCELLED}, Effect.CANCELLED)
+            return [log_step(path, "cancelled", "warning"), cancelled]
+        case Vanished():
+            return [node_step(path, {"deleted": True}, Effect.VANISHED)]
+        case Unreadable(fault):
+            failed = node_step(path, {**changes, "status": FAILED, "message": fault}, Effect.FAILED)
+            return [log_step(path, fault, "error"), failed]
+        case Done(size, sha256, fault, trace):
+            read = log_step(path, f"{size} bytes, SHA-256 {sha256}")
+            changes |= {"size": size, "sha256": sha256}
+            if fault is None:
+                done: Json = {**changes, "status": COMPLETED, "progress": 100}
+                return [read, *node_steps(path, done, Effect.FINISHED)]
+            failed = node_step(path, {**changes, "status": FAILED, "message": fault}, Effect.FAILED)
+            return [read, log_step(path, trace or fault, "error"), failed]
+
+
+def _status(outcome: Outcome | None) -> str:
+    match outcome:
+        case None:
+            return CANCELLED
+        case Vanished():
+            return VANISHED
+        case Done(fault=None):
+            return COMPLETED
+        case _:
+            return FAILED
 
 
 def _opening(project: ProjectId, root: bytes) -> list[Event]:

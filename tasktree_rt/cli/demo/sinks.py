@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from itertools import count
 from secrets import token_hex
 from typing import TYPE_CHECKING, Final
@@ -13,14 +13,18 @@ import trio
 from attrs import define, field
 
 from tasktree_rt.brokers.base import Key
-from tasktree_rt.core.events import Event
+from tasktree_rt.core.events import Event, Json, ProjectId
 from tasktree_rt.errors import ClientError, Unavailable
 from tasktree_rt.hub.hub import Hub
+from tasktree_rt.hub.matters import Pending
 
 if TYPE_CHECKING:
+    from tasktree_rt.client.obeying import Command
     from tasktree_rt.client.orchestrator import Orchestrator
     from tasktree_rt.client.receipts import Receipt
 
+MOST_COMMANDS: Final = 1_000
+"""Commands held for the demo; the hub keeps fewer open."""
 AGAIN: Final = 0.5
 """Seconds until a publish is tried again, if the hub does not say."""
 
@@ -31,12 +35,46 @@ def new_producer() -> str:
 
 
 @define
+class Told:
+    """A command from the hub in this process; see `obey.Order`."""
+
+    name: str
+    node_id: str | None
+    args: Json
+    _id: str
+    _sink: HubSink
+
+    async def accept(self) -> None:
+        """It is being done."""
+        await self._say("accepted", None)
+
+    async def done(self, message: str | None = None) -> None:
+        """It was done."""
+        await self._say("done", message)
+
+    async def refuse(self, reason: str) -> None:
+        """It was not done."""
+        await self._say("refused", reason)
+
+    async def _say(self, status: str, message: str | None) -> None:
+        said = {"command_id": self._id, "status": status, "message": message}
+        while True:
+            try:
+                await self._sink.hub.obeyed(self._sink, said)
+            except Unavailable as error:
+                await trio.sleep(error.retry_after or AGAIN)
+            else:
+                return
+
+
+@define(eq=False)
 class HubSink:
     """A hub in this process. What it cannot take now is tried again under the same key."""
 
     hub: Hub
     _producer: str = field(factory=new_producer)
     _numbers: Callable[[], int] = field(factory=lambda: count(1).__next__)
+    _tell: trio.MemorySendChannel[Told] = field(init=False)
 
     async def publish(self, events: Sequence[Event]) -> None:
         """See `feed.Sink`.
@@ -56,6 +94,23 @@ class HubSink:
     async def settled(self) -> None:
         """See `feed.Sink`: a publish is durable when it returns."""
         await trio.lowlevel.checkpoint()
+
+    def give(self, pending: Pending) -> None:
+        """See `hub.commanding.Obedient`."""
+        data = pending.data
+        told = Told(data["name"], data.get("node_id"), data.get("args") or {}, pending.id, self)
+        with suppress(trio.WouldBlock):
+            self._tell.send_nowait(told)
+
+    async def commands(self, project: ProjectId) -> AsyncIterator[Told]:
+        """The commands of `project`, which this process takes for as long as they are asked for."""
+        self._tell, heard = trio.open_memory_channel[Told](MOST_COMMANDS)
+        self.hub.serve(self, [project])
+        try:
+            async for told in heard:
+                yield told
+        finally:
+            self.hub.leave(self, [project])
 
 
 @define
@@ -78,9 +133,12 @@ class ClientSink:
 
     async def settled(self) -> None:
         """See `feed.Sink`."""
-        while self._receipts:
-            await self._receipts[0].acked()
-            self._receipts.popleft()
+        for receipt in list(self._receipts):
+            await receipt.acked()
+
+    def commands(self, project: ProjectId) -> AsyncIterator[Command]:
+        """The commands of the project that the client was opened for."""
+        return self.client.commands()
 
     @staticmethod
     def _forget(receipt: Receipt) -> None:
@@ -89,12 +147,20 @@ class ClientSink:
 
 
 @asynccontextmanager
-async def open_client_sink(url: str, token: str | None, patience: float) -> AsyncIterator[ClientSink]:
-    """Push to the hub at `url`; waits for it, at first and after every outage, at most `patience` seconds."""
+async def open_client_sink(
+    url: str, project: ProjectId, token: str | None, patience: float
+) -> AsyncIterator[ClientSink]:
+    """Push to the hub at `url`, and take the commands of `project`; waits for the hub, at first and after
+    every outage, at most `patience` seconds."""
     from tasktree_rt.client.orchestrator import open_orchestrator
 
     client = open_orchestrator(
-        url, new_producer(), token=token, patience=patience, on_refused=lambda receipt, why: None
+        url,
+        new_producer(),
+        token=token,
+        commands=project,
+        patience=patience,
+        on_refused=lambda receipt, why: None,
     )
     async with client as orchestrator:
         yield ClientSink(orchestrator)

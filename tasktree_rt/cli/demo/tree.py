@@ -6,13 +6,15 @@ folder with 50,000 files is told about some hundred times, not 50,000.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final
 
-from attrs import define
+from attrs import define, frozen
 
 RUNNING: Final = "running"
 COMPLETED: Final = "completed"
 FAILED: Final = "failed"
+CANCELLED: Final = "cancelled"
 
 
 @define
@@ -20,7 +22,9 @@ class Folder:
     """One folder's count of the files under it, at any depth.
 
     Attributes:
+        finished: files that are over, however they ended.
         failed: files that failed, and folders that could not be read.
+        cancelled: files that were cancelled.
         broken: this one could not be read.
     """
 
@@ -28,6 +32,7 @@ class Folder:
     total: int = 0
     finished: int = 0
     failed: int = 0
+    cancelled: int = 0
     broken: bool = False
 
     @property
@@ -37,10 +42,23 @@ class Folder:
 
     @property
     def status(self) -> str:
-        """``running`` until nothing is left, then ``completed``, or ``failed`` if anything under it did."""
+        """``running`` until nothing is left, then ``completed``, or ``failed`` if anything under it did, or
+        ``cancelled`` if anything under it was."""
         if self.finished < self.total:
             return RUNNING
-        return FAILED if self.failed or self.broken else COMPLETED
+        if self.failed or self.broken:
+            return FAILED
+        return CANCELLED if self.cancelled else COMPLETED
+
+
+@frozen
+class News:
+    """What a folder shows now. `again`: what was told last was an end, and it has gone on since."""
+
+    path: bytes
+    progress: int
+    status: str
+    again: bool = False
 
 
 class Folders:
@@ -56,6 +74,12 @@ class Folders:
 
     def __len__(self) -> int:
         return len(self._folders)
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._folders)
+
+    def __contains__(self, path: bytes) -> bool:
+        return path in self._folders
 
     def add_folder(self, path: bytes, *, broken: bool = False) -> None:
         """A folder; its parent must have been added before. It counts as shown at 0 %, ``running``."""
@@ -74,28 +98,40 @@ class Folders:
         """One of its files is done."""
         self._count(folder, finished=1, failed=int(failed))
 
+    def cancel(self, folder: bytes) -> None:
+        """One of its unfinished files will not be done."""
+        self._count(folder, finished=1, cancelled=1)
+
+    def reopen(self, folder: bytes) -> None:
+        """One of its failed files is unfinished again."""
+        self._count(folder, finished=-1, failed=-1)
+
     def vanish(self, folder: bytes) -> None:
         """One of its unfinished files is no more."""
         self._count(folder, total=-1)
 
-    def changed(self) -> list[tuple[bytes, int, str]]:
-        """Path, percent and status of the folders for which these are not what was last told; children
-        before their parents. Not to be asked before all is added: a folder that ended must not go on.
+    def changed(self) -> list[News]:
+        """The folders that do not show what was last told; children before their parents. Not to be asked
+        before all is added: a folder that ended goes on only if a file of it is reopened.
         """
         news = []
         for path in sorted(self._touched, key=lambda path: (-path.count(b"/"), path == b"", path)):
             now = (self._folders[path].progress, self._folders[path].status)
-            if self._shown.get(path) != now:
+            before = self._shown.get(path)
+            if before != now:
                 self._shown[path] = now
-                news.append((path, *now))
+                news.append(News(path, *now, again=before is not None and before[1] != RUNNING))
         self._touched.clear()
         return news
 
-    def _count(self, path: bytes | None, *, total: int = 0, finished: int = 0, failed: int = 0) -> None:
+    def _count(
+        self, path: bytes | None, *, total: int = 0, finished: int = 0, failed: int = 0, cancelled: int = 0
+    ) -> None:
         while path is not None:
             folder = self._folders[path]
             folder.total += total
             folder.finished += finished
             folder.failed += failed
+            folder.cancelled += cancelled
             self._touched[path] = None
             path = folder.parent

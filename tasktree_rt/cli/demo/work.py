@@ -30,11 +30,13 @@ class Done:
     Attributes:
         size: bytes hashed.
         fault: why it failed nevertheless (it does not compile).
+        trace: the compiler's text about that, lines long.
     """
 
     size: int
     sha256: str
     fault: str | None = None
+    trace: str | None = None
 
 
 @frozen
@@ -83,9 +85,17 @@ def _examine(path: bytes, checkpoint: Callable[[], object]) -> Outcome:
             if keep:
                 source += chunk
         fault = compile_fault(bytes(source)) if keep else compile_elsewhere(handle) if is_python else None
-        return Done(size, digest.hexdigest(), None if fault is None else printable(fault))
+        return _done(size, digest.hexdigest(), fault)
     finally:
         os.close(handle)
+
+
+def _done(size: int, sha256: str, fault: str | None) -> Done:
+    if fault is None:
+        return Done(size, sha256)
+    told, _, trace = fault.partition("\n")
+    lines = [printable(line) for line in trace.splitlines()]
+    return Done(size, sha256, printable(told), "\n".join(lines) or None)
 
 
 def _chunks(handle: int, most: int, checkpoint: Callable[[], object]) -> Iterator[bytes]:

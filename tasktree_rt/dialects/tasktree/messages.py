@@ -12,6 +12,7 @@ from tasktree_rt.core.commands import (
     Draining,
     Failure,
     Heartbeat,
+    Instruction,
     Message,
     Personal,
     Pong,
@@ -23,8 +24,9 @@ from tasktree_rt.core.commands import (
     Welcome,
 )
 from tasktree_rt.core.events import Json
+from tasktree_rt.core.topics import user_of
 from tasktree_rt.core.tree import wholes
-from tasktree_rt.dialects.base import raw_json, with_position
+from tasktree_rt.dialects.base import named, raw_json, with_position
 
 
 def as_json(message: Message) -> Json:
@@ -32,9 +34,11 @@ def as_json(message: Message) -> Json:
     return _WRITERS[type(message)](message)
 
 
-def state_data(top: Mapping[str, Any] | None, nodes: list[Json]) -> Json:
+def state_data(topic: str, top: Mapping[str, Any] | None, nodes: list[Json]) -> Json:
     """The ``data`` of a state, whole or in part."""
-    return {"nodes": nodes} if top is None else {**top, "prompts": [], "nodes": nodes}
+    if user_of(topic) is not None:
+        return {} if top is None else {"prompts": top["prompts"], "read": top.get("read", 0)}
+    return {"nodes": nodes} if top is None else {**top, "nodes": nodes}
 
 
 def _welcome(said: Welcome) -> Json:
@@ -53,7 +57,7 @@ def _subscribed(said: Subscribed) -> Json:
     return _with_id(
         {
             "type": "subscribed",
-            "project_id": said.project_id,
+            **named(said.project_id),
             "seq": said.position.seq,
             "epoch": said.position.epoch,
             "recovered": said.recovered,
@@ -65,13 +69,13 @@ def _subscribed(said: Subscribed) -> Json:
 def _state_part(said: StatePart) -> Json:
     return {
         "type": "project_state",
-        "project_id": said.project_id,
+        **named(said.project_id),
         "seq": said.position.seq,
         "epoch": said.position.epoch,
         "reason": said.reason,
         "part": said.part,
         "parts": said.parts,
-        "data": state_data(said.top, list(wholes(said.nodes))),
+        "data": state_data(said.project_id, said.top, list(wholes(said.nodes))),
     }
 
 
@@ -79,7 +83,7 @@ def _conflated(said: Conflated) -> Json:
     epoch = said.position.epoch
     message: Json = {
         "type": "conflated",
-        "project_id": said.project_id,
+        **named(said.project_id),
         "epoch": epoch,
         "after": said.after,
         "seq": said.position.seq,
@@ -94,8 +98,10 @@ def _conflated(said: Conflated) -> Json:
 
 
 def _heartbeat(said: Heartbeat) -> Json:
-    positions = {name: str(position) for name, position in said.positions.items()}
-    return {"type": "heartbeat", "timestamp": said.timestamp, "positions": positions}
+    positions = {name: str(one) for name, one in said.positions.items() if user_of(name) is None}
+    message: Json = {"type": "heartbeat", "timestamp": said.timestamp, "positions": positions}
+    users = {user: str(one) for name, one in said.positions.items() if (user := user_of(name)) is not None}
+    return {**message, "user_positions": users} if users else message
 
 
 def _pong(said: Pong) -> Json:
@@ -103,11 +109,16 @@ def _pong(said: Pong) -> Json:
 
 
 def _unsubscribed(said: Unsubscribed) -> Json:
-    return _with_id({"type": "unsubscribed", "project_id": said.project_id}, said.id)
+    return _with_id({"type": "unsubscribed", **named(said.project_id)}, said.id)
 
 
 def _reply(said: Reply) -> Json:
-    return _with_id({"type": "reply"}, said.id)
+    message = _with_id({"type": "reply"}, said.id)
+    return message if said.command_id is None else {**message, "command_id": said.command_id}
+
+
+def _instruction(said: Instruction) -> Json:
+    return {"type": "command", "project_id": said.project_id, **said.data}
 
 
 def _draining(said: Draining) -> Json:
@@ -120,6 +131,8 @@ def _failure(said: Failure) -> Json:
         message["field"] = said.field
     if said.retry_after_ms is not None:
         message["retry_after_ms"] = said.retry_after_ms
+    if said.outcome is not None:
+        message["outcome"] = said.outcome
     return message
 
 
@@ -152,6 +165,7 @@ _WRITERS: Final[dict[type, Callable[[Any], Json]]] = {
     Pong: _pong,
     Unsubscribed: _unsubscribed,
     Reply: _reply,
+    Instruction: _instruction,
     Draining: _draining,
     Failure: _failure,
     Acked: _acked,

@@ -5,10 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from tasktree_rt.core.commands import Ack, Command, Ping, Policy, Refresh, RequestId, Subscribe, Unsubscribe
+from tasktree_rt.core.commands import (
+    Ack,
+    Answer,
+    Command,
+    Instruct,
+    Ping,
+    Policy,
+    Refresh,
+    RequestId,
+    Subscribe,
+    Unsubscribe,
+)
 from tasktree_rt.core.events import Json, project_id, shown
 from tasktree_rt.core.log import Position
-from tasktree_rt.core.topics import WILDCARD
+from tasktree_rt.core.topics import WILDCARD, user_id, user_topic
 from tasktree_rt.errors import InvalidInput
 
 MAX_REQUEST_ID: Final = 128
@@ -79,7 +90,23 @@ def _ack(value: Json, request: RequestId) -> Command:
     seq = value.get("seq")
     if type(seq) is not int or seq < 0:
         raise _wrong("seq", "an integer of at least 0", seq)
-    return Ack(project_id(value.get("project_id")), seq)
+    topic = _topic(value)
+    if topic == WILDCARD:
+        raise _wrong("project_id", "one project", topic)
+    return Ack(topic, seq, request)
+
+
+def _answer(value: Json, request: RequestId) -> Command:
+    prompt = value.get("prompt_id")
+    if type(prompt) is not str:
+        raise _wrong("prompt_id", "a string", prompt)
+    given: Json = {name: value[name] for name in ("proceed", "value", "feedback") if name in value}
+    return Answer(prompt, given, request)
+
+
+def _instruct(value: Json, request: RequestId) -> Command:
+    given: Json = {name: value[name] for name in ("name", "node_id", "args") if name in value}
+    return Instruct(project_id(value.get("project_id")), given, request)
 
 
 def _refresh(value: Json, request: RequestId) -> Command:
@@ -94,12 +121,16 @@ _READERS: Final[dict[str, Callable[[Json, RequestId], Command]]] = {
     "unsubscribe": _unsubscribe,
     "ping": _ping,
     "ack": _ack,
+    "answer": _answer,
+    "command": _instruct,
     "refresh": _refresh,
 }
 
 
 def _topic(value: Json) -> str:
     topic = value.get("project_id")
+    if topic is None and "user_id" in value:
+        return user_topic(user_id(value["user_id"]))
     return WILDCARD if topic == WILDCARD else project_id(topic)
 
 

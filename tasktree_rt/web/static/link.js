@@ -27,6 +27,15 @@ export function backoff(attempt, random = Math.random) {
   return random() * Math.min(MOST_DELAY, FIRST_DELAY * 2 ** attempt);
 }
 
+/** Where a project's events come from, or with null every project's. */
+export function watchUrl(projectId, token) {
+  const url = new URL("/ws/updates", location.href);
+  url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
+  if (projectId !== null) url.searchParams.set("project_id", projectId);
+  if (token) url.searchParams.set("token", token);
+  return url;
+}
+
 export class Link {
   /**
    * `changed()` is called when there may be something new to draw, `moved({name, words, until})` when the state of the
@@ -73,12 +82,7 @@ export class Link {
   _connect() {
     clearTimeout(this._timer);
     this._timer = null;
-    const { projectId } = this._follower;
-    const url = new URL("/ws/updates", location.href);
-    url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
-    url.searchParams.set("project_id", projectId);
-    if (this._token) url.searchParams.set("token", this._token);
-    const socket = new WebSocket(url, SUBPROTOCOL);
+    const socket = new WebSocket(watchUrl(this._follower.projectId, this._token), SUBPROTOCOL);
     this._socket = socket;
     this._patience = Infinity;
     this._deadline = performance.now() + OPEN_WITHIN;

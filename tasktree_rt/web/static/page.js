@@ -3,6 +3,7 @@
 import { Follower } from "./follow.js";
 import { Link } from "./link.js";
 import { element, List } from "./list.js";
+import { Commands, Prompts } from "./people.js";
 import { Projects } from "./projects.js";
 import { Rows, titleOf } from "./rows.js";
 import { initTheme } from "./theme.js";
@@ -28,6 +29,11 @@ const list = new List(find("tree"), find("canvas"), {
   onChoose: () => schedule(),
   wanted: () => schedule(),
 });
+const prompts = new Prompts(find("prompts"), () => token);
+const commands = new Commands(find("commands"), find("told"), () => token, () => ({
+  projectId: follower.projectId,
+  nodeId: list.chosen,
+}));
 const projects = new Projects(find("projects"), { token, onList, onDenied: () => askForToken("") });
 
 /** A token may come as #token=…, where no server and no log ever sees it. */
@@ -116,6 +122,7 @@ function draw() {
   list.draw(rows.shown);
   drawHead();
   drawCounts();
+  prompts.draw(follower.tree.top.prompts);
   drawDetail();
   link?.rendered();
 }
@@ -220,6 +227,7 @@ let drawnDetail = null;
 function drawDetail() {
   const entry = list.chosen === null ? undefined : follower.tree.nodes.get(list.chosen);
   find("detail").hidden = entry === undefined;
+  commands.draw(list.chosen);
   if (entry === undefined || entry.fields === drawnDetail) return;
   drawnDetail = entry.fields;
   write(find("detail-title"), titleOf(entry));

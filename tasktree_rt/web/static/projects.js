@@ -1,8 +1,12 @@
-// The list of projects: asked for again and again, since only the project that is shown is watched.
+// The list of projects: asked for again and again, since only the project that is shown is watched. (A subscription to
+// `*` would bring every event of every project to every page, for one line each.) As long as the list stays the same it
+// is asked for less and less often. While there is no project at all nothing can be too much: then `*` is watched.
 
 import { element } from "./list.js";
+import { watchUrl } from "./link.js";
 
-const EVERY = 3_000;
+const SOON = 3_000;
+const LATE = 30_000;
 const PAGE = 200;
 
 export class Projects {
@@ -15,7 +19,10 @@ export class Projects {
     this._wanted = PAGE;
     this._items = new Map();
     this._asking = false;
-    this._timer = setInterval(() => document.hidden || this.ask(), EVERY);
+    this._again = false;
+    this._delay = SOON;
+    this._drawn = "";
+    this._first = null;
     document.addEventListener("visibilitychange", () => document.hidden || this.ask());
     this.ask();
   }
@@ -26,17 +33,42 @@ export class Projects {
   }
 
   async ask() {
-    if (this._asking) return;
+    if (this._asking) {
+      this._again = true; // what is under way may have been answered before this was worth asking
+      return;
+    }
     this._asking = true;
+    clearTimeout(this._timer);
     try {
       const { projects, next } = await this._fetch();
+      const drawn = JSON.stringify(projects);
+      this._delay = drawn === this._drawn ? Math.min(LATE, this._delay * 2) : SOON;
+      this._drawn = drawn;
       this._draw(projects, next);
       this._onList(projects);
+      if (!projects.length) this._awaitFirst();
     } catch {
       // The connection's own words tell that the hub is away.
     } finally {
       this._asking = false;
+      this._timer = setTimeout(() => document.hidden || this.ask(), this._again ? 0 : this._delay);
+      this._again = false;
     }
+  }
+
+  /** Whatever comes first, of any project, is word enough to ask again. */
+  _awaitFirst() {
+    if (this._first !== null) return;
+    const socket = new WebSocket(watchUrl(null, this._token));
+    this._first = socket;
+    socket.onopen = () => this.ask();
+    socket.onmessage = () => {
+      socket.close();
+      this.ask();
+    };
+    socket.onclose = () => {
+      this._first = null;
+    };
   }
 
   choose(id) {

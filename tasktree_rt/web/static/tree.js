@@ -4,7 +4,7 @@
 const NODE_ID = /^[^\u0000-\u001f\u007f-\u009f\ud800-\udfff]{1,512}$/u;
 const NUMBERED = /^(?:t([0-9]+)|([0-9]+)-([^]+))$/;
 const NO_FIELDS = Object.freeze({});
-const TOP = ["state", "project", "orchestrator", "coordination"];
+const TOP = ["state", "project", "orchestrator", "coordination", "prompts"];
 
 export const isObject = (value) => value !== null && typeof value === "object" && !Array.isArray(value);
 export const isNodeId = (value) => typeof value === "string" && NODE_ID.test(value);
@@ -31,7 +31,7 @@ export class Tree {
 
   clear() {
     this.nodes = new Map(); // id -> Entry
-    this.top = { state: null, project: {}, orchestrator: null, coordination: null };
+    this.top = { state: null, project: {}, orchestrator: null, coordination: null, prompts: [] };
     this.children = new Map(); // parent id, or null -> Set of ids
     this.statuses = new Map(); // status -> how many nodes
     this.disordered = new Set(); // parents whose children changed since somebody last sorted them
@@ -209,6 +209,16 @@ function coordination(tree, data) {
   tree.top.coordination = data;
 }
 
+const promptsBut = (tree, id) => tree.top.prompts.filter((one) => one.prompt_id !== id);
+
+function prompt(tree, data) {
+  if (typeof data.prompt_id === "string") tree.top.prompts = [...promptsBut(tree, data.prompt_id), data];
+}
+
+function promptResolved(tree, { prompt_id: id }) {
+  tree.top.prompts = promptsBut(tree, id);
+}
+
 function task(tree, data, projectId) {
   const name = reference(data);
   if (name === null) return;
@@ -247,6 +257,8 @@ const RULES = {
   orchestrator_stopped: orchestrator("stopped"),
   orchestrator_error: orchestrator("error"),
   coordination_update: coordination,
+  prompt,
+  prompt_resolved: promptResolved,
   task_created: task,
   task_updated: task,
   task_status_changed: taskStatus(),

@@ -66,6 +66,7 @@ async def test_a_signal_in_the_middle_ends_it_well_and_the_tree_says_so(tmp_path
     async with hub(tmp_path, store=store) as (_, address):
         state = await get(f"{address}/api/v1/projects/folder/state")
     assert state["data"]["state"] == "cancelled"
+    assert {node["status"] for node in state["data"]["nodes"]} <= {"cancelled", "completed"}
 
 
 async def test_with_a_hub_elsewhere_nothing_is_lost_or_doubled_through_its_death(tmp_path: Path) -> None:
@@ -97,7 +98,7 @@ async def test_with_a_hub_elsewhere_nothing_is_lost_or_doubled_through_its_death
 
 
 async def _demo(folder: Path, address: str, *, task_status: trio.TaskStatus[Any]) -> None:
-    async with command(folder, "demo", "folder", "--hub", address, "--pace", "200") as running:
+    async with command(folder, "demo", "folder", "--once", "--hub", address, "--pace", "400") as running:
         task_status.started(running)
         await trio.sleep_forever()
 

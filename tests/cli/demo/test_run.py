@@ -183,15 +183,76 @@ async def test_what_is_pushed_passes_a_hub_that_enforces_the_lifecycle_also_when
     }
 
 
-async def test_a_run_that_is_broken_off_says_so(tmp_path: Path, autojump_clock: object) -> None:
-    plant(tmp_path, {f"{number}": b"" for number in range(50)})
-    recorder = Recorder()
-    job = Job(os.fsencode(tmp_path), PROJECT, recorder, recorder, pace=10)
-    with trio.move_on_after(8):
-        await job.run()
-    await job.give_up()
+@pytest.mark.parametrize("after", [1, 2, 100, 310, 500])
+async def test_a_run_that_is_broken_off_says_so_of_all_that_is_not_over(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock, after: int
+) -> None:
+    plant(tmp_path, {f"{number}/{number}": b"" for number in range(150)})
+
+    @define
+    class Impatient(Recorder):
+        when: float | None = None
+        before: dict[str, str] = field(factory=dict)
+
+        async def publish(self, events: Sequence[Event]) -> None:
+            await super().publish(events)
+            if len(self.events) > after and self.when is None:
+                self.when, self.before = trio.current_time(), self.statuses()
+                job.break_off()
+
+        def statuses(self) -> dict[str, str]:
+            return {name: node.fields["status"] for name, node in self.nodes.nodes.items()}
+
+    recorder = Impatient()
+    job = Job(os.fsencode(tmp_path), PROJECT, recorder, recorder, pace=25)
+    await job.run()
+    assert job.broken_off
+    assert trio.current_time() - (recorder.when or 0) < 0.5, "the pace does not hold it up"
     assert recorder.nodes.top["state"] == "cancelled"
-    assert recorder.nodes.fields(".")["status"] == "cancelled"
+    statuses = recorder.statuses()
+    assert set(statuses.values()) <= {"cancelled", "completed"}
+    assert statuses.get(".", "cancelled") == "cancelled"
+    assert all("kind" in node.fields for node in recorder.nodes.nodes.values()), "none is made by its end"
+    assert {name for name, one in recorder.before.items() if one == "completed"} <= {
+        name for name, one in statuses.items() if one == "completed"
+    }
+
+
+async def test_a_run_that_is_only_told_late_ends_as_it_came_out(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock
+) -> None:
+    plant(tmp_path, {f"{number}": b"" for number in range(20)})
+
+    @define
+    class Impatient(Recorder):
+        done: int = 0
+        when: float | None = None
+
+        def worked(self, path: bytes, fault: str | None) -> None:
+            self.done += 1
+
+        async def publish(self, events: Sequence[Event]) -> None:
+            await super().publish(events)
+            if self.done == 20 and self.when is None:
+                self.when = trio.current_time()
+                job.break_off()
+
+    recorder = Impatient()
+    job = Job(os.fsencode(tmp_path), PROJECT, recorder, recorder, pace=10)
+    totals = await job.run()
+    assert (job.broken_off, totals) == (False, Totals(folders=1, files=20))
+    assert trio.current_time() - (recorder.when or 0) < 0.5, "the pace does not hold it up"
+    assert recorder.nodes.top["state"] == "completed"
+    assert {node.fields["status"] for node in recorder.nodes.nodes.values()} == {"completed"}
+
+
+async def test_a_run_that_is_over_cannot_be_broken_off(tmp_path: Path, autojump_clock: object) -> None:
+    recorder = Recorder()
+    job = Job(os.fsencode(tmp_path), PROJECT, recorder, recorder)
+    await job.run()
+    job.break_off()
+    assert not job.broken_off
+    assert recorder.nodes.top["state"] == "completed"
 
 
 async def test_what_the_hub_cannot_take_now_is_given_again_under_the_same_key(

@@ -52,7 +52,14 @@ async def test_python_that_does_not_compile_says_why(source: bytes, fault: str |
 @given(st.binary(max_size=200))
 def test_whatever_a_source_holds_compiling_it_gives_a_verdict(source: bytes) -> None:
     fault = compile_fault(source)
-    assert fault is None or (fault.isprintable() and len(fault) <= 500)
+    assert fault is None or (fault and not fault.startswith("\n"))
+
+
+@given(st.binary(max_size=200))
+def test_whatever_a_source_holds_what_is_said_of_it_can_be_shown(source: bytes) -> None:
+    done = work._done(0, "", compile_fault(source))
+    assert done.fault is None or (done.fault.isprintable() and len(done.fault) <= 500)
+    assert all(line.isprintable() for line in (done.trace or "").split("\n"))
 
 
 def test_a_python_file_that_does_not_compile_is_hashed_all_the_same(tmp_path: Path) -> None:

@@ -1,0 +1,68 @@
+"""Prompts and commands in SQLite: rows of the table ``matter``."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Final
+
+from tasktree_rt.brokers.base import Append, Matter
+
+_SELECT: Final = (
+    "SELECT id, kind, topic, mirror, received, deadline, digest, body, settled, outcome, n FROM matter "
+)
+_AFTER: Final = (
+    "n > ?1 AND (?2 IS NULL OR kind = ?2) AND (?3 IS NULL OR topic = ?3 OR mirror = ?3) ORDER BY n LIMIT ?4"
+)
+_QUERIES: Final[dict[bool | None, str]] = {
+    None: _SELECT + "WHERE " + _AFTER,
+    True: _SELECT + "WHERE settled IS NULL AND " + _AFTER,
+    False: _SELECT + "WHERE settled IS NOT NULL AND " + _AFTER,
+}
+_FORGOTTEN_AT_ONCE: Final = 2_000
+
+
+def write(cursor: sqlite3.Cursor, entry: Append) -> None:
+    """What an append opens and settles."""
+    for one in entry.opens:
+        home, mirror = (*one.topics, None)[:2]
+        cursor.execute(
+            "INSERT INTO matter (id, kind, topic, mirror, received, deadline, digest, body) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (one.id, one.kind, home, mirror, one.received, one.deadline, one.digest, one.body),
+        )
+    cursor.executemany(
+        "UPDATE matter SET settled = ?, outcome = ? WHERE id = ? AND settled IS NULL",
+        [(entry.received, one.outcome, one.id) for one in entry.settles],
+    )
+
+
+def forget(cursor: sqlite3.Cursor, cutoff: int) -> bool:
+    """Forget some that were settled before `cutoff`; whether there may be more."""
+    cursor.execute(
+        "DELETE FROM matter WHERE n IN (SELECT n FROM matter WHERE settled < ? LIMIT ?)",
+        (cutoff, _FORGOTTEN_AT_ONCE),
+    )
+    return cursor.rowcount == _FORGOTTEN_AT_ONCE
+
+
+def matter(connection: sqlite3.Connection, matter_id: str) -> Matter | None:
+    """See `Broker.matter`."""
+    row = connection.execute(_SELECT + "WHERE id = ?", (matter_id,)).fetchone()
+    return _matter(row) if row else None
+
+
+def matters(
+    connection: sqlite3.Connection,
+    open: bool | None,
+    kind: str | None,
+    topic: str | None,
+    after: int,
+    limit: int,
+) -> list[Matter]:
+    """See `Broker.matters`."""
+    return [_matter(row) for row in connection.execute(_QUERIES[open], (after, kind, topic, limit))]
+
+
+def _matter(row: tuple[str, str, str, str | None, int, int, bytes, bytes, int | None, bytes, int]) -> Matter:
+    topics = (row[2],) if row[3] is None else (row[2], row[3])
+    return Matter(row[0], row[1], topics, *row[4:])

@@ -1,0 +1,209 @@
+"""``tasktree-rt ask``."""
+
+from __future__ import annotations
+
+import secrets
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+from attrs import frozen
+from rich.console import Console
+
+from tasktree_rt.cli.lines import plain
+from tasktree_rt.cli.remote import (
+    checked_hub,
+    checked_project,
+    hub_option,
+    outages_told,
+    patience_option,
+    token,
+)
+from tasktree_rt.cli.running import Failed
+from tasktree_rt.cli.waiting import NO, NOBODY, YES, run_waiting, say, seconds
+from tasktree_rt.client.asking import Answer
+from tasktree_rt.client.desk import open_desk
+from tasktree_rt.core.events import Json
+from tasktree_rt.dialects.base import decode_json, encode_json
+from tasktree_rt.errors import InvalidInput, RequestRefused
+
+
+@frozen
+class Wish:
+    """A question, and where it is asked."""
+
+    message: str
+    project: str | None
+    user: str | None
+    node: str | None
+    options: dict[str, str]
+    schema: Json | None
+    timeout: float | None
+    default: Json | None
+    prompt_id: str
+
+
+@click.command("ask")
+@click.argument("message")
+@click.option("--project", metavar="ID", help="Ask whoever watches this project.")
+@click.option("--user", metavar="ID", help="Ask this person.")
+@click.option("--node", metavar="ID", help="What it is about.")
+@click.option(
+    "--option", "options", multiple=True, metavar="ID[=LABEL]", help="What may be chosen. Repeatable."
+)
+@click.option("--schema", metavar="FILE|JSON", help="A JSON Schema that the value must satisfy.")
+@click.option(
+    "--timeout", callback=seconds, metavar="TIME", help="Until the default holds, as 10m; default: the hub's."
+)
+@click.option(
+    "--default",
+    metavar="yes|no|VALUE",
+    help="What holds if nobody answers: an --option's id, or a value for --schema, is a yes. Default: no.",
+)
+@click.option(
+    "--id", "prompt_id", metavar="ID", help="Names the question: asked again under it, it is the same one."
+)
+@hub_option
+@patience_option
+def ask_command(hub: str, patience: float, **given: Any) -> None:
+    """Ask people MESSAGE, wait for the answer, and print it: a gate for scripts.
+
+    Standard output gets the value that was chosen or entered (a string as it is, anything else as JSON), or
+    yes or no; all else goes to standard error. The question outlives a restart of the hub, and Ctrl+C (or
+    SIGTERM) takes it back.
+
+    \b
+    Exit codes:
+      0    yes: go on (also if that was the default when nobody answered)
+      1    no, or the question was taken back by somebody else
+      2    an error: it is not known whether to go on
+      3    nobody answered in time, and the default is no
+      130  interrupted; the question was taken back
+
+    \b
+    Examples:
+      tasktree-rt ask "Deploy to production?" --project shop --timeout 10m && ./deploy.sh
+      colour=$(tasktree-rt ask "Which?" --project shop --option blue --option green=Green --default blue)
+      tasktree-rt ask "How many?" --user anna --schema '{"type": "integer", "minimum": 1}'
+    """
+    url = checked_hub(hub)
+    wish = _wish(**given)
+    with outages_told(Console(stderr=True)):
+        answer = run_waiting(_ask, url, wish, patience)
+    _tell(answer)
+    click.echo(_value(answer))
+    raise SystemExit(YES if answer.proceed else NOBODY if answer.how == "timeout" else NO)
+
+
+async def _ask(url: str, wish: Wish, patience: float) -> Answer:
+    async with open_desk(url, token=token(), patience=patience) as desk:
+        say(f"asking (prompt {wish.prompt_id}); waiting for an answer")
+        try:
+            return await desk.ask(
+                wish.message,
+                project_id=wish.project,
+                user_id=wish.user,
+                node_id=wish.node,
+                options=wish.options or None,
+                schema=wish.schema,
+                timeout=wish.timeout,
+                default=wish.default,
+                prompt_id=wish.prompt_id,
+            )
+        except RequestRefused as error:
+            raise Failed(refusal(error)) from None
+
+
+def refusal(error: RequestRefused) -> str:
+    """Why the hub would not, in one line."""
+    place = f"{error.field}: " if error.field else ""
+    return f"{error.code}: {place}{error.message}"
+
+
+def _wish(
+    message: str,
+    project: str | None,
+    user: str | None,
+    node: str | None,
+    options: tuple[str, ...],
+    schema: str | None,
+    timeout: float | None,
+    default: str | None,
+    prompt_id: str | None,
+) -> Wish:
+    if project is None and user is None:
+        raise Failed("say whom to ask: --project, --user, or both")
+    if project is not None:
+        checked_project(project)
+    labels = dict(_option(one) for one in options)
+    if len(labels) < len(options):
+        raise Failed("--option: the same id twice")
+    wanted = None if schema is None else _schema(schema)
+    chosen = None if default is None else _default(default, labels, wanted)
+    name = prompt_id or secrets.token_hex(8)
+    return Wish(message, project, user, node, labels, wanted, timeout, chosen, name)
+
+
+def _option(text: str) -> tuple[str, str]:
+    name, equals, label = text.partition("=")
+    return name, label if equals else name
+
+
+def _schema(text: str) -> Json:
+    where = "--schema"
+    if not text.lstrip().startswith("{"):
+        where = f"--schema {text}"
+        try:
+            text = Path(text).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise Failed(f"{where}: {getattr(error, 'strerror', None) or 'not UTF-8'}") from None
+    try:
+        found = decode_json(text.encode())
+    except InvalidInput as error:
+        raise Failed(f"{where}: {error}") from None
+    if not isinstance(found, dict):
+        raise Failed(f"{where}: expected a JSON object")
+    return found
+
+
+def _default(text: str, options: dict[str, str], schema: Json | None) -> Json:
+    """An option's own id comes before the words: whoever names one ``no`` means that one."""
+    if text in options:
+        return {"proceed": True, "value": text}
+    if text in ("yes", "no"):
+        return {"proceed": text == "yes"}
+    if schema is not None:
+        return {"proceed": True, "value": typed_value(text, schema)}
+    expected = ", ".join(["yes", "no", *options])
+    raise Failed(f"--default {text}: expected one of {expected}")
+
+
+def typed_value(text: str, schema: Json) -> object:
+    """What somebody typed, as a value for `schema`: JSON, or the text itself where that is no JSON or the
+    schema wants a string. The hub checks it."""
+    if schema.get("type") == "string":
+        return text
+    try:
+        return decode_json(text.encode())
+    except InvalidInput:
+        return text
+
+
+def _value(answer: Answer) -> str:
+    if answer.value is None:
+        return "yes" if answer.proceed else "no"
+    text = answer.value if isinstance(answer.value, str) else encode_json(answer.value).decode()
+    return plain(text) if sys.stdout.isatty() else text
+
+
+def _tell(answer: Answer) -> None:
+    word = "yes" if answer.proceed else "no"
+    by = f" by {plain(answer.by)}" if answer.by else ""
+    if answer.how == "timeout":
+        say(f"nobody answered in time; the default is {word}")
+    elif answer.how == "cancelled":
+        say(f"the question was taken back{by}")
+    else:
+        remark = f": {plain(answer.feedback)}" if answer.feedback else ""
+        say(f"answered {word}{by}{remark}")

@@ -1,0 +1,171 @@
+"""``tasktree-rt command``."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import click
+import trio
+from attrs import frozen
+from rich.console import Console
+
+from tasktree_rt.cli.ask import refusal, typed_value
+from tasktree_rt.cli.lines import plain
+from tasktree_rt.cli.remote import (
+    checked_hub,
+    checked_project,
+    hub_option,
+    outages_told,
+    patience_option,
+    token,
+)
+from tasktree_rt.cli.running import Failed
+from tasktree_rt.cli.waiting import NO, NOBODY, YES, run_waiting, say, seconds
+from tasktree_rt.client.desk import LONGEST_WAIT, Desk, Outcome, open_desk
+from tasktree_rt.client.messages import (
+    Conflated,
+    ProjectDeleted,
+    ProjectEvent,
+    StateReplaced,
+    Subscribed,
+    SubscriptionRefused,
+    WatchMessage,
+)
+from tasktree_rt.client.watcher import Watcher, open_watcher
+from tasktree_rt.core.events import Json
+from tasktree_rt.errors import RequestRefused
+
+CODES: Final = {"done": YES, "sent": YES, "refused": NO, "cancelled": NO}
+"""Exit codes by what became of it; `NOBODY` for the rest."""
+_LOOKED_BACK: Final = 1_000
+
+
+@frozen
+class Order:
+    """What is commanded."""
+
+    project: str
+    name: str
+    node: str | None
+    args: Json | None
+
+
+@click.command("command")
+@click.argument("project")
+@click.argument("name")
+@click.option("--node", metavar="ID", help="What it is about; default: the whole project.")
+@click.option(
+    "--arg",
+    "given",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="An argument; VALUE is JSON or text. Repeatable.",
+)
+@click.option(
+    "--wait",
+    is_flag=False,
+    flag_value="60s",
+    callback=seconds,
+    metavar="[TIME]",
+    help="Wait until it is settled, at most so long (60s).",
+)
+@hub_option
+@patience_option
+def command_command(
+    project: str,
+    name: str,
+    node: str | None,
+    given: tuple[str, ...],
+    wait: float | None,
+    hub: str,
+    patience: float,
+) -> None:
+    """Tell the orchestrator of PROJECT to do NAME: cancel, retry, pause, resume, or whatever it understands.
+
+    Prints what became of it: sent, or with --wait done, refused, timeout (the orchestrator said nothing),
+    cancelled (the project was deleted) or pending, and what was said about it.
+
+    \b
+    Exit codes:
+      0    done; without --wait: the hub has it and the orchestrator will get it
+      1    refused, or cancelled
+      2    an error, as that nobody takes commands of PROJECT
+      3    timeout, or still pending after --wait
+      130  interrupted; the command stands
+
+    \b
+    Examples:
+      tasktree-rt command build-7 cancel
+      tasktree-rt command build-7 retry --node compile --wait 5m
+      tasktree-rt command build-7 scale --arg workers=4 --wait
+    """
+    order = Order(checked_project(project), name, node, dict(map(_argument, given)) or None)
+    with outages_told(Console(stderr=True)):
+        found = run_waiting(_command, checked_hub(hub), order, wait, patience)
+    click.echo(found.status if found.message is None else f"{found.status}: {plain(found.message)}")
+    raise SystemExit(CODES.get(found.status, NOBODY))
+
+
+def _argument(text: str) -> tuple[str, object]:
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise Failed(f"--arg {text}: expected KEY=VALUE, as in workers=4")
+    return name, typed_value(value, {})
+
+
+async def _command(url: str, order: Order, wait: float | None, patience: float) -> Outcome:
+    async with open_desk(url, token=token(), patience=patience) as desk:
+        try:
+            if wait is None:
+                sent = await _send(desk, order, 0.0)
+                return Outcome(sent.command_id, "sent")
+            watching = open_watcher(
+                url, order.project, token=token(), state=False, views=False, patience=patience
+            )
+            async with watching as watcher:
+                return await _see(desk, watcher, order, wait)
+        except RequestRefused as error:
+            raise Failed(refusal(error)) from None
+
+
+async def _send(desk: Desk, order: Order, wait: float) -> Outcome:
+    return await desk.command(
+        order.project, order.name, node_id=order.node, args=order.args, wait=min(wait, LONGEST_WAIT)
+    )
+
+
+async def _see(desk: Desk, watcher: Watcher, order: Order, wait: float) -> Outcome:
+    """Send it, and watch what is said of it: the watcher lives through restarts, a held request does not."""
+    async for message in watcher:
+        if isinstance(message, SubscriptionRefused):
+            return await _send(desk, order, wait)  # may command, but not watch
+        if isinstance(message, Subscribed):
+            break
+    sent = await _send(desk, order, 0.0)
+    with trio.move_on_after(wait):
+        async for message in watcher:
+            if isinstance(message, ProjectDeleted):
+                return Outcome(sent.command_id, "cancelled")
+            for data in await _results(desk, message):
+                if data.get("command_id") != sent.command_id:
+                    continue
+                if data["status"] != "accepted":
+                    return Outcome(sent.command_id, data["status"], data.get("message"))
+                say("accepted" + (f": {plain(data['message'])}" if data.get("message") else ""))
+    return Outcome(sent.command_id, "pending")
+
+
+async def _results(desk: Desk, message: WatchMessage) -> list[Json]:
+    """What a message of the hub says of commands."""
+    match message:
+        case ProjectEvent(type="command_result"):
+            return [message.data]
+        case Conflated():
+            return [event.data for event in message.events if event.type == "command_result"]
+        case StateReplaced():
+            page = await desk.events(
+                message.project_id, before="end", limit=_LOOKED_BACK, type="command_result"
+            )
+            return [event["data"] for event in page.events]
+        case _:
+            return []

@@ -1,0 +1,123 @@
+"""What has become of each file, which ones wait for their turn, and who waits for them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Final
+
+import trio
+from attrs import define, field
+
+READY: Final = "ready"
+RUNNING: Final = "running"
+COMPLETED: Final = "completed"
+FAILED: Final = "failed"
+CANCELLED: Final = "cancelled"
+VANISHED: Final = "vanished"
+
+
+@define(eq=False)
+class Watch:
+    """Somebody waits for these files to be over; `ends` says how each ended."""
+
+    left: set[bytes]
+    ends: dict[bytes, str] = field(factory=dict)
+    over: trio.Event = field(factory=trio.Event)
+
+
+class Files:
+    """All files of a run by path, with their statuses; those to be worked on, in order."""
+
+    def __init__(self) -> None:
+        self._status: dict[bytes, str] = {}
+        self._queue: dict[bytes, None] = {}
+        self._scopes: dict[bytes, trio.CancelScope] = {}
+        self._watches: list[Watch] = []
+
+    def __contains__(self, path: bytes) -> bool:
+        return path in self._status
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._status)
+
+    def __getitem__(self, path: bytes) -> str:
+        return self._status[path]
+
+    def get(self, path: bytes) -> str | None:
+        """Its status; None if it is no file."""
+        return self._status.get(path)
+
+    def count(self, status: str) -> int:
+        """How many are so."""
+        return sum(1 for one in self._status.values() if one == status)
+
+    def under(self, path: bytes, wanted: Callable[[bytes], bool]) -> list[bytes]:
+        """Those that are `path`, or are in it at any depth, and are wanted."""
+        inside = path + b"/" if path else b""
+        return [one for one in self._status if (one == path or one.startswith(inside)) and wanted(one)]
+
+    def add(self, path: bytes, *, failed: bool) -> None:
+        """One more; unless it failed already, it waits for its turn."""
+        self._status[path] = FAILED if failed else READY
+        if not failed:
+            self._queue[path] = None
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether anything is left to be done."""
+        return self.waiting or any(one in (READY, RUNNING) for one in self._status.values())
+
+    @property
+    def waiting(self) -> bool:
+        """Whether any waits for its turn."""
+        return bool(self._queue)
+
+    def queued(self, path: bytes) -> bool:
+        """Whether it waits for its turn."""
+        return path in self._queue
+
+    def again(self, paths: Iterable[bytes]) -> None:
+        """Those that failed are to be tried once more."""
+        self._queue.update(dict.fromkeys(paths))
+
+    def take(self) -> tuple[bytes, bool, trio.CancelScope]:
+        """The next one: its path, whether it has failed before, and what cancels its work."""
+        path = next(iter(self._queue))
+        del self._queue[path]
+        again = self._status[path] == FAILED
+        self._status[path] = RUNNING
+        scope = self._scopes[path] = trio.CancelScope()
+        return path, again, scope
+
+    def end(self, path: bytes, status: str) -> None:
+        """It is over; who waits for it is told."""
+        self._scopes.pop(path, None)
+        self._queue.pop(path, None)
+        self._status[path] = status
+        for watch in self._watches:
+            if path in watch.left:
+                watch.left.remove(path)
+                watch.ends[path] = status
+                if not watch.left:
+                    watch.over.set()
+        self._watches = [watch for watch in self._watches if watch.left]
+
+    def stop(self, path: bytes) -> None:
+        """Cancel the work on it."""
+        self._scopes[path].cancel()
+
+    def watch(self, paths: Iterable[bytes]) -> Watch:
+        """Wait for them."""
+        watch = Watch(set(paths))
+        if watch.left:
+            self._watches.append(watch)
+        else:
+            watch.over.set()
+        return watch
+
+    def give_up(self) -> None:
+        """None of them will be worked on any more."""
+        self._queue.clear()
+        for watch in self._watches:
+            watch.over.set()
+        self._watches.clear()

@@ -1,0 +1,201 @@
+"""Nodes of a run as the program's own blocks: begun on entering, ended on leaving, found by what is within.
+
+What is the current node is a context variable. So it is inherited by the Trio and asyncio tasks that are
+started within the block, and by what `trio.to_thread.run_sync` and `asyncio.to_thread` run. A thread of
+`threading.Thread` or a pool's begins without: give it ``contextvars.copy_context().run`` to call, or the
+node itself, to use `Node.child`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar, Token
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
+
+import trio
+
+from tasktree_rt.client.outflow import clean, now_text
+from tasktree_rt.core.events import Json
+
+if TYPE_CHECKING:
+    from tasktree_rt.client.run import BaseRun
+
+MAX_MESSAGE: Final = 2_000
+"""Characters of a failed node's message."""
+BROKEN_OFF: Final = (
+    trio.Cancelled,
+    asyncio.CancelledError,
+    KeyboardInterrupt,
+    SystemExit,
+    GeneratorExit,
+)
+"""What ends a node as cancelled, not as failed."""
+
+_current: ContextVar[Node | None] = ContextVar("tasktree_rt_node", default=None)
+N = TypeVar("N", bound="Node")
+
+
+def current_node() -> Node | None:
+    """The node within whose block this is running."""
+    return _current.get()
+
+
+class Node:
+    """One node of a run, made by `node` of the run or `child` of a node, to be entered once.
+
+    It is entered with ``with`` or ``async with``:
+
+    - entering says ``running`` and `started_at` (after ``ready``, if a node of that id failed before in this
+      run; one that was completed or cancelled is replaced);
+    - leaving says ``review``, ``completed`` and `ended_at`; after an exception ``failed``, with the last line
+      of the traceback as `message` and all of it as a line of output; after a cancellation (of the Trio or
+      asyncio task, Ctrl+C, `SystemExit`) ``cancelled``. The exception goes on.
+
+    Its methods may be called from any thread; they wait for nothing.
+
+    Attributes:
+        id: unique in the project.
+        parent_id: the node it stands under; None: at the top.
+    """
+
+    def __init__(self, run: BaseRun[Any], id: str, parent_id: str | None, fields: Json) -> None:
+        self.run = run
+        self.id = id
+        self.parent_id = parent_id
+        self._fields = fields
+        self._status: str | None = None
+        self._has_progress = "progress" in fields
+        self._token: Token[Node | None] | None = None
+
+    @property
+    def status(self) -> str | None:
+        """Its status, as told; None before it is entered."""
+        return self._status
+
+    def progress(self, percent: float, message: str | None = None) -> None:
+        """From 0 to 100 (what is beyond counts as that); sent as often as makes sense, the latest always.
+
+        Raises:
+            ValueError: not a number.
+        """
+        if not percent == percent:
+            raise ValueError("expected a number, got NaN")
+        self._has_progress = True
+        changes: Json = {"progress": min(100, max(0, percent))}
+        if message is not None:
+            changes["message"] = clean(message)
+        self.run.put(self.id, changes, len(message or "") + 20)
+
+    def update(self, **changes: Any) -> None:
+        """Set fields: ``title``, ``message``, ``kind``, ``order``, ``depends_on`` … None removes one.
+
+        Raises:
+            ValueError: not what a node can have, or ``status``, which is told by entering and leaving.
+        """
+        self._has_progress = self._has_progress or "progress" in changes
+        self.run.set(self.id, changes)
+
+    def log(self, message: object, *, level: str = "info", stream: str | None = None) -> None:
+        """A line of output."""
+        extra = {} if stream is None else {"stream": stream}
+        self.run.outflow.line(str(message), level=level, node_id=self.id, extra=extra)
+
+    def child(self: N, id: str, **fields: Any) -> N:
+        """A node under this one, whatever thread or task this is; as `run.node` otherwise."""
+        made: N = self.run.node(id, parent=self, **fields)
+        return made
+
+    def __enter__(self) -> Self:
+        self._begin()
+        self._token = _current.set(self)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        token, self._token = self._token, None
+        if token is not None:
+            with suppress(ValueError):  # left in another context than entered in, which knows nothing of it
+                _current.reset(token)
+        self._end(error)
+
+    async def __aenter__(self) -> Self:
+        await self.run.have_room()
+        return self.__enter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.__exit__(kind, error, trace)
+
+    def _begin(self) -> None:
+        attempt = self.run.begin(self)
+        begun: Json = {**self._fields, "started_at": now_text(), "parent_id": self.parent_id}
+        if attempt > 1:
+            begun |= {"attempt": attempt, "ended_at": None, "message": None}
+            begun.setdefault("progress", None)
+        self._status = "running"
+        self.run.put(self.id, {**begun, "status": "running"}, self.run.weight(begun))
+
+    def _end(self, error: BaseException | None) -> None:
+        if error is None:
+            done: Json = {"progress": 100} if self._has_progress else {}
+            self._turn("review")
+            self._turn("completed", **done)
+        elif is_cancellation(error):
+            self._turn("cancelled")
+        else:
+            self.log("".join(traceback.format_exception(error)).rstrip(), level="error")
+            self._turn("failed", message=last_line(error))
+        self.run.end(self)
+
+    def _turn(self, status: str, **changes: Any) -> None:
+        if status in ENDED:
+            changes["ended_at"] = now_text()
+        self._status = status
+        self.run.put(self.id, {**changes, "status": status}, len(str(changes.get("message", ""))) + 64)
+
+    @contextmanager
+    def _in_review(self) -> Iterator[None]:
+        """While a person is asked."""
+        if self._status != "running":
+            yield
+            return
+        self._turn("review")
+        try:
+            yield
+        finally:
+            if self._status == "review":
+                self._turn("running")
+
+
+ENDED: Final = frozenset({"completed", "failed", "cancelled"})
+
+
+def is_cancellation(error: BaseException) -> bool:
+    """Whether nothing failed: it, or all that a group holds, says that the work was broken off."""
+    if isinstance(error, BaseExceptionGroup):
+        return all(map(is_cancellation, error.exceptions))
+    return isinstance(error, BROKEN_OFF)
+
+
+def last_line(error: BaseException) -> str:
+    """The last line of the traceback: the exception and what it says; of a group, its only failure's."""
+    while isinstance(error, BaseExceptionGroup):
+        failures = [one for one in error.exceptions if not is_cancellation(one)]
+        if len(failures) != 1:
+            break
+        error = failures[0]
+    kind = type(error)
+    home = "" if kind.__module__ in ("builtins", "__main__") else f"{kind.__module__}."
+    try:
+        said = str(error)
+    except Exception:  # an exception's own fault must not take the place of it
+        said = "(its text cannot be made)"
+    first, *rest = said.splitlines() or [""]
+    line = f"{home}{kind.__qualname__}: {first}" if first else f"{home}{kind.__qualname__}"
+    return clean(f"{line} …" if rest else line)[:MAX_MESSAGE]

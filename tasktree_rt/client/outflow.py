@@ -1,0 +1,197 @@
+"""What the nodes of a run say, on its way to whoever sends it: in order, bounded, and never in anybody's way.
+
+Any thread puts in, one takes out. What is said faster than it is sent is made less:
+
+- fields of a node that are still here take in the next ones (the latest wins), so that a loop that reports
+  progress costs one event of each node for each `take`;
+- lines of output beyond the bound are dropped, counted, and the log says so;
+- the beginnings and ends of nodes are kept up to a bound of their own: `room` says whether there is any.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from typing import Final
+
+from attrs import define, frozen
+
+from tasktree_rt.core.events import Json, format_time
+
+muted: ContextVar[bool] = ContextVar("tasktree_rt_muted", default=False)
+"""Set where events are sent: what is logged there must not become an event to be sent."""
+MAX_LINE: Final = 32 * 1024
+"""Characters of a line; what is longer is cut, and says so."""
+MAX_BATCH: Final = 1_000
+"""Events of one `take`: as many as a publish may have by a hub's default settings."""
+MAX_BATCH_SIZE: Final = 160 * 1024
+"""Characters, about: escaped to the utmost they are still below a hub's 1 MiB."""
+OVERHEAD: Final = 160
+
+
+@frozen
+class OutflowStatistics:
+    """Counts of events: `waiting` now; `taken`, `merged` and `dropped` lines since the beginning; `lost`
+    changes for which there was no room."""
+
+    waiting: int
+    taken: int
+    merged: int
+    dropped: int
+    lost: int
+
+
+@define(eq=False)
+class _Item:
+    event: Json
+    size: int
+    is_line: bool = False
+
+
+def now_text() -> str:
+    """The present time as events have it."""
+    return format_time(datetime.now(UTC))
+
+
+class Outflow:
+    """See the module. `wake` is called, from any thread, whenever there is something to take."""
+
+    def __init__(
+        self,
+        project_id: str,
+        wake: Callable[[], None],
+        *,
+        max_changes: int = 50_000,
+        max_lines: int = 20_000,
+        max_line_chars: int = 8 * 1024 * 1024,
+    ) -> None:
+        self._project_id = project_id
+        self._wake = wake
+        self._max_changes = max_changes
+        self._max_lines = max_lines
+        self._max_chars = max_line_chars
+        self._lock = threading.Lock()
+        self._items: deque[_Item] = deque()
+        self._mergeable: dict[str, _Item] = {}
+        self._lines = self._line_chars = 0
+        self._taken = self._merged = self._dropped = self._lost = 0
+        self._untold = 0
+        self.put = self.gone = 0
+        """How many have come in and how many have gone out, in order."""
+
+    def __len__(self) -> int:
+        return len(self._items) + bool(self._untold)
+
+    @property
+    def full(self) -> bool:
+        """Whether there is a batch's worth: it need not wait for more."""
+        return len(self._items) >= MAX_BATCH
+
+    @property
+    def room(self) -> bool:
+        """Whether one more change may come in."""
+        return len(self._items) - self._lines < self._max_changes
+
+    def change(self, node_id: str, changes: Json, size: int) -> None:
+        """Fields of a node, of about `size` characters. Without a status they may be merged."""
+        with self._lock:
+            item = self._mergeable.get(node_id)
+            if item is not None and "status" not in changes:
+                item.event["data"]["changes"].update(changes)
+                item.event["timestamp"] = now_text()
+                item.size += size
+                self._merged += 1
+                return
+            event = self._event("node_update", {"node_id": node_id, "changes": dict(changes)})
+            item = self._mergeable[node_id] = _Item(event, size + len(node_id) + OVERHEAD)
+            self._put(item)
+        self._wake()
+
+    def say(self, kind: str, data: Json, size: int = 0) -> None:
+        """Any other event of the project."""
+        with self._lock:
+            self._put(_Item(self._event(kind, data), size + OVERHEAD))
+        self._wake()
+
+    def line(self, message: str, *, level: str, node_id: str | None, extra: Json) -> bool:
+        """A line of output; whether there was room for it."""
+        text = _fit(message)
+        size = len(text)
+        data: Json = {"level": level, "message": text, **extra}
+        if node_id is not None:
+            data["node_id"] = node_id
+        with self._lock:
+            if self._lines >= self._max_lines or self._line_chars + size > self._max_chars:
+                self._dropped += 1
+                self._untold += 1
+                return False
+            self._lines += 1
+            self._line_chars += size
+            self._put(_Item(self._event("log", data), size + OVERHEAD, is_line=True))
+        self._wake()
+        return True
+
+    def lose(self) -> None:
+        """There was no room for a change."""
+        with self._lock:
+            self._lost += 1
+
+    def take(self) -> list[Json]:
+        """The events to be sent next, all in one publish; none if there are none."""
+        batch: list[Json] = []
+        size = 0
+        with self._lock:
+            while self._items and len(batch) < MAX_BATCH:
+                item = self._items[0]
+                size += item.size
+                if batch and size > MAX_BATCH_SIZE:
+                    break
+                self._items.popleft()
+                self._out(item)
+                batch.append(item.event)
+            if self._untold and len(batch) < MAX_BATCH:
+                batch.append(self._event("log", _told(self._untold)))
+                self._untold = 0
+            self._taken += len(batch)
+        return batch
+
+    def statistics(self) -> OutflowStatistics:
+        """How it goes."""
+        with self._lock:
+            return OutflowStatistics(len(self), self._taken, self._merged, self._dropped, self._lost)
+
+    def _put(self, item: _Item) -> None:
+        self._items.append(item)
+        self.put += 1
+
+    def _out(self, item: _Item) -> None:
+        """It is no longer here: nothing may be merged into it."""
+        self.gone += 1
+        data = item.event["data"]
+        if item.is_line:
+            self._lines -= 1
+            self._line_chars -= len(data["message"])
+        elif self._mergeable.get(data.get("node_id")) is item:
+            del self._mergeable[data["node_id"]]
+
+    def _event(self, kind: str, data: Json) -> Json:
+        return {"type": kind, "project_id": self._project_id, "data": data, "timestamp": now_text()}
+
+
+def _told(lines: int) -> Json:
+    message = f"{lines} lines of output were left out here: more came than could be sent"
+    return {"level": "warning", "message": message, "dropped": lines}
+
+
+def clean(text: str) -> str:
+    """Without what cannot be written as UTF-8 (lone surrogates, as file names may have)."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
+
+
+def _fit(message: str) -> str:
+    if len(message) > MAX_LINE:
+        message = f"{message[:MAX_LINE]}… ({len(message) - MAX_LINE} more characters)"
+    return clean(message)

@@ -1,0 +1,231 @@
+"""Judging a value by a JSON Schema, with every step of the library's paid for beforehand.
+
+Some schemas make one step cost as much as thousands: equal items are looked for pair by pair, a list of
+10,000 allowed values is compared with each of 1,000, every error writes the whole value out. What a step
+costs is known before it is taken, so that judging ends at `MAX_WORK` whatever the schema.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
+from functools import cache, lru_cache
+from typing import TYPE_CHECKING, Any, Final
+
+from attrs import Factory, define
+
+from tasktree_rt.core.events import Json
+
+if TYPE_CHECKING:
+    from jsonschema.exceptions import ValidationError
+    from jsonschema.protocols import Validator
+
+MAX_WORK: Final = 30_000
+"""Steps of some microseconds each."""
+MAX_MATCHED: Final = 500
+"""Characters of a string that a regular expression looks at."""
+FOR_EVER: Final = 1 << 40
+"""Ways in which a regular expression may match, if it is one that is not taken."""
+
+DRAFTS: Final = {
+    "https://json-schema.org/draft/2020-12/schema": "Draft202012Validator",
+    "https://json-schema.org/draft/2019-09/schema": "Draft201909Validator",
+    "http://json-schema.org/draft-07/schema": "Draft7Validator",
+    "http://json-schema.org/draft-07/schema#": "Draft7Validator",
+}
+DEFAULT: Final = "https://json-schema.org/draft/2020-12/schema"
+
+_A_TEXT: Final = 64
+"""Characters that weigh as much as a value."""
+_A_REFERENCE: Final = 8
+_A_STEP: Final = 400
+"""Places that a regular expression looks at, in a step."""
+_PLACES: Final = frozenset(
+    {"items", "additionalItems", "prefixItems", "contains", "propertyNames", "additionalProperties"}
+)
+_ENTRIES: Final = frozenset({"properties", "required", "allOf", "anyOf", "oneOf", "dependentSchemas"})
+_WHOLE: Final = frozenset({"enum", "const", "dependentRequired", "dependencies"})
+
+Judge = Callable[..., "Iterator[ValidationError] | None"]
+
+
+class TooMuch(Exception):
+    """It would take too long to tell."""
+
+
+@define
+class _Work:
+    room: int = MAX_WORK
+    weights: dict[int, int] = Factory(dict)
+    """Of what stands while the work lasts, by identity."""
+
+    def spend(self, price: int) -> None:
+        self.room -= price
+        if self.room < 0:
+            raise TooMuch
+
+    def weigh(self, value: object) -> int:
+        found = self.weights.get(id(value))
+        if found is None:
+            found = self.weights[id(value)] = weight(value, self.weigh)
+        return found
+
+
+_work: ContextVar[_Work] = ContextVar("work")
+
+
+def first_error(schema: Json, value: object) -> ValidationError | None:
+    """The first thing in which `value` does not satisfy a schema; None if it does.
+
+    Raises:
+        TooMuch: it would take too long to tell.
+    """
+    token = _work.set(_Work())
+    try:
+        # Not the best of all errors: telling each one writes the value out.
+        return next(iter(_counting(schema.get("$schema", DEFAULT))(schema).iter_errors(value)), None)  # type: ignore[arg-type]
+    finally:
+        _work.reset(token)
+
+
+def weight(value: object, of: Callable[[object], int] | None = None) -> int:
+    """How large a value is: values, and text by its length."""
+    of = of or weight
+    if isinstance(value, dict):
+        return 1 + sum(1 + len(key) // _A_TEXT + of(one) for key, one in value.items())
+    if isinstance(value, list):
+        return 1 + sum(map(of, value))
+    if isinstance(value, str):
+        return 1 + len(value) // _A_TEXT
+    return 1 + value.bit_length() // 1024 if isinstance(value, int) else 1
+
+
+def library(name: str) -> type[Validator]:
+    """The library's own judge for a draft."""
+    # Half of what a command imports would be this; only hubs that are asked something need it.
+    import jsonschema
+
+    found: type[Validator] = getattr(jsonschema, DRAFTS[name])
+    return found
+
+
+@cache
+def _counting(name: str) -> type[Validator]:
+    from jsonschema.validators import extend
+
+    own = library(name)
+    paid = {keyword: _paid(keyword, judge) for keyword, judge in own.VALIDATORS.items()}
+    counting: type[Validator] = extend(own, paid)  # type: ignore[no-untyped-call]
+    return counting
+
+
+def _paid(keyword: str, judge: Judge) -> Judge:
+    def paid(validator: Any, said: Any, value: Any, schema: Any) -> Iterator[ValidationError]:  # noqa: ANN401
+        work = _work.get()
+        work.spend(_price(work, keyword, said, value, schema))
+        for error in judge(validator, said, value, schema) or ():
+            work.spend(work.weigh(value) + work.weigh(said))
+            yield error
+
+    return paid
+
+
+def _price(work: _Work, keyword: str, said: Any, value: Any, schema: Any) -> int:  # noqa: ANN401
+    """What it costs to look whether `value` is as `keyword` says, its subschemas apart."""
+    size = len(value) if isinstance(value, (dict, list)) else 0
+    if keyword in _PLACES:
+        price = 1 + size
+        patterns = schema.get("patternProperties") if keyword == "additionalProperties" else None
+        return price + _matching(patterns, value) if patterns else price
+    if keyword in _ENTRIES:
+        return 1 + len(said)
+    if keyword in _WHOLE:
+        return 1 + work.weigh(said)
+    if keyword == "uniqueItems":
+        return 1 + (size if _sortable(value) else size * work.weigh(value))
+    if keyword == "pattern":
+        return 1 + (steps(said, len(value)) if isinstance(value, str) else 0)
+    if keyword == "patternProperties":
+        return 1 + _matching(said, value)
+    return _A_REFERENCE if keyword == "$ref" else 1
+
+
+def _matching(patterns: Json, value: object) -> int:
+    if not isinstance(value, dict):
+        return 0
+    return sum(steps(pattern, len(key)) for pattern in patterns for key in value)
+
+
+def _sortable(value: object) -> bool:
+    """Whether a look at neighbours will do, and each is short."""
+    if not isinstance(value, list):
+        return True
+    kinds = {type(one) for one in value}
+    return kinds <= {str} or kinds <= {int, float}
+
+
+# --- regular expressions --------------------------------------------------------------------------
+
+
+def steps(pattern: str, length: int) -> int:
+    """What it costs at most to look for a regular expression in so many characters."""
+    parsed = parse(pattern)
+    begins = bool(parsed) and str(parsed[0][0]) == "AT" and str(parsed[0][1]) == "AT_BEGINNING"
+    starts = 1 if begins else length + 1
+    least = min(int(parsed.getwidth()[0]), length)
+    return 1 + ways(parsed, length) * starts * (4 + least) // _A_STEP
+
+
+@lru_cache(1_024)
+def parse(pattern: str) -> Any:  # noqa: ANN401 (the library's own tree has no types)
+    """A regular expression taken apart.
+
+    Raises:
+        re.error: it is none.
+    """
+    from re import _parser  # type: ignore[attr-defined]
+
+    return _parser.parse(pattern)
+
+
+_PLAIN: Final = frozenset({"LITERAL", "NOT_LITERAL", "ANY", "IN", "AT"})
+_REPEATS: Final = frozenset({"MAX_REPEAT", "MIN_REPEAT"})
+
+
+def ways(items: Any, length: int, *, repeated: bool = False) -> int:  # noqa: ANN401
+    """In how many ways a sequence of items can be matched from one place in `length` characters on, about;
+    `FOR_EVER` for what is not taken."""
+    found = 1
+    for kind, argument in items:
+        found = min(FOR_EVER, found * _item_ways(str(kind), argument, length, repeated))
+    return found
+
+
+def _item_ways(kind: str, argument: Any, length: int, repeated: bool) -> int:  # noqa: ANN401
+    if kind in _PLAIN:
+        return 1
+    if kind == "SUBPATTERN":
+        return ways(argument[3], length, repeated=repeated)
+    if kind in _REPEATS:
+        least, most, inner = (int(argument[0]), int(argument[1]), argument[2])
+        # What matches nothing could be repeated without end, or a thousand million times.
+        if least > MAX_MATCHED or (most > 1 and inner.getwidth()[0] == 0):
+            return FOR_EVER
+        choices = max(1, min(most, length) - least + 1)
+        if repeated and most > least:
+            return FOR_EVER
+        return choices * ways(inner, length, repeated=repeated or most > 1)
+    if kind == "BRANCH" and not repeated:
+        return sum(ways(branch, length) for branch in argument[1])
+    return FOR_EVER  # look-around, references back, conditionals, and whatever a later Python adds
+
+
+def is_plain(pattern: str) -> bool:
+    """Whether it can be joined with others: no flags for the whole, no names of groups.
+
+    Raises:
+        re.error: it is no regular expression.
+    """
+    state = parse(pattern).state
+    return state.flags == re.UNICODE.value and not state.groupdict

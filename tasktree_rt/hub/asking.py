@@ -1,0 +1,133 @@
+"""Prompts: asked, answered, taken back, or settled by their deadline."""
+
+from __future__ import annotations
+
+import secrets
+
+from tasktree_rt.brokers.base import Matter
+from tasktree_rt.core.access import Grants
+from tasktree_rt.core.events import Json, project_id
+from tasktree_rt.core.prompts import deadline_of, read_answer, read_prompt
+from tasktree_rt.core.topics import user_of, user_topic
+from tasktree_rt.dialects.base import encode_json, plain
+from tasktree_rt.errors import InvalidInput, Refused
+from tasktree_rt.hub.matters import PROMPT, Pending, cancelled, place_of
+from tasktree_rt.hub.settling import Settling, closed, conflict, fingerprint
+
+
+class Asking(Settling):
+    """What `Hub` does for those who ask people, and for those people."""
+
+    async def ask(self, given: Json, *, grants: Grants) -> tuple[Pending, bool]:
+        """Open a prompt (docs/protocol.md, "Prompts"); durable and offered when this returns.
+
+        The same one asked again under its ``prompt_id`` is not asked twice: returns the first, and whether
+        this is the first.
+
+        Raises:
+            PeerError: refused.
+        """
+        settings = self.settings
+        given = plain(given)
+        now = self.wall()
+        data = read_prompt(
+            given, prompt_id=secrets.token_hex(8), now=now, timeout=settings.people.prompt_timeout
+        )
+        topics = _topics(data)
+        for topic in topics:
+            _may_ask(grants, topic)
+        body = encode_json(data)
+        if len(body) > settings.limits.max_prompt_size:
+            message = f"expected at most {settings.limits.max_prompt_size} bytes"
+            raise InvalidInput(message, code="too_large", field="message")
+        digest = fingerprint(given)
+        matter = Matter(data["prompt_id"], PROMPT, topics, now, deadline_of(data), digest, body)
+        pending = Pending(matter, data, matter.deadline)
+        async with self.matters.alone(matter.id):
+            known = await self.recall(matter.id)
+            if known is not None:
+                if known.matter.digest != matter.digest:
+                    raise conflict(pending)
+                return known, False
+            await self.open_matter(pending, PROMPT, settings.limits.max_open_prompts)
+        return pending, True
+
+    async def answer(self, prompt_id: str, given: Json, *, grants: Grants, via: Json) -> Json:
+        """Answer a prompt; returns the outcome, which is then durable and told to all.
+
+        Raises:
+            PeerError: ``prompt_closed`` with the outcome that stands, ``forbidden``, or bad input.
+        """
+        pending = await self.prompt(prompt_id, grants=grants)
+        if not _may_answer(grants, pending.matter.topics):
+            raise Refused("you may not answer this prompt")
+        if pending.outcome is not None:
+            raise closed(pending)
+        said = read_answer(pending.data, plain(given))
+        most = self.settings.limits.max_prompt_size
+        if len(encode_json(said)) > most:
+            raise InvalidInput(f"expected at most {most} bytes", code="too_large", field="value")
+        outcome = {"prompt_id": pending.id, **place_of(pending), **said}
+        outcome |= {"by": grants.subject or None, "how": "answered", "via": via}
+        await self.settle(pending, outcome)
+        return outcome
+
+    async def cancel_prompt(self, prompt_id: str, *, grants: Grants, via: Json) -> Json:
+        """Take a prompt back; who may ask it may.
+
+        Raises:
+            PeerError: as `answer`.
+        """
+        pending = await self.prompt(prompt_id, grants=grants)
+        for topic in pending.matter.topics:
+            _may_ask(grants, topic)
+        outcome = {**cancelled(pending, grants.subject or None), "via": via}
+        await self.settle(pending, outcome)
+        return outcome
+
+    async def prompt(self, prompt_id: str, *, grants: Grants) -> Pending:
+        """A prompt that the caller `may_see`.
+
+        Raises:
+            Refused: ``not_found``; also if they may not see it.
+        """
+        pending = await self.matter(PROMPT, prompt_id)
+        if not may_see(grants, pending.matter.topics):
+            raise Refused(f"there is no prompt {prompt_id!r}", code="not_found", field="prompt_id")
+        return pending
+
+
+def timed_out(pending: Pending) -> Json:
+    """What a prompt comes to if nobody answers."""
+    outcome = {"prompt_id": pending.id, **place_of(pending), **pending.data["default"]}
+    return {**outcome, "by": None, "how": "timeout"}
+
+
+def _topics(data: Json) -> tuple[str, ...]:
+    project, user = data.get("project_id"), data.get("user_id")
+    if project is None and user is None:
+        raise InvalidInput("expected a project or a user to ask", field="project_id")
+    named = () if project is None else (str(project_id(project)),)
+    return named if user is None else (*named, user_topic(user))
+
+
+def may_see(grants: Grants, topics: tuple[str, ...]) -> bool:
+    """Whether a prompt on these topics is shown: to who watches one of them, may answer it, or may ask it."""
+    seen = any(map(grants.sees, topics)) or _may_answer(grants, topics)
+    return seen or all(_asks(grants, topic) for topic in topics)
+
+
+def _may_ask(grants: Grants, topic: str) -> None:
+    if not _asks(grants, topic):
+        raise Refused(f"you may not ask {topic!r}")
+
+
+def _asks(grants: Grants, topic: str) -> bool:
+    user = user_of(topic)
+    return grants.push.covers(topic) if user is None else grants.calls(user)
+
+
+def _may_answer(grants: Grants, topics: tuple[str, ...]) -> bool:
+    """A user's prompt is theirs alone; a project's is for who may answer there."""
+    user = user_of(topics[-1])
+    return grants.answer.covers(topics[0]) if user is None else grants.is_user(user)

@@ -1,0 +1,89 @@
+"""Notifications: what a user is told, in a log of their own, and how far they have read it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tasktree_rt.core.access import Grants
+from tasktree_rt.core.events import Json, shown
+from tasktree_rt.core.log import Recovered
+from tasktree_rt.core.topics import user_id, user_topic
+from tasktree_rt.dialects.base import encode_json, plain
+from tasktree_rt.errors import InvalidInput, Refused
+from tasktree_rt.hub.project import Project
+from tasktree_rt.hub.receipts import Published, result
+from tasktree_rt.hub.settling import Settling, through
+
+_TEXTS: Final = {"title": 256, "body": 4_096, "level": 32, "url": 2_048}
+_MAX_SIZE: Final = 16 * 1024
+
+
+class Calling(Settling):
+    """What `Hub` does for those who call people."""
+
+    async def notify(self, user: str, given: Json, *, grants: Grants) -> Published:
+        """Tell a user something; durable and handed on when this returns.
+
+        Raises:
+            PeerError: refused.
+        """
+        name = user_id(user)
+        if not grants.calls(name):
+            raise Refused(f"you may not notify {name!r}")
+        data = _notification(plain(given))
+        ticket = await self.place((user_topic(name),), self.event("notification", data), still=_nothing)
+        await through(ticket)
+        return result(ticket)
+
+    async def read_up_to(self, user: str, seq: int, *, grants: Grants) -> int:
+        """A user has read everything up to `seq` of their log. Returns how far they have read now.
+
+        What is told of reading need not be read: who acknowledges every event would never be done.
+
+        Raises:
+            PeerError: refused.
+        """
+        name = user_id(user)
+        if not grants.is_user(name):
+            raise Refused(f"you may not read for {name!r}")
+        topic = user_topic(name)
+        project = await self.shelf.load(topic)
+        seq = _newest_told(project, min(seq, project.tree.head))
+        if seq > project.staged.top.get("read", 0):
+            event = self.event("notifications_read", {"seq": seq})
+            await through(await self.place((topic,), event, still=_nothing))
+        return max(seq, int(project.tree.top.get("read", 0)))
+
+
+def _newest_told(project: Project, seq: int) -> int:
+    """The newest event up to `seq` that is for the user, or the beginning of what is in memory."""
+    floor = project.log.floor
+    found = project.log.since(project.position_at(floor), max(0, seq - floor))
+    records = found.records if isinstance(found, Recovered) else ()
+    told = (one.seq for one in reversed(records) if one.type != "notifications_read")
+    return next(told, min(seq, floor))
+
+
+def _nothing() -> None:
+    pass
+
+
+def _notification(given: Json) -> Json:
+    data: Json = {}
+    for name, most in _TEXTS.items():
+        value = given.get(name)
+        if value is None and name != "title":
+            continue
+        if not isinstance(value, str) or not 0 < len(value) <= most:
+            raise InvalidInput(f"expected 1-{most} characters, got {shown(value)}", field=name)
+        data[name] = value
+    if given.get("data") is not None:
+        if not isinstance(given["data"], dict):
+            raise InvalidInput(f"expected an object, got {shown(given['data'])}", field="data")
+        data["data"] = given["data"]
+    unknown = sorted(given.keys() - _TEXTS.keys() - {"data"})
+    if unknown:
+        raise InvalidInput(f"expected one of {', '.join([*_TEXTS, 'data'])}", field=unknown[0])
+    if len(encode_json(data)) > _MAX_SIZE:
+        raise InvalidInput(f"expected at most {_MAX_SIZE} bytes", code="too_large", field="data")
+    return data

@@ -1,0 +1,88 @@
+"""Which publish ids each producer has used, as far as the store may know them.
+
+What is not here was never published, and needs no question to the store.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from tasktree_rt.brokers.base import KEPT_IDS, Broker, Key
+
+PRODUCERS: Final = 256
+"""Of so many producers the ids are held in memory."""
+
+Name = tuple[str, str]
+"""A subject and its producer id."""
+
+
+class Ids:
+    """Hashes of a producer's newest ids: at least the last `KEPT_IDS`, at most twice as many.
+
+    Two generations, not one dict in order: taking the first key out of a dict again and again walks over
+    every key taken out before.
+    """
+
+    __slots__ = ("_new", "_old")
+
+    def __init__(self, ids: Iterable[str] = ()) -> None:
+        self._new = set(map(hash, ids))
+        self._old: set[int] = set()
+
+    def __contains__(self, one: str) -> bool:
+        known = hash(one)
+        return known in self._new or known in self._old
+
+    def __len__(self) -> int:
+        return len(self._new) + len(self._old)
+
+    def add(self, one: str) -> None:
+        """The newest. One that falls out may still be in the store, which then tells at the commit."""
+        if len(self._new) >= KEPT_IDS:
+            self._old, self._new = self._new, set()
+        self._new.add(hash(one))
+
+
+class Producers:
+    """See the module's docstring."""
+
+    def __init__(self, broker: Broker) -> None:
+        self._broker = broker
+        self._known: dict[Name, Ids] = {}
+        self._meanwhile: dict[Name, list[str]] = {}
+
+    async def ids(self, key: Key) -> Ids:
+        """Those of the producer of `key`.
+
+        Raises:
+            StoreUnavailable: the store cannot tell.
+        """
+        name = key.producer
+        ids = self._known.pop(name, None)
+        if ids is None:
+            ids = await self._find(name)
+        self._known[name] = ids
+        if len(self._known) > PRODUCERS:
+            del self._known[next(iter(self._known))]
+        return ids
+
+    async def _find(self, name: Name) -> Ids:
+        # What is committed while the store is asked may or may not be in its answer.
+        meanwhile = self._meanwhile.setdefault(name, [])
+        try:
+            stored = await self._broker.producer_ids(*name)
+        finally:
+            self._meanwhile.pop(name, None)
+        found = self._known.pop(name, None)
+        return Ids([*stored, *meanwhile]) if found is None else found
+
+    def remember(self, key: Key) -> None:
+        """A publish with this key was kept just now."""
+        name = key.producer
+        known = self._known.get(name)
+        if known is not None:
+            known.add(key.id)
+        meanwhile = self._meanwhile.get(name)
+        if meanwhile is not None:
+            meanwhile.append(key.id)

@@ -1,0 +1,204 @@
+"""What prompts and commands have in common: opened once, settled exactly once, by whoever comes first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from functools import partial
+
+import trio
+
+from tasktree_rt.brokers.base import Matter, Settled
+from tasktree_rt.core.events import Event, Json, ProjectId
+from tasktree_rt.core.prompts import MAX_ID
+from tasktree_rt.core.shapes import is_node_id
+from tasktree_rt.dialects.base import decode_json, digest, encode_json
+from tasktree_rt.errors import HubError, Refused, StoreUnavailable, Unavailable
+from tasktree_rt.hub.ingest import Ticket
+from tasktree_rt.hub.matters import COMMAND, Pending, missing
+from tasktree_rt.hub.publishing import Publishing
+
+LOADED_AT_ONCE = 1_000
+
+
+class _Taken(HubError):
+    """Something else settles it already."""
+
+
+class Settling(Publishing):
+    """See the module's docstring."""
+
+    async def load_matters(self) -> None:
+        """Take up what was open when the hub stopped. A command gets its time anew.
+
+        Raises:
+            StoreUnavailable: the store cannot be read.
+        """
+        place = 0
+        while found := await self.broker.matters(open=True, after=place, limit=LOADED_AT_ONCE):
+            for matter in found:
+                self.take_up(matter)
+            place = found[-1].place
+
+    def take_up(self, matter: Matter) -> None:
+        """One that the store says is open."""
+        patience = round(self.settings.people.command_timeout * 1_000_000)
+        self.matters.load(matter, self.wall() + patience if matter.kind == COMMAND else matter.deadline)
+
+    async def matter(self, kind: str, name: str) -> Pending:
+        """A prompt or a command, open or settled, and durable.
+
+        Raises:
+            Refused: ``not_found``.
+            Unavailable: the store cannot be read now.
+        """
+        pending = await self.recall(name)
+        if pending is None or pending.matter.kind != kind:
+            raise missing(kind, name)
+        return pending
+
+    async def recall(self, name: str) -> Pending | None:
+        """The matter of that id, of whatever kind; None if there is none.
+
+        Raises:
+            Unavailable: the store cannot be read now.
+        """
+        seen_open = False
+        while True:
+            pending = self.matters.get(name)
+            if pending is not None:
+                if await pending.is_kept():
+                    return pending
+                continue
+            stored = await self.find_matter(name)
+            if self.matters.get(name) is not None:
+                continue
+            if stored is None or stored.settled is not None:
+                return None if stored is None else settled_before(stored)
+            if seen_open:
+                # Not one that was settled while the store was read: nobody has it. Taken up as at the start.
+                self.take_up(stored)
+            seen_open = True
+
+    async def find_matter(self, name: str) -> Matter | None:
+        """One as the store has it.
+
+        Raises:
+            Unavailable: it cannot be read now.
+        """
+        if not is_node_id(name) or len(name) > MAX_ID:
+            return None
+        try:
+            return await self.broker.matter(name)
+        except StoreUnavailable as error:
+            raise Unavailable(f"the store cannot be read now: {error}", retry_after=1.0) from error
+
+    async def open_matter(self, pending: Pending, kind: str, most: int) -> None:
+        """Keep a new one and tell of it; returns when that is durable and handed on.
+
+        Raises:
+            PeerError: refused; it does not exist.
+        """
+        topics = pending.matter.topics
+
+        def still() -> None:
+            if self.matters.get(pending.id) is not None:
+                raise conflict(pending)
+            if any(self.matters.count(topic, kind) >= most for topic in topics):
+                raise Refused(f"{most} are open already", code="rate_limited", retry_after=1.0)
+
+        ticket = await self.place(topics, self.event(kind, pending.data), opens=[pending.matter], still=still)
+        self.matters.add(pending)
+        ticket.settled.append(partial(self._opened, pending))
+        await through(ticket)
+
+    def _opened(self, pending: Pending, ticket: Ticket) -> None:
+        if ticket.error is not None:
+            self.matters.remove(pending)
+            return
+        pending.kept = True
+        pending.changed()
+        self.meter.opened(pending.matter.kind)
+        if not pending.settling:
+            self.stands_open(pending)
+
+    async def settle(self, pending: Pending, outcome: Json) -> None:
+        """End it with `outcome`, unless something else has; returns when that is durable and handed on.
+
+        Raises:
+            Refused: ``prompt_closed`` or ``gone`` with the outcome that stands.
+            Unavailable: not now; it stays open.
+        """
+        ticket = await self.tell(pending, outcome, settles=[Settled(pending.id, encode_json(outcome))])
+        pending.settling = True
+        ticket.settled.append(partial(self.settled, pending, outcome))
+        await through(ticket)
+
+    async def tell(self, pending: Pending, said: Json, *, settles: Sequence[Settled] = ()) -> Ticket:
+        """Place what is said of one that is open, as soon as nothing is on its way that settles it.
+
+        The caller goes on as after `place`.
+
+        Raises:
+            PeerError: as `settle`.
+        """
+        event = self.event(pending.resolution, said)
+
+        def still() -> None:
+            if pending.settling or pending.outcome is not None:
+                raise _Taken
+
+        while True:
+            if not await pending.is_kept():
+                raise missing(pending.matter.kind, pending.id)
+            while pending.settling:
+                await pending.change()
+            if pending.outcome is not None:
+                raise closed(pending)
+            with suppress(_Taken):
+                return await self.place(pending.matter.topics, event, settles=settles, still=still)
+
+    def event(self, kind: str, data: Json) -> partial[Event]:
+        """One of the hub's own, for whichever topic."""
+
+        def made(topic: str) -> Event:
+            return Event(kind, ProjectId(topic), data, self.timestamp())
+
+        return partial(made)
+
+
+async def through(ticket: Ticket) -> None:
+    """Wait until it is durable and handed on.
+
+    Raises:
+        PeerError: it was refused after all.
+    """
+    over = trio.Event()
+    ticket.settled.append(lambda _: over.set())
+    await over.wait()
+    if ticket.error is not None:
+        raise ticket.error
+
+
+def settled_before(stored: Matter) -> Pending:
+    """One that the store has, and memory has not: it is settled."""
+    outcome = decode_json(stored.outcome) if stored.settled is not None else None
+    return Pending(stored, decode_json(stored.body), None, kept=True, outcome=outcome)
+
+
+def closed(pending: Pending) -> Refused:
+    """Somebody came too late."""
+    kind = pending.matter.kind
+    code = "gone" if kind == COMMAND else "prompt_closed"
+    return Refused(f"the {kind} is settled", code=code, field=f"{kind}_id", outcome=pending.outcome)
+
+
+def conflict(pending: Pending) -> Refused:
+    """The id was given to another one."""
+    kind = pending.matter.kind
+    return Refused(f"there is another {kind} {pending.id!r}", code="idempotency_conflict", field=f"{kind}_id")
+
+
+def fingerprint(given: Json) -> bytes:
+    """Tells a request sent again from another one."""
+    return digest(given)

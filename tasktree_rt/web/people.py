@@ -1,0 +1,187 @@
+"""The HTTP API for people in the loop: prompts, commands, notifications (docs/people.md)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import trio
+from quart import Blueprint, Response, request
+
+from tasktree_rt.brokers.base import Matter
+from tasktree_rt.core.events import Json, micros_to_time, project_id
+from tasktree_rt.core.topics import user_id, user_topic
+from tasktree_rt.dialects.base import decode_json, decode_object
+from tasktree_rt.errors import InvalidInput, Refused, StoreUnavailable, Unavailable
+from tasktree_rt.hub.asking import may_see
+from tasktree_rt.hub.hub import Hub
+from tasktree_rt.hub.matters import PROMPT, Pending
+from tasktree_rt.web.http import MOST, grants, history, limit_asked, number, reply
+
+LONGEST_WAIT: Final = 60
+STATUS: Final[dict[str, bool | None]] = {"open": True, "settled": False, "all": None}
+
+
+class People:
+    """The views; `routes` registers them."""
+
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
+
+    def routes(self) -> Blueprint:
+        """All of them, under ``/api/v1``."""
+        found = Blueprint("people", __name__)
+        for method, path, view in (
+            ("POST", "/prompts", self.ask),
+            ("GET", "/prompts", self.prompts),
+            ("GET", "/prompts/<prompt_id>", self.prompt),
+            ("POST", "/prompts/<prompt_id>/answer", self.answer),
+            ("DELETE", "/prompts/<prompt_id>", self.cancel),
+            ("POST", "/projects/<project>/commands", self.command),
+            ("POST", "/users/<path:user>/notifications", self.notify),
+            ("GET", "/users/<path:user>/notifications", self.notifications),
+            ("POST", "/users/<path:user>/read", self.read),
+        ):
+            found.add_url_rule(path, f"{method} {path}".replace(".", ""), view, methods=[method])
+        return found
+
+    async def ask(self) -> Response:
+        """Open a prompt; the same one again is answered with the first."""
+        pending, new = await self._hub.ask(await _body(), grants=grants())
+        return reply(_prompt(pending), 201 if new else 200)
+
+    async def prompts(self) -> Response:
+        """A page of the prompts the caller may see, the oldest first."""
+        status = request.args.get("status", "open")
+        if status not in STATUS:
+            raise InvalidInput(f"expected one of {', '.join(STATUS)}", field="status")
+        limit, after = limit_asked(), number("after", request.args.get("after", "0"), 1 << 53, 0)
+        topics = _wanted()
+        found: list[Json] = []
+        full = False
+        while not full and (page := await self._page(STATUS[status], topics, after)):
+            for one in page:
+                full = len(found) == limit
+                if full:
+                    break
+                after = one.place
+                if all(name in one.topics for name in topics) and may_see(grants(), one.topics):
+                    found.append(_stored(one))
+        return reply({"prompts": found, "next": str(after) if full else None})
+
+    async def _page(self, open_ones: bool | None, topics: list[str], after: int) -> list[Matter]:
+        topic = topics[0] if topics else None
+        try:
+            return await self._hub.broker.matters(
+                open=open_ones, kind=PROMPT, topic=topic, after=after, limit=MOST
+            )
+        except StoreUnavailable as error:
+            raise Unavailable(f"the store cannot be read now: {error}", retry_after=1.0) from error
+
+    async def prompt(self, prompt_id: str) -> Response:
+        """One prompt; with ``wait`` as soon as it is settled."""
+        pending = await self._hub.prompt(prompt_id, grants=grants())
+        await _wait(self._hub, pending)
+        if pending.outcome is None:
+            return reply(_prompt(pending))
+        stored = await self._hub.find_matter(prompt_id)
+        return reply(_stored(stored) if stored else _prompt(pending))
+
+    async def answer(self, prompt_id: str) -> Response:
+        """Settle it, if nobody has."""
+        given = await _body("proceed", "value", "feedback")
+        return reply(await self._hub.answer(prompt_id, given, grants=grants(), via=_via()))
+
+    async def cancel(self, prompt_id: str) -> Response:
+        """Take it back."""
+        return reply(await self._hub.cancel_prompt(prompt_id, grants=grants(), via=_via()))
+
+    async def command(self, project: str) -> Response:
+        """Tell the orchestrator something; with ``wait``, what came of it."""
+        given = await _body("name", "node_id", "args")
+        pending = await self._hub.command(project_id(project), given, grants=grants(), via=_via())
+        await _wait(self._hub, pending)
+        if pending.outcome is None:
+            return reply({"command_id": pending.id, "status": "pending"}, 202)
+        return reply(pending.outcome)
+
+    async def notify(self, user: str) -> Response:
+        """Tell a user something."""
+        found = await self._hub.notify(user, await _body(), grants=grants())
+        return reply({"user_id": user, "epoch": found.epoch, "seq": found.first}, 201)
+
+    async def notifications(self, user: str) -> Response:
+        """What a user was told, and how far they have read it."""
+        topic = user_topic(user_id(user))
+        if not grants().sees(topic):
+            raise Refused(f"you may not read for {user!r}")
+        found = await history(self._hub, topic)
+        project = await self._hub.project(topic)
+        return reply({**found, "read": project.tree.top.get("read", 0)})
+
+    async def read(self, user: str) -> Response:
+        """The user has read everything up to a position."""
+        seq = (await _body("seq")).get("seq")
+        if type(seq) is not int or seq < 0:
+            raise InvalidInput("expected an integer of at least 0", field="seq")
+        return reply({"read": await self._hub.read_up_to(user, seq, grants=grants())})
+
+
+async def _body(*known: str) -> Json:
+    """The object that was sent; with no other keys than the `known` ones, if any are given.
+
+    Raises:
+        InvalidInput: naming a key that might be a slip of the pen.
+    """
+    body: bytes = await request.get_data(as_text=False)  # type: ignore[assignment]
+    given = decode_object(body)
+    unknown = sorted(given.keys() - known) if known else []
+    if unknown:
+        raise InvalidInput(f"expected one of {', '.join(known)}", field=unknown[0])
+    return given
+
+
+def _via() -> Json:
+    """What is kept of how somebody spoke."""
+    return {"dialect": "http", "address": request.headers.get("Remote-Addr", "")}
+
+
+def _wanted() -> list[str]:
+    project, user = request.args.get("project_id"), request.args.get("user_id")
+    named = [] if project is None else [str(project_id(project))]
+    return named if user is None else [*named, user_topic(user_id(user))]
+
+
+async def _wait(hub: Hub, pending: Pending) -> None:
+    """Until it is settled, at most ``wait`` seconds, or the hub stops."""
+    seconds = number("wait", request.args.get("wait", "0"), LONGEST_WAIT, 0)
+    if pending.outcome is not None or not seconds:
+        return
+    with trio.move_on_after(seconds):
+        async with trio.open_nursery() as nursery:
+
+            async def stop() -> None:
+                await hub.drained.wait()
+                nursery.cancel_scope.cancel()
+
+            nursery.start_soon(stop)
+            await pending.end()
+            nursery.cancel_scope.cancel()
+
+
+def _prompt(pending: Pending) -> Json:
+    return _shown(pending.data, pending.matter.received, pending.outcome, pending.matter.settled)
+
+
+def _stored(one: Matter) -> Json:
+    outcome = None if one.settled is None else decode_json(one.outcome)
+    return _shown(decode_json(one.body), one.received, outcome, one.settled)
+
+
+def _shown(data: Json, asked: int, outcome: Json | None, settled: int | None) -> Json:
+    shown = {**data, "status": "open" if outcome is None else outcome["how"]}
+    shown["asked_at"] = micros_to_time(asked)
+    if outcome is not None:
+        shown["outcome"] = outcome
+    if settled is not None:
+        shown["settled_at"] = micros_to_time(settled)
+    return shown

@@ -1,0 +1,84 @@
+"""What must hold after every step, and what at the end."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any, Final
+
+import trio
+
+from tasktree_rt.hub import outbox, writing
+from tasktree_rt.hub.subscriber import Subscriber
+from tests.simulation.truth import Violation
+from tests.simulation.world import World
+
+_SEQUENCES: Final = (deque, list, tuple)
+
+
+def bounded(world: World) -> None:
+    """No subscriber holds more than its bounds."""
+    hub = world.process.running
+    if hub is None:
+        return
+    delivery = world.settings.delivery
+    messages = delivery.outbox_messages + outbox.REPLY_ROOM
+    size = 2 * delivery.outbox_bytes + writing.CHUNK + 8_192
+    for subscriber in hub.connections.values():
+        waiting = getattr(subscriber, "waiting", 0)
+        if waiting > messages:
+            raise Violation("bounded", f"{subscriber.id}: {waiting} messages wait")
+        if waiting and held(subscriber) > size:
+            raise Violation("bounded", f"{subscriber.id}: {held(subscriber)} bytes are held")
+
+
+def held(subscriber: Subscriber) -> int:
+    """The bytes that a subscriber's own fields hold on to, whatever they are called."""
+    names = [name for kind in type(subscriber).__mro__ for name in getattr(kind, "__slots__", ())]
+    return sum(_size(getattr(subscriber, name, None)) for name in names)
+
+
+def _size(value: Any) -> int:
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return len(value)
+    if isinstance(value, outbox.Item):
+        return value.size
+    if isinstance(value, trio.MemoryReceiveChannel):
+        return sum(map(_size, value._state.data))
+    if isinstance(value, _SEQUENCES):
+        return sum(map(_size, value))
+    return 0
+
+
+def progress(world: World) -> None:
+    """While all is quiet, every reader that nothing holds up has everything, whoever else is stalled."""
+    if not (world.disk.well and world.process.accepts):
+        return
+    for watcher in world.watchers:
+        if watcher.healthy and (told := watcher.behind()) is not None:
+            raise Violation("healthy readers go on", told)
+
+
+def settled(world: World) -> None:
+    """At the end: everybody is there, and everything is answered and known."""
+    for producer in world.producers:
+        if producer.unanswered:
+            raise Violation("everything is answered", f"{producer}: {producer.unanswered[0]}")
+    for publish in world.truth.publishes.values():
+        if not (publish.acked or publish.refused):
+            raise Violation("everything is answered", f"{publish.tag}")
+    for watcher in world.watchers:
+        if not watcher.healthy:
+            raise Violation("everybody comes back", f"{watcher}")
+        if (told := watcher.behind()) is not None:
+            raise Violation("no silent gap", told)
+
+
+def gone(world: World, tasks: int) -> None:
+    """At the very end nothing is left of the process."""
+    if world.network.open:
+        raise Violation("everything ends", f"{world.network.open} sockets are open")
+    if world.disk.open:
+        raise Violation("everything ends", f"{world.disk.open} database connections are open")
+    left = trio.lowlevel.current_statistics().tasks_living
+    if left != tasks:
+        raise Violation("everything ends", f"{left} tasks, {tasks} at the beginning")

@@ -1,0 +1,189 @@
+"""The steps of a seed, all made beforehand, so that a failing schedule can be cut down and run again.
+
+A step names peers and projects by numbers that are taken modulo what there is; what is left to chance in it
+comes from its own dice. So a step means the same whichever others are taken away.
+"""
+
+from __future__ import annotations
+
+from random import Random
+from typing import Final
+
+from attrs import frozen
+
+STEPS: Final = 200
+"""The least number of steps."""
+FAULTS: Final = 3
+"""And of faults."""
+PROJECTS: Final = 4
+
+
+@frozen
+class Step:
+    """One step: what is done, to whom, and what happens before the next one.
+
+    `then`: "now" (nothing), "few" (others get some turns), "settle" (until nothing happens by itself), or the
+    seconds that pass.
+    """
+
+    kind: str
+    who: int = 0
+    what: str = ""
+    project: int = 0
+    dice: int = 0
+    then: str | float = "settle"
+
+    def __str__(self) -> str:
+        told = f"Step({self.kind!r}, who={self.who}, what={self.what!r}, project={self.project}, "
+        return f"{told}dice={self.dice}, then={self.then!r})"
+
+
+@frozen
+class Schedule:
+    """A seed's deployment and steps. `absent`: watchers that were taken away."""
+
+    seed: int
+    watchers: int
+    producers: int
+    steps: tuple[Step, ...]
+    absent: frozenset[int] = frozenset()
+
+
+STREAM_FAULTS: Final = ("stall", "trickle", "cut", "drop", "half-close")
+STORE_FAULTS: Final = ("full", "io-error", "unreadable", "locked", "slow", "crash-before", "crash-after")
+FAULT_KINDS: Final = (
+    *STREAM_FAULTS,
+    *STORE_FAULTS,
+    "kill",
+    "clock",
+    "wall",
+    "delete",
+    "trim",
+    "drain",
+)
+"""Every kind of fault; the rows of the coverage table."""
+
+
+def make(seed: int) -> Schedule:
+    """The schedule of a seed."""
+    dice = Random(f"schedule {seed}")
+    watchers = _watchers(dice)
+    maker = _Maker(dice, watchers)
+    wanted = dice.randint(FAULTS + 1, 14)
+    length = STEPS + dice.randint(0, 60)
+    places = sorted(dice.sample(range(20, length), wanted))
+    # Only few of the readers that go away for it find that their log was trimmed.
+    kinds = [dice.choice((*FAULT_KINDS, "trim", "trim")) for _ in range(wanted)]
+    while len(maker.steps) < length or places:
+        if places and len(maker.steps) >= places[0]:
+            places.pop(0)
+            maker.fault(kinds.pop())
+        else:
+            maker.ordinary()
+    return Schedule(seed, watchers, dice.randint(2, 4), tuple(maker.steps))
+
+
+def _watchers(dice: Random) -> int:
+    """5 to 300, in the median about 20."""
+    kind = dice.random()
+    if kind < 0.5:
+        return dice.randint(5, 20)
+    if kind < 0.93:
+        return dice.randint(20, 40)
+    return dice.randint(40, 120) if kind < 0.99 else dice.randint(120, 300)
+
+
+class _Maker:
+    def __init__(self, dice: Random, watchers: int) -> None:
+        self.dice = dice
+        self.watchers = watchers
+        self.steps: list[Step] = []
+
+    def add(self, kind: str, what: str = "", *, who: int | None = None, then: str | float = "") -> None:
+        dice = self.dice
+        self.steps.append(
+            Step(
+                kind,
+                dice.randrange(1_000) if who is None else who,
+                what,
+                dice.randrange(PROJECTS) if dice.random() < 0.5 else 0,
+                dice.randrange(1 << 30),
+                then or self.then(),
+            )
+        )
+
+    def then(self) -> str | float:
+        kind = self.dice.random()
+        if kind < 0.35:
+            return "now"
+        if kind < 0.6:
+            return "few"
+        if kind < 0.9:
+            return "settle"
+        return self.dice.choice((0.05, 0.3, 0.3, 1.1))
+
+    def ordinary(self) -> None:
+        kind = self.dice.random()
+        if kind < 0.72:
+            self.add("publish", "burst" if self.dice.random() < 0.15 else "some")
+        elif kind < 0.8:
+            self.add("ask", self.dice.choice(("plain", "state", "since", "since", "unsubscribe", "ping")))
+        elif kind < 0.83:
+            self.add("again")
+        elif kind < 0.86:
+            self.add("wrong", self.dice.choice(("mixed", "invalid", "conflict")))
+        elif kind < 0.92:
+            self.add("rest", then=self.dice.choice(("settle", 0.3, 1.2)))
+        elif kind < 0.95:
+            self.add("stall")
+        else:
+            self.add("well")
+
+    def some(self, least: int, most: int) -> None:
+        for _ in range(self.dice.randint(least, most)):
+            self.ordinary()
+
+    def fault(self, kind: str) -> None:
+        """A fault with what makes it felt."""
+        if kind in STREAM_FAULTS:
+            # Several watchers at once: those of one policy are not so many.
+            for _ in range(self.dice.choice((1, 3, 9) if kind == "stall" else (1, 2, 4))):
+                self.add(kind, then="now")
+            for _ in range(self.dice.randint(1, 3)):
+                self.add("publish", "burst", then=self.dice.choice(("now", "settle")))
+            self.some(2, 10)
+            if self.dice.random() < 0.3:
+                self.add("rest", then=self.dice.choice((3.0, 12.0)))
+            self.add("well")
+        elif kind in STORE_FAULTS:
+            self.add("store", kind, then="now")
+            self.add("publish", "some", then=self.dice.choice(("now", "few", "settle", 1.2)))
+            self.some(2, 8)
+            self.add("repair")
+        elif kind == "trim":
+            self._trim()
+        else:
+            self.add(kind)
+            self.some(1, 4)
+
+    def _trim(self) -> None:
+        """Readers that go away, or stand in the middle of their replay, while their log is trimmed."""
+        who = self.dice.randrange(1_000)
+        readers = range(who, who + self.dice.randint(2, 5))
+        for reader in readers:
+            self.add("leave", who=reader, then="now")
+        self._flood(who)
+        if self.dice.random() < 0.5:
+            for reader in readers:
+                self.add("return", "narrow", who=reader, then=self.dice.choice(("now", "few", "settle")))
+            for reader in readers:
+                if self.dice.random() < 0.4:
+                    self.add("ask", "anew", who=reader)
+            self._flood(who)
+        for reader in readers:
+            self.add("return", who=reader)
+
+    def _flood(self, who: int) -> None:
+        for _ in range(self.dice.randint(2, 4)):
+            self.add("publish", "flood", who=who, then=self.dice.choice(("now", "settle")))
+        self.add("rest", then=self.dice.choice((1.0, 2.5)))

@@ -1,0 +1,107 @@
+"""What differs from seed to seed in the deployment itself.
+
+The hub's bounds are made so small that a few hundred events reach them: outboxes of a few messages, states
+of many parts, replays from the store, checkpoints every few events, projects put away while they are
+watched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from random import Random
+from typing import Final
+
+from tasktree_rt.hub import (
+    batch,
+    catchup,
+    fanout,
+    ingest,
+    keeper,
+    outbox,
+    project,
+    shelf,
+    watching,
+    workings,
+    writing,
+)
+from tasktree_rt.settings import Delivery, Drain, Keep, Limits, Settings
+from tests.simulation.seeding import replaced
+
+_MODULES: Final = (
+    batch,
+    catchup,
+    fanout,
+    ingest,
+    keeper,
+    outbox,
+    project,
+    shelf,
+    watching,
+    workings,
+    writing,
+)
+"""Where a bound may be in force by its name."""
+
+BOUNDS: Final[dict[str, tuple[int, ...]]] = {
+    "CHUNK": (256, 2_000, 64 * 1024),
+    "PART_BYTES": (150, 400, 2_000, 256 * 1024),
+    "MAX_NODES": (2, 6, 1_000),
+    "REPLAY_EVENTS": (2, 8, 256),
+    "REPLAY_BYTES": (300, 2_000, 256 * 1024),
+    "SMALL_REPLAY": (2, 2, 12, 256),
+    "TAIL_EVENTS": (4, 16, 2_048),
+    "NODES_AN_EVENT": (1, 1, 200),
+    "LOADED": (1, 2, 4_096),
+    "OLDER": (4, 1_024),
+    "BATCH": (1, 3, 512),
+    "MAX_BEATS": (1, 100),
+}
+"""Constants of the product and what they may be instead. `SLICE` is another thing in each module."""
+SLICES: Final = {fanout: (1, 3, 200), shelf: (2, 512)}
+
+
+@contextmanager
+def bounds(dice: Random) -> Iterator[None]:
+    """Put some of the hub's constants in the place of the others."""
+    with ExitStack() as stack:
+        for name, sizes in BOUNDS.items():
+            size = dice.choice(sizes)
+            for module in _MODULES:
+                if hasattr(module, name):
+                    stack.enter_context(replaced(module, name, size))
+        for module, sizes in SLICES.items():
+            stack.enter_context(replaced(module, "SLICE", dice.choice(sizes)))
+        yield
+
+
+def settings(dice: Random) -> Settings:
+    """Settings with small bounds."""
+    message = dice.choice((1_024, 4_096, 4_096, 16_384))
+    return Settings(
+        lifecycle=dice.choice(("observe", "observe", "enforce")),
+        limits=Limits(
+            max_message_size=message,
+            max_messages_per_second=1_000.0,
+            message_burst=1_000,
+            max_unacked=dice.choice((2, 16, 64)),
+            max_waiting_publishes=dice.choice((20, 50_000, 50_000)),
+        ),
+        delivery=Delivery(
+            outbox_messages=dice.choice((16, 16, 32, 64)),
+            outbox_bytes=message * dice.choice((2, 3)),
+            stall_timeout=dice.choice((2.0, 10.0)),
+            heartbeat_interval=dice.choice((0.7, 3.0)),
+            ping_interval=dice.choice((5.0, 30.0)),
+            ping_timeout=3.0,
+            close_timeout=dice.choice((0.5, 2.0)),
+            max_replay=dice.choice((30, 10_000)),
+        ),
+        keep=Keep(
+            max_events=dice.choice((8, 15, 40, 1_000)),
+            max_age=dice.choice((20.0, 1e6)),
+            checkpoint_events=dice.choice((5, 15)),
+            sweep_interval=dice.choice((0.9, 2.4)),
+        ),
+        drain=Drain(window=1.0, timeout=dice.choice((0.5, 2.0))),
+    )
