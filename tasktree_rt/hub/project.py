@@ -7,8 +7,10 @@ so whoever subscribes later stands exactly at the applied head: applied and flus
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import deque
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import Final
 from weakref import ref
 
@@ -21,7 +23,7 @@ from tasktree_rt.core.lifecycle import may_change
 from tasktree_rt.core.log import Log, Position
 from tasktree_rt.core.reducer import reduce
 from tasktree_rt.core.shown import Shown
-from tasktree_rt.core.tree import NO_CHANGE, Change, Node, Nodes, Snapshot, Tree
+from tasktree_rt.core.tree import NO_CHANGE, Change, Nodes, Snapshot, Tree
 from tasktree_rt.dialects.base import measure
 from tasktree_rt.errors import Refused
 from tasktree_rt.settings import Limits
@@ -227,7 +229,7 @@ class PlannedSnapshot:
     def __init__(self, project_id: str, snapshot: Snapshot) -> None:
         self._project_id = project_id
         self._snapshot = snapshot
-        self._cuts = _cut(snapshot.nodes)
+        self._cuts = _cut([node.bound for node in snapshot.values])
         self._encoded: dict[tuple[str, str, int], bytes | None] = {}
 
     @property
@@ -255,7 +257,7 @@ class PlannedSnapshot:
             index + 1,
             self.parts,
             self._snapshot.top if index == 0 else None,
-            self._snapshot.nodes[start : self._cuts[index]],
+            self._snapshot.share(start, self._cuts[index]),
             self,
         )
 
@@ -270,15 +272,16 @@ class PlannedSnapshot:
         return self._encoded.get(key)
 
 
-def _cut(nodes: tuple[tuple[str, Node], ...]) -> list[int]:
+def _cut(sizes: list[int]) -> list[int]:
+    """Where parts of at most `PART_BYTES`, but at least one node, end."""
+    sums = list(accumulate(sizes))
     cuts: list[int] = []
-    size = 0
-    for index, (_, node) in enumerate(nodes):
-        if size and size + node.bound > PART_BYTES:
-            cuts.append(index)
-            size = 0
-        size += node.bound
-    cuts.append(len(nodes))
+    end = bisect_right(sums, PART_BYTES)
+    while end < len(sums):
+        cuts.append(max(end, cuts[-1] + 1 if cuts else 1))
+        end = bisect_right(sums, sums[cuts[-1] - 1] + PART_BYTES, cuts[-1])
+    if not cuts or cuts[-1] < len(sums):
+        cuts.append(len(sums))
     return cuts
 
 
