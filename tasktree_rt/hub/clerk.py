@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import trio
 
@@ -10,9 +10,7 @@ from tasktree_rt.errors import PeerError, Refused
 from tasktree_rt.hub.asking import timed_out
 from tasktree_rt.hub.commanding import not_obeyed
 from tasktree_rt.hub.matters import COMMAND, Pending
-
-if TYPE_CHECKING:
-    from tasktree_rt.hub.hub import Hub
+from tasktree_rt.hub.settling import Settling
 
 LONGEST: Final = 5.0
 """Seconds between two looks at the clock on the wall, which may jump."""
@@ -24,7 +22,7 @@ AGAIN: Final = 1_000_000
 class Clerk:
     """See the module's docstring."""
 
-    def __init__(self, hub: Hub) -> None:
+    def __init__(self, hub: Settling) -> None:
         self._hub = hub
         self._room = trio.Semaphore(AT_ONCE)
 
