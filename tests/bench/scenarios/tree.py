@@ -21,6 +21,8 @@ from tests.bench.wire import NATIVE, DeliveryError, Speech, event, frame_end, ma
 
 BATCH = 500
 SMALL = 100
+SETTLED = 1.5
+"""Seconds after which the hub has written the checkpoint that growing the project still owed."""
 _PART = re.compile(rb'"part":(\d+),"parts":(\d+)')
 
 
@@ -156,6 +158,7 @@ def updates(server: Server, kind: str, nodes: int, streamed: int) -> Figures:
         client.connect(10)
         client.open_producer()
         client.burst(200)
+        time.sleep(SETTLED)
         before = server.cpu()
         client.one_by_one(500)
         single = server.cpu() - before
