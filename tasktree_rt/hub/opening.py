@@ -15,6 +15,7 @@ from heapq import heapify, heappop, heappush
 from tasktree_rt.brokers.base import Summary
 from tasktree_rt.core.commands import Message, Reply, RequestId, Subscribed, Unsubscribed
 from tasktree_rt.core.log import BEGINNING, Position
+from tasktree_rt.core.topics import user_of
 from tasktree_rt.hub.batch import Events
 from tasktree_rt.hub.catchup import Catchup, Source, Standing, joining, resuming
 from tasktree_rt.hub.project import Project
@@ -99,7 +100,7 @@ class Opening:
         if names and tick != self._tick:
             self._tick = tick
             for name in names:
-                if name > self._cursor:
+                if name > self._cursor and user_of(name) is None:
                     self._notice(name)
 
     def skip(self, project_id: str) -> None:

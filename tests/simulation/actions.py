@@ -11,6 +11,8 @@ import trio
 from tasktree_rt.core.commands import Policy
 from tests.simulation import store
 from tests.simulation.events import some_events, the_end
+from tests.simulation.folk import Folk
+from tests.simulation.matters import USER
 from tests.simulation.peer import Peer
 from tests.simulation.producer import Producer
 from tests.simulation.schedule import Step
@@ -33,6 +35,7 @@ class Actions:
 
     def __init__(self, world: World) -> None:
         self._world = world
+        self.folk = Folk(world)
         self._store_fault = ""
         self._felt = 0
 
@@ -41,7 +44,8 @@ class Actions:
         world = self._world
         world.turn += 1
         world.note(str(step))
-        act: Callable[[Step, Random], None] = getattr(self, f"_{step.kind.replace('-', '_')}")
+        mine = f"_{step.kind.replace('-', '_')}"
+        act: Callable[[Step, Random], None] = getattr(self, mine, None) or getattr(self.folk, step.kind)
         act(step, Random(step.dice))
         if step.then == "few":
             for _ in range(1 + step.dice % 7):
@@ -103,7 +107,7 @@ class Actions:
         project = self._world.projects[step.project]
         if step.what == "flood":
             wish = self._watcher(step).wishes[0] if self._world.watchers else STAR
-            project = project if wish == STAR else wish
+            project = project if wish == STAR or wish.startswith(USER) else wish
         publishes, most = SIZES[step.what]
         for _ in range(publishes):
             self._producer(step).publish(project, some_events(dice, dice.randint(1, most)))
@@ -138,6 +142,8 @@ class Actions:
             watcher = natives[step.who % len(natives)]
             star = STAR in watcher.wishes and dice.random() < 0.4
             project = STAR if star else self._world.projects[step.project]
+            if not star and dice.random() < 0.15:
+                project = f"{USER}{dice.choice(self._world.users)}"
             policy = dice.choice(list(Policy)) if dice.random() < 0.1 else None
             watcher.ask(step.what, project, policy)
 
@@ -245,4 +251,6 @@ class Actions:
 
     def _wall(self, step: Step, dice: Random) -> None:
         self._world.felt_by_all("wall")
+        before = self._world.wall()
         self._world.offset += round(dice.choice((-100_000, -60, 60, 30_000)) * 1_000_000)
+        self._world.matters.jumped(before)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from typing import Any, Final
 
 import trio
 
 from tasktree_rt.hub import outbox, writing
 from tasktree_rt.hub.subscriber import Subscriber
-from tests.simulation.truth import Violation
+from tests.simulation.violation import Violation
 from tests.simulation.world import World
 
 _SEQUENCES: Final = (deque, list, tuple)
@@ -56,9 +56,24 @@ def progress(world: World) -> None:
     for watcher in world.watchers:
         if watcher.healthy and (told := watcher.behind()) is not None:
             raise Violation("healthy readers go on", told)
+    asked(world)
 
 
-def settled(world: World) -> None:
+def asked(world: World) -> None:
+    """The hub waits for exactly what the logs say is open; a command has one orchestrator at most."""
+    hub = world.process.running
+    if hub is None:
+        return
+    waiting, open_ones = {one.id for one in hub.matters if one.kept}, {one.id for one in world.matters.open()}
+    if waiting != open_ones:
+        raise Violation("open is what is not settled", f"{sorted(waiting)}, the logs: {sorted(open_ones)}")
+    held = Counter(name for one in world.producers if one.healthy for name in one.held)
+    for name, count in held.items():
+        if count > 1 and name in open_ones:
+            raise Violation("one orchestrator at a time", f"{count} have {name}")
+
+
+def settled(world: World, began: int) -> None:
     """At the end: everybody is there, and everything is answered and known."""
     for producer in world.producers:
         if producer.unanswered:
@@ -66,6 +81,8 @@ def settled(world: World) -> None:
     for publish in world.truth.publishes.values():
         if not (publish.acked or publish.refused):
             raise Violation("everything is answered", f"{publish.tag}")
+    for matter in world.matters.overdue(began):
+        raise Violation("settled by its deadline", f"{matter.id}: {matter.data}")
     for watcher in world.watchers:
         if not watcher.healthy:
             raise Violation("everybody comes back", f"{watcher}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from tests.simulation.truth import Violation
+from tests.simulation.violation import Violation
 
 TEXT: Final = 1
 CLOSE: Final = 8

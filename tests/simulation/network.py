@@ -14,7 +14,7 @@ from typing import Final
 import trio
 
 from tasktree_rt.web.kernel import Io, Socket
-from tests.simulation.truth import Violation
+from tests.simulation.violation import Violation
 
 FIRST_DESCRIPTOR: Final = 1_000
 ENDLESS: Final = 2_000_000

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from tasktree_rt.hub.carrier import Session
 from tests.simulation.frames import CLOSE, PING, PONG, Frames, masked
 from tests.simulation.network import Line
-from tests.simulation.truth import Violation
+from tests.simulation.violation import Violation
 
 if TYPE_CHECKING:
     from tests.simulation.world import World

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from collections import deque
+from random import Random
 from typing import TYPE_CHECKING, Any, Final
 
 from tasktree_rt.core.access import OPEN
 from tasktree_rt.dialects.tasktree import Orchestrator
 from tasktree_rt.hub.pushing import PushSession
+from tests.simulation.matters import Attempt
 from tests.simulation.peer import Peer
-from tests.simulation.truth import Publish, Violation
+from tests.simulation.truth import Publish
+from tests.simulation.violation import Violation
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -28,6 +31,8 @@ class Producer(Peer):
 
     Attributes:
         unanswered: what has to be sent again should the connection be lost.
+        serves: the projects whose commands it takes.
+        held: the commands that it was given on this connection, and what it said of each.
     """
 
     kind = "producer"
@@ -36,7 +41,10 @@ class Producer(Peer):
         super().__init__(world, index)
         self.name = f"o{index}"
         self.unanswered: deque[Publish] = deque()
-        self._asked: deque[tuple[str, Publish | None]] = deque()
+        self.held: dict[str, str] = {}
+        dice = Random(f"serves {index} {world.seed}")
+        self.serves = tuple(one for one in world.projects if dice.random() < 0.7)
+        self._asked: deque[tuple[str, Publish | Attempt | None]] = deque()
         self._done: list[Publish] = []
         self._number = 0
         self._refusing = False
@@ -45,7 +53,10 @@ class Producer(Peer):
         """Open a connection and send what is not answered."""
         self._asked.clear()
         self._refusing = False
-        self.carry(PushSession(self.world.process.hub, DIALECT, self.name, grants=OPEN))
+        self.held.clear()
+        self.carry(
+            PushSession(self.world.process.hub, DIALECT, self.name, grants=OPEN, serves=self.serves)
+        )
         for publish in self.unanswered:
             self._say(publish)
 
@@ -84,6 +95,23 @@ class Producer(Peer):
         self._asked.append((WRONG, None))
         self.send({"type": "publish", "id": number, "events": events})
 
+    def obey(self, status: str) -> None:
+        """Say something of a command that it has, the oldest that it has not settled."""
+        waiting = [name for name, told in self.held.items() if told in ("", "accepted")]
+        if not waiting or not self._may_speak:
+            return
+        name = waiting[0]
+        self.held[name] = status
+        attempt = self.world.matters.attempt("result", name, status=status)
+        self._asked.append((attempt.tag, attempt))
+        result = {"command_id": name, "status": status, "message": attempt.tag}
+        self.send({"type": "command_result", "id": attempt.tag, **result})
+
+    @property
+    def busy(self) -> bool:
+        """Whether it holds a command that is not settled."""
+        return any(self.world.matters.all[name].outcome is None for name in self.held)
+
     @property
     def _may_speak(self) -> bool:
         return self.line is not None and not self.leaving and len(self._asked) < MOST
@@ -99,17 +127,43 @@ class Producer(Peer):
     def take(self, said: dict[str, Any]) -> None:
         if said["type"] == "draining":
             return
+        if said["type"] == "command":
+            self._given(said)
+            return
         if not self._asked:
             raise Violation("answers in order", f"{self}: {said}, and nothing was asked")
         number, publish = self._asked.popleft()
         if publish is not None and said.get("id") != number:
             raise Violation("answers in order", f"{self}: {said}, and {number} was next")
-        if said["type"] == "ack" and publish is not None:
+        if isinstance(publish, Attempt):
+            self._obeyed(publish, said)
+        elif said["type"] == "ack" and publish is not None:
             self._acked(publish, said)
         elif said["type"] == "error":
             self._refused(publish, said["code"], said)
         else:
             raise Violation("nothing of a refused publish", f"{self}: {said}")
+
+    def _given(self, said: dict[str, Any]) -> None:
+        name = said["command_id"]
+        one = self.world.matters.all.get(name)
+        if one is None or {**one.data, "type": "command", "project_id": one.topics[0]} != said:
+            raise Violation("committed first", f"{self} was given {said}")
+        if name in self.held or one.topics[0] not in self.serves:
+            raise Violation("one orchestrator at a time", f"{self} was given {name} again, or unasked")
+        self.held[name] = ""
+
+    def _obeyed(self, attempt: Attempt, said: dict[str, Any]) -> None:
+        if said["type"] == "reply":
+            self.world.matters.done(attempt)
+            return
+        if said["type"] != "error":
+            raise Violation("answers in order", f"{self}: {said} for {attempt.tag}")
+        self.world.matters.refused(attempt, said["code"], said.get("outcome"))
+        self._refusing = self._refusing or said["code"] in PASSING
+
+    def lost(self) -> None:
+        self.held.clear()
 
     def _acked(self, publish: Publish, said: dict[str, Any]) -> None:
         if self._refusing and not said["duplicate"]:

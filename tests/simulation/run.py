@@ -22,7 +22,7 @@ from tests.simulation import checks, tuning
 from tests.simulation.actions import Actions
 from tests.simulation.schedule import Schedule, make
 from tests.simulation.seeding import seeded
-from tests.simulation.truth import Violation
+from tests.simulation.violation import Violation
 from tests.simulation.world import START, Coverage, World
 
 MEMORY: Final = "/dev/shm"
@@ -131,16 +131,18 @@ class _Run:
     async def _finish(self, world: World, actions: Actions) -> None:
         """Everything is mended, everybody comes back; then the hub drains, and nothing is left."""
         actions.heal_all()
+        began = world.wall()
         done = 0
         while done < 2 and world.turn < len(self._schedule.steps) + PATIENCE:
             world.turn += 1
             await trio.sleep(0.5)
             await world.settle()
             await self._after(world, actions, quiet=True)
-            done = done + 1 if self._is_done(world) else 0
+            actions.folk.obey_all()
+            done = done + 1 if self._is_done(world, began) else 0
         await world.settle()
         await world.look_after()
-        checks.settled(world)
+        checks.settled(world, began)
         world.disk.begin_audit()
         world.truth.is_whole(world.disk.auditor)
         world.process.stop()
@@ -155,9 +157,10 @@ class _Run:
             raise Violation("everything ends", "a peer was not told")
 
     @staticmethod
-    def _is_done(world: World) -> bool:
+    def _is_done(world: World, began: int) -> bool:
         everybody = all(peer.healthy for peer in world.peers)
-        return everybody and not any(one.unanswered for one in world.producers)
+        waiting = any(one.unanswered or one.busy for one in world.producers)
+        return everybody and not waiting and not world.matters.overdue(began)
 
 
 @contextmanager

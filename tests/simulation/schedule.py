@@ -16,6 +16,7 @@ STEPS: Final = 200
 FAULTS: Final = 3
 """And of faults."""
 PROJECTS: Final = 4
+USERS: Final = 2
 
 
 @frozen
@@ -51,9 +52,13 @@ class Schedule:
 
 STREAM_FAULTS: Final = ("stall", "trickle", "cut", "drop", "half-close")
 STORE_FAULTS: Final = ("full", "io-error", "unreadable", "locked", "slow", "crash-before", "crash-after")
+PEOPLE_FAULTS: Final = ("race", "late", "unheard", "desert")
+"""Several answer at once; a deadline passes while nothing can be settled; the hub dies between the settling and
+its reply; an orchestrator dies holding a command."""
 FAULT_KINDS: Final = (
     *STREAM_FAULTS,
     *STORE_FAULTS,
+    *PEOPLE_FAULTS,
     "kill",
     "clock",
     "wall",
@@ -124,8 +129,10 @@ class _Maker:
 
     def ordinary(self) -> None:
         kind = self.dice.random()
-        if kind < 0.72:
+        if kind < 0.6:
             self.add("publish", "burst" if self.dice.random() < 0.15 else "some")
+        elif kind < 0.72:
+            self.people()
         elif kind < 0.8:
             self.add("ask", self.dice.choice(("plain", "state", "since", "since", "unsubscribe", "ping")))
         elif kind < 0.83:
@@ -138,6 +145,22 @@ class _Maker:
             self.add("stall")
         else:
             self.add("well")
+
+    def people(self) -> None:
+        """Somebody is asked, answers, commands, obeys or reads."""
+        kind = self.dice.random()
+        if kind < 0.3:
+            self.add("prompt", self.dice.choice(("", "", "short", "again")))
+        elif kind < 0.55:
+            self.add("answer", self.dice.choice(("", "", "race")))
+        elif kind < 0.6:
+            self.add("cancel")
+        elif kind < 0.74:
+            self.add("command")
+        elif kind < 0.88:
+            self.add("obey")
+        else:
+            self.add(self.dice.choice(("notify", "read")))
 
     def some(self, least: int, most: int) -> None:
         for _ in range(self.dice.randint(least, most)):
@@ -160,11 +183,52 @@ class _Maker:
             self.add("publish", "some", then=self.dice.choice(("now", "few", "settle", 1.2)))
             self.some(2, 8)
             self.add("repair")
+        elif kind in PEOPLE_FAULTS:
+            getattr(self, f"_{kind}")()
         elif kind == "trim":
             self._trim()
         else:
             self.add(kind)
             self.some(1, 4)
+
+    def _race(self) -> None:
+        self.add("prompt")
+        for _ in range(self.dice.randint(1, 3)):
+            self.add("answer", "race", then=self.dice.choice(("now", "few", "settle")))
+        self.add(self.dice.choice(("answer", "cancel", "delete", "kill", "rest")))
+
+    def _late(self) -> None:
+        """A deadline passes while the store fails, or while the hub is down."""
+        for _ in range(self.dice.randint(1, 3)):
+            self.add("prompt", "short", then=self.dice.choice(("now", "settle")))
+        outage = self.dice.choice(("full", "io-error", "unreadable", "locked", "kill"))
+        if outage == "kill":
+            self.add("kill", then="now")
+            self.add("clock")
+            return
+        self.add("store", outage, then="now")
+        self.add("publish", "some", then=self.dice.choice((1.2, 3.0)))
+        self.add("rest", then=3.0)
+        self.add("answer", then=self.dice.choice(("now", "settle")))
+        self.add("repair")
+        self.add("rest", then=3.0)
+
+    def _unheard(self) -> None:
+        """The hub dies in the commit that settles something."""
+        self.add("prompt", then="settle")
+        self.add("command", then="settle")
+        self.add("store", self.dice.choice(("crash-after", "crash-after", "crash-before")), then="now")
+        for _ in range(2):
+            self.add(self.dice.choice(("answer", "answer", "obey")), then="now")
+        self.add("rest", then=0.3)
+
+    def _desert(self) -> None:
+        for _ in range(self.dice.randint(1, 2)):
+            self.add("command", then=self.dice.choice(("few", "settle", "settle")))
+        self.add("obey", then=self.dice.choice(("now", "settle")))
+        self.add("command", then="settle")
+        self.add("desert", then=self.dice.choice(("now", "few", "settle")))
+        self.add("obey")
 
     def _trim(self) -> None:
         """Readers that go away, or stand in the middle of their replay, while their log is trimmed."""

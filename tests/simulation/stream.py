@@ -13,8 +13,9 @@ from tasktree_rt.core.commands import Policy
 from tasktree_rt.hub.hub import Hub
 from tasktree_rt.settings import Settings
 from tasktree_rt.web.app import create_app
+from tests.simulation.matters import USER
 from tests.simulation.network import Line
-from tests.simulation.truth import Violation
+from tests.simulation.violation import Violation
 from tests.simulation.view import StreamView
 from tests.simulation.watcher import STAR, Watcher
 
@@ -64,7 +65,8 @@ class StreamWatcher(Watcher):
         headers = [(b"host", b"127.0.0.1:8000")]
         if self._last:
             headers.append((b"last-event-id", self._last.encode()))
-        path = f"/api/v1/projects/{name}/stream"
+        user = name.startswith(USER)
+        path = f"/api/v1/users/{name.removeprefix(USER)}/stream" if user else f"/api/v1/projects/{name}/stream"
         return {
             "type": "http",
             "asgi": {"version": "3.0"},

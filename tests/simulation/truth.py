@@ -14,30 +14,36 @@ from attrs import define, frozen
 
 from tasktree_rt.brokers.sqlite.schema import MAX_SEQ, SEQ_BITS
 from tests.model import NaiveTree, is_task
+from tests.simulation.matters import KINDS, USER, Matters
+from tests.simulation.violation import Violation
 
 Fields = dict[str, Any]
 Picture = dict[str, Any]
 Position = tuple[str, int]
-EMPTY: Final[Picture] = NaiveTree("").picture()
 TAG: Final = "tag"
 _EVENTS: Final = "SELECT key & ?, type, received, body FROM event WHERE key > ? AND key <= ? ORDER BY key"
 
 
-class Violation(AssertionError):
-    """A promise is broken. `rule` names it."""
-
-    def __init__(self, rule: str, told: str) -> None:
-        super().__init__(f"{rule}: {told}")
-        self.rule = rule
-
-
 class Tree(NaiveTree):
-    """Never changes a node in place, so that pictures may share them."""
+    """Never changes a node in place, so that pictures may share them. A user's has `read`."""
+
+    def clear(self) -> None:
+        super().clear()
+        self.read = 0
+
+    def picture(self) -> Picture:
+        return {**super().picture(), "read": self.read}
+
+    def on_notifications_read(self, data: Fields) -> None:
+        self.read = max(self.read, data["seq"])
 
     def on_tasks_reset(self, data: Fields) -> None:
         for node_id, fields in self.nodes.items():
             if is_task(fields) and fields.get("status") != "merged":
                 self.nodes[node_id] = {**fields, "status": "unclaimed"}
+
+
+EMPTY: Final[Picture] = Tree("").picture()
 
 
 @define(eq=False)
@@ -89,8 +95,9 @@ class Truth:
         judged: publishes may be refused for what the tree is at the time.
     """
 
-    def __init__(self, *, judged: bool = False) -> None:
+    def __init__(self, matters: Matters, *, judged: bool = False) -> None:
         self.judged = judged
+        self.matters = matters
         self.lives: dict[tuple[str, str], list[tuple[str, Fields]]] = {}
         self.heads: dict[str, Position] = {}
         self.floors: dict[str, Position] = {}
@@ -151,6 +158,10 @@ class Truth:
             have = self.lives[publish.project, publish.epoch][publish.first - 1 :]
             if have[: len(publish.events)] != publish.events:
                 raise Violation("all or nothing", f"{publish.tag} is in the log in part")
+        for topic in sorted(self.matters.judge(connection)):
+            told = self.tree(topic, self.head(topic))["prompts"] if self.head(topic)[0] else []
+            if told != self.matters.prompts(topic):
+                raise Violation("one outcome", f"open in {topic}: {told}, not {self.matters.prompts(topic)}")
 
     def _begun(self, number: int, project: str, epoch: str) -> _Life:
         if (project, epoch) in self.lives:
@@ -181,12 +192,14 @@ class Truth:
         self.events += 1
         self.lives[life.project, life.epoch].append((row.kind, said["data"]))
         self.bodies[life.project, life.epoch].append(row.body)
-        if said["type"] != row.kind or said["project_id"] != life.project:
+        if said["type"] != row.kind or topic_of(said) != life.project:
             raise Violation("unchanged", at)
+        if row.kind in KINDS or row.kind == "project_deleted":
+            self.matters.take(life.project, life.epoch, row.seq, row.kind, said["data"], row.received)
         tag = said["data"].get(TAG)
         if tag is not None:
             self._stored(life, row.seq, tag, said)
-        elif row.kind != "project_deleted":
+        elif row.kind not in KINDS and row.kind != "project_deleted":
             raise Violation("nothing unasked", f"{at}: {said}")
 
     def _stored(self, life: _Life, seq: int, tag: str, said: Fields) -> None:
@@ -236,6 +249,7 @@ class Truth:
     def is_whole(self, connection: sqlite3.Connection) -> None:
         """The database still holds exactly what was committed, as far back as it is kept."""
         self.look(connection)
+        self.matters.is_whole(connection)
         for life in self._known.values():
             if life.over:
                 continue
@@ -251,6 +265,11 @@ class Truth:
         for publish in self.publishes.values():
             if publish.acked and not publish.first:
                 raise Violation("acked is in the log", publish.tag)
+
+
+def topic_of(said: Fields) -> str:
+    """The log that an event belongs to."""
+    return str(said["project_id"]) if "project_id" in said else f"{USER}{said['user_id']}"
 
 
 def after(project: str, before: Picture, kind: str, data: Fields) -> Picture:

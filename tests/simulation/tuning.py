@@ -25,7 +25,7 @@ from tasktree_rt.hub import (
     workings,
     writing,
 )
-from tasktree_rt.settings import Delivery, Drain, Keep, Limits, Settings
+from tasktree_rt.settings import Delivery, Drain, Keep, Limits, People, Settings
 from tests.simulation.seeding import replaced
 
 _MODULES: Final = (
@@ -85,6 +85,8 @@ def settings(dice: Random) -> Settings:
             max_messages_per_second=1_000.0,
             message_burst=1_000,
             max_unacked=dice.choice((2, 16, 64)),
+            max_open_prompts=dice.choice((3, 12)),
+            max_open_commands=dice.choice((2, 12)),
             max_waiting_publishes=dice.choice((20, 50_000, 50_000)),
         ),
         delivery=Delivery(
@@ -103,5 +105,6 @@ def settings(dice: Random) -> Settings:
             checkpoint_events=dice.choice((5, 15)),
             sweep_interval=dice.choice((0.9, 2.4)),
         ),
+        people=People(command_timeout=dice.choice((2.0, 10.0))),
         drain=Drain(window=1.0, timeout=dice.choice((0.5, 2.0))),
     )

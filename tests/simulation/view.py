@@ -7,13 +7,15 @@ with the truth's is the truth's, and an event that is the truth's leads to the t
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from tests.hub.client import BEGINNING, DEAD, Client, Course, Oracle, Position, without_id
 from tests.model import NaiveTree
-from tests.simulation.truth import EMPTY, Picture, Truth, Violation
+from tests.simulation.truth import EMPTY, Picture, Truth
+from tests.simulation.violation import Violation
 
 Said = dict[str, Any]
+TOP: Final = ("state", "project", "orchestrator", "coordination", "prompts", "read")
 
 
 class Shared:
@@ -98,7 +100,7 @@ class View(Client):
             last = course.parts[-1]
             assert all(said[key] == last[key] for key in ("seq", "epoch", "reason", "parts"))
             assert said["part"] == last["part"] + 1
-        assert (said["part"] == 1) == ("state" in said["data"])
+        assert (said["part"] == 1) == ("prompts" in said["data"])
         course.parts.append(said)
         if said["part"] == said["parts"]:
             self._swap(said["project_id"], course)
@@ -110,7 +112,7 @@ class View(Client):
             assert course.at == position, f"subscribed at {course.at}, state at {position}"
         if course.at is not None and course.at[0] == position[0] and first["reason"] != "gap":
             assert position[1] >= course.at[1], "the state is older than what was there"
-        nodes = [node for part in course.parts for node in part["data"]["nodes"]]
+        nodes = [node for part in course.parts for node in part["data"].get("nodes", ())]
         tree = cast(Shared, course.tree)
         tree.now = picture_of(first["data"], nodes)
         assert len(tree.now["nodes"]) == len(nodes)
@@ -130,8 +132,7 @@ class View(Client):
         for node_id in said["removed"]:
             nodes.pop(node_id, None)
         nodes.update((node["node_id"], without_id(node)) for node in said["nodes"])
-        keys = ("state", "project", "orchestrator", "coordination", "prompts")
-        tree.now = {**tree.now, **{key: said[key] for key in keys if key in said}, "nodes": nodes}
+        tree.now = {**tree.now, **{key: said[key] for key in TOP if key in said}, "nodes": nodes}
         for event in said["events"]:
             assert said["after"] < event["seq"] <= said["seq"]
             is_committed(self.truth, event)
@@ -227,15 +228,13 @@ def is_committed(truth: Truth, said: Said) -> None:
 
 def picture_of(top: Said, nodes: list[Said]) -> Picture:
     """A state as `project_state` tells it."""
-    return {
-        **{key: top[key] for key in ("state", "project", "orchestrator", "coordination", "prompts")},
-        "nodes": {node["node_id"]: without_id(node) for node in nodes},
-    }
+    whole = {key: top[key] for key in TOP if key in top}
+    return {**EMPTY, **whole, "nodes": {node["node_id"]: without_id(node) for node in nodes}}
 
 
 def different(seen: Picture, true: Picture) -> str:
     """Where two states differ, in short."""
-    for key in ("state", "project", "orchestrator", "coordination", "prompts"):
+    for key in TOP:
         if seen[key] != true[key]:
             return f"{key} is {seen[key]!r}, not {true[key]!r}"
     mine, theirs = seen["nodes"], true["nodes"]

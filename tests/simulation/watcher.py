@@ -12,9 +12,10 @@ from tasktree_rt.dialects.tasktree import Native, Plain
 from tasktree_rt.errors import PeerError, Refused
 from tasktree_rt.hub.watching import NativeSession, PlainSession
 from tests.hub.client import BEGINNING, Star
+from tests.simulation.matters import USER, Attempt
 from tests.simulation.network import Line
 from tests.simulation.peer import Peer
-from tests.simulation.truth import Violation
+from tests.simulation.violation import Violation
 from tests.simulation.view import PlainView, View
 
 if TYPE_CHECKING:
@@ -72,6 +73,7 @@ class NativeWatcher(Watcher):
         self.view = View(world.truth)
         self._ids = itertools.count(1)
         self._given_up = False
+        self._trying: dict[object, Attempt] = {}
 
     def connect(self) -> None:
         """The first wish is in the query, as a client with one project has it; the others are asked for."""
@@ -81,6 +83,7 @@ class NativeWatcher(Watcher):
             self.view.connects({}, Star(None, None, False))
             self._open((Subscribe(STAR),))
             self._ask("unsubscribe", STAR)
+            known = {name: since for name, since in known.items() if not name.startswith(USER)}
             fresh: dict[str, Any] = {"since": known} if known else {"state": True}
             self._ask("subscribe", STAR, **fresh)
             return
@@ -100,7 +103,32 @@ class NativeWatcher(Watcher):
     def _ask(self, kind: str, project: str, **fields: Any) -> None:
         request = {"type": kind, "id": next(self._ids), "project_id": project, **fields}
         self.view.asks(request)
+        if project.startswith(USER):
+            request = {**request, "user_id": project.removeprefix(USER)}
+            del request["project_id"]
         self.send(request)
+
+    def tries(self, attempt: Attempt, **request: Any) -> None:
+        """Answer, command, or say how far one has read; what is said of it is told to `Matters`."""
+        number = f"try-{next(self._ids)}"
+        self._trying[number] = attempt
+        self.send({"id": number, **request})
+
+    def _tried(self, said: dict[str, Any]) -> bool:
+        """Whether it is the answer to an attempt."""
+        attempt = self._trying.pop(said.get("id"), None)
+        if attempt is None:
+            return False
+        if said["type"] == "error":
+            self.world.matters.refused(attempt, said["code"], said.get("outcome"))
+        elif said["type"] == "reply":
+            self.world.matters.done(attempt, said.get("command_id", ""))
+        else:
+            raise Violation("as the protocol says", f"{self}: {said} for {attempt.tag}")
+        return True
+
+    def lost(self) -> None:
+        self._trying.clear()
 
     def ask(self, what: str, project: str, policy: Policy | None) -> None:
         """Ask for something: plain, state, since, unsubscribe or ping."""
@@ -120,7 +148,7 @@ class NativeWatcher(Watcher):
             if self.view.requests:
                 return
             self._ask("unsubscribe", STAR)
-            fields["since"] = known
+            fields["since"] = {name: since for name, since in known.items() if not name.startswith(USER)}
         elif how == "since":
             fields["since"] = known.get(project, ":0")
         elif how == "state":
@@ -128,6 +156,8 @@ class NativeWatcher(Watcher):
         self._ask("subscribe", project, **fields)
 
     def take(self, said: dict[str, Any]) -> None:
+        if self._tried(said):
+            return
         if said["type"] == "error":
             # A subscription that could not be had. Who has nothing to go on with begins anew.
             if said["code"] not in ("store_unavailable", "overloaded"):
@@ -154,7 +184,7 @@ class NativeWatcher(Watcher):
         if view.requests:
             return f"{self}: no answer to {list(view.requests)}"
         if view.star is not None and view.star.open:
-            missing = [name for name, head in self.world.truth.heads.items() if head[0]]
+            missing = [name for name, head in self.world.truth.heads.items() if head[0] and name[0] != USER]
             missing = [name for name in missing if name not in view.courses]
             if missing:
                 return f"{self}: nothing of {missing}"
@@ -210,7 +240,7 @@ class PlainWatcher(Watcher):
         except Refused:
             return BEGINNING  # there is no such project yet
         nodes = {node_id: node.fields for node_id, node in snapshot.nodes}
-        if {**snapshot.top, "nodes": nodes} != self.world.truth.tree(name, (snapshot.epoch, snapshot.seq)):
+        if {"read": 0, **snapshot.top, "nodes": nodes} != self.world.truth.tree(name, (snapshot.epoch, snapshot.seq)):
             raise Violation("no silent gap", f"{self}: the state of {name} is not that at {snapshot.seq}")
         return snapshot.epoch, snapshot.seq
 

@@ -16,14 +16,16 @@ from tasktree_rt.core.commands import Policy
 from tasktree_rt.hub.carrier import Session
 from tasktree_rt.settings import Settings
 from tasktree_rt.web.transport import Connection
+from tests.simulation.matters import USER, Matter, Matters
 from tests.simulation.network import Line, Network
 from tests.simulation.peer import Peer
 from tests.simulation.process import Process
 from tests.simulation.producer import Producer
-from tests.simulation.schedule import PROJECTS, Schedule
+from tests.simulation.schedule import PROJECTS, USERS, Schedule
 from tests.simulation.store import Disk
 from tests.simulation.stream import StreamWatcher
-from tests.simulation.truth import Truth, Violation
+from tests.simulation.truth import Truth
+from tests.simulation.violation import Violation
 from tests.simulation.watcher import STAR, NativeWatcher, PlainWatcher, Watcher
 
 START: Final = 1_767_000_000_000_000
@@ -56,12 +58,14 @@ class World:
         self._trace = blake2b(digest_size=16)
         self._decoded: dict[bytes, dict[str, Any]] = {}
         self._violation: Violation | None = None
-        self.truth = Truth(judged=settings.lifecycle == "enforce")
+        self.matters = Matters(self.wall, settings.people.command_timeout, self.felt_for)
+        self.truth = Truth(self.matters, judged=settings.lifecycle == "enforce")
         self.network = Network(self._sent)
         self.disk = Disk(path, self._looked, self._die)
         self.message_size = settings.limits.max_message_size
         dice = Random(f"peers {schedule.seed}")
         self.projects = [f"p{number}" for number in range(PROJECTS)]
+        self.users = [f"u{number}" for number in range(USERS)]
         everyone = [self._watcher(number, dice) for number in range(schedule.watchers)]
         self.watchers = [one for one in everyone if one.index not in schedule.absent]
         self.producers = [Producer(self, number) for number in range(schedule.producers)]
@@ -75,6 +79,9 @@ class World:
         # The first project is watched by most, so that there is enough for each of them.
         rest = dice.sample(self.projects[1:], dice.randint(0, 2))
         wishes = ["p0", *rest] if dice.random() < 0.7 or not rest else rest
+        if dice.random() < 0.4 and made is not PlainWatcher:
+            user = f"{USER}{dice.choice(self.users)}"
+            wishes = [user] if made is StreamWatcher else [*wishes, user]
         return made(self, number, policy, tuple(wishes))
 
     # --- what everybody uses ------------------------------------------------------------------------
@@ -114,7 +121,7 @@ class World:
         """A message; not to be changed, since others get the same."""
         found = self._decoded.get(payload)
         if found is None:
-            found = self._decoded[payload] = json.loads(payload)
+            found = self._decoded[payload] = by_topic(json.loads(payload))
         return found
 
     def connection(self, line: Line, session: Session) -> Connection:
@@ -137,6 +144,14 @@ class World:
             if watcher.line is not None and (not project or watcher.watches(project)):
                 self.felt(fault, watcher)
 
+    def felt_for(self, fault: str, one: Matter) -> None:
+        """The same for all who would hear of a question or a command, now or when they are back."""
+        for watcher in self.watchers:
+            if any(topic in watcher.wishes for topic in one.topics) or (
+                STAR in watcher.wishes and not one.topics[0].startswith(USER)
+            ):
+                self.felt(fault, watcher)
+
     # --- the process --------------------------------------------------------------------------------
 
     def _looked(self, connection: sqlite3.Connection) -> None:
@@ -152,6 +167,7 @@ class World:
 
     async def start(self) -> None:
         """Start the hub's process, and wait until it serves or has given up."""
+        self.matters.unheard()
         self.process = Process(self)
         self.nursery.start_soon(self.process.run)
         await self.settle()
@@ -184,3 +200,15 @@ class World:
             has = watcher.resumes(project)
             if has is not None and has[0] == epoch and 0 < has[1] < floor:
                 self.felt("trim", watcher)
+
+
+def by_topic(said: dict[str, Any]) -> dict[str, Any]:
+    """A message about a user's log, as if that were a project called ``@<user_id>``."""
+    if "user_id" in said and "project_id" not in said and said["type"] != "command":
+        said = {**said, "project_id": f"{USER}{said['user_id']}"}
+    if "events" in said and said["type"] == "conflated":
+        said = {**said, "events": [by_topic(one) for one in said["events"]]}
+    if "user_positions" in said:
+        users = {f"{USER}{name}": at for name, at in said["user_positions"].items()}
+        said = {**said, "positions": {**said["positions"], **users}}
+    return said
