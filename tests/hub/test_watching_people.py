@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 import trio
 from trio.testing import MockClock
@@ -305,3 +307,20 @@ async def test_a_user_whose_token_is_replaced_by_anothers_stops_seeing(autojump_
         world.hub.regrant(watching.session.subscriber, Grants("bert", EVERYTHING))
         await world.hub.notify("anna", {"title": "secret"}, grants=OPEN)
         assert await answers(watching) == [{"type": "unsubscribed", "user_id": "anna"}]
+
+
+async def test_a_user_is_not_told_of_to_whoever_opens_everything_meanwhile(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tasktree_rt.hub.fanout.SLICE", 1)
+    async with a_world() as world:
+        anna = [native(world, "@anna", grants=OPEN) for _ in range(20)]
+        stranger = native(world)
+        await quiet()
+        world.nursery.start_soon(partial(asked, world, project_id="p", user_id="anna"))
+        while not world.hub.fanout.underway("@anna"):
+            await trio.lowlevel.checkpoint()
+        said = await answers(stranger, {"type": "subscribe", "id": 1, "project_id": "*", "state": True})
+        assert [one for one in said if "user_id" in one] == []
+        assert said[-1] == {"type": "reply", "id": 1}
+        await told(anna[-1], "prompt")

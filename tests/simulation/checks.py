@@ -67,10 +67,14 @@ def asked(world: World) -> None:
     waiting, open_ones = {one.id for one in hub.matters if one.kept}, {one.id for one in world.matters.open()}
     if waiting != open_ones:
         raise Violation("open is what is not settled", f"{sorted(waiting)}, the logs: {sorted(open_ones)}")
+    producers = world.producers
     held = Counter(name for one in world.producers if one.healthy for name in one.held)
     for name, count in held.items():
         if count > 1 and name in open_ones:
             raise Violation("one orchestrator at a time", f"{count} have {name}")
+    for one in world.matters.open("command") if all(peer.healthy for peer in producers) else ():
+        if not held[one.id] and any(one.topics[0] in peer.serves for peer in producers):
+            raise Violation("one orchestrator at a time", f"nobody has {one.id}")
 
 
 def settled(world: World, began: int) -> None:
