@@ -171,7 +171,11 @@ class Folk:
             found.drop()
 
     def _holder(self) -> Producer | None:
-        among = [one for one in self._world.producers if any(told in ("", "accepted") for told in one.held.values())]
+        among = [
+            one
+            for one in self._world.producers
+            if any(told in ("", "accepted") for told in one.held.values())
+        ]
         return among[0] if among else None
 
     # --- users --------------------------------------------------------------------------------------

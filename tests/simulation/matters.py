@@ -189,7 +189,7 @@ class Matters:
         name = row.data[f"{row.kind}_id"]
         tag = row.data["message"] if row.kind == "prompt" else row.data["args"]["tag"]
         asked = self.attempts.get(tag)
-        if asked is None or asked.code not in ("", "done") and row.kind == "command":
+        if asked is None or (asked.code not in ("", "done") and row.kind == "command"):
             raise Violation("nothing unasked", f"{name} in {row.topic}: {row.data}")
         topics = topics_of(row.data) if row.kind == "prompt" else (row.topic,)
         one = self.all.get(name)
@@ -260,7 +260,9 @@ class Matters:
         if one.outcome is None:
             return
         if one.resolved.keys() | ({one.topics[0]} if one.ended else set()) != set(one.topics):
-            raise Violation("told to all once", f"{one.id} is settled in {list(one.resolved)} of {one.topics}")
+            raise Violation(
+                "told to all once", f"{one.id} is settled in {list(one.resolved)} of {one.topics}"
+            )
         self._justified(one, one.outcome)
 
     def _justified(self, one: Matter, outcome: Fields) -> None:

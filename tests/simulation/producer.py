@@ -54,9 +54,7 @@ class Producer(Peer):
         self._asked.clear()
         self._refusing = False
         self.held.clear()
-        self.carry(
-            PushSession(self.world.process.hub, DIALECT, self.name, grants=OPEN, serves=self.serves)
-        )
+        self.carry(PushSession(self.world.process.hub, DIALECT, self.name, grants=OPEN, serves=self.serves))
         for publish in self.unanswered:
             self._say(publish)
 

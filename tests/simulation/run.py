@@ -86,7 +86,9 @@ class _Run:
             except BaseException as error:
                 if isinstance(error, KeyboardInterrupt):
                     raise
-                rule, told = verdict(error)
+                # What was seen first says most.
+                first = None if self._world is None else self._world.violation
+                rule, told = verdict(first or error)
         world = self._world
         assert world is not None, told
         gc.collect(1)

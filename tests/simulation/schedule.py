@@ -53,8 +53,8 @@ class Schedule:
 STREAM_FAULTS: Final = ("stall", "trickle", "cut", "drop", "half-close")
 STORE_FAULTS: Final = ("full", "io-error", "unreadable", "locked", "slow", "crash-before", "crash-after")
 PEOPLE_FAULTS: Final = ("race", "late", "unheard", "desert")
-"""Several answer at once; a deadline passes while nothing can be settled; the hub dies between the settling and
-its reply; an orchestrator dies holding a command."""
+"""Several answer at once; a deadline passes while nothing can be settled; the hub dies between the settling
+and its reply; an orchestrator dies holding a command."""
 FAULT_KINDS: Final = (
     *STREAM_FAULTS,
     *STORE_FAULTS,

@@ -15,8 +15,8 @@ from tasktree_rt.settings import Settings
 from tasktree_rt.web.app import create_app
 from tests.simulation.matters import USER
 from tests.simulation.network import Line
-from tests.simulation.violation import Violation
 from tests.simulation.view import StreamView
+from tests.simulation.violation import Violation
 from tests.simulation.watcher import STAR, Watcher
 
 if TYPE_CHECKING:
@@ -66,7 +66,9 @@ class StreamWatcher(Watcher):
         if self._last:
             headers.append((b"last-event-id", self._last.encode()))
         user = name.startswith(USER)
-        path = f"/api/v1/users/{name.removeprefix(USER)}/stream" if user else f"/api/v1/projects/{name}/stream"
+        path = (
+            f"/api/v1/users/{name.removeprefix(USER)}/stream" if user else f"/api/v1/projects/{name}/stream"
+        )
         return {
             "type": "http",
             "asgi": {"version": "3.0"},

@@ -50,11 +50,13 @@ def test_every_schedule_has_its_steps_and_faults() -> None:
         "cut",
         "drop",
         "half-close",
+        "stall",
+        "desert",
     }
     for seed in range(300):
         steps = make(seed).steps
         assert len(steps) >= STEPS
-        assert sum(step.kind in faults or step.kind == "stall" for step in steps) >= FAULTS
+        assert sum(step.kind in faults or step.what == "race" for step in steps) >= FAULTS
     sizes = sorted(make(seed).watchers for seed in range(2_000))
     assert 5 <= sizes[0] <= 6
     assert 18 <= sizes[1_000] <= 22

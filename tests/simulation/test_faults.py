@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from typing import Any
+
 import pytest
 
-from tests.simulation.run import Outcome, run_schedule
-from tests.simulation.schedule import FAULT_KINDS, STORE_FAULTS, STREAM_FAULTS, Schedule, Step
+from tests.simulation.matters import Matter, Matters
+from tests.simulation.run import Outcome, run_schedule, run_seed
+from tests.simulation.schedule import (
+    FAULT_KINDS,
+    PEOPLE_FAULTS,
+    STORE_FAULTS,
+    STREAM_FAULTS,
+    Schedule,
+    Step,
+)
+from tests.simulation.seeding import replaced
 from tests.simulation.tuning import _MODULES, BOUNDS
 
 WATCHERS = 12
@@ -58,8 +70,66 @@ def test_a_reader_whose_log_was_trimmed_is_known() -> None:
     assert any("trim" in felt(outcome) for outcome in trimmed)
 
 
+def asks(count: int, what: str = "") -> list[Step]:
+    return [Step("prompt", what=what, dice=number) for number in range(count)]
+
+
+def answers(count: int, what: str = "", then: str = "settle") -> list[Step]:
+    return [Step("answer", who=number, what=what, dice=number, then=then) for number in range(count)]
+
+
+def commands(count: int) -> list[Step]:
+    return [Step("command", dice=number) for number in range(count)]
+
+
+ENDS: dict[str, list[Step]] = {
+    "race": [*asks(3), *answers(4, "race", "now")],
+    "late": [*asks(6, "short"), Step("kill", then="now"), Step("clock"), Step("rest", then=3.0)],
+    "unheard": [*asks(6), Step("store", what="crash-after"), *answers(6, then="now"), Step("rest", then=3.0)],
+    "desert": [
+        *commands(6),
+        Step("desert"),
+        Step("obey", dice=1),
+        Step("obey", dice=2),
+        Step("obey", dice=3),
+    ],
+}
+
+
+@pytest.mark.parametrize("fault", PEOPLE_FAULTS)
+def test_a_fault_of_those_who_answer_and_obey_is_felt(fault: str) -> None:
+    assert fault in felt(run(*publishes(2), *ENDS[fault]))
+
+
+def test_prompts_and_commands_are_settled_in_every_way_there_is() -> None:
+    outcomes = Counter[str]()
+    count = Matters._settles
+
+    def settles(matters: Matters, one: Matter, outcome: dict[str, Any]) -> None:
+        outcomes[f"{one.kind} {outcome.get('how') or outcome['status']}"] += 1
+        count(matters, one, outcome)
+
+    with replaced(Matters, "_settles", settles):
+        for seed in range(20):
+            assert not run_seed(seed).failed
+    prompts = {f"prompt {how}" for how in ("answered", "timeout", "cancelled")}
+    assert outcomes.keys() == prompts | {
+        f"command {how}" for how in ("done", "refused", "timeout", "cancelled")
+    }
+
+
 def test_every_kind_of_fault_is_in_one_of_these_tests() -> None:
-    tested = {*STREAM_FAULTS, *STORE_FAULTS, "kill", "clock", "wall", "delete", "drain", "trim"}
+    tested = {
+        *STREAM_FAULTS,
+        *STORE_FAULTS,
+        "kill",
+        "clock",
+        "wall",
+        "delete",
+        "drain",
+        "trim",
+        *PEOPLE_FAULTS,
+    }
     assert tested == set(FAULT_KINDS)
 
 

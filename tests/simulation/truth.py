@@ -158,6 +158,9 @@ class Truth:
             have = self.lives[publish.project, publish.epoch][publish.first - 1 :]
             if have[: len(publish.events)] != publish.events:
                 raise Violation("all or nothing", f"{publish.tag} is in the log in part")
+        self._judge_matters(connection)
+
+    def _judge_matters(self, connection: sqlite3.Connection) -> None:
         for topic in sorted(self.matters.judge(connection)):
             told = self.tree(topic, self.head(topic))["prompts"] if self.head(topic)[0] else []
             if told != self.matters.prompts(topic):

@@ -228,7 +228,7 @@ def is_committed(truth: Truth, said: Said) -> None:
 
 def picture_of(top: Said, nodes: list[Said]) -> Picture:
     """A state as `project_state` tells it."""
-    whole = {key: top[key] for key in TOP if key in top}
+    whole: Picture = {key: top[key] for key in TOP if key in top}
     return {**EMPTY, **whole, "nodes": {node["node_id"]: without_id(node) for node in nodes}}
 
 

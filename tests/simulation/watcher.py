@@ -15,8 +15,8 @@ from tests.hub.client import BEGINNING, Star
 from tests.simulation.matters import USER, Attempt
 from tests.simulation.network import Line
 from tests.simulation.peer import Peer
-from tests.simulation.violation import Violation
 from tests.simulation.view import PlainView, View
+from tests.simulation.violation import Violation
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -240,7 +240,9 @@ class PlainWatcher(Watcher):
         except Refused:
             return BEGINNING  # there is no such project yet
         nodes = {node_id: node.fields for node_id, node in snapshot.nodes}
-        if {"read": 0, **snapshot.top, "nodes": nodes} != self.world.truth.tree(name, (snapshot.epoch, snapshot.seq)):
+        if {"read": 0, **snapshot.top, "nodes": nodes} != self.world.truth.tree(
+            name, (snapshot.epoch, snapshot.seq)
+        ):
             raise Violation("no silent gap", f"{self}: the state of {name} is not that at {snapshot.seq}")
         return snapshot.epoch, snapshot.seq
 

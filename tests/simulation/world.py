@@ -40,6 +40,7 @@ class World:
 
     Attributes:
         turn: the number of the step.
+        violation: a promise that was broken where nobody would hear an exception.
         coverage: how often a fault was felt, by its kind and the label of the watcher.
     """
 
@@ -57,7 +58,7 @@ class World:
         self.offset = 0
         self._trace = blake2b(digest_size=16)
         self._decoded: dict[bytes, dict[str, Any]] = {}
-        self._violation: Violation | None = None
+        self.violation: Violation | None = None
         self.matters = Matters(self.wall, settings.people.command_timeout, self.felt_for)
         self.truth = Truth(self.matters, judged=settings.lifecycle == "enforce")
         self.network = Network(self._sent)
@@ -110,12 +111,12 @@ class World:
 
     def broken(self, violation: Violation) -> None:
         """A promise was broken where nobody would hear an exception."""
-        self._violation = self._violation or violation
+        self.violation = self.violation or violation
 
     def raise_broken(self) -> None:
         """Raise what was broken meanwhile."""
-        if self._violation is not None:
-            raise self._violation
+        if self.violation is not None:
+            raise self.violation
 
     def decode(self, payload: bytes) -> dict[str, Any]:
         """A message; not to be changed, since others get the same."""
