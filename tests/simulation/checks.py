@@ -72,7 +72,9 @@ def asked(world: World) -> None:
     for name, count in held.items():
         if count > 1 and name in open_ones:
             raise Violation("one orchestrator at a time", f"{count} have {name}")
-    for one in world.matters.open("command") if all(peer.healthy for peer in producers) else ():
+    # While a commit gathers, who waits for it has not noticed yet that the peer is gone.
+    all_there = all(peer.healthy for peer in producers) and not hub.ingest.waiting
+    for one in world.matters.open("command") if all_there else ():
         if not held[one.id] and any(one.topics[0] in peer.serves for peer in producers):
             raise Violation("one orchestrator at a time", f"nobody has {one.id}")
 
