@@ -53,8 +53,10 @@ def progress(world: World) -> None:
     """While all is quiet, every reader that nothing holds up has everything, whoever else is stalled."""
     if not (world.disk.well and world.process.accepts):
         return
+    commits = world.process.hub.ingest.waiting
     for watcher in world.watchers:
-        if watcher.healthy and (told := watcher.behind()) is not None:
+        # Whose answer waits for a commit that gathers has what it asked behind it when that is done.
+        if watcher.healthy and not (commits and watcher.trying) and (told := watcher.behind()) is not None:
             raise Violation("healthy readers go on", told)
     asked(world)
 

@@ -41,6 +41,11 @@ class Watcher(Peer):
         """For the coverage table."""
         return f"{self.kind} {self.policy.value}"
 
+    @property
+    def trying(self) -> bool:
+        """Whether it waits to hear what became of an attempt."""
+        return False
+
     def behind(self) -> str | None:
         """What it has not got of what is committed; None if nothing."""
         raise NotImplementedError
@@ -113,6 +118,10 @@ class NativeWatcher(Watcher):
         number = f"try-{next(self._ids)}"
         self._trying[number] = attempt
         self.send({"id": number, **request})
+
+    @property
+    def trying(self) -> bool:
+        return bool(self._trying)
 
     def _tried(self, said: dict[str, Any]) -> bool:
         """Whether it is the answer to an attempt."""
