@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Any, Final, TypeVar
 
 import trio
@@ -113,9 +114,11 @@ class Disk:
     # --- for the driver -----------------------------------------------------------------------------
 
     def kill(self) -> None:
-        """The process is gone: its connections do nothing more, not even roll back by themselves."""
+        """The process is gone, and its connections with it."""
         for connection in self._made:
             connection.dead = True
+            with suppress(sqlite3.Error):
+                connection.close()  # its locks go with it; what it had begun does too
 
     @property
     def open(self) -> int:
