@@ -13,14 +13,14 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from tasktree_rt.cli.ask import refusal, typed_value
+from tasktree_rt.cli.ask import typed_value
 from tasktree_rt.cli.lines import plain
-from tasktree_rt.cli.remote import checked_hub, hub_option, outages_told, patience_option, token
+from tasktree_rt.cli.remote import checked_hub, desk_at, hub_option, outages_told, patience_option, refusal
 from tasktree_rt.cli.running import Failed
 from tasktree_rt.cli.text import printable
 from tasktree_rt.cli.waiting import NO, YES, run_waiting, say
 from tasktree_rt.client.asking import Answer, read_answer
-from tasktree_rt.client.desk import Desk, open_desk
+from tasktree_rt.client.desk import Desk
 from tasktree_rt.core.events import Json
 from tasktree_rt.dialects.base import encode_json
 from tasktree_rt.errors import RequestRefused
@@ -100,23 +100,20 @@ class _Session:
 
     async def run(self, url: str, patience: float, as_json: bool) -> int:
         """The exit code."""
-        async with open_desk(url, token=token(), patience=patience) as desk:
-            try:
-                found = await self._open(desk)
-                if self.prompt_id is not None and "outcome" in found[0]:
-                    _tell_closed(found[0]["outcome"])
-                    return NO
-                if as_json:
-                    click.echo(b"".join(encode_json(one) + b"\n" for one in found), nl=False)
-                    return YES
-                if self.reply is not None:
-                    return await self._give(desk, _only(found), self.reply, self.feedback)
-                if not sys.stdin.isatty():
-                    click.echo("".join(_row(one) + "\n" for one in found), nl=False)
-                    return YES
-                return await self._ask(desk, found)
-            except RequestRefused as error:
-                raise Failed(refusal(error)) from None
+        async with desk_at(url, patience) as desk:
+            found = await self._open(desk)
+            if self.prompt_id is not None and "outcome" in found[0]:
+                _tell_closed(found[0]["outcome"])
+                return NO
+            if as_json:
+                click.echo(b"".join(encode_json(one) + b"\n" for one in found), nl=False)
+                return YES
+            if self.reply is not None:
+                return await self._give(desk, _only(found), self.reply, self.feedback)
+            if not sys.stdin.isatty():
+                click.echo("".join(_row(one) + "\n" for one in found), nl=False)
+                return YES
+            return await self._ask(desk, found)
 
     async def _open(self, desk: Desk) -> list[Json]:
         if self.prompt_id is None:

@@ -15,18 +15,17 @@ from tasktree_rt.cli.lines import plain
 from tasktree_rt.cli.remote import (
     checked_hub,
     checked_project,
+    desk_at,
     hub_option,
     outages_told,
     patience_option,
-    token,
 )
 from tasktree_rt.cli.running import Failed
 from tasktree_rt.cli.waiting import NO, NOBODY, YES, run_waiting, say, seconds
 from tasktree_rt.client.asking import Answer
-from tasktree_rt.client.desk import open_desk
 from tasktree_rt.core.events import Json
 from tasktree_rt.dialects.base import decode_json, encode_json
-from tasktree_rt.errors import InvalidInput, RequestRefused
+from tasktree_rt.errors import InvalidInput
 
 
 @frozen
@@ -97,28 +96,19 @@ def ask_command(hub: str, patience: float, **given: Any) -> None:
 
 
 async def _ask(url: str, wish: Wish, patience: float) -> Answer:
-    async with open_desk(url, token=token(), patience=patience) as desk:
+    async with desk_at(url, patience) as desk:
         say(f"asking (prompt {wish.prompt_id}); waiting for an answer")
-        try:
-            return await desk.ask(
-                wish.message,
-                project_id=wish.project,
-                user_id=wish.user,
-                node_id=wish.node,
-                options=wish.options or None,
-                schema=wish.schema,
-                timeout=wish.timeout,
-                default=wish.default,
-                prompt_id=wish.prompt_id,
-            )
-        except RequestRefused as error:
-            raise Failed(refusal(error)) from None
-
-
-def refusal(error: RequestRefused) -> str:
-    """Why the hub would not, in one line."""
-    place = f"{error.field}: " if error.field else ""
-    return f"{error.code}: {place}{error.message}"
+        return await desk.ask(
+            wish.message,
+            project_id=wish.project,
+            user_id=wish.user,
+            node_id=wish.node,
+            options=wish.options or None,
+            schema=wish.schema,
+            timeout=wish.timeout,
+            default=wish.default,
+            prompt_id=wish.prompt_id,
+        )
 
 
 def _wish(

@@ -9,11 +9,12 @@ import trio
 from attrs import frozen
 from rich.console import Console
 
-from tasktree_rt.cli.ask import refusal, typed_value
+from tasktree_rt.cli.ask import typed_value
 from tasktree_rt.cli.lines import plain
 from tasktree_rt.cli.remote import (
     checked_hub,
     checked_project,
+    desk_at,
     hub_option,
     outages_told,
     patience_option,
@@ -21,7 +22,7 @@ from tasktree_rt.cli.remote import (
 )
 from tasktree_rt.cli.running import Failed
 from tasktree_rt.cli.waiting import NO, NOBODY, YES, run_waiting, say, seconds
-from tasktree_rt.client.desk import LONGEST_WAIT, Desk, Outcome, open_desk
+from tasktree_rt.client.desk import LONGEST_WAIT, Desk, Outcome
 from tasktree_rt.client.messages import (
     Conflated,
     ProjectDeleted,
@@ -33,7 +34,6 @@ from tasktree_rt.client.messages import (
 )
 from tasktree_rt.client.watcher import Watcher, open_watcher
 from tasktree_rt.core.events import Json
-from tasktree_rt.errors import RequestRefused
 
 CODES: Final = {"done": YES, "sent": YES, "refused": NO, "cancelled": NO}
 """Exit codes by what became of it; `NOBODY` for the rest."""
@@ -114,18 +114,15 @@ def _argument(text: str) -> tuple[str, object]:
 
 
 async def _command(url: str, order: Order, wait: float | None, patience: float) -> Outcome:
-    async with open_desk(url, token=token(), patience=patience) as desk:
-        try:
-            if wait is None:
-                sent = await _send(desk, order, 0.0)
-                return Outcome(sent.command_id, "sent")
-            watching = open_watcher(
-                url, order.project, token=token(), state=False, views=False, patience=patience
-            )
-            async with watching as watcher:
-                return await _see(desk, watcher, order, wait)
-        except RequestRefused as error:
-            raise Failed(refusal(error)) from None
+    async with desk_at(url, patience) as desk:
+        if wait is None:
+            sent = await _send(desk, order, 0.0)
+            return Outcome(sent.command_id, "sent")
+        watching = open_watcher(
+            url, order.project, token=token(), state=False, views=False, patience=patience
+        )
+        async with watching as watcher:
+            return await _see(desk, watcher, order, wait)
 
 
 async def _send(desk: Desk, order: Order, wait: float) -> Outcome:

@@ -5,12 +5,9 @@ from __future__ import annotations
 import click
 from rich.console import Console
 
-from tasktree_rt.cli.ask import refusal
-from tasktree_rt.cli.remote import checked_hub, hub_option, outages_told, patience_option, token
-from tasktree_rt.cli.running import Failed, run
-from tasktree_rt.client.desk import open_desk
+from tasktree_rt.cli.remote import checked_hub, desk_at, hub_option, outages_told, patience_option
+from tasktree_rt.cli.running import run
 from tasktree_rt.core.log import Position
-from tasktree_rt.errors import RequestRefused
 
 
 @click.command("notify")
@@ -41,8 +38,5 @@ def notify_command(
 async def _notify(
     hub: str, user: str, title: str, body: str | None, level: str | None, url: str | None, patience: float
 ) -> Position:
-    async with open_desk(hub, token=token(), patience=patience) as desk:
-        try:
-            return await desk.notify(user, title, body=body, level=level, url=url)
-        except RequestRefused as error:
-            raise Failed(refusal(error)) from None
+    async with desk_at(hub, patience) as desk:
+        return await desk.notify(user, title, body=body, level=level, url=url)

@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Final, TypeVar
 
 import click
 from rich.console import Console
 
 from tasktree_rt.cli.running import Failed
-from tasktree_rt.client.messages import SubscriptionRefused, Unsubscribed, WatchMessage
-from tasktree_rt.core.events import ProjectId, project_id
-from tasktree_rt.errors import InvalidInput
+from tasktree_rt.client.desk import Desk, open_desk
+from tasktree_rt.client.messages import (
+    ProjectDeleted,
+    ProjectEvent,
+    SubscriptionRefused,
+    Unsubscribed,
+    WatchMessage,
+)
+from tasktree_rt.core.events import Json, ProjectId, project_id
+from tasktree_rt.errors import InvalidInput, RequestRefused
 
 F = TypeVar("F", bound=Callable[..., Any])
 DEFAULT_HUB: Final = "http://127.0.0.1:8000"
@@ -114,3 +121,35 @@ def raise_if_refused(message: WatchMessage) -> None:
         raise Failed(f"{message.project_id}: {message.code}: {message.message}")
     if isinstance(message, Unsubscribed):
         raise Failed(f"{message.project_id}: the hub ended the subscription")
+
+
+def event_json(kind: str, message: ProjectEvent | ProjectDeleted) -> Json:
+    """An event as it is on the wire."""
+    return {
+        "type": kind,
+        "project_id": message.project_id,
+        "data": message.data,
+        "timestamp": message.timestamp,
+        "seq": message.position.seq,
+        "epoch": message.position.epoch,
+    }
+
+
+@asynccontextmanager
+async def desk_at(hub: str, patience: float) -> AsyncIterator[Desk]:
+    """A desk at the hub; what the hub refuses for good, and nobody caught, ends the command.
+
+    Raises:
+        Failed: saying why.
+    """
+    async with open_desk(hub, token=token(), patience=patience) as desk:
+        try:
+            yield desk
+        except RequestRefused as error:
+            raise Failed(refusal(error)) from None
+
+
+def refusal(error: RequestRefused) -> str:
+    """Why the hub would not, in one line."""
+    place = f"{error.field}: " if error.field else ""
+    return f"{error.code}: {place}{error.message}"

@@ -13,6 +13,8 @@ from tasktree_rt.cli.lines import Printer
 from tasktree_rt.cli.remote import (
     checked_hub,
     checked_project,
+    desk_at,
+    event_json,
     hub_option,
     patience_option,
     raise_if_refused,
@@ -20,7 +22,8 @@ from tasktree_rt.cli.remote import (
 )
 from tasktree_rt.cli.running import reader_may_leave, run
 from tasktree_rt.cli.text import printable
-from tasktree_rt.client.desk import Desk, open_desk
+from tasktree_rt.cli.waiting import say
+from tasktree_rt.client.desk import Desk
 from tasktree_rt.client.messages import (
     Conflated,
     Disconnected,
@@ -74,7 +77,7 @@ def _printer(node: str | None) -> Printer:
 
 
 async def _logs(url: str, tail: Tail, lines: int, follow: bool, patience: float) -> None:
-    async with open_desk(url, token=token(), patience=patience) as desk:
+    async with desk_at(url, patience) as desk:
         if not follow:
             await tail.newest(desk, lines, END)
             return
@@ -117,7 +120,7 @@ class Tail:
         raise_if_refused(message)
         match message:
             case Disconnected():
-                _say(f"{printable(message.reason)}; trying again")
+                say(f"{printable(message.reason)}; trying again")
             case Subscribed() if self.at is None:
                 self.at = message.position
                 if message.position.epoch:
@@ -130,10 +133,10 @@ class Tail:
             case ProjectEvent():
                 self.at = message.position
                 if message.type == "log" and self._wants(message.data.get("node_id")):
-                    self._print([_as_json(message)])
+                    self._print([event_json(message.type, message)])
             case ProjectDeleted():
                 self.at = message.position
-                _say(f"{self.project} was deleted")
+                say(f"{self.project} was deleted")
             case _:
                 pass
 
@@ -146,7 +149,7 @@ class Tail:
         if after is None or after == to or skipped == 0:
             return
         if skipped is not None:
-            _say(
+            say(
                 f"{skipped} lines were skipped, since they came faster than they are read here; fetching them"
             )
         since = after if after.epoch == to.epoch else Position(to.epoch, 0)
@@ -156,7 +159,7 @@ class Tail:
         except RequestRefused as error:
             if error.code != "gone":
                 raise
-            _say(f"lines between {since} and {to} are lost: the hub does not have them any more")
+            say(f"lines between {since} and {to} are lost: the hub does not have them any more")
 
     async def _between(self, desk: Desk, since: Position, to: Position) -> AsyncIterator[list[Json]]:
         place: str | None = str(since)
@@ -172,18 +175,3 @@ class Tail:
                 for event in events
             )
             click.echo("\n".join(shown))
-
-
-def _as_json(message: ProjectEvent) -> Json:
-    return {
-        "type": message.type,
-        "project_id": message.project_id,
-        "data": message.data,
-        "timestamp": message.timestamp,
-        "seq": message.position.seq,
-        "epoch": message.position.epoch,
-    }
-
-
-def _say(text: str) -> None:
-    click.echo(f"tasktree-rt: {text}", err=True)

@@ -15,6 +15,7 @@ from tasktree_rt.cli.drawing import draw
 from tasktree_rt.cli.remote import (
     checked_hub,
     checked_project,
+    event_json,
     hub_option,
     patience_option,
     raise_if_refused,
@@ -118,9 +119,9 @@ def _as_json(message: WatchMessage) -> Json | None:
     """What ``--json`` prints; the words of the wire."""
     match message:
         case ProjectEvent():
-            return _event(message.type, message)
+            return event_json(message.type, message)
         case ProjectDeleted():
-            return _event("project_deleted", message)
+            return event_json("project_deleted", message)
         case StateReplaced():
             data = {
                 "state": message.state,
@@ -137,17 +138,6 @@ def _as_json(message: WatchMessage) -> Json | None:
             return {"type": "conflated", **_place(message), **merged}
         case _:
             return None
-
-
-def _event(kind: str, message: ProjectEvent | ProjectDeleted) -> Json:
-    return {
-        "type": kind,
-        "project_id": message.project_id,
-        "data": message.data,
-        "timestamp": message.timestamp,
-        "seq": message.position.seq,
-        "epoch": message.position.epoch,
-    }
 
 
 def _place(message: StateReplaced | Conflated) -> Json:

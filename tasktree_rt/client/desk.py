@@ -10,7 +10,7 @@ import math
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, Unpack
 from urllib.parse import quote
 
 import httpx
@@ -19,7 +19,7 @@ from attrs import frozen
 
 from tasktree_rt.client.asking import (
     Answer,
-    Options,
+    Asked,
     Question,
     ask_steps,
     encoded,
@@ -28,7 +28,7 @@ from tasktree_rt.client.asking import (
     read_answer,
 )
 from tasktree_rt.client.backoff import Backoff, Retry
-from tasktree_rt.client.requests import Came, Conversation, Pause, Request, Steps
+from tasktree_rt.client.requests import Came, Conversation, Pause, Request, Steps, built
 from tasktree_rt.client.urls import api_url
 from tasktree_rt.core.events import Json
 from tasktree_rt.core.log import Position
@@ -91,19 +91,7 @@ class Desk:
         self._backoff = backoff
         self._patience = patience
 
-    async def ask(
-        self,
-        message: str,
-        *,
-        project_id: str | None = None,
-        user_id: str | None = None,
-        node_id: str | None = None,
-        options: Options | None = None,
-        schema: Mapping[str, Any] | None = None,
-        timeout: float | None = None,  # noqa: ASYNC109 - the deadline of the prompt, which the hub keeps
-        default: bool | Mapping[str, Any] | None = None,
-        prompt_id: str | None = None,
-    ) -> Answer:
+    async def ask(self, message: str, **asked: Unpack[Asked]) -> Answer:
         """Ask people, and wait for what the question comes to, through any restart of the hub.
 
         It is asked once: `prompt_id`, which is made here if none is given, names it over every try. Give one
@@ -123,17 +111,7 @@ class Desk:
             RequestRefused: ``invalid_message`` (the field says what of it), ``forbidden``, ``too_large``;
                 ``idempotency_conflict``: another question has this `prompt_id`.
         """
-        question = make_question(
-            message,
-            project_id=project_id,
-            user_id=user_id,
-            node_id=node_id,
-            options=options,
-            schema=schema,
-            timeout=timeout,
-            default=default,
-            prompt_id=prompt_id,
-        )
+        question = make_question(message, **asked)
         try:
             return await self._drive(ask_steps(question, self._talk()))
         except trio.Cancelled:
@@ -300,13 +278,7 @@ class Desk:
 
     async def _send(self, request: Request) -> httpx.Response | httpx.HTTPError:
         try:
-            return await self._client.request(
-                request.method,
-                api_url(self._url, request.path),
-                params=list(request.query),
-                content=request.body,
-                timeout=httpx.Timeout(self._timeout, read=self._timeout + request.wait),
-            )
+            return await self._client.send(built(self._client, self._url, request, self._timeout))
         except httpx.HTTPError as error:
             return error
 

@@ -9,13 +9,21 @@ import httpx
 from attrs import frozen
 
 from tasktree_rt.client.asking import Answer, Question, ask_steps
-from tasktree_rt.client.requests import Came, Conversation, Pause, Request, Steps
-from tasktree_rt.client.urls import api_url, events_url
-from tasktree_rt.dialects.base import decode_object
-from tasktree_rt.errors import ClientError, ConnectionLost, InvalidInput, PublishRefused
+from tasktree_rt.client.requests import (
+    RETRIED,
+    Came,
+    Conversation,
+    Pause,
+    Request,
+    Steps,
+    built,
+    read_refusal,
+    retry_after,
+)
+from tasktree_rt.client.urls import events_url
+from tasktree_rt.errors import ClientError, ConnectionLost, PublishRefused
 
 _FOR_ALL: Final = ("Authorization", "Content-Type")
-_RETRIED: Final = frozenset({408, 425, 429})
 _NOT_THE_EVENTS: Final = frozenset({401, 403, 404, 405, 407})
 """Refusals of the caller or the address: every part of the batch would meet the same."""
 
@@ -103,13 +111,7 @@ class Poster:
 
     def _send(self, client: httpx.Client, request: Request) -> Came:
         try:
-            return client.request(
-                request.method,
-                api_url(self._url, request.path),
-                params=list(request.query),
-                content=request.body,
-                timeout=httpx.Timeout(self.timeout, read=self.timeout + request.wait),
-            )
+            return client.send(built(client, self._url, request, self.timeout))
         except httpx.HTTPError as error:
             return error
 
@@ -122,27 +124,8 @@ def _read(response: httpx.Response) -> Posted:
     status = response.status_code
     if response.is_success:
         return Posted()
-    refusal = _refusal(response)
-    if status >= 500 or status in _RETRIED:
-        return Posted(ConnectionLost(str(refusal)), again=True, retry_after=_retry_after(response))
+    found = read_refusal(response)
+    refusal = PublishRefused(found.code, found.message, found.field)
+    if status >= 500 or status in RETRIED:
+        return Posted(ConnectionLost(str(refusal)), again=True, retry_after=retry_after(response))
     return Posted(refusal, splittable=status not in _NOT_THE_EVENTS)
-
-
-def _refusal(response: httpx.Response) -> PublishRefused:
-    """The problem document (RFC 9457) of the hub; of anything else its status."""
-    try:
-        problem = decode_object(response.content)
-    except InvalidInput:
-        problem = {}
-    code, field = problem.get("code"), problem.get("field")
-    text = problem.get("detail") or problem.get("title") or f"HTTP {response.status_code}"
-    return PublishRefused(
-        code if isinstance(code, str) else f"http_{response.status_code}",
-        str(text),
-        field if isinstance(field, str) else None,
-    )
-
-
-def _retry_after(response: httpx.Response) -> float | None:
-    value = response.headers.get("Retry-After", "")
-    return float(value) if value.isascii() and value.isdigit() else None

@@ -14,11 +14,13 @@ import httpx
 from attrs import define, frozen
 
 from tasktree_rt.client.backoff import Retry
+from tasktree_rt.client.urls import api_url
 from tasktree_rt.core.events import Json
 from tasktree_rt.dialects.base import decode_object
 from tasktree_rt.errors import ConnectionLost, InvalidInput, RequestRefused
 
-_RETRIED: Final = frozenset({408, 425, 429})
+RETRIED: Final = frozenset({408, 425, 429})
+"""Refusals below 500 of something that may be sent again."""
 _NOT_KEPT: Final = frozenset({429, 503})
 """Refusals after which it is sure that nothing was done."""
 _logger: Final = logging.getLogger("tasktree_rt.client")
@@ -89,7 +91,7 @@ class Conversation:
                     refusal.repeated = unknown
                     raise refusal
                 unknown = unknown or came.status_code not in _NOT_KEPT
-                why, advised = str(refusal), _retry_after(came)
+                why, advised = str(refusal), retry_after(came)
             else:
                 why = f"{type(came).__name__}: {came}".rstrip(": ")
                 if not isinstance(came, (httpx.ConnectError, httpx.ConnectTimeout)):
@@ -101,6 +103,20 @@ class Conversation:
             delay = self.retry.delay(advised)
             _logger.info("%s; trying again in %.2f s", why, delay)
             yield Pause(delay)
+
+
+def built(
+    client: httpx.Client | httpx.AsyncClient, url: str, request: Request, timeout: float
+) -> httpx.Request:
+    """`request` as `client` sends it to the hub at `url`; `timeout` (seconds) comes on top of what the hub
+    may hold it."""
+    return client.build_request(
+        request.method,
+        api_url(url, request.path),
+        params=list(request.query),
+        content=request.body,
+        timeout=httpx.Timeout(timeout, read=timeout + request.wait),
+    )
 
 
 def read_refusal(response: httpx.Response) -> RequestRefused:
@@ -122,7 +138,7 @@ def read_refusal(response: httpx.Response) -> RequestRefused:
 def _transient(status: int, request: Request) -> bool:
     if status in _NOT_KEPT:
         return True
-    return request.repeatable and (status >= 500 or status in _RETRIED)
+    return request.repeatable and (status >= 500 or status in RETRIED)
 
 
 def _object(response: httpx.Response) -> Json:
@@ -132,6 +148,7 @@ def _object(response: httpx.Response) -> Json:
         raise RequestRefused("invalid_json", f"the peer is not a hub: {error}") from None
 
 
-def _retry_after(response: httpx.Response) -> float | None:
+def retry_after(response: httpx.Response) -> float | None:
+    """Seconds after which the hub says to come again, if it says so."""
     value = response.headers.get("Retry-After", "")
     return float(value) if value.isascii() and value.isdigit() else None

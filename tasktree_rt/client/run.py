@@ -143,6 +143,10 @@ class BaseRun(Generic[N_co]):
         """Not for the program's use: about how many characters it takes."""
         return len(encode_json(data))
 
+    def deletion(self) -> Json:
+        """Not for the program's use: the event that empties the project."""
+        return {"type": "project_deleted", "project_id": self.project_id, "data": {}}
+
     async def have_room(self) -> None:
         """Not for the program's use: before a node is entered with ``async with``."""
 
@@ -252,7 +256,7 @@ class Run(BaseRun[ThreadNode]):
 
     def __enter__(self) -> Self:
         if self._fresh:
-            self.publisher.publish({"type": "project_deleted", "project_id": self.project_id, "data": {}})
+            self.publisher.publish(self.deletion())
         self._thread.start()
         self._begin()
         return self

@@ -143,10 +143,6 @@ class TrioRun(BaseRun[TrioNode]):
         self.lost = error
         self._sent.unpark_all()
 
-    def deletion(self) -> Json:
-        """Not for the program's use: the event that empties the project."""
-        return {"type": "project_deleted", "project_id": self.project_id, "data": {}}
-
     def enter(self) -> None:
         """Not for the program's use: the program's part begins."""
         self._begin()

@@ -11,8 +11,8 @@ from tasktree_rt.core.topics import user_id, user_topic
 from tasktree_rt.dialects.base import encode_json, plain
 from tasktree_rt.errors import InvalidInput, Refused
 from tasktree_rt.hub.project import Project
-from tasktree_rt.hub.receipts import Published, result
-from tasktree_rt.hub.settling import Settling, through
+from tasktree_rt.hub.receipts import Published, result, through
+from tasktree_rt.hub.settling import Settling
 
 _TEXTS: Final = {"title": 256, "body": 4_096, "level": 32, "url": 2_048}
 _MAX_SIZE: Final = 16 * 1024
@@ -31,7 +31,7 @@ class Calling(Settling):
         if not grants.calls(name):
             raise Refused(f"you may not notify {name!r}")
         data = _notification(plain(given))
-        ticket = await self.place((user_topic(name),), self.event("notification", data), still=_nothing)
+        ticket = await self.place((user_topic(name),), self.event("notification", data))
         await through(ticket)
         return result(ticket)
 
@@ -51,7 +51,7 @@ class Calling(Settling):
         seq = _newest_told(project, min(seq, project.tree.head))
         if seq > project.staged.top.get("read", 0):
             event = self.event("notifications_read", {"seq": seq})
-            await through(await self.place((topic,), event, still=_nothing))
+            await through(await self.place((topic,), event))
         return max(seq, int(project.tree.top.get("read", 0)))
 
 
@@ -62,10 +62,6 @@ def _newest_told(project: Project, seq: int) -> int:
     records = found.records if isinstance(found, Recovered) else ()
     told = (one.seq for one in reversed(records) if one.type != "notifications_read")
     return next(told, min(seq, floor))
-
-
-def _nothing() -> None:
-    pass
 
 
 def _notification(given: Json) -> Json:

@@ -19,7 +19,8 @@ from tasktree_rt.dialects.base import encode_json, plain
 from tasktree_rt.errors import InvalidInput, Refused
 from tasktree_rt.hub.ingest import Ticket
 from tasktree_rt.hub.matters import COMMAND, Pending, place_of
-from tasktree_rt.hub.settling import Settling, closed, through
+from tasktree_rt.hub.receipts import through
+from tasktree_rt.hub.settling import Settling, closed
 
 
 class Obedient(Protocol):

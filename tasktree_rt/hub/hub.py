@@ -28,7 +28,7 @@ from tasktree_rt.core.events import project_id
 from tasktree_rt.core.log import Position
 from tasktree_rt.core.topics import WILDCARD
 from tasktree_rt.core.tree import Snapshot
-from tasktree_rt.errors import InvalidInput, Refused, StoreUnavailable, Unavailable
+from tasktree_rt.errors import InvalidInput, Refused
 from tasktree_rt.hub.asking import Asking
 from tasktree_rt.hub.batch import Events
 from tasktree_rt.hub.calling import Calling
@@ -39,6 +39,7 @@ from tasktree_rt.hub.liveness import Liveness
 from tasktree_rt.hub.meter import Meter, Silence
 from tasktree_rt.hub.pulling import Objects
 from tasktree_rt.hub.receipts import Accepted, Published, result
+from tasktree_rt.hub.shelf import readable
 from tasktree_rt.hub.subscribing import Subscribing
 from tasktree_rt.settings import Settings
 
@@ -105,10 +106,8 @@ class Hub(Asking, Commanding, Calling, Subscribing):
         if not 0 <= seq <= project.tree.head:
             message = f"expected a number from 0 to {project.tree.head}"
             raise InvalidInput(message, code="invalid_position", field="at")
-        try:
+        with readable():
             found = await self.shelf.state_at(name, Position(project.epoch, seq))
-        except StoreUnavailable as error:
-            raise Unavailable(f"the store cannot be read now: {error}", retry_after=1.0) from error
         if found is None:
             oldest = Position(project.epoch, project.floor)
             raise Refused(f"the oldest position is {oldest}", code="gone", field="at")

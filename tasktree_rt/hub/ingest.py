@@ -153,13 +153,13 @@ class Ingest:
             raise self._overloaded()
         drafts = [_draft(event, index) for index, event in enumerate(events)]
         told = [(one, said, [_draft(event, 0) for event in said]) for one, said in mirrors]
-        size = sum([len(draft.body) for draft in drafts])
-        if self._unfinished and self._unfinished_bytes + size > self._limits.max_waiting_bytes:
+        sizes = _sizes(drafts)
+        if self._unfinished and self._unfinished_bytes + sum(sizes) > self._limits.max_waiting_bytes:
             raise self._overloaded()
-        ticket = self._stage(project, events, drafts, key, digest, opens, settles)
+        ticket = self._stage(project, events, drafts, sizes, key, digest, opens, settles)
         self._queue(ticket)
         for one, said, copies in told:  # users' logs: nothing in them is refused
-            self._queue(self._stage(one, said, copies, tied=True))
+            self._queue(self._stage(one, said, copies, _sizes(copies), tied=True))
         return ticket
 
     def _stage(
@@ -167,6 +167,7 @@ class Ingest:
         project: Project,
         events: Sequence[Event],
         drafts: Sequence[Draft],
+        sizes: Sequence[int],
         key: Key | None = None,
         digest: bytes = b"",
         opens: Sequence[Matter] = (),
@@ -174,7 +175,6 @@ class Ingest:
         *,
         tied: bool = False,
     ) -> Ticket:
-        sizes = [len(draft.body) for draft in drafts]
         project.stage(events, sizes, self._limits, enforce=self._enforce)
         append = Append(
             project.project_id,
@@ -333,6 +333,10 @@ def _draft(event: Event, index: int) -> Draft:
     except InvalidInput as error:
         error.field = f"events[{index}].{error.field}"
         raise
+
+
+def _sizes(drafts: Sequence[Draft]) -> list[int]:
+    return [len(draft.body) for draft in drafts]
 
 
 def _conflict(key: Key) -> Refused:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
-import trio
 from attrs import evolve
 
 from tasktree_rt.brokers.base import Duplicate, Key, Matter, Settled
@@ -18,7 +17,7 @@ from tasktree_rt.errors import InvalidInput, Refused, Unavailable
 from tasktree_rt.hub.ingest import Ticket
 from tasktree_rt.hub.matters import Pending, cancelled
 from tasktree_rt.hub.project import Project
-from tasktree_rt.hub.receipts import Accepted, Published, known, result
+from tasktree_rt.hub.receipts import Accepted, Published, known, result, through
 from tasktree_rt.hub.workings import Workings
 
 RESERVED: Final = {
@@ -52,11 +51,8 @@ class Publishing(Workings):
         )
         if isinstance(found, Published):
             return found
-        ticket = found.ticket
-        over = trio.Event()
-        ticket.settled.append(lambda _: over.set())
-        await over.wait()
-        return result(ticket, duplicate=found.repeat)
+        await through(found.ticket)
+        return result(found.ticket, duplicate=found.repeat)
 
     async def submit(
         self, events: Sequence[Event], *, key: Key | None = None, fingerprint: bytes | None = None
@@ -73,11 +69,12 @@ class Publishing(Workings):
         if key is not None and fingerprint is None:
             fingerprint = digest([name, [[one.type, one.data, one.timestamp] for one in events]])
         digest_of = fingerprint or b""
+        ends = events[-1].type == "project_deleted"
         while True:
-            if self.draining:
-                raise Unavailable("the hub is stopping", code="draining", retry_after=1.0)
+            self._check_open()
             project = self.shelf.get(name) or await self.shelf.load(name)
-            ends = events[-1].type == "project_deleted" and await self._load_mirrors(name)
+            if ends:
+                await self._load_mirrors(name)
             if key is not None:
                 before = await self.ingest.known(key, digest_of)
                 if before is not None:
@@ -97,7 +94,7 @@ class Publishing(Workings):
         *,
         opens: Sequence[Matter] = (),
         settles: Sequence[Settled] = (),
-        still: Callable[[], None],
+        still: Callable[[], None] = lambda: None,
     ) -> Ticket:
         """Accept one event in each of `topics`, kept all or none; the hub's own way to publish.
 
@@ -108,8 +105,7 @@ class Publishing(Workings):
             PeerError: refused.
         """
         while True:
-            if self.draining:
-                raise Unavailable("the hub is stopping", code="draining", retry_after=1.0)
+            self._check_open()
             projects = [self.shelf.get(one) or await self.shelf.load(one) for one in topics]
             if all(self.shelf.get(name) is one for name, one in zip(topics, projects, strict=True)):
                 break
@@ -126,37 +122,34 @@ class Publishing(Workings):
         """Its prompts and commands that nothing settles yet."""
         return [one for one in self.matters.of(name) if not one.settling]
 
-    async def _load_mirrors(self, name: str) -> bool:
-        for one in self._ending(name):
-            for topic in one.matter.topics[1:]:
-                await self.shelf.load(topic)
-        return True
+    async def _load_mirrors(self, name: str) -> None:
+        for topic in self._mirrors(name):
+            await self.shelf.load(topic)
 
     def _mirrors_loaded(self, name: str) -> bool:
-        return all(
-            self.shelf.get(topic) is not None for one in self._ending(name) for topic in one.matter.topics[1:]
-        )
+        return all(self.shelf.get(topic) is not None for topic in self._mirrors(name))
+
+    def _mirrors(self, name: str) -> list[str]:
+        """The users' logs that tell of its end too."""
+        return [topic for one in self._ending(name) for topic in one.matter.topics[1:]]
 
     def _end_life(
         self, project: Project, events: Sequence[Event], key: Key | None, digest_of: bytes
     ) -> Ticket:
         """Delete a project; its prompts and commands are cancelled with it, which users are told."""
-        ending = self._ending(project.project_id)
+        ending = [(one, cancelled(one)) for one in self._ending(project.project_id)]
         now = self.timestamp()
-        outcomes = [cancelled(one) for one in ending]
         mirrors = []
-        for one, outcome in zip(ending, outcomes, strict=True):
+        for one, outcome in ending:
             for topic in one.matter.topics[1:]:
                 mirror = self.shelf.get(topic)
                 assert mirror is not None
                 mirrors.append((mirror, [Event(one.resolution, ProjectId(topic), outcome, now)]))
-        settles = [
-            Settled(one.id, encode_json(outcome)) for one, outcome in zip(ending, outcomes, strict=True)
-        ]
+        settles = [Settled(one.id, encode_json(outcome)) for one, outcome in ending]
         ticket = self.ingest.accept(
             project, events, key=key, digest=digest_of, settles=settles, mirrors=mirrors
         )
-        for one, outcome in zip(ending, outcomes, strict=True):
+        for one, outcome in ending:
             one.settling = True
             ticket.settled.append(partial(self.settled, one, outcome))
         return ticket
@@ -174,6 +167,10 @@ class Publishing(Workings):
 
     def stands_open(self, pending: Pending) -> None:
         """It is kept, told of, and nothing is on its way that settles it."""
+
+    def _check_open(self) -> None:
+        if self.draining:
+            raise Unavailable("the hub is stopping", code="draining", retry_after=1.0)
 
     def _check(self, events: Sequence[Event]) -> str:
         most = self.settings.limits.max_events_per_publish

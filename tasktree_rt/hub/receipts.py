@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import trio
 from attrs import frozen
 
 from tasktree_rt.brokers.base import Appended, Duplicate
@@ -36,6 +37,19 @@ class Published:
 def known(found: Duplicate) -> Published:
     """The answer to a publish that the store has already."""
     return Published(found.project_id, found.epoch, found.first, found.first + found.count - 1, True)
+
+
+async def through(ticket: Ticket) -> None:
+    """Wait until a publish is durable and handed on.
+
+    Raises:
+        PeerError: it was refused after all.
+    """
+    over = trio.Event()
+    ticket.settled.append(lambda _: over.set())
+    await over.wait()
+    if ticket.error is not None:
+        raise ticket.error
 
 
 def result(ticket: Ticket, *, duplicate: bool = False) -> Published:

@@ -6,17 +6,17 @@ from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
 
-import trio
-
 from tasktree_rt.brokers.base import Matter, Settled
 from tasktree_rt.core.events import Event, Json, ProjectId
 from tasktree_rt.core.prompts import MAX_ID
 from tasktree_rt.core.shapes import is_node_id
 from tasktree_rt.dialects.base import decode_json, digest, encode_json
-from tasktree_rt.errors import HubError, Refused, StoreUnavailable, Unavailable
+from tasktree_rt.errors import HubError, Refused
 from tasktree_rt.hub.ingest import Ticket
 from tasktree_rt.hub.matters import COMMAND, Pending, missing
 from tasktree_rt.hub.publishing import Publishing
+from tasktree_rt.hub.receipts import through
+from tasktree_rt.hub.shelf import readable
 
 LOADED_AT_ONCE = 1_000
 
@@ -88,10 +88,8 @@ class Settling(Publishing):
         """
         if not is_node_id(name) or len(name) > MAX_ID:
             return None
-        try:
+        with readable():
             return await self.broker.matter(name)
-        except StoreUnavailable as error:
-            raise Unavailable(f"the store cannot be read now: {error}", retry_after=1.0) from error
 
     async def open_matter(self, pending: Pending, kind: str, most: int) -> None:
         """Keep a new one and tell of it; returns when that is durable and handed on.
@@ -165,19 +163,6 @@ class Settling(Publishing):
             return Event(kind, ProjectId(topic), data, self.timestamp())
 
         return partial(made)
-
-
-async def through(ticket: Ticket) -> None:
-    """Wait until it is durable and handed on.
-
-    Raises:
-        PeerError: it was refused after all.
-    """
-    over = trio.Event()
-    ticket.settled.append(lambda _: over.set())
-    await over.wait()
-    if ticket.error is not None:
-        raise ticket.error
 
 
 def settled_before(stored: Matter) -> Pending:

@@ -7,6 +7,7 @@ nodes as ``[[id, fields], ...]``, about 256 KiB each.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
 import trio
@@ -29,6 +30,19 @@ SLICE: Final = 64
 """Nodes or events between two yields to the loop: about a millisecond."""
 LAST_ID: Final = "\U0010ffff"
 """Behind every project id."""
+
+
+@contextmanager
+def readable() -> Iterator[None]:
+    """Inside, a store that cannot be read is what a peer is told.
+
+    Raises:
+        Unavailable: for every `StoreUnavailable`.
+    """
+    try:
+        yield
+    except StoreUnavailable as error:
+        raise Unavailable(f"the store cannot be read now: {error}", retry_after=1.0) from error
 
 
 class Shelf:
@@ -62,9 +76,8 @@ class Shelf:
                 continue
             self._loading[project_id] = done = trio.Event()
             try:
-                project = self._projects[project_id] = await self._read(project_id)
-            except StoreUnavailable as error:
-                raise Unavailable(f"the store cannot be read now: {error}", retry_after=1.0) from error
+                with readable():
+                    project = self._projects[project_id] = await self._read(project_id)
             finally:
                 del self._loading[project_id]
                 done.set()

@@ -11,10 +11,11 @@ from tasktree_rt.brokers.base import Matter
 from tasktree_rt.core.events import Json, micros_to_time, project_id
 from tasktree_rt.core.topics import user_id, user_topic
 from tasktree_rt.dialects.base import decode_json, decode_object
-from tasktree_rt.errors import InvalidInput, Refused, StoreUnavailable, Unavailable
+from tasktree_rt.errors import InvalidInput, Refused
 from tasktree_rt.hub.asking import may_see
 from tasktree_rt.hub.hub import Hub
 from tasktree_rt.hub.matters import PROMPT, Pending
+from tasktree_rt.hub.shelf import readable
 from tasktree_rt.web.http import MOST, grants, history, limit_asked, number, reply
 
 LONGEST_WAIT: Final = 60
@@ -70,12 +71,10 @@ class People:
 
     async def _page(self, open_ones: bool | None, topics: list[str], after: int) -> list[Matter]:
         topic = topics[0] if topics else None
-        try:
+        with readable():
             return await self._hub.broker.matters(
                 open=open_ones, kind=PROMPT, topic=topic, after=after, limit=MOST
             )
-        except StoreUnavailable as error:
-            raise Unavailable(f"the store cannot be read now: {error}", retry_after=1.0) from error
 
     async def prompt(self, prompt_id: str) -> Response:
         """One prompt; with ``wait`` as soon as it is settled."""
