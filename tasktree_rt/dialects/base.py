@@ -22,6 +22,9 @@ _encoder: Final = msgspec.json.Encoder()
 _canonical: Final = msgspec.json.Encoder(order="deterministic")
 _decoder: Final = msgspec.json.Decoder()
 
+MAX_WHY: Final = 200
+"""Characters of what the codec says of a mistake."""
+
 # What an encoder raises on what is no JSON; ValueError covers what cannot be UTF-8 too.
 _UNWRITABLE: Final = (TypeError, ValueError, OverflowError, RecursionError)
 
@@ -33,6 +36,12 @@ raw_json: Final = msgspec.Raw
 """Finished JSON bytes that are to stand as they are inside a value given to `encode_json`."""
 
 
+def _why(error: Exception) -> str:
+    """What the codec found, in a line: it names the place by its whole path, as long as the input is deep."""
+    text = str(error)
+    return text if len(text) <= MAX_WHY else f"{text[: MAX_WHY - 41]}…{text[-40:]}"
+
+
 def decode_json(text: str | bytes) -> Any:  # noqa: ANN401 (a decode edge)
     """JSON as Python values.
 
@@ -42,7 +51,7 @@ def decode_json(text: str | bytes) -> Any:  # noqa: ANN401 (a decode edge)
     try:
         return _decoder.decode(text)
     except (ValueError, RecursionError) as error:  # msgspec.DecodeError and UnicodeError are ValueErrors
-        raise InvalidInput(f"expected JSON: {error}", code="invalid_json") from None
+        raise InvalidInput(f"expected JSON: {_why(error)}", code="invalid_json") from None
 
 
 def decode_object(text: str | bytes) -> Json:
@@ -71,7 +80,7 @@ def digest(value: object) -> bytes:
     try:
         return blake2b(_canonical.encode(value), digest_size=16).digest()
     except _UNWRITABLE as error:
-        raise InvalidInput(f"cannot be written as JSON: {error}", code="invalid_message") from None
+        raise InvalidInput(f"cannot be written as JSON: {_why(error)}", code="invalid_message") from None
 
 
 def plain(value: object) -> Any:  # noqa: ANN401 (a decode edge)
@@ -86,7 +95,7 @@ def plain(value: object) -> Any:  # noqa: ANN401 (a decode edge)
     try:
         return _decoder.decode(_encoder.encode(value))
     except _UNWRITABLE as error:
-        raise InvalidInput(f"cannot be written as JSON: {error}", code="invalid_event") from None
+        raise InvalidInput(f"cannot be written as JSON: {_why(error)}", code="invalid_event") from None
 
 
 def encode_body(event: Event, field: str = "data") -> bytes:
@@ -101,7 +110,9 @@ def encode_body(event: Event, field: str = "data") -> bytes:
     except RecursionError:
         raise _too_deep(field) from None
     except _UNWRITABLE as error:
-        raise InvalidInput(f"cannot be written as JSON: {error}", code="invalid_event", field=field) from None
+        raise InvalidInput(
+            f"cannot be written as JSON: {_why(error)}", code="invalid_event", field=field
+        ) from None
     # Nothing is nested deeper than there are brackets: this spares most events the walk.
     if body.count(b"{") + body.count(b"[") > MAX_DEPTH and deeper_than(MAX_DEPTH, event.data):
         raise _too_deep(field)

@@ -233,6 +233,13 @@ def test_decoding_raises_nothing_else(text: str | bytes) -> None:
         decode_json(text)
 
 
+@pytest.mark.parametrize("text", ["[" * 500 + "1e400" + "]" * 500, '{"a":' * 500 + "1e400" + "}" * 500])
+def test_a_mistake_deep_inside_is_told_in_a_line(text: str) -> None:
+    with pytest.raises(InvalidInput, match="out of range") as caught:
+        decode_json(text)
+    assert len(caught.value.message) < 250
+
+
 @given(clean_values)
 def test_json_is_read_back_as_it_was(value: object) -> None:
     text = encode_json(value)
