@@ -117,8 +117,11 @@ class Disk:
         """The process is gone, and its connections with it."""
         for connection in self._made:
             connection.dead = True
-            with suppress(sqlite3.Error):
-                connection.close()  # its locks go with it; what it had begun does too
+            # Its locks go with it, and what it had begun. Closing alone would not do: where a statement of it
+            # is still being read SQLite keeps the connection, and its locks, until that is let go of.
+            for end in (connection.rollback, connection.interrupt, connection.close):
+                with suppress(sqlite3.Error):
+                    end()
 
     @property
     def open(self) -> int:
