@@ -1,0 +1,295 @@
+/**
+ * The protocol of `tasktree.v1` for the topics of one connection, without the connection: what to ask, and what each
+ * message means.
+ *
+ * A topic has two positions. From its *resume position* a new connection goes on. Its *stream position* is where this
+ * connection is, so that a gap is noticed: the next event must be the next seq. Wherever the two ends disagree the topic is
+ * subscribed again from the resume position. From a request to its answer, whatever comes of the topic belongs to the
+ * subscription that the request replaces, and is dropped: it comes again.
+ */
+import { type Fields, isObject } from "./json.ts";
+import { BEGINNING, type Position, read, same, write } from "./position.ts";
+import { EMPTY_TOP, type Top } from "./reducer.ts";
+import type { NodeEntry, StoredEvent, Told } from "./told.ts";
+
+interface Course {
+  /** Where this connection is; null before anything was said. */
+  at: Position | null;
+  /** The request that has no answer yet. */
+  pending: number | null;
+  /** The life at `at` is over. */
+  ended: boolean;
+  parts: Fields[];
+}
+
+type Message = Fields;
+
+export class Courses {
+  /** Requests to be sent, in order; the caller takes them out. */
+  readonly outgoing: Fields[] = [];
+  readonly #resume = new Map<string, Position>();
+  readonly #courses = new Map<string, Course>();
+  readonly #wanted = new Set<string>();
+  #ids = 0;
+  #connected = false;
+
+  get topics(): ReadonlySet<string> {
+    return this.#wanted;
+  }
+
+  /** The next number for a request. */
+  id(): number {
+    this.#ids += 1;
+    return this.#ids;
+  }
+
+  /** A connection was made: ask for everything that is wanted. */
+  opened(): void {
+    this.#connected = true;
+    this.outgoing.length = 0;
+    this.#courses.clear();
+    for (const topic of this.#wanted) this.#request(topic);
+  }
+
+  closed(): void {
+    this.#connected = false;
+    this.outgoing.length = 0;
+  }
+
+  want(topic: string): void {
+    if (this.#wanted.has(topic)) return;
+    this.#wanted.add(topic);
+    if (this.#connected) this.#request(topic);
+  }
+
+  unwant(topic: string): void {
+    if (!this.#wanted.delete(topic)) return;
+    this.#forget(topic);
+    if (this.#connected) this.outgoing.push({ type: "unsubscribe", id: this.id(), ...named(topic) });
+  }
+
+  /** Take leave of a topic that the connection's address named and nobody wants any more. */
+  leave(topic: string): void {
+    this.outgoing.push({ type: "unsubscribe", id: this.id(), ...named(topic) });
+  }
+
+  receive(message: Message): Told[] {
+    if (typeof message.seq === "number" && typeof message.timestamp === "string") {
+      return this.#event(message as unknown as StoredEvent);
+    }
+    switch (message.type) {
+      case "subscribed":
+        return this.#subscribed(message);
+      case "project_state":
+      case "user_state":
+        return this.#state(message);
+      case "conflated":
+        return this.#conflated(message);
+      case "heartbeat":
+        return this.#heartbeat(message);
+      case "unsubscribed":
+        return this.#unsubscribed(message);
+      case "error":
+        return this.#error(message);
+      default:
+        return [];
+    }
+  }
+
+  #request(topic: string): void {
+    const id = this.id();
+    const since = this.#resume.get(topic);
+    this.#courses.set(topic, { at: null, pending: id, ended: false, parts: [] });
+    const from = since === undefined ? { state: true } : { since: write(since) };
+    this.outgoing.push({ type: "subscribe", id, ...named(topic), policy: "conflate", ...from });
+  }
+
+  #resubscribe(topic: string): Told[] {
+    this.#request(topic);
+    return [];
+  }
+
+  #forget(topic: string): void {
+    this.#resume.delete(topic);
+    this.#courses.delete(topic);
+  }
+
+  /** The course of a topic whose messages count now. */
+  #course(topic: string): Course | null {
+    const course = this.#courses.get(topic);
+    return course !== undefined && course.pending === null ? course : null;
+  }
+
+  #event(event: StoredEvent): Told[] {
+    const topic = topicOf(event as unknown as Message);
+    const course = this.#course(topic);
+    if (course === null) return [];
+    const position = { epoch: event.epoch, seq: event.seq };
+    if (event.type === "project_deleted") return this.#deleted(course, topic, event, position);
+    const at = course.at;
+    if (at !== null && !(position.seq === at.seq + 1 && (at.epoch === position.epoch || at.epoch === ""))) {
+      const repeated = position.epoch === at.epoch && position.seq <= at.seq;
+      return repeated ? [] : this.#resubscribe(topic);
+    }
+    this.#moved(course, topic, position);
+    return [{ kind: "event", topic, event }];
+  }
+
+  #deleted(course: Course, topic: string, event: StoredEvent, position: Position): Told[] {
+    course.parts = [];
+    course.at = position;
+    course.ended = true;
+    if (same(this.#resume.get(topic) ?? null, position)) return [];
+    this.#resume.set(topic, position);
+    return [{ kind: "deleted", topic, event }];
+  }
+
+  #moved(course: Course, topic: string, position: Position): void {
+    course.at = position;
+    course.ended = false;
+    this.#resume.set(topic, position);
+  }
+
+  #subscribed(message: Message): Told[] {
+    const topic = topicOf(message);
+    const there = this.#courses.get(topic);
+    if (there !== undefined && there.pending !== null && there.pending === message.id) there.pending = null;
+    const course = this.#course(topic);
+    if (course === null) return [];
+    const position = { epoch: String(message.epoch), seq: Number(message.seq) };
+    course.parts = [];
+    course.at = position;
+    course.ended = false;
+    if (message.recovered === true) this.#resume.set(topic, position);
+    return message.recovered === null && position.seq === 0 && message.id === undefined
+      ? [{ kind: "empty", topic, position }]
+      : [];
+  }
+
+  #state(message: Message): Told[] {
+    const topic = topicOf(message);
+    const course = this.#course(topic);
+    if (course === null) return [];
+    if (message.part === 1) course.parts = [];
+    else if (!continues(course.parts, message)) return this.#resubscribe(topic);
+    course.parts.push(message);
+    if (Number(message.part) < Number(message.parts)) return [];
+    const parts = course.parts;
+    course.parts = [];
+    this.#moved(course, topic, { epoch: String(message.epoch), seq: Number(message.seq) });
+    return [assemble(topic, parts)];
+  }
+
+  #conflated(message: Message): Told[] {
+    const topic = topicOf(message);
+    const course = this.#course(topic);
+    if (course === null) return [];
+    const position = { epoch: String(message.epoch), seq: Number(message.seq) };
+    const at = course.at;
+    const fits =
+      at !== null && at.epoch === position.epoch && Number(message.after) <= at.seq && at.seq <= position.seq;
+    if (!fits) return this.#resubscribe(topic);
+    this.#moved(course, topic, position);
+    return [
+      {
+        kind: "conflated",
+        topic,
+        position,
+        removed: list<string>(message.removed),
+        nodes: entries(message.nodes),
+        top: partialTop(message),
+        events: list<StoredEvent>(message.events),
+        logsSkipped: isObject(message.logs_skipped) ? (message.logs_skipped as Record<string, number>) : {},
+      },
+    ];
+  }
+
+  #heartbeat(message: Message): Told[] {
+    const users = Object.entries(object(message.user_positions)).map(
+      ([user, at]) => [`@${user}`, at] as const,
+    );
+    for (const [topic, said] of [...Object.entries(object(message.positions)), ...users]) {
+      const course = this.#course(topic);
+      const there = read(said);
+      if (course === null || there === null || course.parts.length > 0) continue;
+      if (!same(course.at, there) && !(course.ended && same(there, BEGINNING))) this.#request(topic);
+    }
+    return [];
+  }
+
+  #unsubscribed(message: Message): Told[] {
+    const topic = topicOf(message);
+    if (message.id !== undefined || this.#course(topic) === null) return [];
+    this.#wanted.delete(topic);
+    this.#forget(topic);
+    return [{ kind: "refused", topic, code: "unsubscribed", message: "the hub ended this subscription" }];
+  }
+
+  #error(message: Message): Told[] {
+    const id = message.id;
+    if (typeof id !== "number") return [];
+    for (const [topic, course] of this.#courses) {
+      if (course.pending !== id) continue;
+      this.#wanted.delete(topic);
+      this.#forget(topic);
+      return [{ kind: "refused", topic, code: String(message.code), message: String(message.message) }];
+    }
+    return [];
+  }
+}
+
+export function named(topic: string): Fields {
+  return topic.startsWith("@") ? { user_id: topic.slice(1) } : { project_id: topic };
+}
+
+function topicOf(message: Message): string {
+  return typeof message.user_id === "string" ? `@${message.user_id}` : String(message.project_id);
+}
+
+function continues(parts: Fields[], next: Fields): boolean {
+  const last = parts.at(-1);
+  return (
+    last !== undefined &&
+    next.part === Number(last.part) + 1 &&
+    next.seq === last.seq &&
+    next.epoch === last.epoch &&
+    next.parts === last.parts
+  );
+}
+
+function assemble(topic: string, parts: Fields[]): Told {
+  const first = parts[0] as Fields;
+  return {
+    kind: "state",
+    topic,
+    position: { epoch: String(first.epoch), seq: Number(first.seq) },
+    reason: first.reason === "gap" || first.reason === "shed" ? first.reason : "initial",
+    top: { ...EMPTY_TOP, ...partialTop(object(first.data)) },
+    nodes: parts.flatMap((part) => entries(object(part.data).nodes)),
+  };
+}
+
+const TOP = ["state", "project", "orchestrator", "coordination", "prompts", "read"] as const;
+
+/** The project's own fields that an object has. */
+export function partialTop(from: Fields): Partial<Top> {
+  const found: Record<string, unknown> = {};
+  for (const name of TOP) if (Object.hasOwn(from, name)) found[name] = from[name];
+  return found as Partial<Top>;
+}
+
+/** Whole nodes as ids and fields. */
+export function entries(nodes: unknown): NodeEntry[] {
+  return list<Fields>(nodes).map((node) => {
+    const { node_id, ...fields } = node;
+    return [String(node_id), fields] as const;
+  });
+}
+
+function list<T>(value: unknown): readonly T[] {
+  return Array.isArray(value) ? (value as T[]) : [];
+}
+
+function object(value: unknown): Fields {
+  return isObject(value) ? value : {};
+}

@@ -1,0 +1,49 @@
+import type { Fields } from "./json.ts";
+import type { Told } from "./told.ts";
+
+/** How the connection is, for people. Times are milliseconds since 1970. */
+export type Status =
+  | { readonly kind: "connecting" }
+  | {
+      readonly kind: "live";
+      readonly since: number;
+      /** Milliseconds from the hub to here; null: not measured yet. */
+      readonly behind: number | null;
+      /** When a summary last took the place of events, because this side was slow. */
+      readonly summarised: number | null;
+    }
+  | {
+      readonly kind: "waiting";
+      readonly until: number;
+      readonly reason: string;
+      readonly lost: number | null;
+    }
+  | { readonly kind: "offline"; readonly lost: number | null }
+  /** The hub wants another token; `code` is its close code. */
+  | { readonly kind: "refused"; readonly code: number; readonly reason: string }
+  | { readonly kind: "closed" };
+
+export interface EngineEvents {
+  told(batch: readonly Told[]): void;
+  status(status: Status): void;
+}
+
+/**
+ * One connection to a hub and what is watched over it. Two kinds: `LocalEngine` has the socket itself, `PortedEngine`
+ * speaks to one in a SharedWorker, so that all tabs share a socket.
+ */
+export interface Engine {
+  readonly events: EngineEvents;
+  /** Begin to watch a topic: its state follows as `state`. */
+  watch(topic: string): void;
+  unwatch(topic: string): void;
+  /**
+   * Send `answer`, `command` or `ack`, and wait for its reply.
+   * @throws HubError what the hub refused; `unreachable` if there is no connection; `timeout` after 10 s.
+   */
+  ask(request: Fields): Promise<Fields>;
+  setToken(token: string | null): void;
+  /** Something happened that makes a new attempt worthwhile: online again, visible again, a person pressed "now". */
+  wake(): void;
+  close(): void;
+}

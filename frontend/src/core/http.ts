@@ -1,0 +1,93 @@
+import { entries, partialTop } from "./course.ts";
+import { HubError } from "./errors.ts";
+import type { Fields } from "./json.ts";
+import { isObject } from "./json.ts";
+import { EMPTY_TOP } from "./reducer.ts";
+import type { StoredEvent, Told } from "./told.ts";
+
+export interface EventPage {
+  readonly events: readonly StoredEvent[];
+  readonly next: string | null;
+}
+
+/** The hub's HTTP interface, as far as a dashboard needs it. Whatever fails throws `HubError`. */
+export class Http {
+  readonly base: string;
+  token: string | null;
+
+  constructor(base: string, token: string | null) {
+    this.base = base.replace(/\/$/, "");
+    this.token = token;
+  }
+
+  async call<T = Fields>(method: string, path: string, body?: unknown, signal?: AbortSignal): Promise<T> {
+    const response = await this.fetch(path, {
+      method,
+      headers: body === undefined ? {} : { "content-type": "application/json" },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      ...(signal === undefined ? {} : { signal }),
+    });
+    return response.status === 204 ? (null as T) : ((await response.json()) as T);
+  }
+
+  /** A response that is 2xx. */
+  async fetch(path: string, init: RequestInit = {}): Promise<Response> {
+    const headers = new Headers(init.headers);
+    if (this.token !== null) headers.set("authorization", `Bearer ${this.token}`);
+    let response: Response;
+    try {
+      response = await fetch(`${this.base}/api/v1${path}`, { ...init, headers });
+    } catch (error) {
+      if (init.signal?.aborted) throw error;
+      throw new HubError("unreachable", "the hub cannot be reached");
+    }
+    if (!response.ok) throw await problem(response);
+    return response;
+  }
+
+  project(id: string): string {
+    return `/projects/${encodeURIComponent(id)}`;
+  }
+
+  async state(projectId: string, at?: number, signal?: AbortSignal): Promise<Told> {
+    const query = at === undefined ? "" : `?at=${at}`;
+    const found = await this.call<Fields>(
+      "GET",
+      `${this.project(projectId)}/state${query}`,
+      undefined,
+      signal,
+    );
+    const data = isObject(found.data) ? found.data : {};
+    return {
+      kind: "state",
+      topic: projectId,
+      position: { epoch: String(found.epoch), seq: Number(found.seq) },
+      reason: "initial",
+      top: { ...EMPTY_TOP, ...partialTop(data) },
+      nodes: entries(data.nodes),
+    };
+  }
+
+  /** A page of a project's events, the oldest first. `before`: the ones that end there (`end`: the newest). */
+  events(
+    projectId: string,
+    query: { since?: string; before?: string; limit?: number; type?: string; node_id?: string },
+    signal?: AbortSignal,
+  ): Promise<EventPage> {
+    const words = new URLSearchParams();
+    for (const [name, value] of Object.entries(query))
+      if (value !== undefined) words.set(name, String(value));
+    return this.call("GET", `${this.project(projectId)}/events?${words}`, undefined, signal);
+  }
+}
+
+async function problem(response: Response): Promise<HubError> {
+  const told: unknown = await response.json().catch(() => null);
+  const details = isObject(told) ? told : {};
+  const code = typeof details.code === "string" ? details.code : `http_${response.status}`;
+  const message =
+    typeof details.detail === "string"
+      ? details.detail
+      : `the hub answered ${response.status} ${response.statusText}`;
+  return new HubError(code, message, details);
+}

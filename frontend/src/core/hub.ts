@@ -1,0 +1,226 @@
+import type { Engine, EngineEvents, Status } from "./engine.ts";
+import { Http } from "./http.ts";
+import type { Fields } from "./json.ts";
+import { LocalEngine } from "./local.ts";
+import { LogStore } from "./logs.ts";
+import { NoticesStore } from "./notices.ts";
+import { type PromptAnswer, PromptsStore } from "./people.ts";
+import { Project } from "./project.ts";
+import { Cell, type Readable } from "./readable.ts";
+import { RowsStore } from "./rows.ts";
+import { type Port, PortedEngine, type ToTab, type ToWorker } from "./shared.ts";
+import type { Told } from "./told.ts";
+import { Travel } from "./travel.ts";
+import { onFrame, type Scheduler } from "./tree.ts";
+
+export interface HubOptions {
+  /** The hub's address: `http://host:8000`. Default: where the page came from. */
+  readonly url?: string;
+  /** For a hub with authentication. */
+  readonly token?: string | null;
+  /** The SharedWorker over which all tabs share a connection; without it each has its own. */
+  readonly worker?: (() => SharedWorker) | undefined;
+  /** When to tell of changes; default: once an animation frame. */
+  readonly schedule?: Scheduler;
+  /** Makes the engine in place of either; for tests. */
+  readonly engine?: (events: EngineEvents) => Engine;
+}
+
+export interface CommandRequest {
+  readonly name: string;
+  readonly nodeId?: string | undefined;
+  readonly args?: Fields;
+}
+
+/** A released topic is kept this long: a page that is left and come back to goes on where it was. */
+const LINGER = 20_000;
+
+interface Held<T> {
+  readonly value: T;
+  holders: number;
+  timer: ReturnType<typeof setTimeout> | null;
+}
+
+/** A hub, as a dashboard sees it: `watch` projects, answer, command, read. Made by `createHub`. */
+export class Hub {
+  readonly http: Http;
+  readonly rows: RowsStore;
+  readonly prompts: PromptsStore;
+  /** How the connection of what is watched is. */
+  readonly status: Readable<Status>;
+  readonly #status = new Cell<Status>({ kind: "connecting" });
+  readonly #engine: Engine;
+  readonly #projects = new Map<string, Held<Project>>();
+  readonly #users = new Map<string, Held<NoticesStore>>();
+  readonly #schedule: Scheduler;
+  readonly #end: () => void;
+
+  constructor(options: HubOptions = {}) {
+    const base = options.url ?? globalThis.location?.origin ?? "http://127.0.0.1:8000";
+    const token = options.token ?? null;
+    this.#schedule = options.schedule ?? onFrame;
+    this.http = new Http(base, token);
+    this.rows = new RowsStore(this.http);
+    this.prompts = new PromptsStore(this.http, this.rows);
+    this.status = this.#status;
+    const events: EngineEvents = {
+      told: (batch) => this.#told(batch),
+      status: (status) => this.#status.set(status),
+    };
+    this.#engine = options.engine?.(events) ?? engine(base, token, options.worker, events);
+    this.#end = followWorld(() => this.wake());
+  }
+
+  /** Whether anything is watched over the connection that `status` tells of. */
+  get watching(): boolean {
+    return this.#projects.size + this.#users.size > 0;
+  }
+
+  /** Watch a project until `release` is called as often as this was. */
+  watch(projectId: string): Project {
+    const held = hold(this.#projects, projectId, () => {
+      this.#engine.watch(projectId);
+      return new Project(projectId, this.#schedule);
+    });
+    return held.value;
+  }
+
+  release(projectId: string): void {
+    letGo(this.#projects, projectId, () => this.#engine.unwatch(projectId));
+  }
+
+  watchUser(userId: string): NoticesStore {
+    const held = hold(this.#users, userId, () => {
+      this.#engine.watch(`@${userId}`);
+      const store = new NoticesStore(userId, this.http);
+      void store.load();
+      return store;
+    });
+    return held.value;
+  }
+
+  releaseUser(userId: string): void {
+    letGo(this.#users, userId, () => this.#engine.unwatch(`@${userId}`));
+  }
+
+  /** A node's output; null: the project's own. */
+  log(project: Project, nodeId: string | null): LogStore {
+    return new LogStore(project, nodeId, this.http, this.#schedule);
+  }
+
+  travel(project: Project): Travel {
+    const position = project.tree.get().position;
+    return new Travel(project.id, position?.epoch ?? "", position?.seq ?? 0, this.http, this.#schedule);
+  }
+
+  /** @throws HubError `prompt_closed` with the `outcome` in its details, if somebody was quicker. */
+  async answer(promptId: string, answer: PromptAnswer): Promise<void> {
+    await this.http.call("POST", `/prompts/${encodeURIComponent(promptId)}/answer`, answer);
+  }
+
+  /** Send a command to the project's orchestrator; what becomes of it shows in `Project.commands`. Returns its id. */
+  async command(projectId: string, { name, nodeId, args }: CommandRequest): Promise<string> {
+    const body = {
+      name,
+      ...(nodeId === undefined ? {} : { node_id: nodeId }),
+      ...(args === undefined ? {} : { args }),
+    };
+    const sent = await this.http.call("POST", `${this.http.project(projectId)}/commands`, body);
+    return String(sent.command_id);
+  }
+
+  setToken(token: string | null): void {
+    this.http.token = token;
+    this.#engine.setToken(token);
+    this.rows.restart();
+  }
+
+  /** Try again now whatever waits. */
+  wake(): void {
+    this.#engine.wake();
+    this.rows.wake();
+  }
+
+  close(): void {
+    this.#end();
+    this.#engine.close();
+  }
+
+  #told(batch: readonly Told[]): void {
+    for (const told of batch) {
+      if (told.topic.startsWith("@")) this.#users.get(told.topic.slice(1))?.value.take(told);
+      else this.#projects.get(told.topic)?.value.take(told);
+    }
+  }
+}
+
+export function createHub(options: HubOptions = {}): Hub {
+  return new Hub(options);
+}
+
+function engine(
+  base: string,
+  token: string | null,
+  worker: HubOptions["worker"],
+  events: EngineEvents,
+): Engine {
+  const url = new URL("/ws/updates", base);
+  url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
+  if (worker === undefined || typeof SharedWorker === "undefined")
+    return new LocalEngine(url.href, token, events);
+  const { port } = worker();
+  const lock = `tasktree_rt:${crypto.randomUUID()}`;
+  const made = new PortedEngine(
+    port as unknown as Port<ToWorker, ToTab>,
+    { url: url.href, token, lock: locked(lock) },
+    events,
+  );
+  port.start();
+  return made;
+}
+
+/** Hold a lock for as long as this page lives, so that the worker learns of its end; null where there are no locks. */
+function locked(name: string): string | null {
+  if (typeof navigator === "undefined" || navigator.locks === undefined) return null;
+  void navigator.locks.request(name, () => new Promise(() => {}));
+  return name;
+}
+
+function hold<T>(all: Map<string, Held<T>>, key: string, make: () => T): Held<T> {
+  let held = all.get(key);
+  if (held === undefined) {
+    held = { value: make(), holders: 0, timer: null };
+    all.set(key, held);
+  }
+  if (held.timer !== null) clearTimeout(held.timer);
+  held.timer = null;
+  held.holders += 1;
+  return held;
+}
+
+function letGo<T>(all: Map<string, Held<T>>, key: string, end: () => void): void {
+  const held = all.get(key);
+  if (held === undefined) return;
+  held.holders -= 1;
+  if (held.holders > 0 || held.timer !== null) return;
+  held.timer = setTimeout(() => {
+    all.delete(key);
+    end();
+  }, LINGER);
+}
+
+/** Whatever makes another attempt worthwhile: the machine is online again, the page is looked at again. */
+function followWorld(wake: () => void): () => void {
+  if (typeof window === "undefined") return () => {};
+  const visible = () => {
+    if (document.visibilityState === "visible") wake();
+  };
+  window.addEventListener("online", wake);
+  window.addEventListener("offline", wake);
+  document.addEventListener("visibilitychange", visible);
+  return () => {
+    window.removeEventListener("online", wake);
+    window.removeEventListener("offline", wake);
+    document.removeEventListener("visibilitychange", visible);
+  };
+}

@@ -1,0 +1,37 @@
+/** What JSON gives: an object of unknown values. Never mutated once it is in a tree. */
+export type Fields = Readonly<Record<string, unknown>>;
+
+export function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** A field that is text; undefined if it is missing or of another kind. */
+export function text(fields: Fields | undefined, name: string): string | undefined {
+  const value = own(fields, name);
+  return typeof value === "string" ? value : undefined;
+}
+
+/** A field that is a finite number. */
+export function number(fields: Fields | undefined, name: string): number | undefined {
+  const value = own(fields, name);
+  return typeof value === "number" && Number.isFinite(value) ? value : undefined;
+}
+
+/** A field that is a time, as milliseconds since 1970. */
+export function time(fields: Fields | undefined, name: string): number | undefined {
+  const value = own(fields, name);
+  if (typeof value === "number") return value;
+  const parsed = typeof value === "string" ? Date.parse(value) : Number.NaN;
+  return Number.isNaN(parsed) ? undefined : parsed;
+}
+
+/** A field that is a list of text; what is not text in it is left out. */
+export function texts(fields: Fields | undefined, name: string): readonly string[] {
+  const value = own(fields, name);
+  return Array.isArray(value) ? value.filter((one): one is string => typeof one === "string") : [];
+}
+
+/** A field as it is. */
+export function own(fields: Fields | undefined, name: string): unknown {
+  return fields !== undefined && Object.hasOwn(fields, name) ? fields[name] : undefined;
+}

@@ -1,0 +1,166 @@
+/** A node's output: what came before, a page at a time, and what comes. */
+import type { HubError } from "./errors.ts";
+import type { Http } from "./http.ts";
+import { text } from "./json.ts";
+import type { Project } from "./project.ts";
+import { Listeners, type Readable } from "./readable.ts";
+import type { StoredEvent } from "./told.ts";
+import { onFrame, type Scheduler } from "./tree.ts";
+
+export interface LogLine {
+  readonly seq: number;
+  readonly epoch: string;
+  readonly timestamp: string;
+  readonly level: string;
+  readonly message: string;
+}
+
+export interface Log {
+  readonly lines: readonly LogLine[];
+  readonly loading: boolean;
+  /** There is more before the first line. */
+  readonly more: boolean;
+  /** Lines that a summary skipped; `refill` brings them. */
+  readonly skipped: number;
+  readonly error: HubError | null;
+}
+
+const PAGE = 500;
+const MOST = 20_000;
+
+/** Follows one node's lines (`null`: those of no node) while somebody watches. */
+export class LogStore implements Readable<Log> {
+  readonly #project: Project;
+  readonly #nodeId: string | null;
+  readonly #http: Http;
+  readonly #schedule: Scheduler;
+  readonly #listeners = new Listeners();
+  #lines: LogLine[] = [];
+  #before: string | null = "end";
+  #loading = false;
+  #error: HubError | null = null;
+  #skipped = 0;
+  #due = false;
+  #snapshot: Log = { lines: [], loading: true, more: false, skipped: 0, error: null };
+  #stop: (() => void) | null = null;
+
+  constructor(project: Project, nodeId: string | null, http: Http, schedule: Scheduler = onFrame) {
+    this.#project = project;
+    this.#nodeId = nodeId;
+    this.#http = http;
+    this.#schedule = schedule;
+  }
+
+  get = (): Log => this.#snapshot;
+
+  subscribe = (listener: () => void): (() => void) => {
+    const remove = this.#listeners.add(listener);
+    if (this.#stop === null) this.#start();
+    return () => {
+      remove();
+      if (this.#listeners.size === 0) {
+        this.#stop?.();
+        this.#stop = null;
+      }
+    };
+  };
+
+  /** Load the page before the first line. */
+  async older(): Promise<void> {
+    if (this.#loading || this.#before === null) return;
+    this.#loading = true;
+    this.#wake();
+    try {
+      const page = await this.#page(this.#before);
+      this.#before = page.next;
+      this.#merge(page.events.filter(this.#mine).map(line));
+      this.#error = null;
+    } catch (error) {
+      this.#error = error as HubError;
+    }
+    this.#loading = false;
+    this.#wake();
+  }
+
+  /** Load what summaries skipped. */
+  async refill(): Promise<void> {
+    this.#skipped = 0;
+    this.#before = "end";
+    this.#lines = [];
+    await this.older();
+  }
+
+  #start(): void {
+    const seen = () => this.#nodeSkipped();
+    let before = seen();
+    const ends = [
+      this.#project.onEvents((events) => {
+        const mine = events.filter(this.#mine);
+        if (mine.length > 0) this.#merge(mine.map(line));
+      }),
+      this.#project.skipped.subscribe(() => {
+        this.#skipped += seen() - before;
+        before = seen();
+        this.#wake();
+      }),
+    ];
+    this.#stop = () => {
+      for (const end of ends) end();
+    };
+    if (this.#before === "end") void this.older();
+  }
+
+  #nodeSkipped(): number {
+    return this.#project.skipped.get()[this.#nodeId ?? ""] ?? 0;
+  }
+
+  #page(before: string) {
+    const node = this.#nodeId === null ? {} : { node_id: this.#nodeId };
+    return this.#http.events(this.#project.id, { before, type: "log", limit: PAGE, ...node });
+  }
+
+  #mine = (event: StoredEvent): boolean =>
+    event.type === "log" && (text(event.data, "node_id") ?? null) === this.#nodeId;
+
+  #merge(more: LogLine[]): void {
+    const first = more[0];
+    const last = this.#lines.at(-1);
+    if (first === undefined) return;
+    if (last === undefined || (first.epoch === last.epoch && first.seq > last.seq)) this.#lines.push(...more);
+    else {
+      const known = new Set(this.#lines.map((one) => `${one.epoch}:${one.seq}`));
+      const fresh = more.filter((one) => !known.has(`${one.epoch}:${one.seq}`));
+      this.#lines = [...this.#lines, ...fresh].sort((one, other) =>
+        one.epoch === other.epoch ? one.seq - other.seq : 0,
+      );
+    }
+    if (this.#lines.length > 1.2 * MOST) this.#lines = this.#lines.slice(-MOST);
+    this.#wake();
+  }
+
+  #wake(): void {
+    if (this.#due) return;
+    this.#due = true;
+    this.#schedule(() => {
+      this.#due = false;
+      this.#snapshot = {
+        lines: this.#lines.slice(),
+        loading: this.#loading,
+        more: this.#before !== null && this.#before !== "end",
+        skipped: this.#skipped,
+        error: this.#error,
+      };
+      this.#listeners.tell();
+    });
+  }
+}
+
+function line({ seq, epoch, timestamp, data }: StoredEvent): LogLine {
+  return {
+    seq,
+    epoch,
+    timestamp,
+    level: text(data, "level") ?? "info",
+    message: text(data, "message") ?? "",
+  };
+}

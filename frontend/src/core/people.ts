@@ -1,0 +1,124 @@
+import type { Choice, Option } from "./api.ts";
+import { HubError } from "./errors.ts";
+import type { Http } from "./http.ts";
+import type { Fields } from "./json.ts";
+import { Listeners, type Readable } from "./readable.ts";
+import type { RowsStore } from "./rows.ts";
+
+/** A question put to people, as the hub tells it. */
+export interface Prompt {
+  readonly prompt_id: string;
+  readonly project_id?: string;
+  readonly user_id?: string;
+  readonly node_id?: string;
+  readonly message: string;
+  readonly options?: readonly Option[];
+  readonly schema?: Fields | boolean;
+  readonly deadline: string;
+  readonly default: Choice;
+  readonly status?: "open" | "answered" | "timeout" | "cancelled";
+  readonly outcome?: Outcome;
+}
+
+export interface Outcome {
+  readonly proceed: boolean;
+  readonly value?: unknown;
+  readonly feedback?: string;
+  readonly by?: string | null;
+  readonly how: "answered" | "timeout" | "cancelled";
+}
+
+export interface PromptAnswer {
+  readonly proceed: boolean;
+  readonly value?: unknown;
+  readonly feedback?: string;
+}
+
+export interface Prompts {
+  readonly ready: boolean;
+  readonly open: readonly Prompt[];
+  /** Those that were settled while this page was looking, the newest first. */
+  readonly settled: readonly Prompt[];
+  readonly error: HubError | null;
+}
+
+const AGAIN = 300;
+const KEPT = 50;
+
+/**
+ * Every open prompt that the viewer may answer. It asks the hub again when a project's row says that something happened
+ * with its prompts, not by the clock.
+ */
+export class PromptsStore implements Readable<Prompts> {
+  readonly #http: Http;
+  readonly #rows: RowsStore;
+  readonly #listeners = new Listeners();
+  #snapshot: Prompts = { ready: false, open: [], settled: [], error: null };
+  #mark = "";
+  #timer: ReturnType<typeof setTimeout> | null = null;
+  #unfollow: (() => void) | null = null;
+
+  constructor(http: Http, rows: RowsStore) {
+    this.#http = http;
+    this.#rows = rows;
+  }
+
+  get = (): Prompts => this.#snapshot;
+
+  subscribe = (listener: () => void): (() => void) => {
+    const remove = this.#listeners.add(listener);
+    if (this.#unfollow === null) {
+      this.#unfollow = this.#rows.subscribe(() => this.#look());
+      void this.refresh();
+    }
+    return () => {
+      remove();
+      if (this.#listeners.size > 0) return;
+      this.#unfollow?.();
+      this.#unfollow = null;
+    };
+  };
+
+  async refresh(): Promise<void> {
+    try {
+      const page = await this.#http.call<{ prompts: Prompt[] }>("GET", "/prompts?status=open&limit=500");
+      const open = page.prompts;
+      const names = new Set(open.map((one) => one.prompt_id));
+      const gone = this.#snapshot.open.filter((one) => !names.has(one.prompt_id));
+      this.#set({ open, ready: true, error: null });
+      for (const one of gone) await this.#outcome(one.prompt_id);
+    } catch (error) {
+      this.#set({
+        ready: true,
+        error: error instanceof HubError ? error : new HubError("internal", String(error)),
+      });
+    }
+  }
+
+  async #outcome(id: string): Promise<void> {
+    const settled = await this.#http
+      .call<Prompt>("GET", `/prompts/${encodeURIComponent(id)}`)
+      .catch(() => null);
+    if (settled !== null) this.#set({ settled: [settled, ...this.#snapshot.settled].slice(0, KEPT) });
+  }
+
+  /** Something may be another with the prompts: at those projects that have some, or had. */
+  #look(): void {
+    const rows = [...this.#rows.get().byId.values()];
+    const mark = rows
+      .map((row) => ((row.prompts ?? 0) > 0 ? `${row.project_id}:${row.prompts}:${row.seq}` : ""))
+      .join("|");
+    if (mark === this.#mark || this.#timer !== null) return;
+    this.#mark = mark;
+    this.#timer = setTimeout(() => {
+      this.#timer = null;
+      void this.refresh();
+      this.#look();
+    }, AGAIN);
+  }
+
+  #set(changes: Partial<Prompts>): void {
+    this.#snapshot = { ...this.#snapshot, ...changes };
+    this.#listeners.tell();
+  }
+}

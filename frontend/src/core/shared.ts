@@ -1,0 +1,263 @@
+/**
+ * One connection for all tabs: what a tab and the SharedWorker say to each other, and both ends of it.
+ *
+ * The worker keeps the tree of everything that is watched, so a tab that comes later gets its state from there and the hub
+ * is not asked again. A tab that does not take what it is sent (frozen, or busy) is sent no more than `WINDOW` batches: after
+ * that its topics are stale, and when it takes again it gets one state of each instead of a backlog.
+ */
+import type { Engine, EngineEvents, Status } from "./engine.ts";
+import { HubError } from "./errors.ts";
+import type { Fields } from "./json.ts";
+import { LocalEngine } from "./local.ts";
+import { Mirror } from "./mirror.ts";
+import type { Told } from "./told.ts";
+
+export const WINDOW = 16;
+
+export type ToWorker =
+  | {
+      readonly kind: "hello";
+      readonly url: string;
+      readonly token: string | null;
+      readonly lock: string | null;
+    }
+  | { readonly kind: "watch" | "unwatch"; readonly topic: string }
+  | { readonly kind: "ask"; readonly number: number; readonly request: Fields }
+  | { readonly kind: "token"; readonly token: string | null }
+  | { readonly kind: "taken" | "wake" | "bye" };
+
+export type ToTab =
+  | { readonly kind: "told"; readonly batch: readonly Told[] }
+  | { readonly kind: "status"; readonly status: Status }
+  | { readonly kind: "answer"; readonly number: number; readonly reply?: Fields; readonly error?: Fields };
+
+/** What both ends need of a `MessagePort`. */
+export interface Port<Out, In> {
+  postMessage(message: Out): void;
+  onmessage: ((event: { data: In }) => void) | null;
+}
+
+/** An engine whose socket is in a SharedWorker. See `Engine`. */
+export class PortedEngine implements Engine {
+  readonly events: EngineEvents;
+  readonly #port: Port<ToWorker, ToTab>;
+  readonly #asked = new Map<number, [(reply: Fields) => void, (error: HubError) => void]>();
+  #numbers = 0;
+
+  constructor(
+    port: Port<ToWorker, ToTab>,
+    hello: { url: string; token: string | null; lock: string | null },
+    events: EngineEvents,
+  ) {
+    this.events = events;
+    this.#port = port;
+    port.onmessage = ({ data }) => this.#received(data);
+    port.postMessage({ kind: "hello", ...hello });
+  }
+
+  watch(topic: string): void {
+    this.#port.postMessage({ kind: "watch", topic });
+  }
+
+  unwatch(topic: string): void {
+    this.#port.postMessage({ kind: "unwatch", topic });
+  }
+
+  ask(request: Fields): Promise<Fields> {
+    this.#numbers += 1;
+    const number = this.#numbers;
+    return new Promise((resolve, reject) => {
+      this.#asked.set(number, [resolve, reject]);
+      this.#port.postMessage({ kind: "ask", number, request });
+    });
+  }
+
+  setToken(token: string | null): void {
+    this.#port.postMessage({ kind: "token", token });
+  }
+
+  wake(): void {
+    this.#port.postMessage({ kind: "wake" });
+  }
+
+  close(): void {
+    this.#port.postMessage({ kind: "bye" });
+  }
+
+  #received(message: ToTab): void {
+    if (message.kind === "told") {
+      this.events.told(message.batch);
+      this.#port.postMessage({ kind: "taken" });
+    } else if (message.kind === "status") {
+      this.events.status(message.status);
+    } else {
+      const [resolve, reject] = this.#asked.get(message.number) ?? [];
+      this.#asked.delete(message.number);
+      if (message.error === undefined) resolve?.(message.reply ?? {});
+      else reject?.(new HubError(String(message.error.code), String(message.error.message), message.error));
+    }
+  }
+}
+
+type MakeEngine = (url: string, token: string | null, events: EngineEvents) => Engine;
+
+const makeLocal: MakeEngine = (url, token, events) => new LocalEngine(url, token, events);
+
+/** The worker's side: one line for each address, whatever the number of tabs. */
+export class Host {
+  readonly #lines = new Map<string, Line>();
+  readonly #make: MakeEngine;
+
+  constructor(make: MakeEngine = makeLocal) {
+    this.#make = make;
+  }
+
+  /** Serve a tab. `gone` is called with the name of its lock, and tells when the tab has died. */
+  serve(port: Port<ToTab, ToWorker>, gone: (lock: string, then: () => void) => void): void {
+    let tab: Tab | null = null;
+    const leave = () => {
+      if (tab?.leave()) this.#lines.delete(tab.line.key);
+      tab = null;
+    };
+    port.onmessage = ({ data }) => {
+      if (data.kind === "hello") {
+        leave();
+        tab = new Tab(this.#line(data.url, data.token), port);
+        if (data.lock !== null) gone(data.lock, leave);
+      } else if (data.kind === "bye") leave();
+      else tab?.received(data);
+    };
+  }
+
+  /** Tabs of one address and token share a line; who comes with another token has another. */
+  #line(url: string, token: string | null): Line {
+    const key = JSON.stringify([url, token]);
+    let line = this.#lines.get(key);
+    if (line === undefined) {
+      line = new Line(key, url, token, this.#make);
+      this.#lines.set(key, line);
+    }
+    return line;
+  }
+}
+
+/** A connection and the tabs on it. */
+class Line {
+  readonly key: string;
+  readonly engine: Engine;
+  readonly tabs = new Set<Tab>();
+  readonly mirrors = new Map<string, Mirror>();
+  status: Status = { kind: "connecting" };
+
+  constructor(key: string, url: string, token: string | null, make: MakeEngine) {
+    this.key = key;
+    this.engine = make(url, token, {
+      told: (batch) => this.#told(batch),
+      status: (status) => {
+        this.status = status;
+        for (const tab of this.tabs) tab.say({ kind: "status", status });
+      },
+    });
+  }
+
+  #told(batch: readonly Told[]): void {
+    for (const told of batch) {
+      const mirror = this.mirrors.get(told.topic);
+      mirror?.take(told);
+      if (told.kind === "refused") this.mirrors.delete(told.topic);
+    }
+    for (const tab of this.tabs) tab.tell(batch);
+  }
+}
+
+/** One tab on a line. */
+class Tab {
+  readonly line: Line;
+  readonly #port: Port<ToTab, ToWorker>;
+  readonly #topics = new Set<string>();
+  readonly #stale = new Set<string>();
+  #untaken = 0;
+
+  constructor(line: Line, port: Port<ToTab, ToWorker>) {
+    this.line = line;
+    this.#port = port;
+    line.tabs.add(this);
+    this.say({ kind: "status", status: line.status });
+  }
+
+  say(message: ToTab): void {
+    this.#port.postMessage(message);
+  }
+
+  tell(batch: readonly Told[]): void {
+    const mine = batch.filter((told) => this.#topics.has(told.topic) && !this.#stale.has(told.topic));
+    if (mine.length === 0) return;
+    if (this.#untaken >= WINDOW) {
+      for (const told of mine) this.#stale.add(told.topic);
+      return;
+    }
+    this.#untaken += 1;
+    for (const told of mine) if (told.kind === "refused") this.#topics.delete(told.topic);
+    this.say({ kind: "told", batch: mine });
+  }
+
+  received(message: ToWorker): void {
+    if (message.kind === "watch") this.#watch(message.topic);
+    else if (message.kind === "unwatch") this.#unwatch(message.topic);
+    else if (message.kind === "ask") this.#ask(message.number, message.request);
+    else if (message.kind === "token") this.line.engine.setToken(message.token);
+    else if (message.kind === "wake") this.line.engine.wake();
+    else if (message.kind === "taken") this.#taken();
+  }
+
+  /** Leave the line. Returns whether nobody is left on it. */
+  leave(): boolean {
+    for (const topic of this.#topics) this.#unwatch(topic);
+    this.line.tabs.delete(this);
+    if (this.line.tabs.size > 0) return false;
+    this.line.engine.close();
+    return true;
+  }
+
+  #watch(topic: string): void {
+    if (this.#topics.has(topic)) return;
+    this.#topics.add(topic);
+    const mirror = this.line.mirrors.get(topic);
+    if (mirror === undefined) {
+      this.line.mirrors.set(topic, new Mirror(topic));
+      this.line.engine.watch(topic);
+    } else if (mirror.position !== null) this.tell([mirror.state()]);
+  }
+
+  #unwatch(topic: string): void {
+    if (!this.#topics.delete(topic)) return;
+    this.#stale.delete(topic);
+    for (const tab of this.line.tabs) if (tab.#topics.has(topic)) return;
+    this.line.mirrors.delete(topic);
+    this.line.engine.unwatch(topic);
+  }
+
+  #ask(number: number, request: Fields): void {
+    this.line.engine.ask(request).then(
+      (reply) => this.say({ kind: "answer", number, reply }),
+      (error: unknown) => {
+        const code = error instanceof HubError ? error.code : "internal";
+        const details = error instanceof HubError ? error.details : {};
+        const message = error instanceof Error ? error.message : String(error);
+        this.say({ kind: "answer", number, error: { ...details, code, message } });
+      },
+    );
+  }
+
+  #taken(): void {
+    this.#untaken -= 1;
+    if (this.#stale.size === 0 || this.#untaken > WINDOW / 2) return;
+    const states: Told[] = [];
+    for (const topic of this.#stale) {
+      const mirror = this.line.mirrors.get(topic);
+      if (mirror !== undefined && mirror.position !== null) states.push(mirror.state());
+    }
+    this.#stale.clear();
+    this.tell(states);
+  }
+}

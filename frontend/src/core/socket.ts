@@ -1,0 +1,252 @@
+import { Backoff } from "./backoff.ts";
+import type { Status } from "./engine.ts";
+import { type Fields, isObject } from "./json.ts";
+
+export const SUBPROTOCOL = "tasktree.v1";
+
+/** What a socket needs of the world; tests put their own in its place. */
+export interface World {
+  open(url: string, protocol: string): WebSocket;
+  now(): number;
+  online(): boolean;
+  later(run: () => void, ms: number): () => void;
+  random(): number;
+}
+
+export const world: World = {
+  open: (url, protocol) => new WebSocket(url, protocol),
+  now: () => Date.now(),
+  online: () => typeof navigator === "undefined" || navigator.onLine !== false,
+  later: (run, ms) => {
+    const id = setTimeout(run, ms);
+    return () => clearTimeout(id);
+  },
+  random: Math.random,
+};
+
+export interface SocketEvents {
+  opened(): void;
+  message(message: Fields): void;
+  closed(): void;
+  status(status: Status): void;
+}
+
+/** Closing for one of these, trying again at once would be the same again: a token is needed first. */
+const TOKEN = new Set([4001, 4002, 4003]);
+/** What the hub holds against this client: it waits for as long as it ever does. */
+const HELD_AGAINST = new Set([1002, 1007, 1009, 4029]);
+const WATCHDOG_SHARE = 1.5;
+const PING_EVERY = 10_000;
+/** A connection that is not open by then never will be. */
+const OPENING = 15_000;
+/** A connection that lasted this long was a good one: the next wait begins small again. */
+const GOOD_AFTER = 5_000;
+
+/**
+ * A WebSocket that comes back: with full-jitter back-off, at once when the machine is online again, and after the time the
+ * hub advises when it is draining. It gives a connection up that says nothing for half as long again as the hub's heartbeat.
+ */
+export class Socket {
+  readonly #url: string;
+  readonly #events: SocketEvents;
+  readonly #world: World;
+  readonly #backoff: Backoff;
+  #token: string | null;
+  #socket: WebSocket | null = null;
+  #cancel: () => void = () => {};
+  #stopWatchdog: () => void = () => {};
+  #stopPing: () => void = () => {};
+  #heartbeat = 25_000;
+  #advised: number | null = null;
+  #lost: number | null = null;
+  #opened = 0;
+  #pinged = 0;
+  #behind: number | null = null;
+  #summarised: number | null = null;
+  #closed = false;
+  #status: Status = { kind: "connecting" };
+
+  constructor(url: string, token: string | null, events: SocketEvents, on: World = world) {
+    this.#url = url;
+    this.#token = token;
+    this.#events = events;
+    this.#world = on;
+    this.#backoff = new Backoff(on.random);
+    this.#connect();
+  }
+
+  get status(): Status {
+    return this.#status;
+  }
+
+  send(message: Fields): boolean {
+    if (this.#socket?.readyState !== 1) return false;
+    this.#socket.send(JSON.stringify(message));
+    return true;
+  }
+
+  /** A summary took the place of events. */
+  summarised(): void {
+    this.#summarised = this.#world.now();
+    this.#tellLive();
+  }
+
+  setToken(token: string | null): void {
+    this.#token = token;
+    this.#backoff.reset();
+    this.#drop();
+    this.#connect();
+  }
+
+  wake(): void {
+    if (this.#closed || this.#socket !== null || this.#status.kind === "refused") return;
+    this.#backoff.reset();
+    this.#connect();
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#drop();
+    this.#say({ kind: "closed" });
+  }
+
+  #say(status: Status): void {
+    this.#status = status;
+    this.#events.status(status);
+  }
+
+  #connect(): void {
+    if (this.#closed) return;
+    this.#cancel();
+    if (!this.#world.online()) {
+      this.#say({ kind: "offline", lost: this.#lost });
+      return;
+    }
+    if (this.#lost === null) this.#say({ kind: "connecting" });
+    let socket: WebSocket;
+    try {
+      socket = this.#world.open(this.#address(), SUBPROTOCOL);
+    } catch (error) {
+      this.#again(String(error));
+      return;
+    }
+    this.#socket = socket;
+    this.#cancel = this.#world.later(() => this.#giveUp("the hub did not answer"), OPENING);
+    socket.onmessage = ({ data }) => this.#received(data);
+    socket.onclose = ({ code, reason }) => this.#ended(code, reason);
+  }
+
+  #address(): string {
+    const url = new URL(this.#url);
+    if (this.#token !== null) url.searchParams.set("token", this.#token);
+    return url.href;
+  }
+
+  #received(data: unknown): void {
+    this.#guard();
+    let message: unknown;
+    try {
+      message = JSON.parse(String(data));
+    } catch {
+      this.#giveUp("the hub said something that is no JSON");
+      return;
+    }
+    if (!isObject(message)) return;
+    if (message.type === "welcome") this.#welcome(message);
+    else if (message.type === "draining") this.#advised = advice(message);
+    else if (message.type === "pong") this.#ponged();
+    this.#events.message(message);
+  }
+
+  #welcome(message: Fields): void {
+    this.#cancel();
+    const data = isObject(message.data) ? message.data : {};
+    this.#heartbeat = Number(data.heartbeat_interval ?? 25) * 1000;
+    this.#opened = this.#world.now();
+    this.#lost = null;
+    this.#behind = null;
+    this.#summarised = null;
+    this.#guard();
+    this.#tellLive();
+    this.#events.opened();
+    this.#ping();
+  }
+
+  #tellLive(): void {
+    if (this.#opened === 0) return;
+    this.#say({ kind: "live", since: this.#opened, behind: this.#behind, summarised: this.#summarised });
+  }
+
+  #ping = (): void => {
+    this.#pinged = this.#world.now();
+    this.send({ type: "ping" });
+    this.#stopPing = this.#world.later(this.#ping, PING_EVERY);
+  };
+
+  #ponged(): void {
+    this.#behind = (this.#world.now() - this.#pinged) / 2;
+    this.#tellLive();
+  }
+
+  #guard(): void {
+    this.#stopWatchdog();
+    this.#stopWatchdog = this.#world.later(
+      () => this.#giveUp("the hub fell silent"),
+      this.#heartbeat * WATCHDOG_SHARE,
+    );
+  }
+
+  #giveUp(reason: string): void {
+    this.#drop();
+    this.#events.closed();
+    this.#again(reason);
+  }
+
+  #drop(): void {
+    this.#cancel();
+    this.#stopWatchdog();
+    this.#stopPing();
+    const socket = this.#socket;
+    this.#socket = null;
+    if (this.#opened !== 0) this.#lost = this.#world.now();
+    if (socket === null) return;
+    socket.onmessage = null;
+    socket.onclose = null;
+    socket.close();
+  }
+
+  #ended(code: number, reason: string): void {
+    if (this.#opened !== 0 && this.#world.now() - this.#opened > GOOD_AFTER) this.#backoff.reset();
+    this.#drop();
+    this.#opened = 0;
+    this.#events.closed();
+    if (this.#closed) return;
+    if (TOKEN.has(code)) this.#say({ kind: "refused", code, reason });
+    else this.#again(reason || why(code), HELD_AGAINST.has(code) ? 30_000 : 0);
+  }
+
+  #again(reason: string, least = 0): void {
+    this.#opened = 0;
+    if (!this.#world.online()) {
+      this.#say({ kind: "offline", lost: this.#lost });
+      return;
+    }
+    const wait = Math.max(least, this.#advised ?? this.#backoff.next());
+    this.#advised = null;
+    this.#cancel = this.#world.later(() => this.#connect(), wait);
+    this.#say({ kind: "waiting", until: this.#world.now() + wait, reason, lost: this.#lost });
+  }
+}
+
+function advice(message: Fields): number | null {
+  const ms = isObject(message.data) ? Number(message.data.reconnect_after_ms) : Number.NaN;
+  return Number.isFinite(ms) ? ms : null;
+}
+
+function why(code: number): string {
+  if (code === 1006) return "the connection broke";
+  if (code === 1011) return "a fault in the hub";
+  if (code === 1012) return "the hub restarts";
+  if (code === 1013) return "the hub is full";
+  return `closed with ${code}`;
+}

@@ -1,0 +1,92 @@
+import { useCallback, useEffect, useRef, useState } from "react";
+
+/** An event as the TaskTree dashboard knows it. */
+export interface WebSocketMessage {
+  readonly type: string;
+  readonly project_id: string | null;
+  readonly data: unknown;
+  readonly timestamp: string;
+}
+
+export interface UseWebSocketOptions {
+  readonly onMessage?: (message: WebSocketMessage) => void;
+  readonly onConnect?: () => void;
+  readonly onDisconnect?: () => void;
+  readonly onError?: (error: Event) => void;
+  /** Default: true. */
+  readonly autoReconnect?: boolean;
+}
+
+export interface UseWebSocketResult {
+  readonly isConnected: boolean;
+  readonly lastMessage: WebSocketMessage | null;
+  readonly sendMessage: (message: unknown) => void;
+  readonly disconnect: () => void;
+  readonly reconnect: () => void;
+}
+
+/**
+ * The TaskTree dashboard's hook by its name and signature, so that its code can move over: events as they come, without a
+ * tree. It resumes nothing; `useProject` does. Unlike the original it never stops trying.
+ */
+export function useWebSocket(url = "/ws/updates", options: UseWebSocketOptions = {}): UseWebSocketResult {
+  const [isConnected, setConnected] = useState(false);
+  const [lastMessage, setLastMessage] = useState<WebSocketMessage | null>(null);
+  const [life, setLife] = useState(0);
+  const socket = useRef<WebSocket | null>(null);
+  const latest = useRef(options);
+  latest.current = options;
+
+  // biome-ignore lint/correctness/useExhaustiveDependencies: another life is another connection
+  useEffect(() => {
+    let ended = false;
+    let attempt = 0;
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const connect = () => {
+      const opened = new WebSocket(address(url));
+      socket.current = opened;
+      opened.onopen = () => {
+        attempt = 0;
+        setConnected(true);
+        latest.current.onConnect?.();
+      };
+      opened.onmessage = ({ data }) => {
+        const message = JSON.parse(String(data)) as WebSocketMessage;
+        setLastMessage(message);
+        latest.current.onMessage?.(message);
+      };
+      opened.onerror = (event) => latest.current.onError?.(event);
+      opened.onclose = () => {
+        setConnected(false);
+        if (ended) return;
+        latest.current.onDisconnect?.();
+        if (latest.current.autoReconnect === false) return;
+        timer = setTimeout(connect, Math.random() * Math.min(30_000, 1000 * 2 ** attempt));
+        attempt += 1;
+      };
+    };
+    connect();
+    return () => {
+      ended = true;
+      clearTimeout(timer);
+      socket.current?.close();
+    };
+  }, [url, life]);
+
+  const sendMessage = useCallback((message: unknown) => {
+    if (socket.current?.readyState === WebSocket.OPEN) socket.current.send(JSON.stringify(message));
+  }, []);
+  const disconnect = useCallback(() => {
+    latest.current = { ...latest.current, autoReconnect: false };
+    socket.current?.close();
+  }, []);
+  const reconnect = useCallback(() => setLife((one) => one + 1), []);
+  return { isConnected, lastMessage, sendMessage, disconnect, reconnect };
+}
+
+function address(url: string): string {
+  const found = new URL(url, globalThis.location?.href);
+  if (found.protocol === "http:") found.protocol = "ws:";
+  if (found.protocol === "https:") found.protocol = "wss:";
+  return found.href;
+}
