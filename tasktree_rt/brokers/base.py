@@ -94,7 +94,8 @@ class Append:
         received: time of receipt in microseconds since the Unix epoch; the broker raises it to the
             newest one of the project, over all its lives, so that it never decreases there.
         ends: the last draft is ``project_deleted``: the life ends with it.
-        state, nodes: the project's state and number of nodes after these events, for `projects`.
+        state, nodes, about: the project's state, number of nodes, and what else its summary says after these
+            events, for `projects`.
         key, digest: idempotency; no key, no record.
         new_epoch: names the life that begins with these events, should there be none.
         opens, settles: what waits and what waits no more because of them, in the same transaction.
@@ -111,6 +112,7 @@ class Append:
     digest: bytes = b""
     opens: Sequence[Matter] = ()
     settles: Sequence[Settled] = ()
+    about: bytes = b""
 
 
 @frozen
@@ -184,7 +186,10 @@ class Life:
 
 @frozen
 class Summary:
-    """One row of the list of projects; `received` is the newest event's time in microseconds."""
+    """One row of the list of projects; `received` is the newest event's time in microseconds.
+
+    `about` is that of the newest `Append`, opaque; b"" where it said nothing.
+    """
 
     project_id: str
     epoch: str
@@ -192,6 +197,7 @@ class Summary:
     state: str | None
     nodes: int
     received: int
+    about: bytes = b""
 
 
 @frozen

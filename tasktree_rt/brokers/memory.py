@@ -43,6 +43,7 @@ class _Life:
     floor: int = 0
     state: str | None = None
     nodes: int = 0
+    about: bytes = b""
     records: list[Record] = Factory(list)
     checkpoints: dict[int, Checkpoint] = Factory(dict)
     snapshots: dict[str, tuple[Snapshot, tuple[bytes, ...]]] = Factory(dict)
@@ -124,7 +125,7 @@ class MemoryBroker:
             return known.again(entry.digest)
         life = self._live(entry)
         life.received = received = max(entry.received, life.received)
-        life.state, life.nodes = entry.state, entry.nodes
+        life.state, life.nodes, life.about = entry.state, entry.nodes, entry.about
         first = life.head + 1
         life.records.extend(
             Record(seq, draft.type, draft.node_id, received, draft.body)
@@ -360,4 +361,4 @@ class MemoryBroker:
 
 
 def _summary(project_id: str, life: _Life) -> Summary:
-    return Summary(project_id, life.epoch, life.head, life.state, life.nodes, life.received)
+    return Summary(project_id, life.epoch, life.head, life.state, life.nodes, life.received, life.about)

@@ -9,7 +9,7 @@ state that watchers see, when it is on disk.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from attrs import Factory, define, frozen
@@ -73,6 +73,7 @@ class Nodes:
         self._children: dict[str, dict[str, None]] = {}
         self._task_ids: dict[str, dict[str, None]] = {}
         self._tasks: dict[str, None] = {}
+        self._counts: dict[str, int] = {}
 
     def __len__(self) -> int:
         return len(self.nodes)
@@ -105,6 +106,10 @@ class Nodes:
         """The nodes of kind ``task``, oldest first."""
         return list(self._tasks)
 
+    def counts(self) -> Mapping[str, int]:
+        """How many nodes there are of each status; ``""`` are those without one. A view: do not keep it."""
+        return self._counts
+
     def task_node(self, reference: str, project_id: str) -> str:
         """The node id that a task event means by `reference`; of a node yet to be, if there is none.
 
@@ -123,15 +128,31 @@ class Nodes:
         self._children = {parent: dict(children) for parent, children in other._children.items()}
         self._task_ids = {task: dict(nodes) for task, nodes in other._task_ids.items()}
         self._tasks = dict(other._tasks)
+        self._counts = dict(other._counts)
 
     def _put(self, node_id: str, node: Node) -> None:
-        self._index(node_id, self.fields(node_id), node.fields)
+        before = self.nodes.get(node_id)
+        self._count(None if before is None else _status(before), _status(node))
+        self._index(node_id, EMPTY.fields if before is None else before.fields, node.fields)
         self.nodes[node_id] = node
 
     def _take_out(self, node_id: str) -> None:
         node = self.nodes.pop(node_id, None)
         if node is not None:
+            self._count(_status(node), None)
             self._index(node_id, node.fields, EMPTY.fields)
+
+    def _count(self, was: str | None, now: str | None) -> None:
+        """A node went from one status to another; None: it was not there, or is there no more."""
+        if was == now:
+            return
+        counts = self._counts
+        if was is not None:
+            counts[was] -= 1
+            if not counts[was]:
+                del counts[was]
+        if now is not None:
+            counts[now] = counts.get(now, 0) + 1
 
     def _index(self, node_id: str, was: Json, now: Json) -> None:
         _move(self._children, node_id, was.get("parent_id"), now.get("parent_id"))
@@ -143,6 +164,12 @@ class Nodes:
             self._tasks[node_id] = None
         elif was_task:
             del self._tasks[node_id]
+
+
+def _status(node: Node) -> str:
+    """What a node is counted under."""
+    status = node.fields.get("status")
+    return status if type(status) is str else ""
 
 
 def _move(index: dict[str, dict[str, None]], node_id: str, before: object, after: object) -> None:

@@ -151,6 +151,7 @@ class Hub(Asking, Commanding, Calling, Subscribing):
         for subscriber in list(self._subscribers.values()):
             subscriber.reply(Draining(random.randint(0, window)))  # noqa: S311
             subscriber.close(RESTART)
+        self.roster.close()
         self.drained.set()
 
 
@@ -179,6 +180,7 @@ async def open_hub(
             for task in (
                 hub.ingest.run,
                 hub.fanout.run,
+                hub.roster.run,
                 hub.ingest.recover,
                 Keeper(hub).run,
                 Clerk(hub).run,

@@ -188,6 +188,7 @@ class Ingest:
             digest,
             opens,
             settles,
+            project.staged_about(),
         )
         return Ticket(project, append, sum(sizes), trio.current_time(), tied=tied)
 

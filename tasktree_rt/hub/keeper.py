@@ -74,8 +74,7 @@ class Keeper:
                 project.trimmed(floor.seq)
         if self._keep.project_ttl:
             await self._end_finished()
-        busy = {name for one in hub.connections.values() for name in one.special or ()}
-        hub.shelf.put_away(lambda name: name in busy or hub.is_needed(name))
+        hub.put_away()
 
     async def _cover_quiet(self) -> None:
         """Checkpoints for those too old to be kept that grow no more: without one their events would stay."""

@@ -16,7 +16,7 @@ from weakref import ref
 
 from attrs import define
 
-from tasktree_rt.brokers.base import Death, Life
+from tasktree_rt.brokers.base import Death, Life, Summary
 from tasktree_rt.core.commands import StatePart
 from tasktree_rt.core.events import Event, ProjectId, Record
 from tasktree_rt.core.lifecycle import may_change
@@ -26,6 +26,7 @@ from tasktree_rt.core.shown import Shown
 from tasktree_rt.core.tree import NO_CHANGE, Change, Nodes, Snapshot, Tree
 from tasktree_rt.dialects.base import measure
 from tasktree_rt.errors import Refused
+from tasktree_rt.hub.about import About
 from tasktree_rt.settings import Limits
 
 TAIL_EVENTS: Final = 2_048
@@ -52,6 +53,8 @@ class Project:
     def __init__(self, project_id: str) -> None:
         self.project_id = ProjectId(project_id)
         self.staged = Nodes()
+        self._staged_about = About()
+        self._about = About()
         self._unapplied: deque[_Accepted] = deque()
         self.checkpointed = 0
         self.bytes_since_checkpoint = 0
@@ -204,6 +207,16 @@ class Project:
         self.log.trim(self.floor)
 
     # --- showing --------------------------------------------------------------------------------
+
+    def staged_about(self) -> bytes:
+        """What a summary says of the staged tree; see `About`."""
+        return self._staged_about.encode(self.staged)
+
+    def summary(self) -> Summary:
+        """The row of the list of projects, as watchers see it now."""
+        tree, about = self.tree, self._about.encode(self.tree)
+        state, count = tree.top["state"], len(tree)
+        return Summary(self.project_id, self.epoch, tree.head, state, count, self.received, about)
 
     def snapshot(self, least: int = 0) -> PlannedSnapshot:
         """The state to send now, not older than seq `least`; shared among all who ask at about the same

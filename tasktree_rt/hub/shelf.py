@@ -106,14 +106,14 @@ class Shelf:
             name = project.project_id
             unseen = project.epoch and user_of(name) is None and after < name <= last
             if project.pending and unseen and name not in page:
-                page[name] = _summary(project)
+                page[name] = project.summary()
         return sorted(page.values(), key=lambda summary: summary.project_id)
 
     def _current(self, stored: Summary) -> Summary:
         project = self._projects.get(stored.project_id)
         if project is None or project.epoch != stored.epoch:
             return stored
-        return _summary(project)
+        return project.summary()
 
     async def read(self, project_id: str, since: Position, limit: int) -> Recovered | Gap:
         """Events from the store."""
@@ -174,12 +174,6 @@ class Shelf:
                 tree.advance(reduce(tree, decode_body(record.body), len(record.body), measure))
             await trio.lowlevel.checkpoint()
         return tree.snapshot()
-
-
-def _summary(project: Project) -> Summary:
-    tree = project.tree
-    state, count = tree.top["state"], len(tree)
-    return Summary(project.project_id, project.epoch, tree.head, state, count, project.received)
 
 
 async def encode_parts(snapshot: Snapshot) -> tuple[bytes, ...]:

@@ -20,6 +20,7 @@ from tasktree_rt.hub.liveness import Lively
 from tasktree_rt.hub.matters import Matters
 from tasktree_rt.hub.meter import Meter
 from tasktree_rt.hub.project import Project
+from tasktree_rt.hub.roster import Roster
 from tasktree_rt.hub.shelf import Shelf
 from tasktree_rt.hub.subscriber import Subscriber
 from tasktree_rt.settings import Settings
@@ -72,6 +73,7 @@ class Workings:
         self.fanout = Fanout(
             self.index, meter, finished=self.ingest.finish, touched=self._touched, failed=self.failed
         )
+        self.roster = Roster(self.shelf, tidy=self.put_away, failed=self.failed)
         self.matters = Matters()
         self.serving: dict[str, dict[Any, None]] = {}
         """Who takes a project's commands, the oldest first."""
@@ -110,8 +112,10 @@ class Workings:
 
     def _touched(self, project: Project, born: int) -> None:
         name, now = project.project_id, trio.current_time()
-        if born and user_of(name) is None:
+        if user_of(name) is None:
             self.stored_projects += born
+            if self.roster.watched:
+                self.roster.changed(project)
         project.last_used = now
         self._touched_projects[name] = project
         self._moved.pop(name, None)
@@ -124,6 +128,11 @@ class Workings:
         touched = list(self._touched_projects.values())
         self._touched_projects.clear()
         return touched
+
+    def put_away(self) -> None:
+        """Forget the projects idle for longest, if too many are in memory."""
+        busy = {name for one in self._subscribers.values() for name in one.special or ()}
+        self.shelf.put_away(lambda name: name in busy or self.is_needed(name))
 
     def is_needed(self, project_id: str) -> bool:
         """Whether a project must stay in memory."""

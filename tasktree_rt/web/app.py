@@ -20,6 +20,7 @@ from tasktree_rt.web.metrics import Metrics
 from tasktree_rt.web.pages import Pages
 from tasktree_rt.web.people import People
 from tasktree_rt.web.problems import problem, status_problem
+from tasktree_rt.web.projects import project_routes
 from tasktree_rt.web.sockets import SocketRoutes
 from tasktree_rt.web.stream import stream_routes
 
@@ -69,6 +70,7 @@ def create_app(settings: Settings, hub: Hub, metrics: Metrics | None = None) -> 
     app.register_blueprint(Api(hub).routes(), url_prefix=API)
     app.register_blueprint(People(hub).routes(), url_prefix=API)
     app.register_blueprint(stream_routes(hub), url_prefix=API)
+    app.register_blueprint(project_routes(hub), url_prefix=API)
     _guard(app, settings)
     _errors(app, hub)
     _operations(app, hub)

@@ -1,4 +1,4 @@
-"""The HTTP API under ``/api/v1``: publish, states, history, projects, snapshots, connections.
+"""The HTTP API under ``/api/v1``: publish, states, history, snapshots, connections.
 
 docs/protocol.md and ``/api/v1/openapi.json`` say what each route does.
 """
@@ -41,7 +41,6 @@ class Api:
         found = Blueprint("api", __name__)
         for method, path, view in (
             ("POST", "/projects/<project>/events", self.publish),
-            ("GET", "/projects", self.projects),
             ("GET", "/projects/<project>/state", self.state),
             ("GET", "/projects/<project>/events", self.events),
             ("DELETE", "/projects/<project>", self.delete),
@@ -66,27 +65,6 @@ class Api:
         ]
         published = await self._hub.publish(events, key=_key(), fingerprint=digest([project, raw]))
         return reply(_published(published), 200)
-
-    async def projects(self) -> Response:
-        """A page of the projects the caller may watch, by id."""
-        limit, after = limit_asked(), request.args.get("after", "")
-        found: list[Json] = []
-        while len(found) < limit and (page := await self._hub.shelf.page(after, MOST)):
-            for one in page:
-                after = one.project_id
-                if grants().watch.covers(one.project_id) and len(found) < limit:
-                    found.append(
-                        {
-                            "project_id": one.project_id,
-                            "epoch": one.epoch,
-                            "seq": one.seq,
-                            "state": one.state,
-                            "nodes": one.nodes,
-                            "updated_at": micros_to_time(one.received),
-                        }
-                    )
-        more = len(found) == limit and found[-1]["project_id"]
-        return reply({"projects": found, "next": more or None})
 
     async def state(self, project: str) -> Response:
         """The whole state, now or as it was."""

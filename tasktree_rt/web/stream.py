@@ -47,13 +47,18 @@ def stream_routes(hub: Hub) -> Blueprint:
         except BaseException:
             hub.detach(subscriber)
             raise
-        response = Response(_body(hub, subscriber), content_type="text/event-stream")
-        response.headers["Cache-Control"] = "no-store"
-        response.headers["X-Accel-Buffering"] = "no"
-        response.timeout = None
-        return response
+        return streamed(_body(hub, subscriber))
 
     return routes
+
+
+def streamed(body: AsyncIterator[bytes]) -> Response:
+    """An answer of server-sent events that may last for ever."""
+    response = Response(body, content_type="text/event-stream")
+    response.headers["Cache-Control"] = "no-store"
+    response.headers["X-Accel-Buffering"] = "no"
+    response.timeout = None
+    return response
 
 
 async def _body(hub: Hub, subscriber: PullSubscriber) -> AsyncIterator[bytes]:

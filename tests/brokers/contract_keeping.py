@@ -206,9 +206,12 @@ class Keeping(Suite):
     async def test_the_summary_is_that_of_the_newest_event(self) -> None:
         async with self.broker() as broker:
             await broker.append(
-                [entry("p", state="running", nodes=1), entry("p", state=None, nodes=2, at=NOW + 1)]
+                [
+                    entry("p", state="running", nodes=1, about=b"{1}"),
+                    entry("p", state=None, nodes=2, at=NOW + 1, about=b"{2}"),
+                ]
             )
-            assert await broker.projects() == [Summary("p", "e1", 2, None, 2, NOW + 1)]
+            assert await broker.projects() == [Summary("p", "e1", 2, None, 2, NOW + 1, b"{2}")]
 
     async def test_snapshots_are_kept_under_their_names(self) -> None:
         async with self.broker() as broker:

@@ -232,6 +232,7 @@ class Run:
             nodes=one.nodes,
             key=one.key,
             digest=one.digest,
+            about=one.about,
         )
 
     async def save(self, operation: Save) -> None:

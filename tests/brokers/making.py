@@ -28,6 +28,7 @@ def entry(
     node: str | None = None,
     state: str | None = None,
     nodes: int = 0,
+    about: bytes = b"",
 ) -> Append:
     return Append(
         project,
@@ -39,6 +40,7 @@ def entry(
         nodes=nodes,
         key=None if key is None else Key("subject", producer, key),
         digest=digest,
+        about=about,
     )
 
 

@@ -9,11 +9,15 @@ from pathlib import Path
 import pytest
 
 from tasktree_rt.brokers.base import Appended
-from tasktree_rt.brokers.sqlite import schema
+from tasktree_rt.brokers.sqlite import appender, schema
 from tasktree_rt.errors import StoreError, StoreUnavailable, StoreUnusable
 from tests.brokers.contract_matters import a_matter, listed, opening, settling
 from tests.brokers.making import NOW, append_one, entry, events, fill
 from tests.brokers.opening import faulty_connect, opened
+
+WITHOUT_ABOUT = (
+    "UPDATE life SET head = ?1, received = ?2, state = ?3, nodes = ?4 WHERE life = ?6 AND ?5 IS NOT NULL"
+)
 
 
 @pytest.fixture
@@ -25,11 +29,14 @@ async def older(path: Path) -> None:
     """A database of the version before, closed in order, with a log in it."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(schema, "VERSION", 1)
-        patch.setattr(schema, "SCHEMA", [one for one in schema.SCHEMA if " matter" not in one])
+        old = [one for one in schema.SCHEMA if " matter" not in one and " about " not in one]
+        patch.setattr(schema, "SCHEMA", old)
+        patch.setattr(appender, "_UPDATE_LIFE", WITHOUT_ABOUT)
         async with opened(path) as broker:
             await fill(broker, 3)
     assert version(path) == 1
     assert "matter" not in tables(path)
+    assert "about" not in tables(path)["life"]
 
 
 def version(path: Path) -> int:
@@ -49,6 +56,7 @@ async def test_an_older_database_is_brought_up_to_date_and_goes_on_where_it_was(
         assert (await broker.load("p")).epoch == "e1"
         assert len(await events(broker)) == 3
         assert await broker.matters() == []
+        assert [one.about for one in await broker.projects()] == [b""]
         await broker.append([opening(a_matter("m"))])
     async with opened(path) as broker:
         assert await listed(broker, open=True) == ["m"]
@@ -66,7 +74,14 @@ async def test_an_upgraded_database_has_the_tables_of_a_new_one(path: Path, tmp_
 
 
 @pytest.mark.parametrize(
-    "at", ["CREATE TABLE matter", "CREATE INDEX matter_settled", "PRAGMA user_version =", "COMMIT"]
+    "at",
+    [
+        "CREATE TABLE matter",
+        "CREATE INDEX matter_settled",
+        "ALTER TABLE life",
+        "PRAGMA user_version =",
+        "COMMIT",
+    ],
 )
 async def test_an_upgrade_that_fails_leaves_the_older_database_as_it_was(path: Path, at: str) -> None:
     await older(path)

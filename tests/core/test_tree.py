@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections import Counter
 from typing import Any
 
 from hypothesis import given
@@ -68,6 +69,16 @@ def test_a_difference_leads_from_any_position_to_any_later_one(
             assert len(ids) == len(set(ids))
             assert set(ids) == set().union(*touched[a + 1 :])
             assert limited == (difference if len(ids) <= most else None)
+
+
+@given(sequences)
+def test_the_counts_are_those_of_a_recount(sequence: list[tuple[str, dict[str, Any]]]) -> None:
+    tree = Tree("e")
+    for kind, data in sequence:
+        tree.advance(change_of(tree, kind, data))
+        statuses = [node.fields.get("status") for node in tree.nodes.values()]
+        assert tree.counts() == Counter(one if isinstance(one, str) else "" for one in statuses)
+        assert 0 not in tree.counts().values()
 
 
 def test_nothing_changed_since_the_head() -> None:

@@ -55,13 +55,22 @@ class Stream:
                 self._http.receive_data(await self._stream.receive_some())
         return event
 
-    async def next(self) -> Said:
+    async def block(self) -> dict[str, str]:
+        """The fields of the next event; a comment's name is empty."""
         while "\n\n" not in self._text:
             event = await self._event()
             assert isinstance(event, h11.Data), event
             self._text += bytes(event.data).decode()
         block, _, self._text = self._text.partition("\n\n")
-        found = dict(line.split(": ", 1) for line in block.split("\n"))
+        return dict(line.split(": ", 1) for line in block.split("\n"))
+
+    async def end(self) -> None:
+        """There is nothing more."""
+        assert self._text == ""
+        assert isinstance(await self._event(), h11.EndOfMessage)
+
+    async def next(self) -> Said:
+        found = await self.block()
         return Said(found.get("id"), json.loads(found["data"]) if "data" in found else None)
 
     async def data(self) -> tuple[str | None, Json]:
@@ -74,11 +83,15 @@ class Stream:
 
 @asynccontextmanager
 async def stream(
-    running: RealHub, *, params: dict[str, str] | None = None, headers: dict[str, str] | None = None
+    running: RealHub,
+    path: str = PATH,
+    *,
+    params: dict[str, str] | None = None,
+    headers: dict[str, str] | None = None,
 ) -> AsyncIterator[Stream]:
     async with await trio.open_tcp_stream("127.0.0.1", int(running.url.rpartition(":")[2])) as socket:
         said = Stream(socket)
-        await said.ask(f"{PATH}?{urlencode(params or {})}", headers or {})
+        await said.ask(f"{path}?{urlencode(params or {})}", headers or {})
         assert said.status == 200
         yield said
 

@@ -25,6 +25,7 @@ _REMEMBERED: Final = 50_000
 """Lives, and producers, kept in memory at most."""
 
 _INSERT_PUBLISH: Final = "INSERT INTO publish VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+_UPDATE_LIFE: Final = "UPDATE life SET head = ?, received = ?, state = ?, nodes = ?, about = ? WHERE life = ?"
 _REPLACE_PUBLISH: Final = "INSERT OR REPLACE INTO publish VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 
 Known = dict[Key, tuple[bytes, Duplicate]]
@@ -41,6 +42,7 @@ class _Life:
     received: int
     state: str | None = None
     nodes: int = 0
+    about: bytes = b""
 
 
 @define
@@ -64,8 +66,11 @@ class _Rows:
             cursor.executemany(_REPLACE_PUBLISH if self.replace else _INSERT_PUBLISH, self.publishes)
         cursor.executemany("INSERT INTO event VALUES (?, ?, ?, ?, ?)", self.events)
         cursor.executemany(
-            "UPDATE life SET head = ?, received = ?, state = ?, nodes = ? WHERE life = ?",
-            [(life.head, life.received, life.state, life.nodes, life.life) for life in self.lives.values()],
+            _UPDATE_LIFE,
+            [
+                (life.head, life.received, life.state, life.nodes, life.about, life.life)
+                for life in self.lives.values()
+            ],
         )
         self.publishes.clear()
         self.events.clear()
@@ -123,6 +128,7 @@ class Appender:
             )
         life.head += count
         life.received, life.state, life.nodes = received, entry.state, entry.nodes
+        life.about = entry.about
         rows.lives[life.life] = life
         if life.head > MAX_SEQ:
             raise StoreUnavailable(f"the log of {entry.project_id} is full: delete the project to begin anew")
@@ -200,7 +206,8 @@ def _new_life(cursor: sqlite3.Cursor, entry: Append) -> _Life:
         raise StoreUnavailable("the database has no numbers left for new projects: begin a new one")
     received = death[0] if death else 0
     cursor.execute(
-        "INSERT INTO life VALUES (?, ?, ?, 0, 0, 0, ?, NULL, 0)",
+        "INSERT INTO life (life, project, epoch, head, floor, covered, received, state, nodes) "
+        "VALUES (?, ?, ?, 0, 0, 0, ?, NULL, 0)",
         (life, entry.project_id, entry.new_epoch, received),
     )
     return _Life(life, entry.new_epoch, 0, received)

@@ -212,7 +212,7 @@ def producer_ids(connection: sqlite3.Connection, subject: str, producer_id: str)
 def projects(connection: sqlite3.Connection, after: str, limit: int) -> list[Summary]:
     """See `Broker.projects`."""
     rows = connection.execute(
-        "SELECT project, epoch, head, state, nodes, received FROM life "
+        "SELECT project, epoch, head, state, nodes, received, about FROM life "
         "WHERE project > ? AND project NOT GLOB '@*' ORDER BY project LIMIT ?",
         (after, limit),
     )

@@ -15,7 +15,7 @@ from tasktree_rt.errors import StoreUnavailable
 
 APPLICATION_ID: Final = 0x7474_7274
 """``ttrt``: tells our databases from all others (header offset 68)."""
-VERSION: Final = 2
+VERSION: Final = 3
 """Of the schema, in ``user_version``."""
 
 SEQ_BITS: Final = 36
@@ -48,7 +48,9 @@ _MATTERS: Final = (
     "CREATE INDEX matter_settled ON matter (settled) WHERE settled IS NOT NULL",
 )
 
-UPGRADES: Final = {1: _MATTERS}
+# As an upgrade has it, so that a new database is the same to the letter.
+_ABOUT: Final = ("ALTER TABLE life ADD COLUMN about BLOB NOT NULL DEFAULT x''",)
+UPGRADES: Final = {1: _MATTERS, 2: _ABOUT}
 """What makes a database of an older version one of the next."""
 
 SCHEMA: Final = (
@@ -135,6 +137,7 @@ SCHEMA: Final = (
         body BLOB NOT NULL
     ) STRICT, WITHOUT ROWID""",
     "CREATE TABLE probe (id INTEGER PRIMARY KEY, body BLOB NOT NULL) STRICT",
+    *_ABOUT,
 )
 
 _REASONS: Final = {

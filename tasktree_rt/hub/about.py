@@ -1,0 +1,88 @@
+"""What a project's summary says beside its position: title, group, labels, url, and what there is to count.
+
+One JSON object in bytes, bounded whatever a producer says, stored with every append, so that the list of
+projects needs none of them in memory. It is made for every publish, so what seldom changes is kept encoded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import islice
+from typing import Any, Final
+
+from tasktree_rt.brokers.base import Summary
+from tasktree_rt.core.events import Json, micros_to_time
+from tasktree_rt.core.tree import Nodes
+from tasktree_rt.dialects.base import encode_json, measure
+
+MAX_NAME: Final = 256
+"""Characters of a title or a group; longer ones are cut."""
+MAX_URL: Final = 2_048
+"""Characters of an address; a longer one is left out."""
+MAX_LABELS: Final = 2_048
+"""Bytes of labels; longer ones are left out."""
+MAX_STATUSES: Final = 32
+"""Statuses that are counted by name."""
+MAX_STATUS: Final = 64
+"""Characters of one that is."""
+OTHERS: Final = "*"
+"""What nodes of all other statuses are counted under."""
+
+
+class About:
+    """One tree's encoder. It keeps what it made of the top fields, which are replaced and never mutated."""
+
+    __slots__ = ("_begin", "_top")
+
+    def __init__(self) -> None:
+        self._top: dict[str, Any] | None = None
+        self._begin = b""
+
+    def encode(self, nodes: Nodes) -> bytes:
+        """What the summary says of `nodes`, as they are now."""
+        if nodes.top is not self._top:
+            self._top = nodes.top
+            self._begin = encode_json(_told(nodes.top))[:-1] + b',"counts":'
+        return self._begin + encode_json(counted(nodes)) + b"}"
+
+
+def line(summary: Summary) -> bytes:
+    """A summary with its `about` as the JSON object that peers get."""
+    begin = encode_json(
+        {
+            "project_id": summary.project_id,
+            "epoch": summary.epoch,
+            "seq": summary.seq,
+            "state": _text(summary.state, MAX_NAME),
+            "nodes": summary.nodes,
+            "updated_at": micros_to_time(summary.received),
+        }
+    )
+    return begin[:-1] + b"," + summary.about[1:]
+
+
+def counted(nodes: Nodes) -> Mapping[str, int]:
+    """How many nodes there are by status, those beyond the bounds as one."""
+    counts = nodes.counts()
+    if len(counts) <= MAX_STATUSES and max(map(len, counts), default=0) <= MAX_STATUS:
+        return counts
+    found = {name: count for name, count in islice(counts.items(), MAX_STATUSES) if len(name) <= MAX_STATUS}
+    rest = len(nodes) - sum(found.values())
+    return {**found, OTHERS: found.get(OTHERS, 0) + rest} if rest else found
+
+
+def _told(top: Json) -> Json:
+    project, orchestrator = top["project"], top["orchestrator"]
+    labels, url = project.get("labels"), _text(project.get("url"), MAX_URL + 1)
+    return {
+        "title": _text(project.get("title"), MAX_NAME),
+        "group": _text(project.get("group"), MAX_NAME),
+        "labels": labels if labels is not None and measure(labels) <= MAX_LABELS else None,
+        "url": url if url is not None and len(url) <= MAX_URL else None,
+        "prompts": len(top["prompts"]),
+        "orchestrator": _text(orchestrator.get("status"), MAX_NAME) if orchestrator else None,
+    }
+
+
+def _text(value: object, most: int) -> str | None:
+    return value[:most] if type(value) is str else None
