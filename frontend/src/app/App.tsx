@@ -1,0 +1,150 @@
+import { lazy, type ReactNode, Suspense, useEffect } from "react";
+import { Alerts } from "../features/alerts/Alerts.tsx";
+import ProjectsPage from "../features/projects/ProjectsPage.tsx";
+import { useReadable } from "../react/hooks.ts";
+import { useHub } from "../react/provider.tsx";
+import { Link } from "../ui/link.tsx";
+import { usePlace, VIEWS, type ViewName } from "../ui/location.ts";
+import { Empty, Spinner } from "../ui/parts.tsx";
+import { usePreference } from "../ui/preference.ts";
+import { Boundary } from "./boundary.tsx";
+import { ConnectionPill } from "./connection.tsx";
+import { ProjectPage } from "./ProjectPage.tsx";
+import { TokenPage } from "./TokenPage.tsx";
+import { applyTheme, THEMES } from "./theme.ts";
+
+const InboxPage = lazy(() => import("../features/inbox/InboxPage.tsx"));
+const HubPage = lazy(() => import("../features/hub/HubPage.tsx"));
+const TvPage = lazy(() => import("../features/tv/TvPage.tsx"));
+
+export function App(): ReactNode {
+  const { path } = usePlace();
+  const hub = useHub();
+  const watched = useReadable(hub.status);
+  const listed = useReadable(hub.rows.status);
+  const needsToken = watched.kind === "refused" || listed.kind === "refused";
+  if (path === "/tv") {
+    return (
+      <Suspense fallback={<Spinner label="Loading …" />}>
+        <TvPage />
+      </Suspense>
+    );
+  }
+  return (
+    <div className="shell">
+      <TopBar path={path} />
+      <main className="main">
+        <Boundary name={path}>
+          <Suspense fallback={<Spinner label="Loading …" />}>
+            {needsToken ? <TokenPage /> : <Page path={path} />}
+          </Suspense>
+        </Boundary>
+      </main>
+    </div>
+  );
+}
+
+function Page({ path }: { path: string }): ReactNode {
+  if (path === "/" || path === "/projects") return <ProjectsPage />;
+  if (path === "/inbox") return <InboxPage />;
+  if (path === "/hub") return <HubPage />;
+  const match = /^\/p\/([^/]+)(?:\/([a-z]+))?\/?$/.exec(path);
+  const view = (match?.[2] ?? "tree") as ViewName;
+  if (match?.[1] !== undefined && VIEWS.includes(view)) {
+    return <ProjectPage key={match[1]} projectId={decodeURIComponent(match[1])} view={view} />;
+  }
+  return (
+    <Empty title="There is no such page">
+      <p>
+        <Link href="/">All projects</Link>
+      </p>
+    </Empty>
+  );
+}
+
+function TopBar({ path }: { path: string }): ReactNode {
+  return (
+    <header className="topbar">
+      <Link href="/" className="brand" aria-label="tasktree_rt: all projects">
+        <svg viewBox="0 0 24 24" aria-hidden="true">
+          <path
+            d="M12 5v5M12 10c0 4-6 3-6 7M12 10c0 4 6 3 6 7M12 10v7"
+            fill="none"
+            stroke="var(--accent)"
+            strokeWidth="2"
+          />
+          <circle cx="12" cy="4" r="3" fill="var(--accent)" />
+          <circle cx="6" cy="19" r="3" fill="var(--done)" />
+          <circle cx="12" cy="19" r="3" fill="var(--running)" />
+          <circle cx="18" cy="19" r="3" fill="var(--review)" />
+        </svg>
+        <span>tasktree_rt</span>
+      </Link>
+      <nav className="nav" aria-label="Pages">
+        <NavLink href="/" here={path === "/" || path.startsWith("/p/")}>
+          Projects
+        </NavLink>
+        <NavLink href="/inbox" here={path === "/inbox"}>
+          Inbox
+          <Waiting />
+        </NavLink>
+        <NavLink href="/hub" here={path === "/hub"}>
+          Hub
+        </NavLink>
+        <NavLink href="/tv" here={false} className="wide">
+          TV
+        </NavLink>
+      </nav>
+      <Alerts />
+      <ThemeSwitch />
+      <ConnectionPill />
+    </header>
+  );
+}
+
+interface NavLinkProps {
+  readonly href: string;
+  readonly here: boolean;
+  readonly className?: string;
+  readonly children: ReactNode;
+}
+
+function NavLink({ href, here, className, children }: NavLinkProps): ReactNode {
+  return (
+    <Link href={href} className={className} aria-current={here ? "page" : undefined}>
+      {children}
+    </Link>
+  );
+}
+
+function Waiting(): ReactNode {
+  const { open } = useReadable(useHub().prompts);
+  if (open.length === 0) return null;
+  return (
+    <span className="number">
+      {open.length}
+      <span className="hidden-text"> waiting</span>
+    </span>
+  );
+}
+
+function ThemeSwitch(): ReactNode {
+  const [theme, setTheme] = usePreference("theme", "system");
+  useEffect(() => applyTheme(theme), [theme]);
+  const next = THEMES[(THEMES.indexOf(theme as never) + 1) % THEMES.length] ?? "system";
+  return (
+    <button
+      type="button"
+      className="button plain icon"
+      aria-label={`Colours: ${theme}. Change to ${next}`}
+      title={`Colours: ${theme}`}
+      onClick={() => setTheme(next)}
+    >
+      <svg viewBox="0 0 16 16" width="16" height="16" aria-hidden="true">
+        <circle cx="8" cy="8" r="6" fill="none" stroke="currentColor" strokeWidth="1.6" />
+        {theme !== "light" && <path d="M8 2a6 6 0 0 0 0 12z" fill="currentColor" />}
+        {theme === "dark" && <circle cx="8" cy="8" r="6" fill="currentColor" />}
+      </svg>
+    </button>
+  );
+}

@@ -1,0 +1,186 @@
+import { lazy, type ReactNode, Suspense, useCallback, useEffect, useState } from "react";
+import type { Project, Travel } from "../core/index.ts";
+import { text, texts } from "../core/index.ts";
+import NodePanel from "../features/node/NodePanel.tsx";
+import { Scrubber, useTravel } from "../features/travel/Scrubber.tsx";
+import TreeView from "../features/tree/TreeView.tsx";
+import { useReadable, useWatched } from "../react/hooks.ts";
+import { useHub } from "../react/provider.tsx";
+import { Link, OutsideLink } from "../ui/link.tsx";
+import { go, projectAddress, usePlace, VIEWS, type ViewName, withQuery } from "../ui/location.ts";
+import { Badge, CopyLine, Empty, Failure, Spinner } from "../ui/parts.tsx";
+import { Boundary } from "./boundary.tsx";
+
+const SHOWN = {
+  tree: TreeView,
+  board: lazy(() => import("../features/board/BoardView.tsx")),
+  graph: lazy(() => import("../features/graph/GraphView.tsx")),
+  timeline: lazy(() => import("../features/timeline/TimelineView.tsx")),
+  overview: lazy(() => import("../features/overview/OverviewView.tsx")),
+  events: lazy(() => import("../features/events/EventsView.tsx")),
+} as const satisfies Record<ViewName, unknown>;
+
+/** One project: its head, its views, the selected node beside them, and its past. */
+export function ProjectPage({ projectId, view }: { projectId: string; view: ViewName }): ReactNode {
+  const project = useWatched(projectId);
+  const loading = useReadable(project.loading);
+  if (loading.kind === "refused") {
+    return (
+      <div className="page">
+        <Failure error={loading.error} again={() => window.location.reload()} />
+        <p>
+          <Link href="/">All projects</Link>
+        </p>
+      </div>
+    );
+  }
+  return (
+    <div className="project">
+      <Head project={project} />
+      <Tabs projectId={projectId} view={view} />
+      {loading.kind === "loading" ? (
+        <Spinner label={`Loading ${projectId} …`} />
+      ) : (
+        <Stage project={project} view={view} />
+      )}
+    </div>
+  );
+}
+
+function useTop(project: Project) {
+  // A selector: the head is drawn again when its own fields are others, not at each change of the tree.
+  return useReadable({ subscribe: project.tree.subscribe, get: () => project.tree.get().top });
+}
+
+function Head({ project }: { project: Project }): ReactNode {
+  const top = useTop(project);
+  const name = text(top.project, "title") ?? text(top.project, "name") ?? project.id;
+  const url = text(top.project, "url");
+  const waiting = top.prompts.length;
+  useEffect(() => {
+    document.title = `${name} · tasktree_rt`;
+    return () => {
+      document.title = "tasktree_rt";
+    };
+  }, [name]);
+  return (
+    <div className="project-head">
+      <h1 className="ellipsis">
+        <bdi>{name}</bdi>
+      </h1>
+      {top.state !== null && <Badge status={top.state} />}
+      {text(top.orchestrator ?? undefined, "status") !== undefined && (
+        <span className="chip">orchestrator {text(top.orchestrator ?? undefined, "status")}</span>
+      )}
+      {text(top.project, "group") !== undefined && <bdi className="chip">{text(top.project, "group")}</bdi>}
+      {texts(top.project, "labels")
+        .slice(0, 6)
+        .map((one) => (
+          <bdi key={one} className="chip">
+            {one}
+          </bdi>
+        ))}
+      {url !== undefined && <OutsideLink href={url}>source</OutsideLink>}
+      {waiting > 0 && (
+        <Link href="/inbox" className="badge c-review">
+          {waiting} waiting for a person
+        </Link>
+      )}
+    </div>
+  );
+}
+
+function Tabs({ projectId, view }: { projectId: string; view: ViewName }): ReactNode {
+  usePlace();
+  return (
+    <nav className="tabs" aria-label="Views">
+      {VIEWS.map((one) => (
+        <Link
+          key={one}
+          href={withQuery({}, projectAddress(projectId, one))}
+          aria-current={one === view ? "page" : undefined}
+        >
+          {one[0]?.toUpperCase()}
+          {one.slice(1)}
+        </Link>
+      ))}
+    </nav>
+  );
+}
+
+const select = (nodeId: string | null) => go(withQuery({ node: nodeId }), true);
+
+function Stage({ project, view }: { project: Project; view: ViewName }): ReactNode {
+  const hub = useHub();
+  const { query } = usePlace();
+  const selected = query.get("node");
+  const at = query.get("at");
+  const [travel, setTravel] = useState<Travel | null>(null);
+  const begin = useCallback(() => setTravel((there) => there ?? hub.travel(project)), [hub, project]);
+  const end = useCallback(() => {
+    setTravel((there) => {
+      there?.close();
+      return null;
+    });
+    go(withQuery({ at: null }), true);
+  }, []);
+  useTravel(project, travel, at, begin);
+  const tree = travel?.tree ?? project.tree;
+  const View = SHOWN[view];
+  const props = { projectId: project.id, project, tree, selected, onSelect: select, past: travel !== null };
+  return (
+    <>
+      <div className="stage">
+        <section className="stage-view" aria-label={view}>
+          <Boundary name={view}>
+            <Nothing project={project} past={travel !== null}>
+              <Suspense fallback={<Spinner label="Loading …" />}>
+                <View {...props} />
+              </Suspense>
+            </Nothing>
+          </Boundary>
+        </section>
+        {selected !== null && (
+          <aside className="stage-side" aria-label="Node">
+            <Boundary name={selected}>
+              <NodePanel {...props} nodeId={selected} />
+            </Boundary>
+          </aside>
+        )}
+      </div>
+      <Scrubber project={project} travel={travel} onBegin={begin} onEnd={end} />
+    </>
+  );
+}
+
+/** Of a project without anything: what to do next. */
+function Nothing({
+  project,
+  past,
+  children,
+}: {
+  project: Project;
+  past: boolean;
+  children: ReactNode;
+}): ReactNode {
+  const position = useReadable({
+    subscribe: project.tree.subscribe,
+    get: () => (project.tree.get().position?.seq ?? 0) === 0 && project.tree.get().nodes.size === 0,
+  });
+  if (!position || past) return children;
+  const event = `{"type":"node_update","data":{"node_id":"build","changes":{"title":"Build","status":"running"}}}`;
+  return (
+    <Empty title="Nothing was pushed to this project yet">
+      <p className="muted">
+        This page is watching: whatever is pushed shows here at once. For example, in a terminal:
+      </p>
+      <CopyLine
+        text={`curl -X POST ${window.location.origin}${`/api/v1/projects/${encodeURIComponent(project.id)}/events`} \\\n  -H 'content-type: application/json' \\\n  -d '${event}'`}
+      />
+      <p className="muted">Or in Python:</p>
+      <CopyLine
+        text={`from tasktree_rt.client import Run\n\nwith Run("${window.location.origin}", "${project.id}") as run:\n    with run.node("build", title="Build") as node:\n        node.progress(40)`}
+      />
+    </Empty>
+  );
+}

@@ -1,0 +1,67 @@
+import type { ReactNode } from "react";
+import type { Status } from "../core/index.ts";
+import { useReadable } from "../react/hooks.ts";
+import { useHub } from "../react/provider.tsx";
+import { usePlace } from "../ui/location.ts";
+import { clock, duration, useNow } from "../ui/time.ts";
+
+const SUMMARISED_FOR = 5_000;
+
+interface Words {
+  readonly tone: string;
+  readonly text: string;
+  readonly wait?: boolean;
+}
+
+/** How the connection is, in words and colour. */
+export function ConnectionPill(): ReactNode {
+  const hub = useHub();
+  const socket = useReadable(hub.status);
+  const list = useReadable(hub.rows.status);
+  const onProject = usePlace().path.startsWith("/p/");
+  const status = onProject ? socket : list;
+  const { tone, text, wait } = words(status, useNow());
+  return (
+    <span className={`pill c-${tone}`} role="status">
+      {text}
+      {wait === true && (
+        <button type="button" className="pill-now" onClick={() => hub.wake()}>
+          now
+        </button>
+      )}
+    </span>
+  );
+}
+
+function words(status: Status, now: number): Words {
+  switch (status.kind) {
+    case "live":
+      return live(status, now);
+    case "connecting":
+      return { tone: "waiting", text: "connecting …" };
+    case "offline":
+      return { tone: "failed", text: `offline${stale(status.lost)}` };
+    case "waiting": {
+      const seconds = Math.max(0, Math.ceil((status.until - now) / 1000));
+      return { tone: "review", text: `reconnecting in ${seconds} s${stale(status.lost)}`, wait: true };
+    }
+    case "refused":
+      return { tone: "failed", text: "a token is needed" };
+    case "closed":
+      return { tone: "waiting", text: "closed" };
+  }
+}
+
+function live(status: Extract<Status, { kind: "live" }>, now: number): Words {
+  if (status.summarised !== null && now - status.summarised < SUMMARISED_FOR) {
+    return { tone: "review", text: "behind: summarised" };
+  }
+  if (status.behind === null) return { tone: "done", text: "live" };
+  const behind =
+    status.behind < 100 ? `${Math.max(1, Math.round(status.behind))} ms` : duration(status.behind);
+  return { tone: status.behind > 2000 ? "review" : "done", text: `live, ${behind} behind` };
+}
+
+function stale(lost: number | null): string {
+  return lost === null ? "" : ` · stale since ${clock(lost)}`;
+}

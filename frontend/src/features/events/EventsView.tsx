@@ -1,0 +1,213 @@
+import { useVirtualizer } from "@tanstack/react-virtual";
+import { type ReactNode, useDeferredValue, useEffect, useMemo, useRef, useState } from "react";
+import { type HubError, type StoredEvent, text } from "../../core/index.ts";
+import { useReadable } from "../../react/hooks.ts";
+import { useHub } from "../../react/provider.tsx";
+import { download } from "../../ui/download.ts";
+import { Failure } from "../../ui/parts.tsx";
+import { clock, count, full } from "../../ui/time.ts";
+import type { ViewProps } from "../../ui/view.ts";
+import "./events.css";
+
+/** The log of events: what was, a page at a time, and what comes. */
+export default function EventsView({ projectId, project, selected, onSelect }: ViewProps): ReactNode {
+  const live = useReadable(project.events);
+  const earlier = useEarlier(projectId, project.tree.get().position?.epoch ?? "");
+  const [type, setType] = useState("");
+  const [words, setWords] = useState("");
+  const [onlyNode, setOnlyNode] = useState(false);
+  const [paused, setPaused] = useState<readonly StoredEvent[] | null>(null);
+  const [open, setOpen] = useState<StoredEvent | null>(null);
+  const search = useDeferredValue(words.toLowerCase());
+  const all = useMemo(() => joined(earlier.events, paused ?? live), [earlier.events, paused, live]);
+  const types = useMemo(() => [...new Set(all.map((one) => one.type))].sort(), [all]);
+  const node = onlyNode ? selected : null;
+  const shown = useMemo(
+    () =>
+      all.filter(
+        (one) =>
+          (type === "" || one.type === type) &&
+          (node === null || text(one.data, "node_id") === node) &&
+          (search === "" || JSON.stringify(one.data).toLowerCase().includes(search)),
+      ),
+    [all, type, node, search],
+  );
+  return (
+    <>
+      <div className="toolbar">
+        <input
+          className="input grow"
+          type="search"
+          placeholder="Search in data"
+          aria-label="Search events"
+          value={words}
+          onChange={(event) => setWords(event.target.value)}
+        />
+        <select
+          className="input"
+          aria-label="Type"
+          value={type}
+          onChange={(event) => setType(event.target.value)}
+        >
+          <option value="">all types</option>
+          {types.map((one) => (
+            <option key={one}>{one}</option>
+          ))}
+        </select>
+        {selected !== null && (
+          <button
+            type="button"
+            className="button"
+            aria-pressed={onlyNode}
+            onClick={() => setOnlyNode(!onlyNode)}
+          >
+            This node only
+          </button>
+        )}
+        <button
+          type="button"
+          className="button"
+          aria-pressed={paused !== null}
+          onClick={() => setPaused(paused === null ? live : null)}
+        >
+          {paused === null ? "Pause" : "Go on"}
+        </button>
+        {earlier.more && (
+          <button type="button" className="button" disabled={earlier.loading} onClick={earlier.load}>
+            Earlier events
+          </button>
+        )}
+        <button
+          type="button"
+          className="button"
+          onClick={() =>
+            download(
+              `${projectId}.ndjson`,
+              shown.map((one) => `${JSON.stringify(one)}\n`),
+              "application/x-ndjson",
+            )
+          }
+        >
+          Download NDJSON
+        </button>
+        <span className="muted">{count(shown.length)} shown</span>
+      </div>
+      {earlier.error !== null && <Failure error={earlier.error} again={earlier.load} />}
+      <Lines events={shown} open={open} onOpen={setOpen} follow={paused === null} />
+      {open !== null && (
+        <>
+          <div className="toolbar">
+            <span className="grow">Event {open.seq}</span>
+            {text(open.data, "node_id") !== undefined && (
+              <button
+                type="button"
+                className="button"
+                onClick={() => onSelect(text(open.data, "node_id") ?? null)}
+              >
+                Show its node
+              </button>
+            )}
+            <button type="button" className="button" onClick={() => setOpen(null)}>
+              Close
+            </button>
+          </div>
+          <pre className="events-raw" tabIndex={0}>
+            {JSON.stringify(open, null, 2)}
+          </pre>
+        </>
+      )}
+    </>
+  );
+}
+
+function joined(earlier: readonly StoredEvent[], live: readonly StoredEvent[]): readonly StoredEvent[] {
+  const last = earlier.at(-1);
+  if (last === undefined) return live;
+  return [...earlier, ...live.filter((one) => one.epoch !== last.epoch || one.seq > last.seq)];
+}
+
+interface Earlier {
+  readonly events: readonly StoredEvent[];
+  readonly more: boolean;
+  readonly loading: boolean;
+  readonly error: HubError | null;
+  readonly load: () => void;
+}
+
+const PAGE = 500;
+
+function useEarlier(projectId: string, epoch: string): Earlier {
+  const hub = useHub();
+  const [events, setEvents] = useState<readonly StoredEvent[]>([]);
+  const [before, setBefore] = useState<string | null>("end");
+  const [loading, setLoading] = useState(false);
+  const [error, setError] = useState<HubError | null>(null);
+  const load = () => {
+    if (before === null || loading) return;
+    setLoading(true);
+    hub.http
+      .events(projectId, { before, limit: PAGE })
+      .then(
+        (page) => {
+          setEvents((there) => [...page.events, ...there]);
+          setBefore(page.next);
+          setError(null);
+        },
+        (reason: HubError) => setError(reason),
+      )
+      .finally(() => setLoading(false));
+  };
+  // biome-ignore lint/correctness/useExhaustiveDependencies: the first page comes by itself, once for each life
+  useEffect(() => {
+    setEvents([]);
+    setBefore("end");
+    load();
+  }, [projectId, epoch]);
+  return { events, more: before !== null && before !== "end", loading, error, load };
+}
+
+interface LinesProps {
+  readonly events: readonly StoredEvent[];
+  readonly open: StoredEvent | null;
+  readonly onOpen: (event: StoredEvent) => void;
+  readonly follow: boolean;
+}
+
+function Lines({ events, open, onOpen, follow }: LinesProps): ReactNode {
+  const box = useRef<HTMLDivElement>(null);
+  const virtual = useVirtualizer({
+    count: events.length,
+    getScrollElement: () => box.current,
+    estimateSize: () => 28,
+    overscan: 16,
+  });
+  // The newest stand at the top: nothing moves under the eyes of who reads further down.
+  const at = (index: number) => events[events.length - 1 - index];
+  if (events.length === 0)
+    return <p className="empty muted">{follow ? "No event matches yet." : "No event matches."}</p>;
+  return (
+    <div ref={box} className="events" tabIndex={0} role="group" aria-label="Events, the newest first">
+      <div className="events-inner" style={{ height: virtual.getTotalSize() }}>
+        {virtual.getVirtualItems().map((item) => {
+          const event = at(item.index);
+          if (event === undefined) return null;
+          return (
+            <button
+              key={item.index}
+              type="button"
+              className="events-row"
+              aria-pressed={open?.seq === event.seq && open.epoch === event.epoch}
+              style={{ transform: `translateY(${item.start}px)` }}
+              onClick={() => onOpen(event)}
+            >
+              <span className="seq">{event.seq}</span>
+              <time title={full(Date.parse(event.timestamp))}>{clock(Date.parse(event.timestamp))}</time>
+              <span className="type ellipsis">{event.type}</span>
+              <code className="ellipsis">{JSON.stringify(event.data)}</code>
+            </button>
+          );
+        })}
+      </div>
+    </div>
+  );
+}

@@ -1,0 +1,119 @@
+import { CLASSES, classOf, type StatusClass, type TreeSnapshot, texts } from "../../core/index.ts";
+
+/** Never more than this is drawn: beyond it nobody sees anything, and drawing takes too long. */
+export const MOST = 260;
+const CHILDREN = 14;
+
+export interface Spot {
+  readonly id: string;
+  /** A node; or what stands for several that are not drawn. */
+  readonly kind: "node" | "cluster";
+  readonly parent: string | null;
+  readonly hidden: number;
+  readonly counts: Readonly<Record<StatusClass, number>> | null;
+}
+
+export interface Picked {
+  readonly spots: readonly Spot[];
+  /** Dependencies between what is drawn: from what is needed to what needs it. */
+  readonly depends: readonly (readonly [from: string, to: string])[];
+}
+
+/** What to draw: the neighbourhood of a node, or the top of the tree. */
+export function picked(snapshot: TreeSnapshot, focus: string | null): Picked {
+  const spots = new Map<string, Spot>();
+  const at = focus !== null && snapshot.nodes.has(focus) ? focus : null;
+  if (at === null) grow(snapshot, spots, snapshot.shape.roots, null);
+  else around(snapshot, spots, at);
+  return { spots: [...spots.values()], depends: depends(snapshot, spots) };
+}
+
+/** Level by level, until there is no more room. */
+function grow(
+  snapshot: TreeSnapshot,
+  spots: Map<string, Spot>,
+  roots: readonly string[],
+  parent: string | null,
+): void {
+  let level: { ids: readonly string[]; parent: string | null }[] = [{ ids: roots, parent }];
+  while (level.length > 0 && spots.size < MOST - CHILDREN) {
+    const next: typeof level = [];
+    for (const { ids, parent: above } of level) {
+      if (spots.size >= MOST - CHILDREN) break;
+      for (const id of some(snapshot, spots, ids, above)) {
+        const children = snapshot.shape.children(id);
+        if (children.length > 0) next.push({ ids: children, parent: id });
+      }
+    }
+    level = next;
+  }
+  for (const [id, spot] of spots) {
+    if (spot.kind === "cluster" || [...snapshot.shape.children(id)].some((child) => spots.has(child)))
+      continue;
+    const below = snapshot.shape.rollup(id);
+    if (below !== null) spots.set(id, { ...spot, hidden: below.total, counts: below.counts });
+  }
+}
+
+/** The first of siblings, those that matter before the others, and the rest as a cluster. */
+function some(
+  snapshot: TreeSnapshot,
+  spots: Map<string, Spot>,
+  ids: readonly string[],
+  parent: string | null,
+): string[] {
+  const fresh = ids.filter((id) => !spots.has(id));
+  const most = fresh.length <= CHILDREN + 1 ? fresh : matter(snapshot, fresh).slice(0, CHILDREN);
+  for (const id of most) spots.set(id, { id, kind: "node", parent, hidden: 0, counts: null });
+  const rest = fresh.length - most.length;
+  if (rest > 0) {
+    const drawn = new Set(most);
+    const counts = Object.fromEntries(CLASSES.map((one) => [one, 0])) as Record<StatusClass, number>;
+    for (const id of fresh) if (!drawn.has(id)) counts[classOf(snapshot.nodes.get(id)?.status)] += 1;
+    const id = `cluster of ${parent ?? "the top"}`;
+    spots.set(id, { id, kind: "cluster", parent, hidden: rest, counts });
+  }
+  return most;
+}
+
+const RANK: Record<StatusClass, number> = {
+  failed: 0,
+  review: 1,
+  running: 2,
+  waiting: 3,
+  cancelled: 4,
+  done: 5,
+};
+
+function matter({ nodes }: TreeSnapshot, ids: readonly string[]): string[] {
+  return [...ids].sort(
+    (one, other) => RANK[classOf(nodes.get(one)?.status)] - RANK[classOf(nodes.get(other)?.status)],
+  );
+}
+
+function around(snapshot: TreeSnapshot, spots: Map<string, Spot>, focus: string): void {
+  const path = snapshot.shape.path(focus);
+  path.forEach((id, depth) => {
+    const parent = path[depth - 1] ?? null;
+    spots.set(id, { id, kind: "node", parent, hidden: 0, counts: null });
+  });
+  const parent = path.at(-2) ?? null;
+  if (parent !== null) some(snapshot, spots, snapshot.shape.children(parent), parent);
+  const needed = texts(snapshot.nodes.get(focus), "depends_on").filter((id) => snapshot.nodes.has(id));
+  const needing: string[] = [];
+  for (const [id, fields] of snapshot.nodes) {
+    if (needing.length < 40 && texts(fields, "depends_on").includes(focus)) needing.push(id);
+  }
+  for (const id of [...needed.slice(0, 40), ...needing]) {
+    if (!spots.has(id)) spots.set(id, { id, kind: "node", parent: null, hidden: 0, counts: null });
+  }
+  grow(snapshot, spots, snapshot.shape.children(focus), focus);
+}
+
+function depends({ nodes }: TreeSnapshot, spots: ReadonlyMap<string, Spot>): [string, string][] {
+  const found: [string, string][] = [];
+  for (const id of spots.keys()) {
+    for (const needed of texts(nodes.get(id), "depends_on")) if (spots.has(needed)) found.push([needed, id]);
+  }
+  return found;
+}

@@ -1,0 +1,255 @@
+import { type ReactNode, useEffect, useState } from "react";
+import { type Fields, HubError, isObject, number, text } from "../../core/index.ts";
+import { useProjects } from "../../react/hooks.ts";
+import { useHub } from "../../react/provider.tsx";
+import { Link } from "../../ui/link.tsx";
+import { projectAddress } from "../../ui/location.ts";
+import { Plot } from "../../ui/Plot.tsx";
+import { byClass, CountsBar, Failure, Spinner } from "../../ui/parts.tsx";
+import { bytes, count, duration } from "../../ui/time.ts";
+import "../../ui/figures.css";
+
+const EVERY = 2_000;
+const KEPT = 300;
+
+interface Sample {
+  readonly at: number;
+  readonly stats: Fields;
+}
+
+interface Looked {
+  readonly samples: readonly Sample[];
+  readonly connections: readonly Fields[];
+  readonly error: HubError | null;
+}
+
+/** The hub's own figures, sampled for as long as the page is looked at. */
+function useLooked(): Looked {
+  const hub = useHub();
+  const [looked, setLooked] = useState<Looked>({ samples: [], connections: [], error: null });
+  useEffect(() => {
+    const stop = new AbortController();
+    let timer: ReturnType<typeof setTimeout>;
+    const look = async () => {
+      try {
+        const [stats, list] = await Promise.all([
+          hub.http.call<Fields>("GET", "/stats", undefined, stop.signal),
+          hub.http.call<{ connections: Fields[] }>("GET", "/connections", undefined, stop.signal),
+        ]);
+        const sample = { at: Date.now() / 1000, stats };
+        setLooked((there) => ({
+          samples: [...there.samples, sample].slice(-KEPT),
+          connections: list.connections,
+          error: null,
+        }));
+      } catch (reason) {
+        if (stop.signal.aborted) return;
+        const error = reason instanceof HubError ? reason : new HubError("internal", String(reason));
+        setLooked((there) => ({ ...there, error }));
+      }
+      if (!stop.signal.aborted) timer = setTimeout(() => void look(), EVERY);
+    };
+    void look();
+    return () => {
+      stop.abort();
+      clearTimeout(timer);
+    };
+  }, [hub]);
+  return looked;
+}
+
+export default function HubPage(): ReactNode {
+  const { samples, connections, error } = useLooked();
+  const last = samples.at(-1)?.stats;
+  if (last === undefined) {
+    return error === null ? (
+      <Spinner label="Asking the hub how it is …" />
+    ) : (
+      <div className="page">
+        <Failure error={error} />
+        <p className="muted">Only a token with the right to administer the hub may see this page.</p>
+      </div>
+    );
+  }
+  return (
+    <div className="page">
+      <h1>Hub</h1>
+      {error !== null && <Failure error={error} />}
+      {last.draining === true && (
+        <p className="notice c-review">The hub is stopping: it takes no new connections.</p>
+      )}
+      {text(last, "store_error") !== undefined && (
+        <p className="notice c-failed">The store has a fault: {text(last, "store_error")}</p>
+      )}
+      <Figures stats={last} />
+      <Plots samples={samples} />
+      <Connections all={connections} />
+      <Largest />
+    </div>
+  );
+}
+
+const SIZED = /bytes|_size$/;
+const TIMED = /seconds$|_latency$/;
+
+function Figures({ stats }: { stats: Fields }): ReactNode {
+  const shown = Object.entries(stats).filter(
+    ([, value]) => typeof value === "number" || typeof value === "string",
+  );
+  return (
+    <div className="figures">
+      {shown.map(([name, value]) => (
+        <div key={name} className="card">
+          <span className="muted">{name.replaceAll("_", " ")}</span>
+          {typeof value === "number" ? (
+            <strong>{figure(name, value)}</strong>
+          ) : (
+            <div className="mono ellipsis" title={String(value)}>
+              {String(value)}
+            </div>
+          )}
+        </div>
+      ))}
+    </div>
+  );
+}
+
+function figure(name: string, value: number): string {
+  if (SIZED.test(name)) return bytes(value);
+  if (TIMED.test(name)) return duration(value * 1000);
+  return Number.isInteger(value) ? count(value) : value.toFixed(1);
+}
+
+function Plots({ samples }: { samples: readonly Sample[] }): ReactNode {
+  const times = samples.map((one) => one.at);
+  const of = (name: string) => samples.map((one) => number(one.stats, name) ?? null);
+  const rate = (name: string) =>
+    samples.map((one, at) => {
+      const before = samples[at - 1];
+      if (before === undefined) return null;
+      const came = (number(one.stats, name) ?? 0) - (number(before.stats, name) ?? 0);
+      return Math.max(0, came / (one.at - before.at));
+    });
+  return (
+    <div className="plots">
+      <Plot
+        title="Events a second"
+        times={times}
+        series={[
+          { label: "in", colour: "--running", values: rate("events_in") },
+          { label: "delivered", colour: "--done", values: rate("messages_out") },
+        ]}
+      />
+      <Plot
+        title="Waiting"
+        times={times}
+        series={[
+          { label: "publishes", colour: "--review", values: of("publishes_waiting") },
+          { label: "for slow readers", colour: "--failed", values: of("outbox_messages") },
+        ]}
+      />
+      <Plot
+        title="Connections"
+        times={times}
+        series={[
+          { label: "open", colour: "--accent", values: of("connections") },
+          { label: "behind", colour: "--failed", values: of("lagging") },
+        ]}
+      />
+    </div>
+  );
+}
+
+function Connections({ all }: { all: readonly Fields[] }): ReactNode {
+  return (
+    <section className="stack" aria-label="Connections">
+      <h2>Connections</h2>
+      <div className="scroll" tabIndex={0} role="group" aria-label="Table of connections">
+        <table className="plain">
+          <thead>
+            <tr>
+              <th>Who</th>
+              <th>Language</th>
+              <th>Watches</th>
+              <th className="num">For</th>
+              <th className="num">Sent</th>
+              <th className="num">Waiting</th>
+              <th className="num">Shed</th>
+              <th>Behind in</th>
+            </tr>
+          </thead>
+          <tbody>
+            {all.slice(0, 500).map((one) => (
+              <Connection key={text(one, "connection_id")} one={one} />
+            ))}
+          </tbody>
+        </table>
+      </div>
+    </section>
+  );
+}
+
+function Connection({ one }: { one: Fields }): ReactNode {
+  const watched = Array.isArray(one.subscriptions) ? one.subscriptions.map(String) : [];
+  const lagging = isObject(one.lagging) ? Object.keys(one.lagging) : [];
+  return (
+    <tr>
+      <td>
+        {text(one, "subject") || <span className="muted">nobody</span>}{" "}
+        <span className="muted">{text(one, "address")}</span>
+      </td>
+      <td>{text(one, "dialect")}</td>
+      <td>
+        <bdi>{watched.slice(0, 3).join(", ")}</bdi>
+        {watched.length > 3 && ` and ${watched.length - 3} more`}
+      </td>
+      <td className="num">{duration((number(one, "seconds") ?? 0) * 1000)}</td>
+      <td className="num">
+        {count(number(one, "sent_messages") ?? 0)}
+        <br />
+        <span className="muted">{bytes(number(one, "sent_bytes") ?? 0)}</span>
+      </td>
+      <td className="num">{count(number(one, "waiting_messages") ?? 0)}</td>
+      <td className="num">{count(number(one, "sheds") ?? 0)}</td>
+      <td>
+        {lagging.length === 0 ? <span className="muted">nothing</span> : lagging.slice(0, 3).join(", ")}
+      </td>
+    </tr>
+  );
+}
+
+function Largest(): ReactNode {
+  const { byId } = useProjects();
+  const largest = [...byId.values()].sort((one, other) => other.nodes - one.nodes).slice(0, 15);
+  return (
+    <section className="stack" aria-label="Largest projects">
+      <h2>Largest projects</h2>
+      <table className="plain">
+        <thead>
+          <tr>
+            <th>Project</th>
+            <th className="num">Nodes</th>
+            <th className="num">Events</th>
+            <th>By status</th>
+          </tr>
+        </thead>
+        <tbody>
+          {largest.map((row) => (
+            <tr key={row.project_id}>
+              <td>
+                <Link href={projectAddress(row.project_id)}>
+                  <bdi>{row.title ?? row.project_id}</bdi>
+                </Link>
+              </td>
+              <td className="num">{count(row.nodes)}</td>
+              <td className="num">{count(row.seq)}</td>
+              <td>
+                <CountsBar counts={byClass(row.counts)} />
+              </td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </section>
+  );
+}

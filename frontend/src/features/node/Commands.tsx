@@ -1,0 +1,94 @@
+import { type ReactNode, useState } from "react";
+import { type CommandRecord, classOf, type Fields, type Project } from "../../core/index.ts";
+import { useCommand, useReadable } from "../../react/hooks.ts";
+import { clock } from "../../ui/time.ts";
+
+const TONES: Record<CommandRecord["status"], string> = {
+  sent: "waiting",
+  accepted: "running",
+  done: "done",
+  refused: "failed",
+  timeout: "failed",
+};
+
+/** Tell the orchestrator what to do with a node, and see what becomes of it. */
+export function Commands({
+  project,
+  nodeId,
+  fields,
+}: {
+  project: Project;
+  nodeId: string;
+  fields: Fields | undefined;
+}): ReactNode {
+  const { send, sending, error } = useCommand(project.id);
+  const all = useReadable(project.commands);
+  const [other, setOther] = useState("");
+  const status = classOf(fields?.status);
+  const names =
+    status === "failed" || status === "cancelled"
+      ? ["retry"]
+      : status === "done"
+        ? ["retry"]
+        : ["cancel", "pause", "resume"];
+  const mine = all
+    .filter((one) => one.nodeId === nodeId)
+    .reverse()
+    .slice(0, 8);
+  return (
+    <section className="stack" aria-label="Commands">
+      <div className="row wrap">
+        {names.map((name) => (
+          <button
+            key={name}
+            type="button"
+            className={name === "cancel" ? "button danger" : "button"}
+            disabled={sending}
+            onClick={() => void send({ name, nodeId })}
+          >
+            {name[0]?.toUpperCase()}
+            {name.slice(1)}
+          </button>
+        ))}
+        <form
+          className="row"
+          onSubmit={(event) => {
+            event.preventDefault();
+            if (other.trim() !== "") void send({ name: other.trim(), nodeId });
+            setOther("");
+          }}
+        >
+          <input
+            className="input"
+            placeholder="another command"
+            aria-label="Another command"
+            size={14}
+            value={other}
+            onChange={(event) => setOther(event.target.value)}
+          />
+        </form>
+      </div>
+      {error !== null && (
+        <p className="notice c-failed" role="alert">
+          {error.code === "no_orchestrator"
+            ? "Nobody takes commands for this project at the moment: its orchestrator is not connected, or does not listen."
+            : error.message}
+        </p>
+      )}
+      {mine.length > 0 && (
+        <ul className="moments">
+          {mine.map((one) => (
+            <li key={one.id}>
+              <time>{clock(Date.parse(one.at))}</time>
+              <strong>{one.name}</strong>
+              <span className={`badge c-${TONES[one.status]}`}>
+                {one.status === "timeout" ? "no answer" : one.status}
+              </span>
+              {one.message !== null && <bdi className="grow">{one.message}</bdi>}
+            </li>
+          ))}
+        </ul>
+      )}
+    </section>
+  );
+}

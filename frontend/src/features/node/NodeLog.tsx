@@ -1,0 +1,126 @@
+import { useVirtualizer } from "@tanstack/react-virtual";
+import { type ReactNode, useDeferredValue, useEffect, useMemo, useRef, useState } from "react";
+import type { LogLine, Project } from "../../core/index.ts";
+import { useReadable } from "../../react/hooks.ts";
+import { useHub } from "../../react/provider.tsx";
+import { download } from "../../ui/download.ts";
+import { Failure } from "../../ui/parts.tsx";
+import { clock, count } from "../../ui/time.ts";
+import { pieces, plain } from "./ansi.ts";
+
+/** A node's output, live: with its colours, to be searched, followed, and taken along. */
+export function NodeLog({ project, nodeId }: { project: Project; nodeId: string }): ReactNode {
+  const hub = useHub();
+  const store = useMemo(() => hub.log(project, nodeId), [hub, project, nodeId]);
+  const log = useReadable(store);
+  const [search, setSearch] = useState("");
+  const [follow, setFollow] = useState(true);
+  const words = useDeferredValue(search.toLowerCase());
+  const lines = useMemo(
+    () =>
+      words === "" ? log.lines : log.lines.filter((one) => plain(one.message).toLowerCase().includes(words)),
+    [log.lines, words],
+  );
+  const save = () =>
+    download(
+      `${nodeId}.log`,
+      log.lines.map((one) => `${one.timestamp} ${one.level} ${plain(one.message)}\n`),
+    );
+  return (
+    <>
+      <div className="row wrap">
+        <input
+          className="input grow"
+          type="search"
+          placeholder="Search the log"
+          aria-label="Search the log"
+          value={search}
+          onChange={(event) => setSearch(event.target.value)}
+        />
+        <button type="button" className="button" aria-pressed={follow} onClick={() => setFollow(!follow)}>
+          Follow
+        </button>
+        <button type="button" className="button" onClick={save} disabled={log.lines.length === 0}>
+          Download
+        </button>
+      </div>
+      {log.error !== null && <Failure error={log.error} again={() => void store.older()} />}
+      {log.skipped > 0 && (
+        <div className="notice c-review row">
+          <span className="grow">{count(log.skipped)} lines were skipped to keep up.</span>
+          <button type="button" className="button" onClick={() => void store.refill()}>
+            Load them
+          </button>
+        </div>
+      )}
+      {log.more && words === "" && (
+        <button type="button" className="button" disabled={log.loading} onClick={() => void store.older()}>
+          Earlier lines
+        </button>
+      )}
+      {lines.length === 0 ? (
+        <p className="muted">
+          {log.loading ? "Loading …" : words === "" ? "No output yet." : "No line matches."}
+        </p>
+      ) : (
+        <Lines lines={lines} follow={follow} onLeave={() => setFollow(false)} />
+      )}
+    </>
+  );
+}
+
+interface LinesProps {
+  readonly lines: readonly LogLine[];
+  readonly follow: boolean;
+  readonly onLeave: () => void;
+}
+
+function Lines({ lines, follow, onLeave }: LinesProps): ReactNode {
+  const box = useRef<HTMLDivElement>(null);
+  const virtual = useVirtualizer({
+    count: lines.length,
+    getScrollElement: () => box.current,
+    estimateSize: () => 20,
+    overscan: 20,
+    getItemKey: (at) => lines[at]?.seq ?? at,
+  });
+  useEffect(() => {
+    if (follow && lines.length > 0) virtual.scrollToIndex(lines.length - 1, { align: "end" });
+  }, [follow, lines.length, virtual]);
+  return (
+    <div
+      ref={box}
+      className="log"
+      tabIndex={0}
+      role="log"
+      aria-label="Log"
+      aria-live="off"
+      onWheel={(event) => event.deltaY < 0 && follow && onLeave()}
+    >
+      <div className="log-inner" style={{ height: virtual.getTotalSize() }}>
+        {virtual.getVirtualItems().map((item) => {
+          const line = lines[item.index];
+          if (line === undefined) return null;
+          return (
+            <div
+              key={item.key}
+              ref={virtual.measureElement}
+              data-index={item.index}
+              className={`log-line ${line.level}`}
+              style={{ transform: `translateY(${item.start}px)` }}
+            >
+              <time title={line.timestamp}>{clock(Date.parse(line.timestamp))}</time>
+              <span>
+                {pieces(line.message).map((piece, at) => (
+                  <span key={at} className={piece.classes}>
+                    {piece.text}
+                  </span>
+                ))}
+              </span>
+            </div>
+          );
+        })}
+      </div>
+    </div>
+  );
+}

@@ -1,0 +1,67 @@
+import { type ReactNode, useEffect, useState } from "react";
+import { type HubError, type Project, type StoredEvent, text } from "../../core/index.ts";
+import { useHub } from "../../react/provider.tsx";
+import { Badge, Failure } from "../../ui/parts.tsx";
+import { clock, full } from "../../ui/time.ts";
+
+const MOST = 200;
+
+/** What happened to a node: its own events and transitions, the newest first. */
+export function NodeMoments({ project, nodeId }: { project: Project; nodeId: string }): ReactNode {
+  const hub = useHub();
+  const [events, setEvents] = useState<readonly StoredEvent[] | null>(null);
+  const [error, setError] = useState<HubError | null>(null);
+  useEffect(() => {
+    const stop = new AbortController();
+    const bySeq = new Map<number, StoredEvent>();
+    const add = (more: readonly StoredEvent[]) => {
+      for (const event of more) if (event.type !== "log") bySeq.set(event.seq, event);
+      setEvents([...bySeq.values()].sort((one, other) => other.seq - one.seq).slice(0, MOST));
+    };
+    const mine = (event: StoredEvent) => text(event.data, "node_id") === nodeId;
+    const end = project.onEvents((came) => {
+      const own = came.filter(mine);
+      if (own.length > 0) add(own);
+    });
+    hub.http.events(project.id, { before: "end", limit: MOST, node_id: nodeId }, stop.signal).then(
+      (page) => add(page.events),
+      (reason: HubError) => !stop.signal.aborted && setError(reason),
+    );
+    return () => {
+      end();
+      stop.abort();
+    };
+  }, [hub, project, nodeId]);
+  if (error !== null) return <Failure error={error} />;
+  if (events === null) return <p className="muted">Loading …</p>;
+  if (events.length === 0) return <p className="muted">Nothing happened to it yet.</p>;
+  return (
+    <ol className="moments">
+      {events.map((event) => (
+        <li key={`${event.epoch}:${event.seq}`}>
+          <time title={full(Date.parse(event.timestamp))}>{clock(Date.parse(event.timestamp))}</time>
+          <Said event={event} />
+        </li>
+      ))}
+    </ol>
+  );
+}
+
+function Said({ event: { type, data } }: { event: StoredEvent }): ReactNode {
+  if (type === "state_transition") {
+    return (
+      <span className="row wrap">
+        {text(data, "from") !== undefined && <Badge status={data.from} />}→<Badge status={data.to} />
+      </span>
+    );
+  }
+  if (type === "node_update") {
+    return <code className="grow">{JSON.stringify(data.changes)}</code>;
+  }
+  const { node_id: _, ...rest } = data;
+  return (
+    <span className="grow">
+      <strong>{type}</strong> <code>{JSON.stringify(rest)}</code>
+    </span>
+  );
+}

@@ -1,0 +1,190 @@
+import { type ReactNode, useState } from "react";
+import type { Prompt } from "../../core/index.ts";
+import { type Fields, isEnded, text, texts, time } from "../../core/index.ts";
+import { useReadable, useTreeNode } from "../../react/hooks.ts";
+import { progress, spent, title } from "../../ui/nodes.ts";
+import { PromptForm } from "../../ui/PromptForm.tsx";
+import { Ago, Badge, CopyButton, CountsBar, Progress } from "../../ui/parts.tsx";
+import { duration, useNow } from "../../ui/time.ts";
+import type { ViewProps } from "../../ui/view.ts";
+import { Commands } from "./Commands.tsx";
+import { NodeLog } from "./NodeLog.tsx";
+import { NodeMoments } from "./NodeMoments.tsx";
+import "./node.css";
+
+const TABS = ["fields", "log", "history"] as const;
+const NAMES = { fields: "Fields", log: "Log", history: "History" } as const;
+
+/** All about one node. */
+export default function NodePanel(props: ViewProps & { nodeId: string }): ReactNode {
+  const { nodeId, tree, project, onSelect, past } = props;
+  const node = useTreeNode(tree, nodeId);
+  const [tab, setTab] = useState<(typeof TABS)[number]>("fields");
+  const fields = node?.fields;
+  return (
+    <div className="node">
+      <div className="node-head">
+        <h2 className="grow">
+          <bdi>{title(nodeId, fields)}</bdi>
+        </h2>
+        <CopyButton label="Copy id" text={nodeId} />
+        <button type="button" className="button icon" aria-label="Close" onClick={() => onSelect(null)}>
+          ✕
+        </button>
+      </div>
+      <div className="node-tabs" role="tablist" aria-label="About the node">
+        {TABS.map((one) => (
+          <button key={one} type="button" role="tab" aria-selected={one === tab} onClick={() => setTab(one)}>
+            {NAMES[one]}
+          </button>
+        ))}
+      </div>
+      <div className="node-body" role="tabpanel" aria-label={NAMES[tab]} tabIndex={0}>
+        {node === undefined && (
+          <p className="notice">There is no node of this id {past ? "at that time" : "now"}.</p>
+        )}
+        {tab === "fields" && fields !== undefined && <About {...props} fields={fields} />}
+        {tab === "log" && <NodeLog key={nodeId} project={project} nodeId={nodeId} />}
+        {tab === "history" && <NodeMoments project={project} nodeId={nodeId} />}
+      </div>
+    </div>
+  );
+}
+
+const TOLD = new Set([
+  "title",
+  "name",
+  "status",
+  "progress",
+  "message",
+  "started_at",
+  "ended_at",
+  "parent_id",
+  "depends_on",
+  "attempt",
+]);
+
+function About({
+  nodeId,
+  tree,
+  project,
+  onSelect,
+  past,
+  fields,
+}: ViewProps & { nodeId: string; fields: Fields }): ReactNode {
+  const rollup = useTreeNode(tree, nodeId)?.rollup ?? null;
+  const share = progress(fields);
+  const parent = text(fields, "parent_id");
+  const rest = Object.entries(fields).filter(([name]) => !TOLD.has(name));
+  return (
+    <>
+      <div className="row wrap">
+        <Badge status={fields.status} />
+        {typeof fields.attempt === "number" && fields.attempt > 1 && (
+          <span className="chip">attempt {fields.attempt}</span>
+        )}
+        <Spent fields={fields} />
+      </div>
+      {share !== undefined && <Progress value={share} status={fields.status} />}
+      {text(fields, "message") !== undefined && <bdi className="notice">{text(fields, "message")}</bdi>}
+      {!past && <Waiting {...{ project, nodeId }} />}
+      {!past && <Commands project={project} nodeId={nodeId} fields={fields} />}
+      <dl className="fields">
+        <dt>id</dt>
+        <dd className="mono">{nodeId}</dd>
+        {parent !== undefined && (
+          <>
+            <dt>parent</dt>
+            <dd>
+              <Jump id={parent} label={title(parent, tree.node(parent))} onSelect={onSelect} />
+            </dd>
+          </>
+        )}
+        {texts(fields, "depends_on").length > 0 && (
+          <>
+            <dt>depends on</dt>
+            <dd className="row wrap">
+              {texts(fields, "depends_on")
+                .slice(0, 50)
+                .map((one) => (
+                  <Jump key={one} id={one} label={title(one, tree.node(one))} onSelect={onSelect} />
+                ))}
+            </dd>
+          </>
+        )}
+        <Time name="started" at={time(fields, "started_at")} />
+        <Time name="ended" at={time(fields, "ended_at")} />
+        {rest.map(([name, value]) => (
+          <Field key={name} name={name} value={value} />
+        ))}
+      </dl>
+      {rollup !== null && (
+        <section className="stack">
+          <h3>
+            {rollup.total.toLocaleString()} below it, {Math.round(rollup.progress)} %
+          </h3>
+          <CountsBar counts={rollup.counts} />
+        </section>
+      )}
+    </>
+  );
+}
+
+function Waiting({ project, nodeId }: Pick<ViewProps, "project"> & { nodeId: string }): ReactNode {
+  const prompts = useReadable({
+    subscribe: project.tree.subscribe,
+    get: () => project.tree.get().top.prompts,
+  });
+  const mine = prompts.filter((one) => one.node_id === nodeId) as unknown as Prompt[];
+  return mine.map((one) => <PromptForm key={one.prompt_id} prompt={one} />);
+}
+
+function Spent({ fields }: { fields: Fields }): ReactNode {
+  const now = useNow();
+  const ms = spent(fields, now);
+  if (ms === undefined) return null;
+  return (
+    <span className="muted">
+      {isEnded(fields.status) ? "took" : "for"} {duration(ms)}
+    </span>
+  );
+}
+
+function Time({ name, at }: { name: string; at: number | undefined }): ReactNode {
+  if (at === undefined) return null;
+  return (
+    <>
+      <dt>{name}</dt>
+      <dd>
+        <Ago time={at} /> <span className="muted">{new Date(at).toLocaleString()}</span>
+      </dd>
+    </>
+  );
+}
+
+function Field({ name, value }: { name: string; value: unknown }): ReactNode {
+  return (
+    <>
+      <dt>{name}</dt>
+      <dd className={typeof value === "string" ? "" : "mono"}>
+        <bdi>{typeof value === "string" ? value : JSON.stringify(value, null, 1)}</bdi>
+      </dd>
+    </>
+  );
+}
+
+function Jump({
+  id,
+  label,
+  onSelect,
+}: {
+  id: string;
+  label: string;
+  onSelect: (id: string) => void;
+}): ReactNode {
+  return (
+    <button type="button" className="chip" onClick={() => onSelect(id)}>
+      <bdi>{label}</bdi>
+    </button>
+  );
+}

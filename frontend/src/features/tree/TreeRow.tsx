@@ -1,0 +1,124 @@
+import { memo, type ReactNode } from "react";
+import { CLASSES, type Fields, isEnded, type Rollup, type TreeStore, text } from "../../core/index.ts";
+import { useTreeNode } from "../../react/hooks.ts";
+import { progress, spent, title } from "../../ui/nodes.ts";
+import { CountsBar, Mark, Progress } from "../../ui/parts.tsx";
+import { duration, useNow } from "../../ui/time.ts";
+import type { Row } from "./rows.ts";
+
+export interface TreeRowProps {
+  readonly tree: TreeStore;
+  readonly row: Row;
+  readonly top: number;
+  readonly active: boolean;
+  readonly selected: boolean;
+  readonly onPick: (id: string) => void;
+  readonly onTwist: (id: string) => void;
+}
+
+/** For tests that count how often rows are drawn. */
+export const drawn = { rows: 0 };
+
+/** One line of the tree: drawn again only when its own node is another. */
+export const TreeRow = memo(function TreeRow({
+  tree,
+  row,
+  top,
+  active,
+  selected,
+  onPick,
+  onTwist,
+}: TreeRowProps) {
+  const node = useTreeNode(tree, row.id);
+  drawn.rows += 1;
+  const fields = node?.fields;
+  const rollup = node?.rollup ?? null;
+  return (
+    // biome-ignore lint/a11y/useKeyWithClickEvents: the keys are the tree's, which has the focus
+    // biome-ignore lint/a11y/useFocusableInteractive: the tree tells which row is active by aria-activedescendant
+    <div
+      role="treeitem"
+      id={rowId(row.id)}
+      className={active ? "tree-row active" : "tree-row"}
+      style={{ transform: `translateY(${top}px)` }}
+      aria-level={row.depth}
+      aria-posinset={row.place}
+      aria-setsize={row.siblings}
+      aria-selected={selected}
+      {...(row.expandable ? { "aria-expanded": row.expanded } : {})}
+      onClick={() => onPick(row.id)}
+    >
+      <span className="tree-indent" style={{ width: Math.min(12, row.depth - 1) * 18 }} />
+      <span
+        className="tree-twist"
+        aria-hidden="true"
+        onClick={(event) => {
+          event.stopPropagation();
+          if (row.expandable) onTwist(row.id);
+        }}
+      >
+        {row.expandable && (
+          <svg viewBox="0 0 10 10" aria-hidden="true">
+            <path d="M3 1l4 4-4 4" fill="none" stroke="currentColor" strokeWidth="1.6" />
+          </svg>
+        )}
+      </span>
+      <Mark status={fields?.status} />
+      <bdi className="tree-title ellipsis" title={row.id}>
+        {title(row.id, fields)}
+      </bdi>
+      <span className="hidden-text">{text(fields, "status") ?? "no status"}</span>
+      <bdi className="tree-message ellipsis">{text(fields, "message")}</bdi>
+      {row.expandable && !row.expanded && rollup !== null && <Sums rollup={rollup} />}
+      <Share fields={fields} rollup={rollup} />
+      <Spent fields={fields} />
+    </div>
+  );
+});
+
+export function rowId(id: string): string {
+  return `node-${encodeURIComponent(id)}`;
+}
+
+function Share({ fields, rollup }: { fields: Fields | undefined; rollup: Rollup | null }): ReactNode {
+  const own = progress(fields);
+  if (rollup !== null && own === undefined) return <CountsBar counts={rollup.counts} />;
+  if (own === undefined) return null;
+  return <Progress value={own} status={fields?.status} />;
+}
+
+function Sums({ rollup }: { rollup: Rollup }): ReactNode {
+  const told = CLASSES.filter((one) => one !== "waiting" && one !== "cancelled" && rollup.counts[one] > 0);
+  return (
+    <span className="tree-roll">
+      {told.map((one) => (
+        <span key={one} className={`tree-count c-${one}`}>
+          <Mark status={one} />
+          {rollup.counts[one].toLocaleString()}
+          <span className="hidden-text"> {one}</span>
+        </span>
+      ))}
+      <span>{Math.round(rollup.progress)} %</span>
+    </span>
+  );
+}
+
+function Spent({ fields }: { fields: Fields | undefined }): ReactNode {
+  const started = text(fields, "started_at");
+  if (started === undefined) return <span className="tree-time" />;
+  return (
+    <span className="tree-time">
+      {isEnded(fields?.status) ? <Took fields={fields} /> : <Going fields={fields} />}
+    </span>
+  );
+}
+
+function Took({ fields }: { fields: Fields | undefined }): ReactNode {
+  const ms = spent(fields, 0);
+  return ms === undefined ? null : duration(ms);
+}
+
+function Going({ fields }: { fields: Fields | undefined }): ReactNode {
+  const ms = spent(fields, useNow());
+  return ms === undefined ? null : duration(ms);
+}

@@ -1,0 +1,327 @@
+import { useVirtualizer } from "@tanstack/react-virtual";
+import { type KeyboardEvent, type ReactNode, useCallback, useEffect, useMemo, useRef, useState } from "react";
+import { CLASSES, type StatusClass, type TreeStore } from "../../core/index.ts";
+import { useShape, useSnapshot } from "../../ui/looking.ts";
+import { title } from "../../ui/nodes.ts";
+import { CopyButton, Empty, Mark } from "../../ui/parts.tsx";
+import type { ViewProps } from "../../ui/view.ts";
+import { type Look, looksAtFields, newestRunning, type Row, rows, SORTS, type Sort } from "./rows.ts";
+import { rowId, TreeRow } from "./TreeRow.tsx";
+import "./tree.css";
+
+/** What is collapsed in which project, for as long as the page is open. */
+const collapsedIn = new Map<string, ReadonlySet<string>>();
+const NOBODY: ReadonlySet<string> = new Set();
+
+export default function TreeView({ projectId, tree, selected, onSelect }: ViewProps): ReactNode {
+  const [collapsed, setCollapsed] = useState(() => collapsedIn.get(projectId) ?? NOBODY);
+  const [search, setSearch] = useState("");
+  const [classes, setClasses] = useState<ReadonlySet<StatusClass>>(new Set());
+  const [sort, setSort] = useState<Sort>("order");
+  const [follow, setFollow] = useState(false);
+  const look = useMemo(() => ({ collapsed, search, classes, sort }), [collapsed, search, classes, sort]);
+  const keep = useCallback(
+    (next: ReadonlySet<string>) => {
+      collapsedIn.set(projectId, next);
+      setCollapsed(next);
+    },
+    [projectId],
+  );
+  const Lines = looksAtFields(look) ? LookingLines : PlainLines;
+  const toggle = (one: StatusClass) => {
+    const next = new Set(classes);
+    if (!next.delete(one)) next.add(one);
+    setClasses(next);
+  };
+  const path = selected === null ? [] : tree.get().shape.path(selected);
+  return (
+    <>
+      <div className="toolbar" role="toolbar" aria-label="Tree">
+        <input
+          className="input grow"
+          type="search"
+          placeholder="Search title, id, message"
+          aria-label="Search the tree"
+          value={search}
+          onChange={(event) => setSearch(event.target.value)}
+        />
+        {CLASSES.map((one) => (
+          <button
+            key={one}
+            type="button"
+            className="button icon"
+            aria-pressed={classes.has(one)}
+            aria-label={`Only ${one}`}
+            title={`Only ${one}`}
+            onClick={() => toggle(one)}
+          >
+            <Mark status={one} />
+          </button>
+        ))}
+        <select
+          className="input"
+          aria-label="Sort by"
+          value={sort}
+          onChange={(event) => setSort(event.target.value as Sort)}
+        >
+          {SORTS.map((one) => (
+            <option key={one} value={one}>
+              {one === "order" ? "in order" : `by ${one}`}
+            </option>
+          ))}
+        </select>
+        <button type="button" className="button" aria-pressed={follow} onClick={() => setFollow(!follow)}>
+          Follow
+        </button>
+        <button type="button" className="button" onClick={() => keep(branches(tree))}>
+          Collapse all
+        </button>
+        <button type="button" className="button" onClick={() => keep(NOBODY)}>
+          Expand all
+        </button>
+        {path.length > 0 && (
+          <CopyButton label="Copy path" text={path.map((id) => title(id, tree.node(id))).join(" / ")} />
+        )}
+      </div>
+      {follow && <Follower tree={tree} onSelect={onSelect} />}
+      <Lines tree={tree} look={look} selected={selected} onSelect={onSelect} keep={keep} />
+    </>
+  );
+}
+
+function branches(tree: TreeStore): ReadonlySet<string> {
+  const { nodes, shape } = tree.get();
+  const found = new Set<string>();
+  for (const id of nodes.keys())
+    if (shape.children(id).length > 0 && shape.parent(id) !== null) found.add(id);
+  // At least something stays open: the top.
+  if (found.size === 0) for (const id of shape.roots) if (shape.children(id).length > 0) found.add(id);
+  return found;
+}
+
+/** Selects whatever runs, as it begins. */
+function Follower({ tree, onSelect }: { tree: TreeStore; onSelect: (id: string) => void }): ReactNode {
+  const snapshot = useSnapshot(tree, 400);
+  const id = newestRunning(snapshot);
+  useEffect(() => {
+    if (id !== null) onSelect(id);
+  }, [id, onSelect]);
+  return null;
+}
+
+interface LinesProps {
+  readonly tree: TreeStore;
+  readonly look: Look;
+  readonly selected: string | null;
+  readonly onSelect: (id: string | null) => void;
+  readonly keep: (collapsed: ReadonlySet<string>) => void;
+}
+
+/** Who is shown where is all that counts: not drawn again when fields change. */
+function PlainLines(props: LinesProps): ReactNode {
+  const shape = useShape(props.tree);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: the shape is what changes
+  const all = useMemo(() => rows(props.tree.get(), props.look), [props.tree, props.look, shape]);
+  return <Lines {...props} all={all} />;
+}
+
+/** A filter or a sort looks at the fields of all nodes. */
+function LookingLines(props: LinesProps): ReactNode {
+  const snapshot = useSnapshot(props.tree);
+  const all = useMemo(() => rows(snapshot, props.look), [snapshot, props.look]);
+  return <Lines {...props} all={all} />;
+}
+
+function rowHeight(): number {
+  return Number.parseFloat(getComputedStyle(document.documentElement).getPropertyValue("--row")) || 32;
+}
+
+function Lines({
+  tree,
+  all,
+  look,
+  selected,
+  onSelect,
+  keep,
+}: LinesProps & { all: readonly Row[] }): ReactNode {
+  const box = useRef<HTMLDivElement>(null);
+  const [active, setActive] = useState<string | null>(selected);
+  const height = useMemo(rowHeight, []);
+  const virtual = useVirtualizer({
+    count: all.length,
+    getScrollElement: () => box.current,
+    estimateSize: () => height,
+    overscan: 12,
+    getItemKey: (at) => all[at]!.id,
+  });
+  const places = useMemo(() => new Map(all.map((row, at) => [row.id, at])), [all]);
+  const lookRef = useRef(look);
+  lookRef.current = look;
+  const twist = useCallback(
+    (id: string) => {
+      const next = new Set(lookRef.current.collapsed);
+      if (!next.delete(id)) next.add(id);
+      // At once: several may be twisted before this is drawn again.
+      lookRef.current = { ...lookRef.current, collapsed: next };
+      keep(next);
+    },
+    [keep],
+  );
+  const pick = useCallback(
+    (id: string) => {
+      setActive(id);
+      onSelect(id);
+    },
+    [onSelect],
+  );
+
+  // What is selected from elsewhere (a link, the follower) is brought into view, its ancestors opened.
+  // biome-ignore lint/correctness/useExhaustiveDependencies: only a new selection scrolls
+  useEffect(() => {
+    if (selected === null || selected === active) return;
+    setActive(selected);
+    const closed = tree
+      .get()
+      .shape.path(selected)
+      .slice(0, -1)
+      .filter((id) => look.collapsed.has(id));
+    if (closed.length > 0) keep(new Set([...look.collapsed].filter((id) => !closed.includes(id))));
+    const at = places.get(selected);
+    if (at !== undefined) virtual.scrollToIndex(at, { align: "auto" });
+  }, [selected, places]);
+
+  const move = (to: number) => {
+    const row = all[Math.max(0, Math.min(all.length - 1, to))];
+    if (row === undefined) return;
+    setActive(row.id);
+    virtual.scrollToIndex(places.get(row.id) ?? 0, { align: "auto" });
+  };
+  const onKeyDown = (event: KeyboardEvent) => {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (
+      pressed(event.key, {
+        all,
+        at: active === null ? -1 : (places.get(active) ?? -1),
+        move,
+        twist,
+        pick,
+        tree,
+      })
+    ) {
+      event.preventDefault();
+    }
+  };
+
+  if (all.length === 0) {
+    const filtered = look.search !== "" || look.classes.size > 0;
+    return filtered ? (
+      <Empty title="Nothing matches">
+        <p className="muted">Take the filter away, or search for something else.</p>
+      </Empty>
+    ) : (
+      <Empty title="No nodes yet">
+        <p className="muted">The project is there, but nothing was pushed into its tree.</p>
+      </Empty>
+    );
+  }
+  const items = virtual.getVirtualItems();
+  const shown = active !== null && items.some((item) => all[item.index]?.id === active);
+  return (
+    <div
+      ref={box}
+      className="tree"
+      role="tree"
+      aria-label="Nodes"
+      tabIndex={0}
+      onKeyDown={onKeyDown}
+      onFocus={() => active === null && move(0)}
+      {...(shown ? { "aria-activedescendant": rowId(active) } : {})}
+    >
+      <div className="tree-inner" role="presentation" style={{ height: virtual.getTotalSize() }}>
+        {items.map((item) => {
+          const row = all[item.index] as Row;
+          return (
+            <TreeRow
+              key={row.id}
+              tree={tree}
+              row={row}
+              top={item.start}
+              active={row.id === active}
+              selected={row.id === selected}
+              onPick={pick}
+              onTwist={twist}
+            />
+          );
+        })}
+      </div>
+    </div>
+  );
+}
+
+interface Keys {
+  readonly all: readonly Row[];
+  readonly at: number;
+  readonly move: (to: number) => void;
+  readonly twist: (id: string) => void;
+  readonly pick: (id: string) => void;
+  readonly tree: TreeStore;
+}
+
+const PAGE = 15;
+
+/** The keys of the ARIA tree pattern. Returns whether the key means something here. */
+function pressed(key: string, { all, at, move, twist, pick, tree }: Keys): boolean {
+  const row = all[at];
+  switch (key) {
+    case "ArrowDown":
+      move(at + 1);
+      return true;
+    case "ArrowUp":
+      move(at - 1);
+      return true;
+    case "Home":
+      move(0);
+      return true;
+    case "End":
+      move(all.length - 1);
+      return true;
+    case "PageDown":
+      move(at + PAGE);
+      return true;
+    case "PageUp":
+      move(at - PAGE);
+      return true;
+  }
+  if (row === undefined) return false;
+  switch (key) {
+    case "ArrowRight":
+      if (row.expandable && !row.expanded) twist(row.id);
+      else if (row.expanded) move(at + 1);
+      return true;
+    case "ArrowLeft":
+      if (row.expanded) twist(row.id);
+      else move(all.findIndex((one) => one.id === tree.get().shape.parent(row.id)));
+      return true;
+    case "Enter":
+    case " ":
+      pick(row.id);
+      return true;
+    case "*":
+      for (const sibling of all) {
+        if (sibling.depth === row.depth && sibling.expandable && !sibling.expanded) twist(sibling.id);
+      }
+      return true;
+  }
+  if (key.length !== 1) return false;
+  // A letter goes to the next row that begins with it.
+  const letter = key.toLowerCase();
+  for (let step = 1; step <= all.length; step += 1) {
+    const to = (at + step) % all.length;
+    const id = all[to]?.id ?? "";
+    if (title(id, tree.node(id)).toLowerCase().startsWith(letter)) {
+      move(to);
+      return true;
+    }
+  }
+  return false;
+}

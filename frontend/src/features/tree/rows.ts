@@ -1,0 +1,134 @@
+import {
+  classOf,
+  type Fields,
+  type Rollup,
+  type Shape,
+  type StatusClass,
+  type TreeSnapshot,
+  text,
+} from "../../core/index.ts";
+import { progress, spent, title } from "../../ui/nodes.ts";
+
+export interface Row {
+  readonly id: string;
+  readonly depth: number;
+  readonly expandable: boolean;
+  readonly expanded: boolean;
+  readonly place: number;
+  readonly siblings: number;
+}
+
+export const SORTS = ["order", "title", "status", "progress", "duration", "started"] as const;
+export type Sort = (typeof SORTS)[number];
+
+export interface Look {
+  readonly collapsed: ReadonlySet<string>;
+  readonly search: string;
+  readonly classes: ReadonlySet<StatusClass>;
+  readonly sort: Sort;
+}
+
+/** Whether what is shown depends on more than who is shown where. */
+export function looksAtFields(look: Look): boolean {
+  return look.search !== "" || look.classes.size > 0 || look.sort !== "order";
+}
+
+/** The rows from top to bottom. A filter keeps the ancestors of what it finds, and opens them. */
+export function rows(snapshot: TreeSnapshot, look: Look): Row[] {
+  const { shape, nodes } = snapshot;
+  const kept = look.search === "" && look.classes.size === 0 ? null : found(nodes, shape, look);
+  const sort = sorter(nodes, look.sort);
+  const all: Row[] = [];
+  const visible = (ids: readonly string[]) => {
+    const those = kept === null ? ids : ids.filter((id) => kept.has(id));
+    return sort === null ? those : [...those].sort(sort);
+  };
+  // By hand, not by recursion: a chain of parents can be as deep as there are nodes.
+  const stack: { ids: readonly string[]; at: number }[] = [{ ids: visible(shape.roots), at: 0 }];
+  while (stack.length > 0) {
+    const level = stack[stack.length - 1] as { ids: readonly string[]; at: number };
+    const id = level.ids[level.at];
+    if (id === undefined) {
+      stack.pop();
+      continue;
+    }
+    level.at += 1;
+    const children = shape.children(id);
+    const expandable = children.length > 0;
+    const expanded = expandable && (kept !== null || !look.collapsed.has(id));
+    all.push({ id, depth: stack.length, expandable, expanded, place: level.at, siblings: level.ids.length });
+    if (expanded) stack.push({ ids: visible(children), at: 0 });
+  }
+  return all;
+}
+
+function found(nodes: ReadonlyMap<string, Fields>, shape: Shape, look: Look): Set<string> {
+  const kept = new Set<string>();
+  const words = look.search.toLowerCase();
+  for (const [id, fields] of nodes) {
+    if (look.classes.size > 0 && !look.classes.has(classOf(fields.status))) continue;
+    if (words !== "" && !mentions(id, fields, words)) continue;
+    for (let at: string | null | undefined = id; at != null && !kept.has(at); at = shape.parent(at))
+      kept.add(at);
+  }
+  return kept;
+}
+
+function mentions(id: string, fields: Fields, words: string): boolean {
+  return (
+    id.toLowerCase().includes(words) ||
+    title(id, fields).toLowerCase().includes(words) ||
+    (text(fields, "message")?.toLowerCase().includes(words) ?? false)
+  );
+}
+
+const ORDER: Record<StatusClass, number> = {
+  failed: 0,
+  review: 1,
+  running: 2,
+  waiting: 3,
+  cancelled: 4,
+  done: 5,
+};
+
+function sorter(
+  nodes: ReadonlyMap<string, Fields>,
+  by: Sort,
+): ((one: string, other: string) => number) | null {
+  const key = KEYS[by];
+  if (key === null) return null;
+  const now = Date.now();
+  return (one, other) => {
+    const a = key(one, nodes.get(one), now);
+    const b = key(other, nodes.get(other), now);
+    return typeof a === "string" ? a.localeCompare(String(b)) : a - Number(b);
+  };
+}
+
+type Key = (id: string, fields: Fields | undefined, now: number) => string | number;
+
+const KEYS: Record<Sort, Key | null> = {
+  order: null,
+  title,
+  status: (_, fields) => ORDER[classOf(fields?.status)],
+  progress: (_, fields) => progress(fields) ?? -1,
+  duration: (_, fields, now) => -(spent(fields, now) ?? -1),
+  started: (_, fields) => Date.parse(text(fields, "started_at") ?? "") || Number.POSITIVE_INFINITY,
+};
+
+/** The node to follow: of those that run and have nobody running below, the one that began last. */
+export function newestRunning({ nodes, shape }: TreeSnapshot): string | null {
+  let newest: string | null = null;
+  let began = "";
+  for (const [id, fields] of nodes) {
+    if (classOf(fields.status) !== "running") continue;
+    const rollup: Rollup | null = shape.rollup(id);
+    if (rollup !== null && rollup.counts.running > 0) continue;
+    const started = text(fields, "started_at") ?? "";
+    if (newest === null || started >= began) {
+      newest = id;
+      began = started;
+    }
+  }
+  return newest;
+}

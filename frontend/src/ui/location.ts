@@ -1,0 +1,56 @@
+/** Where the page is: one URL for each view and selection. */
+import { useMemo, useSyncExternalStore } from "react";
+import { Listeners } from "../core/readable.ts";
+
+const moved = new Listeners();
+
+export interface Place {
+  readonly path: string;
+  readonly query: URLSearchParams;
+}
+
+function subscribe(listener: () => void): () => void {
+  const remove = moved.add(listener);
+  window.addEventListener("popstate", listener);
+  return () => {
+    remove();
+    window.removeEventListener("popstate", listener);
+  };
+}
+
+const here = () => window.location.pathname + window.location.search;
+
+export function usePlace(): Place {
+  const text = useSyncExternalStore(subscribe, here, () => "/");
+  return useMemo(() => {
+    const [path = "/", query = ""] = text.split("?");
+    return { path, query: new URLSearchParams(query) };
+  }, [text]);
+}
+
+/** Go to another address of the app. `replace`: back does not return to the one that is left. */
+export function go(address: string, replace = false): void {
+  if (address === here()) return;
+  if (replace) window.history.replaceState(null, "", address);
+  else window.history.pushState(null, "", address);
+  moved.tell();
+}
+
+/** The present address with some words of the query set, or taken out (null). */
+export function withQuery(changes: Readonly<Record<string, string | null>>, path?: string): string {
+  const query = new URLSearchParams(window.location.search);
+  for (const [name, value] of Object.entries(changes)) {
+    if (value === null) query.delete(name);
+    else query.set(name, value);
+  }
+  const words = query.toString();
+  return `${path ?? window.location.pathname}${words === "" ? "" : `?${words}`}`;
+}
+
+export const VIEWS = ["tree", "board", "graph", "timeline", "overview", "events"] as const;
+export type ViewName = (typeof VIEWS)[number];
+
+export function projectAddress(projectId: string, view: ViewName = "tree", nodeId?: string): string {
+  const node = nodeId === undefined ? "" : `?node=${encodeURIComponent(nodeId)}`;
+  return `/p/${encodeURIComponent(projectId)}/${view}${node}`;
+}

@@ -1,0 +1,78 @@
+import { useSyncExternalStore } from "react";
+import { Listeners } from "../core/readable.ts";
+
+const ticked = new Listeners();
+let now = Date.now();
+let timer: ReturnType<typeof setInterval> | undefined;
+
+function subscribe(listener: () => void): () => void {
+  const remove = ticked.add(listener);
+  timer ??= setInterval(() => {
+    now = Date.now();
+    ticked.tell();
+  }, 1000);
+  return () => {
+    remove();
+    if (ticked.size > 0) return;
+    clearInterval(timer);
+    timer = undefined;
+  };
+}
+
+/** The time in milliseconds, another one each second. One clock for the whole page. */
+export function useNow(): number {
+  return useSyncExternalStore(subscribe, () => now);
+}
+
+/** `1 h 02 min`, `12.4 s`, `340 ms`. */
+export function duration(ms: number): string {
+  if (!Number.isFinite(ms)) return "–";
+  const all = Math.max(0, ms);
+  if (all < 1000) return `${Math.round(all)} ms`;
+  const seconds = all / 1000;
+  if (seconds < 60) return `${seconds < 10 ? seconds.toFixed(1) : Math.round(seconds)} s`;
+  const minutes = Math.floor(seconds / 60);
+  if (minutes < 60) return `${minutes} min ${String(Math.floor(seconds % 60)).padStart(2, "0")} s`;
+  const hours = Math.floor(minutes / 60);
+  if (hours < 48) return `${hours} h ${String(minutes % 60).padStart(2, "0")} min`;
+  return `${Math.floor(hours / 24)} days`;
+}
+
+/** `just now`, `12 s ago`, `3 h ago`. */
+export function ago(then: number, at: number): string {
+  const ms = at - then;
+  if (ms < 2000) return "just now";
+  const seconds = Math.floor(ms / 1000);
+  if (seconds < 60) return `${seconds} s ago`;
+  const minutes = Math.floor(seconds / 60);
+  if (minutes < 60) return `${minutes} min ago`;
+  const hours = Math.floor(minutes / 60);
+  return hours < 48 ? `${hours} h ago` : `${Math.floor(hours / 24)} days ago`;
+}
+
+const CLOCK = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit" });
+const FULL = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
+
+export function clock(ms: number): string {
+  return CLOCK.format(ms);
+}
+
+export function full(ms: number): string {
+  return FULL.format(ms);
+}
+
+export function count(value: number): string {
+  return value.toLocaleString();
+}
+
+export function bytes(value: number): string {
+  if (value < 1024) return `${value} B`;
+  const units = ["KiB", "MiB", "GiB", "TiB"];
+  let at = value / 1024;
+  let unit = 0;
+  while (at >= 1024 && unit < units.length - 1) {
+    at /= 1024;
+    unit += 1;
+  }
+  return `${at < 10 ? at.toFixed(1) : Math.round(at)} ${units[unit]}`;
+}
