@@ -28,6 +28,8 @@ class Policy(Enum):
     """Skip, then the whole state."""
     DISCONNECT = "disconnect"
     """Close 4008 with the position."""
+    NEWEST = "newest"
+    """Of live events the newest of each key, whole; not to be chosen: it goes with the language."""
 
 
 # --- commands: peer to hub --------------------------------------------------------------------------
@@ -246,6 +248,25 @@ class Broadcast:
 
 
 @frozen
+class Live:
+    """Something that is shown to who watches now and kept by nobody: whole, so that the newest says all.
+
+    Attributes:
+        topic: who is shown it (`hub.live`).
+        kind: what it is; a dialect has a word for it or says nothing.
+        data: what it says, as this kind is made.
+        key: within the topic; of one key a slow reader only gets the newest.
+        last: nothing more comes of this key; it is sent behind all that waits.
+    """
+
+    topic: str
+    kind: str
+    data: Any
+    key: str
+    last: bool = False
+
+
+@frozen
 class Personal:
     """Any JSON object, as it is, to one connection."""
 
@@ -266,5 +287,6 @@ Message = (
     | Failure
     | Acked
     | Broadcast
+    | Live
     | Personal
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from tasktree_rt.core.access import Grants
+from tasktree_rt.core.commands import Live
 from tasktree_rt.core.events import Json, shown
 from tasktree_rt.core.log import Recovered
 from tasktree_rt.core.topics import user_id, user_topic
@@ -14,6 +15,7 @@ from tasktree_rt.hub.project import Project
 from tasktree_rt.hub.receipts import Published, result, through
 from tasktree_rt.hub.settling import Settling
 
+NOTIFICATION: Final = "notification"
 _TEXTS: Final = {"title": 256, "body": 4_096, "level": 32, "url": 2_048}
 _MAX_SIZE: Final = 16 * 1024
 
@@ -24,6 +26,9 @@ class Calling(Settling):
     async def notify(self, user: str, given: Json, *, grants: Grants) -> Published:
         """Tell a user something; durable and handed on when this returns.
 
+        Those of the user's connections that know no logs are shown it through the live topic of that name
+        (kind `NOTIFICATION`, data as stored).
+
         Raises:
             PeerError: refused.
         """
@@ -31,9 +36,12 @@ class Calling(Settling):
         if not grants.calls(name):
             raise Refused(f"you may not notify {name!r}")
         data = _notification(plain(given))
-        ticket = await self.place((user_topic(name),), self.event("notification", data))
+        ticket = await self.place((user_topic(name),), self.event(NOTIFICATION, data))
         await through(ticket)
-        return result(ticket)
+        published = result(ticket)
+        key = f"{published.epoch}:{published.first}"
+        self.live.publish(Live(user_topic(name), NOTIFICATION, data, key))
+        return published
 
     async def read_up_to(self, user: str, seq: int, *, grants: Grants) -> int:
         """A user has read everything up to `seq` of their log. Returns how far they have read now.

@@ -120,7 +120,7 @@ class Hub(Asking, Commanding, Calling, Subscribing):
         everyone = self._subscribers.values()
         return Statistics(
             connections=len(everyone),
-            subscriptions=sum(len(self.index.topics(one)) for one in everyone),
+            subscriptions=sum(len(self.topics_of(one)) for one in everyone),
             projects_loaded=len(self.shelf),
             publishes_waiting=self.ingest.waiting,
             outbox_messages=sum(one.waiting for one in everyone),

@@ -26,6 +26,7 @@ from tasktree_rt.dialects.base import Dialect, Encoding
 from tasktree_rt.hub.batch import Batch, Events
 from tasktree_rt.hub.catchup import Catchup, Source, Standing
 from tasktree_rt.hub.meter import Meter
+from tasktree_rt.hub.newest import Key
 from tasktree_rt.hub.outbox import Item, Outbox
 from tasktree_rt.hub.project import PlannedSnapshot
 from tasktree_rt.settings import Delivery
@@ -111,6 +112,14 @@ class Subscriber(Outbox):
 
     def sent_part(self, batch: Batch, encoding: Encoding, taken: int) -> None:
         """Called after a `direct` send that took less than all."""
+        raise NotImplementedError
+
+    def show(self, key: Key, data: bytes, *, last: bool = False) -> None:
+        """A live event, encoded (`hub.live`); `last`: nothing more comes of its key."""
+        raise NotImplementedError
+
+    def unshow(self, topic: str | None) -> None:
+        """Drop what waits of a live topic (of all, if None)."""
         raise NotImplementedError
 
     def admits(self, batch: Batch) -> bool:

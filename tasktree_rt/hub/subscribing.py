@@ -34,6 +34,7 @@ class Subscribing(Workings):
         subscriber.over()
         self._subscribers.pop(subscriber.id, None)
         self.index.remove(subscriber)
+        self.live.remove(subscriber)
 
     def pull_subscriber(
         self, dialect: Dialect, *, policy: Policy, grants: Grants, address: str
@@ -57,6 +58,10 @@ class Subscribing(Workings):
     def new_connection_id() -> str:
         """Unique over all lives of the hub."""
         return secrets.token_hex(8)
+
+    def topics_of(self, subscriber: Subscriber) -> frozenset[str]:
+        """All that `subscriber` asked for: projects, users, live topics."""
+        return self.index.topics(subscriber) | self.live.topics(subscriber)
 
     # --- subscriptions ------------------------------------------------------------------------------
 

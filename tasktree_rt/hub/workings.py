@@ -16,6 +16,7 @@ from tasktree_rt.core.events import micros_to_time
 from tasktree_rt.core.topics import TopicIndex, user_of
 from tasktree_rt.hub.fanout import Fanout
 from tasktree_rt.hub.ingest import Ingest, Ticket
+from tasktree_rt.hub.live import LiveTopics
 from tasktree_rt.hub.liveness import Lively
 from tasktree_rt.hub.matters import Matters
 from tasktree_rt.hub.meter import Meter
@@ -74,6 +75,7 @@ class Workings:
             self.index, meter, finished=self.ingest.finish, touched=self._touched, failed=self.failed
         )
         self.roster = Roster(self.shelf, tidy=self.put_away, failed=self.failed)
+        self.live = LiveTopics(settings.limits.max_subscriptions, self.failed)
         self.matters = Matters()
         self.serving: dict[str, dict[Any, None]] = {}
         """Who takes a project's commands, the oldest first."""

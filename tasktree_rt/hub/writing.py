@@ -18,7 +18,7 @@ from tasktree_rt.hub.carrier import Transport
 from tasktree_rt.hub.catchup import Source
 from tasktree_rt.hub.meter import Meter
 from tasktree_rt.hub.outbox import Item
-from tasktree_rt.hub.subscriber import Subscriber
+from tasktree_rt.hub.showing import Showing
 from tasktree_rt.settings import Delivery
 
 CHUNK: Final = 64 * 1024
@@ -34,20 +34,18 @@ class Pumped(Enum):
     FETCH = "a catch-up has to read the store"
 
 
-class SocketSubscriber(Subscriber):
+class SocketSubscriber(Showing):
     """An outbox that writes into a `Transport`; a writer task runs only while something waits."""
 
     __slots__ = (
         "_aborted",
         "_current",
         "_eof",
-        "_pending",
         "_pumping",
         "_room",
         "_send",
         "_start",
         "_transport",
-        "_write",
         "_writing",
         "close_code",
         "frame_code",
@@ -75,7 +73,8 @@ class SocketSubscriber(Subscriber):
             grants=grants,
             address=address,
         )
-        self._pending: bytes | memoryview | None = None
+        self._newest = None
+        self._pending = None
         self._current: Item | None = None
         self._pumping = False
         self._writing = False
@@ -133,6 +132,8 @@ class SocketSubscriber(Subscriber):
         self._ensure_writer()
 
     def _drop(self, project_id: str | None) -> Item | None:
+        if project_id is None:
+            self.unshow(None)
         current, oldest = self._current, None
         if current is not None and (
             project_id is None or (current.batch is not None and current.batch.project_id == project_id)
@@ -288,7 +289,7 @@ class SocketSubscriber(Subscriber):
 
     def _gather(self) -> Pumped | None:
         """Make `_pending` the next thing to write; or say why there is none."""
-        if self._gather_queue():
+        if self._gather_queue() or self._gather_newest():
             return None
         if self.closing:
             if self._eof:

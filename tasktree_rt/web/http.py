@@ -281,7 +281,7 @@ def _connection(hub: Hub, one: Subscriber) -> Json:
         "dialect": one.dialect.name,
         "address": one.address,
         "subject": one.grants.subject,
-        "subscriptions": sorted(hub.index.topics(one)),
+        "subscriptions": sorted(hub.topics_of(one)),
         "policy": one.policy.value,
         "seconds": round(one.now() - one.begun, 3),
         "sent_messages": one.sent_messages,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from tasktree_rt.core.commands import Broadcast, Command, Conflated, Message, Personal, StatePart
+from tasktree_rt.core.commands import Broadcast, Command, Conflated, Live, Message, Personal, StatePart
 from tasktree_rt.core.events import Record
 from tasktree_rt.dialects.base import Encoding, decode_object, encode_json, join, text_frame, with_position
 from tasktree_rt.dialects.tasktree.messages import as_json
@@ -52,8 +52,8 @@ class Native(Plain):
         return read_command(decode_object(message))
 
     def encode(self, message: Message) -> bytes | None:
-        """One text frame."""
-        return text_frame(encode_json(as_json(message)))
+        """One text frame; live events have no place in it."""
+        return None if isinstance(message, Live) else text_frame(encode_json(as_json(message)))
 
 
 class Orchestrator(Native):
@@ -72,7 +72,9 @@ class ServerSentEvents(Plain):
     name = "sse"
 
     def encode(self, message: Message) -> bytes | None:
-        """One event of the stream."""
+        """One event of the stream; live events have no place in it."""
+        if isinstance(message, Live):
+            return None
         moves = isinstance(message, Conflated) or (
             isinstance(message, StatePart) and message.part == message.parts
         )

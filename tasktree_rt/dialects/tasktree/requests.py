@@ -23,6 +23,7 @@ from tasktree_rt.core.topics import WILDCARD, user_id, user_topic
 from tasktree_rt.errors import InvalidInput
 
 MAX_REQUEST_ID: Final = 128
+_CHOICES: Final = (Policy.CONFLATE, Policy.RESYNC, Policy.DISCONNECT)
 
 
 class RequestError(InvalidInput):
@@ -158,10 +159,10 @@ def read_policy(value: object, field: str = "policy") -> Policy | None:
     """
     if value is None:
         return None
-    for policy in Policy:
+    for policy in _CHOICES:
         if policy.value == value:
             return policy
-    raise _wrong(field, " or ".join(policy.value for policy in Policy), value)
+    raise _wrong(field, " or ".join(policy.value for policy in _CHOICES), value)
 
 
 def _wrong(field: str, expected: str, value: object) -> InvalidInput:

@@ -1,0 +1,83 @@
+"""Live topics: what is shown to those who watch now and kept by nobody.
+
+A project's events have a log, positions and a state to fall back on (`hub.fanout`, `hub.catchup`). Some
+languages know nothing of the kind: each of their events is whole, and the newest says all. Those go by here:
+an event is encoded once for each dialect in use and offered at once to every watcher of its topic. Where the
+socket takes no more, only the newest of each key waits (`hub.newest`); the connection is closed 4008 when
+even that outgrows the outbox.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tasktree_rt.core.closing import INTERNAL
+from tasktree_rt.core.commands import Live
+from tasktree_rt.core.topics import TopicIndex
+from tasktree_rt.errors import Refused
+from tasktree_rt.hub.subscriber import Subscriber
+
+
+class LiveTopics:
+    """See the module's docstring.
+
+    `most` bounds the topics of one subscriber, `failed` is told of every fault of the hub's own. Topics are
+    any strings but ``*``; how they are made up is the matter of those who use them.
+    """
+
+    def __init__(self, most: int, failed: Callable[[str, BaseException], None]) -> None:
+        self._index: TopicIndex[Subscriber] = TopicIndex()
+        self._most = most
+        self._failed = failed
+
+    def subscribe(self, subscriber: Subscriber, topic: str) -> None:
+        """From now on `subscriber` is shown what is published to `topic`; saying it again changes nothing.
+
+        Raises:
+            Refused: ``too_many_subscriptions``.
+        """
+        topics = self._index.topics(subscriber)
+        if topic not in topics and len(topics) >= self._most:
+            message = f"at most {self._most} subscriptions"
+            raise Refused(message, code="too_many_subscriptions", retry_after=1.0)
+        self._index.add(subscriber, topic)
+
+    def unsubscribe(self, subscriber: Subscriber, topic: str) -> bool:
+        """Take it back, and what still waits of it; whether there was such a subscription."""
+        known = topic in self._index.topics(subscriber)
+        if known:
+            self._index.discard(subscriber, topic)
+            subscriber.unshow(topic)
+        return known
+
+    def remove(self, subscriber: Subscriber) -> None:
+        """The connection is over."""
+        self._index.remove(subscriber)
+
+    def topics(self, subscriber: Subscriber) -> frozenset[str]:
+        """What `subscriber` is shown."""
+        return self._index.topics(subscriber)
+
+    def watched(self, topic: str) -> bool:
+        """Whether anybody is shown `topic`."""
+        return self._index.is_named(topic)
+
+    def publish(self, event: Live) -> int:
+        """Offer `event` to all who watch its topic, before this returns; returns to how many.
+
+        It never blocks and never waits: meant for topics with some watchers, not with thousands.
+        """
+        encoded: dict[str, bytes | None] = {}
+        watchers = self._index.watchers(event.topic)
+        for subscriber in watchers:
+            try:
+                dialect = subscriber.dialect
+                if dialect.name not in encoded:
+                    encoded[dialect.name] = dialect.encode(event)
+                data = encoded[dialect.name]
+                if data is not None:
+                    subscriber.show((event.topic, event.key), data, last=event.last)
+            except Exception as error:
+                self._failed("live", error)
+                subscriber.close(INTERNAL)
+        return len(watchers)
