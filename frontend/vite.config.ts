@@ -14,6 +14,7 @@ export default defineConfig({
     assetsInlineLimit: 0,
   },
   worker: { format: "es" },
+  preview: { proxy: { "/api": hub, "/ws": { target: hub, ws: true }, "/docs": hub, "/static": hub } },
   server: {
     proxy: {
       "/api": hub,

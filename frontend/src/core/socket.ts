@@ -59,7 +59,7 @@ export class Socket {
   #heartbeat = 25_000;
   #advised: number | null = null;
   #lost: number | null = null;
-  #opened = 0;
+  #opened: number | null = null;
   #pinged = 0;
   #behind: number | null = null;
   #summarised: number | null = null;
@@ -173,7 +173,7 @@ export class Socket {
   }
 
   #tellLive(): void {
-    if (this.#opened === 0) return;
+    if (this.#opened === null) return;
     this.#say({ kind: "live", since: this.#opened, behind: this.#behind, summarised: this.#summarised });
   }
 
@@ -208,7 +208,7 @@ export class Socket {
     this.#stopPing();
     const socket = this.#socket;
     this.#socket = null;
-    if (this.#opened !== 0) this.#lost = this.#world.now();
+    if (this.#opened !== null) this.#lost = this.#world.now();
     if (socket === null) return;
     socket.onmessage = null;
     socket.onclose = null;
@@ -216,9 +216,9 @@ export class Socket {
   }
 
   #ended(code: number, reason: string): void {
-    if (this.#opened !== 0 && this.#world.now() - this.#opened > GOOD_AFTER) this.#backoff.reset();
+    if (this.#opened !== null && this.#world.now() - this.#opened > GOOD_AFTER) this.#backoff.reset();
     this.#drop();
-    this.#opened = 0;
+    this.#opened = null;
     this.#events.closed();
     if (this.#closed) return;
     if (TOKEN.has(code)) this.#say({ kind: "refused", code, reason });
@@ -226,7 +226,7 @@ export class Socket {
   }
 
   #again(reason: string, least = 0): void {
-    this.#opened = 0;
+    this.#opened = null;
     if (!this.#world.online()) {
       this.#say({ kind: "offline", lost: this.#lost });
       return;

@@ -44,6 +44,8 @@ export interface TreeSnapshot {
 
 /** A shape that took long to work out is worked out again only after ten times as long. */
 const REST = 10;
+/** Milliseconds; what takes no longer is done whenever it is due. */
+const CHEAP = 2;
 
 /**
  * A project's tree for people to look at: kept current by what is told, and told on at most once a frame. Nodes that did not
@@ -139,7 +141,7 @@ export class TreeStore implements Readable<TreeSnapshot> {
     this.#reshape = false;
     this.#shape = new Shape(this.#mirror.nodes.byId);
     const end = performance.now();
-    this.#notBefore = end + (end - now) * REST;
+    this.#notBefore = end - now < CHEAP ? 0 : end + (end - now) * REST;
     return true;
   }
 

@@ -12,7 +12,7 @@ import {
   useReactFlow,
 } from "@xyflow/react";
 import { tree as layout, stratify } from "d3-hierarchy";
-import { memo, type ReactNode, useEffect, useMemo } from "react";
+import { memo, type ReactNode, useEffect, useMemo, useState } from "react";
 import type { TreeStore } from "../../core/index.ts";
 import { classOf } from "../../core/index.ts";
 import { useTreeNode } from "../../react/hooks.ts";
@@ -21,13 +21,14 @@ import { progress, title } from "../../ui/nodes.ts";
 import { CountsBar, Mark, Progress } from "../../ui/parts.tsx";
 import { count } from "../../ui/time.ts";
 import type { ViewProps } from "../../ui/view.ts";
-import { type Picked, picked, type Spot } from "./picked.ts";
+import { AMOUNTS, type Picked, picked, type Spot } from "./picked.ts";
 
 type SpotNode = Node<{ spot: Spot; tree: TreeStore; selected: boolean }, "spot">;
 
 const WIDE = 250;
-const HIGH = 74;
+const HIGH = 64;
 const ROOT = "\u0000top";
+const FIT = { padding: 0.06, maxZoom: 1 };
 
 export default function GraphView(props: ViewProps): ReactNode {
   return (
@@ -39,14 +40,16 @@ export default function GraphView(props: ViewProps): ReactNode {
 
 function Graph({ tree, selected, onSelect }: ViewProps): ReactNode {
   const snapshot = useSnapshot(tree, 1000);
-  const graph = useMemo(() => picked(snapshot, selected), [snapshot, selected]);
+  const [amount, setAmount] = useState(0);
+  const most = AMOUNTS[amount] ?? AMOUNTS[0];
+  const graph = useMemo(() => picked(snapshot, selected, most), [snapshot, selected, most]);
   const nodes = useMemo(() => placed(graph, tree, selected), [graph, tree, selected]);
   const edges = useMemo(() => drawn(graph), [graph]);
   const { fitView } = useReactFlow();
   const shown = graph.spots.map((one) => one.id).join("|");
   // biome-ignore lint/correctness/useExhaustiveDependencies: what is drawn is another: bring it into view
   useEffect(() => {
-    const timer = setTimeout(() => void fitView({ padding: 0.1, maxZoom: 1 }), 50);
+    const timer = setTimeout(() => void fitView(FIT), 50);
     return () => clearTimeout(timer);
   }, [shown, fitView]);
   const total = snapshot.nodes.size;
@@ -65,7 +68,12 @@ function Graph({ tree, selected, onSelect }: ViewProps): ReactNode {
             The top of the tree
           </button>
         )}
-        <button type="button" className="button" onClick={() => void fitView({ padding: 0.1, maxZoom: 1 })}>
+        {there < total && amount < AMOUNTS.length - 1 && (
+          <button type="button" className="button" onClick={() => setAmount(amount + 1)}>
+            Draw more
+          </button>
+        )}
+        <button type="button" className="button" onClick={() => void fitView(FIT)}>
           Fit
         </button>
       </div>

@@ -1,8 +1,8 @@
 import { CLASSES, classOf, type StatusClass, type TreeSnapshot, texts } from "../../core/index.ts";
 
-/** Never more than this is drawn: beyond it nobody sees anything, and drawing takes too long. */
-export const MOST = 260;
-const CHILDREN = 14;
+/** How much is drawn at first, and when more is asked for. Beyond the last nobody sees anything, and drawing takes too long. */
+export const AMOUNTS = [30, 110, 260] as const;
+const CHILDREN = 8;
 
 export interface Spot {
   readonly id: string;
@@ -20,26 +20,28 @@ export interface Picked {
 }
 
 /** What to draw: the neighbourhood of a node, or the top of the tree. */
-export function picked(snapshot: TreeSnapshot, focus: string | null): Picked {
+export function picked(snapshot: TreeSnapshot, focus: string | null, most: number = AMOUNTS[0]): Picked {
   const spots = new Map<string, Spot>();
   const at = focus !== null && snapshot.nodes.has(focus) ? focus : null;
-  if (at === null) grow(snapshot, spots, snapshot.shape.roots, null);
-  else around(snapshot, spots, at);
+  if (at === null) grow(snapshot, spots, snapshot.shape.roots, null, most);
+  else around(snapshot, spots, at, most);
   return { spots: [...spots.values()], depends: depends(snapshot, spots) };
 }
 
-/** Level by level, until there is no more room. */
+/** Level by level, for as long as a whole level finds room; the first always does. */
 function grow(
   snapshot: TreeSnapshot,
   spots: Map<string, Spot>,
   roots: readonly string[],
   parent: string | null,
+  most: number,
 ): void {
   let level: { ids: readonly string[]; parent: string | null }[] = [{ ids: roots, parent }];
-  while (level.length > 0 && spots.size < MOST - CHILDREN) {
+  for (let first = true; level.length > 0; first = false) {
+    const wanted = level.reduce((sum, { ids }) => sum + Math.min(ids.length, CHILDREN + 1), 0);
+    if (!first && spots.size + wanted > most) break;
     const next: typeof level = [];
     for (const { ids, parent: above } of level) {
-      if (spots.size >= MOST - CHILDREN) break;
       for (const id of some(snapshot, spots, ids, above)) {
         const children = snapshot.shape.children(id);
         if (children.length > 0) next.push({ ids: children, parent: id });
@@ -91,7 +93,7 @@ function matter({ nodes }: TreeSnapshot, ids: readonly string[]): string[] {
   );
 }
 
-function around(snapshot: TreeSnapshot, spots: Map<string, Spot>, focus: string): void {
+function around(snapshot: TreeSnapshot, spots: Map<string, Spot>, focus: string, most: number): void {
   const path = snapshot.shape.path(focus);
   path.forEach((id, depth) => {
     const parent = path[depth - 1] ?? null;
@@ -107,7 +109,7 @@ function around(snapshot: TreeSnapshot, spots: Map<string, Spot>, focus: string)
   for (const id of [...needed.slice(0, 40), ...needing]) {
     if (!spots.has(id)) spots.set(id, { id, kind: "node", parent: null, hidden: 0, counts: null });
   }
-  grow(snapshot, spots, snapshot.shape.children(focus), focus);
+  grow(snapshot, spots, snapshot.shape.children(focus), focus, most);
 }
 
 function depends({ nodes }: TreeSnapshot, spots: ReadonlyMap<string, Spot>): [string, string][] {

@@ -91,7 +91,8 @@ function Notifications(): ReactNode {
   return (
     <section className="stack" aria-label="Notifications">
       <form className="row wrap" onSubmit={save}>
-        <h2 className="grow">Notifications</h2>
+        <h2>Notifications</h2>
+        <span className="grow" />
         <label className="row">
           <span className="muted">for user</span>
           <input

@@ -1,5 +1,11 @@
 import { type ReactNode, useState } from "react";
-import { type CommandRecord, classOf, type Fields, type Project } from "../../core/index.ts";
+import {
+  type CommandRecord,
+  classOf,
+  type Fields,
+  type Project,
+  type StatusClass,
+} from "../../core/index.ts";
 import { useCommand, useReadable } from "../../react/hooks.ts";
 import { clock } from "../../ui/time.ts";
 
@@ -9,6 +15,16 @@ const TONES: Record<CommandRecord["status"], string> = {
   done: "done",
   refused: "failed",
   timeout: "failed",
+};
+
+const UNDER_WAY = ["cancel", "pause", "resume"];
+const NAMES: Record<StatusClass, readonly string[]> = {
+  waiting: ["cancel"],
+  running: UNDER_WAY,
+  review: UNDER_WAY,
+  failed: ["retry"],
+  cancelled: ["retry"],
+  done: [],
 };
 
 /** Tell the orchestrator what to do with a node, and see what becomes of it. */
@@ -25,12 +41,7 @@ export function Commands({
   const all = useReadable(project.commands);
   const [other, setOther] = useState("");
   const status = classOf(fields?.status);
-  const names =
-    status === "failed" || status === "cancelled"
-      ? ["retry"]
-      : status === "done"
-        ? ["retry"]
-        : ["cancel", "pause", "resume"];
+  const names = NAMES[status];
   const mine = all
     .filter((one) => one.nodeId === nodeId)
     .reverse()

@@ -167,6 +167,7 @@ function Lanes({
         {ticks(from, to, width / 110).map((at) => (
           <span key={at} style={{ left: x(at) }}>
             {clock(at)}
+            {to - from < 10_000 && at % 1000 !== 0 && ` +${Math.round(at % 1000)}`}
           </span>
         ))}
       </div>

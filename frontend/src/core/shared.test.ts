@@ -1,0 +1,139 @@
+import { expect, it } from "vitest";
+import type { Engine, EngineEvents } from "./engine.ts";
+import { Host, type Port, PortedEngine, type ToTab, type ToWorker, WINDOW } from "./shared.ts";
+import type { Told } from "./told.ts";
+
+class FakeEngine implements Engine {
+  readonly watched: string[] = [];
+  closed = false;
+  readonly events: EngineEvents;
+
+  constructor(events: EngineEvents) {
+    this.events = events;
+  }
+
+  watch(topic: string): void {
+    this.watched.push(topic);
+  }
+
+  unwatch(topic: string): void {
+    this.watched.splice(this.watched.indexOf(topic), 1);
+  }
+
+  async ask(): Promise<Record<string, unknown>> {
+    return { type: "reply" };
+  }
+
+  setToken(): void {}
+  wake(): void {}
+
+  close(): void {
+    this.closed = true;
+  }
+}
+
+/** Two ends of a channel whose messages are carried when the test says so. */
+function channel() {
+  const toTab: ToTab[] = [];
+  const tab: Port<ToWorker, ToTab> = {
+    postMessage: (message) => worker.onmessage?.({ data: message }),
+    onmessage: null,
+  };
+  const worker: Port<ToTab, ToWorker> = {
+    postMessage: (message) => void toTab.push(structuredClone(message)),
+    onmessage: null,
+  };
+  const carry = () => {
+    for (const message of toTab.splice(0)) tab.onmessage?.({ data: message });
+  };
+  return { tab, worker, carry, toTab };
+}
+
+function deployed() {
+  const engines: FakeEngine[] = [];
+  const host = new Host((_, __, events) => {
+    const engine = new FakeEngine(events);
+    engines.push(engine);
+    return engine;
+  });
+  const deaths: (() => void)[] = [];
+  const open = () => {
+    const { tab, worker, carry, toTab } = channel();
+    host.serve(worker, (_, then) => void deaths.push(then));
+    const told: Told[] = [];
+    const engine = new PortedEngine(
+      tab,
+      { url: "ws://hub", token: null, lock: "lock" },
+      { told: (batch) => void told.push(...batch), status: () => {} },
+    );
+    return { engine, told, carry, toTab };
+  };
+  const say = (...batch: Told[]) => engines[0]?.events.told(batch);
+  return { engines, open, say, deaths };
+}
+
+const event = (seq: number): Told => ({
+  kind: "event",
+  topic: "p",
+  event: {
+    type: "node_update",
+    project_id: "p",
+    data: { node_id: `n${seq}`, changes: {} },
+    timestamp: "",
+    seq,
+    epoch: "e",
+  },
+});
+
+it("two tabs share one connection, and a later one gets the state from here", () => {
+  const { engines, open, say } = deployed();
+  const first = open();
+  first.engine.watch("p");
+  say(event(1), event(2));
+  const second = open();
+  second.engine.watch("p");
+  second.carry();
+  expect(engines).toHaveLength(1);
+  expect(engines[0]?.watched).toEqual(["p"]);
+  expect(second.told).toMatchObject([{ kind: "state", position: { epoch: "e", seq: 2 } }]);
+});
+
+it("a tab that takes nothing gets one state when it takes again, not a backlog", () => {
+  const { open, say } = deployed();
+  const tab = open();
+  tab.engine.watch("p");
+  for (let seq = 1; seq <= 500; seq += 1) say(event(seq));
+  expect(tab.toTab.filter((one) => one.kind === "told")).toHaveLength(WINDOW);
+  tab.carry();
+  tab.carry();
+  expect(tab.told.length).toBeLessThan(WINDOW + 3);
+  expect(tab.told.at(-1)).toMatchObject({ kind: "state", position: { epoch: "e", seq: 500 } });
+  say(event(501));
+  tab.carry();
+  expect(tab.told.at(-1)).toMatchObject({ kind: "event", event: { seq: 501 } });
+});
+
+it("a topic is watched for as long as any tab does, and a tab that died watches nothing", () => {
+  const { engines, open, deaths } = deployed();
+  const first = open();
+  const second = open();
+  first.engine.watch("p");
+  second.engine.watch("p");
+  first.engine.unwatch("p");
+  expect(engines[0]?.watched).toEqual(["p"]);
+  deaths[1]?.();
+  expect(engines[0]?.watched).toEqual([]);
+  expect(engines[0]?.closed).toBe(false);
+  deaths[0]?.();
+  expect(engines[0]?.closed).toBe(true);
+});
+
+it("an answer comes back to the tab that asked", async () => {
+  const { open } = deployed();
+  const tab = open();
+  const reply = tab.engine.ask({ type: "ack" });
+  await Promise.resolve();
+  await Promise.resolve();
+  tab.carry();
+  await expect(reply).resolves.toEqual({ type: "reply" });
+});

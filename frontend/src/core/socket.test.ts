@@ -1,0 +1,100 @@
+import { beforeEach, expect, it } from "vitest";
+import { FakeSocket, FakeWorld, newest } from "../../test/world.ts";
+import type { Status } from "./engine.ts";
+import { Socket } from "./socket.ts";
+
+let world: FakeWorld;
+let statuses: Status[];
+let socket: Socket;
+
+beforeEach(() => {
+  FakeSocket.all.length = 0;
+  world = new FakeWorld();
+  statuses = [];
+  const events = {
+    opened: () => {},
+    message: () => {},
+    closed: () => {},
+    status: (one: Status) => void statuses.push(one),
+  };
+  socket = new Socket("ws://hub/ws/updates?project_id=p", "t0k", events, world);
+});
+
+const last = () => statuses.at(-1);
+
+it("connects with its token and is live after the welcome", () => {
+  expect(newest().url).toBe("ws://hub/ws/updates?project_id=p&token=t0k");
+  newest().welcome();
+  expect(last()).toMatchObject({ kind: "live" });
+});
+
+it("comes back after a break, and tells when it lost the hub", () => {
+  newest().welcome();
+  world.advance(1000);
+  newest().end(1006);
+  expect(last()).toMatchObject({ kind: "waiting", lost: 1000, reason: "the connection broke" });
+  world.advance(30_000);
+  expect(FakeSocket.all.length).toBeGreaterThan(1);
+});
+
+it("waits as long as a draining hub advises", () => {
+  newest().welcome();
+  newest().say({ type: "draining", data: { reconnect_after_ms: 4321 } });
+  newest().end(1012);
+  expect(last()).toMatchObject({ kind: "waiting", until: 4321 });
+});
+
+it("waits longer each time, within a bound", () => {
+  const waits: number[] = [];
+  for (let attempt = 0; attempt < 9; attempt += 1) {
+    newest().end(1006);
+    const status = last();
+    waits.push(status?.kind === "waiting" ? status.until - world.at : -1);
+    world.advance(waits.at(-1) ?? 0);
+  }
+  expect(waits).toEqual([250, 500, 1000, 2000, 4000, 8000, 15000, 15000, 15000]);
+});
+
+it("gives up a hub that says nothing, not even a heartbeat", () => {
+  newest().welcome();
+  world.advance(37_000);
+  expect(last()).toMatchObject({ kind: "live" });
+  world.advance(1_000);
+  expect(FakeSocket.all[0]?.closed).toBe(true);
+  expect(statuses.some((one) => one.kind === "waiting" && one.reason === "the hub fell silent")).toBe(true);
+});
+
+it("a refused token is not tried again until there is another", () => {
+  newest().end(4003, "expired");
+  expect(last()).toEqual({ kind: "refused", code: 4003, reason: "expired" });
+  world.advance(600_000);
+  expect(FakeSocket.all).toHaveLength(1);
+  socket.setToken("other");
+  expect(newest().url).toContain("token=other");
+});
+
+it("offline, it waits for the machine and not for the clock", () => {
+  newest().welcome();
+  world.isOnline = false;
+  newest().end(1006);
+  expect(last()).toMatchObject({ kind: "offline" });
+  world.advance(600_000);
+  expect(FakeSocket.all).toHaveLength(1);
+  world.isOnline = true;
+  socket.wake();
+  expect(FakeSocket.all).toHaveLength(2);
+});
+
+it("tells how far it is behind, from a ping and its answer", () => {
+  newest().welcome();
+  expect(newest().sent).toEqual([{ type: "ping" }]);
+  world.advance(80);
+  newest().say({ type: "pong" });
+  expect(last()).toMatchObject({ kind: "live", behind: 40 });
+});
+
+it("who was closed for something it did waits as long as it ever does", () => {
+  newest().welcome();
+  newest().end(4029);
+  expect(last()).toMatchObject({ kind: "waiting", until: 30_000 });
+});
