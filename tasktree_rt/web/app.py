@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.resources.abc import Traversable
 from typing import Final
 
 import trio
@@ -21,6 +22,7 @@ from tasktree_rt.web.pages import Pages
 from tasktree_rt.web.people import People
 from tasktree_rt.web.problems import problem, status_problem
 from tasktree_rt.web.projects import project_routes
+from tasktree_rt.web.site import ASSETS, PROJECT_PATHS, Site, packaged, read
 from tasktree_rt.web.sockets import SocketRoutes
 from tasktree_rt.web.stream import stream_routes
 
@@ -31,10 +33,9 @@ METRICS_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 NO_HOST: Final = "invalid"
 """The name to build addresses with where the request has none (RFC 2606)."""
 SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
-OPEN_PATHS: Final = frozenset(
-    {"/", "/healthz", "/readyz", "/docs", f"{API}/openapi.json", f"{API}/asyncapi.json"}
-)
-OPEN_FOLDER: Final = "/static/"
+OPEN_PATHS: Final = frozenset({"/healthz", "/readyz", "/docs", f"{API}/openapi.json", f"{API}/asyncapi.json"})
+FILES: Final = "/static/"
+OPEN_FOLDERS: Final = (FILES, f"/{ASSETS}")
 CODES: Final = {404: "not_found", 405: "invalid_message", 413: "too_large", 400: "invalid_message"}
 
 
@@ -55,10 +56,13 @@ class _App(QuartTrio):
             )
 
 
-def create_app(settings: Settings, hub: Hub, metrics: Metrics | None = None) -> QuartTrio:
+def create_app(
+    settings: Settings, hub: Hub, metrics: Metrics | None = None, *, built: Traversable | None = None
+) -> QuartTrio:
     """The hub's web app.
 
-    `metrics` are served at ``/metrics``, if they are given and ``settings.metrics`` is on.
+    `metrics` are served at ``/metrics``, if they are given and ``settings.metrics`` is on. `built` is a
+    folder with a build of the dashboard; by default it is the package's own.
 
     It serves WebSockets only under `web.server.serve`; under another ASGI server those routes answer 426.
     """
@@ -71,10 +75,11 @@ def create_app(settings: Settings, hub: Hub, metrics: Metrics | None = None) -> 
     app.register_blueprint(People(hub).routes(), url_prefix=API)
     app.register_blueprint(stream_routes(hub), url_prefix=API)
     app.register_blueprint(project_routes(hub), url_prefix=API)
-    _guard(app, settings)
+    site = Site(read(built) if built is not None else packaged(), docs=settings.docs)
+    _guard(app, settings, site)
     _errors(app, hub)
     _operations(app, hub)
-    _pages(app, settings)
+    _pages(app, settings, site)
     if metrics is not None and settings.metrics:
         _scraping(app, hub, metrics)
     return app
@@ -87,7 +92,7 @@ def _scraping(app: QuartTrio, hub: Hub, metrics: Metrics) -> None:
         return Response(metrics.text(hub), content_type=METRICS_TYPE)
 
 
-def _guard(app: QuartTrio, settings: Settings) -> None:
+def _guard(app: QuartTrio, settings: Settings, site: Site) -> None:
     doorman = Doorman(settings)
 
     @app.before_request
@@ -97,7 +102,7 @@ def _guard(app: QuartTrio, settings: Settings) -> None:
             return status_problem(403, "this hub does not go by that Host (see server_names)", "forbidden")
         if request.method not in SAFE and not doorman.admits(origin, host):
             return status_problem(403, "this Origin may not talk to this hub (see cors_origins)", "forbidden")
-        if request.method != "OPTIONS" and not _is_open(request.path):
+        if request.method != "OPTIONS" and not _is_open(request.path, site):
             g.grants = authenticate(settings.auth, bearer(request.headers) or request.args.get("token"))
         return None
 
@@ -159,9 +164,10 @@ def _errors(app: QuartTrio, hub: Hub) -> None:
         return status_problem(500, "a fault of the hub's; it is logged", "internal")
 
 
-def _is_open(path: str) -> bool:
+def _is_open(path: str, site: Site) -> bool:
     """Whether no token is asked for: what is there for everybody, pages and documents."""
-    return path in OPEN_PATHS or path.startswith(OPEN_FOLDER)
+    known = path in OPEN_PATHS or path.startswith(OPEN_FOLDERS)
+    return known or site.is_page(path) or path.removeprefix("/") in site
 
 
 def _operations(app: QuartTrio, hub: Hub) -> None:
@@ -175,18 +181,41 @@ def _operations(app: QuartTrio, hub: Hub) -> None:
         return reply({"status": trouble or "ready", "store": hub.broker.name}, 503 if trouble else 200)
 
 
-def _pages(app: QuartTrio, settings: Settings) -> None:
-    pages = Pages(docs=settings.docs)
-
+def _dashboard(app: QuartTrio, site: Site, old: Pages) -> None:
     @app.get("/")
     async def root() -> Response:
         best = request.accept_mimetypes.best_match(["text/html", "application/json"])
-        wants_json = best == "application/json"
-        response = reply({"status": "healthy"}) if wants_json else pages.response("index.html")
-        response.headers["Vary"] = "Accept"
+        if best == "application/json":
+            response = reply({"status": "healthy"})
+        else:
+            response = site.page() if site.built else old.response("index.html")
+        response.vary.add("Accept")
         return response
 
-    @app.get(f"{OPEN_FOLDER}<path:name>")
+    # Slashes stay as they are: a node's id may have any number of them.
+    @app.get(f"{PROJECT_PATHS}<path:place>", merge_slashes=False)
+    async def project_page(place: str) -> Response:
+        return site.page()
+
+    @app.get(f"/{ASSETS}<path:name>")
+    async def asset(name: str) -> Response:
+        return one_file(f"{ASSETS}{name}")
+
+    @app.get("/<name>")
+    async def page_or_file(name: str) -> Response:
+        return site.page() if site.is_page(f"/{name}") else one_file(name)
+
+    def one_file(name: str) -> Response:
+        if name not in site or name.endswith((".html", ".json")):
+            raise NotFound
+        return site.response(name)
+
+
+def _pages(app: QuartTrio, settings: Settings, site: Site) -> None:
+    pages = Pages(docs=settings.docs)
+    _dashboard(app, site, pages)
+
+    @app.get(f"{FILES}<path:name>")
     async def static_file(name: str) -> Response:
         if name not in pages or name.endswith((".html", ".json")):
             raise NotFound

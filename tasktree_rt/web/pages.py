@@ -5,6 +5,7 @@ They are read once, when the app is made: there are few, and no request ever tou
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from hashlib import blake2b
 from importlib import resources
 from importlib.resources.abc import Traversable
@@ -49,10 +50,10 @@ DOCS_LINK: Final = b'<a id="docs" class="plain" href="/docs">Docs</a>'
 
 
 class Pages:
-    """Every file under ``static/`` by its path there; without `docs` no page leads to them."""
+    """Every file in ``static/`` by its name; without `docs` no page leads to them."""
 
     def __init__(self, *, docs: bool = True) -> None:
-        self._pages = dict(_found(resources.files("tasktree_rt.web").joinpath("static"), ""))
+        self._pages = dict(_found(resources.files("tasktree_rt.web").joinpath("static")))
         if not docs:
             root = self._pages["index.html"]
             self._pages["index.html"] = _page(root.body.replace(DOCS_LINK, b""), root.content_type)
@@ -75,15 +76,12 @@ class Pages:
         return response
 
 
-def _found(folder: Traversable, prefix: str) -> list[tuple[str, Page]]:
-    pages: list[tuple[str, Page]] = []
+def _found(folder: Traversable) -> Iterator[tuple[str, Page]]:
+    """Not what is in folders of it: the dashboard's build is `site`'s."""
     for entry in folder.iterdir():
-        name = f"{prefix}{entry.name}"
-        if entry.is_dir():
-            pages += _found(entry, f"{name}/")
-        elif (kind := CONTENT_TYPES.get(f".{entry.name.rpartition('.')[2]}")) is not None:
-            pages.append((name, _page(entry.read_bytes(), kind)))
-    return pages
+        kind = CONTENT_TYPES.get(f".{entry.name.rpartition('.')[2]}")
+        if kind is not None and entry.is_file():
+            yield entry.name, _page(entry.read_bytes(), kind)
 
 
 def _page(body: bytes, content_type: str) -> Page:

@@ -177,7 +177,8 @@ async def test_a_bad_token_closes_with_its_own_code_and_is_401_over_http(tmp_pat
             answer = await client.get("/metrics", params={"token": token})
             assert answer.status_code == 401
         for path in ("/healthz", "/readyz", "/"):
-            assert (await client.get(path)).status_code == 200
+            answer = await client.get(path, headers={"Accept": "application/json"})
+            assert answer.status_code == 200
 
 
 async def test_a_token_may_come_in_the_header_or_in_the_query(tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ def operations() -> Iterator[tuple[str, str, Json]]:
 def path_of(url: str) -> str:
     """The path of the document that an address belongs to; one without parameters comes first."""
     for path in sorted(DOC["paths"], key=lambda one: one.count("{")):
-        pattern = re.sub(r"\\{\w+\\}", "[^/]+", re.escape(path))
+        pattern = re.sub(r"\\{\w+\\}", "[^/]+", re.escape(path).replace(r"\{place\}", ".+"))
         if re.fullmatch(pattern, url):
             return str(path)
     raise AssertionError(f"{url} is not documented")

@@ -106,12 +106,14 @@ async def say(socket: WebSocketConnection, message: Json) -> None:
 
 
 @asynccontextmanager
-async def real_hub(broker: Broker | None = None, **settings: Any) -> AsyncIterator[RealHub]:
-    """Run one; `settings` as of `serving.small`."""
+async def real_hub(
+    broker: Broker | None = None, *, built: Path | None = None, **settings: Any
+) -> AsyncIterator[RealHub]:
+    """Run one; `settings` as of `serving.small`, `built` as of `create_app`."""
     chosen = small(**settings)
     metrics, stop = Metrics(), trio.Event()
     async with open_hub(broker or MemoryBroker(), chosen, meter=metrics.hub_meter) as hub:
-        app = create_app(chosen, hub, metrics)
+        app = create_app(chosen, hub, metrics, built=built)
 
         async def run(task_status: trio.TaskStatus[list[str]] = trio.TASK_STATUS_IGNORED) -> None:
             await serve(

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any, Final
 
 import httpx
@@ -21,6 +22,14 @@ from tests.web.openapi import DOC, SCHEMAS, P, Seen, check, operations
 from tests.web.people_calls import BODIES, HIDDEN, PROMPTS, WITH_BODY, WRONG, ask_too_much, call_people
 from tests.web.realhub import RealHub, auth, document, node_update, real_hub, references, resolve, token
 
+APP: Final = Path(__file__).parent / "app"
+FILES: Final = {
+    "/static/{name}": "base.css",
+    "/assets/{name}": "index-0a1b2c3d.js",
+    "/p/{place}": "p",
+    "/{name}": "inbox",
+}
+"""Something that is there, where a path only says that there may be something."""
 NDJSON: Final = {"Content-Type": "application/x-ndjson"}
 Request = tuple[int, str, str, dict[str, Any]]
 
@@ -141,10 +150,16 @@ async def succeed(http: httpx.AsyncClient, seen: Seen) -> None:
         "/readyz",
         "/docs",
         "/",
-        "/static/page.js",
-        "/static/page.css",
+        "/robots.txt",
+        "/static/docs.js",
+        "/static/base.css",
+        "/assets/index-4e5f6a7b.css",
     ):
         await ask("GET", path)
+    for path in ("/", "/inbox", "/p/p/tree", "/assets/index-0a1b2c3d.js"):
+        page = await ask("GET", path)
+        known = {"If-None-Match": page.headers["ETag"]}
+        assert (await ask("GET", path, headers=known)).status_code == 304
     await ask("GET", "/", headers={"Accept": "application/json"})
     icon = await ask("GET", "/static/icon.svg")
     await ask("GET", "/static/icon.svg", headers={"If-None-Match": icon.headers["ETag"]})
@@ -198,6 +213,8 @@ MISTAKES: Final[tuple[Request, ...]] = (
     (404, "POST", f"{P}/nobody/snapshots", {}),
     (404, "GET", "/static/none.js", {}),
     (404, "GET", "/static/openapi.json", {}),
+    (404, "GET", "/assets/none.js", {}),
+    (404, "GET", "/nowhere", {}),
     (
         409,
         "POST",
@@ -222,9 +239,9 @@ async def fail(http: httpx.AsyncClient, seen: Seen) -> None:
 
 async def be_refused(seen: Seen) -> None:
     """Every operation without a token, with one that is not enough, and by a name that is not ours."""
-    async with real_hub(auth=auth()) as running, running.http() as http:
+    async with real_hub(auth=auth(), built=APP) as running, running.http() as http:
         for method, path, operation in operations():
-            url = re.sub(r"\{name\}", "page.js", re.sub(r"\{\w*id\}", "p", path))
+            url = re.sub(r"\{(name|place)\}", FILES.get(path, ""), re.sub(r"\{\w*id\}", "p", path))
             is_open = operation.get("security") == [{}]
             check(await http.request(method, url, headers={"Host": "evil.example"}), seen)
             if is_open:
@@ -250,7 +267,7 @@ async def be_refused(seen: Seen) -> None:
 @asynccontextmanager
 async def faulty() -> AsyncIterator[RealHub]:
     """A hub whose store fails where the request says so, or whose own code does."""
-    async with real_hub() as running:
+    async with real_hub(built=APP.parent / "no such folder") as running:
 
         @running.app.before_request
         async def go_wrong() -> None:
@@ -264,12 +281,14 @@ async def faulty() -> AsyncIterator[RealHub]:
 
 
 async def go_wrong(seen: Seen) -> None:
-    """Every operation while the store fails, and with a bug in the hub."""
+    """Every operation while the store fails, and with a bug in the hub; pages that are not built."""
     async with faulty() as running, running.http() as http:
+        for path in ("/inbox", "/p/p"):
+            check(await http.get(path), seen)
         for method, path, operation in operations():
             url = re.sub(r"\{\w+\}", "p", path)
             for wish, status in (("fault", "500"), ("store", "503")):
-                if status in operation["responses"] and path != "/readyz":
+                if status in operation["responses"] and operation.get("security") != [{}]:
                     answer = await http.request(method, url, headers={"X-Wish": wish})
                     assert answer.status_code == int(status)
                     check(answer, seen)
@@ -342,7 +361,7 @@ async def be_stopping(seen: Seen) -> None:
 
 async def test_every_documented_answer_is_really_given_and_is_as_documented() -> None:
     seen: Seen = Counter()
-    async with real_hub() as running, running.http() as http:
+    async with real_hub(built=APP) as running, running.http() as http:
         await succeed(http, seen)
         await call_people(running, http, seen)
         await look_at_the_stream(running, http, seen)
