@@ -54,7 +54,7 @@ function Page({ path }: { path: string }): ReactNode {
     return <ProjectPage key={match[1]} projectId={decodeURIComponent(match[1])} view={view} />;
   }
   return (
-    <Empty title="There is no such page">
+    <Empty page title="There is no such page">
       <p>
         <Link href="/">All projects</Link>
       </p>

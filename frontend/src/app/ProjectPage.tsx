@@ -131,7 +131,7 @@ function Stage({ project, view }: { project: Project; view: ViewName }): ReactNo
   return (
     <>
       <div className="stage">
-        <section className="stage-view" aria-label={view}>
+        <div className="stage-view">
           <Boundary name={view}>
             <Nothing project={project} past={travel !== null}>
               <Suspense fallback={<Spinner label="Loading …" />}>
@@ -139,7 +139,7 @@ function Stage({ project, view }: { project: Project; view: ViewName }): ReactNo
               </Suspense>
             </Nothing>
           </Boundary>
-        </section>
+        </div>
         {selected !== null && (
           <aside className="stage-side" aria-label="Node">
             <Boundary name={selected}>

@@ -27,6 +27,9 @@ const hub = createHub({
     new SharedWorker(new URL("../core/worker.ts", import.meta.url), { type: "module", name: "tasktree_rt" }),
 });
 
+// For the console, and for tests that compare what is shown with what the hub has.
+Object.assign(window, { tasktree_rt: hub });
+
 const root = document.getElementById("app");
 if (root !== null) {
   createRoot(root).render(

@@ -109,7 +109,7 @@ export class Hub {
   }
 
   travel(project: Project): Travel {
-    const position = project.tree.get().position;
+    const position = project.tree.position;
     return new Travel(project.id, position?.epoch ?? "", position?.seq ?? 0, this.http, this.#schedule);
   }
 

@@ -76,6 +76,11 @@ export class TreeStore implements Readable<TreeSnapshot> {
 
   subscribe = (listener: () => void): (() => void) => this.#listeners.add(listener);
 
+  /** Where it stands already; what `get` gives may be a frame behind. */
+  get position(): Position | null {
+    return this.#mirror.position;
+  }
+
   /** One node's fields; undefined if there is none of that id. The same object for as long as nothing changes in it. */
   node(id: string): Fields | undefined {
     return this.#mirror.nodes.byId.get(id);

@@ -44,7 +44,7 @@ export function Plot({ title, times, series, stacked = false }: PlotProps): Reac
   const last = series.map((one) => `${one.label}: ${one.values.at(-1) ?? "–"}`).join(", ");
   return (
     <figure className="card plot" aria-label={`${title}. Now: ${last}`}>
-      <h3>{title}</h3>
+      <h2>{title}</h2>
       <div ref={box} aria-hidden="true" />
     </figure>
   );

@@ -129,10 +129,19 @@ export function CopyButton({ text, label = "Copy" }: { text: string; label?: str
   );
 }
 
-export function Empty({ title, children }: { title: string; children?: ReactNode }): ReactNode {
+/** Nothing to show, and what to do next. `page`: it is all there is on the page. */
+export function Empty({
+  title,
+  page,
+  children,
+}: {
+  title: string;
+  page?: boolean;
+  children?: ReactNode;
+}): ReactNode {
   return (
     <div className="empty">
-      <h2>{title}</h2>
+      {page === true ? <h1>{title}</h1> : <h2>{title}</h2>}
       {children}
     </div>
   );

@@ -128,9 +128,9 @@ function Cards({ rows }: { rows: readonly ShownRow[] }): ReactNode {
       {rows.map((row) => (
         <Link key={row.project_id} href={projectAddress(row.project_id)} className="card projects-card">
           <div className="row">
-            <h3 className="grow ellipsis">
+            <h2 className="grow ellipsis">
               <bdi>{titleOf(row)}</bdi>
-            </h3>
+            </h2>
             {(row.prompts ?? 0) > 0 && <span className="badge c-review">{row.prompts} waiting</span>}
             <Badge status={stateOf(row)} />
           </div>
@@ -212,7 +212,7 @@ function updated(row: ShownRow): number | undefined {
 
 function Unreachable({ error, again }: { error: Error; again: () => void }): ReactNode {
   return (
-    <Empty title="The hub cannot be reached">
+    <Empty page title="The hub cannot be reached">
       <Failure error={error} again={again} />
       <p className="muted">This page tries again by itself. Is the hub running? In its terminal:</p>
       <CopyLine text="tasktree-rt serve" />
@@ -223,7 +223,7 @@ function Unreachable({ error, again }: { error: Error; again: () => void }): Rea
 function NoProjects(): ReactNode {
   const event = `{"type":"node_update","data":{"node_id":"build","changes":{"title":"Build","status":"running"}}}`;
   return (
-    <Empty title="No project yet">
+    <Empty page title="No project yet">
       <p className="muted">
         A project begins with its first event, and shows here at once. Try it in a terminal:
       </p>

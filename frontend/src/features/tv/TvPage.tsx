@@ -29,7 +29,7 @@ export default function TvPage(): ReactNode {
   const row = name === undefined ? undefined : byId.get(name);
   if (row === undefined) {
     return (
-      <Empty title="Nothing to show yet">
+      <Empty page title="Nothing to show yet">
         <p className="muted">Projects show here one after the other as soon as there are some.</p>
         <p>
           <Link href="/">All projects</Link>

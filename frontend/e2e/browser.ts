@@ -1,0 +1,63 @@
+import axe from "axe-core";
+import { type Browser, chromium, type Page } from "playwright-core";
+import { expect } from "vitest";
+
+export type { Browser, Page };
+
+export const CHROMIUM = process.env.CHROMIUM ?? "/usr/bin/chromium";
+
+export function launch(args: readonly string[] = []): Promise<Browser> {
+  return chromium.launch({ executablePath: CHROMIUM, args: ["--no-sandbox", ...args] });
+}
+
+export interface Look {
+  readonly width?: number;
+  readonly height?: number;
+  readonly scheme?: "light" | "dark";
+  /** Console errors that a test means to cause. */
+  readonly expected?: RegExp;
+}
+
+/** A page that notes whatever the browser complains of. */
+export async function open(browser: Browser, look: Look = {}): Promise<{ page: Page; complaints: string[] }> {
+  const { width = 1280, height = 800, scheme = "light", expected } = look;
+  const context = await browser.newContext({
+    viewport: { width, height },
+    colorScheme: scheme,
+    reducedMotion: "reduce",
+  });
+  const page = await context.newPage();
+  page.setDefaultTimeout(8_000);
+  const complaints: string[] = [];
+  const note = (text: string) => {
+    if (expected?.test(text) !== true) complaints.push(text);
+  };
+  page.on("console", (message) => {
+    if (message.type() === "error" || message.type() === "warning") note(message.text());
+  });
+  page.on("pageerror", (error) => note(String(error)));
+  return { page, complaints };
+}
+
+/** What axe finds wrong with a page; nothing is wanted. */
+export async function accessible(page: Page): Promise<void> {
+  await page.evaluate(axe.source);
+  const violations = await page.evaluate(async () => {
+    const { axe: run } = window as unknown as {
+      axe: {
+        run(): Promise<{ violations: { id: string; nodes: { html: string; failureSummary: string }[] }[] }>;
+      };
+    };
+    const found = await run.run();
+    return found.violations.flatMap(({ id, nodes }) =>
+      nodes.slice(0, 3).map((one) => `${id}: ${one.html.slice(0, 200)} ${one.failureSummary}`),
+    );
+  });
+  expect(violations).toEqual([]);
+}
+
+/** Nothing sticks out to the side. */
+export async function fits(page: Page): Promise<void> {
+  const over = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
+  expect(over).toBeLessThanOrEqual(0);
+}
