@@ -235,6 +235,14 @@ class People:
 
 
 @frozen
+class Execution:
+    """The execution status stream. Seconds."""
+
+    status_interval: float = _seconds(0.2, zero=True)
+    """A watcher is told how an execution stands at most so often; 0: with every change."""
+
+
+@frozen
 class Keep:
     """What the store keeps. Times in seconds, sizes in bytes."""
 
@@ -308,6 +316,7 @@ class Settings:
     limits: Limits = field(default=Factory(Limits), validator=_is(Limits, "Limits(…)"))
     delivery: Delivery = field(default=Factory(Delivery), validator=_is(Delivery, "Delivery(…)"))
     people: People = field(default=Factory(People), validator=_is(People, "People(…)"))
+    execution: Execution = field(default=Factory(Execution), validator=_is(Execution, "Execution(…)"))
     keep: Keep = field(default=Factory(Keep), validator=_is(Keep, "Keep(…)"))
     drain: Drain = field(default=Factory(Drain), validator=_is(Drain, "Drain(…)"))
     auth: Auth = field(default=Factory(Auth), validator=_is(Auth, "Auth(…)"))

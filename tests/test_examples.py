@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trio
@@ -20,12 +21,12 @@ from tasktree_rt.core.shapes import SHAPES
 from tasktree_rt.dialects.tasktree.requests import _READERS
 from tasktree_rt.errors import HTTP_STATUS
 from tasktree_rt.hub.publishing import RESERVED
-from tasktree_rt.settings import Settings, shown_value
+from tasktree_rt.settings import Execution, Settings, shown_value
 from tasktree_rt.web.metrics import Metrics
 from tests.browser import open_page, program
 from tests.cli.processes import CODE
 from tests.client.watching import prompted
-from tests.web.realhub import document, node_update, real_hub
+from tests.web.realhub import document, heard, node_update, real_hub
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = ROOT / "examples"
@@ -145,6 +146,41 @@ async def test_the_gate_lets_a_script_go_on_only_if_a_person_says_so(
     assert printed[0].splitlines()[-1] == said
 
 
+async def test_the_workers_share_the_work_and_say_how_it_goes() -> None:
+    async with real_hub(execution=Execution(status_interval=0.0)) as running, running.http() as client:
+
+        async def make(workflow: str, **given: Any) -> str:
+            body = {"workflow_id": workflow, "input_data": given}
+            answer = await client.post("/api/v1/executions", json=body)
+            return str(answer.json()["id"])
+
+        printed: list[str] = []
+
+        async def worker() -> None:
+            script = str(EXAMPLES / "execution_worker.py")
+            printed.append(await run(sys.executable, script, running.url, "--once"))
+
+        foreign, good = await make("somebody else's"), await make("sum", numbers=[1, 2, 3.5])
+        async with (
+            trio.open_nursery() as nursery,
+            running.socket(f"/api/v1/ws/executions/{good}", native=False) as socket,
+        ):
+            said = [await heard(socket)]
+            nursery.start_soon(worker)
+            nursery.start_soon(worker)
+            while said[-1]["status"] != "completed":
+                said.append(await heard(socket))
+            bad = await make("sum", numbers=[1, "two"])
+        ends = {
+            name: (await client.get(f"/api/v1/executions/{name}")).json() for name in (foreign, good, bad)
+        }
+    assert [one["progress"] for one in said] == [0, 0, 33, 66, 100, 100]
+    assert said[-1]["result"] == ends[good]["result"] == 6.5
+    assert ends[foreign]["status"] == "pending"
+    assert (ends[bad]["status"], ends[bad]["error"][:9]) == ("failed", "TypeError")
+    assert [line.partition(":")[0] for line in sorted(printed)] == ["done", "failed"]
+
+
 async def test_the_browser_page_shows_a_project_live(tmp_path: Path) -> None:
     async with real_hub() as running, open_page(tmp_path) as page:
 
@@ -260,7 +296,7 @@ def test_the_protocol_lists_every_message_and_request() -> None:
 
 
 def test_the_protocol_lists_every_route_of_the_api() -> None:
-    documented = set(re.findall(r"`(?:POST|GET|DELETE)[^`]* (/[^?` ]+)", text("protocol.md")))
+    documented = set(re.findall(r"`(?:POST|GET|PATCH|DELETE)[^`]* (/[^?` ]+)", text("protocol.md")))
     for path in document("openapi.json")["paths"]:
         if path.startswith("/api/v1/") and not path.endswith(".json"):
             short = re.sub(r"\{\w+\}", "{id}", path.removeprefix("/api/v1"))

@@ -13,6 +13,7 @@ from typing import Any
 from attrs import Factory, frozen
 
 from tasktree_rt.core.events import Event, Json, ProjectId, Record
+from tasktree_rt.core.executions import ExecutionStatus, LogLine, NodeStatus
 from tasktree_rt.core.log import Position
 from tasktree_rt.core.tree import Node
 
@@ -289,4 +290,7 @@ Message = (
     | Broadcast
     | Live
     | Personal
+    | ExecutionStatus
+    | NodeStatus
+    | LogLine
 )

@@ -91,6 +91,10 @@ class Nodes:
         """A node's fields; empty if there is no such node."""
         return self.nodes.get(node_id, EMPTY).fields
 
+    def is_parent(self, node_id: str) -> bool:
+        """Whether a node names `node_id` as its parent."""
+        return node_id in self._children
+
     def subtrees(self, roots: Iterable[str]) -> list[str]:
         """The roots that exist and every node whose parent chain reaches one, cycles and orphans included."""
         found = dict.fromkeys(roots)

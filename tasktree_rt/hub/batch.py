@@ -19,6 +19,14 @@ class Events:
     records: tuple[Record, ...]
 
 
+@frozen
+class Finished:
+    """So many messages, finished for the wire."""
+
+    data: bytes
+    count: int
+
+
 class Batch:
     """What one tick brings a project's watchers, in one life of its log.
 

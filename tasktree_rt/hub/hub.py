@@ -181,6 +181,7 @@ async def open_hub(
                 hub.ingest.run,
                 hub.fanout.run,
                 hub.roster.run,
+                hub.statuses.run,
                 hub.ingest.recover,
                 Keeper(hub).run,
                 Clerk(hub).run,

@@ -34,20 +34,30 @@ class Publishing(Workings):
     """What `Hub` does for those who have something to say."""
 
     async def publish(
-        self, events: Event | Sequence[Event], *, key: Key | None = None, fingerprint: bytes | None = None
+        self,
+        events: Event | Sequence[Event],
+        *,
+        key: Key | None = None,
+        fingerprint: bytes | None = None,
+        still: Callable[[Project], None] = lambda _: None,
     ) -> Published:
         """Publish events of one project, all or none, and wait until they are durable and handed on.
 
         With `key` the same publish is kept once, however often it is sent; `fingerprint` tells it from
         another with the same key (a hash of all that was asked, the project among it; by default of the
-        events). Cancelling the wait does not take the events back.
+        events). `still` is called at the last moment, with the project as all accepted before leaves it
+        (`Project.staged`), and may raise: nothing comes in between. Cancelling the wait does not take the
+        events back.
 
         Raises:
             PeerError: refused; nothing of it was kept.
         """
         listed = [events] if isinstance(events, Event) else list(events)
         found = await self.submit(
-            [evolve(one, data=plain(one.data)) for one in listed], key=key, fingerprint=fingerprint
+            [evolve(one, data=plain(one.data)) for one in listed],
+            key=key,
+            fingerprint=fingerprint,
+            still=still,
         )
         if isinstance(found, Published):
             return found
@@ -55,7 +65,12 @@ class Publishing(Workings):
         return result(found.ticket, duplicate=found.repeat)
 
     async def submit(
-        self, events: Sequence[Event], *, key: Key | None = None, fingerprint: bytes | None = None
+        self,
+        events: Sequence[Event],
+        *,
+        key: Key | None = None,
+        fingerprint: bytes | None = None,
+        still: Callable[[Project], None] = lambda _: None,
     ) -> Accepted | Published:
         """Accept a publish and return before it is committed; a known one is answered at once.
 
@@ -81,6 +96,7 @@ class Publishing(Workings):
                     return Accepted(before, True) if isinstance(before, Ticket) else known(before)
             if self.shelf.get(name) is project and (not ends or self._mirrors_loaded(name)):
                 break
+        still(project)
         if project.epoch == "" and not project.pending:
             self._check_room()
         if ends:

@@ -11,11 +11,11 @@ from tasktree_rt.core.commands import Command, Message
 from tasktree_rt.core.events import Record
 from tasktree_rt.dialects.base import Encoding, join
 from tasktree_rt.errors import StoreUnavailable, Unavailable
-from tasktree_rt.hub.batch import Batch, Events
+from tasktree_rt.hub.batch import Batch, Events, Finished
 from tasktree_rt.hub.catchup import Catchup
 from tasktree_rt.hub.opening import Opening
 from tasktree_rt.hub.outbox import Item
-from tasktree_rt.hub.subscriber import Subscriber
+from tasktree_rt.hub.subscriber import Feed, Subscriber
 
 
 class Objects:
@@ -76,7 +76,7 @@ class PullSubscriber(Subscriber):
         Where there is nothing for `heartbeat_interval`, that is `alive`.
         """
         while True:
-            found: Item | Message | Events | None = None
+            found: Item | Message | Events | Finished | None = None
             with trio.move_on_after(self.delivery.heartbeat_interval) as silence:
                 found = await self.await_next()
             if silence.cancelled_caught:
@@ -99,7 +99,7 @@ class PullSubscriber(Subscriber):
         super().over()
         self._wake.set()
 
-    async def await_next(self) -> Item | Message | Events | None:
+    async def await_next(self) -> Item | Message | Events | Finished | None:
         """The next thing to be sent; None when there is nothing to come."""
         # A reader that never waits for anything else must still let others run; nothing is taken before a
         # cancellation could lose it.
@@ -121,7 +121,7 @@ class PullSubscriber(Subscriber):
             elif (message := due.step()) is not None:
                 return message
 
-    async def _fetch(self, due: Catchup | Opening) -> None:
+    async def _fetch(self, due: Catchup | Opening | Feed) -> None:
         try:
             await due.fetch()
         except (StoreUnavailable, Unavailable):
@@ -151,7 +151,9 @@ class Messages:
                 return said
         raise StopAsyncIteration
 
-    def _value(self, found: Item | Message | Events) -> Message | Events | None:
+    def _value(self, found: Item | Message | Events | Finished) -> Message | Events | None:
+        if isinstance(found, Finished):  # of a language that has bytes only
+            return None
         if not isinstance(found, Item):
             return found
         batch = found.batch

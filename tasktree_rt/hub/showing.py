@@ -34,17 +34,22 @@ class Showing(Subscriber):
             self._wait_newest(key, data, last)
             return
         taken = self._write(data)
+        if taken:
+            self.sent_one(data, taken)
+            return
+        self.direct = None
+        self._wait_newest(key, data, last)
+        self._ensure_writer()
+
+    def sent_one(self, data: bytes, taken: int) -> None:
+        """See `Subscriber.sent_one`: what is left of the message is written when it can be."""
         self.sent_bytes += taken
+        self.sent_messages += 1
         if taken == len(data):
-            self.sent_messages += 1
             self.last_sent = self.now()
             return
         self.direct = None
-        if taken:
-            self.sent_messages += 1
-            self._pending = memoryview(data)[taken:]
-        else:
-            self._wait_newest(key, data, last)
+        self._pending = memoryview(data)[taken:]
         self._ensure_writer()
 
     def unshow(self, topic: str | None) -> None:

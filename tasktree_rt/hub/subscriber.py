@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import Enum
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 import trio
 
@@ -23,7 +23,7 @@ from tasktree_rt.core.closing import GAP, SLOW_CONSUMER
 from tasktree_rt.core.commands import Conflated, Message, Policy, StatePart
 from tasktree_rt.core.log import Position
 from tasktree_rt.dialects.base import Dialect, Encoding
-from tasktree_rt.hub.batch import Batch, Events
+from tasktree_rt.hub.batch import Batch, Events, Finished
 from tasktree_rt.hub.catchup import Catchup, Source, Standing
 from tasktree_rt.hub.meter import Meter
 from tasktree_rt.hub.newest import Key
@@ -44,12 +44,35 @@ class Guard(Enum):
 GUARD: Final = Guard.GUARD
 
 
+class Feed(Protocol):
+    """Something with words of its own for one connection, made when they can be sent."""
+
+    @property
+    def topic(self) -> str:
+        """What it speaks of."""
+
+    @property
+    def ready(self) -> bool:
+        """Whether there may be something to say."""
+
+    @property
+    def must_fetch(self) -> bool:
+        """Whether `fetch` has to be awaited before the next `step`."""
+
+    async def fetch(self) -> None:
+        """Get ready for the next `step`."""
+
+    def step(self) -> Finished | None:
+        """The next words; None if there are none for now, which `ready` then says too."""
+
+
 class Subscriber(Outbox):
     """See the module's docstring. Not thread-safe; belongs to the hub's Trio task tree.
 
     Attributes:
         special: projects that are not simply live: a catch-up, or `GUARD`.
         opening: opens the projects of ``*`` one by one.
+        feed: speaks when nobody else has anything to say.
         excluded: projects taken out of ``*``.
         picky: whether `admits` has to be asked before a batch is offered.
         direct: while nothing waits, the socket's own send (`carrier.Transport.send`), for the fan-out.
@@ -60,6 +83,7 @@ class Subscriber(Outbox):
         "address",
         "begun",
         "excluded",
+        "feed",
         "grants",
         "id",
         "now",
@@ -94,6 +118,7 @@ class Subscriber(Outbox):
         self.special: dict[str, Catchup | Guard] | None = None
         self.opening: Opening | None = None
         self.excluded: set[str] | None = None
+        self.feed: Feed | None = None
         self.picky = not grants.watch.everything
         self.direct = None
         self.acked: dict[str, int] | None = None
@@ -112,6 +137,10 @@ class Subscriber(Outbox):
 
     def sent_part(self, batch: Batch, encoding: Encoding, taken: int) -> None:
         """Called after a `direct` send that took less than all."""
+        raise NotImplementedError
+
+    def sent_one(self, data: bytes, taken: int) -> None:
+        """Called after a `direct` send of one message, of which `taken` bytes went, at least one."""
         raise NotImplementedError
 
     def show(self, key: Key, data: bytes, *, last: bool = False) -> None:
@@ -134,7 +163,7 @@ class Subscriber(Outbox):
     def over(self) -> None:
         """The connection is gone: nothing is taken any more."""
         self.closing = True
-        self.special = self.opening = None
+        self.special = self.opening = self.feed = None
         self._drop(None)
 
     # --- shedding and catching up -----------------------------------------------------------------
@@ -242,15 +271,20 @@ class Subscriber(Outbox):
             self.forget(name)
         return ended
 
-    def _due(self) -> Catchup | Opening | None:
+    def _due(self) -> Catchup | Opening | Feed | None:
         """Who may speak next; to be asked when the queue is empty."""
         if self.special is not None:
             for catchup in self.special.values():
                 if catchup is not GUARD:
                     return catchup
+        if self.opening is None and self.feed is not None and self.feed.ready:
+            return self.feed
         return self.opening
 
-    def _encode(self, message: Message | Events) -> bytes | None:
+    def _encode(self, message: Message | Events | Finished) -> bytes | None:
+        if isinstance(message, Finished):
+            self.sent_messages += message.count - 1
+            return message.data
         if isinstance(message, Events):
             encoding = self.dialect.encode_events(message.records, message.epoch)
             self.sent_messages += len(encoding.ends) - 1

@@ -61,7 +61,8 @@ class Subscribing(Workings):
 
     def topics_of(self, subscriber: Subscriber) -> frozenset[str]:
         """All that `subscriber` asked for: projects, users, live topics."""
-        return self.index.topics(subscriber) | self.live.topics(subscriber)
+        feed = () if subscriber.feed is None else (subscriber.feed.topic,)
+        return self.index.topics(subscriber) | self.live.topics(subscriber) | frozenset(feed)
 
     # --- subscriptions ------------------------------------------------------------------------------
 

@@ -23,6 +23,7 @@ from tasktree_rt.hub.meter import Meter
 from tasktree_rt.hub.project import Project
 from tasktree_rt.hub.roster import Roster
 from tasktree_rt.hub.shelf import Shelf
+from tasktree_rt.hub.statuses import Statuses
 from tasktree_rt.hub.subscriber import Subscriber
 from tasktree_rt.settings import Settings
 
@@ -76,6 +77,7 @@ class Workings:
         )
         self.roster = Roster(self.shelf, tidy=self.put_away, failed=self.failed)
         self.live = LiveTopics(settings.limits.max_subscriptions, self.failed)
+        self.statuses = Statuses(settings.execution.status_interval, self.failed)
         self.matters = Matters()
         self.serving: dict[str, dict[Any, None]] = {}
         """Who takes a project's commands, the oldest first."""
@@ -86,6 +88,7 @@ class Workings:
         self._subscribers: dict[str, Subscriber] = {}
         self._touched_projects: dict[str, Project] = {}
         self._moved: dict[str, float] = {}
+        self._observers: list[Callable[[Project], None]] = [self.statuses.changed]
 
     def timestamp(self) -> str:
         """Now, as events carry it."""
@@ -107,6 +110,14 @@ class Workings:
         if self._on_error is not None:
             self._on_error(where, error)
 
+    def observe(self, callback: Callable[[Project], None]) -> None:
+        """Call `callback(project)` for every publish of a project that was applied, in the tick that does so.
+
+        It must be fast and must not block; what it raises is a fault of the hub's and harms nobody else. It
+        is not told of users' logs.
+        """
+        self._observers.append(callback)
+
     # --- what the parts tell each other -----------------------------------------------------------
 
     def _committed(self, tickets: list[Ticket]) -> None:
@@ -118,12 +129,20 @@ class Workings:
             self.stored_projects += born
             if self.roster.watched:
                 self.roster.changed(project)
+            self._observed(project)
         project.last_used = now
         self._touched_projects[name] = project
         self._moved.pop(name, None)
         self._moved[name] = now
         if len(self._moved) > MOVED:
             del self._moved[next(iter(self._moved))]
+
+    def _observed(self, project: Project) -> None:
+        for callback in self._observers:
+            try:
+                callback(project)
+            except Exception as error:
+                self.failed("observe", error)
 
     def take_touched(self) -> list[Project]:
         """The projects with new events since the last call (for the keeper)."""
@@ -138,4 +157,5 @@ class Workings:
 
     def is_needed(self, project_id: str) -> bool:
         """Whether a project must stay in memory."""
-        return self.index.is_named(project_id) or self.fanout.underway(project_id)
+        watched = self.index.is_named(project_id) or self.statuses.watched(project_id)
+        return watched or self.fanout.underway(project_id)

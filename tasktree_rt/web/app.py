@@ -16,6 +16,7 @@ from tasktree_rt.errors import PeerError, StoreUnavailable, Unavailable
 from tasktree_rt.hub.hub import Hub
 from tasktree_rt.settings import Settings
 from tasktree_rt.web.auth import Doorman, authenticate, bearer
+from tasktree_rt.web.execution import ExecutionRoutes
 from tasktree_rt.web.http import Api, administers, reply
 from tasktree_rt.web.metrics import Metrics
 from tasktree_rt.web.pages import Pages
@@ -71,6 +72,9 @@ def create_app(
     app.config["RESPONSE_TIMEOUT"] = None
     app.config["BODY_TIMEOUT"] = settings.limits.handshake_timeout * 3
     app.register_blueprint(SocketRoutes(hub, settings).routes())
+    executions = ExecutionRoutes(hub, settings)
+    app.register_blueprint(executions.sockets(), url_prefix=API)
+    app.register_blueprint(executions.routes(), url_prefix=API)
     app.register_blueprint(Api(hub).routes(), url_prefix=API)
     app.register_blueprint(People(hub).routes(), url_prefix=API)
     app.register_blueprint(stream_routes(hub), url_prefix=API)
@@ -122,7 +126,7 @@ def _guard(app: QuartTrio, settings: Settings, site: Site) -> None:
             response.headers["Access-Control-Allow-Origin"] = origin
             response.vary.add("Origin")
             if request.method == "OPTIONS":
-                response.headers["Access-Control-Allow-Methods"] = "GET, POST, DELETE, OPTIONS"
+                response.headers["Access-Control-Allow-Methods"] = "GET, POST, PATCH, DELETE, OPTIONS"
                 allowed = "Authorization, Content-Type, Idempotency-Key, Producer-Id, Last-Event-ID"
                 response.headers["Access-Control-Allow-Headers"] = allowed
                 response.headers["Access-Control-Max-Age"] = "600"

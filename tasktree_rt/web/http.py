@@ -63,7 +63,7 @@ class Api:
         events = [
             parse_event(one, now=now, field=f"events[{index}]", project=name) for index, one in enumerate(raw)
         ]
-        published = await self._hub.publish(events, key=_key(), fingerprint=digest([project, raw]))
+        published = await self._hub.publish(events, key=idempotency(), fingerprint=digest([project, raw]))
         return reply(_published(published), 200)
 
     async def state(self, project: str) -> Response:
@@ -176,7 +176,12 @@ def _line(line: bytes, index: int) -> Any:  # noqa: ANN401 - any JSON
         raise
 
 
-def _key() -> Key | None:
+def idempotency() -> Key | None:
+    """The request's ``Idempotency-Key``, with its ``Producer-Id``.
+
+    Raises:
+        InvalidInput: naming the header.
+    """
     given = request.headers.get("Idempotency-Key")
     if given is None:
         return None

@@ -46,28 +46,17 @@ MAX_SERVED: Final = 1_000
 Answer = Response | None
 
 
-class SocketRoutes:
-    """The views; `routes` registers them."""
+def socket_routes(name: str, settings: Settings) -> Blueprint:
+    """A blueprint for WebSockets: only for pages of ours, and only where somebody carries the connection."""
+    doorman = Doorman(settings)
+    found = Blueprint(name, __name__)
 
-    def __init__(self, hub: Hub, settings: Settings) -> None:
-        self._hub = hub
-        self._settings = settings
-        self._doorman = Doorman(settings)
-
-    def routes(self) -> Blueprint:
-        """``/ws/updates`` and ``/ws/orchestrator``."""
-        found = Blueprint("sockets", __name__)
-        found.before_websocket(self.at_the_door)
-        found.add_websocket("/ws/updates", "updates", self.updates)
-        found.add_websocket("/ws/orchestrator", "orchestrator", self.orchestrator)
-        return found
-
-    async def at_the_door(self) -> Answer:
-        """Only pages of ours, and only where somebody carries the connection."""
+    @found.before_websocket
+    async def at_the_door() -> Answer:
         headers = websocket.headers
-        if not self._doorman.knows_host(headers.get("Host")):
+        if not doorman.knows_host(headers.get("Host")):
             return status_problem(403, "this hub does not go by that Host (see server_names)", "forbidden")
-        if not self._doorman.admits(headers.get("Origin"), headers.get("Host")):
+        if not doorman.admits(headers.get("Origin"), headers.get("Host")):
             return status_problem(403, "this Origin may not talk to this hub (see cors_origins)", "forbidden")
         if not websocket.scope.get(CARRIER):
             detail = "WebSockets are not carried over this kind of connection"
@@ -75,6 +64,32 @@ class SocketRoutes:
             answer.headers["Upgrade"] = "websocket"
             return answer
         return None
+
+    return found
+
+
+async def leave(hub: Hub, session: Session, subprotocol: str | None = None) -> None:
+    """Accept, and leave the session to be carried; while the hub stops, only to be told so."""
+    if hub.draining:
+        session = FarewellSession(hub, PLAIN, OVERLOADED, address())
+    await websocket.accept(subprotocol=subprotocol)
+    scope: dict[str, object] = websocket.scope  # type: ignore[assignment]
+    scope[SESSION] = session
+
+
+class SocketRoutes:
+    """The views; `routes` registers them."""
+
+    def __init__(self, hub: Hub, settings: Settings) -> None:
+        self._hub = hub
+        self._settings = settings
+
+    def routes(self) -> Blueprint:
+        """``/ws/updates`` and ``/ws/orchestrator``."""
+        found = socket_routes("sockets", self._settings)
+        found.add_websocket("/ws/updates", "updates", self.updates)
+        found.add_websocket("/ws/orchestrator", "orchestrator", self.orchestrator)
+        return found
 
     async def updates(self) -> Answer:
         """A watcher."""
@@ -85,13 +100,13 @@ class SocketRoutes:
             return problem(error)
         session: Session
         try:
-            grants = authenticate(self._settings.auth, _token())
+            grants = authenticate(self._settings.auth, token())
         except PeerError as error:
             dialect: Dialect = NATIVE if native else PLAIN
-            session = FarewellSession(self._hub, dialect, _closing(error), _address())
+            session = FarewellSession(self._hub, dialect, closing(error), address())
         else:
             session = _watch_session(self._hub, native, wishes, policy, grants, self._settings)
-        await self._leave(session, SUBPROTOCOL if native else None)
+        await leave(self._hub, session, SUBPROTOCOL if native else None)
         return None
 
     async def orchestrator(self) -> Answer:
@@ -103,28 +118,21 @@ class SocketRoutes:
         session: Session
         try:
             serves = _serves()
-            grants = authenticate(self._settings.auth, _token())
+            grants = authenticate(self._settings.auth, token())
         except InvalidInput as error:
             return problem(error)
         except PeerError as error:
-            session = FarewellSession(self._hub, ORCHESTRATOR, _closing(error), _address())
+            session = FarewellSession(self._hub, ORCHESTRATOR, closing(error), address())
         else:
             for name in serves:
                 if not grants.push.covers(name):
                     return problem(Refused(f"you may not push to {name!r}", field="commands"))
             session = PushSession(
-                self._hub, ORCHESTRATOR, producer_id, grants=grants, serves=serves, address=_address()
+                self._hub, ORCHESTRATOR, producer_id, grants=grants, serves=serves, address=address()
             )
         offered = SUBPROTOCOL in websocket.requested_subprotocols
-        await self._leave(session, SUBPROTOCOL if offered else None)
+        await leave(self._hub, session, SUBPROTOCOL if offered else None)
         return None
-
-    async def _leave(self, session: Session, subprotocol: str | None) -> None:
-        if self._hub.draining:
-            session = FarewellSession(self._hub, PLAIN, OVERLOADED, _address())
-        await websocket.accept(subprotocol=subprotocol)
-        scope: dict[str, object] = websocket.scope  # type: ignore[assignment]
-        scope[SESSION] = session
 
 
 def _watch_session(
@@ -136,7 +144,7 @@ def _watch_session(
     settings: Settings,
 ) -> WatchSession:
     if not native:
-        return PlainSession(hub, PLAIN, wishes, grants=grants, policy=Policy.DISCONNECT, address=_address())
+        return PlainSession(hub, PLAIN, wishes, grants=grants, policy=Policy.DISCONNECT, address=address())
     return NativeSession(
         hub,
         NATIVE,
@@ -144,7 +152,7 @@ def _watch_session(
         grants=grants,
         policy=policy or Policy.CONFLATE,
         authenticate=partial(authenticate, settings.auth),
-        address=_address(),
+        address=address(),
     )
 
 
@@ -170,15 +178,18 @@ def _serves() -> tuple[str, ...]:
     return tuple(project_id(name, "commands") for name in names)
 
 
-def _token() -> str | None:
+def token() -> str | None:
+    """The token of the request: ``?token=`` or a bearer's."""
     return websocket.args.get("token") or bearer(websocket.headers)
 
 
-def _closing(error: PeerError) -> Closing:
+def closing(error: PeerError) -> Closing:
+    """What a refused token closes with."""
     if isinstance(error, TokenMissing):
         return TOKEN_MISSING
     return TOKEN_WITHOUT_SUBJECT if isinstance(error, TokenWithoutSubject) else TOKEN_INVALID
 
 
-def _address() -> str:
+def address() -> str:
+    """The peer's."""
     return websocket.headers.get("Remote-Addr", "")

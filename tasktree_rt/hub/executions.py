@@ -1,0 +1,387 @@
+"""Executions as work to be done: made, found, claimed, changed. All of it is events of their projects.
+
+What a worker asks is judged on the project as everything accepted before leaves it, and accepted in the
+same breath: of several claims exactly one wins, and it is durable when it is answered.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+from functools import partial
+from typing import Any, Final
+
+import trio
+from attrs import asdict, frozen
+
+from tasktree_rt.brokers.base import Key, Summary
+from tasktree_rt.core.access import Grants, Scope
+from tasktree_rt.core.events import Event, Json, ProjectId, shown
+from tasktree_rt.core.executions import (
+    PENDING,
+    PREFIX,
+    RUNNING,
+    STATUSES,
+    TERMINAL,
+    TRANSITIONS,
+    Tally,
+    execution_of,
+    project_of,
+    state_word,
+    status_of,
+    status_word,
+)
+from tasktree_rt.dialects.base import digest
+from tasktree_rt.errors import InvalidInput, Refused
+from tasktree_rt.hub.project import Project
+from tasktree_rt.hub.publishing import Publishing
+
+MAX_NAME: Final = 256
+ROWS: Final = 1_000
+_SHOWN: Final = ("workflow_id", "input_data", "worker_id", "created_at", "started_at", "ended_at")
+
+
+@frozen
+class Wish:
+    """Which executions somebody asks for: at most `limit` in `scope`, of `status` and one of `workflows` if
+    any are named."""
+
+    scope: Scope
+    limit: int
+    status: str | None = None
+    workflows: frozenset[str] = frozenset()
+
+    def met(self, project: Project) -> bool:
+        """Whether this is one of them."""
+        workflow = project.tree.top["project"].get("workflow_id")
+        named = not self.workflows or (isinstance(workflow, str) and workflow in self.workflows)
+        return named and self.status in (None, _word(project))
+
+
+class _MovedOn(Exception):
+    """The execution is no longer as it was when the events were made."""
+
+
+class Executions:
+    """See the module's docstring. Several may stand over one hub."""
+
+    def __init__(self, hub: Publishing) -> None:
+        self._hub = hub
+        self._pending: dict[str, None] = {}
+        self._known = False
+        self._news = trio.Event()
+        hub.observe(self._changed)
+
+    # --- asking -----------------------------------------------------------------------------------
+
+    async def find(self, execution: str, grants: Grants) -> Json:
+        """One execution.
+
+        Raises:
+            PeerError: ``forbidden``, ``not_found``, ``invalid_project_id``.
+        """
+        name = project_of(execution)
+        if not grants.watch.covers(name):
+            raise Refused(f"you may not watch {name!r}")
+        return _told(await self._loaded(name))
+
+    async def page(self, wish: Wish, after: str) -> list[Json]:
+        """The executions behind `after`, by id."""
+        found: list[Json] = []
+        async with aclosing(self._rows(after)) as rows:
+            async for row in rows:
+                if wish.scope.covers(row.project_id) and _may_be(row, wish.status):
+                    project = await self._hub.shelf.load(row.project_id)
+                    if project.epoch and wish.met(project):
+                        found.append(_told(project))
+                if len(found) == wish.limit:
+                    break
+        self._hub.put_away()
+        return found
+
+    async def waiting(self, wish: Wish, patience: float) -> list[Json]:
+        """The executions that wait to be claimed, the oldest first; as soon as there is one, at the latest
+        after `patience` seconds, or when the hub stops.
+        """
+        end = trio.current_time() + patience
+        while True:
+            news = self._news
+            found = await self._waiting(wish)
+            if found or self._hub.draining or trio.current_time() >= end:
+                return found
+            with trio.move_on_at(end):
+                await _first(news.wait, self._hub.drained.wait)
+
+    async def _waiting(self, wish: Wish) -> list[Json]:
+        await self._look_for_pending()
+        found: list[Json] = []
+        for name in list(self._pending):
+            if len(found) == wish.limit:
+                break
+            if wish.scope.covers(name):
+                project = await self._hub.shelf.load(name)
+                if not _is_pending(project):
+                    self._pending.pop(name, None)
+                elif wish.met(project):
+                    found.append(_told(project))
+        return found
+
+    async def _look_for_pending(self) -> None:
+        """Once, those that the store has; `_changed` sees to it from then on."""
+        if self._known:
+            return
+        async with aclosing(self._rows("")) as rows:
+            async for row in rows:
+                if row.state is not None and state_word(row.state) == PENDING:
+                    self._pending[row.project_id] = None
+        self._known = True
+
+    def _changed(self, project: Project) -> None:
+        name = project.project_id
+        if execution_of(name) is None:
+            return
+        if not _is_pending(project):
+            self._pending.pop(name, None)
+        elif name not in self._pending:
+            self._pending[name] = None
+            self._news.set()
+            self._news = trio.Event()
+
+    async def _rows(self, after: str) -> AsyncGenerator[Summary]:
+        place = PREFIX + after
+        while page := await self._hub.shelf.page(place, ROWS):
+            for row in page:
+                place = row.project_id
+                if not place.startswith(PREFIX):
+                    return
+                yield row
+
+    async def _loaded(self, name: ProjectId) -> Project:
+        project = await self._hub.shelf.load(name)
+        if project.epoch == "" and not project.pending:
+            raise _missing(name)
+        return project
+
+    # --- making and changing ----------------------------------------------------------------------
+
+    async def start(self, given: Json, grants: Grants, key: Key | None) -> tuple[Json, bool]:
+        """Make an execution that waits for a worker; it, and whether it is new: with `key` the same request
+        again is answered with the first.
+
+        Raises:
+            PeerError: refused.
+        """
+        workflow, data = given.get("workflow_id"), given.get("input_data", {})
+        if not isinstance(workflow, str) or not 0 < len(workflow) <= MAX_NAME:
+            raise InvalidInput(
+                f"expected 1-{MAX_NAME} characters, got {shown(workflow)}", field="workflow_id"
+            )
+        if not isinstance(data, dict):
+            raise InvalidInput(f"expected an object, got {shown(data)}", field="input_data")
+        name = project_of(f"{self._hub.wall():013x}{secrets.token_hex(4)}")
+        self._may_push(name, grants)
+        now = self._hub.timestamp()
+        changes = {"title": workflow, "workflow_id": workflow, "input_data": data, "created_at": now}
+        events = [self._update(name, changes), self._transition(name, None, PENDING, {})]
+        fingerprint = digest(["execution", given])
+        published = await self._hub.publish(events, key=key, fingerprint=fingerprint)
+        return _told(await self._loaded(ProjectId(published.project_id))), not published.duplicate
+
+    async def claim(self, execution: str, given: Json, grants: Grants) -> Json:
+        """Take an execution that waits: one worker gets it. The same worker may say so again.
+
+        Raises:
+            PeerError: refused; ``invalid_transition`` if it does not wait, with who has it as the outcome.
+        """
+        name, worker = project_of(execution), _worker(given)
+        self._may_push(name, grants)
+        project = await self._loaded(name)
+        now = self._hub.timestamp()
+        took = {"worker_id": worker, "started_at": now, "ended_at": None, "error": None, "progress": None}
+        events = [self._transition(name, PENDING, RUNNING, {"worker_id": worker}), self._update(name, took)]
+        try:
+            await self._hub.publish(events, still=_waits)
+        except Refused as error:
+            if error.code != "invalid_transition" or worker is None:
+                raise
+            # It may be this worker's own claim, whose answer was lost: said once more, it is durable.
+            again = self._transition(name, RUNNING, RUNNING, {"worker_id": worker})
+            await self._hub.publish(again, still=partial(_is_with, worker, error))
+        return _told(project)
+
+    async def change(self, execution: str, given: Json, grants: Grants) -> Json:
+        """Set an execution's status, progress, message, result or error, as far as they are given.
+
+        Raises:
+            PeerError: refused.
+        """
+        name = project_of(execution)
+        self._may_push(name, grants)
+        _check_changes(given)
+        while True:
+            project = await self._loaded(name)
+            before = project.staged.top
+            events = self._changes(name, given, _staged_word(project), before["project"])
+            try:
+                if events:
+                    await self._hub.publish(events, still=_as_it_was(before, given.get("worker_id")))
+                return _told(project)
+            except _MovedOn:
+                continue
+
+    def _changes(self, name: ProjectId, given: Json, was: str, fields: Json) -> list[Event]:
+        now = self._hub.timestamp()
+        changes: Json = {
+            one: given[one] for one in ("progress", "message", "result", "error") if one in given
+        }
+        status = given.get("status")
+        if status is None or status == was:
+            return [self._update(name, changes)] if changes else []
+        if status not in TRANSITIONS[was]:
+            raise Refused(
+                f"the execution is {was}, not to become {status}", code="invalid_transition", field="status"
+            )
+        if status in TERMINAL:
+            changes = {"ended_at": now, **changes}
+        elif status == PENDING:
+            nothing = ("worker_id", "started_at", "ended_at", "progress", "error")
+            changes = {**dict.fromkeys(nothing), **changes}
+        elif "started_at" not in fields:
+            changes = {"started_at": now, **changes}
+        # In one publish, the fields first: whoever sees the state sees them.
+        return [self._update(name, changes), self._transition(name, was, status, {})]
+
+    @staticmethod
+    def _may_push(name: ProjectId, grants: Grants) -> None:
+        if not grants.push.covers(name):
+            raise Refused(f"you may not push to {name!r}")
+
+    def _update(self, name: ProjectId, changes: Json) -> Event:
+        return Event("project_update", name, {"changes": changes}, self._hub.timestamp())
+
+    def _transition(self, name: ProjectId, was: str | None, to: str, context: Json) -> Event:
+        context = {key: value for key, value in context.items() if value is not None}
+        data: Json = {"from": was, "to": to, "context": context}
+        return Event("state_transition", name, data, self._hub.timestamp())
+
+
+# --- how a project stands -------------------------------------------------------------------------
+
+
+def _told(project: Project) -> Json:
+    """An execution as HTTP says it."""
+    execution = execution_of(project.project_id)
+    assert execution is not None
+    top, tally = project.tree.top, _tally(project)
+    told = asdict(status_of(execution, top, tally, project.received), recurse=False)
+    del told["execution_id"]
+    return {"id": execution, **told, **{name: top["project"].get(name) for name in _SHOWN}}
+
+
+def _tally(project: Project) -> Tally:
+    tally = Tally()
+    tally.follow(project.tree)
+    return tally
+
+
+def _word(project: Project) -> str:
+    state = project.tree.top["state"]
+    return state_word(state) if type(state) is str else status_word(state, _tally(project))
+
+
+def _staged_word(project: Project) -> str:
+    state = project.staged.top["state"]
+    return state_word(state) if type(state) is str else _word(project)
+
+
+def _may_be(row: Summary, status: str | None) -> bool:
+    return status is None or row.state is None or state_word(row.state) == status
+
+
+def _is_pending(project: Project) -> bool:
+    """Whether it waits for a worker: somebody said so. (One without a state may be anything.)"""
+    state = project.tree.top["state"]
+    return type(state) is str and state_word(state) == PENDING
+
+
+# --- what is looked at at the last moment ---------------------------------------------------------
+
+
+def _waits(project: Project) -> None:
+    state = project.staged.top["state"]
+    if type(state) is not str or state_word(state) != PENDING:
+        raise _taken(project)
+
+
+def _taken(project: Project) -> Refused:
+    top = project.staged.top
+    if project.epoch == "" and not project.pending:
+        return _missing(project.project_id)
+    word, worker = _staged_word(project), top["project"].get("worker_id")
+    return Refused(
+        f"the execution does not wait for a worker: it is {word}",
+        code="invalid_transition",
+        field="status",
+        outcome={"status": word, "worker_id": worker},
+    )
+
+
+def _is_with(worker: str, otherwise: Refused, project: Project) -> None:
+    top = project.staged.top
+    if top["project"].get("worker_id") != worker or _staged_word(project) != RUNNING:
+        raise otherwise
+
+
+def _as_it_was(before: Json, worker: object) -> Callable[[Project], None]:
+    """`before` are the project's own fields, which are replaced and never mutated."""
+
+    def still(project: Project) -> None:
+        if project.staged.top is not before:
+            raise _MovedOn
+        if worker is not None and before["project"].get("worker_id") != worker:
+            raise _taken(project)
+
+    return still
+
+
+def _missing(name: str) -> Refused:
+    return Refused(f"there is no execution {execution_of(name)!r}", code="not_found", field="execution_id")
+
+
+# --- what is given --------------------------------------------------------------------------------
+
+
+def _worker(given: Json) -> str | None:
+    worker = given.get("worker_id")
+    if worker is None or (isinstance(worker, str) and 0 < len(worker) <= MAX_NAME):
+        return worker
+    raise InvalidInput(f"expected 1-{MAX_NAME} characters, got {shown(worker)}", field="worker_id")
+
+
+def _check_changes(given: Json) -> None:
+    _worker(given)
+    for field, good, expected in (
+        ("status", given.get("status") in (None, *STATUSES), f"one of {', '.join(STATUSES)}"),
+        ("progress", _is_progress(given.get("progress")), "a number from 0 to 100, or null"),
+        ("message", isinstance(given.get("message"), str | None), "a string or null"),
+        ("error", isinstance(given.get("error"), str | dict | None), "a string, an object or null"),
+    ):
+        if not good:
+            raise InvalidInput(f"expected {expected}, got {shown(given.get(field))}", field=field)
+
+
+def _is_progress(value: Any) -> bool:  # noqa: ANN401 - any JSON
+    return value is None or (type(value) in (int, float) and 0 <= value <= 100)
+
+
+async def _first(*waits: Callable[[], Any]) -> None:
+    """Until one of them is over."""
+    async with trio.open_nursery() as nursery:
+
+        async def wait(one: Callable[[], Any]) -> None:
+            await one()
+            nursery.cancel_scope.cancel()
+
+        for one in waits:
+            nursery.start_soon(wait, one)

@@ -1,0 +1,99 @@
+"""Sessions of those who watch how an execution stands."""
+
+from __future__ import annotations
+
+import trio
+
+from tasktree_rt.core.access import Grants
+from tasktree_rt.core.closing import NOT_FOUND, OVERLOADED, TOKEN_INVALID
+from tasktree_rt.core.commands import Ping, Policy, Pong
+from tasktree_rt.core.events import is_project_id
+from tasktree_rt.core.executions import PREFIX
+from tasktree_rt.dialects.base import Dialect
+from tasktree_rt.errors import PeerError, Refused, Unavailable
+from tasktree_rt.hub.board import Spectator, no_such
+from tasktree_rt.hub.hub import Hub
+from tasktree_rt.hub.project import Project
+from tasktree_rt.hub.watching import WatchSession
+
+
+class ExecutionSession(WatchSession):
+    """Tells how one execution stands, until it is over; with `nodes` and `logs` of those too."""
+
+    __slots__ = ("_execution", "_logs", "_nodes", "_spectator")
+
+    def __init__(
+        self,
+        hub: Hub,
+        dialect: Dialect,
+        execution: str,
+        *,
+        nodes: bool,
+        logs: bool,
+        grants: Grants,
+        address: str = "",
+    ) -> None:
+        super().__init__(hub, dialect, (), grants=grants, policy=Policy.NEWEST, address=address)
+        self._execution = execution
+        self._nodes = nodes
+        self._logs = logs
+        self._spectator: Spectator | None = None
+
+    def begin(self) -> None:
+        """Watch: at once what is in memory, else by a task."""
+        name = f"{PREFIX}{self._execution}"
+        if not self.subscriber.grants.watch.covers(name):
+            self.fail(Refused(f"you may not watch the execution {self._execution!r}"))
+            self.close(TOKEN_INVALID)
+        elif not is_project_id(name):
+            self._unknown()
+        elif (project := self.hub.loaded(name)) is not None:
+            self._join(project)
+        else:
+            self._begun = trio.Event()
+            self._start(self._load)
+
+    async def _load(self) -> None:
+        assert self._begun is not None
+        try:
+            self._join(await self.hub.project(f"{PREFIX}{self._execution}"))
+        except Unavailable as error:
+            self.fail(error)
+            self.close(OVERLOADED)
+        except Exception as error:
+            self.hub.failed("subscribe", error)
+            self.subscriber.abort()
+        finally:
+            self._begun.set()
+            self._begun = None
+
+    def _join(self, project: Project) -> None:
+        if project.epoch == "":
+            self._unknown()
+        elif not self.subscriber.closing:
+            statuses = self.hub.statuses
+            self._spectator = statuses.join(project, self.subscriber, nodes=self._nodes, logs=self._logs)
+
+    def _unknown(self) -> None:
+        self.subscriber.reply(no_such(self._execution))
+        self.close(NOT_FOUND)
+
+    async def message(self, message: str | bytes) -> None:
+        """A ping, or what is no word of this language."""
+        if self._begun is not None:
+            await self._begun.wait()
+        try:
+            if not self._allowed():
+                raise Refused("too many messages", code="rate_limited")
+            if isinstance(self.subscriber.dialect.decode(message), Ping):
+                self.subscriber.reply(Pong(None))
+        except PeerError as error:
+            self.fail(error)
+        if self.subscriber.crowded:
+            await self.subscriber.room()
+
+    def ended(self, code: int | None, reason: str) -> None:
+        """See `carrier.Session`."""
+        if self._spectator is not None:
+            self.hub.statuses.leave(self._spectator)
+        super().ended(code, reason)

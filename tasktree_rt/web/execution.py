@@ -1,0 +1,133 @@
+"""Executions: their status stream, and the work behind them (docs/protocol.md, "Executions")."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from quart import Blueprint, Response, request, websocket
+
+from tasktree_rt.core.events import Json
+from tasktree_rt.core.executions import PENDING, STATUSES
+from tasktree_rt.dialects.base import decode_object
+from tasktree_rt.dialects.execution import Execution
+from tasktree_rt.errors import InvalidInput, PeerError
+from tasktree_rt.hub.carrier import Session
+from tasktree_rt.hub.executions import Executions, Wish
+from tasktree_rt.hub.farewell import FarewellSession
+from tasktree_rt.hub.hub import Hub
+from tasktree_rt.hub.spectating import ExecutionSession
+from tasktree_rt.settings import Settings
+from tasktree_rt.web.auth import authenticate
+from tasktree_rt.web.http import grants, idempotency, limit_asked, number, reply
+from tasktree_rt.web.people import LONGEST_WAIT
+from tasktree_rt.web.problems import problem
+from tasktree_rt.web.sockets import Answer, address, closing, leave, socket_routes, token
+
+EXECUTION: Final = Execution()
+FLAGS: Final = {"1": True, "true": True, "0": False, "false": False, "": False}
+
+
+class ExecutionRoutes:
+    """The views; `sockets` and `routes` register them."""
+
+    def __init__(self, hub: Hub, settings: Settings) -> None:
+        self._hub = hub
+        self._settings = settings
+        self._executions = Executions(hub)
+
+    def sockets(self) -> Blueprint:
+        """The stream, under ``/api/v1``."""
+        found = socket_routes("execution_sockets", self._settings)
+        found.add_websocket("/ws/executions/<execution>", "execution", self.stream)
+        return found
+
+    def routes(self) -> Blueprint:
+        """The rest, under ``/api/v1``."""
+        found = Blueprint("executions", __name__)
+        for method, path, view in (
+            ("POST", "/executions", self.start),
+            ("GET", "/executions", self.listed),
+            ("GET", "/executions/<execution>", self.one),
+            ("PATCH", "/executions/<execution>", self.change),
+            ("POST", "/executions/<execution>/claim", self.claim),
+        ):
+            found.add_url_rule(path, f"{method} {path}", view, methods=[method])
+        return found
+
+    async def stream(self, execution: str) -> Answer:
+        """How an execution stands, until it is over."""
+        try:
+            nodes, logs = _flag("nodes"), _flag("logs")
+        except InvalidInput as error:
+            return problem(error)
+        session: Session
+        try:
+            found = authenticate(self._settings.auth, token())
+        except PeerError as error:
+            session = FarewellSession(self._hub, EXECUTION, closing(error), address())
+        else:
+            session = ExecutionSession(
+                self._hub, EXECUTION, execution, nodes=nodes, logs=logs, grants=found, address=address()
+            )
+        await leave(self._hub, session)
+        return None
+
+    async def start(self) -> Response:
+        """Make one that waits for a worker."""
+        given = await _body("workflow_id", "input_data")
+        made, new = await self._executions.start(given, grants(), idempotency())
+        return reply({"id": made["id"], "status": made["status"]}, 201 if new else 200)
+
+    async def listed(self) -> Response:
+        """Executions by id; those that wait for a worker the oldest first, and as soon as there is one."""
+        status, limit = request.args.get("status"), limit_asked()
+        if status is not None and status not in STATUSES:
+            raise InvalidInput(f"expected one of {', '.join(STATUSES)}", field="status")
+        wait = number("wait", request.args.get("wait", "0"), LONGEST_WAIT, 0)
+        wish = Wish(grants().watch, limit, status, frozenset(request.args.getlist("workflow_id")))
+        if status == PENDING and "after" not in request.args:
+            return reply({"executions": await self._executions.waiting(wish, wait), "next": None})
+        if wait:
+            raise InvalidInput("wait goes with status=pending, and not with after", field="wait")
+        found = await self._executions.page(wish, request.args.get("after", ""))
+        return reply({"executions": found, "next": found[-1]["id"] if len(found) == limit else None})
+
+    async def one(self, execution: str) -> Response:
+        """How one stands."""
+        return reply(await self._executions.find(execution, grants()))
+
+    async def change(self, execution: str) -> Response:
+        """What its worker has to say."""
+        given = await _body("status", "progress", "message", "result", "error", "worker_id")
+        return reply(await self._executions.change(execution, given, grants()))
+
+    async def claim(self, execution: str) -> Response:
+        """Take one that waits."""
+        given = await _body("worker_id", optional=True)
+        return reply(await self._executions.claim(execution, given, grants()))
+
+
+def _flag(name: str) -> bool:
+    """A switch of the query.
+
+    Raises:
+        InvalidInput: naming it.
+    """
+    value = websocket.args.get(name, "")
+    if value not in FLAGS:
+        raise InvalidInput("expected 1 or 0", field=name)
+    return FLAGS[value]
+
+
+async def _body(*known: str, optional: bool = False) -> Json:
+    """The object that was sent, with no other keys than `known`; nothing will do if it is `optional`.
+
+    Raises:
+        InvalidInput: naming a key that might be a slip of the pen.
+    """
+    body: bytes = await request.get_data(as_text=False)  # type: ignore[assignment]
+    given = {} if optional and not body else decode_object(body)
+    unknown = sorted(given.keys() - set(known))
+    if unknown:
+        raise InvalidInput(f"expected one of {', '.join(known)}", field=unknown[0])
+    return given
