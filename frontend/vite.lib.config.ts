@@ -1,6 +1,8 @@
 import { defineConfig } from "vite";
 
 export default defineConfig({
+  // Whatever NODE_ENV says: the development runtime would write the paths of this machine into the package.
+  oxc: { jsx: { runtime: "automatic", development: false } },
   build: {
     outDir: "dist",
     emptyOutDir: true,
@@ -10,6 +12,6 @@ export default defineConfig({
       entry: { core: "src/core/index.ts", react: "src/react/index.ts", worker: "src/core/worker.ts" },
       formats: ["es"],
     },
-    rollupOptions: { external: ["react", "react/jsx-runtime"] },
+    rollupOptions: { external: /^react($|\/)/ },
   },
 });
