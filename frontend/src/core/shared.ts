@@ -2,8 +2,9 @@
  * One connection for all tabs: what a tab and the SharedWorker say to each other, and both ends of it.
  *
  * The worker keeps the tree of everything that is watched, so a tab that comes later gets its state from there and the hub
- * is not asked again. A tab that does not take what it is sent (frozen, or busy) is sent no more than `WINDOW` batches: after
- * that its topics are stale, and when it takes again it gets one state of each instead of a backlog.
+ * is not asked again. A tab is sent a batch when it has taken the ones before; what comes meanwhile waits here, and when more
+ * than `MOST_WAITING` messages do (the tab is frozen, or busy for long) they are dropped: when it takes again it gets one
+ * state of each topic instead of a backlog.
  */
 import type { Engine, EngineEvents, Status } from "./engine.ts";
 import { HubError } from "./errors.ts";
@@ -12,7 +13,9 @@ import { LocalEngine } from "./local.ts";
 import { Mirror } from "./mirror.ts";
 import type { Told } from "./told.ts";
 
-export const WINDOW = 16;
+/** Batches under way to a tab. */
+const IN_FLIGHT = 2;
+export const MOST_WAITING = 2_000;
 
 export type ToWorker =
   | {
@@ -176,7 +179,8 @@ class Tab {
   readonly #port: Port<ToTab, ToWorker>;
   readonly #topics = new Set<string>();
   readonly #stale = new Set<string>();
-  #untaken = 0;
+  #waiting: Told[] = [];
+  #inFlight = 0;
 
   constructor(line: Line, port: Port<ToTab, ToWorker>) {
     this.line = line;
@@ -190,15 +194,24 @@ class Tab {
   }
 
   tell(batch: readonly Told[]): void {
-    const mine = batch.filter((told) => this.#topics.has(told.topic) && !this.#stale.has(told.topic));
-    if (mine.length === 0) return;
-    if (this.#untaken >= WINDOW) {
-      for (const told of mine) this.#stale.add(told.topic);
-      return;
+    for (const told of batch) {
+      if (!this.#topics.has(told.topic) || this.#stale.has(told.topic)) continue;
+      if (told.kind === "refused") this.#topics.delete(told.topic);
+      this.#waiting.push(told);
     }
-    this.#untaken += 1;
-    for (const told of mine) if (told.kind === "refused") this.#topics.delete(told.topic);
-    this.say({ kind: "told", batch: mine });
+    if (this.#waiting.length > MOST_WAITING) {
+      for (const told of this.#waiting) if (told.kind !== "refused") this.#stale.add(told.topic);
+      this.#waiting = this.#waiting.filter((told) => told.kind === "refused");
+    }
+    this.#flush();
+  }
+
+  #flush(): void {
+    if (this.#waiting.length === 0 || this.#inFlight >= IN_FLIGHT) return;
+    const batch = this.#waiting;
+    this.#waiting = [];
+    this.#inFlight += 1;
+    this.say({ kind: "told", batch });
   }
 
   received(message: ToWorker): void {
@@ -232,6 +245,7 @@ class Tab {
   #unwatch(topic: string): void {
     if (!this.#topics.delete(topic)) return;
     this.#stale.delete(topic);
+    this.#waiting = this.#waiting.filter((told) => told.topic !== topic);
     for (const tab of this.line.tabs) if (tab.#topics.has(topic)) return;
     this.line.mirrors.delete(topic);
     this.line.engine.unwatch(topic);
@@ -250,14 +264,12 @@ class Tab {
   }
 
   #taken(): void {
-    this.#untaken -= 1;
-    if (this.#stale.size === 0 || this.#untaken > WINDOW / 2) return;
-    const states: Told[] = [];
+    this.#inFlight -= 1;
     for (const topic of this.#stale) {
       const mirror = this.line.mirrors.get(topic);
-      if (mirror !== undefined && mirror.position !== null) states.push(mirror.state());
+      if (mirror !== undefined && mirror.position !== null) this.#waiting.push(mirror.state());
     }
     this.#stale.clear();
-    this.tell(states);
+    this.#flush();
   }
 }

@@ -1,0 +1,325 @@
+// The dashboard in a real browser, beside a plain list of the same data: `node bench/ui.mjs [--minutes 5] [--rounds 5]`.
+// Prints the figures as a table for docs/dashboard.md.
+import { spawn } from "node:child_process";
+import { mkdtempSync } from "node:fs";
+import { cpus, tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import { chromium } from "playwright-core";
+import { build, preview } from "vite";
+
+const { values: flags } = parseArgs({
+  options: { minutes: { type: "string", default: "5" }, rounds: { type: "string", default: "5" } },
+});
+const MINUTES = Number(flags.minutes);
+const ROUNDS = Number(flags.rounds);
+const NODES = 10_000;
+const OWN = fileURLToPath(new URL("../../.venv/bin/tasktree-rt", import.meta.url));
+const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+const median = (all) => [...all].sort((one, other) => one - other)[Math.floor(all.length / 2)];
+
+async function plainPage() {
+  const root = fileURLToPath(new URL("./plain", import.meta.url));
+  const outDir = mkdtempSync(join(tmpdir(), "plain-"));
+  await build({ root, configFile: false, logLevel: "silent", build: { outDir, emptyOutDir: true } });
+  const server = await preview({
+    root,
+    configFile: false,
+    build: { outDir },
+    preview: { port: 0, host: "127.0.0.1" },
+  });
+  return { server, origin: server.resolvedUrls.local[0].replace(/\/$/, "") };
+}
+
+async function startHub(origin) {
+  const folder = mkdtempSync(join(tmpdir(), "hub-"));
+  const child = spawn(
+    process.env.TASKTREE_RT ?? OWN,
+    [
+      "serve",
+      "--bind",
+      "127.0.0.1:0",
+      "--store",
+      `sqlite:${join(folder, "hub.db")}`,
+      "--set",
+      `cors_origins=${origin}`,
+    ],
+    { stdio: ["ignore", "pipe", "inherit"] },
+  );
+  const url = await new Promise((resolve) => {
+    child.stdout.on("data", (text) => {
+      const match = /http:\/\/[^,\s]+/.exec(String(text));
+      if (match !== null) resolve(match[0].replace(/\/$/, ""));
+    });
+  });
+  return { child, url };
+}
+
+async function push(url, project, events) {
+  const answer = await fetch(`${url}/api/v1/projects/${project}/events`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify(events),
+  });
+  if (!answer.ok) throw new Error(await answer.text());
+}
+
+const update = (id, changes) => ({ type: "node_update", data: { node_id: id, changes } });
+
+async function fill(url, project) {
+  const all = Array.from({ length: NODES }, (_, n) =>
+    update(
+      `n${n}`,
+      n < 100
+        ? { title: `Branch ${n}`, status: "running" }
+        : {
+            title: `Task ${n}`,
+            parent_id: `n${n % 100}`,
+            status: "ready",
+            progress: 0,
+            started_at: "2026-01-01T00:00:00Z",
+          },
+    ),
+  );
+  for (let at = 0; at < all.length; at += 500) await push(url, project, all.slice(at, at + 500));
+}
+
+/** Updates of random nodes until told to stop; returns how many there were. */
+function load(url, project, perSecond) {
+  let going = true;
+  let sent = 0;
+  const run = async () => {
+    const begun = performance.now();
+    while (going) {
+      const due = Math.floor(((performance.now() - begun) / 1000) * perSecond) - sent;
+      const events = Array.from({ length: Math.min(500, due) }, () =>
+        update(`n${100 + Math.floor(Math.random() * (NODES - 100))}`, {
+          progress: Math.floor(Math.random() * 100),
+          status: "running",
+        }),
+      );
+      if (events.length > 0) await push(url, project, events);
+      sent += events.length;
+      await sleep(20);
+    }
+    return sent;
+  };
+  const done = run();
+  return async () => {
+    going = false;
+    return done;
+  };
+}
+
+/** From the navigation to the first row on the screen, ms. */
+async function opening(browser, address) {
+  const page = await browser.newPage();
+  await page.addInitScript(() => {
+    const look = () => {
+      if (document.querySelector(".tree-row") === null) return requestAnimationFrame(look);
+      requestAnimationFrame(() => {
+        window.shown = performance.now();
+      });
+    };
+    requestAnimationFrame(look);
+  });
+  await page.goto(address);
+  await page.waitForFunction(() => window.shown !== undefined, null, { timeout: 120_000 });
+  const ms = await page.evaluate(() => window.shown);
+  await page.close();
+  return ms;
+}
+
+/** Ten seconds of the wheel; the share of frames that took longer than 33 ms, and how many frames there were. */
+async function scrolling(page) {
+  await page.mouse.move(600, 500);
+  await page.evaluate(() => {
+    window.frames_ = [];
+    let last = performance.now();
+    const frame = (now) => {
+      window.frames_.push(now - last);
+      last = now;
+      window.framing = requestAnimationFrame(frame);
+    };
+    window.framing = requestAnimationFrame(frame);
+  });
+  const until = performance.now() + 10_000;
+  for (let turn = 0; performance.now() < until; turn += 1) {
+    await page.mouse.wheel(0, turn % 80 < 40 ? 240 : -240);
+    await sleep(16);
+  }
+  const frames = await page.evaluate(() => {
+    cancelAnimationFrame(window.framing);
+    return window.frames_.slice(2);
+  });
+  return {
+    over: (100 * frames.filter((ms) => ms > 33.4).length) / frames.length,
+    perSecond: frames.length / 10,
+  };
+}
+
+async function heap(page) {
+  const session = await page.context().newCDPSession(page);
+  await session.send("HeapProfiler.collectGarbage");
+  await session.send("HeapProfiler.collectGarbage");
+  const { usedSize } = await session.send("Runtime.getHeapUsage");
+  return usedSize;
+}
+
+/** From the publish to the second frame after the change shows, ms. */
+async function latencies(page, url, project, count) {
+  const found = [];
+  for (let n = 0; n < count; n += 1) {
+    const title = `Seen ${project} ${n} ${Math.random()}`;
+    const seen = page.evaluate(
+      (text) =>
+        new Promise((resolve) => {
+          const look = () => {
+            if (!document.body.textContent.includes(text)) return false;
+            observer.disconnect();
+            requestAnimationFrame(() =>
+              requestAnimationFrame(() => resolve(performance.timeOrigin + performance.now())),
+            );
+            return true;
+          };
+          const observer = new MutationObserver(look);
+          observer.observe(document.body, { subtree: true, childList: true, characterData: true });
+          look();
+        }),
+      title,
+    );
+    await sleep(30 + Math.random() * 300);
+    const begun = performance.timeOrigin + performance.now();
+    await push(url, project, [update("n0", { title })]);
+    found.push((await seen) - begun);
+  }
+  return found;
+}
+
+/** A tab that is frozen under load: how long it takes to be where the hub is, and how many changes of the tree it draws. */
+async function frozen(page, url, project, seconds) {
+  const session = await page.context().newCDPSession(page);
+  const stop = load(url, project, 1000);
+  await session.send("Page.setWebLifecycleState", { state: "frozen" });
+  await sleep(seconds * 1000);
+  const sent = await stop();
+  const before = await page.evaluate((id) => {
+    const tree = window.tasktree_rt.watch(id).tree;
+    window.versions = 0;
+    tree.subscribe(() => {
+      window.versions += 1;
+    });
+    return tree.position.seq;
+  }, project);
+  const state = await (await fetch(`${url}/api/v1/projects/${project}/events?before=end&limit=1`)).json();
+  const head = state.events[0].seq;
+  const begun = performance.now();
+  await session.send("Page.setWebLifecycleState", { state: "active" });
+  await page.waitForFunction(
+    ([id, seq]) => window.tasktree_rt.watch(id).tree.get().position.seq >= seq,
+    [project, head],
+    { timeout: 60_000 },
+  );
+  return {
+    missed: head - before,
+    sent,
+    ms: performance.now() - begun,
+    steps: await page.evaluate(() => window.versions),
+  };
+}
+
+const { server, origin } = await plainPage();
+const { child, url } = await startHub(origin);
+const browser = await chromium.launch({
+  executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+  args: ["--no-sandbox"],
+});
+const rows = [];
+const note = (figure, ours, beside) => {
+  rows.push(`| ${figure} | ${ours} | ${beside} |`);
+  console.error(rows.at(-1));
+};
+try {
+  await fill(url, "large");
+  const plain = (more = "") => `${origin}/?hub=${encodeURIComponent(url)}&project=large${more}`;
+  const ours = [];
+  const list = [];
+  for (let round = 0; round < ROUNDS; round += 1) {
+    ours.push(await opening(browser, `${url}/p/large/tree`));
+    list.push(await opening(browser, plain()));
+  }
+  note(
+    "10,000 nodes: navigation to tree visible, median",
+    `${Math.round(median(ours))} ms`,
+    `plain list ${Math.round(median(list))} ms`,
+  );
+
+  const page = await browser.newPage({ viewport: { width: 1280, height: 800 } });
+  await page.goto(`${url}/p/large/tree`);
+  await page.waitForSelector(".tree-row");
+  const other = await browser.newPage({ viewport: { width: 1280, height: 800 } });
+  await other.goto(plain("&poll=2000"));
+  await other.waitForSelector(".tree-row");
+  await page.bringToFront();
+  const live = await latencies(page, url, "large", 40);
+  await other.bringToFront();
+  const polled = await latencies(other, url, "large", 10);
+  note(
+    "publish → second frame after the change, median (worst)",
+    `${Math.round(median(live))} ms (${Math.round(Math.max(...live))})`,
+    `page that polls every 2 s: ${Math.round(median(polled))} ms (${Math.round(Math.max(...polled))})`,
+  );
+  await other.close();
+
+  await page.bringToFront();
+  const stop = load(url, "large", 1000);
+  await sleep(1000);
+  const wheel = await scrolling(page);
+  note(
+    "1,000 updates/s, 10 s of the wheel: frames over 33 ms",
+    `${wheel.over.toFixed(1)} % (${Math.round(wheel.perSecond)} frames/s)`,
+    "–",
+  );
+  if (MINUTES > 1) {
+    await sleep(60_000);
+    const first = await heap(page);
+    await sleep((MINUTES - 1) * 60_000);
+    const last = await heap(page);
+    note(
+      `heap after a forced collection, minute ${MINUTES} ÷ minute 1`,
+      (last / first).toFixed(2),
+      `${(first / 2 ** 20).toFixed(1)} → ${(last / 2 ** 20).toFixed(1)} MiB`,
+    );
+  }
+  await stop();
+
+  const list2 = await browser.newPage({ viewport: { width: 1280, height: 800 } });
+  await list2.goto(plain());
+  await list2.waitForSelector(".tree-row");
+  await list2.bringToFront();
+  const stop2 = load(url, "large", 1000);
+  const plainWheel = await scrolling(list2);
+  await stop2();
+  await list2.close();
+  note(
+    "the same of the plain list",
+    "–",
+    `${plainWheel.over.toFixed(1)} % (${Math.round(plainWheel.perSecond)} frames/s)`,
+  );
+
+  await page.bringToFront();
+  const back = await frozen(page, url, "large", Math.min(60, MINUTES * 12));
+  note(
+    "frozen under load, then back at the hub's position",
+    `${Math.round(back.ms)} ms in ${back.steps} step(s), ${back.missed} events missed`,
+    "–",
+  );
+} finally {
+  await browser.close();
+  await server.close();
+  child.kill("SIGTERM");
+}
+console.log(`${cpus().length} cores, ${cpus()[0].model.trim()}, node ${process.version}\n`);
+console.log("| figure | dashboard | beside it |\n|---|---|---|");
+console.log(rows.join("\n"));
