@@ -27,6 +27,8 @@ export interface Log {
 
 const PAGE = 500;
 const MOST = 20_000;
+const ENOUGH = 100;
+const MOST_PAGES = 10;
 
 /** Follows one node's lines (`null`: those of no node) while somebody watches. */
 export class LogStore implements Readable<Log> {
@@ -71,9 +73,15 @@ export class LogStore implements Readable<Log> {
     this.#loading = true;
     this.#wake();
     try {
-      const page = await this.#page(this.#before);
-      this.#before = page.next;
-      this.#merge(page.events.filter(this.#mine).map(line));
+      let found = 0;
+      // Where lines are rare a page can have none of them, and there is more before it.
+      for (let pages = 0; pages < MOST_PAGES && found < ENOUGH && this.#before !== null; pages += 1) {
+        const page = await this.#page(this.#before);
+        this.#before = page.next;
+        const mine = page.events.filter(this.#mine).map(line);
+        found += mine.length;
+        this.#merge(mine);
+      }
       this.#error = null;
     } catch (error) {
       this.#error = error as HubError;

@@ -52,7 +52,27 @@ export class Shape {
     for (const siblings of children.values()) siblings.sort(byPlace);
     this.roots = roots;
     this.#children = children;
-    for (const [id, fields] of nodes) this.change(id, fields);
+    this.#sumUp(nodes);
+  }
+
+  /** All sums at once, from the leaves up: one step a node, however deep the tree is. */
+  #sumUp(nodes: ReadonlyMap<string, Fields>): void {
+    const down = [...this.roots];
+    for (const id of down) down.push(...this.children(id));
+    for (const id of down.reverse()) {
+      const share = this.#shareOf(id, nodes.get(id) ?? {});
+      this.#shares.set(id, share);
+      const parent = this.#parents.get(id);
+      if (parent == null) continue;
+      const above = this.#at(parent);
+      add(above, undefined, share);
+      const below = this.#sums.get(id);
+      if (below === undefined) continue;
+      above.total += below.total;
+      above.leaves += below.leaves;
+      above.progress += below.progress;
+      for (const one of CLASSES) above.counts[one] += below.counts[one];
+    }
   }
 
   /** The parent a node is shown under; null at the top, undefined if it is not shown. */
@@ -91,17 +111,20 @@ export class Shape {
   /** A node that stays where it is has other fields. Tells which nodes' roll-ups are others by it. */
   change(id: string, fields: Fields, touched?: Set<string>): void {
     const before = this.#shares.get(id);
-    const status = classOf(own(fields, "status"));
-    const leaf = !this.#children.has(id);
-    const ended = status === "done" || status === "failed" || status === "cancelled";
-    const progress = ended ? 100 : Math.min(100, Math.max(0, number(fields, "progress") ?? 0));
-    if (before?.status === status && before.progress === progress) return;
-    const now = { status, progress, leaf };
+    const now = this.#shareOf(id, fields);
+    if (before?.status === now.status && before.progress === now.progress) return;
     this.#shares.set(id, now);
     for (let at = this.#parents.get(id); at != null; at = this.#parents.get(at)) {
       add(this.#at(at), before, now);
       touched?.add(at);
     }
+  }
+
+  #shareOf(id: string, fields: Fields): Share {
+    const status = classOf(own(fields, "status"));
+    const ended = status === "done" || status === "failed" || status === "cancelled";
+    const progress = ended ? 100 : Math.min(100, Math.max(0, number(fields, "progress") ?? 0));
+    return { status, progress, leaf: !this.#children.has(id) };
   }
 
   #at(id: string): Sums {

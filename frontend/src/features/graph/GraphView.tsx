@@ -98,14 +98,11 @@ function Graph({ tree, selected, onSelect }: ViewProps): ReactNode {
   );
 }
 
-function placed({ spots }: Picked, tree: TreeStore, selected: string | null): SpotNode[] {
-  const ids = new Set(spots.map((one) => one.id));
+function placed({ spots, depends }: Picked, tree: TreeStore, selected: string | null): SpotNode[] {
+  const above = placesAbove({ spots, depends });
   const all = [
     { id: ROOT, parent: null as string | null },
-    ...spots.map((one) => ({
-      id: one.id,
-      parent: one.parent !== null && ids.has(one.parent) ? one.parent : ROOT,
-    })),
+    ...spots.map(({ id }) => ({ id, parent: above.get(id) ?? ROOT })),
   ];
   const root = stratify<{ id: string; parent: string | null }>()
     .id((one) => one.id)
@@ -122,6 +119,20 @@ function placed({ spots }: Picked, tree: TreeStore, selected: string | null): Sp
     width: 190,
     height: 56,
   }));
+}
+
+/** Left of whom each stands: its parent; else what it depends on, unless that would lead in a circle. */
+function placesAbove({ spots, depends }: Picked): Map<string, string> {
+  const there = new Set(spots.map((one) => one.id));
+  const above = new Map<string, string>();
+  for (const { id, parent } of spots) if (parent !== null && there.has(parent)) above.set(id, parent);
+  for (const [needed, id] of depends) {
+    if (above.has(id)) continue;
+    let at: string | undefined = needed;
+    while (at !== undefined && at !== id) at = above.get(at);
+    if (at === undefined) above.set(id, needed);
+  }
+  return above;
 }
 
 function drawn({ spots, depends }: Picked): Edge[] {

@@ -72,6 +72,9 @@ export function throughput(events: readonly StoredEvent[]): { times: number[]; r
     times.push(first + bucket * width);
     rates.push((buckets.get(bucket) ?? 0) / width);
   }
+  // One point alone would be no line.
+  if (times.length === 1)
+    return { times: [first - width, first, first + width], rates: [0, rates[0] ?? 0, 0] };
   return { times, rates };
 }
 

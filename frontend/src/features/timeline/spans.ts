@@ -70,7 +70,7 @@ export function criticalPath({ nodes }: TreeSnapshot, all: readonly Span[]): Set
   while (at !== null && !path.has(at.id)) {
     path.add(at.id);
     at = texts(nodes.get(at.id), "depends_on")
-      .map((id) => byId.get(id))
+      .map((id) => (path.has(id) ? undefined : byId.get(id)))
       .reduce<Span | null>((one, other) => (other === undefined ? one : latest(one, other)), null);
   }
   return path;

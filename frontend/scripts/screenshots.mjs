@@ -1,0 +1,188 @@
+// Pictures of every page for the documents, of a real hub and the real demo: `node scripts/screenshots.mjs`.
+import { spawn } from "node:child_process";
+import { mkdir, mkdtemp, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { chromium } from "playwright-core";
+
+const ROOT = fileURLToPath(new URL("../..", import.meta.url));
+const OWN = join(ROOT, ".venv/bin/tasktree-rt");
+const COMMAND = process.env.TASKTREE_RT ?? OWN;
+const OUT = join(ROOT, "docs/images");
+const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+const folder = await mkdtemp(join(tmpdir(), "shots-"));
+await mkdir(OUT, { recursive: true });
+// A file that cannot be compiled, so that something fails as in life.
+await writeFile(join(folder, "broken.py"), "def broken(:\n");
+
+function start(...args) {
+  const child = spawn(COMMAND, args, {
+    stdio: ["ignore", "pipe", "inherit"],
+    env: { ...process.env, XDG_STATE_HOME: folder },
+  });
+  const url = new Promise((resolve) => {
+    child.stdout.on("data", (text) => {
+      const match = /http:\/\/[^,\s]+/.exec(String(text));
+      if (match !== null) resolve(match[0].replace(/\/$/, ""));
+    });
+  });
+  return { child, url };
+}
+
+const hub = start("serve", "--bind", "127.0.0.1:0", "--store", "memory:");
+const url = await hub.url;
+const call = async (path, body) => {
+  const headers = { "content-type": "application/json" };
+  const answer = await fetch(`${url}/api/v1${path}`, { method: "POST", headers, body: JSON.stringify(body) });
+  if (!answer.ok) throw new Error(await answer.text());
+};
+
+/** A pipeline with dependencies, beside the demo's folders. */
+async function pipeline() {
+  const begun = Date.now() - 95_000;
+  const at = (second) => new Date(begun + second * 1000).toISOString();
+  const steps = [
+    ["checkout", "Check out", "completed", 0, 4, []],
+    ["install", "Install", "completed", 4, 21, ["checkout"]],
+    ["lint", "Lint", "completed", 21, 33, ["install"]],
+    ["unit", "Unit tests", "completed", 21, 52, ["install"]],
+    ["types", "Types", "completed", 21, 40, ["install"]],
+    ["browser", "Browser tests", "failed", 52, 78, ["unit"]],
+    ["wheel", "Wheel", "completed", 52, 60, ["unit", "lint", "types"]],
+    ["image", "Container image", "running", 60, null, ["wheel"]],
+    ["stage", "Stage", "review", 80, null, ["wheel"]],
+    ["deploy", "Deploy to production", "draft", null, null, ["stage", "image"]],
+  ];
+  await call("/projects/shop/events", [
+    {
+      type: "project_update",
+      data: { changes: { title: "Shop: release 4.2", group: "release", labels: ["main", "linux"] } },
+    },
+    { type: "state_transition", data: { from: null, to: "running", context: {} } },
+    ...steps.map(([id, title, status, from, to, depends_on], order) => ({
+      type: "node_update",
+      data: {
+        node_id: id,
+        changes: {
+          title,
+          status,
+          order,
+          depends_on,
+          ...(from === null ? {} : { started_at: at(from) }),
+          ...(to === null ? {} : { ended_at: at(to) }),
+          ...(status === "running" ? { progress: 64, message: "layer 9 of 14" } : {}),
+          ...(status === "failed" ? { message: "2 of 143 tests failed" } : {}),
+        },
+      },
+    })),
+    ...[
+      "\u001b[1mbrowser tests\u001b[0m, 143 in all",
+      "\u001b[32m✓\u001b[0m signs in",
+      "\u001b[32m✓\u001b[0m puts into the cart",
+      "\u001b[31m✗ pays: expected 200, got 503\u001b[0m",
+      "\u001b[31m✗ refunds\u001b[0m",
+      "\u001b[33m2 failed\u001b[0m, 141 passed",
+    ].map((message) => ({
+      type: "log",
+      data: { node_id: "browser", level: "info", message },
+    })),
+  ]);
+  await call("/prompts", {
+    project_id: "shop",
+    node_id: "stage",
+    message: "Release 4.2 is staged. Deploy it to production?",
+    timeout: 3600,
+    default: { proceed: false },
+    schema: {
+      type: "object",
+      properties: {
+        region: { enum: ["eu-west", "us-east"], title: "Region first" },
+        canary: {
+          type: "integer",
+          minimum: 1,
+          maximum: 100,
+          default: 5,
+          title: "Canary",
+          description: "per cent of the traffic",
+        },
+      },
+      required: ["region", "canary"],
+    },
+  });
+  await call("/users/ada/notifications", {
+    title: "Release 4.2 waits for you",
+    body: "staged an hour ago",
+    level: "warning",
+  });
+}
+
+await pipeline();
+const demo = spawn(COMMAND, ["demo", ROOT, "--hub", url, "--pace", "260", "--once"], { stdio: "ignore" });
+const broken = spawn(COMMAND, ["demo", folder, "--hub", url, "--once"], { stdio: "ignore" });
+const browser = await chromium.launch({
+  executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+  args: ["--no-sandbox"],
+});
+
+async function shot(name, path, { width = 1280, height = 760, scheme = "light", before } = {}) {
+  const context = await browser.newContext({ viewport: { width, height }, colorScheme: scheme });
+  const page = await context.newPage();
+  await page.addInitScript(() => localStorage.setItem("tasktree_rt.user", "ada"));
+  await page.goto(url + path);
+  await sleep(2_500);
+  await before?.(page);
+  await page.screenshot({ path: join(OUT, `${name}.png`) });
+  await context.close();
+}
+
+/** The demo at work, as a picture that moves: frames one after the other in an SVG. */
+async function moving() {
+  const [width, height, count, each] = [960, 540, 8, 0.7];
+  const page = await browser.newPage({ viewport: { width, height } });
+  const { projects } = await (await fetch(`${url}/api/v1/projects`)).json();
+  const project = projects.find((one) => one.group === "demo" && one.nodes > 20)?.project_id;
+  await page.goto(`${url}/p/${encodeURIComponent(project)}/tree`);
+  await page.getByRole("button", { name: "Follow" }).click();
+  const frames = [];
+  for (let n = 0; n < count; n += 1) {
+    await sleep(900);
+    frames.push((await page.screenshot({ type: "jpeg", quality: 62 })).toString("base64"));
+  }
+  await page.close();
+  const total = count * each;
+  const images = frames.map(
+    (data, n) =>
+      `<image class="f" style="animation-delay:${(n * each).toFixed(2)}s" width="${width}" height="${height}" href="data:image/jpeg;base64,${data}"/>`,
+  );
+  const style = `.f{opacity:0;animation:f ${total}s steps(1) infinite}@keyframes f{0%{opacity:1}${(100 / count).toFixed(3)}%{opacity:0}}`;
+  await writeFile(
+    join(OUT, "moving.svg"),
+    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}"><style>${style}</style>${images.join("")}</svg>\n`,
+  );
+}
+
+try {
+  await sleep(3_000);
+  await moving();
+  await shot("projects", "/");
+  await shot("tree", "/p/shop/tree?node=browser", {
+    before: (page) => page.getByRole("tab", { name: "Log" }).click(),
+  });
+  await shot("tree-dark", "/p/shop/tree?node=stage", { scheme: "dark" });
+  await shot("board", "/p/shop/board");
+  await shot("graph", "/p/shop/graph?node=wheel");
+  await shot("timeline", "/p/shop/timeline");
+  await shot("overview", "/p/shop/overview");
+  await shot("events", "/p/shop/events");
+  await shot("inbox", "/inbox");
+  await shot("hub", "/hub", { before: () => sleep(6_000) });
+  await shot("travel", "/p/shop/tree?at=8");
+  await shot("tv", "/tv?project=shop", { width: 1920, height: 1080, scheme: "dark" });
+  await shot("phone", "/p/shop/tree", { width: 390, height: 780, scheme: "dark" });
+} finally {
+  await browser.close();
+  demo.kill();
+  broken.kill();
+  hub.child.kill("SIGTERM");
+}

@@ -1,0 +1,58 @@
+import fc from "fast-check";
+import { expect, it } from "vitest";
+import { type Fields, TreeStore } from "../../core/index.ts";
+import { AMOUNTS, picked } from "./picked.ts";
+
+function tree(nodes: Record<string, Fields>) {
+  const store = new TreeStore("p", (run) => run());
+  store.take({
+    kind: "state",
+    topic: "p",
+    position: { epoch: "e", seq: 1 },
+    reason: "initial",
+    top: store.get().top,
+    nodes: Object.entries(nodes),
+  });
+  return store.get();
+}
+
+const wide = (count: number) =>
+  Object.fromEntries(
+    Array.from({ length: count }, (_, n) => [
+      `n${n}`,
+      n === 0 ? {} : { parent_id: `n${Math.floor((n - 1) / 30)}`, status: n === 20 ? "failed" : "completed" },
+    ]),
+  );
+
+it("never draws more than a few hundred, whatever is focused", () => {
+  const snapshot = tree(wide(5000));
+  fc.assert(
+    fc.property(fc.nat(4999), fc.constantFrom(...AMOUNTS), (n, most) => {
+      expect(picked(snapshot, `n${n}`, most).spots.length).toBeLessThanOrEqual(most + 110);
+    }),
+    { numRuns: 40 },
+  );
+});
+
+it("what is not drawn of siblings is counted in a cluster, and failures are drawn first", () => {
+  const { spots } = picked(tree(wide(31)), null);
+  expect(spots.some((one) => one.id === "n20")).toBe(true);
+  const cluster = spots.find((one) => one.kind === "cluster");
+  expect(cluster).toMatchObject({ parent: "n0", hidden: 22, counts: { done: 22, failed: 0 } });
+});
+
+it("around a node stand its ancestors, what it needs and what needs it", () => {
+  const nodes = {
+    top: {},
+    x: { parent_id: "top", depends_on: ["y"] },
+    y: {},
+    z: { depends_on: ["x"] },
+    far: {},
+  };
+  const { spots, depends } = picked(tree(nodes), "x");
+  expect(spots.map((one) => one.id).sort()).toEqual(["top", "x", "y", "z"]);
+  expect([...depends].sort()).toEqual([
+    ["x", "z"],
+    ["y", "x"],
+  ]);
+});

@@ -1,0 +1,85 @@
+import { act, render, renderHook, screen } from "@testing-library/react";
+import { type ReactNode, StrictMode } from "react";
+import { renderToString } from "react-dom/server";
+import { beforeEach, expect, it } from "vitest";
+import { createHub, type Engine, type EngineEvents, type Hub, type Told } from "../core/index.ts";
+import { HubProvider, useConnection, useNode, useProject, useTree } from "./index.ts";
+
+let events: EngineEvents;
+let watched: string[];
+let hub: Hub;
+
+const make = (given: EngineEvents): Engine => {
+  events = given;
+  return {
+    events,
+    watch: (topic) => void watched.push(topic),
+    unwatch: () => {},
+    ask: async () => ({}),
+    setToken: () => {},
+    wake: () => {},
+    close: () => {},
+  };
+};
+
+beforeEach(() => {
+  watched = [];
+  hub = createHub({ url: "http://hub", engine: make, schedule: (run) => run() });
+});
+
+const within = ({ children }: { children: ReactNode }) => (
+  <StrictMode>
+    <HubProvider hub={hub}>{children}</HubProvider>
+  </StrictMode>
+);
+
+let drawn = 0;
+function Row({ id }: { id: string }) {
+  drawn += 1;
+  return <p>{String(useNode("p", id)?.fields.title)}</p>;
+}
+
+function Page() {
+  return <p>{useProject("p").loading.kind}</p>;
+}
+
+let seq = 0;
+function say(id: string, changes: Record<string, unknown>): void {
+  seq += 1;
+  const event = {
+    type: "node_update",
+    project_id: "p",
+    data: { node_id: id, changes },
+    timestamp: "",
+    seq,
+    epoch: "e",
+  };
+  const told: Told = { kind: "event", topic: "p", event };
+  act(() => events.told([told]));
+}
+
+it("a node is drawn again only when it is another", () => {
+  drawn = 0;
+  render(<Row id="a" />, { wrapper: ({ children }) => <HubProvider hub={hub}>{children}</HubProvider> });
+  say("a", { title: "Alpha" });
+  screen.getByText("Alpha");
+  const before = drawn;
+  for (let n = 0; n < 50; n += 1) say("b", { progress: n });
+  expect(drawn).toBe(before);
+  say("a", { title: "Beta" });
+  expect(drawn).toBe(before + 1);
+});
+
+it("under StrictMode a project is watched once, and components share it", () => {
+  const { result } = renderHook(() => [useTree("p"), useProject("p"), useConnection()] as const, {
+    wrapper: within,
+  });
+  say("a", { title: "Alpha" });
+  expect(result.current[0].nodes.get("a")).toEqual({ title: "Alpha" });
+  expect(result.current[1].loading.kind).toBe("ready");
+  expect(watched).toEqual(["p"]);
+});
+
+it("on a server it renders what it knows: nothing yet", () => {
+  expect(renderToString(within({ children: <Page /> }))).toBe("<p>loading</p>");
+});
