@@ -57,7 +57,9 @@ function NothingOpen(): ReactNode {
       <p className="muted">
         Nothing waits for a person. A run asks like this, and the question shows here at once:
       </p>
-      <CopyLine text={`tasktree-rt ask --hub ${window.location.origin} my-first "Deploy to production?"`} />
+      <CopyLine
+        text={`tasktree-rt ask "Deploy to production?" --project my-first --hub ${window.location.origin}`}
+      />
     </section>
   );
 }
@@ -134,7 +136,7 @@ function List({ store }: { store: NoticesStore }): ReactNode {
       <>
         <p className="muted">None yet. Anybody with the right to push sends one like this:</p>
         <CopyLine
-          text={`tasktree-rt notify --hub ${window.location.origin} ${store.userId} "Build 7 is green"`}
+          text={`tasktree-rt notify ${store.userId} "Build 7 is green" --hub ${window.location.origin}`}
         />
       </>
     );
