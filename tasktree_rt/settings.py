@@ -243,6 +243,27 @@ class Execution:
 
 
 @frozen
+class Aiecs:
+    """The language of AIECS. Seconds."""
+
+    host: str = field(default="127.0.0.1", validator=_text)
+    port: int = field(default=0, validator=_whole(0))
+    """A port of its own, where it is spoken at any path; 0: none, only ``/ws/aiecs`` of `bind`."""
+    max_connections: int = _count(1_000)
+    ping_interval: float = _seconds(20.0)
+    ping_timeout: float = _seconds(10.0)
+    callback_timeout: float = _seconds(300.0)
+    """So long a person may take to confirm, unless the asker says otherwise."""
+    default_proceed: bool = field(default=True, validator=_flag)
+    """What holds if nobody answers in time."""
+    heartbeat_interval: float = _seconds(30.0)
+    broadcast_all: bool = field(default=True, validator=_flag)
+    """Everybody is shown everything, while there is no authentication; with it never."""
+    one_per_user: bool = field(default=False, validator=_flag)
+    """A user's new connection closes the old one."""
+
+
+@frozen
 class Keep:
     """What the store keeps. Times in seconds, sizes in bytes."""
 
@@ -317,6 +338,7 @@ class Settings:
     delivery: Delivery = field(default=Factory(Delivery), validator=_is(Delivery, "Delivery(…)"))
     people: People = field(default=Factory(People), validator=_is(People, "People(…)"))
     execution: Execution = field(default=Factory(Execution), validator=_is(Execution, "Execution(…)"))
+    aiecs: Aiecs = field(default=Factory(Aiecs), validator=_is(Aiecs, "Aiecs(…)"))
     keep: Keep = field(default=Factory(Keep), validator=_is(Keep, "Keep(…)"))
     drain: Drain = field(default=Factory(Drain), validator=_is(Drain, "Drain(…)"))
     auth: Auth = field(default=Factory(Auth), validator=_is(Auth, "Auth(…)"))
@@ -332,3 +354,6 @@ class Settings:
         host, _ = parse_bind(self.bind)
         if not (is_loopback(host) or self.auth.on or self.insecure):
             raise UnfitSetting(("bind", "insecure", "auth.secret"), _OPEN.format(shown_value(self.bind)))
+        if self.aiecs.port and not (is_loopback(self.aiecs.host) or self.auth.on or self.insecure):
+            places = ("aiecs.host", "insecure", "auth.secret")
+            raise UnfitSetting(places, _OPEN.format(shown_value(self.aiecs.host)))

@@ -26,7 +26,7 @@ from tasktree_rt.errors import SettingsError
 from tasktree_rt.hub.hub import Hub, open_hub
 from tasktree_rt.settings import Settings
 from tasktree_rt.web.app import create_app
-from tasktree_rt.web.listeners import close_listener, open_sockets
+from tasktree_rt.web.listeners import close_listener, open_all
 from tasktree_rt.web.metrics import Metrics
 from tasktree_rt.web.server import raise_open_files_limit, serve, tune_gc
 
@@ -66,7 +66,7 @@ async def run_hub(
         StoreUnusable: the store cannot be opened.
     """
     # The sockets first: a port that is taken is told before a database is made or recovered.
-    sockets = open_sockets(settings.bind)
+    sockets = open_all(settings)
     try:
         broker = make_broker(settings.store)
         raise_open_files_limit()

@@ -40,6 +40,15 @@ DEFAULT: Final = "default"
 CLIENT_VARIABLES: Final = frozenset({"TASKTREE_RT_CONFIG", "TASKTREE_RT_HUB", "TASKTREE_RT_TOKEN"})
 """Variables of this prefix that commands read and that are no settings of the hub."""
 OPTIONS: Final[OptionList] = tuple(deep_options(Settings))
+ORIGINALS: Final = {
+    "WEBSOCKET_HOST": "aiecs.host",
+    "WEBSOCKET_PORT": "aiecs.port",
+    "WEBSOCKET_MAX_CONNECTIONS": "aiecs.max_connections",
+    "WEBSOCKET_PING_INTERVAL": "aiecs.ping_interval",
+    "WEBSOCKET_PING_TIMEOUT": "aiecs.ping_timeout",
+    "WEBSOCKET_CALLBACK_TIMEOUT": "aiecs.callback_timeout",
+}
+"""Variables of AIECS' own WebSocket manager, by the setting they mean; this hub's own names win."""
 BY_PATH: Final[dict[str, OptionInfo]] = {option.path: option for option in OPTIONS}
 _GROUPS: Final = {option.path.rpartition(".")[0]: option.parent_cls for option in OPTIONS}
 _WORDS: Final = {
@@ -176,7 +185,8 @@ class FromFile:
 
 
 class FromEnvironment:
-    """``TASKTREE_RT_…``: one variable a setting, arrays with commas; unknown names are refused."""
+    """``TASKTREE_RT_…``: one variable a setting, arrays with commas; unknown names are refused. And
+    `ORIGINALS`."""
 
     def __init__(self, environ: Mapping[str, str] | None = None) -> None:
         self._environ = os.environ if environ is None else environ
@@ -185,6 +195,9 @@ class FromEnvironment:
         """See `typed_settings.loaders.Loader`."""
         name_of = EnvLoader(PREFIX).get_envvar
         known = {name_of(option): option for option in options}
+        for name, path in ORIGINALS.items():
+            if name in self._environ:
+                yield _single(name, path, parse_text(BY_PATH[path], self._environ[name], name))
         for name in sorted(self._environ):
             if name in known:
                 yield _single(name, known[name].path, parse_text(known[name], self._environ[name], name))

@@ -57,9 +57,10 @@ class Unsubscribe:
 
 @frozen
 class Ping:
-    """Asks for a `Pong`."""
+    """Asks for a `Pong`, which repeats `original` where a language does so."""
 
     id: RequestId = None
+    original: Json | None = None
 
 
 @frozen
@@ -114,7 +115,22 @@ class Instruct:
     id: RequestId = None
 
 
-Command = Subscribe | Unsubscribe | Ping | Ack | Refresh | Publish | Answer | Instruct
+@frozen
+class Received:
+    """A message that asks to be acknowledged has arrived."""
+
+    message_id: str
+
+
+@frozen
+class CancelTask:
+    """Somebody wants a task to end that is not known to be a project's node."""
+
+    user_id: str
+    task_id: str
+
+
+Command = Subscribe | Unsubscribe | Ping | Ack | Refresh | Publish | Answer | Instruct | Received | CancelTask
 
 
 # --- messages: hub to peer --------------------------------------------------------------------------
@@ -182,6 +198,7 @@ class Pong:
     """Answer to `Ping`."""
 
     id: RequestId
+    original: Json | None = None
 
 
 @frozen

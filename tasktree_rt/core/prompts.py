@@ -38,6 +38,7 @@ _KNOWN: Final = frozenset(
         "deadline",
         "timeout",
         "default",
+        "data",
     }
 )
 
@@ -61,9 +62,7 @@ def read_prompt(given: Json, *, prompt_id: str, now: int, timeout: float, field:
     if given.get("user_id") is not None:
         prompt["user_id"] = user_id(given["user_id"], at.name("user_id"))
     if given.get("node_id") is not None:
-        if not is_node_id(given["node_id"]):
-            raise at.wrong("node_id", "1-512 characters without control characters")
-        prompt["node_id"] = given["node_id"]
+        prompt["node_id"] = _node(at)
     prompt["message"] = at.text("message", MAX_MESSAGE)
     if given.get("options") is not None:
         prompt["options"] = _options(at)
@@ -74,6 +73,8 @@ def read_prompt(given: Json, *, prompt_id: str, now: int, timeout: float, field:
         prompt["schema"] = given["schema"]
     prompt["deadline"] = micros_to_time(_deadline(at, now, timeout))
     prompt["default"] = _default(at, prompt)
+    if given.get("data") is not None:
+        prompt["data"] = _data(at)
     return prompt
 
 
@@ -100,6 +101,21 @@ def read_answer(prompt: Json, given: Json, field: str = "") -> Json:
 def deadline_of(prompt: Json) -> int:
     """In microseconds since the Unix epoch."""
     return _micros(prompt["deadline"])
+
+
+def _node(at: _Fields) -> str:
+    node_id = at.given["node_id"]
+    if not is_node_id(node_id):
+        raise at.wrong("node_id", "1-512 characters without control characters")
+    return node_id
+
+
+def _data(at: _Fields) -> Json:
+    """What the asker wants kept beside the question, for those who show it."""
+    data = at.given["data"]
+    if not isinstance(data, dict):
+        raise at.wrong("data", "an object")
+    return data
 
 
 def _id(at: _Fields) -> str:

@@ -50,6 +50,8 @@ class Asking(Settling):
                     raise conflict(pending)
                 return known, False
             await self.open_matter(pending, PROMPT, settings.limits.max_open_prompts)
+        for user in filter(None, map(user_of, topics)):
+            self.live.show_user(user, PROMPT, data, pending.id)
         return pending, True
 
     async def answer(self, prompt_id: str, given: Json, *, grants: Grants, via: Json) -> Json:

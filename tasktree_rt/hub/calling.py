@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Final
 
 from tasktree_rt.core.access import Grants
-from tasktree_rt.core.commands import Live
 from tasktree_rt.core.events import Json, shown
 from tasktree_rt.core.log import Recovered
 from tasktree_rt.core.topics import user_id, user_topic
@@ -40,7 +39,7 @@ class Calling(Settling):
         await through(ticket)
         published = result(ticket)
         key = f"{published.epoch}:{published.first}"
-        self.live.publish(Live(user_topic(name), NOTIFICATION, data, key))
+        self.live.show_user(name, NOTIFICATION, data, key)
         return published
 
     async def read_up_to(self, user: str, seq: int, *, grants: Grants) -> int:

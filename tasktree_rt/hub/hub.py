@@ -22,7 +22,6 @@ from attrs import frozen
 
 from tasktree_rt.brokers.base import Broker
 from tasktree_rt.core.access import OPEN, Grants
-from tasktree_rt.core.closing import RESTART
 from tasktree_rt.core.commands import Draining, Message, Policy, Subscribe
 from tasktree_rt.core.events import project_id
 from tasktree_rt.core.log import Position
@@ -150,7 +149,7 @@ class Hub(Asking, Commanding, Calling, Subscribing):
         window = int(self.settings.drain.window * 1000)
         for subscriber in list(self._subscribers.values()):
             subscriber.reply(Draining(random.randint(0, window)))  # noqa: S311
-            subscriber.close(RESTART)
+            subscriber.close(subscriber.farewell)
         self.roster.close()
         self.drained.set()
 
@@ -182,6 +181,7 @@ async def open_hub(
                 hub.fanout.run,
                 hub.roster.run,
                 hub.statuses.run,
+                hub.relay.run,
                 hub.ingest.recover,
                 Keeper(hub).run,
                 Clerk(hub).run,

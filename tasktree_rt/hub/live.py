@@ -10,12 +10,17 @@ even that outgrows the outbox.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
 from tasktree_rt.core.closing import INTERNAL
 from tasktree_rt.core.commands import Live
-from tasktree_rt.core.topics import TopicIndex
+from tasktree_rt.core.events import Json
+from tasktree_rt.core.topics import TopicIndex, user_topic
 from tasktree_rt.errors import Refused
 from tasktree_rt.hub.subscriber import Subscriber
+
+EVERY_USER: Final = "users"
+"""The live topic of what any user is shown, for languages that once told everybody everything."""
 
 
 class LiveTopics:
@@ -81,3 +86,9 @@ class LiveTopics:
                 self._failed("live", error)
                 subscriber.close(INTERNAL)
         return len(watchers)
+
+    def show_user(self, user: str, kind: str, data: Json, key: str) -> None:
+        """Show a user something; those who are shown everybody's are told whose it is."""
+        self.publish(Live(user_topic(user), kind, data, key))
+        if self.watched(EVERY_USER):
+            self.publish(Live(EVERY_USER, kind, {"user_id": user, **data}, key))

@@ -176,6 +176,11 @@ class Matters:
         """How many of a kind are told of in a topic, at home there or not."""
         return sum(one.matter.kind == kind for one in self._by_topic.get(topic, {}).values())
 
+    def told(self, topic: str, kind: str) -> list[Pending]:
+        """The open ones of a kind that are told of in a topic, at home there or not, the oldest first."""
+        found = self._by_topic.get(topic, {}).values()
+        return [one for one in found if one.matter.kind == kind and one.kept and not one.settling]
+
     # --- deadlines --------------------------------------------------------------------------------
 
     def expect(self, pending: Pending, deadline: int | None) -> None:

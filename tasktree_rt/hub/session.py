@@ -11,7 +11,7 @@ from attrs import define
 from structlog.stdlib import BoundLogger, get_logger
 
 from tasktree_rt.core.access import Grants
-from tasktree_rt.core.closing import RESTART, TOKEN_INVALID, Closing
+from tasktree_rt.core.closing import TOKEN_INVALID, Closing
 from tasktree_rt.core.commands import Failure, Policy, RequestId
 from tasktree_rt.dialects.base import Dialect
 from tasktree_rt.errors import PeerError
@@ -79,7 +79,7 @@ class ConnectionSession:
         self.hub.sessions[self] = None
         log.info("opened", **self._described())
         if self.hub.drained.is_set():
-            self.close(RESTART)
+            self.close(self.subscriber.farewell)
         else:
             self.begin()
 
@@ -134,12 +134,12 @@ class ConnectionSession:
 
     def tend(self, now: float, wall: float) -> None:
         """See `liveness.Lively`."""
-        delivery = self.hub.settings.delivery
+        interval, timeout = self.patience
         expires = self.subscriber.grants.expires
         if expires is not None and wall >= expires:
             self.close(TOKEN_INVALID)
             return
-        if now - self.last_received < delivery.ping_interval:
+        if now - self.last_received < interval:
             self._pinged_at = None
         elif self._pinged_at is None:
             # A socket that still takes what waits is a sign of life; `stall_timeout` sees to the others.
@@ -148,11 +148,17 @@ class ConnectionSession:
                 self.subscriber.control(PING)
         elif self.last_received >= self._pinged_at:
             self._pinged_at = None
-        elif now - self._pinged_at >= delivery.ping_timeout:
+        elif now - self._pinged_at >= timeout:
             self.hub.meter.stalled()
             self.subscriber.abort()
             return
         self.beat(now)
+
+    @property
+    def patience(self) -> tuple[float, float]:
+        """After how many seconds of silence the peer is pinged, and how many more it then has."""
+        delivery = self.hub.settings.delivery
+        return delivery.ping_interval, delivery.ping_timeout
 
     def beat(self, now: float) -> None:
         """Send a heartbeat if one is due and this language has any."""

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 import trio
 
 from tasktree_rt.core.access import Grants
-from tasktree_rt.core.closing import GAP, SLOW_CONSUMER
+from tasktree_rt.core.closing import GAP, RESTART, SLOW_CONSUMER
 from tasktree_rt.core.commands import Conflated, Message, Policy, StatePart
 from tasktree_rt.core.log import Position
 from tasktree_rt.dialects.base import Dialect, Encoding
@@ -74,6 +74,7 @@ class Subscriber(Outbox):
         opening: opens the projects of ``*`` one by one.
         feed: speaks when nobody else has anything to say.
         excluded: projects taken out of ``*``.
+        farewell: what it is closed with when the hub stops.
         picky: whether `admits` has to be asked before a batch is offered.
         direct: while nothing waits, the socket's own send (`carrier.Transport.send`), for the fan-out.
     """
@@ -83,6 +84,7 @@ class Subscriber(Outbox):
         "address",
         "begun",
         "excluded",
+        "farewell",
         "feed",
         "grants",
         "id",
@@ -114,6 +116,7 @@ class Subscriber(Outbox):
         self.policy = policy
         self.grants = grants
         self.address = address
+        self.farewell = RESTART
         self.policies: dict[str, Policy] | None = None
         self.special: dict[str, Catchup | Guard] | None = None
         self.opening: Opening | None = None

@@ -21,6 +21,7 @@ from tasktree_rt.hub.liveness import Lively
 from tasktree_rt.hub.matters import Matters
 from tasktree_rt.hub.meter import Meter
 from tasktree_rt.hub.project import Project
+from tasktree_rt.hub.relay import Relay
 from tasktree_rt.hub.roster import Roster
 from tasktree_rt.hub.shelf import Shelf
 from tasktree_rt.hub.statuses import Statuses
@@ -78,6 +79,7 @@ class Workings:
         self.roster = Roster(self.shelf, tidy=self.put_away, failed=self.failed)
         self.live = LiveTopics(settings.limits.max_subscriptions, self.failed)
         self.statuses = Statuses(settings.execution.status_interval, self.failed)
+        self.relay = Relay(self.live, lambda: secrets.token_hex(8))
         self.matters = Matters()
         self.serving: dict[str, dict[Any, None]] = {}
         """Who takes a project's commands, the oldest first."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib.resources.abc import Traversable
-from typing import Final
+from typing import Any, Final
 
 import trio
 from quart import Response, g, request
@@ -15,6 +16,8 @@ from werkzeug.routing import MapAdapter
 from tasktree_rt.errors import PeerError, StoreUnavailable, Unavailable
 from tasktree_rt.hub.hub import Hub
 from tasktree_rt.settings import Settings
+from tasktree_rt.web.aiecs import PATH as AIECS_PATH
+from tasktree_rt.web.aiecs import AiecsRoutes
 from tasktree_rt.web.auth import Doorman, authenticate, bearer
 from tasktree_rt.web.execution import ExecutionRoutes
 from tasktree_rt.web.http import Api, administers, reply
@@ -41,7 +44,15 @@ CODES: Final = {404: "not_found", 405: "invalid_message", 413: "too_large", 400:
 
 
 class _App(QuartTrio):
-    """Quart's app, but a Host that can be no host's name is judged at the door and not a fault (500)."""
+    """Quart's app, but a Host that can be no host's name is judged at the door and not a fault (500), and a
+    port of AIECS' own is answered at any path."""
+
+    aiecs_port = 0
+
+    async def asgi_app(self, scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401 (ASGI's own types)
+        if scope["type"] == "websocket" and self.aiecs_port and _port(scope) == self.aiecs_port:
+            scope["path"], scope["raw_path"] = AIECS_PATH, AIECS_PATH.encode()
+        await super().asgi_app(scope, receive, send)
 
     def create_url_adapter(self, request: BaseRequestWebsocket | None) -> MapAdapter | None:
         try:
@@ -57,6 +68,11 @@ class _App(QuartTrio):
             )
 
 
+def _port(scope: Mapping[str, Any]) -> int | None:
+    server = scope.get("server")
+    return server[1] if server else None
+
+
 def create_app(
     settings: Settings, hub: Hub, metrics: Metrics | None = None, *, built: Traversable | None = None
 ) -> QuartTrio:
@@ -70,11 +86,15 @@ def create_app(
     app = _App("tasktree_rt", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = settings.limits.max_message_size
     app.config["RESPONSE_TIMEOUT"] = None
+    app.aiecs_port = settings.aiecs.port
     app.config["BODY_TIMEOUT"] = settings.limits.handshake_timeout * 3
     app.register_blueprint(SocketRoutes(hub, settings).routes())
     executions = ExecutionRoutes(hub, settings)
     app.register_blueprint(executions.sockets(), url_prefix=API)
     app.register_blueprint(executions.routes(), url_prefix=API)
+    aiecs = AiecsRoutes(hub, settings)
+    app.register_blueprint(aiecs.sockets())
+    app.register_blueprint(aiecs.routes(), url_prefix=f"{API}/aiecs")
     app.register_blueprint(Api(hub).routes(), url_prefix=API)
     app.register_blueprint(People(hub).routes(), url_prefix=API)
     app.register_blueprint(stream_routes(hub), url_prefix=API)

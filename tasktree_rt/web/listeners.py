@@ -15,6 +15,7 @@ import trio
 from structlog import get_logger
 
 from tasktree_rt.errors import SettingsError
+from tasktree_rt.settings import Settings
 from tasktree_rt.web.kernel import Address, address_of
 
 log = get_logger(__name__)
@@ -45,6 +46,25 @@ _INHERITED: Final = (
     (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 10),
     (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3),
 )
+
+
+def open_all(settings: Settings) -> list[socket.socket]:
+    """Listening sockets on every address of the settings.
+
+    Raises:
+        SettingsError: as `open_sockets`.
+    """
+    found = open_sockets(settings.bind)
+    aiecs = settings.aiecs
+    if not aiecs.port:
+        return found
+    host = f"[{aiecs.host}]" if ":" in aiecs.host else aiecs.host
+    try:
+        return [*found, *open_sockets(f"{host}:{aiecs.port}")]
+    except BaseException:
+        for sock in found:
+            close_listener(sock)
+        raise
 
 
 def open_sockets(bind: str) -> list[socket.socket]:

@@ -151,8 +151,11 @@ def _wanted() -> list[str]:
 
 
 async def _wait(hub: Hub, pending: Pending) -> None:
-    """Until it is settled, at most ``wait`` seconds, or the hub stops."""
-    seconds = number("wait", request.args.get("wait", "0"), LONGEST_WAIT, 0)
+    await waited(hub, pending, number("wait", request.args.get("wait", "0"), LONGEST_WAIT, 0))
+
+
+async def waited(hub: Hub, pending: Pending, seconds: float) -> None:
+    """Until it is settled, at most so many seconds, or the hub stops."""
     if pending.outcome is not None or not seconds:
         return
     with trio.move_on_after(seconds):

@@ -22,7 +22,7 @@ from tasktree_rt.settings import Settings
 from tasktree_rt.web.door import Door
 from tasktree_rt.web.hypercorn import hypercorn_config
 from tasktree_rt.web.kernel import KERNEL, Io
-from tasktree_rt.web.listeners import accept_from, close_listener, open_sockets, url_of
+from tasktree_rt.web.listeners import accept_from, close_listener, open_all, url_of
 from tasktree_rt.web.meter import NO_METER, Meter
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ async def serve(
     """Serve `app` until `shutdown` returns, then drain.
 
     Args:
-        sockets: listening sockets (`open_sockets`), closed at the end; opened from ``settings.bind`` if not
+        sockets: listening sockets (`open_all`), closed at the end; opened from the settings if not
         given. shutdown: awaited; when it returns the drain begins, which is over within
             ``settings.drain.timeout`` whatever any peer does. `trio.Event.wait` does.
         task_status: told the URLs served, once connections are accepted and the app has started.
@@ -74,7 +74,7 @@ async def serve(
         SettingsError: ``settings.bind`` cannot be had.
         LifespanEnded: the app's task group crashed; the cause is chained.
     """
-    listeners = list(sockets) if sockets is not None else open_sockets(settings.bind)
+    listeners = list(sockets) if sockets is not None else open_all(settings)
     server = _Server(app, settings, meter, io)
     try:
         await server.run(hub, listeners, shutdown, task_status)

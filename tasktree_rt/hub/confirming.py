@@ -1,0 +1,128 @@
+"""Sessions of people who confirm, cancel and are told things, and know no projects (`hub.relay`)."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Final
+
+from tasktree_rt.core.access import Grants
+from tasktree_rt.core.closing import GOING_AWAY
+from tasktree_rt.core.commands import (
+    Answer,
+    CancelTask,
+    Command,
+    Live,
+    Ping,
+    Policy,
+    Pong,
+    Received,
+    Subscribe,
+    Subscribed,
+)
+from tasktree_rt.core.events import Json, is_project_id
+from tasktree_rt.core.log import BEGINNING
+from tasktree_rt.core.topics import user_of
+from tasktree_rt.dialects.base import Dialect
+from tasktree_rt.errors import InvalidInput, PeerError, Refused
+from tasktree_rt.hub.hub import Hub
+from tasktree_rt.hub.live import EVERY_USER
+from tasktree_rt.hub.matters import PROMPT
+from tasktree_rt.hub.relay import CANCELLED, EVERYBODY
+from tasktree_rt.hub.watching import WatchSession
+
+TASK: Final = "aiecs"
+"""A task's project is ``aiecs:<task_id>``; what belongs to none stands in ``aiecs``."""
+SETTLED: Final = frozenset({"prompt_closed", "not_found"})
+"""Answers that come too late, or to nobody's question, are not answered themselves."""
+
+
+def task_project(task: str | None) -> str:
+    """The project of a task."""
+    name = f"{TASK}:{task}"
+    return name if task and is_project_id(name) else TASK
+
+
+class ConfirmingSession(WatchSession):
+    """One of them. `everything`: shown what any user is, as long as nobody has to say who they are."""
+
+    __slots__ = ("_everything",)
+
+    def __init__(
+        self, hub: Hub, dialect: Dialect, *, everything: bool, grants: Grants, address: str = ""
+    ) -> None:
+        super().__init__(hub, dialect, (), grants=grants, policy=Policy.NEWEST, address=address)
+        self.subscriber.farewell = GOING_AWAY
+        self._everything = everything
+
+    @property
+    def patience(self) -> tuple[float, float]:
+        """See `ConnectionSession`."""
+        settings = self.hub.settings.aiecs
+        return settings.ping_interval, settings.ping_timeout
+
+    def begin(self) -> None:
+        """Listen."""
+        self.hub.relay.join(self)
+        self.hub.live.subscribe(self.subscriber, EVERYBODY)
+        if self._everything:
+            self.hub.live.subscribe(self.subscriber, EVERY_USER)
+
+    def ended(self, code: int | None, reason: str) -> None:
+        """See `carrier.Session`."""
+        self.hub.relay.leave(self)
+        super().ended(code, reason)
+
+    async def message(self, message: str | bytes) -> None:
+        """One action."""
+        try:
+            if not self._allowed():
+                raise Refused("too many messages", code="rate_limited")
+            command = self.subscriber.dialect.decode(message)
+            if command is not None:
+                await self._obey(command)
+        except PeerError as error:
+            if error.code not in SETTLED:
+                self.fail(error)
+        if self.subscriber.crowded:
+            await self.subscriber.room()
+
+    async def _obey(self, command: Command) -> None:
+        match command:
+            case Ping():
+                self.subscriber.reply(Pong(None, command.original))
+            case Subscribe():
+                self._listen(command.project_id)
+            case Answer():
+                via: Json = {"dialect": self.subscriber.dialect.name, "connection": self.subscriber.id}
+                await self.hub.answer(
+                    command.prompt_id, command.given, grants=self.subscriber.grants, via=via
+                )
+            case Received():
+                self.hub.relay.received(command.message_id)
+            case CancelTask():
+                await self._cancel(command.user_id, command.task_id)
+            case _:
+                raise InvalidInput("this connection does not do that", field="action")
+
+    def _listen(self, topic: str) -> None:
+        user = user_of(topic) or ""
+        if not self.subscriber.grants.is_user(user):
+            raise Refused(f"you are not {user!r}")
+        if self.hub.settings.aiecs.one_per_user:
+            self.hub.relay.take_over(user, self)
+        if not self._everything:
+            self.hub.live.subscribe(self.subscriber, topic)
+        self.subscriber.reply(Subscribed(topic, BEGINNING, None))
+        for pending in self.hub.matters.told(topic, PROMPT):
+            self.subscriber.reply(Live(topic, PROMPT, pending.data, pending.id))
+
+    async def _cancel(self, user: str, task: str) -> None:
+        """Everybody who may know is told, and so is the task's orchestrator, if there is one."""
+        if not self.subscriber.grants.is_user(user):
+            raise Refused(f"you are not {user!r}")
+        data: Json = {"user_id": user, "task_id": task}
+        self.hub.relay.show(user if self.hub.settings.auth.on else None, CANCELLED, data)
+        with suppress(PeerError):
+            via: Json = {"dialect": self.subscriber.dialect.name, "connection": self.subscriber.id}
+            grants = self.subscriber.grants
+            await self.hub.command(task_project(task), {"name": "cancel"}, grants=grants, via=via)

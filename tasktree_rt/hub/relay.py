@@ -1,0 +1,157 @@
+"""Messages between programs and people who know neither projects nor logs: shown now, kept by nobody.
+
+A message goes to a user's sockets, or to all that listen here (`EVERYBODY`); it can ask to be acknowledged.
+A task that is at work is told of every so often. Who listens, and in what language, is the matter of the
+sessions (`hub.confirming`) and of their dialect.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
+
+import trio
+from attrs import define
+
+from tasktree_rt.core.closing import NORMAL
+from tasktree_rt.core.commands import Live
+from tasktree_rt.core.events import Json
+from tasktree_rt.errors import Refused
+from tasktree_rt.hub.live import LiveTopics
+
+if TYPE_CHECKING:
+    from tasktree_rt.hub.session import ConnectionSession
+
+EVERYBODY: Final = "everybody"
+"""The live topic of all that listen here."""
+MESSAGE: Final = "message"
+HEARTBEAT: Final = "heartbeat"
+CANCELLED: Final = "cancelled"
+MAX_WAITING: Final = 10_000
+"""Messages that ask to be acknowledged, and tasks at work, at once."""
+LEASE: Final = 3
+"""A task whose program says nothing for so many intervals is no longer told of."""
+
+
+@define
+class Work:
+    """A task at work: told of every `interval` seconds, next at `due`, not after `until`."""
+
+    interval: float
+    due: float
+    until: float
+
+
+class Relay:
+    """See the module's docstring."""
+
+    def __init__(self, live: LiveTopics, new_id: Callable[[], str]) -> None:
+        self._live = live
+        self._new_id = new_id
+        self._listening: dict[ConnectionSession, None] = {}
+        self._only: dict[str, ConnectionSession] = {}
+        self._unacknowledged: dict[str, trio.Event] = {}
+        self._work: dict[tuple[str, str], Work] = {}
+        self._woken = trio.Event()
+
+    # --- who listens ------------------------------------------------------------------------------
+
+    def __len__(self) -> int:
+        return len(self._listening)
+
+    def join(self, session: ConnectionSession) -> None:
+        """A connection begins."""
+        self._listening[session] = None
+
+    def leave(self, session: ConnectionSession) -> None:
+        """It is over."""
+        self._listening.pop(session, None)
+        for user in [one for one, other in self._only.items() if other is session]:
+            del self._only[user]
+
+    def take_over(self, user: str, session: ConnectionSession) -> None:
+        """From now on this is the user's only connection: an earlier one is closed."""
+        before = self._only.get(user)
+        self._only[user] = session
+        if before is not None and before is not session:
+            before.close(NORMAL, "replaced by a new connection")
+
+    # --- what is said -----------------------------------------------------------------------------
+
+    def show(self, user: str | None, kind: str, data: Json, key: str | None = None) -> None:
+        """Show a user something, or everybody."""
+        name = key or self._new_id()
+        if user is None:
+            self._live.publish(Live(EVERYBODY, kind, data, name))
+        else:
+            self._live.show_user(user, kind, data, name)
+
+    async def acknowledged(self, user: str, data: Json, within: float) -> tuple[str, bool]:
+        """Show a user a message that asks to be acknowledged; its id, and whether it was in time (seconds).
+
+        Raises:
+            Refused: too many wait already.
+        """
+        if len(self._unacknowledged) >= MAX_WAITING:
+            raise Refused(f"{MAX_WAITING} messages wait already", code="rate_limited", retry_after=1.0)
+        message_id = self._new_id()
+        event = self._unacknowledged[message_id] = trio.Event()
+        try:
+            self.show(user, MESSAGE, {**data, "message_id": message_id, "requires_ack": True}, message_id)
+            with trio.move_on_after(within):
+                await event.wait()
+        finally:
+            del self._unacknowledged[message_id]
+        return message_id, event.is_set()
+
+    def received(self, message_id: str) -> None:
+        """Somebody acknowledges a message; the first counts."""
+        event = self._unacknowledged.get(message_id)
+        if event is not None:
+            event.set()
+
+    # --- tasks at work ----------------------------------------------------------------------------
+
+    def works(self, user: str, task: str, interval: float) -> None:
+        """A task is at work: told of now, and every `interval` seconds for as long as this is said again.
+
+        Raises:
+            Refused: too many are.
+        """
+        now = trio.current_time()
+        known = self._work.get((user, task))
+        if known is not None:
+            known.interval, known.until = interval, now + LEASE * interval
+            return
+        if len(self._work) >= MAX_WAITING:
+            raise Refused(f"{MAX_WAITING} tasks are at work already", code="rate_limited", retry_after=1.0)
+        self._work[user, task] = Work(interval, now + interval, now + LEASE * interval)
+        self._beat(user, task)
+        self._woken.set()
+
+    def rests(self, user: str, task: str) -> bool:
+        """A task is no longer at work; whether it was."""
+        return self._work.pop((user, task), None) is not None
+
+    async def run(self) -> None:
+        """Tell of tasks at work."""
+        while True:
+            self._woken = trio.Event()
+            due = min((one.due for one in self._work.values()), default=None)
+            with suppress(trio.TooSlowError):
+                with trio.fail_at(due if due is not None else float("inf")):
+                    await self._woken.wait()
+                continue
+            self._tell(trio.current_time())
+
+    def _tell(self, now: float) -> None:
+        for (user, task), one in list(self._work.items()):
+            if one.until <= now:
+                del self._work[user, task]
+            elif one.due <= now:
+                one.due = now + one.interval
+                self._beat(user, task)
+
+    def _beat(self, user: str, task: str) -> None:
+        self.show(user, HEARTBEAT, {"user_id": user, "task_id": task}, f"heartbeat {task}")

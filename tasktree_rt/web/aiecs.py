@@ -1,0 +1,206 @@
+"""AIECS: the WebSocket of its clients, and HTTP for the pushing side (docs/protocol.md, "AIECS")."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from typing import Any, Final
+
+from quart import Blueprint, Response, request
+
+from tasktree_rt.core.closing import OVERLOADED
+from tasktree_rt.core.events import Json, shown
+from tasktree_rt.core.topics import user_id
+from tasktree_rt.dialects.aiecs import Aiecs
+from tasktree_rt.dialects.base import decode_object
+from tasktree_rt.errors import InvalidInput, PeerError, Refused
+from tasktree_rt.hub.confirming import ConfirmingSession, task_project
+from tasktree_rt.hub.farewell import FarewellSession
+from tasktree_rt.hub.hub import Hub
+from tasktree_rt.hub.matters import PROMPT, Pending
+from tasktree_rt.hub.relay import MESSAGE
+from tasktree_rt.settings import Settings
+from tasktree_rt.web.auth import authenticate
+from tasktree_rt.web.http import grants, reply
+from tasktree_rt.web.people import LONGEST_WAIT, waited
+from tasktree_rt.web.sockets import Answer, address, closing, leave, socket_routes, token
+
+PATH: Final = "/ws/aiecs"
+STEP: Final = ("step", "result", "status", "error_code", "error_message", "task_id")
+NOTIFY: Final = (*STEP, "callback_id", "user_id", "message", "timeout", "default_proceed", "wait")
+MAX_INTERVAL: Final = 3_600.0
+
+
+class AiecsRoutes:
+    """The views; `sockets` and `routes` register them."""
+
+    def __init__(self, hub: Hub, settings: Settings) -> None:
+        self._hub = hub
+        self._settings = settings
+        self._dialect = Aiecs(lambda: hub.wall() / 1_000_000)
+
+    def sockets(self) -> Blueprint:
+        """``/ws/aiecs``."""
+        found = socket_routes("aiecs_sockets", self._settings)
+        found.add_websocket(PATH, "aiecs", self.listen)
+        return found
+
+    def routes(self) -> Blueprint:
+        """The rest, under ``/api/v1/aiecs``."""
+        found = Blueprint("aiecs", __name__)
+        for method, path, view in (
+            ("POST", "/notify", self.notify),
+            ("POST", "/broadcast", self.broadcast),
+            ("POST", "/users/<path:user>/messages", self.message),
+            ("POST", "/heartbeats", self.heartbeat),
+            ("DELETE", "/heartbeats", self.rest),
+            ("GET", "/status", self.status),
+        ):
+            found.add_url_rule(path, f"{method} {path}".replace(".", ""), view, methods=[method])
+        return found
+
+    async def listen(self) -> Answer:
+        """A client."""
+        chosen = self._settings.aiecs
+        session: ConfirmingSession | FarewellSession
+        try:
+            found = authenticate(self._settings.auth, token())
+        except PeerError as error:
+            session = FarewellSession(self._hub, self._dialect, closing(error), address())
+        else:
+            everything = chosen.broadcast_all and not self._settings.auth.on
+            session = ConfirmingSession(
+                self._hub, self._dialect, everything=everything, grants=found, address=address()
+            )
+            if len(self._hub.relay) >= chosen.max_connections:
+                session = FarewellSession(self._hub, self._dialect, OVERLOADED, address())
+        await leave(self._hub, session)
+        return None
+
+    async def notify(self) -> Response:
+        """Ask for a confirmation; answered when it is settled, or 202 when ``wait`` is over."""
+        given = await _body(*NOTIFY)
+        wait = _number(given, "wait", LONGEST_WAIT, LONGEST_WAIT)
+        pending, _ = await self._hub.ask(self._prompt(given), grants=grants())
+        if given.get("user_id") is None:
+            self._hub.relay.show(None, PROMPT, pending.data, pending.id)
+        await waited(self._hub, pending, wait)
+        if pending.outcome is None:
+            return reply({"callback_id": pending.id, "status": "pending"}, 202)
+        return reply(_confirmation(pending))
+
+    def _prompt(self, given: Json) -> Json:
+        user, chosen = given.get("user_id"), self._settings.aiecs
+        if user is None and self._settings.auth.on:
+            raise InvalidInput("expected whom to ask", field="user_id")
+        task = given.get("task_id")
+        if task is not None and not isinstance(task, str):
+            raise InvalidInput(f"expected a string, got {shown(task)}", field="task_id")
+        proceed = given.get("default_proceed", chosen.default_proceed)
+        return {
+            "prompt_id": given.get("callback_id") or secrets.token_hex(8),
+            "project_id": task_project(task),
+            **({} if user is None else {"user_id": user}),
+            "message": given.get("message"),
+            "timeout": given.get("timeout", chosen.callback_timeout),
+            "default": {"proceed": proceed},
+            "data": {name: given[name] for name in STEP if name in given},
+        }
+
+    async def broadcast(self) -> Response:
+        """Tell everybody something, as it is."""
+        given = await _body("message")
+        if not grants().push.everything:
+            raise Refused("you may not tell everybody")
+        self._hub.relay.show(None, MESSAGE, _object(given, "message"))
+        return reply({"connections": len(self._hub.relay)})
+
+    async def message(self, user: str) -> Response:
+        """Tell a user something; with ``requires_ack``, answered when it is acknowledged, or 504."""
+        given = await _body("message", "requires_ack", "timeout")
+        name = user_id(user)
+        if not grants().calls(name):
+            raise Refused(f"you may not write to {name!r}")
+        message = _object(given, "message")
+        if not _flag(given, "requires_ack", False):
+            self._hub.relay.show(name, MESSAGE, message)
+            return reply({"user_id": name}, 202)
+        timeout = _number(given, "timeout", LONGEST_WAIT, 30.0)
+        message_id, done = await self._hub.relay.acknowledged(name, message, timeout)
+        return reply({"message_id": message_id, "acknowledged": done}, 200 if done else 504)
+
+    async def heartbeat(self) -> Response:
+        """A task is at work; say so again before three intervals have passed."""
+        given = await _body("user_id", "task_id", "interval")
+        user, task = self._task(given)
+        interval = _number(given, "interval", MAX_INTERVAL, self._settings.aiecs.heartbeat_interval)
+        if interval <= 0:
+            raise InvalidInput("expected a number above 0", field="interval")
+        self._hub.relay.works(user, task, interval)
+        return reply({"user_id": user, "task_id": task, "interval": interval}, 202)
+
+    async def rest(self) -> Response:
+        """A task is no longer at work."""
+        user, task = self._task(request.args)
+        return reply({"user_id": user, "task_id": task, "was_at_work": self._hub.relay.rests(user, task)})
+
+    def _task(self, given: Mapping[str, Any]) -> tuple[str, str]:
+        user, task = user_id(given.get("user_id")), user_id(given.get("task_id"), "task_id")
+        if not grants().calls(user):
+            raise Refused(f"you may not write to {user!r}")
+        return user, task
+
+    async def status(self) -> Response:
+        """How this part of the hub is."""
+        chosen = self._settings.aiecs
+        pending = sum(one.matter.kind == PROMPT for one in self._hub.matters)
+        return reply(
+            {
+                "running": not self._hub.draining,
+                "host": chosen.host,
+                "port": chosen.port or None,
+                "active_connections": len(self._hub.relay),
+                "pending_callbacks": pending,
+            }
+        )
+
+
+def _confirmation(pending: Pending) -> Json:
+    outcome = pending.outcome or {}
+    return {
+        "callback_id": pending.id,
+        "proceed": outcome.get("proceed", False),
+        "feedback": outcome.get("feedback"),
+        "how": outcome.get("how"),
+        "by": outcome.get("by"),
+    }
+
+
+async def _body(*known: str) -> Json:
+    body: bytes = await request.get_data(as_text=False)  # type: ignore[assignment]
+    given = decode_object(body)
+    unknown = sorted(given.keys() - set(known))
+    if unknown:
+        raise InvalidInput(f"expected one of {', '.join(known)}", field=unknown[0])
+    return given
+
+
+def _object(given: Json, name: str) -> Json:
+    value = given.get(name)
+    if not isinstance(value, dict):
+        raise InvalidInput(f"expected an object, got {shown(value)}", field=name)
+    return value
+
+
+def _flag(given: Json, name: str, default: bool) -> bool:
+    value = given.get(name, default)
+    if type(value) is not bool:
+        raise InvalidInput(f"expected a boolean, got {shown(value)}", field=name)
+    return value
+
+
+def _number(given: Json, name: str, most: float, default: float) -> float:
+    value = given.get(name, default)
+    if type(value) not in (int, float) or not 0 <= value <= most:
+        raise InvalidInput(f"expected a number from 0 to {most:g}, got {shown(value)}", field=name)
+    return float(value)
