@@ -86,12 +86,12 @@ def project_of(execution_id: str) -> ProjectId:
     Raises:
         InvalidInput: ``invalid_project_id`` at ``execution_id``.
     """
-    return project_id(f"{PREFIX}{execution_id}", "execution_id")
+    return project_id(execution_id and f"{PREFIX}{execution_id}", "execution_id")
 
 
 def execution_of(project: str) -> str | None:
     """The execution that a project is; None if it is none."""
-    return project[len(PREFIX) :] if project.startswith(PREFIX) else None
+    return (project[len(PREFIX) :] or None) if project.startswith(PREFIX) else None
 
 
 # --- counting nodes -------------------------------------------------------------------------------
