@@ -310,9 +310,8 @@ async def test_the_commands_for_who_moves_executions_here_do_what_they_say(tmp_p
     make, find, claim, *rest = re.split(r"^# .*\n", shell, flags=re.MULTILINE)[1:]
     async with real_hub(execution=Execution(status_interval=0.0)) as running:
 
-        async def say(*commands: str, **variables: str) -> list[Json]:
-            script = "echo; ".join(commands)
-            said = await run(program("sh"), "-ec", script, HUB=running.url, **variables)
+        async def say(*commands: str, execution: str = "") -> list[Json]:
+            said = await run(program("sh"), "-ec", "echo; ".join(commands), HUB=running.url, ID=execution)
             return [json.loads(line) for line in said.replace("}{", "}\n{").splitlines() if line]
 
         (made,) = await say(make)
@@ -329,7 +328,7 @@ async def test_the_commands_for_who_moves_executions_here_do_what_they_say(tmp_p
             nursery.start_soon(watch)
             while not running.hub.statuses.watched(f"execution:{made['id']}"):
                 await trio.lowlevel.checkpoint()
-            said = await say(claim, *rest, ID=made["id"])
+            said = await say(claim, *rest, execution=made["id"])
     words = [one["status"] for one in said if "status" in one]
     assert words == ["running", "running", "completed", "completed", "running", "completed"]
     assert [one["progress"] for one in said if "status" in one] == [0, 40, 100, 100, 50, 100]
