@@ -177,17 +177,34 @@ class Board:
 
 class Spectator:
     """One connection that watches an execution: a `subscriber.Feed`, asked for its next words when the socket
-    takes bytes and nothing else waits."""
+    takes bytes and nothing else waits.
 
-    __slots__ = ("_chunk", "_logs", "_news", "_nodes", "_said", "_seq", "board", "ready", "subscriber")
+    Attributes:
+        plain: wants statuses and nothing else.
+        said: the status that was given to the socket last, or is about to be; b"" if none was.
+    """
+
+    __slots__ = (
+        "_chunk",
+        "_logs",
+        "_news",
+        "_nodes",
+        "_seq",
+        "board",
+        "plain",
+        "ready",
+        "said",
+        "subscriber",
+    )
 
     def __init__(self, subscriber: Subscriber, board: Board, *, nodes: bool, logs: bool) -> None:
         self.subscriber = subscriber
         self.board = board
         self.ready = False
+        self.plain = not (nodes or logs)
         self._nodes = nodes
         self._logs = logs
-        self._said = b""
+        self.said = b""
         self._seq: int | None = None
         self._news: News | None = None
         self._chunk = 0
@@ -203,24 +220,10 @@ class Spectator:
         """Never needed."""
 
     def offer(self) -> None:
-        """There may be something newer: straight to the socket if it is a status and nothing waits."""
-        board, subscriber = self.board, self.subscriber
-        if subscriber.closing:
-            return
-        send, said = subscriber.direct, board.said
-        if send is not None and not (self._nodes or self._logs or board.over or board.gone):
-            if said is self._said:
-                return
-            try:
-                taken = send(said)
-            except OSError:
-                taken = 0
-            if taken:
-                self._said = said
-                subscriber.sent_one(said, taken)
-                return
-        self.ready = True
-        subscriber.kick()
+        """There may be something newer: say it as soon as the socket takes it."""
+        if not self.subscriber.closing:
+            self.ready = True
+            self.subscriber.kick()
 
     def step(self) -> Finished | None:
         """The next words; None if there are none, or the connection was closed."""
@@ -229,13 +232,13 @@ class Spectator:
             self.subscriber.reply(board.missing())
             self.subscriber.close(NOT_FOUND)
             return None
-        if not self._said:
+        if not self.said:
             return self._status()
-        if (self._nodes or self._logs) and (self._news is not None or self._behind):
+        if not self.plain and (self._news is not None or self._behind):
             found = self._next_news()
             if found is not None or self.subscriber.closing:
                 return found
-        if self._said is not board.said:
+        if self.said is not board.said:
             return self._status()
         self.ready = False
         if board.over:
@@ -247,8 +250,8 @@ class Spectator:
         return self._seq is None or self._seq < self.board.head
 
     def _status(self) -> Finished:
-        self._said = self.board.said
-        return Finished(self._said, 1)
+        self.said = self.board.said
+        return Finished(self.said, 1)
 
     def _next_news(self) -> Finished | None:
         news = self._news
