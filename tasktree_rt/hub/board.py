@@ -86,7 +86,7 @@ class Board:
         flushed, due: when the spectators were told last (trio time), and whether they are to be told again.
     """
 
-    def __init__(self, project: Project, execution: str, dialect: Dialect) -> None:
+    def __init__(self, project: Project, execution: str, dialect: Dialect, tally: Tally) -> None:
         self.name = project.project_id
         self.spectators: dict[Spectator, None] = {}
         self.flushed = 0.0
@@ -97,7 +97,7 @@ class Board:
         self._execution = execution
         self._dialect = dialect
         self._epoch = project.epoch
-        self._tally = Tally()
+        self._tally = tally
         self._news: dict[tuple[int | None, bool, bool], News | None] = {}
         self.head = -1
         self.look()
@@ -112,12 +112,15 @@ class Board:
             return
         self.head = project.tree.head
         self._news.clear()
-        self._tally.follow(project.tree)
-        status = status_of(self._execution, project.tree.top, self._tally, project.received)
+        status = status_of(self._execution, project.tree.top, self._counted, project.received)
         self.over = status.status in TERMINAL
         said = self._dialect.encode(status) or b""
         if said != self.said:
             self.said = said
+
+    def _counted(self) -> Tally:
+        self._tally.follow(self._project.tree)
+        return self._tally
 
     def missing(self) -> Failure:
         """What is said where there is no such execution."""

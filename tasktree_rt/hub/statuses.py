@@ -19,13 +19,24 @@ from typing import Final
 import trio
 
 from tasktree_rt.core.closing import INTERNAL
-from tasktree_rt.core.executions import execution_of
+from tasktree_rt.core.executions import Tally, execution_of, needs_count
 from tasktree_rt.hub.board import Board, Spectator
 from tasktree_rt.hub.project import Project
 from tasktree_rt.hub.subscriber import Subscriber
 
+AT_ONCE: Final = 2_000
+"""So many nodes are counted without yielding to the loop: a few milliseconds."""
 SLICE: Final = 200
 """Offers between two yields to the loop: about a millisecond."""
+
+
+async def counted(project: Project) -> Tally:
+    """The nodes of a project, as far as they matter for its status; counted in slices if there are many."""
+    tally = Tally()
+    if len(project.tree) > AT_ONCE and needs_count(project.tree.top):
+        for _ in tally.recount(project.tree):
+            await trio.lowlevel.checkpoint()
+    return tally
 
 
 class Statuses:
@@ -43,9 +54,12 @@ class Statuses:
         """Whether somebody watches how an execution stands."""
         return project_id in self._boards
 
-    def join(self, project: Project, subscriber: Subscriber, *, nodes: bool, logs: bool) -> Spectator:
+    def join(
+        self, project: Project, subscriber: Subscriber, tally: Tally, *, nodes: bool, logs: bool
+    ) -> Spectator:
         """Tell `subscriber` how the execution that `project` is stands, now and from now on; it must be
-        there. Call `leave` in the end."""
+        there. Call `leave` in the end. `tally` may have counted already what need not be counted now.
+        """
         name = project.project_id
         execution = execution_of(name)
         assert execution is not None
@@ -53,7 +67,7 @@ class Statuses:
         if board is not None:
             board.look()
         if board is None or board.gone:  # those who watch a life that is over are told so by themselves
-            board = self._boards[name] = Board(project, execution, subscriber.dialect)
+            board = self._boards[name] = Board(project, execution, subscriber.dialect, tally)
             board.flushed = trio.current_time()
         spectator = Spectator(subscriber, board, nodes=nodes, logs=logs)
         board.spectators[spectator] = None

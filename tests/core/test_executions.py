@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tasktree_rt.core import executions
 from tasktree_rt.core.events import Event, ProjectId
 from tasktree_rt.core.executions import (
     STATUSES,
@@ -15,6 +16,7 @@ from tasktree_rt.core.executions import (
     ExecutionStatus,
     Tally,
     execution_of,
+    needs_count,
     project_of,
     status_of,
     status_word,
@@ -89,6 +91,35 @@ def test_another_life_or_a_forgotten_past_is_counted_anew(first: Any, second: An
     assert (tally.progress, tally.status) == naive(tree)
 
 
+@given(updates, updates, st.integers(0, 4))
+def test_a_count_in_slices_is_right_whatever_changes_meanwhile(first: Any, second: Any, turn: int) -> None:
+    tree, tally = tree_of(*first), Tally()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(executions, "_SLICE", 2)
+        for number, _ in enumerate(tally.recount(tree)):
+            if number == turn:
+                tree_of(*second, tree=tree)
+    tally.follow(tree)
+    assert tally._seen == tally_of(tree)._seen
+    assert (tally.progress, tally.status) == naive(tree)
+
+
+def test_nothing_is_counted_where_the_nodes_decide_nothing() -> None:
+    def never() -> Tally:
+        raise AssertionError("counted")
+
+    state: str | None
+    for state, project in (("completed", {}), ("running", {"progress": 5}), ("failed", {"progress": 0.0})):
+        top = {**EMPTY_TOP, "state": state, "project": project}
+        assert not needs_count(top)
+        status_of("e", top, never, 0)
+    for state, project in ((None, {"progress": 5}), ("running", {}), ("failed", {"progress": 101})):
+        top = {**EMPTY_TOP, "state": state, "project": project}
+        assert needs_count(top)
+        with pytest.raises(AssertionError):
+            status_of("e", top, never, 0)
+
+
 @pytest.mark.parametrize(
     ("state", "word"),
     [
@@ -104,12 +135,12 @@ def test_another_life_or_a_forgotten_past_is_counted_anew(first: Any, second: An
     ],
 )
 def test_the_state_decides_where_there_is_one(state: str | None, word: str) -> None:
-    assert status_word(state, Tally()) == word
+    assert status_word(state, Tally) == word
 
 
 def status(state: str | None = "running", received: int = 0, **project: Any) -> ExecutionStatus:
     top = {**EMPTY_TOP, "state": state, "project": project}
-    return status_of("e", top, Tally(), received)
+    return status_of("e", top, Tally, received)
 
 
 def test_a_progress_of_its_own_wins_if_it_is_one_and_completed_is_all() -> None:
@@ -136,8 +167,8 @@ def test_a_failed_one_says_why_as_far_as_anybody_said() -> None:
     assert status("cancelled").error == "cancelled"
     assert status("failed").error is None
     top = {**EMPTY_TOP, "state": "failed", "orchestrator": {"status": "error", "error": "boom"}}
-    assert status_of("e", top, Tally(), 0).error == "boom"
-    assert status_of("e", {**top, "state": "running"}, Tally(), 0).error is None
+    assert status_of("e", top, Tally, 0).error == "boom"
+    assert status_of("e", {**top, "state": "running"}, Tally, 0).error is None
 
 
 def test_names() -> None:

@@ -62,7 +62,7 @@ class Simplest:
         said += [NodeStatus(NAME, node_id, None) for node_id in difference.removed]
         said += [NodeStatus(NAME, node_id, node.fields) for node_id, node in difference.nodes]
         self.tally.follow(self.tree)
-        status = status_of(NAME, self.tree.top, self.tally, 0)
+        status = status_of(NAME, self.tree.top, lambda: self.tally, 0)
         if status != self.status:
             self.status = status
             said.append(status)

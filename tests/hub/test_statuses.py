@@ -457,6 +457,31 @@ def test_one_that_is_not_in_memory_is_read_from_the_store_first() -> None:
     run(body)
 
 
+def test_a_large_tree_is_counted_in_slices_before_anything_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tasktree_rt.hub.statuses.AT_ONCE", 10)
+    monkeypatch.setattr("tasktree_rt.hub.spectating.AT_ONCE", 10)
+    monkeypatch.setattr("tasktree_rt.core.executions._SLICE", 2)
+
+    async def body() -> None:
+        async with a_world(Settings(execution=Timing(status_interval=0))) as world:
+            await world.publish(PROJECT, *(update(f"n{number}", status="running") for number in range(40)))
+            one = spectator(world)
+            one.send({"type": "ping"})
+            await trio.lowlevel.checkpoint()
+            assert one.received() == []
+            await world.submit(PROJECT, *(update(f"n{number}", status="completed") for number in range(10)))
+            await world.settle()
+            told = seen(one)
+            assert told.index("pong") > 0
+            assert [one for one in told if one != "pong"][-1] == 25
+            gone = spectator(world)
+            gone.end()
+            await world.settle()
+            assert len(world.hub.connections) == 1
+
+    run(body)
+
+
 def test_who_talks_too_much_is_told_so_and_then_closed() -> None:
     async def body() -> None:
         limits = Limits(max_messages_per_second=1.0, message_burst=3)
