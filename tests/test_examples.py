@@ -16,7 +16,7 @@ import trio
 from tasktree_rt.cli.sources import BY_PATH
 from tasktree_rt.client import open_desk
 from tasktree_rt.core.closing import ALL
-from tasktree_rt.core.events import NOT_KEPT
+from tasktree_rt.core.events import NOT_KEPT, Json
 from tasktree_rt.core.shapes import SHAPES
 from tasktree_rt.dialects.tasktree.requests import _READERS
 from tasktree_rt.errors import HTTP_STATUS
@@ -303,15 +303,49 @@ def test_the_protocol_lists_every_route_of_the_api() -> None:
             assert short in documented or short.endswith("/snapshots/{id}"), short
 
 
-@pytest.mark.parametrize("path", sorted(DOCS.glob("*.md")), ids=lambda path: path.name)
+async def test_the_commands_for_who_moves_executions_here_do_what_they_say(tmp_path: Path) -> None:
+    page = text("migrate/execution.md")
+    shell = "\n".join(re.findall(r"```sh\n(.*?)```", page, re.DOTALL))
+    client = "".join(re.findall(r"```python\n(.*?)```", page, re.DOTALL))
+    make, find, claim, *rest = re.split(r"^# .*\n", shell, flags=re.MULTILINE)[1:]
+    async with real_hub(execution=Execution(status_interval=0.0)) as running:
+
+        async def say(*commands: str, execution: str = "") -> list[Json]:
+            said = await run(program("sh"), "-ec", "echo; ".join(commands), HUB=running.url, ID=execution)
+            return [json.loads(line) for line in said.replace("}{", "}\n{").splitlines() if line]
+
+        (made,) = await say(make)
+        (found,) = await say(find)
+        assert [one["id"] for one in found["executions"]] == [made["id"]]
+        printed: list[str] = []
+
+        async def watch() -> None:
+            address = running.url.removeprefix("http://")
+            code = client.replace("127.0.0.1:8000", address)
+            printed.append(await run(sys.executable, "-c", code, made["id"]))
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(watch)
+            while not running.hub.statuses.watched(f"execution:{made['id']}"):
+                await trio.lowlevel.checkpoint()
+            said = await say(claim, *rest, execution=made["id"])
+    words = [one["status"] for one in said if "status" in one]
+    assert words == ["running", "running", "completed", "completed", "running", "completed"]
+    assert [one["progress"] for one in said if "status" in one] == [0, 40, 100, 100, 50, 100]
+    lines = ["pending 0 ", "running 0 ", "running 40 one of two", "completed 100 one of two"]
+    assert printed[0].splitlines() == lines
+
+
+@pytest.mark.parametrize("path", sorted(DOCS.glob("**/*.md")), ids=lambda path: path.name)
 def test_links_in_the_documents_lead_somewhere(path: Path) -> None:
-    source = path.read_text(encoding="utf-8")
-    anchors = {
-        re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
-        for heading in re.findall(r"^#+ (.*)$", source, re.MULTILINE)
-    }
-    for target in re.findall(r"\]\(([^)]+)\)", source):
-        if target.startswith("#"):
-            assert target[1:] in anchors, target
-        else:
-            assert (path.parent / target).exists(), target
+    for target in re.findall(r"\]\(([^)]+)\)", path.read_text(encoding="utf-8")):
+        name, _, anchor = target.partition("#")
+        found = path.parent / name if name else path
+        assert found.exists(), target
+        assert not anchor or anchor in anchors(found), target
+
+
+def anchors(path: Path) -> set[str]:
+    """What may stand behind ``#`` in a link to a document."""
+    headings = re.findall(r"^#+ (.*)$", path.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}

@@ -15,7 +15,7 @@ whoever pushed them::
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, Final
 
@@ -86,17 +86,20 @@ def project_of(execution_id: str) -> ProjectId:
     Raises:
         InvalidInput: ``invalid_project_id`` at ``execution_id``.
     """
-    return project_id(f"{PREFIX}{execution_id}", "execution_id")
+    return project_id(execution_id and f"{PREFIX}{execution_id}", "execution_id")
 
 
 def execution_of(project: str) -> str | None:
     """The execution that a project is; None if it is none."""
-    return project[len(PREFIX) :] if project.startswith(PREFIX) else None
+    return (project[len(PREFIX) :] or None) if project.startswith(PREFIX) else None
 
 
 # --- counting nodes -------------------------------------------------------------------------------
 
 _EVERY: Final = 1 << 62
+_SLICE: Final = 500
+_Seen = tuple[str | None, int]
+"""A node's parent and marks."""
 _LEAF, _FINISHED, _ROOT, _BAD, _BEGUN = 1, 2, 4, 8, 16
 
 
@@ -109,18 +112,36 @@ class Tally:
     def __init__(self) -> None:
         self._epoch = ""
         self._seq = -1
-        self._seen: dict[str, tuple[str | None, int]] = {}
+        self._seen: dict[str, _Seen] = {}
         self._counts: dict[int, int] = {}
 
     def follow(self, tree: Tree) -> None:
         """Count what changed in `tree` since the last time; all of it, if that is not known any more."""
         difference = tree.since(self._seq, _EVERY) if tree.epoch == self._epoch else None
         if difference is None:
-            self._seen, self._counts = {}, {}
-            self._look(tree, tree.nodes)
+            for _ in self.recount(tree):
+                pass
         else:
             self._look(tree, [*difference.removed, *(node_id for node_id, _ in difference.nodes)])
-        self._epoch, self._seq = tree.epoch, tree.head
+            self._seq = tree.head
+
+    def recount(self, tree: Tree) -> Iterator[None]:
+        """Count everything anew, as it is now, yielding about every millisecond.
+
+        The tree may change meanwhile: `follow` then looks at what did.
+        """
+        snapshot = tree.snapshot()
+        values, seen, counts, parents = snapshot.values, dict[str, _Seen](), dict[int, int](), set[str]()
+        for start in range(0, len(values), _SLICE):
+            parents.update(filter(None, (_parent(one.fields) for one in values[start : start + _SLICE])))
+            yield
+        for start in range(0, len(values), _SLICE):
+            for node_id, node in snapshot.share(start, start + _SLICE):
+                bits = _bits(node.fields) | (0 if node_id in parents else _LEAF)
+                seen[node_id] = (_parent(node.fields), bits)
+                counts[bits] = counts.get(bits, 0) + 1
+            yield
+        self._seen, self._counts, self._epoch, self._seq = seen, counts, snapshot.epoch, snapshot.seq
 
     def count(self, marks: int) -> int:
         """Nodes that bear all of `marks`."""
@@ -183,10 +204,13 @@ def _bits(fields: Json) -> int:
 
 # --- what follows from a project ------------------------------------------------------------------
 
+Count = Callable[[], Tally]
+"""Counts the nodes; called only where they decide something."""
 
-def status_word(state: object, tally: Tally) -> str:
+
+def status_word(state: object, tally: Count) -> str:
     """One of `STATUSES`; see the module's docstring."""
-    return tally.status if type(state) is not str else state_word(state)
+    return tally().status if type(state) is not str else state_word(state)
 
 
 def state_word(state: str) -> str:
@@ -198,7 +222,7 @@ def state_word(state: str) -> str:
     return FAILED if state in _BROKEN else RUNNING
 
 
-def status_of(execution_id: str, top: Mapping[str, Any], tally: Tally, received: int) -> ExecutionStatus:
+def status_of(execution_id: str, top: Mapping[str, Any], tally: Count, received: int) -> ExecutionStatus:
     """How an execution stands.
 
     `top` are the project's own fields; `received` is the time of its newest event, in microseconds, up
@@ -217,13 +241,25 @@ def status_of(execution_id: str, top: Mapping[str, Any], tally: Tally, received:
     )
 
 
-def _progress(status: str, project: Json, tally: Tally) -> float:
-    given = project.get("progress")
+def needs_count(top: Mapping[str, Any]) -> bool:
+    """Whether the nodes decide anything of a status."""
+    state = top["state"]
+    if type(state) is not str:
+        return True
+    return state_word(state) != COMPLETED and _own_progress(top["project"]) is None
+
+
+def _progress(status: str, project: Json, tally: Count) -> float:
     if status == COMPLETED:
         return 100
-    if isinstance(given, int | float) and not isinstance(given, bool) and 0 <= given <= 100:
-        return given
-    return tally.progress
+    own = _own_progress(project)
+    return tally().progress if own is None else own
+
+
+def _own_progress(project: Json) -> float | None:
+    given = project.get("progress")
+    good = isinstance(given, int | float) and not isinstance(given, bool) and 0 <= given <= 100
+    return given if good else None
 
 
 def _error(status: str, top: Mapping[str, Any]) -> object:

@@ -86,7 +86,7 @@ class Board:
         flushed, due: when the spectators were told last (trio time), and whether they are to be told again.
     """
 
-    def __init__(self, project: Project, execution: str, dialect: Dialect) -> None:
+    def __init__(self, project: Project, execution: str, dialect: Dialect, tally: Tally) -> None:
         self.name = project.project_id
         self.spectators: dict[Spectator, None] = {}
         self.flushed = 0.0
@@ -97,7 +97,7 @@ class Board:
         self._execution = execution
         self._dialect = dialect
         self._epoch = project.epoch
-        self._tally = Tally()
+        self._tally = tally
         self._news: dict[tuple[int | None, bool, bool], News | None] = {}
         self.head = -1
         self.look()
@@ -112,12 +112,15 @@ class Board:
             return
         self.head = project.tree.head
         self._news.clear()
-        self._tally.follow(project.tree)
-        status = status_of(self._execution, project.tree.top, self._tally, project.received)
+        status = status_of(self._execution, project.tree.top, self._counted, project.received)
         self.over = status.status in TERMINAL
         said = self._dialect.encode(status) or b""
         if said != self.said:
             self.said = said
+
+    def _counted(self) -> Tally:
+        self._tally.follow(self._project.tree)
+        return self._tally
 
     def missing(self) -> Failure:
         """What is said where there is no such execution."""
@@ -177,17 +180,34 @@ class Board:
 
 class Spectator:
     """One connection that watches an execution: a `subscriber.Feed`, asked for its next words when the socket
-    takes bytes and nothing else waits."""
+    takes bytes and nothing else waits.
 
-    __slots__ = ("_chunk", "_logs", "_news", "_nodes", "_said", "_seq", "board", "ready", "subscriber")
+    Attributes:
+        plain: wants statuses and nothing else.
+        said: the status that was given to the socket last, or is about to be; b"" if none was.
+    """
+
+    __slots__ = (
+        "_chunk",
+        "_logs",
+        "_news",
+        "_nodes",
+        "_seq",
+        "board",
+        "plain",
+        "ready",
+        "said",
+        "subscriber",
+    )
 
     def __init__(self, subscriber: Subscriber, board: Board, *, nodes: bool, logs: bool) -> None:
         self.subscriber = subscriber
         self.board = board
         self.ready = False
+        self.plain = not (nodes or logs)
         self._nodes = nodes
         self._logs = logs
-        self._said = b""
+        self.said = b""
         self._seq: int | None = None
         self._news: News | None = None
         self._chunk = 0
@@ -203,24 +223,10 @@ class Spectator:
         """Never needed."""
 
     def offer(self) -> None:
-        """There may be something newer: straight to the socket if it is a status and nothing waits."""
-        board, subscriber = self.board, self.subscriber
-        if subscriber.closing:
-            return
-        send, said = subscriber.direct, board.said
-        if send is not None and not (self._nodes or self._logs or board.over or board.gone):
-            if said is self._said:
-                return
-            try:
-                taken = send(said)
-            except OSError:
-                taken = 0
-            if taken:
-                self._said = said
-                subscriber.sent_one(said, taken)
-                return
-        self.ready = True
-        subscriber.kick()
+        """There may be something newer: say it as soon as the socket takes it."""
+        if not self.subscriber.closing:
+            self.ready = True
+            self.subscriber.kick()
 
     def step(self) -> Finished | None:
         """The next words; None if there are none, or the connection was closed."""
@@ -229,13 +235,13 @@ class Spectator:
             self.subscriber.reply(board.missing())
             self.subscriber.close(NOT_FOUND)
             return None
-        if not self._said:
+        if not self.said:
             return self._status()
-        if (self._nodes or self._logs) and (self._news is not None or self._behind):
+        if not self.plain and (self._news is not None or self._behind):
             found = self._next_news()
             if found is not None or self.subscriber.closing:
                 return found
-        if self._said is not board.said:
+        if self.said is not board.said:
             return self._status()
         self.ready = False
         if board.over:
@@ -247,8 +253,8 @@ class Spectator:
         return self._seq is None or self._seq < self.board.head
 
     def _status(self) -> Finished:
-        self._said = self.board.said
-        return Finished(self._said, 1)
+        self.said = self.board.said
+        return Finished(self.said, 1)
 
     def _next_news(self) -> Finished | None:
         news = self._news

@@ -36,6 +36,7 @@ from tasktree_rt.dialects.base import digest
 from tasktree_rt.errors import InvalidInput, Refused
 from tasktree_rt.hub.project import Project
 from tasktree_rt.hub.publishing import Publishing
+from tasktree_rt.hub.statuses import counted
 
 MAX_NAME: Final = 256
 ROWS: Final = 1_000
@@ -84,7 +85,7 @@ class Executions:
         name = project_of(execution)
         if not grants.watch.covers(name):
             raise Refused(f"you may not watch {name!r}")
-        return _told(await self._loaded(name))
+        return await _told(await self._loaded(name))
 
     async def page(self, wish: Wish, after: str) -> list[Json]:
         """The executions behind `after`, by id."""
@@ -94,7 +95,7 @@ class Executions:
                 if wish.scope.covers(row.project_id) and _may_be(row, wish.status):
                     project = await self._hub.shelf.load(row.project_id)
                     if project.epoch and wish.met(project):
-                        found.append(_told(project))
+                        found.append(await _told(project))
                 if len(found) == wish.limit:
                     break
         self._hub.put_away()
@@ -124,7 +125,7 @@ class Executions:
                 if not _is_pending(project):
                     self._pending.pop(name, None)
                 elif wish.met(project):
-                    found.append(_told(project))
+                    found.append(await _told(project))
         return found
 
     async def _look_for_pending(self) -> None:
@@ -186,7 +187,7 @@ class Executions:
         events = [self._update(name, changes), self._transition(name, None, PENDING, {})]
         fingerprint = digest(["execution", given])
         published = await self._hub.publish(events, key=key, fingerprint=fingerprint)
-        return _told(await self._loaded(ProjectId(published.project_id))), not published.duplicate
+        return await _told(await self._loaded(ProjectId(published.project_id))), not published.duplicate
 
     async def claim(self, execution: str, given: Json, grants: Grants) -> Json:
         """Take an execution that waits: one worker gets it. The same worker may say so again.
@@ -208,7 +209,7 @@ class Executions:
             # It may be this worker's own claim, whose answer was lost: said once more, it is durable.
             again = self._transition(name, RUNNING, RUNNING, {"worker_id": worker})
             await self._hub.publish(again, still=partial(_is_with, worker, error))
-        return _told(project)
+        return await _told(project)
 
     async def change(self, execution: str, given: Json, grants: Grants) -> Json:
         """Set an execution's status, progress, message, result or error, as far as they are given.
@@ -226,7 +227,7 @@ class Executions:
             try:
                 if events:
                     await self._hub.publish(events, still=_as_it_was(before, given.get("worker_id")))
-                return _told(project)
+                return await _told(project)
             except _MovedOn:
                 continue
 
@@ -269,25 +270,26 @@ class Executions:
 # --- how a project stands -------------------------------------------------------------------------
 
 
-def _told(project: Project) -> Json:
+async def _told(project: Project) -> Json:
     """An execution as HTTP says it."""
     execution = execution_of(project.project_id)
     assert execution is not None
-    top, tally = project.tree.top, _tally(project)
-    told = asdict(status_of(execution, top, tally, project.received), recurse=False)
+    tally = await counted(project)
+    top = project.tree.top
+    told = asdict(
+        status_of(execution, top, partial(_counted, project, tally), project.received), recurse=False
+    )
     del told["execution_id"]
     return {"id": execution, **told, **{name: top["project"].get(name) for name in _SHOWN}}
 
 
-def _tally(project: Project) -> Tally:
-    tally = Tally()
+def _counted(project: Project, tally: Tally) -> Tally:
     tally.follow(project.tree)
     return tally
 
 
 def _word(project: Project) -> str:
-    state = project.tree.top["state"]
-    return state_word(state) if type(state) is str else status_word(state, _tally(project))
+    return status_word(project.tree.top["state"], partial(_counted, project, Tally()))
 
 
 def _staged_word(project: Project) -> str:

@@ -8,12 +8,13 @@ from tasktree_rt.core.access import Grants
 from tasktree_rt.core.closing import NOT_FOUND, OVERLOADED, TOKEN_INVALID
 from tasktree_rt.core.commands import Ping, Policy, Pong
 from tasktree_rt.core.events import is_project_id
-from tasktree_rt.core.executions import PREFIX
+from tasktree_rt.core.executions import PREFIX, Tally
 from tasktree_rt.dialects.base import Dialect
 from tasktree_rt.errors import PeerError, Refused, Unavailable
 from tasktree_rt.hub.board import Spectator, no_such
 from tasktree_rt.hub.hub import Hub
 from tasktree_rt.hub.project import Project
+from tasktree_rt.hub.statuses import AT_ONCE, counted
 from tasktree_rt.hub.watching import WatchSession
 
 
@@ -47,8 +48,8 @@ class ExecutionSession(WatchSession):
             self.close(TOKEN_INVALID)
         elif not is_project_id(name):
             self._unknown()
-        elif (project := self.hub.loaded(name)) is not None:
-            self._join(project)
+        elif (project := self.hub.loaded(name)) is not None and self._is_quick(project):
+            self._join(project, Tally())
         else:
             self._begun = trio.Event()
             self._start(self._load)
@@ -56,7 +57,13 @@ class ExecutionSession(WatchSession):
     async def _load(self) -> None:
         assert self._begun is not None
         try:
-            self._join(await self.hub.project(f"{PREFIX}{self._execution}"))
+            name = f"{PREFIX}{self._execution}"
+            while True:
+                project = await self.hub.project(name)
+                tally = await counted(project)
+                if self.hub.loaded(name) is project:  # it was not put away meanwhile
+                    break
+            self._join(project, tally)
         except Unavailable as error:
             self.fail(error)
             self.close(OVERLOADED)
@@ -67,12 +74,17 @@ class ExecutionSession(WatchSession):
             self._begun.set()
             self._begun = None
 
-    def _join(self, project: Project) -> None:
+    def _is_quick(self, project: Project) -> bool:
+        """Whether little has to be counted."""
+        return len(project.tree) <= AT_ONCE or self.hub.statuses.watched(project.project_id)
+
+    def _join(self, project: Project, tally: Tally) -> None:
         if project.epoch == "":
             self._unknown()
         elif not self.subscriber.closing:
-            statuses = self.hub.statuses
-            self._spectator = statuses.join(project, self.subscriber, nodes=self._nodes, logs=self._logs)
+            self._spectator = self.hub.statuses.join(
+                project, self.subscriber, tally, nodes=self._nodes, logs=self._logs
+            )
 
     def _unknown(self) -> None:
         self.subscriber.reply(no_such(self._execution))

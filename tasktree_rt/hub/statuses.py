@@ -13,19 +13,30 @@ from __future__ import annotations
 
 import heapq
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 import trio
 
 from tasktree_rt.core.closing import INTERNAL
-from tasktree_rt.core.executions import execution_of
+from tasktree_rt.core.executions import Tally, execution_of, needs_count
 from tasktree_rt.hub.board import Board, Spectator
 from tasktree_rt.hub.project import Project
 from tasktree_rt.hub.subscriber import Subscriber
 
+AT_ONCE: Final = 2_000
+"""So many nodes are counted without yielding to the loop: a few milliseconds."""
 SLICE: Final = 200
 """Offers between two yields to the loop: about a millisecond."""
+
+
+async def counted(project: Project) -> Tally:
+    """The nodes of a project, as far as they matter for its status; counted in slices if there are many."""
+    tally = Tally()
+    if len(project.tree) > AT_ONCE and needs_count(project.tree.top):
+        for _ in tally.recount(project.tree):
+            await trio.lowlevel.checkpoint()
+    return tally
 
 
 class Statuses:
@@ -43,9 +54,12 @@ class Statuses:
         """Whether somebody watches how an execution stands."""
         return project_id in self._boards
 
-    def join(self, project: Project, subscriber: Subscriber, *, nodes: bool, logs: bool) -> Spectator:
+    def join(
+        self, project: Project, subscriber: Subscriber, tally: Tally, *, nodes: bool, logs: bool
+    ) -> Spectator:
         """Tell `subscriber` how the execution that `project` is stands, now and from now on; it must be
-        there. Call `leave` in the end."""
+        there. Call `leave` in the end. `tally` may have counted already what need not be counted now.
+        """
         name = project.project_id
         execution = execution_of(name)
         assert execution is not None
@@ -53,7 +67,7 @@ class Statuses:
         if board is not None:
             board.look()
         if board is None or board.gone:  # those who watch a life that is over are told so by themselves
-            board = self._boards[name] = Board(project, execution, subscriber.dialect)
+            board = self._boards[name] = Board(project, execution, subscriber.dialect, tally)
             board.flushed = trio.current_time()
         spectator = Spectator(subscriber, board, nodes=nodes, logs=logs)
         board.spectators[spectator] = None
@@ -96,11 +110,40 @@ class Statuses:
         except Exception as error:
             self._failed("statuses", error)
             return
-        for number, spectator in enumerate(list(board.spectators), 1):
+        everybody = tuple(board.spectators)
+        for start in range(0, len(everybody), SLICE):
+            if start:
+                await trio.lowlevel.checkpoint()
+            self._offer(board, everybody[start : start + SLICE])
+
+    def _offer(self, board: Board, spectators: Iterable[Spectator]) -> None:
+        """Nearly always a status is wanted and the socket takes it all: that way is written out here, as in
+        `fanout`."""
+        said, size, at = board.said, len(board.said), board.flushed
+        quick = not (board.over or board.gone)
+        for spectator in spectators:
             try:
-                spectator.offer()
+                subscriber = spectator.subscriber
+                send = subscriber.direct
+                if send is None or not spectator.plain or not quick:
+                    spectator.offer()
+                    continue
+                if spectator.said is said:
+                    continue
+                try:
+                    taken = send(said)
+                except OSError:
+                    taken = 0
+                if taken == size:
+                    spectator.said = said
+                    subscriber.sent_bytes += size
+                    subscriber.sent_messages += 1
+                    subscriber.last_sent = at
+                elif taken:
+                    spectator.said = said
+                    subscriber.sent_one(said, taken)
+                else:
+                    spectator.offer()
             except Exception as error:
                 self._failed("statuses", error)
                 spectator.subscriber.close(INTERNAL)
-            if number % SLICE == 0:
-                await trio.lowlevel.checkpoint()

@@ -16,7 +16,8 @@ from trio.testing import wait_all_tasks_blocked
 
 from tasktree_rt.brokers.memory import MemoryBroker
 from tasktree_rt.core.access import OPEN
-from tasktree_rt.core.events import ProjectId, parse_event
+from tasktree_rt.core.events import Event, ProjectId, parse_event
+from tasktree_rt.core.executions import STATUSES
 from tasktree_rt.core.log import BEGINNING, Recovered
 from tasktree_rt.dialects.base import decode_body, decode_object
 from tasktree_rt.dialects.tasktree import Orchestrator
@@ -201,6 +202,32 @@ async def _http(stage: Stage, data: bytes) -> None:
     else:
         _problem(response.status_code, answer)
     await _assert_kept(stage, "p", [{"type": "ack", **answer}] if "positions" in answer else [])
+
+
+def run_work(data: bytes) -> None:
+    """Requests about one execution, a line each: ``start``, ``change`` or ``claim``, a tab, and a body."""
+    Stage.shared().play(_work, data)
+
+
+async def _work(stage: Stage, data: bytes) -> None:
+    await stage.forget("execution:e")
+    project, path = ProjectId("execution:e"), "/api/v1/executions"
+    await stage.hub.publish(Event("state_transition", project, {"to": "pending"}, NOW))
+    routes = {b"start": path, b"claim": f"{path}/e/claim"}
+    for line in data.split(b"\n")[:8]:
+        kind, _, body = line.partition(b"\t")
+        ask = stage.http.post if kind in routes else stage.http.patch
+        response = await ask(routes.get(kind, f"{path}/e"), data=body, headers={"Host": "localhost"})
+        answer = await response.get_json(force=True)
+        if response.status_code not in (200, 201):
+            _problem(response.status_code, answer)
+            continue
+        assert answer["status"] in STATUSES
+        if kind == b"start":
+            await stage.forget(f"execution:{answer['id']}")
+        else:
+            shown = await stage.http.get(f"{path}/e", headers={"Host": "localhost"})
+            assert await shown.get_json() == answer
 
 
 def _printable(text: str) -> str:

@@ -17,6 +17,8 @@ TARGETS: Final = {
         Target("event", words.run_event, words.EVENT_WORDS, 0.1),
         Target("publish", stage.run_publish, words.EVENT_WORDS, 0.9),
         Target("http", stage.run_http, (*stage.HTTP_WORDS, *words.EVENT_WORDS), 1.2),
+        Target("execution", words.run_execution, words.REQUEST_WORDS, 0.05),
+        Target("work", stage.run_work, words.WORK_WORDS, 4.0),
         Target("query", stage.run_query, stage.QUERY_WORDS, 4.0),
         Target("position", words.run_position, (*words.JSON_WORDS, *stage.QUERY_WORDS), 0.12),
         Target("token", words.run_token, words.TOKEN_WORDS, 0.2),

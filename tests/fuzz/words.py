@@ -16,12 +16,23 @@ from tasktree_rt.client.follow import Follower
 from tasktree_rt.client.link import Dropped
 from tasktree_rt.client.view import TreeView
 from tasktree_rt.core.access import Scope
-from tasktree_rt.core.commands import Ack, Answer, Command, Instruct, Ping, Refresh, Subscribe, Unsubscribe
+from tasktree_rt.core.commands import (
+    Ack,
+    Answer,
+    Command,
+    Failure,
+    Instruct,
+    Ping,
+    Refresh,
+    Subscribe,
+    Unsubscribe,
+)
 from tasktree_rt.core.events import MAX_DEPTH, deeper_than, normalise_time, parse_event, project_id
 from tasktree_rt.core.log import Position
 from tasktree_rt.core.reducer import reduce
 from tasktree_rt.core.tree import Nodes
 from tasktree_rt.dialects.base import decode_body, decode_json, digest, encode_body, measure, named
+from tasktree_rt.dialects.execution import Execution
 from tasktree_rt.dialects.tasktree import Native, Plain
 from tasktree_rt.dialects.tasktree.requests import RequestError, read_since
 from tasktree_rt.errors import InvalidInput, Refused
@@ -46,6 +57,12 @@ REQUEST_WORDS: Final = (
     *(b'"subscribe"', b'"unsubscribe"', b'"ping"', b'"ack"', b'"refresh"', b'"token":"t"', b'"conflate"'),
     *(b'"answer"', b'"command"', b'"prompt_id":"q"', b'"proceed":true', b'"value":', b'"feedback":""'),
     *(b'"user_id":"u"', b'"name":"cancel"', b'"args":{}'),
+)
+WORK_WORDS: Final = (
+    *JSON_WORDS,
+    *(b"start\n", b"change\n", b"claim\n", b'"workflow_id":"w"', b'"input_data":{}', b'"worker_id":"w"'),
+    *(b'"status":"pending"', b'"status":"running"', b'"status":"completed"', b'"status":"failed"'),
+    *(b'"progress":', b'"message":', b'"result":', b'"error":', b'"message":"m"'),
 )
 EVENT_WORDS: Final = (
     *JSON_WORDS,
@@ -110,6 +127,17 @@ def run_request(data: bytes) -> None:
             write = _WRITERS.get(type(command))
             if write is not None:
                 assert Native().decode(json.dumps(write(command))) == command
+
+
+def run_execution(data: bytes) -> None:
+    """What who watches an execution says: a ping, or an error that can be told in that language."""
+    text = text_of(data)
+    for form in (data,) if text is None else (data, text):
+        try:
+            assert Execution().decode(form) == Ping()
+        except InvalidInput as error:
+            told_well(error, "invalid_json", "invalid_message")
+            Execution().encode(Failure(error.code, error.message, field=error.field))
 
 
 def _subscribe(said: Subscribe) -> dict[str, Any]:

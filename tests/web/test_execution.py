@@ -13,6 +13,7 @@ from trio_websocket import ConnectionClosed, WebSocketConnection
 
 from tasktree_rt.core.events import Json
 from tasktree_rt.settings import Execution
+from tests.dialects.execution_golden import NAME, PROJECT, TRANSCRIPT
 from tests.web.realhub import (
     RealHub,
     Schemas,
@@ -118,6 +119,23 @@ async def test_a_watcher_is_told_how_it_stands_then_of_every_change_and_is_close
         with trio.fail_after(30):
             while running.hub.statuses.watched(f"execution:{made}"):
                 await trio.lowlevel.checkpoint()
+
+
+async def test_the_transcript_is_heard_on_a_real_socket() -> None:
+    async with working() as (running, _):
+        first, *rest = TRANSCRIPT
+        await running.publish(PROJECT, *first["push"])
+        async with stream(running, NAME) as short, stream(running, NAME, "?nodes=1&logs=1") as full:
+            for socket, key in ((short, "hear"), (full, "full")):
+                assert [await heard(socket) for _ in first[key]] == first[key]
+            for line in rest:
+                if "push" in line:
+                    await running.publish(PROJECT, *line["push"])
+                for socket, key in ((short, "hear"), (full, "full")):
+                    if "say" in line:
+                        await socket.send_message(line["say"])
+                    assert [await heard(socket) for _ in line[key]] == line[key], line["why"]
+            assert [*await closed(short)] == [*await closed(full)] == TRANSCRIPT[-1]["close"]
 
 
 async def test_native_events_show_too_and_the_finished_leaves_are_the_progress() -> None:

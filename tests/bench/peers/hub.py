@@ -1,6 +1,7 @@
 """Ours: the whole product, SQLite with synchronous=FULL.
 
-Settings are the defaults but for pings and heartbeats, which no peer has, and the bound on connections.
+Settings are the defaults but for pings and heartbeats, which no peer has, the bound on connections, and that
+an execution is told of with every change.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import trio
 
 from tasktree_rt.cli.compose import Running, run_hub
 from tasktree_rt.cli.logs import configure_logging
-from tasktree_rt.settings import Delivery, Limits, Logging, Settings
+from tasktree_rt.settings import Delivery, Execution, Limits, Logging, Settings
 
 QUIET = 3_600.0
 
@@ -32,6 +33,7 @@ def main() -> None:
             bind=f"127.0.0.1:{os.environ.get('BENCH_PORT', '0')}",
             store=f"sqlite:{Path(folder) / 'hub.db'}",
             limits=Limits(max_connections=30_000, max_connections_per_address=30_000),
+            execution=Execution(status_interval=0),
             delivery=Delivery(ping_interval=QUIET, heartbeat_interval=QUIET),
         )
         trio.run(lambda: run_hub(settings, shutdown=trio.Event(), started=started))

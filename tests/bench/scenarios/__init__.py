@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.bench.scenario import Scenario
 from tests.bench.scenarios.among import AMONG
 from tests.bench.scenarios.connections import CONNECTIONS
+from tests.bench.scenarios.dialects import DIALECTS
 from tests.bench.scenarios.fanout import BURST, CROWD, SINGLE
 from tests.bench.scenarios.ingest import INGEST
 from tests.bench.scenarios.latency import LATENCY
@@ -19,6 +20,7 @@ SCENARIOS: dict[str, Scenario] = {
         BURST,
         CROWD,
         SINGLE,
+        DIALECTS,
         AMONG,
         STALLED,
         MEMORY,

@@ -1,0 +1,103 @@
+"""One event at a time to 500 watchers, in each language of the hub's: CPU a delivery."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from tests.bench.catalogue import OURS, Peer
+from tests.bench.client import Client
+from tests.bench.process import Server
+from tests.bench.scenario import Figures, Found, Scenario, Unit, Verdict, bound, median
+from tests.bench.wire import PAD, Speech, masked
+
+MOST: Final = 1.3
+"""What a delivery in any language may cost, where one of plain events costs 1."""
+
+
+class Status(Speech):
+    """The execution status stream: every event changes the message, and so the status."""
+
+    watch = "/api/v1/ws/executions/bench"
+
+    def publish(self, number: int) -> bytes:
+        """A change of the execution's message."""
+        changes = f'{{"changes":{{"message":"{number} {PAD}"}}}}'
+        event = f'{{"type":"project_update","project_id":"execution:bench","data":{changes}}}'
+        return masked(f'{{"type":"publish","id":{number},"events":[{event}]}}')
+
+    def number(self, payload: bytes) -> int:
+        """Which event a status shows."""
+        return int(json.loads(payload)["message"].partition(" ")[0])
+
+
+@dataclass(frozen=True)
+class Language:
+    """One of the hub's. With `tells` a watcher is first told of the newest event."""
+
+    label: str
+    speech: Speech
+    native: bool = False
+    tells: bool = False
+
+
+LANGUAGES: Final[Mapping[str, Language]] = {
+    "plain": Language("plain events", Speech()),
+    "native": Language("`tasktree.v1`", Speech(), native=True),
+    "execution": Language("execution status", Status(), tells=True),
+}
+
+
+def measure(peer: Peer, quick: bool) -> Figures:
+    """CPU a delivery (µs) in each language."""
+    watchers, events = (50, 20) if quick else (500, 300)
+    figures: Figures = {}
+    for name, language in LANGUAGES.items():
+        with peer.start() as server:
+            figures[f"{name}_us"] = deliver(server, language, watchers, events)
+    return figures
+
+
+def deliver(server: Server, language: Language, watchers: int, events: int) -> float:
+    """CPU a delivery (µs) of so many events."""
+    client = Client(server.port, language.speech)
+    try:
+        client.open_producer()
+        client.prime()
+        if language.tells:
+            client.stream.first = 0
+        path = language.speech.watch if language.tells else f"{language.speech.watch}?project_id=bench"
+        client.connect(watchers, path, native=language.native)
+        client.one_by_one(20)
+        before = server.cpu()
+        client.one_by_one(events)
+        return (server.cpu() - before) / (events * watchers) * 1e6
+    finally:
+        client.close()
+
+
+def judge(found: Found) -> list[Verdict]:
+    """None costs much more than plain events."""
+    plain = median(found, OURS, "plain_us")
+    verdicts = []
+    for name, language in LANGUAGES.items():
+        value = median(found, OURS, f"{name}_us")
+        if name != "plain":
+            ratio = value / plain if value and plain else None
+            figure = f"one at a time, 500 watchers, {language.label}: of a plain delivery"
+            verdicts.append(bound(figure, f"≤ {MOST}", ratio, "{:.2f}", most=MOST))
+    return verdicts
+
+
+DIALECTS = Scenario(
+    name="dialects",
+    title="One event at a time to 500 watchers, in each language",
+    peers=(OURS,),
+    measure=measure,
+    judge=judge,
+    units={
+        f"{name}_us": Unit(f"{language.label}: CPU a delivery", "µs") for name, language in LANGUAGES.items()
+    },
+)

@@ -1,0 +1,181 @@
+"""What is pushed in each language, and where it is seen: the table "What appears where" of docs/protocol.md.
+
+Everybody watches all the time, each on a real socket; after every push each says what they heard of it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any, Final
+
+import httpx
+import trio
+from attrs import frozen
+from trio.testing import wait_all_tasks_blocked
+from trio_websocket import WebSocketConnection
+
+from tasktree_rt.core.access import OPEN
+from tasktree_rt.core.events import Json
+from tasktree_rt.settings import Execution
+from tests.test_examples import rows
+from tests.web.realhub import RealHub, auth, heard, node_update, real_hub, say, token
+
+FENCE: Final = "fence"
+DONE: Final[Json] = {"type": "state_transition", "data": {"from": "running", "to": "review"}}
+SAID: Final[Json] = {"type": "project_update", "data": {"changes": {"message": "half way"}}}
+TASK: Final[Json] = {"type": "task_created", "data": {"id": "7", "title": "T", "dependencies": []}}
+
+
+@frozen
+class World:
+    """A hub, who pushes to it over HTTP, and who watches it."""
+
+    running: RealHub
+    http: httpx.AsyncClient
+    watchers: Mapping[str, WebSocketConnection]
+
+    async def post(self, path: str, body: Any, method: str = "POST") -> None:
+        answer = await self.http.request(method, f"/api/v1{path}", json=body)
+        assert answer.is_success, answer.text
+
+    async def heard(self) -> dict[str, list[str]]:
+        """The types of what each watcher has heard since the last time."""
+        await wait_all_tasks_blocked()
+        self.running.hub.broadcast({"type": FENCE})
+        await say(self.watchers["execution stream"], {"type": "ping"})
+        return {name: await until(one) for name, one in self.watchers.items()}
+
+
+async def until(socket: WebSocketConnection) -> list[str]:
+    found: list[str] = []
+    while (kind := (await heard(socket))["type"]) not in (FENCE, "pong"):
+        found.append(kind)
+    return found
+
+
+# --- who watches: a column each ---------------------------------------------------------------------------
+
+COLUMNS: Final[Mapping[str, tuple[str, bool]]] = {
+    "native": ("/ws/updates", True),
+    "plain, TaskTree": ("/ws/updates", False),
+    "user's log": ("/ws/updates?user_id=ada", True),
+    "execution stream": ("/api/v1/ws/executions/e", False),
+}
+
+
+@asynccontextmanager
+async def everybody() -> AsyncIterator[World]:
+    async with (
+        real_hub(execution=Execution(status_interval=0.0)) as running,
+        running.http() as http,
+        AsyncExitStack() as stack,
+    ):
+        for project in ("p", "execution:e"):
+            await running.publish(project, node_update("a", status="running"))
+        await running.hub.notify("ada", {"title": "Welcome"}, grants=OPEN)
+        watchers = {
+            name: await stack.enter_async_context(running.socket(path, native=native))
+            for name, (path, native) in COLUMNS.items()
+        }
+        orchestrator = await stack.enter_async_context(running.socket("/ws/orchestrator?commands=p"))
+        world = World(running, http, watchers)
+        await world.heard()
+        yield world
+        assert json.loads(await orchestrator.get_message())["name"] == "cancel"
+
+
+# --- what is pushed: a row each ---------------------------------------------------------------------------
+
+Push = Callable[[World], Awaitable[None]]
+
+
+def post(path: str, body: Any, method: str = "POST") -> Push:
+    """A push over HTTP."""
+
+    async def push(world: World) -> None:
+        await world.post(path, body, method)
+
+    return push
+
+
+async def broadcast(world: World) -> None:
+    world.running.hub.broadcast({"type": "maintenance"})
+
+
+WATCHED: Final = ("native", "plain, TaskTree")
+ROWS: Final[Mapping[str, tuple[Push, str, tuple[str, ...]]]] = {
+    "events of a project": (post("/projects/p/events", DONE), "state_transition", WATCHED),
+    "events of `execution:<id>`": (
+        post("/projects/execution:e/events", SAID),
+        "project_update",
+        (*WATCHED, "execution stream"),
+    ),
+    "TaskTree's types": (post("/projects/p/events", TASK), "task_created", WATCHED),
+    "an execution, over HTTP": (
+        post("/executions/e", {"progress": 40}, "PATCH"),
+        "project_update",
+        (*WATCHED, "execution stream"),
+    ),
+    "prompts of a project": (post("/prompts", {"project_id": "p", "message": "?"}), "prompt", WATCHED),
+    "prompts to a user": (post("/prompts", {"user_id": "ada", "message": "?"}), "prompt", ("user's log",)),
+    "prompts of a project, to a user": (
+        post("/prompts", {"project_id": "p", "user_id": "ada", "message": "?"}),
+        "prompt",
+        (*WATCHED, "user's log"),
+    ),
+    "commands": (post("/projects/p/commands", {"name": "cancel"}), "command", WATCHED),
+    "notifications": (post("/users/ada/notifications", {"title": "T"}), "notification", ("user's log",)),
+    "broadcasts": (broadcast, "maintenance", (*WATCHED, "user's log")),
+}
+SAID_AS: Final = {"execution stream": "status"}
+"""What a language calls everything that it shows."""
+
+
+async def test_what_is_pushed_is_heard_where_it_should_be_once_and_nowhere_else() -> None:
+    async with everybody() as world:
+        for name, (push, kind, where) in ROWS.items():
+            await push(world)
+            expected = {one: [SAID_AS.get(one, kind)] if one in where else [] for one in COLUMNS}
+            assert await world.heard() == expected, name
+
+
+async def test_what_was_pushed_stands_in_the_trees_whatever_the_language() -> None:
+    async with everybody() as world:
+        for push, _, _ in ROWS.values():
+            await push(world)
+        state = await world.running.hub.state("p")
+        assert {node_id for node_id, _ in state.nodes} == {"a", "7"}
+        assert (state.top["state"], len(state.top["prompts"])) == ("review", 2)
+        execution = await world.running.hub.state("execution:e")
+        assert execution.top["project"] == {"message": "half way", "progress": 40}
+
+
+def test_the_protocol_says_the_same() -> None:
+    listed = {name: ["yes" if cell == "yes" else "–" for cell in cells] for name, *cells in table()}
+    assert listed == {
+        name: ["yes" if one in where else "–" for one in COLUMNS] for name, (_, _, where) in ROWS.items()
+    }
+
+
+def table() -> list[list[str]]:
+    return rows("protocol.md", "pushed")
+
+
+async def test_nobody_hears_of_what_they_may_not_watch() -> None:
+    async with real_hub(auth=auth(), execution=Execution(status_interval=0.0)) as running:
+        for project in ("p", "q", "execution:e"):
+            await running.publish(project, node_update("a", status="running"))
+        bob = token(subject="bob", watch=["q"])
+        async with (
+            running.socket(f"/ws/updates?token={bob}") as native,
+            running.socket(f"/ws/updates?token={bob}", native=False) as plain,
+        ):
+            with trio.fail_after(30):
+                while (await heard(native))["type"] != "reply":
+                    pass
+            for project in ("p", "execution:e", "q"):
+                await running.publish(project, DONE)
+            for socket in (native, plain):
+                assert (await heard(socket))["project_id"] == "q"
