@@ -21,7 +21,7 @@ from tasktree_rt.hub.matters import PROMPT, Pending
 from tasktree_rt.hub.relay import MESSAGE
 from tasktree_rt.settings import Settings
 from tasktree_rt.web.auth import authenticate
-from tasktree_rt.web.http import grants, reply
+from tasktree_rt.web.http import administers, grants, reply
 from tasktree_rt.web.people import LONGEST_WAIT, waited
 from tasktree_rt.web.sockets import Answer, address, closing, leave, socket_routes, token
 
@@ -152,6 +152,7 @@ class AiecsRoutes:
 
     async def status(self) -> Response:
         """How this part of the hub is."""
+        administers()
         chosen = self._settings.aiecs
         pending = sum(one.matter.kind == PROMPT for one in self._hub.matters)
         return reply(

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from importlib.resources.abc import Traversable
 from typing import Any, Final
 
 import trio
 from quart import Response, g, request
+from quart.wrappers import Websocket
 from quart.wrappers.base import BaseRequestWebsocket
 from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException, NotFound
@@ -49,10 +49,11 @@ class _App(QuartTrio):
 
     aiecs_port = 0
 
-    async def asgi_app(self, scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401 (ASGI's own types)
-        if scope["type"] == "websocket" and self.aiecs_port and _port(scope) == self.aiecs_port:
-            scope["path"], scope["raw_path"] = AIECS_PATH, AIECS_PATH.encode()
-        await super().asgi_app(scope, receive, send)
+    async def handle_websocket(self, websocket: Websocket) -> Any:  # noqa: ANN401 (Quart's own type)
+        server = websocket.scope.get("server")
+        if server and self.aiecs_port and server[1] == self.aiecs_port:
+            websocket.path = AIECS_PATH
+        return await super().handle_websocket(websocket)
 
     def create_url_adapter(self, request: BaseRequestWebsocket | None) -> MapAdapter | None:
         try:
@@ -66,11 +67,6 @@ class _App(QuartTrio):
                 path_info=request.path,
                 query_args=request.query_string.decode("latin-1"),
             )
-
-
-def _port(scope: Mapping[str, Any]) -> int | None:
-    server = scope.get("server")
-    return server[1] if server else None
 
 
 def create_app(

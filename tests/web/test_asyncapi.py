@@ -183,18 +183,19 @@ def test_every_example_is_what_it_stands_for_and_nothing_else(key: str) -> None:
     for example in MESSAGES[key]["examples"]:
         assert not errors_of(key, example["payload"])
         if key != "personal":
-            without = {name: one for name, one in example["payload"].items() if name not in ("type", "code")}
+            told_by = ("type", "method", "action", "target_user_id", "code")
+            without = {name: one for name, one in example["payload"].items() if name not in told_by}
             assert errors_of(key, without)
 
 
 def test_messages_are_told_apart_by_their_type() -> None:
     for operation in DOC["operations"]:
-        types = [
-            resolve(DOC, MESSAGES[key]["payload"])["properties"]["type"].get("const")
-            for key in keys_of(operation)
-            if key not in ("any_other_event", "broadcast", "personal", "bare_event")
-        ]
-        assert None not in types
+        types: list[str] = []
+        for key in keys_of(operation):
+            if key not in ("any_other_event", "broadcast", "personal", "bare_event", "aiecs_message"):
+                fields = resolve(DOC, MESSAGES[key]["payload"])["properties"]
+                told_by = fields.get("type") or fields.get("method") or fields["action"]
+                types += told_by.get("enum") or [told_by["const"]]
         assert len(types) == len(set(types)), operation
 
 

@@ -18,7 +18,7 @@ from quart import request
 from tasktree_rt.brokers.memory import MemoryBroker
 from tasktree_rt.core.events import Json
 from tasktree_rt.errors import HTTP_STATUS, StoreUnavailable
-from tests.web import execution_calls
+from tests.web import aiecs_calls, execution_calls
 from tests.web.openapi import DOC, SCHEMAS, P, Seen, check, operations
 from tests.web.people_calls import BODIES, HIDDEN, PROMPTS, WITH_BODY, WRONG, ask_too_much, call_people
 from tests.web.realhub import RealHub, auth, document, node_update, real_hub, references, resolve, token
@@ -228,6 +228,7 @@ MISTAKES: Final[tuple[Request, ...]] = (
     (413, "POST", f"{P}/p/snapshots", {"content": b" " * (1 << 20) + b"{}"}),
     *WRONG,
     *execution_calls.WRONG,
+    *aiecs_calls.WRONG,
 )
 
 
@@ -256,9 +257,9 @@ async def be_refused(seen: Seen) -> None:
                 continue
             weak = await http.request(
                 method,
-                url,
+                url + (aiecs_calls.PATHS.get(path, "") if method == "delete" else ""),
                 headers={"Authorization": f"Bearer {token(watch=[])}"},
-                json={**BODIES, **execution_calls.BODIES}.get(path, {"type": "x"}),
+                json={**BODIES, **execution_calls.BODIES, **aiecs_calls.BODIES}.get(path, {"type": "x"}),
             )
             is_list = method == "get" and path in (P, PROMPTS, execution_calls.EXECUTIONS)
             expected = 200 if is_list else 404 if path in HIDDEN else 403
@@ -333,7 +334,7 @@ async def be_too_slow(seen: Seen) -> None:
 
     async with real_hub(limits={"handshake_timeout": 0.02}) as running:
         posts = [("POST", path) for path in (f"{P}/p/events", f"{P}/p/snapshots", *WITH_BODY)]
-        for method, path in (*posts, *execution_calls.WITH_BODY):
+        for method, path in (*posts, *execution_calls.WITH_BODY, *aiecs_calls.WITH_BODY):
             stream = await trio.open_tcp_stream("127.0.0.1", int(running.url.rpartition(":")[2]))
             async with stream:
                 head = f"{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n"
@@ -368,6 +369,7 @@ async def test_every_documented_answer_is_really_given_and_is_as_documented() ->
         await succeed(http, seen)
         await call_people(running, http, seen)
         await execution_calls.call_executions(http, seen)
+        await aiecs_calls.call_aiecs(running, http, seen)
         await look_at_the_stream(running, http, seen)
         await fail(http, seen)
     for more in (be_refused, go_wrong, be_too_late, be_too_slow, be_stopping, ask_too_much):
