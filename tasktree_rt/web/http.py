@@ -17,7 +17,7 @@ from tasktree_rt.core.access import Grants
 from tasktree_rt.core.events import Json, ProjectId, micros_to_time, parse_event, project_id
 from tasktree_rt.core.log import BEGINNING, Gap, Position
 from tasktree_rt.core.tree import Snapshot, wholes
-from tasktree_rt.dialects.base import decode_json, digest, encode_json, raw_json, with_position
+from tasktree_rt.dialects.base import decode_json, decode_object, digest, encode_json, raw_json, with_position
 from tasktree_rt.dialects.tasktree.messages import state_data
 from tasktree_rt.errors import InvalidInput, Refused
 from tasktree_rt.hub.hub import Hub, Published
@@ -47,6 +47,7 @@ class Api:
             ("POST", "/projects/<project>/snapshots", self.keep),
             ("GET", "/projects/<project>/snapshots", self.kept),
             ("GET", "/projects/<project>/snapshots/<snapshot_id>", self.one_kept),
+            ("POST", "/broadcast", self.broadcast),
             ("GET", "/connections", self.connections),
             ("GET", "/stats", self.stats),
         ):
@@ -65,6 +66,13 @@ class Api:
         ]
         published = await self._hub.publish(events, key=idempotency(), fingerprint=digest([project, raw]))
         return reply(_published(published), 200)
+
+    async def broadcast(self) -> Response:
+        """A message without a project, to every watcher; it is not stored."""
+        if not grants().push.everything:
+            raise Refused("you may not tell everybody")
+        body: bytes = await request.get_data(as_text=False)  # type: ignore[assignment]
+        return reply({"watchers": self._hub.broadcast(decode_object(body))})
 
     async def state(self, project: str) -> Response:
         """The whole state, now or as it was."""

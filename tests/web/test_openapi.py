@@ -226,6 +226,8 @@ MISTAKES: Final[tuple[Request, ...]] = (
     (413, "POST", f"{P}/p/events", {"json": [{"type": "x"}] * 1001}),
     (413, "POST", f"{P}/p/events", {"content": b" " * (1 << 20) + b"{}"}),
     (413, "POST", f"{P}/p/snapshots", {"content": b" " * (1 << 20) + b"{}"}),
+    (413, "POST", "/api/v1/broadcast", {"content": b" " * (1 << 20) + b"{}"}),
+    (400, "POST", "/api/v1/broadcast", {"json": {}}),
     *WRONG,
     *execution_calls.WRONG,
     *aiecs_calls.WRONG,
@@ -333,7 +335,9 @@ async def be_too_slow(seen: Seen) -> None:
         await trio.sleep_forever()
 
     async with real_hub(limits={"handshake_timeout": 0.02}) as running:
-        posts = [("POST", path) for path in (f"{P}/p/events", f"{P}/p/snapshots", *WITH_BODY)]
+        posts = [
+            ("POST", path) for path in (f"{P}/p/events", f"{P}/p/snapshots", "/api/v1/broadcast", *WITH_BODY)
+        ]
         for method, path in (*posts, *execution_calls.WITH_BODY, *aiecs_calls.WITH_BODY):
             stream = await trio.open_tcp_stream("127.0.0.1", int(running.url.rpartition(":")[2]))
             async with stream:
@@ -368,6 +372,7 @@ async def test_every_documented_answer_is_really_given_and_is_as_documented() ->
     async with real_hub(built=APP) as running, running.http() as http:
         await succeed(http, seen)
         await call_people(running, http, seen)
+        check(await http.post("/api/v1/broadcast", json={"type": "news", "data": {}}), seen)
         await execution_calls.call_executions(http, seen)
         await aiecs_calls.call_aiecs(running, http, seen)
         await look_at_the_stream(running, http, seen)

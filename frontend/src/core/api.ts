@@ -457,6 +457,20 @@ export type ProducerMessage = Acknowledgement | ErrorMessage | Pong | Draining |
  * via the `definition` "ProducerRequest".
  */
 export type ProducerRequest = Publish | BareEvent | Ping | CommandResult;
+/**
+ * An execution's id: its project is `execution:` and this.
+ *
+ * This interface was referenced by `Everything`'s JSON-Schema
+ * via the `definition` "ExecutionId".
+ */
+export type ExecutionId = string;
+/**
+ * How it stands. After `completed` and `failed` its stream ends.
+ *
+ * This interface was referenced by `Everything`'s JSON-Schema
+ * via the `definition` "ExecutionStatus".
+ */
+export type ExecutionStatus = "pending" | "running" | "completed" | "failed";
 
 export interface Everything {
   [k: string]: unknown;
@@ -1416,6 +1430,12 @@ export interface PromptData {
     | boolean;
   deadline: Time;
   default: Choice;
+  /**
+   * The asker's own, kept beside the question for those who show it.
+   */
+  data?: {
+    [k: string]: unknown;
+  };
 }
 /**
  * One thing to choose.
@@ -2030,4 +2050,404 @@ export interface CommandResult {
    * Why, in words.
    */
   message?: string;
+}
+/**
+ * How an execution stands.
+ *
+ * This interface was referenced by `Everything`'s JSON-Schema
+ * via the `definition` "StatusMessage".
+ */
+export interface StatusMessage {
+  type: "status";
+  execution_id: ExecutionId;
+  status: ExecutionStatus;
+  /**
+   * What its worker set, else the share of finished leaves in percent.
+   */
+  progress: number;
+  /**
+   * What its worker says, or null.
+   */
+  message: {
+    [k: string]: unknown;
+  };
+  /**
+   * Any JSON.
+   */
+  result: {
+    [k: string]: unknown;
+  };
+  /**
+   * Why it failed: a string or an object, or null.
+   */
+  error: {
+    [k: string]: unknown;
+  };
+  /**
+   * Seconds it has been running, or ran; null before it began.
+   */
+  execution_time: number | null;
+}
+/**
+ * A node, whole: all its fields beside these. With `deleted` it is gone.
+ *
+ * This interface was referenced by `Everything`'s JSON-Schema
+ * via the `definition` "NodeMessage".
+ */
+export interface NodeMessage {
+  type: "node";
+  execution_id: ExecutionId;
+  node_id: NodeId;
+  /**
+   * The node's status, if it has one.
+   */
+  status: string | null;
+  /**
+   * There only where it is gone.
+   */
+  deleted?: true;
+  [k: string]: unknown;
+}
+/**
+ * A line of output.
+ *
+ * This interface was referenced by `Everything`'s JSON-Schema
+ * via the `definition` "LineMessage".
+ */
+export interface LineMessage {
+  type: "log";
+  execution_id: ExecutionId;
+  /**
+   * As its producer says.
+   */
+  level: string;
+  /**
+   * The line, with its colours.
+   */
+  message: string;
+  timestamp: Time;
+  node_id?: NodeId;
+  /**
+   * Where it came from.
+   */
+  stream?: string;
+}
+/**
+ * Answer to `ping`.
+ *
+ * This interface was referenced by `Everything`'s JSON-Schema
+ * via the `definition` "ExecutionPong".
+ */
+export interface ExecutionPong {
+  type: "pong";
+}
+/**
+ * What was wrong, in words.
+ *
+ * This interface was referenced by `Everything`'s JSON-Schema
+ * via the `definition` "ExecutionError".
+ */
+export interface ExecutionError {
+  type: "error";
+  /**
+   * A sentence for a person.
+   */
+  message: string;
+}
+/**
+ * Asks for `pong`; other keys are ignored.
+ *
+ * This interface was referenced by `Everything`'s JSON-Schema
+ * via the `definition` "ExecutionPing".
+ */
+export interface ExecutionPing {
+  type: "ping";
+  [k: string]: unknown;
+}
+/**
+ * Answered with the whole request.
+ *
+ * This interface was referenced by `Everything`'s JSON-Schema
+ * via the `definition` "AiecsPing".
+ */
+export interface AiecsPing {
+  /**
+   * Always so.
+   */
+  action: "ping";
+  [k: string]: unknown;
+}
+/**
+ * From now on this user's messages; what is open is offered.
+ *
+ * This interface was referenced by `Everything`'s JSON-Schema
+ * via the `definition` "AiecsSubscribe".
+ */
+export interface AiecsSubscribe {
+  /**
+   * Always so.
+   */
+  action: "subscribe";
+  /**
+   * Whose messages.
+   */
+  user_id?: string;
+}
+/**
+ * A task is to end: told to all, and to its orchestrator as a command.
+ *
+ * This interface was referenced by `Everything`'s JSON-Schema
+ * via the `definition` "AiecsCancel".
+ */
+export interface AiecsCancel {
+  /**
+   * Always so.
+   */
+  action: "cancel";
+  /**
+   * Whose task.
+   */
+  user_id?: string;
+  /**
+   * The task.
+   */
+  task_id?: string;
+  [k: string]: unknown;
+}
+/**
+ * Answers a question; the first answer counts, and there is no reply.
+ *
+ * This interface was referenced by `Everything`'s JSON-Schema
+ * via the `definition` "AiecsConfirm".
+ */
+export interface AiecsConfirm {
+  /**
+   * Always so.
+   */
+  action: "confirm";
+  /**
+   * The question.
+   */
+  callback_id?: string;
+  /**
+   * Yes or no.
+   */
+  proceed?: boolean;
+  /**
+   * A remark.
+   */
+  feedback?: string | null;
+  [k: string]: unknown;
+}
+/**
+ * A message with `requires_ack` has arrived.
+ *
+ * This interface was referenced by `Everything`'s JSON-Schema
+ * via the `definition` "AiecsAck".
+ */
+export interface AiecsAck {
+  /**
+   * Always so.
+   */
+  action: "ack";
+  /**
+   * The message.
+   */
+  message_id?: string;
+  [k: string]: unknown;
+}
+/**
+ * Answer to a ping.
+ *
+ * This interface was referenced by `Everything`'s JSON-Schema
+ * via the `definition` "AiecsPong".
+ */
+export interface AiecsPong {
+  /**
+   * Always so.
+   */
+  type: "pong";
+  /**
+   * Seconds since the Unix epoch.
+   */
+  timestamp: number;
+  /**
+   * The request.
+   */
+  original_data: {
+    [k: string]: unknown;
+  };
+}
+/**
+ * Answer to a subscription.
+ *
+ * This interface was referenced by `Everything`'s JSON-Schema
+ * via the `definition` "AiecsSubscribed".
+ */
+export interface AiecsSubscribed {
+  /**
+   * Always so.
+   */
+  type: "subscription_confirmed";
+  /**
+   * Whose messages.
+   */
+  user_id: string;
+}
+/**
+ * A question, from whichever side it was asked.
+ *
+ * This interface was referenced by `Everything`'s JSON-Schema
+ * via the `definition` "AiecsStepResult".
+ */
+export interface AiecsStepResult {
+  /**
+   * Always so.
+   */
+  type: "task_step_result";
+  /**
+   * To answer by.
+   */
+  callback_id: string;
+  /**
+   * Whatever the asker gave; null without.
+   */
+  step: {
+    [k: string]: unknown;
+  };
+  /**
+   * The question.
+   */
+  message: string;
+  /**
+   * Whatever the asker gave; null without.
+   */
+  result: {
+    [k: string]: unknown;
+  };
+  /**
+   * Whatever the asker gave; null without.
+   */
+  status: {
+    [k: string]: unknown;
+  };
+  /**
+   * Whatever the asker gave; null without.
+   */
+  error_code: {
+    [k: string]: unknown;
+  };
+  /**
+   * Whatever the asker gave; null without.
+   */
+  error_message: {
+    [k: string]: unknown;
+  };
+  /**
+   * Who is asked.
+   */
+  user_id: string | null;
+  /**
+   * Whatever the asker gave; null without.
+   */
+  task_id: {
+    [k: string]: unknown;
+  };
+  /**
+   * Seconds since the Unix epoch.
+   */
+  timestamp: number;
+}
+/**
+ * A task is still at work.
+ *
+ * This interface was referenced by `Everything`'s JSON-Schema
+ * via the `definition` "AiecsHeartbeat".
+ */
+export interface AiecsHeartbeat {
+  /**
+   * Always so.
+   */
+  type: "heartbeat";
+  /**
+   * Always so.
+   */
+  status: "heartbeat";
+  /**
+   * In words.
+   */
+  message: string;
+  /**
+   * Whose task.
+   */
+  user_id: string;
+  /**
+   * The task.
+   */
+  task_id: string;
+  /**
+   * Seconds since the Unix epoch.
+   */
+  timestamp: number;
+}
+/**
+ * Somebody cancelled a task.
+ *
+ * This interface was referenced by `Everything`'s JSON-Schema
+ * via the `definition` "AiecsCancelled".
+ */
+export interface AiecsCancelled {
+  /**
+   * Always so.
+   */
+  type: "task_cancelled";
+  /**
+   * Whose task.
+   */
+  user_id: string;
+  /**
+   * The task.
+   */
+  task_id: string;
+  /**
+   * Seconds since the Unix epoch.
+   */
+  timestamp: number;
+}
+/**
+ * A message for a user: as it was sent, with whom it is for; a notification is one of type `notification`.
+ *
+ * This interface was referenced by `Everything`'s JSON-Schema
+ * via the `definition` "AiecsUserMessage".
+ */
+export interface AiecsUserMessage {
+  /**
+   * Whom it is for.
+   */
+  target_user_id: string;
+  /**
+   * Seconds since the Unix epoch.
+   */
+  timestamp?: number;
+  [k: string]: unknown;
+}
+/**
+ * What was said cannot be understood.
+ *
+ * This interface was referenced by `Everything`'s JSON-Schema
+ * via the `definition` "AiecsError".
+ */
+export interface AiecsError {
+  /**
+   * Always so.
+   */
+  type: "error";
+  /**
+   * What was wrong.
+   */
+  message: string;
+  /**
+   * Seconds since the Unix epoch.
+   */
+  timestamp: number;
 }
