@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable
 from ipaddress import IPv6Address, ip_address
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
 
 from attrs import Factory, field, frozen
 
@@ -150,6 +151,21 @@ def _store(_: object, attribute: Attribute[Any], value: object) -> None:
     _require(known, attribute, '"sqlite:PATH" or "memory:"', value)
 
 
+def _redis(_: object, attribute: Attribute[Any], value: object) -> None:
+    _text(_, attribute, value)
+    url = urlsplit(str(value))
+    if url.password is not None:
+        raise UnfitSetting((attribute.name,), "expected no password in it: give it as autogpt.redis_password")
+    named = bool(url.path) if url.scheme == "unix" else bool(url.hostname)
+    good = not value or (named and url.scheme in ("redis", "rediss", "unix"))
+    _require(good, attribute, '"redis://HOST:PORT/DB", "rediss://HOST:PORT/DB" or "unix:///PATH"', value)
+
+
+def _switch(value: Any) -> Any:  # noqa: ANN401 - whatever was given is still to be checked
+    """``true`` and ``false`` are as good as ``on`` and ``off``."""
+    return {"true": "on", "false": "off"}.get(str(value).lower(), value)
+
+
 def _secret(_: object, attribute: Attribute[Any], value: object) -> None:
     _text(_, attribute, value)
     size = len(str(value).encode())
@@ -264,6 +280,19 @@ class Aiecs:
 
 
 @frozen
+class AutoGpt:
+    """AutoGPT's language and events. Sizes in bytes."""
+
+    redis_url: str = field(default="", validator=_redis)
+    """AutoGPT's Redis, whose events are passed on; empty: they are only pushed over HTTP."""
+    redis_password: str = field(default="", repr=False, validator=_text)
+    mirror: str = field(default="auto", converter=_switch, validator=_one_of("auto", "on", "off"))
+    """Whether executions are projects too; ``auto``: only without authentication."""
+    max_event_size: int = _count(16 * MIB, 1 * KIB)
+    """A larger event from Redis is told of, not passed on."""
+
+
+@frozen
 class Keep:
     """What the store keeps. Times in seconds, sizes in bytes."""
 
@@ -339,10 +368,16 @@ class Settings:
     people: People = field(default=Factory(People), validator=_is(People, "People(…)"))
     execution: Execution = field(default=Factory(Execution), validator=_is(Execution, "Execution(…)"))
     aiecs: Aiecs = field(default=Factory(Aiecs), validator=_is(Aiecs, "Aiecs(…)"))
+    autogpt: AutoGpt = field(default=Factory(AutoGpt), validator=_is(AutoGpt, "AutoGpt(…)"))
     keep: Keep = field(default=Factory(Keep), validator=_is(Keep, "Keep(…)"))
     drain: Drain = field(default=Factory(Drain), validator=_is(Drain, "Drain(…)"))
     auth: Auth = field(default=Factory(Auth), validator=_is(Auth, "Auth(…)"))
     log: Logging = field(default=Factory(Logging), validator=_is(Logging, "Logging(…)"))
+
+    @property
+    def mirrors_autogpt(self) -> bool:
+        """Whether AutoGPT's executions are projects too."""
+        return self.autogpt.mirror == "on" or (self.autogpt.mirror == "auto" and not self.auth.on)
 
     def __attrs_post_init__(self) -> None:
         """Check what must hold between fields."""

@@ -6,6 +6,7 @@ import pytest
 from tasktree_rt.errors import SettingsError
 from tasktree_rt.settings import (
     Auth,
+    AutoGpt,
     Delivery,
     Drain,
     Keep,
@@ -48,6 +49,12 @@ def test_settings_cannot_be_changed() -> None:
         (Settings, "insecure", 1, "expected true or false, got 1"),
         (Settings, "lifecycle", "strict", 'expected "observe" or "enforce"'),
         (Settings, "store", "postgres:x", 'expected "sqlite:PATH" or "memory:", got "postgres:x"'),
+        (AutoGpt, "redis_url", "http://x", 'expected "redis://HOST:PORT/DB", "rediss://HOST:PORT/DB"'),
+        (AutoGpt, "redis_url", "redis://", 'expected "redis://HOST:PORT/DB", "rediss://HOST:PORT/DB"'),
+        (AutoGpt, "redis_url", "redis://:x@h:1", "expected no password in it: give it as autogpt.redis_pass"),
+        (AutoGpt, "redis_password", 5, "expected a string, got something else"),
+        (AutoGpt, "mirror", "perhaps", 'expected "auto" or "on" or "off", got "perhaps"'),
+        (AutoGpt, "max_event_size", 5, "expected a whole number of at least 1024, got 5"),
         (Settings, "store", "sqlite:", 'expected "sqlite:PATH"'),
         (Settings, "store", "sqlite:a\0b", 'expected "sqlite:PATH"'),
         (Settings, "limits", 5, "expected Limits"),
@@ -60,6 +67,30 @@ def test_a_value_out_of_bounds_or_of_the_wrong_type_is_refused_by_name(
         kind(**{name: value})
     assert str(refused.value).startswith(f"{name}: {told}")
     assert refused.value.fields == (name,)
+
+
+@pytest.mark.parametrize(
+    ("mirror", "secret", "mirrors"),
+    [
+        ("auto", "", True),
+        ("auto", LONG_SECRET, False),
+        (True, LONG_SECRET, True),
+        ("on", LONG_SECRET, True),
+        ("false", "", False),
+        ("off", "", False),
+    ],
+)
+def test_executions_are_mirrored_by_default_only_without_authentication(
+    mirror: Any, secret: str, mirrors: bool
+) -> None:
+    assert Settings(autogpt=AutoGpt(mirror=mirror), auth=Auth(secret=secret)).mirrors_autogpt == mirrors
+
+
+@pytest.mark.parametrize(
+    "url", ["", "redis://h", "rediss://user@h:6379/1", "redis://[::1]:1/0", "unix:///run/r"]
+)
+def test_an_address_of_redis_is_taken(url: str) -> None:
+    assert AutoGpt(redis_url=url).redis_url == url
 
 
 @pytest.mark.parametrize(("name", "value"), [("project_ttl", 0), ("max_age", 1)])

@@ -10,7 +10,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -19,6 +20,7 @@ import trio
 from attrs import frozen
 from platformdirs import user_state_path
 
+from tasktree_rt.bridges.autogpt import RedisBridge
 from tasktree_rt.brokers.base import Broker
 from tasktree_rt.brokers.memory import MemoryBroker
 from tasktree_rt.brokers.sqlite import SqliteBroker
@@ -73,6 +75,7 @@ async def run_hub(
         metrics = Metrics()
         async with (
             open_hub(broker, settings, meter=metrics.hub_meter) as hub,
+            _bridges(hub, settings, metrics),
             trio.open_nursery() as nursery,
         ):
             app = create_app(settings, hub, metrics)
@@ -117,3 +120,25 @@ def _default_path() -> Path:
     except OSError as error:
         raise SettingsError(f"store: cannot make the folder {folder}: {error.strerror}") from None
     return folder / DATABASE
+
+
+@asynccontextmanager
+async def _bridges(hub: Hub, settings: Settings, metrics: Metrics) -> AsyncIterator[None]:
+    """What other systems publish comes in for as long as the block lasts.
+
+    They are asked before anybody connects here, so that nobody need be told of what came before.
+    """
+    async with trio.open_nursery() as nursery:
+        if settings.autogpt.redis_url:
+            bridge = RedisBridge(
+                hub,
+                settings.autogpt.redis_url,
+                password=settings.autogpt.redis_password,
+                mirror=settings.mirrors_autogpt,
+                max_event_size=settings.autogpt.max_event_size,
+                window=settings.drain.window,
+                meter=metrics.bridge_meter,
+            )
+            await nursery.start(bridge.run)
+        yield
+        nursery.cancel_scope.cancel()

@@ -130,7 +130,38 @@ class CancelTask:
     task_id: str
 
 
-Command = Subscribe | Unsubscribe | Ping | Ack | Refresh | Publish | Answer | Instruct | Received | CancelTask
+@frozen
+class Show:
+    """Show me a live topic of mine from now on (`topics.live_topic`); `method` comes back with `Shown`."""
+
+    kind: str
+    name: str
+    method: str
+
+
+@frozen
+class Unshow:
+    """Show me the live topics of this name no longer; answered with the first of `kinds` that was shown."""
+
+    kinds: tuple[str, ...]
+    name: str
+    method: str
+
+
+Command = (
+    Subscribe
+    | Unsubscribe
+    | Ping
+    | Ack
+    | Refresh
+    | Publish
+    | Answer
+    | Instruct
+    | Received
+    | CancelTask
+    | Show
+    | Unshow
+)
 
 
 # --- messages: hub to peer --------------------------------------------------------------------------
@@ -207,6 +238,16 @@ class Unsubscribed:
 
     project_id: str
     id: RequestId = None
+
+
+@frozen
+class Shown:
+    """Answer to `Show` and `Unshow`. `kind` is that of the topic shown, or once shown, to `user`, if any."""
+
+    method: str
+    user: str
+    kind: str | None
+    name: str
 
 
 @frozen
@@ -299,6 +340,7 @@ Message = (
     | Heartbeat
     | Pong
     | Unsubscribed
+    | Shown
     | Reply
     | Instruction
     | Draining

@@ -41,6 +41,11 @@ def user_of(topic: str) -> str | None:
     return topic[1:] if topic.startswith(USER) else None
 
 
+def live_topic(kind: str, user: str, name: str) -> str:
+    """A live topic (`hub.live`) that is one user's alone: no two pairs of user and name make the same."""
+    return f"{kind}:{len(user)}:{user}:{name}"
+
+
 class TopicIndex(Generic[S]):
     """An index from project to subscribers, and back.
 

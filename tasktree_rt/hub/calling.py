@@ -22,11 +22,11 @@ _MAX_SIZE: Final = 16 * 1024
 class Calling(Settling):
     """What `Hub` does for those who call people."""
 
-    async def notify(self, user: str, given: Json, *, grants: Grants) -> Published:
+    async def notify(self, user: str, given: Json, *, grants: Grants, live: Json | None = None) -> Published:
         """Tell a user something; durable and handed on when this returns.
 
         Those of the user's connections that know no logs are shown it through the live topic of that name
-        (kind `NOTIFICATION`, data as stored).
+        (kind `NOTIFICATION`, data `live`, by default what is stored).
 
         Raises:
             PeerError: refused.
@@ -39,7 +39,7 @@ class Calling(Settling):
         await through(ticket)
         published = result(ticket)
         key = f"{published.epoch}:{published.first}"
-        self.live.show_user(name, NOTIFICATION, data, key)
+        self.live.show_user(name, NOTIFICATION, data if live is None else live, key)
         return published
 
     async def read_up_to(self, user: str, seq: int, *, grants: Grants) -> int:

@@ -16,6 +16,7 @@ from __future__ import annotations
 import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import cached_property
 
 import trio
 from attrs import frozen
@@ -36,6 +37,7 @@ from tasktree_rt.hub.commanding import Commanding
 from tasktree_rt.hub.keeper import Keeper
 from tasktree_rt.hub.liveness import Liveness
 from tasktree_rt.hub.meter import Meter, Silence
+from tasktree_rt.hub.mirror import Mirror
 from tasktree_rt.hub.pulling import Objects
 from tasktree_rt.hub.receipts import Accepted, Published, result
 from tasktree_rt.hub.shelf import readable
@@ -64,6 +66,11 @@ class Statistics:
 
 class Hub(Asking, Commanding, Calling, Subscribing):
     """See the module's docstring; made by `open_hub`."""
+
+    @cached_property
+    def mirror(self) -> Mirror:
+        """Shows things that live elsewhere as projects."""
+        return Mirror(self)
 
     @asynccontextmanager
     async def subscribe(
@@ -182,6 +189,7 @@ async def open_hub(
                 hub.roster.run,
                 hub.statuses.run,
                 hub.relay.run,
+                hub.mirror.run,
                 hub.ingest.recover,
                 Keeper(hub).run,
                 Clerk(hub).run,

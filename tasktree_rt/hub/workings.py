@@ -84,6 +84,8 @@ class Workings:
         self.serving: dict[str, dict[Any, None]] = {}
         """Who takes a project's commands, the oldest first."""
         self.sessions: dict[Lively, None] = {}
+        self.outside: dict[str, str] = {}
+        """How it stands with systems that the hub listens to, by name: ``up``, or what is wrong."""
         self.stored_projects = 0
         self._wall = wall
         self._on_error = on_error

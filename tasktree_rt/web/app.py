@@ -19,6 +19,7 @@ from tasktree_rt.settings import Settings
 from tasktree_rt.web.aiecs import PATH as AIECS_PATH
 from tasktree_rt.web.aiecs import AiecsRoutes
 from tasktree_rt.web.auth import Doorman, authenticate, bearer
+from tasktree_rt.web.autogpt import AutoGptRoutes
 from tasktree_rt.web.execution import ExecutionRoutes
 from tasktree_rt.web.http import Api, administers, reply
 from tasktree_rt.web.metrics import Metrics
@@ -91,6 +92,9 @@ def create_app(
     aiecs = AiecsRoutes(hub, settings)
     app.register_blueprint(aiecs.sockets())
     app.register_blueprint(aiecs.routes(), url_prefix=f"{API}/aiecs")
+    autogpt = AutoGptRoutes(hub, settings)
+    app.register_blueprint(autogpt.sockets())
+    app.register_blueprint(autogpt.routes(), url_prefix=API)
     app.register_blueprint(Api(hub).routes(), url_prefix=API)
     app.register_blueprint(People(hub).routes(), url_prefix=API)
     app.register_blueprint(stream_routes(hub), url_prefix=API)
@@ -198,7 +202,8 @@ def _operations(app: QuartTrio, hub: Hub) -> None:
     @app.get("/readyz")
     async def readyz() -> Response:
         trouble = "draining" if hub.draining else hub.ingest.store_error
-        return reply({"status": trouble or "ready", "store": hub.broker.name}, 503 if trouble else 200)
+        state = {"status": trouble or "ready", "store": hub.broker.name, **hub.outside}
+        return reply(state, 503 if trouble else 200)
 
 
 def _dashboard(app: QuartTrio, site: Site, old: Pages) -> None:

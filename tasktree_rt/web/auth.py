@@ -41,8 +41,9 @@ class TokenInvalid(Refused):
     default_code = "unauthorized"
 
 
-def authenticate(auth: Auth, token: str | None) -> Grants:
-    """The grants of a token; everything where authentication is off.
+def authenticate(auth: Auth, token: str | None, *, audience: str | None = None) -> Grants:
+    """The grants of a token; everything where authentication is off. Of a foreign language's token
+    `audience` takes the place of the setting.
 
     Raises:
         TokenMissing, TokenWithoutSubject, TokenInvalid.
@@ -51,13 +52,14 @@ def authenticate(auth: Auth, token: str | None) -> Grants:
         return OPEN
     if not token:
         raise TokenMissing("a token is needed: ?token=… or Authorization: Bearer …")
+    expected = auth.audience if audience is None else audience
     try:
         claims: dict[str, Any] = jwt.decode(
             token,
             auth.secret,
             algorithms=["HS256"],
-            audience=auth.audience or None,
-            options={"require": ["exp"], "verify_aud": bool(auth.audience)},
+            audience=expected or None,
+            options={"require": ["exp"], "verify_aud": bool(expected)},
         )
         expires = float(claims["exp"])
     except (jwt.InvalidTokenError, OverflowError) as error:  # the other: of times beyond all numbers

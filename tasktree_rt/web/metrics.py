@@ -10,8 +10,8 @@ from collections import Counter as Tally
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from tasktree_rt.core.closing import BY_CODE
@@ -32,6 +32,7 @@ class Metrics:
         self.registry = CollectorRegistry()
         self.hub_meter = HubMetrics(self.registry)
         self.edge_meter = EdgeMetrics(self.registry)
+        self.bridge_meter = BridgeMetrics(self.registry)
         self._looking = False
 
     def text(self, hub: Hub) -> bytes:
@@ -176,6 +177,24 @@ class EdgeMetrics:
         self._stalled.inc()
 
 
+class BridgeMetrics:
+    """Implements `bridges.meter.Meter`. Without a bridge there is nothing to see."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._up = Gauge("tasktree_bridge_up", "1 while it is listened to.", ["system"], registry=registry)
+        self._messages = Counter(
+            "tasktree_bridge_messages", "Messages from other systems.", ["system", "kind"], registry=registry
+        )
+
+    def up(self, name: str, up: bool) -> None:
+        """See `bridges.meter.Meter`."""
+        self._up.labels(name).set(up)
+
+    def message(self, name: str, kind: str) -> None:
+        """See `bridges.meter.Meter`."""
+        self._messages.labels(name, kind).inc()
+
+
 class _Look(Collector):
     """Gauges read from the hub at a scrape."""
 
@@ -212,3 +231,4 @@ class _Look(Collector):
             ("draining", "1 while the hub stops.", float(found.draining)),
         ):
             yield GaugeMetricFamily(f"tasktree_{name}", text, value=value)
+        yield CounterMetricFamily("tasktree_mirror_lost", "Changes not mirrored.", value=hub.mirror.lost)

@@ -17,11 +17,23 @@ A: Final = "/api/v1"
 PROMPTS: Final = f"{A}/prompts"
 ADA: Final = f"{A}/users/ada"
 QUESTION: Final[Json] = {"project_id": "p", "message": "Deploy?", "prompt_id": "q"}
+AUTOGPT_EVENT: Final[Json] = {
+    "payload": {
+        "event_type": "graph_execution_update",
+        "id": "e",
+        "user_id": "u",
+        "graph_id": "g",
+        "status": "RUNNING",
+    }
+}
+AUTOGPT_NOTE: Final[Json] = {"payload": {"user_id": "u", "payload": {"type": "t", "event": "e"}}}
 BODIES: Final[dict[str, Json]] = {
     PROMPTS: QUESTION,
     f"{PROMPTS}/{{prompt_id}}/answer": {"proceed": True},
     f"{P}/{{project_id}}/commands": {"name": "cancel"},
     f"{A}/users/{{user_id}}/read": {"seq": 1},
+    f"{A}/autogpt/events": AUTOGPT_EVENT,
+    f"{A}/autogpt/notifications": AUTOGPT_NOTE,
 }
 """What to send where anything else would be wrong before it is forbidden."""
 HIDDEN: Final = (f"{PROMPTS}/{{prompt_id}}", f"{PROMPTS}/{{prompt_id}}/answer")
@@ -32,6 +44,8 @@ WITH_BODY: Final = (
     f"{P}/p/commands",
     f"{ADA}/notifications",
     f"{ADA}/read",
+    f"{A}/autogpt/events",
+    f"{A}/autogpt/notifications",
 )
 Ask = Callable[..., Awaitable[httpx.Response]]
 LARGE: Final = b" " * (1 << 20) + b"{}"
@@ -45,6 +59,8 @@ WRONG: Final[tuple[tuple[int, str, str, dict[str, Any]], ...]] = (
     (400, "GET", f"{ADA}/notifications?since=x", {}),
     (400, "POST", f"{ADA}/read", {"json": {"seq": -1}}),
     (400, "GET", f"{ADA}/stream?policy=none", {}),
+    (400, "POST", f"{A}/autogpt/events", {"json": {"payload": {}}}),
+    (400, "POST", f"{A}/autogpt/notifications", {"json": {}}),
     (404, "GET", f"{PROMPTS}/none", {}),
     (404, "POST", f"{PROMPTS}/none/answer", {"json": {"proceed": True}}),
     (404, "DELETE", f"{PROMPTS}/none", {}),
@@ -141,6 +157,8 @@ async def _users(ask: Ask) -> None:
     await ask("GET", f"{ADA}/notifications")
     await ask("GET", f"{ADA}/notifications?limit=1&type=prompt")
     await ask("POST", f"{ADA}/read", json={"seq": 1})
+    assert (await ask("POST", f"{A}/autogpt/events", json=AUTOGPT_EVENT)).status_code == 202
+    assert (await ask("POST", f"{A}/autogpt/notifications", json=AUTOGPT_NOTE)).status_code == 201
 
 
 async def ask_too_much(seen: Seen) -> None:

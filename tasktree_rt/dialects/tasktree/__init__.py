@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from tasktree_rt.core.commands import Broadcast, Command, Conflated, Live, Message, Personal, StatePart
+from tasktree_rt.core.commands import Broadcast, Command, Conflated, Live, Message, Personal, Shown, StatePart
 from tasktree_rt.core.events import Record
 from tasktree_rt.dialects.base import Encoding, decode_object, encode_json, join, text_frame, with_position
 from tasktree_rt.dialects.tasktree.messages import as_json
@@ -53,7 +53,7 @@ class Native(Plain):
 
     def encode(self, message: Message) -> bytes | None:
         """One text frame; live events have no place in it."""
-        return None if isinstance(message, Live) else text_frame(encode_json(as_json(message)))
+        return None if isinstance(message, (Live, Shown)) else text_frame(encode_json(as_json(message)))
 
 
 class Orchestrator(Native):
@@ -73,7 +73,7 @@ class ServerSentEvents(Plain):
 
     def encode(self, message: Message) -> bytes | None:
         """One event of the stream; live events have no place in it."""
-        if isinstance(message, Live):
+        if isinstance(message, (Live, Shown)):
             return None
         moves = isinstance(message, Conflated) or (
             isinstance(message, StatePart) and message.part == message.parts

@@ -1,0 +1,1 @@
+"""What other systems publish, brought into the hub."""

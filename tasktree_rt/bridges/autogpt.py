@@ -1,0 +1,185 @@
+"""AutoGPT's events into the hub, and AutoGPT's own Redis as one way that they come."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Sequence
+from typing import Final
+
+import trio
+from structlog.stdlib import BoundLogger, get_logger
+
+from tasktree_rt.bridges.meter import Meter
+from tasktree_rt.bridges.redis import Listener, Patience
+from tasktree_rt.core.access import OPEN, Grants
+from tasktree_rt.core.closing import RESTART
+from tasktree_rt.core.commands import Failure, Live
+from tasktree_rt.core.events import Json
+from tasktree_rt.core.topics import user_topic
+from tasktree_rt.dialects.autogpt import NAME
+from tasktree_rt.dialects.autogpt.bodies import Execution, read_execution, read_notification, too_large
+from tasktree_rt.dialects.autogpt.mirror import mirrored
+from tasktree_rt.dialects.autogpt.notifications import from_autogpt
+from tasktree_rt.errors import InvalidInput, PeerError
+from tasktree_rt.hub.calling import NOTIFICATION
+from tasktree_rt.hub.hub import Hub
+from tasktree_rt.hub.receipts import Published
+from tasktree_rt.hub.subscriber import Subscriber
+
+log: Final[BoundLogger] = get_logger("tasktree_rt.autogpt")
+SYSTEM: Final = "autogpt_redis"
+"""How it is called in metrics and at ``/readyz``."""
+EVENTS: Final = "execution_event/"
+NOTIFICATIONS: Final = "notification_event/"
+MISSED: Final = "Events may have been missed: the event bus was out of reach. Reload, then subscribe again"
+RESYNC: Final = "events may have been missed"
+UP: Final = "up"
+KEEPERS: Final = 16
+"""Tasks that store notifications; one user's go by one of them, which keeps their order."""
+KEPT_WAITING: Final = 100
+"""So many notifications may wait for each of them; then no more is read from Redis."""
+
+
+class Intake:
+    """What AutoGPT publishes, to who watches it; with `mirror` also as projects."""
+
+    def __init__(self, hub: Hub, *, mirror: bool) -> None:
+        self._hub = hub
+        self._mirror = mirror
+
+    def event(self, event: Execution) -> int:
+        """Show it now; returns to how many channels of how many connections it went."""
+        shown = sum(map(self._hub.live.publish, event.live()))
+        change = mirrored(event) if self._mirror else None
+        if change is not None:
+            self._hub.mirror.put(
+                change.project_id, change.changes, node_id=change.node_id, state=change.state
+            )
+        return shown
+
+    async def notify(self, user: str, payload: Json, *, grants: Grants) -> Published:
+        """Keep it as a notification of the hub's, and show it. A payload beyond what a log keeps is shown
+        whole all the same; then only its title is kept.
+
+        Raises:
+            PeerError: refused; nobody was shown anything.
+        """
+        whole = from_autogpt(payload)
+        try:
+            return await self._hub.notify(user, whole, grants=grants)
+        except InvalidInput as error:
+            if error.code != "too_large":
+                raise
+        return await self._hub.notify(user, {"title": whole["title"]}, grants=grants, live=whole)
+
+
+class RedisBridge:
+    """Listens to AutoGPT's Redis, as the platform's own WebSocket server does."""
+
+    def __init__(
+        self,
+        hub: Hub,
+        url: str,
+        *,
+        password: str = "",
+        mirror: bool,
+        max_event_size: int,
+        window: float,
+        meter: Meter,
+        patience: Patience | None = None,
+    ) -> None:
+        self._hub = hub
+        self._intake = Intake(hub, mirror=mirror)
+        self._most = max_event_size
+        self._window = window
+        self._meter = meter
+        self._keepers = [trio.open_memory_channel[tuple[str, Json]](KEPT_WAITING) for _ in range(KEEPERS)]
+        self._nursery: trio.Nursery
+        self._listener = Listener(
+            url,
+            (f"{EVENTS}*", f"{NOTIFICATIONS}*"),
+            self._received,
+            on_up=self._up,
+            on_down=self._down,
+            password=password,
+            patience=patience,
+        )
+        self._say("not connected yet")
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """The bridge's tasks; started after the first attempt to connect."""
+        async with trio.open_nursery() as self._nursery:
+            for _, waiting in self._keepers:
+                self._nursery.start_soon(self._keep, waiting)
+            await self._nursery.start(self._listener.run)
+            task_status.started()
+
+    # --- messages ---------------------------------------------------------------------------------
+
+    def _received(self, channel: bytes, body: bytes) -> Awaitable[None] | None:
+        name = channel.decode(errors="replace")
+        try:
+            if name.startswith(NOTIFICATIONS):
+                user, payload = read_notification(body, name.removeprefix(NOTIFICATIONS))
+                self._meter.message(SYSTEM, "notification")
+                return self._keepers[hash(user) % KEEPERS][0].send((user, payload))
+            self._intake.event(self._read_event(name, body))
+        except InvalidInput as error:
+            self._meter.message(SYSTEM, "malformed")
+            log.debug("malformed", channel=name[:200], reason=str(error))
+        except Exception as error:
+            self._hub.failed("autogpt", error)
+        return None
+
+    def _read_event(self, name: str, body: bytes) -> Execution:
+        user, graph, execution = _named(name)
+        if len(body) > self._most:
+            self._meter.message(SYSTEM, "too_large")
+            return too_large((user, graph, execution), len(body), self._most)
+        event = read_execution(body, (user, graph, execution))
+        self._meter.message(SYSTEM, "event")
+        return event
+
+    async def _keep(self, waiting: trio.MemoryReceiveChannel[tuple[str, Json]]) -> None:
+        """Keeps the notifications of some users, in order. What cannot be kept is shown."""
+        async for user, payload in waiting:
+            try:
+                await self._intake.notify(user, payload, grants=OPEN)
+            except PeerError as error:
+                log.warning("notification not kept", reason=str(error))
+                whole = from_autogpt(payload)
+                self._hub.live.publish(Live(user_topic(user), NOTIFICATION, whole, f"lost:{id(payload)}"))
+            except Exception as error:
+                self._hub.failed("autogpt", error)
+
+    # --- up and down ------------------------------------------------------------------------------
+
+    def _up(self) -> None:
+        """The subscription stands: whoever was connected before cannot know what there was meanwhile."""
+        self._say(UP)
+        concerned = [one for one in self._hub.connections.values() if one.dialect.name == NAME]
+        if concerned:
+            self._nursery.start_soon(self._tell, concerned)
+
+    def _down(self, reason: str) -> None:
+        self._say(f"down: {reason}")
+
+    def _say(self, state: str) -> None:
+        self._hub.outside[SYSTEM] = state
+        self._meter.up(SYSTEM, state == UP)
+
+    async def _tell(self, concerned: Sequence[Subscriber]) -> None:
+        """AutoGPT's client reloads what it shows when it connects, and at no other time: let it, one after
+        the other."""
+        log.info("told of a gap", connections=len(concerned))
+        for one in concerned:
+            if not one.closing:
+                one.reply(Failure("gone", MISSED))
+                one.close(RESTART, RESYNC)
+            await trio.sleep(self._window / len(concerned))
+
+
+def _named(channel: str) -> tuple[str, str, str]:
+    parts = channel.removeprefix(EVENTS).split("/")
+    if len(parts) != 3 or not all(parts):
+        raise InvalidInput(f"expected {EVENTS}<user>/<graph>/<execution>", field="channel")
+    return parts[0], parts[1], parts[2]

@@ -1,0 +1,73 @@
+"""The session of who is shown live topics and nothing else: no positions, no states, no replay."""
+
+from __future__ import annotations
+
+import trio
+
+from tasktree_rt.core.access import Grants
+from tasktree_rt.core.commands import Command, Ping, Policy, Pong, Show, Shown, Unshow
+from tasktree_rt.core.topics import live_topic, user_topic
+from tasktree_rt.dialects.base import Dialect
+from tasktree_rt.errors import InvalidInput, PeerError
+from tasktree_rt.hub.hub import Hub
+from tasktree_rt.hub.session import Bucket, ConnectionSession
+
+
+class ViewSession(ConnectionSession):
+    """See the module's docstring. All topics are of `user`, whose notifications come unasked.
+
+    Who asks faster than `limits.max_messages_per_second` is heard more slowly and refused nothing: such a
+    client subscribes once for each thing on its screen and never looks at an error.
+    """
+
+    __slots__ = ("_bucket", "_user")
+
+    def __init__(
+        self, hub: Hub, dialect: Dialect, user: str, *, expires: float | None = None, address: str = ""
+    ) -> None:
+        grants = Grants(user, expires=expires)
+        super().__init__(hub, dialect, grants=grants, policy=Policy.NEWEST, address=address)
+        self._user = user
+        limits = hub.settings.limits
+        rate, burst = limits.max_messages_per_second, limits.message_burst
+        self._bucket = Bucket(rate, burst, burst, trio.current_time())
+
+    def begin(self) -> None:
+        """What the user is told is shown from the start."""
+        self.hub.live.subscribe(self.subscriber, user_topic(self._user))
+
+    async def message(self, message: str | bytes) -> None:
+        """One request."""
+        if not self._bucket.take(trio.current_time()):
+            await trio.sleep((1 - self._bucket.tokens) / self._bucket.rate)
+            self._bucket.take(trio.current_time())
+        try:
+            command = self.subscriber.dialect.decode(message)
+            if command is not None:
+                self._obey(command)
+        except PeerError as error:
+            self.fail(error)
+        if self.subscriber.crowded:
+            await self.subscriber.room()
+
+    def _obey(self, command: Command) -> None:
+        match command:
+            case Ping():
+                self.subscriber.reply(Pong(command.id))
+            case Show():
+                topic = live_topic(command.kind, self._user, command.name)
+                self.hub.live.subscribe(self.subscriber, topic)
+                self.subscriber.reply(Shown(command.method, self._user, command.kind, command.name))
+            case Unshow():
+                self.subscriber.reply(Shown(command.method, self._user, self._hide(command), command.name))
+            case _:
+                raise InvalidInput("this connection only watches", field="type")
+
+    def _hide(self, command: Unshow) -> str | None:
+        """Take back all that there are of them; the kind of the first."""
+        known = [
+            kind
+            for kind in command.kinds
+            if self.hub.live.unsubscribe(self.subscriber, live_topic(kind, self._user, command.name))
+        ]
+        return known[0] if known else None

@@ -1,0 +1,86 @@
+"""AutoGPT's WebSocket at ``/ws``, and its events pushed over HTTP (docs/protocol.md, "AutoGPT")."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from quart import Blueprint, Response, request
+
+from tasktree_rt.bridges.autogpt import Intake
+from tasktree_rt.core.access import Grants
+from tasktree_rt.core.topics import user_id
+from tasktree_rt.dialects.autogpt import AutoGpt
+from tasktree_rt.dialects.autogpt.bodies import read_execution, read_notification
+from tasktree_rt.dialects.autogpt.mirror import PREFIX
+from tasktree_rt.errors import PeerError, Refused
+from tasktree_rt.hub.carrier import Session
+from tasktree_rt.hub.farewell import FarewellSession
+from tasktree_rt.hub.hub import Hub
+from tasktree_rt.hub.viewing import ViewSession
+from tasktree_rt.settings import Settings
+from tasktree_rt.web.auth import authenticate
+from tasktree_rt.web.http import grants, reply
+from tasktree_rt.web.sockets import Answer, address, closing, leave, socket_routes, token
+
+AUTOGPT: Final = AutoGpt()
+AUDIENCE: Final = "authenticated"
+DEFAULT_USER: Final = "3e53486c-cf57-477e-ba2a-cb02dc828e1a"
+"""AutoGPT's own user where authentication is off."""
+
+
+class AutoGptRoutes:
+    """The views; `sockets` and `routes` register them."""
+
+    def __init__(self, hub: Hub, settings: Settings) -> None:
+        self._hub = hub
+        self._settings = settings
+        self._intake = Intake(hub, mirror=settings.mirrors_autogpt)
+
+    def sockets(self) -> Blueprint:
+        """``/ws``."""
+        found = socket_routes("autogpt_sockets", self._settings)
+        found.add_websocket("/ws", "autogpt", self.view)
+        return found
+
+    def routes(self) -> Blueprint:
+        """What AutoGPT may push, under ``/api/v1``."""
+        found = Blueprint("autogpt", __name__)
+        found.add_url_rule("/autogpt/events", "event", self.event, methods=["POST"])
+        found.add_url_rule("/autogpt/notifications", "notify", self.notify, methods=["POST"])
+        return found
+
+    async def view(self) -> Answer:
+        """A client of AutoGPT's."""
+        session: Session
+        try:
+            found = authenticate(self._settings.auth, token(), audience=AUDIENCE)
+        except PeerError as error:
+            session = FarewellSession(self._hub, AUTOGPT, closing(error), address())
+        else:
+            user = found.subject if self._settings.auth.on else DEFAULT_USER
+            session = ViewSession(self._hub, AUTOGPT, user, expires=found.expires, address=address())
+        await leave(self._hub, session)
+        return None
+
+    async def event(self) -> Response:
+        """An execution's event, as on Redis."""
+        event = read_execution(await _body())
+        _may_push(grants(), event.user, f"{PREFIX}{event.execution}")
+        return reply({"channels": self._intake.event(event)}, 202)
+
+    async def notify(self) -> Response:
+        """A notification, as on Redis."""
+        user, payload = read_notification(await _body())
+        found = await self._intake.notify(user_id(user, "payload.user_id"), payload, grants=grants())
+        return reply({"user_id": user, "epoch": found.epoch, "seq": found.first}, 201)
+
+
+async def _body() -> bytes:
+    body: bytes = await request.get_data(as_text=False)  # type: ignore[assignment]
+    return body
+
+
+def _may_push(caller: Grants, user: str, project: str) -> None:
+    """Events of an execution are for its user's eyes: who may not push that project may push none of it."""
+    if not caller.push.covers(project):
+        raise Refused(f"you may not push to {project!r}, nor for {user!r}")

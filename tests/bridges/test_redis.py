@@ -1,0 +1,245 @@
+"""The listener against a real Redis: it comes back from every loss, tells of each, and loses nothing else."""
+
+from __future__ import annotations
+
+import resource
+import signal
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+import trio
+from attrs import evolve
+
+from tasktree_rt.bridges.redis import Listener, Patience, jittered, make_pool
+from tests.bridges.redisserver import NEEDED, RedisServer, Waiter, encoded, redis_server
+
+QUICK = Patience(connect=2.0, ping_interval=0.2, ping_timeout=0.3, first=0.02, longest=0.1)
+
+
+class Heard:
+    """A listener, and what it told."""
+
+    def __init__(self, server: RedisServer, patience: Patience = QUICK, password: str = "") -> None:
+        self.changes = Waiter()
+        self.messages: list[tuple[str, bytes]] = []
+        self.told: list[str] = []
+        self.reasons: list[str] = []
+        self.listener = Listener(
+            server.url,
+            ("a/*", "b/*"),
+            self._received,
+            on_up=self._up,
+            on_down=self._down,
+            password=password,
+            patience=patience,
+        )
+
+    def _received(self, channel: bytes, body: bytes) -> None:
+        self.messages.append((channel.decode(), body))
+        self.changes.change()
+
+    def _up(self) -> None:
+        self.told.append("up")
+        self.changes.change()
+
+    def _down(self, reason: str) -> None:
+        self.reasons.append(reason)
+        if self.told[-1:] != ["down"]:
+            self.told.append("down")
+        self.changes.change()
+
+    async def until_told(self, *told: str) -> None:
+        await self.changes.until(lambda: self.told == list(told))
+
+    async def until_heard(self, count: int) -> None:
+        await self.changes.until(lambda: len(self.messages) >= count)
+
+
+@asynccontextmanager
+async def listening(server: RedisServer, patience: Patience = QUICK) -> AsyncIterator[Heard]:
+    heard = Heard(server, patience)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(heard.listener.run)
+        yield heard
+        nursery.cancel_scope.cancel()
+
+
+@NEEDED
+async def test_what_is_published_under_the_patterns_comes_in_order_and_nothing_else(tmp_path: Path) -> None:
+    async with redis_server(tmp_path) as server, listening(server) as heard:
+        assert heard.told == ["up"]
+        for channel, body in (("a/1", b"one"), ("c/1", b"no"), ("b/x/y", b"\xff\x00\r\n"), ("a/1", b"")):
+            await server.publish(channel, body)
+        await heard.until_heard(3)
+        assert heard.messages == [("a/1", b"one"), ("b/x/y", b"\xff\x00\r\n"), ("a/1", b"")]
+
+
+@NEEDED
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+async def test_it_comes_back_when_redis_does_and_tells_of_both(tmp_path: Path, how: signal.Signals) -> None:
+    async with redis_server(tmp_path) as server, listening(server) as heard:
+        for _ in range(2):
+            await server.end(how)
+            await heard.changes.until(lambda: heard.told[-1] == "down")
+            await server.start()
+            await heard.changes.until(lambda: heard.told[-1] == "up")
+            await server.publish("a/1", b"again")
+        assert heard.told == ["up", "down", "up", "down", "up"]
+        await heard.until_heard(2)
+
+
+@NEEDED
+async def test_a_redis_that_is_not_there_at_the_start_is_told_and_waited_for(tmp_path: Path) -> None:
+    async with redis_server(tmp_path, running=False) as server, listening(server) as heard:
+        assert heard.told == ["down"]
+        assert "Connection refused" in heard.reasons[0]
+        await server.start()
+        await heard.until_told("down", "up")
+
+
+@NEEDED
+async def test_a_redis_that_is_frozen_is_given_up_and_found_again(tmp_path: Path) -> None:
+    async with redis_server(tmp_path) as server, listening(server) as heard:
+        server.send(signal.SIGSTOP)
+        await heard.until_told("up", "down")
+        server.send(signal.SIGCONT)
+        await heard.until_told("up", "down", "up")
+        await server.publish("a/1", b"x")
+        await heard.until_heard(1)
+
+
+@NEEDED
+async def test_a_silent_redis_is_asked_and_kept(tmp_path: Path) -> None:
+    async with redis_server(tmp_path) as server, listening(server) as heard:
+        await trio.sleep(1.5)  # some pings
+        assert heard.told == ["up"]
+        assert b"cmdstat_ping" in await stats(server)
+
+
+async def stats(server: RedisServer) -> bytes:
+    stream = await trio.open_tcp_stream("127.0.0.1", server.port)
+    async with stream:
+        await stream.send_all(encoded("INFO", "commandstats") + encoded("QUIT"))
+        return b"".join([chunk async for chunk in stream])
+
+
+@NEEDED
+async def test_a_connection_that_redis_kills_is_made_anew(tmp_path: Path) -> None:
+    async with redis_server(tmp_path) as server, listening(server) as heard:
+        assert await server.ask("CLIENT", "KILL", "TYPE", "pubsub") == b":1"
+        await heard.until_told("up", "down", "up")
+
+
+@NEEDED
+async def test_who_is_disconnected_for_reading_too_slowly_knows_it(tmp_path: Path) -> None:
+    """Redis drops whoever lets its output grow; the listener holds no more than a few reads itself."""
+    limit = ("--client-output-buffer-limit", "pubsub 1mb 1mb 1")
+    async with redis_server(tmp_path, *limit) as server:
+        changes, told, open_ = Waiter(), list[str](), trio.Event()
+        held = 0
+
+        async def wait() -> None:
+            await open_.wait()
+
+        def received(channel: bytes, body: bytes) -> object:
+            nonlocal held
+            held += 1
+            return wait()
+
+        def say(word: str) -> None:
+            told.append(word)
+            changes.change()
+
+        listener = Listener(
+            server.url,
+            ("a/*",),
+            received,  # type: ignore[arg-type]
+            on_up=lambda: say("up"),
+            on_down=lambda reason: say("down"),
+            patience=evolve(QUICK, ping_interval=60.0),
+        )
+        async with trio.open_nursery() as nursery:
+            await nursery.start(listener.run)
+            before = memory()
+            flood = encoded("PUBLISH", "a/1", b"x" * 100_000)
+            for _ in range(40):
+                await server.ask_all([flood] * 10)
+            grown = memory() - before
+            assert grown < 20 * 1024 * 1024, grown
+            open_.set()
+            await changes.until(lambda: told == ["up", "down", "up"])
+            assert held < 400
+            nursery.cancel_scope.cancel()
+
+
+def memory() -> int:
+    """Resident memory in bytes."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * resource.getpagesize()
+
+
+@NEEDED
+async def test_ten_thousand_messages_a_second_come_without_a_lost_one(tmp_path: Path) -> None:
+    total, chunk = 30_000, 200
+    async with redis_server(tmp_path) as server, listening(server) as heard:
+        began, spent = time.monotonic(), time.process_time()
+        for begin in range(0, total, chunk):
+            await server.ask_all(
+                [
+                    encoded("PUBLISH", "a/1", b"%d " % number + b"x" * 500)
+                    for number in range(begin, begin + chunk)
+                ]
+            )
+            ahead = began + begin / 15_000 - time.monotonic()
+            if ahead > 0:
+                await trio.sleep(ahead)
+        await heard.until_heard(total)
+        # Of this process, which also publishes them: what else the machine does is no matter.
+        assert total / (time.process_time() - spent) > 10_000
+        assert heard.told == ["up"]
+        assert [int(body.split()[0]) for _, body in heard.messages] == list(range(total))
+
+
+@NEEDED
+async def test_waiting_for_a_redis_that_is_gone_costs_next_to_nothing(tmp_path: Path) -> None:
+    slow = evolve(QUICK, first=0.1, longest=0.5)
+    async with redis_server(tmp_path, running=False) as server, listening(server, slow) as heard:
+        before = time.process_time()
+        await trio.sleep(2.0)
+        assert time.process_time() - before < 0.4
+        assert len(heard.reasons) < 30
+
+
+@NEEDED
+@pytest.mark.parametrize(("password", "first"), [("pass word", "up"), ("wrong", "down"), ("", "down")])
+async def test_a_password_is_shown_to_redis_and_to_nobody_else(
+    tmp_path: Path, password: str, first: str
+) -> None:
+    async with redis_server(tmp_path) as server:
+        assert await server.ask("CONFIG", "SET", "requirepass", "pass word") == b"+OK"
+        heard = Heard(server, password=password)
+        async with trio.open_nursery() as nursery:
+            await nursery.start(heard.listener.run)
+            assert heard.told == [first]
+            nursery.cancel_scope.cancel()
+        assert not any("wrong" in reason for reason in heard.reasons)
+        assert "pass word" not in heard.listener.address
+
+
+def test_waits_double_up_to_the_longest_and_differ() -> None:
+    patience = Patience()
+    for tries in range(40):
+        waits = {jittered(tries, patience) for _ in range(50)}
+        bound = min(60.0, 0.25 * 2**tries)
+        assert all(bound / 2 <= one <= bound for one in waits)
+        assert len(waits) > 40
+    assert jittered(10_000, patience) <= 60.0
+
+
+@pytest.mark.parametrize("url", ["", "http://x", "redis://", "localhost:6379", "unix://"])
+def test_what_is_no_address_is_refused(url: str) -> None:
+    with pytest.raises(ValueError, match="expected redis://"):
+        make_pool(url, "", Patience())
