@@ -1,5 +1,6 @@
-# Every command that a person or CI runs. Nothing is taken from PATH but bash, git and python3: the recipes use what is
-# in .venv, which the caller creates:  python3 -m venv .venv && .venv/bin/pip install rust-just && .venv/bin/just demo
+# Every command that a person or CI runs. Nothing is taken from PATH but bash, git and python3, and for the pages Node and
+# npm: the recipes use what is in .venv, which the caller creates:
+#     python3 -m venv .venv && .venv/bin/pip install rust-just && .venv/bin/just demo
 
 set shell := ["bash", "-euo", "pipefail", "-c"]
 set positional-arguments
@@ -33,22 +34,61 @@ _install extra:
 
 # run a hub on a real folder and watch it: just demo [FOLDER] [--once] [--pace N] …
 [no-cd, no-exit-message]
-demo *ARGS: setup
+demo *ARGS: setup _ui
     @exec "{{ bin }}/tasktree-rt" demo "$@"
 
 # run a hub: just serve [--bind HOST:PORT] [--store sqlite:PATH|memory:] …
 [no-cd, no-exit-message]
-serve *ARGS: setup
+serve *ARGS: setup _ui
     @exec "{{ bin }}/tasktree-rt" serve "$@"
+
+# build the pages into tasktree_rt/web/static/app with npm, if their sources changed
+[no-exit-message]
+ui: setup
+    @.venv/bin/python hatch_build.py ui
+
+# the same, but where there is no npm the hub goes on as it is
+[no-exit-message]
+_ui: setup
+    @.venv/bin/python hatch_build.py ui --if-possible
+
+# run a script of the frontend's, if that is here; without npm CI fails, and anybody else is told
+[no-exit-message]
+_npm *SCRIPT: setup
+    @if [[ ! -d frontend ]]; then exit 0; fi; \
+    if command -v npm >/dev/null || [[ -n "${CI:-}" ]]; then .venv/bin/python hatch_build.py "$@"; \
+    else echo "just: no npm here: the frontend's $* is left out" >&2; fi
+
+# make frontend/src/core/api.ts of the AsyncAPI document
+types: (_npm "types")
 
 # run all tests; arguments go to pytest: just test tests/core -k tree
 [no-exit-message]
-test *ARGS: setup
-    # The frontend's own tests and the browser test come here, before pytest, whose closing line stays the last.
+test *ARGS: setup (_npm "test") _ui
+    # The frontend's own tests and those in a browser come before pytest, whose closing line stays the last.
+    @if [[ $# -eq 0 ]]; then "{{ just_executable() }}" --justfile "{{ justfile() }}" e2e; fi
     @.venv/bin/python -m pytest -n auto "$@"
 
+# test the dashboard in a real browser (Debian's chromium), against real hubs; arguments go to vitest
+[no-exit-message]
+e2e *ARGS: setup _ui
+    @if [[ ! -d frontend ]]; then exit 0; fi; \
+    if [[ -x "${CHROMIUM:-/usr/bin/chromium}" ]]; then .venv/bin/python hatch_build.py e2e -- "$@"; \
+    elif [[ -n "${CI:-}" ]]; then echo "just: no chromium" >&2; exit 1; \
+    else echo "just: no chromium here: the tests in a browser are left out" >&2; fi
+
+# measure the dashboard in a real browser, beside a plain list of the same data: just bench-ui [--minutes 5] [--rounds 5]
+[no-exit-message]
+bench-ui *ARGS: setup ui
+    @.venv/bin/python hatch_build.py bench -- "$@"
+
+# take pictures of every page into docs/images
+[no-exit-message]
+screenshots: setup ui
+    @.venv/bin/python hatch_build.py screenshots
+
 # check format, lint, types and layers
-check: setup
+check: setup (_npm "check") _ui (_npm "size")
     .venv/bin/ruff format --check .
     .venv/bin/ruff check .
     .venv/bin/mypy
@@ -58,6 +98,7 @@ check: setup
 fmt: setup
     .venv/bin/ruff check --fix-only .
     .venv/bin/ruff format .
+    @"{{ just_executable() }}" --justfile "{{ justfile() }}" _npm fmt
 
 # measure the hub beside its peers, installed into .bench on first use: just bench [SCENARIO…] [--rounds N] [--quick] [--only PEER]
 [no-exit-message]
@@ -74,7 +115,7 @@ crash *ARGS: setup
 simulate *ARGS: setup
     @.venv/bin/python -m tests.simulation "$@"
 
-# build the wheel into dist/
+# build the wheel into dist/, with the pages
 wheel: setup
     .venv/bin/python -m build --wheel --no-isolation --outdir dist
 
@@ -113,6 +154,7 @@ fresh:
         "$tmp/elsewhere/bin/pip" check
         cd "$tmp"
         "$tmp/elsewhere/bin/tasktree-rt" --version
+        python3 "$tmp/test/tests/fresh.py" "$tmp/elsewhere/bin/tasktree-rt"
     )
     echo "fresh: all holds at $head"
 
@@ -123,7 +165,7 @@ pin:
     tmp=$(mktemp -d)
     trap 'rm -rf "$tmp"' EXIT
     .venv/bin/python -m venv "$tmp/venv"
-    "$tmp/venv/bin/pip" install --quiet ".[dev,bench,fuzz]"
+    TASKTREE_RT_NO_UI=1 "$tmp/venv/bin/pip" install --quiet ".[dev,bench,fuzz]"
     { sed '/^[^#]/,$d' constraints.txt; "$tmp/venv/bin/pip" freeze --exclude tasktree-rt; } >"$tmp/pins"
     cp "$tmp/pins" constraints.txt
 

@@ -2451,3 +2451,157 @@ export interface AiecsError {
    */
   timestamp: number;
 }
+/**
+ * A client's sign of life. More keys are ignored.
+ *
+ * This interface was referenced by `Everything`'s JSON-Schema
+ * via the `definition` "AutoGptHeartbeat".
+ */
+export interface AutoGptHeartbeat {
+  method: "heartbeat";
+  [k: string]: unknown;
+}
+/**
+ * Show me an execution, or all of a graph. The two shorter methods are older names.
+ *
+ * This interface was referenced by `Everything`'s JSON-Schema
+ * via the `definition` "AutoGptSubscribe".
+ */
+export interface AutoGptSubscribe {
+  method: "subscribe_graph_execution" | "subscribe_graph_executions" | "subscribe_graph_exec" | "subscribe_graph_execs";
+  data: {
+    /**
+     * One execution.
+     */
+    graph_exec_id?: string;
+    /**
+     * Every execution of a graph.
+     */
+    graph_id?: string;
+    [k: string]: unknown;
+  };
+  [k: string]: unknown;
+}
+/**
+ * Take it back.
+ *
+ * This interface was referenced by `Everything`'s JSON-Schema
+ * via the `definition` "AutoGptUnsubscribe".
+ */
+export interface AutoGptUnsubscribe {
+  method: "unsubscribe";
+  data: {
+    /**
+     * One execution.
+     */
+    graph_exec_id?: string;
+    /**
+     * Every execution of a graph.
+     */
+    graph_id?: string;
+    [k: string]: unknown;
+  };
+  [k: string]: unknown;
+}
+/**
+ * An error of the client's; it has no answer.
+ *
+ * This interface was referenced by `Everything`'s JSON-Schema
+ * via the `definition` "AutoGptComplaint".
+ */
+export interface AutoGptComplaint {
+  method: "error";
+  [k: string]: unknown;
+}
+/**
+ * Answer to a heartbeat; the only message without a channel.
+ *
+ * This interface was referenced by `Everything`'s JSON-Schema
+ * via the `definition` "AutoGptPong".
+ */
+export interface AutoGptPong {
+  method: "heartbeat";
+  data: "pong";
+  success: true;
+}
+/**
+ * A subscription stands, or is over; `channel` is null if there was none to end.
+ *
+ * This interface was referenced by `Everything`'s JSON-Schema
+ * via the `definition` "AutoGptAcknowledged".
+ */
+export interface AutoGptAcknowledged {
+  method:
+    | "subscribe_graph_execution"
+    | "subscribe_graph_executions"
+    | "subscribe_graph_exec"
+    | "subscribe_graph_execs"
+    | "unsubscribe";
+  data: null;
+  success: true;
+  /**
+   * How pushes of it are marked.
+   */
+  channel: string | null;
+  error: null;
+}
+/**
+ * What was said cannot be understood, or events may have been missed.
+ *
+ * This interface was referenced by `Everything`'s JSON-Schema
+ * via the `definition` "AutoGptError".
+ */
+export interface AutoGptError {
+  method: "error";
+  data: null;
+  success: false;
+  channel: null;
+  error: string;
+}
+/**
+ * The whole event as AutoGPT published it.
+ *
+ * This interface was referenced by `Everything`'s JSON-Schema
+ * via the `definition` "AutoGptGraphExecution".
+ */
+export interface AutoGptGraphExecution {
+  method: "graph_execution_event";
+  data: {
+    [k: string]: unknown;
+  };
+  success: null;
+  channel: string;
+  error: null;
+}
+/**
+ * The whole event as AutoGPT published it.
+ *
+ * This interface was referenced by `Everything`'s JSON-Schema
+ * via the `definition` "AutoGptNodeExecution".
+ */
+export interface AutoGptNodeExecution {
+  method: "node_execution_event";
+  data: {
+    [k: string]: unknown;
+  };
+  success: null;
+  channel: string;
+  error: null;
+}
+/**
+ * A notification of the user's, AutoGPT's as it came; any other has the type `tasktree`.
+ *
+ * This interface was referenced by `Everything`'s JSON-Schema
+ * via the `definition` "AutoGptNotice".
+ */
+export interface AutoGptNotice {
+  method: "notification";
+  data: {
+    type: string;
+    event: string;
+    [k: string]: unknown;
+  };
+  success: null;
+  channel: null;
+  error: null;
+}
