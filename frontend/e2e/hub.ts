@@ -8,13 +8,15 @@ import { fileURLToPath } from "node:url";
 
 const OWN = fileURLToPath(new URL("../../.venv/bin/tasktree-rt", import.meta.url));
 /** The hub's command: this checkout's, or another installed one. */
-const COMMAND = process.env.TASKTREE_RT ?? (existsSync(OWN) ? OWN : "tasktree-rt");
+export const COMMAND = process.env.TASKTREE_RT ?? (existsSync(OWN) ? OWN : "tasktree-rt");
 
 export type Event = { type: string; data: Record<string, unknown> };
 
 export class HubProcess {
   readonly url: string;
   readonly port: number;
+  /** Of the hub's environment, beside what this process has. */
+  readonly env: Record<string, string> = {};
   readonly #folder: string;
   #process: ChildProcess | null = null;
 
@@ -25,7 +27,12 @@ export class HubProcess {
   }
 
   static async start(...flags: string[]): Promise<HubProcess> {
+    return HubProcess.startWith({}, ...flags);
+  }
+
+  static async startWith(env: Record<string, string>, ...flags: string[]): Promise<HubProcess> {
     const hub = new HubProcess(await freePort());
+    Object.assign(hub.env, env);
     await hub.run(...flags);
     return hub;
   }
@@ -35,7 +42,7 @@ export class HubProcess {
     const args = ["serve", "--bind", `127.0.0.1:${this.port}`, "--store", store, ...flags];
     this.#process = spawn(COMMAND, args, {
       stdio: ["ignore", "pipe", "inherit"],
-      env: { ...process.env, XDG_STATE_HOME: this.#folder },
+      env: { ...process.env, ...this.env, XDG_STATE_HOME: this.#folder },
     });
     await this.ready();
   }
@@ -47,6 +54,15 @@ export class HubProcess {
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
     throw new Error("the hub did not start");
+  }
+
+  /** End it politely. */
+  async stop(): Promise<void> {
+    const process = this.#process;
+    if (process === null) return;
+    const gone = new Promise((resolve) => process.once("exit", resolve));
+    process.kill("SIGTERM");
+    await gone;
   }
 
   /** End it as a crash does. */

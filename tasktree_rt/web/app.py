@@ -206,14 +206,11 @@ def _operations(app: QuartTrio, hub: Hub) -> None:
         return reply(state, 503 if trouble else 200)
 
 
-def _dashboard(app: QuartTrio, site: Site, old: Pages) -> None:
+def _dashboard(app: QuartTrio, site: Site) -> None:
     @app.get("/")
     async def root() -> Response:
         best = request.accept_mimetypes.best_match(["text/html", "application/json"])
-        if best == "application/json":
-            response = reply({"status": "healthy"})
-        else:
-            response = site.page() if site.built else old.response("index.html")
+        response = reply({"status": "healthy"}) if best == "application/json" else site.page()
         response.vary.add("Accept")
         return response
 
@@ -237,8 +234,8 @@ def _dashboard(app: QuartTrio, site: Site, old: Pages) -> None:
 
 
 def _pages(app: QuartTrio, settings: Settings, site: Site) -> None:
-    pages = Pages(docs=settings.docs)
-    _dashboard(app, site, pages)
+    pages = Pages()
+    _dashboard(app, site)
 
     @app.get(f"{FILES}<path:name>")
     async def static_file(name: str) -> Response:

@@ -46,17 +46,11 @@ class Page:
     tag: str
 
 
-DOCS_LINK: Final = b'<a id="docs" class="plain" href="/docs">Docs</a>'
-
-
 class Pages:
-    """Every file in ``static/`` by its name; without `docs` no page leads to them."""
+    """Every file in ``static/`` by its name."""
 
-    def __init__(self, *, docs: bool = True) -> None:
+    def __init__(self) -> None:
         self._pages = dict(_found(resources.files("tasktree_rt.web").joinpath("static")))
-        if not docs:
-            root = self._pages["index.html"]
-            self._pages["index.html"] = _page(root.body.replace(DOCS_LINK, b""), root.content_type)
 
     def __contains__(self, name: str) -> bool:
         return name in self._pages

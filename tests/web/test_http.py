@@ -249,7 +249,7 @@ async def test_what_a_token_allows_stands_in_its_claim() -> None:
 
 async def test_pages_and_health_are_there_for_everybody() -> None:
     async with real_hub(auth=auth()) as running, running.http() as http:
-        for path in ("/", "/docs", "/static/page.js", "/api/v1/openapi.json", "/healthz", "/readyz"):
+        for path in ("/", "/docs", "/static/docs.js", "/api/v1/openapi.json", "/healthz", "/readyz"):
             assert (await http.get(path)).status_code == 200, path
         assert (await http.get("/metrics")).status_code == 401
 

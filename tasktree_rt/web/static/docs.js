@@ -1,6 +1,6 @@
 // The protocol's two documents, to read: HTTP from openapi.json, WebSockets from asyncapi.json.
 
-import { element } from "./list.js";
+import { element } from "./dom.js";
 import { brief, folded, json, prose, resolve, schemaView, text } from "./schema.js";
 import { initTheme } from "./theme.js";
 import { tryIt } from "./tryit.js";

@@ -1,6 +1,6 @@
 // JSON Schemas as something to read. Everything is set as text.
 
-import { element } from "./list.js";
+import { element } from "./dom.js";
 
 export const text = (name, className, words) => {
   const made = element(name, className);

@@ -1,6 +1,6 @@
 // "Try it": a GET against this hub, with what it answers.
 
-import { element } from "./list.js";
+import { element } from "./dom.js";
 import { text } from "./schema.js";
 
 const MOST = 64 * 1024; // characters that are shown

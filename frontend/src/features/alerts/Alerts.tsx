@@ -11,9 +11,9 @@ export function Alerts(): ReactNode {
   const able = typeof Notification !== "undefined";
   const toggle = async () => {
     if (on === "on") return setOn("off");
-    const permission = able ? await Notification.requestPermission() : "denied";
     setOn("on");
-    if (permission !== "granted") return;
+    // Without the permission the title still tells.
+    if (able) await Notification.requestPermission();
   };
   return (
     <>
