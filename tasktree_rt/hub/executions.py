@@ -200,7 +200,7 @@ class Executions:
         project = await self._loaded(name)
         now = self._hub.timestamp()
         took = {"worker_id": worker, "started_at": now, "ended_at": None, "error": None, "progress": None}
-        events = [self._transition(name, PENDING, RUNNING, {"worker_id": worker}), self._update(name, took)]
+        events = [self._update(name, took), self._transition(name, PENDING, RUNNING, {"worker_id": worker})]
         try:
             await self._hub.publish(events, still=_waits)
         except Refused as error:
@@ -224,9 +224,12 @@ class Executions:
             project = await self._loaded(name)
             before = project.staged.top
             events = self._changes(name, given, _staged_word(project), before["project"])
+            still = _as_it_was(before, given.get("worker_id"))
             try:
                 if events:
-                    await self._hub.publish(events, still=_as_it_was(before, given.get("worker_id")))
+                    await self._hub.publish(events, still=still)
+                else:
+                    still(project)
                 return await _told(project)
             except _MovedOn:
                 continue
@@ -246,7 +249,7 @@ class Executions:
         if status in TERMINAL:
             changes = {"ended_at": now, **changes}
         elif status == PENDING:
-            nothing = ("worker_id", "started_at", "ended_at", "progress", "error")
+            nothing = ("worker_id", "started_at", "ended_at", "progress", "result", "error")
             changes = {**dict.fromkeys(nothing), **changes}
         elif "started_at" not in fields:
             changes = {"started_at": now, **changes}
@@ -348,7 +351,9 @@ def _as_it_was(before: Json, worker: object) -> Callable[[Project], None]:
 
 
 def _missing(name: str) -> Refused:
-    return Refused(f"there is no execution {execution_of(name)!r}", code="not_found", field="execution_id")
+    return Refused(
+        f"there is no execution {shown(execution_of(name))}", code="not_found", field="execution_id"
+    )
 
 
 # --- what is given --------------------------------------------------------------------------------
