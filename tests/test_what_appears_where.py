@@ -18,10 +18,11 @@ from trio_websocket import WebSocketConnection
 
 from tasktree_rt.core.access import OPEN
 from tasktree_rt.core.events import Json
-from tasktree_rt.settings import Execution
+from tasktree_rt.settings import Aiecs, Execution
 from tests.test_examples import rows
 from tests.web.realhub import RealHub, auth, heard, node_update, real_hub, say, token
 
+AT_ONCE: Final = Execution(status_interval=0.0)
 FENCE: Final = "fence"
 DONE: Final[Json] = {"type": "state_transition", "data": {"from": "running", "to": "review"}}
 SAID: Final[Json] = {"type": "project_update", "data": {"changes": {"message": "half way"}}}
@@ -45,6 +46,7 @@ class World:
         await wait_all_tasks_blocked()
         self.running.hub.broadcast({"type": FENCE})
         await say(self.watchers["execution stream"], {"type": "ping"})
+        await say(self.watchers["AIECS client"], {"action": "ping"})
         return {name: await until(one) for name, one in self.watchers.items()}
 
 
@@ -62,17 +64,18 @@ COLUMNS: Final[Mapping[str, tuple[str, bool]]] = {
     "plain, TaskTree": ("/ws/updates", False),
     "user's log": ("/ws/updates?user_id=ada", True),
     "execution stream": ("/api/v1/ws/executions/e", False),
+    "AIECS client": ("/ws/aiecs", False),
 }
 
 
 @asynccontextmanager
 async def everybody() -> AsyncIterator[World]:
     async with (
-        real_hub(execution=Execution(status_interval=0.0)) as running,
+        real_hub(execution=AT_ONCE, aiecs=Aiecs(broadcast_all=False)) as running,
         running.http() as http,
         AsyncExitStack() as stack,
     ):
-        for project in ("p", "execution:e"):
+        for project in ("p", "execution:e", "aiecs"):
             await running.publish(project, node_update("a", status="running"))
         await running.hub.notify("ada", {"title": "Welcome"}, grants=OPEN)
         watchers = {
@@ -81,6 +84,7 @@ async def everybody() -> AsyncIterator[World]:
         }
         orchestrator = await stack.enter_async_context(running.socket("/ws/orchestrator?commands=p"))
         world = World(running, http, watchers)
+        await say(watchers["AIECS client"], {"action": "subscribe", "user_id": "ada"})
         await world.heard()
         yield world
         assert json.loads(await orchestrator.get_message())["name"] == "cancel"
@@ -105,6 +109,7 @@ async def broadcast(world: World) -> None:
 
 
 WATCHED: Final = ("native", "plain, TaskTree")
+CALLED: Final = ("user's log", "AIECS client")
 ROWS: Final[Mapping[str, tuple[Push, str, tuple[str, ...]]]] = {
     "events of a project": (post("/projects/p/events", DONE), "state_transition", WATCHED),
     "events of `execution:<id>`": (
@@ -119,25 +124,50 @@ ROWS: Final[Mapping[str, tuple[Push, str, tuple[str, ...]]]] = {
         (*WATCHED, "execution stream"),
     ),
     "prompts of a project": (post("/prompts", {"project_id": "p", "message": "?"}), "prompt", WATCHED),
-    "prompts to a user": (post("/prompts", {"user_id": "ada", "message": "?"}), "prompt", ("user's log",)),
+    "prompts to a user": (post("/prompts", {"user_id": "ada", "message": "?"}), "prompt", CALLED),
     "prompts of a project, to a user": (
         post("/prompts", {"project_id": "p", "user_id": "ada", "message": "?"}),
         "prompt",
-        (*WATCHED, "user's log"),
+        (*WATCHED, *CALLED),
     ),
     "commands": (post("/projects/p/commands", {"name": "cancel"}), "command", WATCHED),
-    "notifications": (post("/users/ada/notifications", {"title": "T"}), "notification", ("user's log",)),
+    "notifications": (post("/users/ada/notifications", {"title": "T"}), "notification", CALLED),
+    "AIECS's `notify`": (
+        post("/aiecs/notify", {"user_id": "ada", "message": "?", "wait": 0}),
+        "prompt",
+        (*WATCHED, *CALLED),
+    ),
+    "AIECS's messages to a user": (
+        post("/aiecs/users/ada/messages", {"message": {"type": "hi"}}),
+        "hi",
+        ("AIECS client",),
+    ),
+    "AIECS's messages to everybody": (
+        post("/aiecs/broadcast", {"message": {"type": "hi"}}),
+        "hi",
+        ("AIECS client",),
+    ),
+    "AIECS's heartbeats": (
+        post("/aiecs/heartbeats", {"user_id": "ada", "task_id": "t", "interval": 3600}),
+        "heartbeat",
+        ("AIECS client",),
+    ),
     "broadcasts": (broadcast, "maintenance", (*WATCHED, "user's log")),
 }
-SAID_AS: Final = {"execution stream": "status"}
-"""What a language calls everything that it shows."""
+
+
+def said_as(column: str, kind: str) -> str:
+    """What a language calls it."""
+    if column == "execution stream":
+        return "status"
+    return "task_step_result" if column == "AIECS client" and kind == "prompt" else kind
 
 
 async def test_what_is_pushed_is_heard_where_it_should_be_once_and_nowhere_else() -> None:
     async with everybody() as world:
         for name, (push, kind, where) in ROWS.items():
             await push(world)
-            expected = {one: [SAID_AS.get(one, kind)] if one in where else [] for one in COLUMNS}
+            expected = {one: [said_as(one, kind)] if one in where else [] for one in COLUMNS}
             assert await world.heard() == expected, name
 
 
@@ -164,7 +194,7 @@ def table() -> list[list[str]]:
 
 
 async def test_nobody_hears_of_what_they_may_not_watch() -> None:
-    async with real_hub(auth=auth(), execution=Execution(status_interval=0.0)) as running:
+    async with real_hub(auth=auth(), execution=AT_ONCE) as running:
         for project in ("p", "q", "execution:e"):
             await running.publish(project, node_update("a", status="running"))
         bob = token(subject="bob", watch=["q"])

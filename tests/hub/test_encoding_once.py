@@ -10,9 +10,12 @@ import pytest
 from tasktree_rt.core.access import OPEN
 from tasktree_rt.core.commands import Command, Message, Policy, Subscribe
 from tasktree_rt.core.events import Record
+from tasktree_rt.dialects.aiecs import Aiecs
 from tasktree_rt.dialects.base import Dialect, Encoding
 from tasktree_rt.dialects.execution import Execution
 from tasktree_rt.dialects.tasktree import Native, Plain, ServerSentEvents
+from tasktree_rt.hub.confirming import ConfirmingSession
+from tasktree_rt.hub.relay import MESSAGE
 from tasktree_rt.hub.session import ConnectionSession
 from tasktree_rt.hub.spectating import ExecutionSession
 from tasktree_rt.hub.watching import NativeSession, PlainSession
@@ -108,6 +111,24 @@ def test_a_project_watched_in_several_languages_is_encoded_once_in_each(watchers
             assert stream.count == 1
             told = Counter((name, len(carried.received())) for name, carried in everybody)
             assert told == {("plain", 2): watchers, ("native", 2): watchers, ("execution", 1): watchers}
+
+    run(body)
+
+
+@pytest.mark.parametrize("watchers", [1, WATCHERS])
+def test_what_is_only_shown_is_encoded_once_too(watchers: int) -> None:
+    async def body() -> None:
+        async with a_world() as world:
+            dialect = Counting(Aiecs(lambda: 0.0))
+            everybody = [
+                Carried(ConfirmingSession(world.hub, dialect, everything=True, grants=OPEN), world.nursery)
+                for _ in range(watchers)
+            ]
+            await world.settle()
+            dialect.count = 0
+            world.hub.relay.show(None, MESSAGE, {"type": "hello"})
+            assert dialect.count == 1
+            assert all(one.received() == [{"type": "hello"}] for one in everybody)
 
     run(body)
 

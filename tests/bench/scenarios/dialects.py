@@ -17,6 +17,30 @@ MOST: Final = 1.3
 """What a delivery in any language may cost, where one of plain events costs 1."""
 
 
+class Plain(Speech):
+    """A project's events."""
+
+    watch = "/ws/updates?project_id=bench"
+
+
+class Cancelled(Speech):
+    """AIECS: who asks for a task to be cancelled tells everybody, and hears it too: that is the answer."""
+
+    watch = push = "/ws/aiecs"
+
+    def publish(self, number: int) -> bytes:
+        """The task is always the same, the user bears the number."""
+        return masked(f'{{"action":"cancel","user_id":"{number} {PAD}","task_id":"t"}}')
+
+    def number(self, payload: bytes) -> int:
+        """Which request everybody was told of."""
+        return int(json.loads(payload)["user_id"].partition(" ")[0])
+
+    def acked(self, payload: bytes, wanted: int) -> int:
+        """The same."""
+        return self.number(payload)
+
+
 class Status(Speech):
     """The execution status stream: every event changes the message, and so the status."""
 
@@ -44,8 +68,9 @@ class Language:
 
 
 LANGUAGES: Final[Mapping[str, Language]] = {
-    "plain": Language("plain events", Speech()),
-    "native": Language("`tasktree.v1`", Speech(), native=True),
+    "plain": Language("plain events", Plain()),
+    "native": Language("`tasktree.v1`", Plain(), native=True),
+    "aiecs": Language("AIECS", Cancelled()),
     "execution": Language("execution status", Status(), tells=True),
 }
 
@@ -68,8 +93,7 @@ def deliver(server: Server, language: Language, watchers: int, events: int) -> f
         client.prime()
         if language.tells:
             client.stream.first = 0
-        path = language.speech.watch if language.tells else f"{language.speech.watch}?project_id=bench"
-        client.connect(watchers, path, native=language.native)
+        client.connect(watchers, native=language.native)
         client.one_by_one(20)
         before = server.cpu()
         client.one_by_one(events)
