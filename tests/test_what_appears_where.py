@@ -19,11 +19,23 @@ from trio_websocket import WebSocketConnection
 from tasktree_rt.core.access import OPEN
 from tasktree_rt.core.events import Json
 from tasktree_rt.settings import Aiecs, Execution
+from tasktree_rt.web.autogpt import DEFAULT_USER
 from tests.test_examples import rows
 from tests.web.realhub import RealHub, auth, heard, node_update, real_hub, say, token
 
 AT_ONCE: Final = Execution(status_interval=0.0)
 FENCE: Final = "fence"
+USER: Final = DEFAULT_USER
+"""Who everybody is to AutoGPT where nobody has to say who they are."""
+NODE: Final[Json] = {
+    "event_type": "node_execution_update",
+    "user_id": USER,
+    "graph_id": "g",
+    "graph_exec_id": "e",
+    "node_exec_id": "x",
+    "node_id": "n",
+    "status": "RUNNING",
+}
 DONE: Final[Json] = {"type": "state_transition", "data": {"from": "running", "to": "review"}}
 SAID: Final[Json] = {"type": "project_update", "data": {"changes": {"message": "half way"}}}
 TASK: Final[Json] = {"type": "task_created", "data": {"id": "7", "title": "T", "dependencies": []}}
@@ -47,14 +59,22 @@ class World:
         self.running.hub.broadcast({"type": FENCE})
         await say(self.watchers["execution stream"], {"type": "ping"})
         await say(self.watchers["AIECS client"], {"action": "ping"})
+        await say(self.watchers["AutoGPT client"], {"method": "heartbeat", "data": "ping"})
         return {name: await until(one) for name, one in self.watchers.items()}
 
 
 async def until(socket: WebSocketConnection) -> list[str]:
     found: list[str] = []
-    while (kind := (await heard(socket))["type"]) not in (FENCE, "pong"):
+    while (kind := kind_of(await heard(socket))) not in (FENCE, "pong"):
         found.append(kind)
     return found
+
+
+def kind_of(message: Json) -> str:
+    """What AutoGPT calls a method others call a type."""
+    if message.get("method") == "heartbeat":
+        return str(message["data"])
+    return str(message.get("type") or message["method"])
 
 
 # --- who watches: a column each ---------------------------------------------------------------------------
@@ -62,9 +82,10 @@ async def until(socket: WebSocketConnection) -> list[str]:
 COLUMNS: Final[Mapping[str, tuple[str, bool]]] = {
     "native": ("/ws/updates", True),
     "plain, TaskTree": ("/ws/updates", False),
-    "user's log": ("/ws/updates?user_id=ada", True),
+    "user's log": (f"/ws/updates?user_id={USER}", True),
     "execution stream": ("/api/v1/ws/executions/e", False),
     "AIECS client": ("/ws/aiecs", False),
+    "AutoGPT client": ("/ws", False),
 }
 
 
@@ -75,16 +96,18 @@ async def everybody() -> AsyncIterator[World]:
         running.http() as http,
         AsyncExitStack() as stack,
     ):
-        for project in ("p", "execution:e", "aiecs"):
+        for project in ("p", "execution:e", "aiecs", "autogpt:e"):
             await running.publish(project, node_update("a", status="running"))
-        await running.hub.notify("ada", {"title": "Welcome"}, grants=OPEN)
+        await running.hub.notify(USER, {"title": "Welcome"}, grants=OPEN)
         watchers = {
             name: await stack.enter_async_context(running.socket(path, native=native))
             for name, (path, native) in COLUMNS.items()
         }
         orchestrator = await stack.enter_async_context(running.socket("/ws/orchestrator?commands=p"))
         world = World(running, http, watchers)
-        await say(watchers["AIECS client"], {"action": "subscribe", "user_id": "ada"})
+        await say(watchers["AIECS client"], {"action": "subscribe", "user_id": USER})
+        subscribe = {"method": "subscribe_graph_execution", "data": {"graph_exec_id": "e"}}
+        await say(watchers["AutoGPT client"], subscribe)
         await world.heard()
         yield world
         assert json.loads(await orchestrator.get_message())["name"] == "cancel"
@@ -110,6 +133,7 @@ async def broadcast(world: World) -> None:
 
 WATCHED: Final = ("native", "plain, TaskTree")
 CALLED: Final = ("user's log", "AIECS client")
+TOLD: Final = (*CALLED, "AutoGPT client")
 ROWS: Final[Mapping[str, tuple[Push, str, tuple[str, ...]]]] = {
     "events of a project": (post("/projects/p/events", DONE), "state_transition", WATCHED),
     "events of `execution:<id>`": (
@@ -124,21 +148,21 @@ ROWS: Final[Mapping[str, tuple[Push, str, tuple[str, ...]]]] = {
         (*WATCHED, "execution stream"),
     ),
     "prompts of a project": (post("/prompts", {"project_id": "p", "message": "?"}), "prompt", WATCHED),
-    "prompts to a user": (post("/prompts", {"user_id": "ada", "message": "?"}), "prompt", CALLED),
+    "prompts to a user": (post("/prompts", {"user_id": USER, "message": "?"}), "prompt", CALLED),
     "prompts of a project, to a user": (
-        post("/prompts", {"project_id": "p", "user_id": "ada", "message": "?"}),
+        post("/prompts", {"project_id": "p", "user_id": USER, "message": "?"}),
         "prompt",
         (*WATCHED, *CALLED),
     ),
     "commands": (post("/projects/p/commands", {"name": "cancel"}), "command", WATCHED),
-    "notifications": (post("/users/ada/notifications", {"title": "T"}), "notification", CALLED),
+    "notifications": (post(f"/users/{USER}/notifications", {"title": "T"}), "notification", TOLD),
     "AIECS's `notify`": (
-        post("/aiecs/notify", {"user_id": "ada", "message": "?", "wait": 0}),
+        post("/aiecs/notify", {"user_id": USER, "message": "?", "wait": 0}),
         "prompt",
         (*WATCHED, *CALLED),
     ),
     "AIECS's messages to a user": (
-        post("/aiecs/users/ada/messages", {"message": {"type": "hi"}}),
+        post(f"/aiecs/users/{USER}/messages", {"message": {"type": "hi"}}),
         "hi",
         ("AIECS client",),
     ),
@@ -148,11 +172,29 @@ ROWS: Final[Mapping[str, tuple[Push, str, tuple[str, ...]]]] = {
         ("AIECS client",),
     ),
     "AIECS's heartbeats": (
-        post("/aiecs/heartbeats", {"user_id": "ada", "task_id": "t", "interval": 3600}),
+        post("/aiecs/heartbeats", {"user_id": USER, "task_id": "t", "interval": 3600}),
         "heartbeat",
         ("AIECS client",),
     ),
+    "AutoGPT's events, with the mirror": (
+        post("/autogpt/events", {"payload": NODE}),
+        "node_update",
+        (*WATCHED, "AutoGPT client"),
+    ),
+    "AutoGPT's notifications": (
+        post(
+            "/autogpt/notifications", {"payload": {"user_id": USER, "payload": {"type": "T", "event": "E"}}}
+        ),
+        "notification",
+        TOLD,
+    ),
     "broadcasts": (broadcast, "maintenance", (*WATCHED, "user's log")),
+}
+
+
+NAMES: Final = {
+    ("AIECS client", "prompt"): "task_step_result",
+    ("AutoGPT client", "node_update"): "node_execution_event",
 }
 
 
@@ -160,7 +202,7 @@ def said_as(column: str, kind: str) -> str:
     """What a language calls it."""
     if column == "execution stream":
         return "status"
-    return "task_step_result" if column == "AIECS client" and kind == "prompt" else kind
+    return NAMES.get((column, kind), kind)
 
 
 async def test_what_is_pushed_is_heard_where_it_should_be_once_and_nowhere_else() -> None:
