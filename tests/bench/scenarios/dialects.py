@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from tasktree_rt.web.autogpt import DEFAULT_USER
 from tests.bench.catalogue import OURS, Peer
 from tests.bench.client import Client
 from tests.bench.process import Server
@@ -41,6 +42,38 @@ class Cancelled(Speech):
         return self.number(payload)
 
 
+class Shown(Speech):
+    """AutoGPT: an event of an execution, pushed over HTTP, to who watches the execution."""
+
+    watch = "/ws"
+    posts = True
+    hello = masked('{"method":"subscribe_graph_execution","data":{"graph_exec_id":"e"}}')
+    greeting = 1
+
+    def publish(self, number: int) -> bytes:
+        """The request."""
+        event = {
+            "event_type": "node_execution_update",
+            "user_id": DEFAULT_USER,
+            "graph_id": "g",
+            "graph_exec_id": "e",
+            "node_exec_id": "x",
+            "node_id": "n",
+            "status": "RUNNING",
+            "number": number,
+            "pad": PAD,
+        }
+        body = json.dumps({"payload": event}).encode()
+        head = (
+            f"POST /api/v1/autogpt/events HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n\r\n"
+        )
+        return head.encode() + body
+
+    def number(self, payload: bytes) -> int:
+        """Which event was shown."""
+        return int(json.loads(payload)["data"]["number"])
+
+
 class Status(Speech):
     """The execution status stream: every event changes the message, and so the status."""
 
@@ -70,6 +103,7 @@ class Language:
 LANGUAGES: Final[Mapping[str, Language]] = {
     "plain": Language("plain events", Plain()),
     "native": Language("`tasktree.v1`", Plain(), native=True),
+    "autogpt": Language("AutoGPT", Shown()),
     "aiecs": Language("AIECS", Cancelled()),
     "execution": Language("execution status", Status(), tells=True),
 }
