@@ -18,13 +18,24 @@ from trio_websocket import WebSocketConnection
 
 from tasktree_rt.core.access import OPEN
 from tasktree_rt.core.events import Json
-from tasktree_rt.settings import Execution
-from tests.dialects.autogpt.golden import USER
-from tests.dialects.autogpt.test_bodies import NODE
+from tasktree_rt.settings import Aiecs, Execution
+from tasktree_rt.web.autogpt import DEFAULT_USER
 from tests.test_examples import rows
 from tests.web.realhub import RealHub, auth, heard, node_update, real_hub, say, token
 
+AT_ONCE: Final = Execution(status_interval=0.0)
 FENCE: Final = "fence"
+USER: Final = DEFAULT_USER
+"""Who everybody is to AutoGPT where nobody has to say who they are."""
+NODE: Final[Json] = {
+    "event_type": "node_execution_update",
+    "user_id": USER,
+    "graph_id": "g",
+    "graph_exec_id": "e",
+    "node_exec_id": "x",
+    "node_id": "n",
+    "status": "RUNNING",
+}
 DONE: Final[Json] = {"type": "state_transition", "data": {"from": "running", "to": "review"}}
 SAID: Final[Json] = {"type": "project_update", "data": {"changes": {"message": "half way"}}}
 TASK: Final[Json] = {"type": "task_created", "data": {"id": "7", "title": "T", "dependencies": []}}
@@ -47,20 +58,23 @@ class World:
         await wait_all_tasks_blocked()
         self.running.hub.broadcast({"type": FENCE})
         await say(self.watchers["execution stream"], {"type": "ping"})
-        await say(self.watchers["AutoGPT"], {"method": "heartbeat"})
+        await say(self.watchers["AIECS client"], {"action": "ping"})
+        await say(self.watchers["AutoGPT client"], {"method": "heartbeat", "data": "ping"})
         return {name: await until(one) for name, one in self.watchers.items()}
-
-
-def kind_of(message: Json) -> str:
-    """The type, or what stands for it in this language."""
-    return str(message["method"] if "method" in message else message["type"])
 
 
 async def until(socket: WebSocketConnection) -> list[str]:
     found: list[str] = []
-    while (kind := kind_of(await heard(socket))) not in (FENCE, "pong", "heartbeat"):
+    while (kind := kind_of(await heard(socket))) not in (FENCE, "pong"):
         found.append(kind)
     return found
+
+
+def kind_of(message: Json) -> str:
+    """What AutoGPT calls a method others call a type."""
+    if message.get("method") == "heartbeat":
+        return str(message["data"])
+    return str(message.get("type") or message["method"])
 
 
 # --- who watches: a column each ---------------------------------------------------------------------------
@@ -70,18 +84,19 @@ COLUMNS: Final[Mapping[str, tuple[str, bool]]] = {
     "plain, TaskTree": ("/ws/updates", False),
     "user's log": (f"/ws/updates?user_id={USER}", True),
     "execution stream": ("/api/v1/ws/executions/e", False),
-    "AutoGPT": ("/ws", False),
+    "AIECS client": ("/ws/aiecs", False),
+    "AutoGPT client": ("/ws", False),
 }
 
 
 @asynccontextmanager
 async def everybody() -> AsyncIterator[World]:
     async with (
-        real_hub(execution=Execution(status_interval=0.0)) as running,
+        real_hub(execution=AT_ONCE, aiecs=Aiecs(broadcast_all=False)) as running,
         running.http() as http,
         AsyncExitStack() as stack,
     ):
-        for project in ("p", "execution:e", "autogpt:e"):
+        for project in ("p", "execution:e", "aiecs", "autogpt:e"):
             await running.publish(project, node_update("a", status="running"))
         await running.hub.notify(USER, {"title": "Welcome"}, grants=OPEN)
         watchers = {
@@ -90,7 +105,9 @@ async def everybody() -> AsyncIterator[World]:
         }
         orchestrator = await stack.enter_async_context(running.socket("/ws/orchestrator?commands=p"))
         world = World(running, http, watchers)
-        await say(watchers["AutoGPT"], {"method": "subscribe_graph_exec", "data": {"graph_exec_id": "e"}})
+        await say(watchers["AIECS client"], {"action": "subscribe", "user_id": USER})
+        subscribe = {"method": "subscribe_graph_execution", "data": {"graph_exec_id": "e"}}
+        await say(watchers["AutoGPT client"], subscribe)
         await world.heard()
         yield world
         assert json.loads(await orchestrator.get_message())["name"] == "cancel"
@@ -115,7 +132,8 @@ async def broadcast(world: World) -> None:
 
 
 WATCHED: Final = ("native", "plain, TaskTree")
-TOLD: Final = ("user's log", "AutoGPT")
+CALLED: Final = ("user's log", "AIECS client")
+TOLD: Final = (*CALLED, "AutoGPT client")
 ROWS: Final[Mapping[str, tuple[Push, str, tuple[str, ...]]]] = {
     "events of a project": (post("/projects/p/events", DONE), "state_transition", WATCHED),
     "events of `execution:<id>`": (
@@ -130,41 +148,68 @@ ROWS: Final[Mapping[str, tuple[Push, str, tuple[str, ...]]]] = {
         (*WATCHED, "execution stream"),
     ),
     "prompts of a project": (post("/prompts", {"project_id": "p", "message": "?"}), "prompt", WATCHED),
-    "prompts to a user": (post("/prompts", {"user_id": USER, "message": "?"}), "prompt", ("user's log",)),
+    "prompts to a user": (post("/prompts", {"user_id": USER, "message": "?"}), "prompt", CALLED),
     "prompts of a project, to a user": (
         post("/prompts", {"project_id": "p", "user_id": USER, "message": "?"}),
         "prompt",
-        (*WATCHED, "user's log"),
+        (*WATCHED, *CALLED),
     ),
     "commands": (post("/projects/p/commands", {"name": "cancel"}), "command", WATCHED),
     "notifications": (post(f"/users/{USER}/notifications", {"title": "T"}), "notification", TOLD),
-    "AutoGPT's events": (
-        post("/autogpt/events", {"payload": {**NODE, "user_id": USER}}),
+    "AIECS's `notify`": (
+        post("/aiecs/notify", {"user_id": USER, "message": "?", "wait": 0}),
+        "prompt",
+        (*WATCHED, *CALLED),
+    ),
+    "AIECS's messages to a user": (
+        post(f"/aiecs/users/{USER}/messages", {"message": {"type": "hi"}}),
+        "hi",
+        ("AIECS client",),
+    ),
+    "AIECS's messages to everybody": (
+        post("/aiecs/broadcast", {"message": {"type": "hi"}}),
+        "hi",
+        ("AIECS client",),
+    ),
+    "AIECS's heartbeats": (
+        post("/aiecs/heartbeats", {"user_id": USER, "task_id": "t", "interval": 3600}),
+        "heartbeat",
+        ("AIECS client",),
+    ),
+    "AutoGPT's events, with the mirror": (
+        post("/autogpt/events", {"payload": NODE}),
         "node_update",
-        (*WATCHED, "AutoGPT"),
+        (*WATCHED, "AutoGPT client"),
     ),
     "AutoGPT's notifications": (
         post(
-            "/autogpt/notifications", {"payload": {"user_id": USER, "payload": {"type": "t", "event": "e"}}}
+            "/autogpt/notifications", {"payload": {"user_id": USER, "payload": {"type": "T", "event": "E"}}}
         ),
         "notification",
         TOLD,
     ),
     "broadcasts": (broadcast, "maintenance", (*WATCHED, "user's log")),
 }
-SAID_AS: Final = {
-    "execution stream": {"project_update": "status"},
-    "AutoGPT": {"node_update": "node_execution_event"},
+
+
+NAMES: Final = {
+    ("AIECS client", "prompt"): "task_step_result",
+    ("AutoGPT client", "node_update"): "node_execution_event",
 }
-"""What a language calls what others show as this."""
+
+
+def said_as(column: str, kind: str) -> str:
+    """What a language calls it."""
+    if column == "execution stream":
+        return "status"
+    return NAMES.get((column, kind), kind)
 
 
 async def test_what_is_pushed_is_heard_where_it_should_be_once_and_nowhere_else() -> None:
     async with everybody() as world:
         for name, (push, kind, where) in ROWS.items():
             await push(world)
-            said = {one: SAID_AS.get(one, {}).get(kind, kind) for one in COLUMNS}
-            expected = {one: [said[one]] if one in where else [] for one in COLUMNS}
+            expected = {one: [said_as(one, kind)] if one in where else [] for one in COLUMNS}
             assert await world.heard() == expected, name
 
 
@@ -191,7 +236,7 @@ def table() -> list[list[str]]:
 
 
 async def test_nobody_hears_of_what_they_may_not_watch() -> None:
-    async with real_hub(auth=auth(), execution=Execution(status_interval=0.0)) as running:
+    async with real_hub(auth=auth(), execution=AT_ONCE) as running:
         for project in ("p", "q", "execution:e"):
             await running.publish(project, node_update("a", status="running"))
         bob = token(subject="bob", watch=["q"])

@@ -12,7 +12,7 @@ from typing import Final
 
 from tasktree_rt.core.closing import NORMAL, NOT_FOUND, SLOW_CONSUMER
 from tasktree_rt.core.commands import Failure
-from tasktree_rt.core.events import Record, micros_to_time
+from tasktree_rt.core.events import Record, micros_to_time, shown
 from tasktree_rt.core.executions import TERMINAL, LogLine, NodeStatus, Tally, status_of
 from tasktree_rt.core.log import Gap, Position
 from tasktree_rt.core.tree import Node
@@ -273,4 +273,4 @@ class Spectator:
 
 def no_such(execution: str) -> Failure:
     """What is said where there is no such execution."""
-    return Failure("not_found", f"there is no execution {execution!r}", field=None)
+    return Failure("not_found", f"there is no execution {shown(execution)}")

@@ -13,55 +13,41 @@ from functools import partial
 from typing import Any, Final
 
 import trio
-from attrs import asdict, frozen
 
 from tasktree_rt.brokers.base import Key, Summary
-from tasktree_rt.core.access import Grants, Scope
+from tasktree_rt.core.access import Grants
 from tasktree_rt.core.events import Event, Json, ProjectId, shown
 from tasktree_rt.core.executions import (
     PENDING,
     PREFIX,
     RUNNING,
-    STATUSES,
     TERMINAL,
     TRANSITIONS,
-    Tally,
     execution_of,
     project_of,
     state_word,
-    status_of,
-    status_word,
 )
 from tasktree_rt.dialects.base import digest
 from tasktree_rt.errors import InvalidInput, Refused
+from tasktree_rt.hub.claims import (
+    MAX_NAME,
+    MovedOn,
+    Wish,
+    as_it_was,
+    check_changes,
+    is_pending,
+    is_with,
+    may_be,
+    missing,
+    staged_word,
+    told,
+    waits,
+    worker_in,
+)
 from tasktree_rt.hub.project import Project
 from tasktree_rt.hub.publishing import Publishing
-from tasktree_rt.hub.statuses import counted
 
-MAX_NAME: Final = 256
 ROWS: Final = 1_000
-_SHOWN: Final = ("workflow_id", "input_data", "worker_id", "created_at", "started_at", "ended_at")
-
-
-@frozen
-class Wish:
-    """Which executions somebody asks for: at most `limit` in `scope`, of `status` and one of `workflows` if
-    any are named."""
-
-    scope: Scope
-    limit: int
-    status: str | None = None
-    workflows: frozenset[str] = frozenset()
-
-    def met(self, project: Project) -> bool:
-        """Whether this is one of them."""
-        workflow = project.tree.top["project"].get("workflow_id")
-        named = not self.workflows or (isinstance(workflow, str) and workflow in self.workflows)
-        return named and self.status in (None, _word(project))
-
-
-class _MovedOn(Exception):
-    """The execution is no longer as it was when the events were made."""
 
 
 class Executions:
@@ -85,17 +71,17 @@ class Executions:
         name = project_of(execution)
         if not grants.watch.covers(name):
             raise Refused(f"you may not watch {name!r}")
-        return await _told(await self._loaded(name))
+        return await told(await self._loaded(name))
 
     async def page(self, wish: Wish, after: str) -> list[Json]:
         """The executions behind `after`, by id."""
         found: list[Json] = []
         async with aclosing(self._rows(after)) as rows:
             async for row in rows:
-                if wish.scope.covers(row.project_id) and _may_be(row, wish.status):
+                if wish.scope.covers(row.project_id) and may_be(row, wish.status):
                     project = await self._hub.shelf.load(row.project_id)
                     if project.epoch and wish.met(project):
-                        found.append(await _told(project))
+                        found.append(await told(project))
                 if len(found) == wish.limit:
                     break
         self._hub.put_away()
@@ -122,10 +108,10 @@ class Executions:
                 break
             if wish.scope.covers(name):
                 project = await self._hub.shelf.load(name)
-                if not _is_pending(project):
+                if not is_pending(project):
                     self._pending.pop(name, None)
                 elif wish.met(project):
-                    found.append(await _told(project))
+                    found.append(await told(project))
         return found
 
     async def _look_for_pending(self) -> None:
@@ -142,7 +128,7 @@ class Executions:
         name = project.project_id
         if execution_of(name) is None:
             return
-        if not _is_pending(project):
+        if not is_pending(project):
             self._pending.pop(name, None)
         elif name not in self._pending:
             self._pending[name] = None
@@ -161,7 +147,7 @@ class Executions:
     async def _loaded(self, name: ProjectId) -> Project:
         project = await self._hub.shelf.load(name)
         if project.epoch == "" and not project.pending:
-            raise _missing(name)
+            raise missing(name)
         return project
 
     # --- making and changing ----------------------------------------------------------------------
@@ -187,7 +173,7 @@ class Executions:
         events = [self._update(name, changes), self._transition(name, None, PENDING, {})]
         fingerprint = digest(["execution", given])
         published = await self._hub.publish(events, key=key, fingerprint=fingerprint)
-        return await _told(await self._loaded(ProjectId(published.project_id))), not published.duplicate
+        return await told(await self._loaded(ProjectId(published.project_id))), not published.duplicate
 
     async def claim(self, execution: str, given: Json, grants: Grants) -> Json:
         """Take an execution that waits: one worker gets it. The same worker may say so again.
@@ -195,21 +181,21 @@ class Executions:
         Raises:
             PeerError: refused; ``invalid_transition`` if it does not wait, with who has it as the outcome.
         """
-        name, worker = project_of(execution), _worker(given)
+        name, worker = project_of(execution), worker_in(given)
         self._may_push(name, grants)
         project = await self._loaded(name)
         now = self._hub.timestamp()
         took = {"worker_id": worker, "started_at": now, "ended_at": None, "error": None, "progress": None}
-        events = [self._transition(name, PENDING, RUNNING, {"worker_id": worker}), self._update(name, took)]
+        events = [self._update(name, took), self._transition(name, PENDING, RUNNING, {"worker_id": worker})]
         try:
-            await self._hub.publish(events, still=_waits)
+            await self._hub.publish(events, still=waits)
         except Refused as error:
             if error.code != "invalid_transition" or worker is None:
                 raise
             # It may be this worker's own claim, whose answer was lost: said once more, it is durable.
             again = self._transition(name, RUNNING, RUNNING, {"worker_id": worker})
-            await self._hub.publish(again, still=partial(_is_with, worker, error))
-        return await _told(project)
+            await self._hub.publish(again, still=partial(is_with, worker, error))
+        return await told(project)
 
     async def change(self, execution: str, given: Json, grants: Grants) -> Json:
         """Set an execution's status, progress, message, result or error, as far as they are given.
@@ -219,16 +205,19 @@ class Executions:
         """
         name = project_of(execution)
         self._may_push(name, grants)
-        _check_changes(given)
+        check_changes(given)
         while True:
             project = await self._loaded(name)
             before = project.staged.top
-            events = self._changes(name, given, _staged_word(project), before["project"])
+            events = self._changes(name, given, staged_word(project), before["project"])
+            still = as_it_was(before, given.get("worker_id"))
             try:
                 if events:
-                    await self._hub.publish(events, still=_as_it_was(before, given.get("worker_id")))
-                return await _told(project)
-            except _MovedOn:
+                    await self._hub.publish(events, still=still)
+                else:
+                    still(project)
+                return await told(project)
+            except MovedOn:
                 continue
 
     def _changes(self, name: ProjectId, given: Json, was: str, fields: Json) -> list[Event]:
@@ -246,7 +235,7 @@ class Executions:
         if status in TERMINAL:
             changes = {"ended_at": now, **changes}
         elif status == PENDING:
-            nothing = ("worker_id", "started_at", "ended_at", "progress", "error")
+            nothing = ("worker_id", "started_at", "ended_at", "progress", "result", "error")
             changes = {**dict.fromkeys(nothing), **changes}
         elif "started_at" not in fields:
             changes = {"started_at": now, **changes}
@@ -265,116 +254,6 @@ class Executions:
         context = {key: value for key, value in context.items() if value is not None}
         data: Json = {"from": was, "to": to, "context": context}
         return Event("state_transition", name, data, self._hub.timestamp())
-
-
-# --- how a project stands -------------------------------------------------------------------------
-
-
-async def _told(project: Project) -> Json:
-    """An execution as HTTP says it."""
-    execution = execution_of(project.project_id)
-    assert execution is not None
-    tally = await counted(project)
-    top = project.tree.top
-    told = asdict(
-        status_of(execution, top, partial(_counted, project, tally), project.received), recurse=False
-    )
-    del told["execution_id"]
-    return {"id": execution, **told, **{name: top["project"].get(name) for name in _SHOWN}}
-
-
-def _counted(project: Project, tally: Tally) -> Tally:
-    tally.follow(project.tree)
-    return tally
-
-
-def _word(project: Project) -> str:
-    return status_word(project.tree.top["state"], partial(_counted, project, Tally()))
-
-
-def _staged_word(project: Project) -> str:
-    state = project.staged.top["state"]
-    return state_word(state) if type(state) is str else _word(project)
-
-
-def _may_be(row: Summary, status: str | None) -> bool:
-    return status is None or row.state is None or state_word(row.state) == status
-
-
-def _is_pending(project: Project) -> bool:
-    """Whether it waits for a worker: somebody said so. (One without a state may be anything.)"""
-    state = project.tree.top["state"]
-    return type(state) is str and state_word(state) == PENDING
-
-
-# --- what is looked at at the last moment ---------------------------------------------------------
-
-
-def _waits(project: Project) -> None:
-    state = project.staged.top["state"]
-    if type(state) is not str or state_word(state) != PENDING:
-        raise _taken(project)
-
-
-def _taken(project: Project) -> Refused:
-    top = project.staged.top
-    if project.epoch == "" and not project.pending:
-        return _missing(project.project_id)
-    word, worker = _staged_word(project), top["project"].get("worker_id")
-    return Refused(
-        f"the execution does not wait for a worker: it is {word}",
-        code="invalid_transition",
-        field="status",
-        outcome={"status": word, "worker_id": worker},
-    )
-
-
-def _is_with(worker: str, otherwise: Refused, project: Project) -> None:
-    top = project.staged.top
-    if top["project"].get("worker_id") != worker or _staged_word(project) != RUNNING:
-        raise otherwise
-
-
-def _as_it_was(before: Json, worker: object) -> Callable[[Project], None]:
-    """`before` are the project's own fields, which are replaced and never mutated."""
-
-    def still(project: Project) -> None:
-        if project.staged.top is not before:
-            raise _MovedOn
-        if worker is not None and before["project"].get("worker_id") != worker:
-            raise _taken(project)
-
-    return still
-
-
-def _missing(name: str) -> Refused:
-    return Refused(f"there is no execution {execution_of(name)!r}", code="not_found", field="execution_id")
-
-
-# --- what is given --------------------------------------------------------------------------------
-
-
-def _worker(given: Json) -> str | None:
-    worker = given.get("worker_id")
-    if worker is None or (isinstance(worker, str) and 0 < len(worker) <= MAX_NAME):
-        return worker
-    raise InvalidInput(f"expected 1-{MAX_NAME} characters, got {shown(worker)}", field="worker_id")
-
-
-def _check_changes(given: Json) -> None:
-    _worker(given)
-    for field, good, expected in (
-        ("status", given.get("status") in (None, *STATUSES), f"one of {', '.join(STATUSES)}"),
-        ("progress", _is_progress(given.get("progress")), "a number from 0 to 100, or null"),
-        ("message", isinstance(given.get("message"), str | None), "a string or null"),
-        ("error", isinstance(given.get("error"), str | dict | None), "a string, an object or null"),
-    ):
-        if not good:
-            raise InvalidInput(f"expected {expected}, got {shown(given.get(field))}", field=field)
-
-
-def _is_progress(value: Any) -> bool:  # noqa: ANN401 - any JSON
-    return value is None or (type(value) in (int, float) and 0 <= value <= 100)
 
 
 async def _first(*waits: Callable[[], Any]) -> None:

@@ -7,7 +7,7 @@ import trio
 from tasktree_rt.core.access import Grants
 from tasktree_rt.core.closing import NOT_FOUND, OVERLOADED, TOKEN_INVALID
 from tasktree_rt.core.commands import Ping, Policy, Pong
-from tasktree_rt.core.events import is_project_id
+from tasktree_rt.core.events import is_project_id, shown
 from tasktree_rt.core.executions import PREFIX, Tally
 from tasktree_rt.dialects.base import Dialect
 from tasktree_rt.errors import PeerError, Refused, Unavailable
@@ -44,7 +44,7 @@ class ExecutionSession(WatchSession):
         """Watch: at once what is in memory, else by a task."""
         name = f"{PREFIX}{self._execution}"
         if not self.subscriber.grants.watch.covers(name):
-            self.fail(Refused(f"you may not watch the execution {self._execution!r}"))
+            self.fail(Refused(f"you may not watch the execution {shown(self._execution)}"))
             self.close(TOKEN_INVALID)
         elif not is_project_id(name):
             self._unknown()

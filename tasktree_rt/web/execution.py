@@ -12,7 +12,8 @@ from tasktree_rt.dialects.base import decode_object
 from tasktree_rt.dialects.execution import Execution
 from tasktree_rt.errors import InvalidInput, PeerError
 from tasktree_rt.hub.carrier import Session
-from tasktree_rt.hub.executions import Executions, Wish
+from tasktree_rt.hub.claims import Wish
+from tasktree_rt.hub.executions import Executions
 from tasktree_rt.hub.farewell import FarewellSession
 from tasktree_rt.hub.hub import Hub
 from tasktree_rt.hub.spectating import ExecutionSession

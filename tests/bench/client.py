@@ -11,8 +11,18 @@ import os
 import select
 import socket
 import time
+from collections.abc import Iterator
 
-from tests.bench.wire import NATIVE, DeliveryError, Speech, frame_end, handshake, read_head, take_frames
+from tests.bench.wire import (
+    NATIVE,
+    DeliveryError,
+    Speech,
+    frame_end,
+    handshake,
+    read_head,
+    take_answers,
+    take_frames,
+)
 
 RECEIVE = 1 << 18
 _BUFFER = bytearray(RECEIVE)
@@ -97,12 +107,35 @@ class Producer:
             raise DeliveryError("the producer was disconnected")
         self._data += piece
         before = self.next
-        for payload in take_frames(self._data):
-            number = self.speech.acked(payload, self.next)
+        for number in self._answers():
             if number != self.next:
                 raise DeliveryError(f"expected the answer to {self.next}, got that to {number}")
             self.next += 1
         return self.next - before
+
+    def _answers(self) -> Iterator[int]:
+        """Which publishes were answered."""
+        for payload in take_frames(self._data):
+            yield self.speech.acked(payload, self.next)
+
+
+class Poster(Producer):
+    """The same over HTTP/1.1, on one connection: the requests are answered in order."""
+
+    def __init__(self, port: int, speech: Speech, first: int = 0) -> None:
+        self.speech = speech
+        self.next = first
+        self.sock = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE)
+        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.sock.setblocking(False)
+        self._data = bytearray()
+        self.unsent = bytearray()
+
+    def _answers(self) -> Iterator[int]:
+        for answer in take_answers(self._data):
+            if not answer.startswith(b"HTTP/1.1 2"):
+                raise DeliveryError(f"publish {self.next} was answered {answer[:300]!r}")
+            yield self.next
 
 
 class Client:
@@ -158,7 +191,10 @@ class Client:
 
     def open_producer(self, path: str = "", first: int = 0) -> Producer:
         """Open the connection that publishes, beginning with event `first`."""
-        producer = Producer(self.port, self.speech, path, first)
+        posts = self.speech.posts
+        producer = (
+            Poster(self.port, self.speech, first) if posts else Producer(self.port, self.speech, path, first)
+        )
         self.epoll.register(producer.sock, select.EPOLLIN)
         self.producer = producer
         return producer

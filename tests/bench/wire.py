@@ -86,6 +86,18 @@ def take_frames(data: bytearray) -> Iterator[bytes]:
         del data[:at]
 
 
+def take_answers(data: bytearray) -> Iterator[bytes]:
+    """Take the whole HTTP answers out of the front of `data`; each has a Content-Length."""
+    while True:
+        head, empty, rest = bytes(data).partition(b"\r\n\r\n")
+        length = re.search(rb"(?i)\r\ncontent-length: *(\d+)", head)
+        size = int(length[1]) if length else 0
+        if not empty or len(rest) < size:
+            return
+        del data[: len(head) + len(empty) + size]
+        yield head
+
+
 def read_head(sock: socket.socket) -> bytearray:
     """Read the answer to a handshake; what came behind it."""
     data = bytearray()
@@ -109,6 +121,8 @@ class Speech:
     """What a client sends after the handshake."""
     greeting = 0
     """Frames that everybody gets for themselves before anything else."""
+    posts = False
+    """Whether `publish` is an HTTP request, answered by any 2xx."""
 
     def publish(self, number: int) -> bytes:
         """The frame that publishes event `number`."""

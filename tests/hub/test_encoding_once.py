@@ -10,11 +10,17 @@ import pytest
 from tasktree_rt.core.access import OPEN
 from tasktree_rt.core.commands import Command, Message, Policy, Subscribe
 from tasktree_rt.core.events import Record
-from tasktree_rt.dialects.base import Dialect, Encoding
+from tasktree_rt.dialects.aiecs import Aiecs
+from tasktree_rt.dialects.autogpt import AutoGpt
+from tasktree_rt.dialects.autogpt.bodies import read_execution
+from tasktree_rt.dialects.base import Dialect, Encoding, encode_json
 from tasktree_rt.dialects.execution import Execution
 from tasktree_rt.dialects.tasktree import Native, Plain, ServerSentEvents
+from tasktree_rt.hub.confirming import ConfirmingSession
+from tasktree_rt.hub.relay import MESSAGE
 from tasktree_rt.hub.session import ConnectionSession
 from tasktree_rt.hub.spectating import ExecutionSession
+from tasktree_rt.hub.viewing import ViewSession
 from tasktree_rt.hub.watching import NativeSession, PlainSession
 from tasktree_rt.settings import Execution as Timing
 from tasktree_rt.settings import Settings
@@ -110,6 +116,50 @@ def test_a_project_watched_in_several_languages_is_encoded_once_in_each(watchers
             assert told == {("plain", 2): watchers, ("native", 2): watchers, ("execution", 1): watchers}
 
     run(body)
+
+
+@pytest.mark.parametrize("watchers", [1, WATCHERS])
+def test_what_is_only_shown_is_encoded_once_too(watchers: int) -> None:
+    async def body() -> None:
+        async with a_world() as world:
+            dialect = Counting(Aiecs(lambda: 0.0))
+            everybody = [
+                Carried(ConfirmingSession(world.hub, dialect, everything=True, grants=OPEN), world.nursery)
+                for _ in range(watchers)
+            ]
+            await world.settle()
+            dialect.count = 0
+            world.hub.relay.show(None, MESSAGE, {"type": "hello"})
+            assert dialect.count == 1
+            assert all(one.received() == [{"type": "hello"}] for one in everybody)
+
+    run(body)
+
+
+@pytest.mark.parametrize("watchers", [1, WATCHERS])
+def test_an_event_of_autogpts_is_encoded_once_for_each_channel(watchers: int) -> None:
+    body = {"id": "e", "user_id": "u", "graph_id": "g", "status": "RUNNING"}
+    event = read_execution(encode_json({"payload": {"event_type": "graph_execution_update", **body}}))
+
+    async def main() -> None:
+        async with a_world() as world:
+            dialect = Counting(AutoGpt())
+            everybody = [
+                Carried(ViewSession(world.hub, dialect, "u", expires=None), world.nursery)
+                for _ in range(watchers)
+            ]
+            for one in everybody:
+                one.send({"method": "subscribe_graph_execution", "data": {"graph_exec_id": "e"}})
+                one.send({"method": "subscribe_graph_executions", "data": {"graph_id": "g"}})
+            await world.settle()
+            assert {len(one.received()) for one in everybody} == {2}
+            dialect.count = 0
+            for live in event.live():
+                world.hub.live.publish(live)
+            assert dialect.count == 2
+            assert {len(one.received()) for one in everybody} == {2}
+
+    run(main)
 
 
 def test_a_broadcast_too() -> None:

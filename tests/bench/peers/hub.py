@@ -1,7 +1,7 @@
 """Ours: the whole product, SQLite with synchronous=FULL.
 
-Settings are the defaults but for pings and heartbeats, which no peer has, the bound on connections, and that
-an execution is told of with every change.
+Settings are the defaults but for pings and heartbeats, which no peer has, the bounds on connections and
+rates, and that an execution is told of with every change.
 """
 
 from __future__ import annotations
@@ -32,7 +32,9 @@ def main() -> None:
         settings = Settings(
             bind=f"127.0.0.1:{os.environ.get('BENCH_PORT', '0')}",
             store=f"sqlite:{Path(folder) / 'hub.db'}",
-            limits=Limits(max_connections=30_000, max_connections_per_address=30_000),
+            limits=Limits(
+                max_connections=30_000, max_connections_per_address=30_000, max_messages_per_second=1e6
+            ),
             execution=Execution(status_interval=0),
             delivery=Delivery(ping_interval=QUIET, heartbeat_interval=QUIET),
         )

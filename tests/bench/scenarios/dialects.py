@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from tasktree_rt.web.autogpt import DEFAULT_USER
 from tests.bench.catalogue import OURS, Peer
 from tests.bench.client import Client
 from tests.bench.process import Server
@@ -15,6 +16,62 @@ from tests.bench.wire import PAD, Speech, masked
 
 MOST: Final = 1.3
 """What a delivery in any language may cost, where one of plain events costs 1."""
+
+
+class Plain(Speech):
+    """A project's events."""
+
+    watch = "/ws/updates?project_id=bench"
+
+
+class Cancelled(Speech):
+    """AIECS: who asks for a task to be cancelled tells everybody, and hears it too: that is the answer."""
+
+    watch = push = "/ws/aiecs"
+
+    def publish(self, number: int) -> bytes:
+        """The task is always the same, the user bears the number."""
+        return masked(f'{{"action":"cancel","user_id":"{number} {PAD}","task_id":"t"}}')
+
+    def number(self, payload: bytes) -> int:
+        """Which request everybody was told of."""
+        return int(json.loads(payload)["user_id"].partition(" ")[0])
+
+    def acked(self, payload: bytes, wanted: int) -> int:
+        """The same."""
+        return self.number(payload)
+
+
+class Shown(Speech):
+    """AutoGPT: an event of an execution, pushed over HTTP, to who watches the execution."""
+
+    watch = "/ws"
+    posts = True
+    hello = masked('{"method":"subscribe_graph_execution","data":{"graph_exec_id":"e"}}')
+    greeting = 1
+
+    def publish(self, number: int) -> bytes:
+        """The request."""
+        event = {
+            "event_type": "node_execution_update",
+            "user_id": DEFAULT_USER,
+            "graph_id": "g",
+            "graph_exec_id": "e",
+            "node_exec_id": "x",
+            "node_id": "n",
+            "status": "RUNNING",
+            "number": number,
+            "pad": PAD,
+        }
+        body = json.dumps({"payload": event}).encode()
+        head = (
+            f"POST /api/v1/autogpt/events HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n\r\n"
+        )
+        return head.encode() + body
+
+    def number(self, payload: bytes) -> int:
+        """Which event was shown."""
+        return int(json.loads(payload)["data"]["number"])
 
 
 class Status(Speech):
@@ -44,8 +101,10 @@ class Language:
 
 
 LANGUAGES: Final[Mapping[str, Language]] = {
-    "plain": Language("plain events", Speech()),
-    "native": Language("`tasktree.v1`", Speech(), native=True),
+    "plain": Language("plain events", Plain()),
+    "native": Language("`tasktree.v1`", Plain(), native=True),
+    "autogpt": Language("AutoGPT", Shown()),
+    "aiecs": Language("AIECS", Cancelled()),
     "execution": Language("execution status", Status(), tells=True),
 }
 
@@ -68,8 +127,7 @@ def deliver(server: Server, language: Language, watchers: int, events: int) -> f
         client.prime()
         if language.tells:
             client.stream.first = 0
-        path = language.speech.watch if language.tells else f"{language.speech.watch}?project_id=bench"
-        client.connect(watchers, path, native=language.native)
+        client.connect(watchers, native=language.native)
         client.one_by_one(20)
         before = server.cpu()
         client.one_by_one(events)
