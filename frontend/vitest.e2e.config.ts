@@ -4,8 +4,10 @@ export default defineConfig({
   test: {
     environment: "node",
     include: ["e2e/**/*.test.ts"],
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
+    testTimeout: 180_000,
+    hookTimeout: 120_000,
+    // Nothing is a matter of time here: a busy machine may take as long as it takes.
+    expect: { poll: { timeout: 30_000 } },
     fileParallelism: true,
     maxWorkers: 2,
   },

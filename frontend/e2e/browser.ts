@@ -27,7 +27,7 @@ export async function open(browser: Browser, look: Look = {}): Promise<{ page: P
     reducedMotion: "reduce",
   });
   const page = await context.newPage();
-  page.setDefaultTimeout(8_000);
+  page.setDefaultTimeout(30_000);
   const complaints: string[] = [];
   const note = (text: string) => {
     if (expected?.test(text) !== true) complaints.push(text);
