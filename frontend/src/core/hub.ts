@@ -68,7 +68,10 @@ export class Hub {
       status: (status) => this.#status.set(status),
     };
     this.#engine = options.engine?.(events) ?? engine(base, token, options.worker, events);
-    this.#end = followWorld(() => this.wake());
+    this.#end = followWorld(
+      () => this.wake(),
+      () => this.#engine.close(),
+    );
   }
 
   /** Whether anything is watched over the connection that `status` tells of. */
@@ -169,21 +172,20 @@ function engine(
   if (worker === undefined || typeof SharedWorker === "undefined")
     return new LocalEngine(url.href, token, events);
   const { port } = worker();
-  const lock = `tasktree_rt:${crypto.randomUUID()}`;
-  const made = new PortedEngine(
-    port as unknown as Port<ToWorker, ToTab>,
-    { url: url.href, token, lock: locked(lock) },
-    events,
-  );
+  const made = new PortedEngine(port as unknown as Port<ToWorker, ToTab>, { url: url.href, token }, events);
   port.start();
+  holdLock(made);
   return made;
 }
 
-/** Hold a lock for as long as this page lives, so that the worker learns of its end; null where there are no locks. */
-function locked(name: string): string | null {
-  if (typeof navigator === "undefined" || navigator.locks === undefined) return null;
-  void navigator.locks.request(name, () => new Promise(() => {}));
-  return name;
+/** Hold a lock for as long as this page lives. The worker is told when it is held, not before: it would get it first. */
+function holdLock(made: PortedEngine): void {
+  if (typeof navigator === "undefined" || navigator.locks === undefined) return;
+  const name = `tasktree_rt:${crypto.randomUUID()}`;
+  void navigator.locks.request(name, () => {
+    made.locked(name);
+    return new Promise(() => {});
+  });
 }
 
 function hold<T>(all: Map<string, Held<T>>, key: string, make: () => T): Held<T> {
@@ -210,15 +212,21 @@ function letGo<T>(all: Map<string, Held<T>>, key: string, end: () => void): void
 }
 
 /** Whatever makes another attempt worthwhile: the machine is online again, the page is looked at again. */
-function followWorld(wake: () => void): () => void {
+function followWorld(wake: () => void, gone: () => void): () => void {
   if (typeof window === "undefined") return () => {};
   const visible = () => {
     if (document.visibilityState === "visible") wake();
   };
+  // Where there are no locks (a page over plain http) this is how a worker learns that a page is gone.
+  const hide = ({ persisted }: PageTransitionEvent) => {
+    if (!persisted) gone();
+  };
+  window.addEventListener("pagehide", hide);
   window.addEventListener("online", wake);
   window.addEventListener("offline", wake);
   document.addEventListener("visibilitychange", visible);
   return () => {
+    window.removeEventListener("pagehide", hide);
     window.removeEventListener("online", wake);
     window.removeEventListener("offline", wake);
     document.removeEventListener("visibilitychange", visible);

@@ -63,9 +63,10 @@ function deployed() {
     const told: Told[] = [];
     const engine = new PortedEngine(
       tab,
-      { url: "ws://hub", token: null, lock: "lock" },
+      { url: "ws://hub", token: null },
       { told: (batch) => void told.push(...batch), status: () => {} },
     );
+    engine.locked("lock");
     return { engine, told, carry, toTab };
   };
   const say = (...batch: Told[]) => engines[0]?.events.told(batch);

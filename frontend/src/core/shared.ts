@@ -18,12 +18,9 @@ const IN_FLIGHT = 2;
 export const MOST_WAITING = 2_000;
 
 export type ToWorker =
-  | {
-      readonly kind: "hello";
-      readonly url: string;
-      readonly token: string | null;
-      readonly lock: string | null;
-    }
+  | { readonly kind: "hello"; readonly url: string; readonly token: string | null }
+  /** The tab holds this lock for as long as it lives; said only when it has it. */
+  | { readonly kind: "lock"; readonly lock: string }
   | { readonly kind: "watch" | "unwatch"; readonly topic: string }
   | { readonly kind: "ask"; readonly number: number; readonly request: Fields }
   | { readonly kind: "token"; readonly token: string | null }
@@ -49,13 +46,18 @@ export class PortedEngine implements Engine {
 
   constructor(
     port: Port<ToWorker, ToTab>,
-    hello: { url: string; token: string | null; lock: string | null },
+    hello: { url: string; token: string | null },
     events: EngineEvents,
   ) {
     this.events = events;
     this.#port = port;
     port.onmessage = ({ data }) => this.#received(data);
     port.postMessage({ kind: "hello", ...hello });
+  }
+
+  /** The page holds a lock of this name now: when the worker gets it, the page is gone. */
+  locked(lock: string): void {
+    this.#port.postMessage({ kind: "lock", lock });
   }
 
   watch(topic: string): void {
@@ -126,8 +128,8 @@ export class Host {
       if (data.kind === "hello") {
         leave();
         tab = new Tab(this.#line(data.url, data.token), port);
-        if (data.lock !== null) gone(data.lock, leave);
-      } else if (data.kind === "bye") leave();
+      } else if (data.kind === "lock") gone(data.lock, leave);
+      else if (data.kind === "bye") leave();
       else tab?.received(data);
     };
   }

@@ -115,10 +115,21 @@ export function CopyLine({ text }: { text: string }): ReactNode {
   );
 }
 
+/** A page over plain http has no clipboard of its own: there the text is selected and copied as by hand. */
+async function copyText(text: string): Promise<void> {
+  if (navigator.clipboard !== undefined) return navigator.clipboard.writeText(text);
+  const area = document.createElement("textarea");
+  area.value = text;
+  document.body.append(area);
+  area.select();
+  document.execCommand("copy");
+  area.remove();
+}
+
 export function CopyButton({ text, label = "Copy" }: { text: string; label?: string }): ReactNode {
   const [copied, setCopied] = useState(false);
   const copy = async () => {
-    await navigator.clipboard.writeText(text);
+    await copyText(text);
     setCopied(true);
     setTimeout(() => setCopied(false), 1500);
   };
