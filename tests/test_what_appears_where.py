@@ -19,6 +19,8 @@ from trio_websocket import WebSocketConnection
 from tasktree_rt.core.access import OPEN
 from tasktree_rt.core.events import Json
 from tasktree_rt.settings import Execution
+from tests.dialects.autogpt.golden import USER
+from tests.dialects.autogpt.test_bodies import NODE
 from tests.test_examples import rows
 from tests.web.realhub import RealHub, auth, heard, node_update, real_hub, say, token
 
@@ -45,12 +47,19 @@ class World:
         await wait_all_tasks_blocked()
         self.running.hub.broadcast({"type": FENCE})
         await say(self.watchers["execution stream"], {"type": "ping"})
+        await say(self.watchers["AutoGPT"], {"method": "heartbeat"})
+        await say(self.watchers["AIECS"], {"action": "ping"})
         return {name: await until(one) for name, one in self.watchers.items()}
+
+
+def kind_of(message: Json) -> str:
+    """The type, or what stands for it in this language."""
+    return str(message["method"] if "method" in message else message["type"])
 
 
 async def until(socket: WebSocketConnection) -> list[str]:
     found: list[str] = []
-    while (kind := (await heard(socket))["type"]) not in (FENCE, "pong"):
+    while (kind := kind_of(await heard(socket))) not in (FENCE, "pong", "heartbeat"):
         found.append(kind)
     return found
 
@@ -60,8 +69,10 @@ async def until(socket: WebSocketConnection) -> list[str]:
 COLUMNS: Final[Mapping[str, tuple[str, bool]]] = {
     "native": ("/ws/updates", True),
     "plain, TaskTree": ("/ws/updates", False),
-    "user's log": ("/ws/updates?user_id=ada", True),
+    "user's log": (f"/ws/updates?user_id={USER}", True),
     "execution stream": ("/api/v1/ws/executions/e", False),
+    "AutoGPT": ("/ws", False),
+    "AIECS": ("/ws/aiecs", False),
 }
 
 
@@ -72,15 +83,17 @@ async def everybody() -> AsyncIterator[World]:
         running.http() as http,
         AsyncExitStack() as stack,
     ):
-        for project in ("p", "execution:e"):
+        for project in ("p", "execution:e", "autogpt:e"):
             await running.publish(project, node_update("a", status="running"))
-        await running.hub.notify("ada", {"title": "Welcome"}, grants=OPEN)
+        await running.hub.notify(USER, {"title": "Welcome"}, grants=OPEN)
         watchers = {
             name: await stack.enter_async_context(running.socket(path, native=native))
             for name, (path, native) in COLUMNS.items()
         }
         orchestrator = await stack.enter_async_context(running.socket("/ws/orchestrator?commands=p"))
         world = World(running, http, watchers)
+        await say(watchers["AutoGPT"], {"method": "subscribe_graph_exec", "data": {"graph_exec_id": "e"}})
+        await say(watchers["AIECS"], {"action": "subscribe", "user_id": USER})
         await world.heard()
         yield world
         assert json.loads(await orchestrator.get_message())["name"] == "cancel"
@@ -105,6 +118,7 @@ async def broadcast(world: World) -> None:
 
 
 WATCHED: Final = ("native", "plain, TaskTree")
+TOLD: Final = ("user's log", "AutoGPT", "AIECS")
 ROWS: Final[Mapping[str, tuple[Push, str, tuple[str, ...]]]] = {
     "events of a project": (post("/projects/p/events", DONE), "state_transition", WATCHED),
     "events of `execution:<id>`": (
@@ -119,25 +133,46 @@ ROWS: Final[Mapping[str, tuple[Push, str, tuple[str, ...]]]] = {
         (*WATCHED, "execution stream"),
     ),
     "prompts of a project": (post("/prompts", {"project_id": "p", "message": "?"}), "prompt", WATCHED),
-    "prompts to a user": (post("/prompts", {"user_id": "ada", "message": "?"}), "prompt", ("user's log",)),
-    "prompts of a project, to a user": (
-        post("/prompts", {"project_id": "p", "user_id": "ada", "message": "?"}),
+    "prompts to a user": (
+        post("/prompts", {"user_id": USER, "message": "?"}),
         "prompt",
-        (*WATCHED, "user's log"),
+        ("user's log", "AIECS"),
+    ),
+    "prompts of a project, to a user": (
+        post("/prompts", {"project_id": "p", "user_id": USER, "message": "?"}),
+        "prompt",
+        (*WATCHED, "user's log", "AIECS"),
     ),
     "commands": (post("/projects/p/commands", {"name": "cancel"}), "command", WATCHED),
-    "notifications": (post("/users/ada/notifications", {"title": "T"}), "notification", ("user's log",)),
+    "notifications": (post(f"/users/{USER}/notifications", {"title": "T"}), "notification", TOLD),
+    "AutoGPT's events": (
+        post("/autogpt/events", {"payload": {**NODE, "user_id": USER}}),
+        "node_update",
+        (*WATCHED, "AutoGPT"),
+    ),
+    "AutoGPT's notifications": (
+        post(
+            "/autogpt/notifications", {"payload": {"user_id": USER, "payload": {"type": "t", "event": "e"}}}
+        ),
+        "notification",
+        TOLD,
+    ),
     "broadcasts": (broadcast, "maintenance", (*WATCHED, "user's log")),
 }
-SAID_AS: Final = {"execution stream": "status"}
-"""What a language calls everything that it shows."""
+SAID_AS: Final = {
+    "execution stream": {"project_update": "status"},
+    "AIECS": {"prompt": "task_step_result"},
+    "AutoGPT": {"node_update": "node_execution_event"},
+}
+"""What a language calls what others show as this."""
 
 
 async def test_what_is_pushed_is_heard_where_it_should_be_once_and_nowhere_else() -> None:
     async with everybody() as world:
         for name, (push, kind, where) in ROWS.items():
             await push(world)
-            expected = {one: [SAID_AS.get(one, kind)] if one in where else [] for one in COLUMNS}
+            said = {one: SAID_AS.get(one, {}).get(kind, kind) for one in COLUMNS}
+            expected = {one: [said[one]] if one in where else [] for one in COLUMNS}
             assert await world.heard() == expected, name
 
 
