@@ -16,7 +16,7 @@ from trio_websocket import ConnectionClosed, WebSocketConnection
 
 from tasktree_rt.bridges.autogpt import MISSED, SYSTEM, RedisBridge
 from tests.bridges.redisserver import NEEDED, RedisServer, Waiter, redis_server
-from tests.bridges.test_redis import QUICK
+from tests.bridges.test_redis import CALM
 from tests.dialects.autogpt.golden import USER
 from tests.dialects.autogpt.test_bodies import GRAPH, NODE, body
 from tests.hub.world import Store
@@ -89,7 +89,7 @@ async def bridged(
             max_event_size=MOST,
             window=window,
             meter=meter,
-            patience=QUICK,
+            patience=CALM,
         )
         await nursery.start(bridge.run)
         yield Bridged(running, redis, meter)
