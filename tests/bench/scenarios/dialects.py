@@ -1,7 +1,7 @@
 """One event at a time to 500 watchers, in each language of the hub's: CPU a delivery.
 
-How something is published differs (AutoGPT's events come over HTTP, with a write of the mirror's each), so that
-is measured by itself, with one watcher, and a delivery is what each watcher beyond it adds.
+How something is published differs (AutoGPT's events come over HTTP, with a write of the mirror's each), so
+that is measured by itself, with one watcher, and a delivery is what each watcher beyond it adds.
 """
 
 from __future__ import annotations
