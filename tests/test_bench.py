@@ -15,7 +15,7 @@ from tests.bench.pumps import HubPump, RedisPump, hub_pumps, run_all
 from tests.bench.report import BEGIN, END, keep, verdict_table, write_page
 from tests.bench.scenario import Verdict, at_most
 from tests.bench.scenarios import SCENARIOS
-from tests.bench.scenarios.dialects import LANGUAGES, deliver
+from tests.bench.scenarios.dialects import LANGUAGES, spent
 from tests.bench.scenarios.fanout import burst, single
 from tests.bench.scenarios.reconnect import RECONNECT
 from tests.bench.storm import StormClient
@@ -41,7 +41,7 @@ class TestShortRunsAgainstTheHub:
     @pytest.mark.parametrize("name", LANGUAGES)
     def test_every_language_is_delivered_in(self, name: str) -> None:
         with HUB.start() as server:
-            assert deliver(server, LANGUAGES[name], watchers=5, events=10) > 0
+            assert spent(server, LANGUAGES[name], watchers=5, events=10) > 0
 
     def test_producers_are_all_answered_in_order(self) -> None:
         with HUB.start() as server:
