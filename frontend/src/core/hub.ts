@@ -151,9 +151,15 @@ export class Hub {
 
   #told(batch: readonly Told[]): void {
     for (const told of batch) {
-      if (told.topic.startsWith("@")) this.#users.get(told.topic.slice(1))?.value.take(told);
+      if (told.topic.startsWith("@")) this.#toldUser(told);
       else this.#projects.get(told.topic)?.value.take(told);
     }
+  }
+
+  #toldUser(told: Told): void {
+    this.#users.get(told.topic.slice(1))?.value.take(told);
+    // A question to a user alone shows in no project's row.
+    if (told.kind === "event" && told.event.type.startsWith("prompt")) void this.prompts.refresh();
   }
 }
 
