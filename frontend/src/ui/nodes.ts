@@ -1,4 +1,14 @@
-import { type Fields, isEnded, number, text, time } from "../core/index.ts";
+import { type Fields, isEnded, number, type StatusClass, text, time } from "../core/index.ts";
+
+/** What matters to who looks comes first. */
+export const URGENCY: Record<StatusClass, number> = {
+  failed: 0,
+  review: 1,
+  running: 2,
+  waiting: 3,
+  cancelled: 4,
+  done: 5,
+};
 
 export function title(id: string, fields: Fields | undefined): string {
   return text(fields, "title") || text(fields, "name") || id;

@@ -1,19 +1,7 @@
 import { expect, it } from "vitest";
-import { type Fields, TreeStore } from "../../core/index.ts";
+import { tree } from "../../../test/trees.ts";
+import type { Fields } from "../../core/index.ts";
 import { columns } from "./columns.ts";
-
-function tree(nodes: Record<string, Fields>) {
-  const store = new TreeStore("p", (run) => run());
-  store.take({
-    kind: "state",
-    topic: "p",
-    position: { epoch: "e", seq: 1 },
-    reason: "initial",
-    top: store.get().top,
-    nodes: Object.entries(nodes),
-  });
-  return store.get();
-}
 
 const filled = (nodes: Record<string, Fields>, board: Parameters<typeof columns>[1] = "auto") =>
   Object.fromEntries(

@@ -1,20 +1,7 @@
 import fc from "fast-check";
 import { expect, it } from "vitest";
-import { type Fields, TreeStore } from "../../core/index.ts";
+import { tree } from "../../../test/trees.ts";
 import { AMOUNTS, picked } from "./picked.ts";
-
-function tree(nodes: Record<string, Fields>) {
-  const store = new TreeStore("p", (run) => run());
-  store.take({
-    kind: "state",
-    topic: "p",
-    position: { epoch: "e", seq: 1 },
-    reason: "initial",
-    top: store.get().top,
-    nodes: Object.entries(nodes),
-  });
-  return store.get();
-}
 
 const wide = (count: number) =>
   Object.fromEntries(

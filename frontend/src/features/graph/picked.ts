@@ -1,4 +1,5 @@
 import { CLASSES, classOf, type StatusClass, type TreeSnapshot, texts } from "../../core/index.ts";
+import { URGENCY } from "../../ui/nodes.ts";
 
 /** How much is drawn at first, and when more is asked for. Beyond the last nobody sees anything, and drawing takes too long. */
 export const AMOUNTS = [30, 110, 260] as const;
@@ -78,18 +79,9 @@ function some(
   return most;
 }
 
-const RANK: Record<StatusClass, number> = {
-  failed: 0,
-  review: 1,
-  running: 2,
-  waiting: 3,
-  cancelled: 4,
-  done: 5,
-};
-
 function matter({ nodes }: TreeSnapshot, ids: readonly string[]): string[] {
   return [...ids].sort(
-    (one, other) => RANK[classOf(nodes.get(one)?.status)] - RANK[classOf(nodes.get(other)?.status)],
+    (one, other) => URGENCY[classOf(nodes.get(one)?.status)] - URGENCY[classOf(nodes.get(other)?.status)],
   );
 }
 

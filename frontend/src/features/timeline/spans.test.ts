@@ -1,20 +1,8 @@
 import fc from "fast-check";
 import { expect, it } from "vitest";
-import { type Fields, TreeStore } from "../../core/index.ts";
+import { tree } from "../../../test/trees.ts";
+import type { Fields } from "../../core/index.ts";
 import { criticalPath, packed, type Span, spans, ticks } from "./spans.ts";
-
-function tree(nodes: Record<string, Fields>) {
-  const store = new TreeStore("p", (run) => run());
-  store.take({
-    kind: "state",
-    topic: "p",
-    position: { epoch: "e", seq: 1 },
-    reason: "initial",
-    top: store.get().top,
-    nodes: Object.entries(nodes),
-  });
-  return store.get();
-}
 
 const at = (from: number, to: number | null, more: Fields = {}): Fields => ({
   started_at: new Date(from * 1000).toISOString(),

@@ -1,19 +1,7 @@
 import { expect, it } from "vitest";
-import { type Fields, type StatusClass, TreeStore } from "../../core/index.ts";
+import { tree } from "../../../test/trees.ts";
+import type { Fields, StatusClass } from "../../core/index.ts";
 import { type Look, newestRunning, rows } from "./rows.ts";
-
-function tree(nodes: Record<string, Fields>) {
-  const store = new TreeStore("p", (run) => run());
-  store.take({
-    kind: "state",
-    topic: "p",
-    position: { epoch: "e", seq: 1 },
-    reason: "initial",
-    top: store.get().top,
-    nodes: Object.entries(nodes),
-  });
-  return store.get();
-}
 
 const plain: Look = { collapsed: new Set(), search: "", classes: new Set(), sort: "order" };
 const NODES = {

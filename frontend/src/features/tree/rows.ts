@@ -7,7 +7,7 @@ import {
   type TreeSnapshot,
   text,
 } from "../../core/index.ts";
-import { progress, spent, title } from "../../ui/nodes.ts";
+import { progress, spent, title, URGENCY } from "../../ui/nodes.ts";
 
 export interface Row {
   readonly id: string;
@@ -82,15 +82,6 @@ function mentions(id: string, fields: Fields, words: string): boolean {
   );
 }
 
-const ORDER: Record<StatusClass, number> = {
-  failed: 0,
-  review: 1,
-  running: 2,
-  waiting: 3,
-  cancelled: 4,
-  done: 5,
-};
-
 function sorter(
   nodes: ReadonlyMap<string, Fields>,
   by: Sort,
@@ -110,7 +101,7 @@ type Key = (id: string, fields: Fields | undefined, now: number) => string | num
 const KEYS: Record<Sort, Key | null> = {
   order: null,
   title,
-  status: (_, fields) => ORDER[classOf(fields?.status)],
+  status: (_, fields) => URGENCY[classOf(fields?.status)],
   progress: (_, fields) => progress(fields) ?? -1,
   duration: (_, fields, now) => -(spent(fields, now) ?? -1),
   started: (_, fields) => Date.parse(text(fields, "started_at") ?? "") || Number.POSITIVE_INFINITY,
