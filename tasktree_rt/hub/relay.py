@@ -9,19 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final
+from typing import Final, Protocol
 
 import trio
 from attrs import define
 
-from tasktree_rt.core.closing import NORMAL
+from tasktree_rt.core.closing import NORMAL, Closing
 from tasktree_rt.core.commands import Live
 from tasktree_rt.core.events import Json
 from tasktree_rt.errors import Refused
 from tasktree_rt.hub.live import LiveTopics
-
-if TYPE_CHECKING:
-    from tasktree_rt.hub.session import ConnectionSession
 
 EVERYBODY: Final = "everybody"
 """The live topic of all that listen here."""
@@ -32,6 +29,13 @@ MAX_WAITING: Final = 10_000
 """Messages that ask to be acknowledged, and tasks at work, at once."""
 LEASE: Final = 3
 """A task whose program says nothing for so many intervals is no longer told of."""
+
+
+class Listener(Protocol):
+    """A connection that listens here."""
+
+    def close(self, closing: Closing, reason: str = "") -> None:
+        """End it."""
 
 
 @define
@@ -49,8 +53,8 @@ class Relay:
     def __init__(self, live: LiveTopics, new_id: Callable[[], str]) -> None:
         self._live = live
         self._new_id = new_id
-        self._listening: dict[ConnectionSession, None] = {}
-        self._only: dict[str, ConnectionSession] = {}
+        self._listening: dict[Listener, None] = {}
+        self._only: dict[str, Listener] = {}
         self._unacknowledged: dict[str, trio.Event] = {}
         self._work: dict[tuple[str, str], Work] = {}
         self._woken = trio.Event()
@@ -60,17 +64,17 @@ class Relay:
     def __len__(self) -> int:
         return len(self._listening)
 
-    def join(self, session: ConnectionSession) -> None:
+    def join(self, session: Listener) -> None:
         """A connection begins."""
         self._listening[session] = None
 
-    def leave(self, session: ConnectionSession) -> None:
+    def leave(self, session: Listener) -> None:
         """It is over."""
         self._listening.pop(session, None)
         for user in [one for one, other in self._only.items() if other is session]:
             del self._only[user]
 
-    def take_over(self, user: str, session: ConnectionSession) -> None:
+    def take_over(self, user: str, session: Listener) -> None:
         """From now on this is the user's only connection: an earlier one is closed."""
         before = self._only.get(user)
         self._only[user] = session
