@@ -77,6 +77,12 @@ class Fanout:
         self._underway: dict[str, list[_Delivery]] = {}
         self._guards: list[tuple[Subscriber, str]] = []
         self.ticks = 0
+        self.events = 0
+        """Applied since the hub began."""
+        self.messages = 0
+        """Handed to outboxes since then."""
+        self.took = 0.0
+        """Seconds that the oldest publish of the newest tick took until every outbox had it."""
 
     def committed(self, tickets: list[Ticket]) -> None:
         """These are through the store, or have failed; the next tick takes them."""
@@ -206,7 +212,10 @@ class Fanout:
         messages = sum(len(one.batch.records) * len(one.watchers) for one in deliveries)
         size = sum(one.batch.size * len(one.watchers) for one in deliveries)
         self._meter.flushed(messages, size, trio.current_time() - begun)
+        self.messages += messages
         if runs:
+            self.events += sum(len(run.records) for run in runs)
+            self.took = trio.current_time() - tickets[0].begun
             types = Counter(record.type for run in runs for record in run.records)
             kept = sum(ticket.size for ticket in tickets if isinstance(ticket.outcome, Appended))
             self._meter.published(types, kept, begun - tickets[0].begun)

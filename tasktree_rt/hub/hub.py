@@ -49,7 +49,8 @@ __all__ = ["Accepted", "Hub", "Published", "Statistics", "open_hub", "result"]
 
 @frozen
 class Statistics:
-    """The hub at a glance. Bytes and messages are those waiting in outboxes now."""
+    """The hub at a glance. `outbox_…` waits in outboxes now; `events_in` and `messages_out` count from the
+    hub's beginning; `publish_seconds` is what the newest took from its arrival until every outbox had it."""
 
     connections: int
     subscriptions: int
@@ -59,6 +60,9 @@ class Statistics:
     outbox_bytes: int
     lagging: int
     ticks: int
+    events_in: int
+    messages_out: int
+    publish_seconds: float
     store: str
     store_error: str | None
     draining: bool
@@ -133,6 +137,9 @@ class Hub(Asking, Commanding, Calling, Subscribing):
             outbox_bytes=sum(one.waiting_bytes for one in everyone),
             lagging=sum(1 for one in everyone if one.special or one.opening),
             ticks=self.fanout.ticks,
+            events_in=self.fanout.events,
+            messages_out=self.fanout.messages,
+            publish_seconds=round(self.fanout.took, 6),
             store=self.broker.name,
             store_error=self.ingest.store_error,
             draining=self.draining,

@@ -149,6 +149,17 @@ function Plots({ samples }: { samples: readonly Sample[] }): ReactNode {
         ]}
       />
       <Plot
+        title="From a publish to every outbox, ms"
+        times={times}
+        series={[
+          {
+            label: "the newest",
+            colour: "--accent",
+            values: of("publish_seconds").map((one) => (one === null ? null : one * 1000)),
+          },
+        ]}
+      />
+      <Plot
         title="Connections"
         times={times}
         series={[
