@@ -68,6 +68,13 @@ def test_prometheus_takes_the_alerts() -> None:
     run(tool("promtool"), "check", "rules", str(DEPLOY / "prometheus" / "alerts.yml"))
 
 
+def test_caddy_takes_the_site(tmp_path: Path) -> None:
+    site = tmp_path / "Caddyfile"
+    site.write_text((DEPLOY / "caddy" / "Caddyfile").read_text())
+    command = (tool("caddy"), "validate", "--adapter", "caddyfile", "--config", str(site))
+    run("env", f"HOME={tmp_path}", f"XDG_DATA_HOME={tmp_path}", f"XDG_CONFIG_HOME={tmp_path}", *command)
+
+
 def test_systemd_takes_the_unit(tmp_path: Path) -> None:
     text = (DEPLOY / "systemd" / "tasktree-rt.service").read_text()
     unit = tmp_path / "tasktree-rt.service"
