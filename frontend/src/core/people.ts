@@ -57,6 +57,8 @@ export class PromptsStore implements Readable<Prompts> {
   #mark = "";
   #timer: ReturnType<typeof setTimeout> | null = null;
   #unfollow: (() => void) | null = null;
+  #asking: Promise<void> | null = null;
+  #again = false;
 
   constructor(http: Http, rows: RowsStore) {
     this.#http = http;
@@ -79,20 +81,41 @@ export class PromptsStore implements Readable<Prompts> {
     };
   };
 
-  async refresh(): Promise<void> {
-    try {
-      const page = await this.#http.call<{ prompts: Prompt[] }>("GET", "/prompts?status=open&limit=500");
-      const open = page.prompts;
-      const names = new Set(open.map((one) => one.prompt_id));
-      const gone = this.#snapshot.open.filter((one) => !names.has(one.prompt_id));
-      this.#set({ open, ready: true, error: null });
-      for (const one of gone) await this.#outcome(one.prompt_id);
-    } catch (error) {
-      this.#set({
-        ready: true,
-        error: error instanceof HubError ? error : new HubError("internal", String(error)),
-      });
+  /** Ask again. One after the other: of two answers the older must not come last. */
+  refresh(): Promise<void> {
+    if (this.#asking !== null) {
+      this.#again = true;
+      return this.#asking;
     }
+    this.#asking = this.#ask().finally(() => {
+      this.#asking = null;
+    });
+    return this.#asking;
+  }
+
+  async #ask(): Promise<void> {
+    do {
+      this.#again = false;
+      try {
+        await this.#fetch();
+      } catch (error) {
+        this.#set({
+          ready: true,
+          error: error instanceof HubError ? error : new HubError("internal", String(error)),
+        });
+      }
+    } while (this.#again);
+  }
+
+  async #fetch(): Promise<void> {
+    const { prompts: open } = await this.#http.call<{ prompts: Prompt[] }>(
+      "GET",
+      "/prompts?status=open&limit=500",
+    );
+    const names = new Set(open.map((one) => one.prompt_id));
+    const gone = this.#snapshot.open.filter((one) => !names.has(one.prompt_id));
+    this.#set({ open, ready: true, error: null });
+    for (const one of gone) await this.#outcome(one.prompt_id);
   }
 
   async #outcome(id: string): Promise<void> {
