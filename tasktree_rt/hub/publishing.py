@@ -10,7 +10,7 @@ from attrs import evolve
 
 from tasktree_rt.brokers.base import Duplicate, Key, Matter, Settled
 from tasktree_rt.core.commands import Broadcast, Personal
-from tasktree_rt.core.events import Event, Json, ProjectId, parse_event, project_id
+from tasktree_rt.core.events import Event, Json, ProjectId, normalise_time, parse_event, project_id
 from tasktree_rt.core.topics import user_of
 from tasktree_rt.dialects.base import digest, encode_json, plain
 from tasktree_rt.errors import InvalidInput, Refused, Unavailable
@@ -224,7 +224,7 @@ class Publishing(Workings):
         return await self.publish(event)
 
     def broadcast(self, message: Mapping[str, Any]) -> int:
-        """Send ``{"type", "data"?}`` to every watcher. It has no project, no position, and is not stored.
+        """Send ``{"type", "data"?, "timestamp"?}`` to every watcher. It has no project and is not stored.
 
         Returns how many it was handed to.
 
@@ -235,7 +235,9 @@ class Publishing(Workings):
         kind, data = given.get("type"), given.get("data", {})
         if not isinstance(kind, str) or not isinstance(data, dict):
             raise InvalidInput('expected {"type": string, "data": object}', field="message")
-        said = Broadcast(kind, data, self.timestamp())
+        told = given.get("timestamp")
+        at = self.timestamp() if told is None else normalise_time(told, "timestamp")
+        said = Broadcast(kind, data, at)
         watchers = [one for one in self._subscribers.values() if one in self.index and not one.closing]
         encoded = {one.dialect.name: one.dialect for one in watchers}
         finished = {name: dialect.encode(said) for name, dialect in encoded.items()}
