@@ -159,3 +159,19 @@ async def until(stream: trio.SocketStream, wanted: bytes, heard: bytes) -> bytes
             assert more, heard
             heard += more
     return heard
+
+
+def test_the_image_is_made_of_files_that_there_are_and_settings_that_there_are() -> None:
+    from tasktree_rt.cli.sources import OPTIONS, PREFIX
+
+    image, compose = (DEPLOY / "Dockerfile").read_text(), (DEPLOY / "compose.yaml").read_text()
+    copied = re.findall(r"^COPY (?!--from)(.+) \S+$", image, re.MULTILINE)
+    sources = [name for line in copied for name in line.split()]
+    assert len(sources) > 6
+    for name in sources:
+        assert (DEPLOY.parent / name).exists(), name
+    known = {PREFIX + option.path.replace(".", "_").upper() for option in OPTIONS}
+    for text in (image, compose):
+        named = set(re.findall(rf"\b{PREFIX}[A-Z_]+", text)) - {f"{PREFIX}NO_UI"}
+        assert named
+        assert named <= known
