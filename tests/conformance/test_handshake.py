@@ -90,7 +90,7 @@ def test_the_version_that_would_do_is_told(hub_port: int) -> None:
     [
         ("http://127.0.0.1/ws/orchestrator", 101),
         ("http://127.0.0.1/ws/orchestrator?producer_id=p", 101),
-        ("http://127.0.0.1/nowhere", 404),
+        ("http://127.0.0.1/no/where", 404),
         ("http://127.0.0.1", 400),
         ("http://[/ws/orchestrator", 101),
         ("http://[", 400),
