@@ -4,7 +4,7 @@ import ProjectsPage from "../features/projects/ProjectsPage.tsx";
 import { useReadable } from "../react/hooks.ts";
 import { useHub } from "../react/provider.tsx";
 import { Link } from "../ui/link.tsx";
-import { usePlace, VIEWS, type ViewName } from "../ui/location.ts";
+import { projectOf, usePlace, VIEWS, type ViewName } from "../ui/location.ts";
 import { Empty, Spinner } from "../ui/parts.tsx";
 import { usePreference } from "../ui/preference.ts";
 import { Boundary } from "./boundary.tsx";
@@ -48,10 +48,10 @@ function Page({ path }: { path: string }): ReactNode {
   if (path === "/" || path === "/projects") return <ProjectsPage />;
   if (path === "/inbox") return <InboxPage />;
   if (path === "/hub") return <HubPage />;
-  const match = /^\/p\/([^/]+)(?:\/([a-z]+))?\/?$/.exec(path);
-  const view = (match?.[2] ?? "tree") as ViewName;
-  if (match?.[1] !== undefined && VIEWS.includes(view)) {
-    return <ProjectPage key={match[1]} projectId={decodeURIComponent(match[1])} view={view} />;
+  const projectId = projectOf(path);
+  const view = (/^\/p\/[^/]+\/?([^/]*)\/?$/.exec(path)?.[1] || "tree") as ViewName;
+  if (projectId !== null && VIEWS.includes(view)) {
+    return <ProjectPage key={projectId} projectId={projectId} view={view} />;
   }
   return (
     <Empty page title="There is no such page">

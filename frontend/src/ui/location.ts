@@ -50,6 +50,17 @@ export function withQuery(changes: Readonly<Record<string, string | null>>, path
 export const VIEWS = ["tree", "board", "graph", "timeline", "overview", "events"] as const;
 export type ViewName = (typeof VIEWS)[number];
 
+/** The project that an address names; null if it names none. What is no encoding is taken as it stands. */
+export function projectOf(path: string): string | null {
+  const named = /^\/p\/([^/]+)/.exec(path)?.[1];
+  if (named === undefined) return null;
+  try {
+    return decodeURIComponent(named);
+  } catch {
+    return named;
+  }
+}
+
 export function projectAddress(projectId: string, view: ViewName = "tree", nodeId?: string): string {
   const node = nodeId === undefined ? "" : `?node=${encodeURIComponent(nodeId)}`;
   return `/p/${encodeURIComponent(projectId)}/${view}${node}`;
