@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
 
 from tasktree_rt.brokers.base import Matter
 from tasktree_rt.core.access import Grants
@@ -18,11 +19,14 @@ from tasktree_rt.hub.settling import Settling, closed, conflict, fingerprint
 class Asking(Settling):
     """What `Hub` does for those who ask people, and for those people."""
 
-    async def ask(self, given: Json, *, grants: Grants) -> tuple[Pending, bool]:
+    async def ask(
+        self, given: Json, *, grants: Grants, opened: Callable[[Pending], None] = lambda _: None
+    ) -> tuple[Pending, bool]:
         """Open a prompt (docs/protocol.md, "Prompts"); durable and offered when this returns.
 
         The same one asked again under its ``prompt_id`` is not asked twice: returns the first, and whether
-        this is the first.
+        this is the first. Cancelling the wait does not take it back: `opened` is called as soon as it is
+        durable, whoever still waits.
 
         Raises:
             PeerError: refused.
@@ -43,15 +47,19 @@ class Asking(Settling):
         digest = fingerprint(given)
         matter = Matter(data["prompt_id"], PROMPT, topics, now, deadline_of(data), digest, body)
         pending = Pending(matter, data, matter.deadline)
+
+        def show(pending: Pending) -> None:
+            for user in filter(None, map(user_of, topics)):
+                self.live.show_user(user, PROMPT, data, pending.id)
+            opened(pending)
+
         async with self.matters.alone(matter.id):
             known = await self.recall(matter.id)
             if known is not None:
                 if known.matter.digest != matter.digest:
                     raise conflict(pending)
                 return known, False
-            await self.open_matter(pending, PROMPT, settings.limits.max_open_prompts)
-        for user in filter(None, map(user_of, topics)):
-            self.live.show_user(user, PROMPT, data, pending.id)
+            await self.open_matter(pending, PROMPT, settings.limits.max_open_prompts, show)
         return pending, True
 
     async def answer(self, prompt_id: str, given: Json, *, grants: Grants, via: Json) -> Json:

@@ -241,7 +241,7 @@ class Spectator:
             found = self._next_news()
             if found is not None or self.subscriber.closing:
                 return found
-        if self.said is not board.said:
+        if self.said != board.said:
             return self._status()
         self.ready = False
         if board.over:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Final
 
 from tasktree_rt.core.access import Grants
@@ -10,6 +11,7 @@ from tasktree_rt.core.log import Recovered
 from tasktree_rt.core.topics import user_id, user_topic
 from tasktree_rt.dialects.base import encode_json, plain
 from tasktree_rt.errors import InvalidInput, Refused
+from tasktree_rt.hub.ingest import Ticket
 from tasktree_rt.hub.project import Project
 from tasktree_rt.hub.receipts import Published, result, through
 from tasktree_rt.hub.settling import Settling
@@ -23,7 +25,8 @@ class Calling(Settling):
     """What `Hub` does for those who call people."""
 
     async def notify(self, user: str, given: Json, *, grants: Grants, live: Json | None = None) -> Published:
-        """Tell a user something; durable and handed on when this returns.
+        """Tell a user something; durable and handed on when this returns. Cancelling the wait does not take
+        it back.
 
         Those of the user's connections that know no logs are shown it through the live topic of that name
         (kind `NOTIFICATION`, data `live`, by default what is stored).
@@ -36,11 +39,15 @@ class Calling(Settling):
             raise Refused(f"you may not notify {name!r}")
         data = _notification(plain(given))
         ticket = await self.place((user_topic(name),), self.event(NOTIFICATION, data))
+        ticket.settled.append(partial(self._show, name, data if live is None else live))
         await through(ticket)
-        published = result(ticket)
-        key = f"{published.epoch}:{published.first}"
-        self.live.show_user(name, NOTIFICATION, data if live is None else live, key)
-        return published
+        return result(ticket)
+
+    def _show(self, user: str, data: Json, ticket: Ticket) -> None:
+        """It is kept: whoever is told of it without a log hears of it now."""
+        if ticket.error is None:
+            published = result(ticket)
+            self.live.show_user(user, NOTIFICATION, data, f"{published.epoch}:{published.first}")
 
     async def read_up_to(self, user: str, seq: int, *, grants: Grants) -> int:
         """A user has read everything up to `seq` of their log. Returns how far they have read now.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 
@@ -91,8 +91,12 @@ class Settling(Publishing):
         with readable():
             return await self.broker.matter(name)
 
-    async def open_matter(self, pending: Pending, kind: str, most: int) -> None:
+    async def open_matter(
+        self, pending: Pending, kind: str, most: int, opened: Callable[[Pending], None] = lambda _: None
+    ) -> None:
         """Keep a new one and tell of it; returns when that is durable and handed on.
+
+        `opened` is called then, also if nobody waits for this any more.
 
         Raises:
             PeerError: refused; it does not exist.
@@ -107,16 +111,17 @@ class Settling(Publishing):
 
         ticket = await self.place(topics, self.event(kind, pending.data), opens=[pending.matter], still=still)
         self.matters.add(pending)
-        ticket.settled.append(partial(self._opened, pending))
+        ticket.settled.append(partial(self._opened, pending, opened))
         await through(ticket)
 
-    def _opened(self, pending: Pending, ticket: Ticket) -> None:
+    def _opened(self, pending: Pending, opened: Callable[[Pending], None], ticket: Ticket) -> None:
         if ticket.error is not None:
             self.matters.remove(pending)
             return
         pending.kept = True
         pending.changed()
         self.meter.opened(pending.matter.kind)
+        opened(pending)
         if not pending.settling:
             self.stands_open(pending)
 

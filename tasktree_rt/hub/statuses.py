@@ -128,7 +128,7 @@ class Statuses:
                 if send is None or not spectator.plain or not quick:
                     spectator.offer()
                     continue
-                if spectator.said is said:
+                if spectator.said == said:
                     continue
                 try:
                     taken = send(said)

@@ -81,9 +81,13 @@ class AiecsRoutes:
         """Ask for a confirmation; answered when it is settled, or 202 when ``wait`` is over."""
         given = await _body(*NOTIFY)
         wait = _number(given, "wait", LONGEST_WAIT, LONGEST_WAIT)
-        pending, _ = await self._hub.ask(self._prompt(given), grants=grants())
-        if given.get("user_id") is None:
-            self._hub.relay.show(None, PROMPT, pending.data, pending.id)
+        everybody = given.get("user_id") is None
+
+        def opened(pending: Pending) -> None:
+            if everybody:
+                self._hub.relay.show(None, PROMPT, pending.data, pending.id)
+
+        pending, _ = await self._hub.ask(self._prompt(given), grants=grants(), opened=opened)
         await waited(self._hub, pending, wait)
         if pending.outcome is None:
             return reply({"callback_id": pending.id, "status": "pending"}, 202)

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from trio.testing import MockClock, wait_all_tasks_blocked
 
+from tasktree_rt.brokers.base import Broker
 from tasktree_rt.brokers.memory import MemoryBroker
 from tasktree_rt.core.access import OPEN
 from tasktree_rt.core.commands import Live, Message, Personal, Policy
@@ -21,6 +22,7 @@ from tasktree_rt.errors import Refused
 from tasktree_rt.hub.hub import Hub, open_hub
 from tasktree_rt.hub.newest import Newest
 from tasktree_rt.hub.session import ConnectionSession
+from tests.hub.office import HeldMemory, Store
 from tests.hub.transport import Carried
 from tests.hub.world import small
 
@@ -65,13 +67,15 @@ class House:
 
 
 @asynccontextmanager
-async def a_house(faults: list[str] | None = None, **settings: Any) -> AsyncIterator[House]:
+async def a_house(
+    faults: list[str] | None = None, *, broker: Broker | None = None, **settings: Any
+) -> AsyncIterator[House]:
     def failed(where: str, error: BaseException) -> None:
         assert faults is not None, error
         faults.append(where)
 
     async with (
-        open_hub(MemoryBroker(), small(**settings), on_error=failed) as hub,
+        open_hub(broker or MemoryBroker(), small(**settings), on_error=failed) as hub,
         trio.open_nursery() as nursery,
     ):
         yield House(hub, nursery)
@@ -267,3 +271,26 @@ async def test_a_notification_that_is_kept_is_also_shown_live_to_its_user_only()
         await house.hub.notify("ann", {"title": "Done"}, grants=OPEN)
         assert ours.received() == [{"title": "Done"}, {"title": "Done"}]
         assert theirs.received() == []
+
+
+async def test_what_is_kept_is_shown_even_if_its_teller_hangs_up_before_it_is() -> None:
+    broker = HeldMemory()
+    broker.store = Store()
+    given = {"user_id": "ann", "prompt_id": "q", "message": "Go?"}
+    opened: list[str] = []
+    async with a_house(broker=broker) as house:
+        ours = house.watcher("@ann")
+        broker.store.appends.hold()
+        async with trio.open_nursery() as tellers:
+            tellers.start_soon(lambda: house.hub.notify("ann", {"title": "Done"}, grants=OPEN))
+            await wait_all_tasks_blocked()
+            tellers.start_soon(
+                lambda: house.hub.ask(given, grants=OPEN, opened=lambda one: opened.append(one.id))
+            )
+            await wait_all_tasks_blocked()
+            tellers.cancel_scope.cancel()
+        assert ours.received() == []
+        broker.store.mend()
+        await wait_all_tasks_blocked()
+        assert [one.get("title", one.get("prompt_id")) for one in ours.received()] == ["Done", "q"]
+        assert opened == ["q"]

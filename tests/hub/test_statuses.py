@@ -207,6 +207,22 @@ def test_what_leaves_the_status_as_it_is_is_not_told() -> None:
     run(body)
 
 
+def test_a_slow_reader_is_not_told_again_what_is_once_more_as_it_was_told_last() -> None:
+    async def body() -> None:
+        async with world_with(0.0) as world:
+            one, quick = spectator(world), spectator(world)
+            await world.settle()
+            one.transport.allow(0)
+            for value in (5, 6, 5):
+                await world.publish(PROJECT, progress(value))
+                await world.settle()
+            one.transport.allow(None)
+            await world.settle()
+            assert (seen(one), seen(quick)) == ([0, 5], [0, 5, 6, 5])
+
+    run(body)
+
+
 # --- once for everybody -----------------------------------------------------------------------------------
 
 
