@@ -12,6 +12,7 @@ from tasktree_rt.core.commands import Policy
 from tests.simulation import store
 from tests.simulation.events import some_events, the_end
 from tests.simulation.folk import Folk
+from tests.simulation.listener import AutoGptWatcher
 from tests.simulation.matters import USER
 from tests.simulation.peer import Peer
 from tests.simulation.producer import Producer
@@ -107,7 +108,8 @@ class Actions:
     def _publish(self, step: Step, dice: Random) -> None:
         project = self._world.projects[step.project]
         if step.what == "flood":
-            wish = self._watcher(step).wishes[0] if self._world.watchers else STAR
+            wishes = self._watcher(step).wishes if self._world.watchers else ()
+            wish = wishes[0] if wishes else STAR
             project = project if wish == STAR or wish.startswith(USER) else wish
         publishes, most = SIZES[step.what]
         for _ in range(publishes):
@@ -126,6 +128,18 @@ class Actions:
         self._producer(step).publish(project, some_events(dice, dice.randrange(2)) + the_end(project))
         if dice.random() < 0.6:
             self._producer(step).publish(project, some_events(dice, 3))
+
+    def _foreign(self, step: Step, dice: Random) -> None:
+        foreign = self._world.foreign
+        if step.what == "listen":
+            among = [one for one in self._world.watchers if isinstance(one, AutoGptWatcher)]
+            if among:
+                among[step.who % len(among)].listen(dice)
+        elif step.what == "burst":
+            for _ in range(dice.randint(2, 8)):
+                dice.choice((foreign.execution, foreign.message))(dice)
+        else:
+            getattr(foreign, step.what)(dice)
 
     # --- watching -----------------------------------------------------------------------------------
 

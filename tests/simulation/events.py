@@ -8,6 +8,12 @@ from typing import Any, Final
 Event = tuple[str, dict[str, Any]]
 NODES: Final = 10
 TASKS: Final = 4
+_RUNNING: Final[tuple[dict[str, Any], ...]] = (
+    {"progress": None, "result": {"good": True}},
+    {"started_at": "2025-12-01T00:00:00.000000Z", "ended_at": None},
+    {"ended_at": "2025-12-01T00:01:00.500000Z", "error": "broken"},
+    {"ended_at": None, "error": None, "message": None},
+)
 STATUSES: Final = ("draft", "ready", "running", "review", "completed", "failed", "cancelled")
 
 
@@ -26,7 +32,8 @@ def _event(dice: Random) -> Event:
     if kind < 0.55:
         return _node(dice)
     if kind < 0.68:
-        return "log", {"level": "info", "message": "x" * dice.randrange(40), **_maybe_node(dice)}
+        message = f"{dice.randrange(1 << 30)} {'x' * dice.randrange(40)}"
+        return "log", {"level": "info", "message": message, **_maybe_node(dice)}
     if kind < 0.8:
         moved: dict[str, Any] = {"from": "ready", "to": dice.choice(STATUSES), "context": {}}
         return "state_transition", {**moved, **_maybe_node(dice)}
@@ -80,6 +87,8 @@ def _other(dice: Random) -> Event:
     return dice.choice(
         (
             ("project_update", {"changes": {"title": f"title {number}", "labels": [number]}}),
+            ("project_update", {"changes": dice.choice(_RUNNING)}),
+            ("project_update", {"changes": {"progress": number, "message": f"message {number}"}}),
             ("orchestrator_started", {"status": "running"}),
             ("orchestrator_error", {"error": f"error {number}"}),
             ("coordination_update", {"active_agents": number, "agents": {}}),

@@ -6,8 +6,11 @@ from collections.abc import Awaitable, Callable
 from random import Random
 from typing import Any, Final
 
+import trio
+
 from tasktree_rt.core.access import OPEN
 from tasktree_rt.errors import PeerError
+from tests.simulation.listener import AiecsWatcher
 from tests.simulation.matters import USER, Attempt, Fields, Matter
 from tests.simulation.producer import Producer
 from tests.simulation.schedule import Step
@@ -18,6 +21,8 @@ TIMEOUTS: Final = (0.2, 1.0, 3.0, 20.0, 2_000.0)
 OPTIONS: Final = [{"id": "a", "label": "A"}, {"id": "b", "label": "B"}]
 DEFAULTS: Final[tuple[Fields, ...]] = ({"proceed": False}, {"proceed": True, "value": "a"})
 RACING: Final = 5
+HANGS_UP: Final = 7
+"""Of so many requests one is given up while it is under way."""
 Doing = Callable[[], Awaitable[object]]
 
 
@@ -27,27 +32,36 @@ class Folk:
     def __init__(self, world: World) -> None:
         self._world = world
         self._asked: list[Fields] = []
+        self._hangs_up = 0
 
     def through_hub(self, attempt: Attempt, doing: Doing) -> None:
         """Do it as a view of the HTTP API would, which also tells how it went."""
         process, matters = self._world.process, self._world.matters
         if not process.accepts:
             return
+        # Some hang up before they are answered.
+        self._hangs_up = (self._hangs_up + 1) % HANGS_UP
+        patience = 0.0 if not self._hangs_up else float("inf")
 
         async def do() -> None:
-            try:
-                found = await doing()
-            except PeerError as error:
-                if not process.dead:
-                    matters.refused(attempt, error.code, error.outcome)
-            else:
-                if not process.dead:
-                    matters.done(attempt, getattr(found, "id", ""))
+            with trio.move_on_after(patience):
+                try:
+                    found = await doing()
+                except PeerError as error:
+                    if not process.dead:
+                        matters.refused(attempt, error.code, error.outcome)
+                else:
+                    if not process.dead:
+                        matters.done(attempt, getattr(found, "id", ""))
 
         process.start(do)
 
     def _natives(self) -> list[NativeWatcher]:
         found = [one for one in self._world.watchers if isinstance(one, NativeWatcher)]
+        return [one for one in found if one.line is not None and not one.line.eof]
+
+    def _listeners(self) -> list[AiecsWatcher]:
+        found = [one for one in self._world.watchers if isinstance(one, AiecsWatcher)]
         return [one for one in found if one.line is not None and not one.line.eof]
 
     # --- prompts ------------------------------------------------------------------------------------
@@ -116,6 +130,12 @@ class Folk:
         said: Fields = {"proceed": dice.random() < 0.7, "value": dice.choice(("a", "b"))}
         if dice.random() < 0.06 and "message" in prompt.data:
             said["proceed"] = 1
+        listeners = self._listeners()
+        if listeners and dice.random() < 0.2:
+            del said["value"]
+            attempt = self._world.matters.attempt("answer", prompt.id, **said)
+            dice.choice(listeners).confirm(attempt, prompt, said["proceed"])
+            return
         attempt = self._world.matters.attempt("answer", prompt.id, **said)
         given = {**said, "feedback": attempt.tag}
         natives = self._natives()

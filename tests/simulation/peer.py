@@ -72,6 +72,11 @@ class Peer:
         line = self.line
         return line is not None and not self.ill and not line.over and not self.leaving
 
+    @property
+    def there(self) -> bool:
+        """Whether it is where it wants to be at the end."""
+        return self.healthy
+
     def carry(self, session: Session) -> None:
         """Put a session on a new line, as `web.handshake` does when the 101 is written."""
         connection = self.world.connection(self.begin_line(), session)

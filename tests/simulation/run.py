@@ -160,7 +160,7 @@ class _Run:
 
     @staticmethod
     def _is_done(world: World, began: int) -> bool:
-        everybody = all(peer.healthy for peer in world.peers)
+        everybody = all(peer.there for peer in world.peers)
         waiting = any(one.unanswered or one.busy for one in world.producers)
         return everybody and not waiting and not world.matters.overdue(began)
 

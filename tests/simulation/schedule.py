@@ -52,6 +52,8 @@ class Schedule:
 
 STREAM_FAULTS: Final = ("stall", "trickle", "cut", "drop", "half-close")
 STORE_FAULTS: Final = ("full", "io-error", "unreadable", "locked", "slow", "crash-before", "crash-after")
+FOREIGN: Final = ("execution", "execution", "message", "task", "listen", "burst")
+"""What programs and clients of other systems do."""
 PEOPLE_FAULTS: Final = ("race", "late", "unheard", "desert")
 """Several answer at once; a deadline passes while nothing can be settled; the hub dies between the settling
 and its reply; an orchestrator dies holding a command."""
@@ -129,8 +131,10 @@ class _Maker:
 
     def ordinary(self) -> None:
         kind = self.dice.random()
-        if kind < 0.6:
+        if kind < 0.52:
             self.add("publish", "burst" if self.dice.random() < 0.15 else "some")
+        elif kind < 0.6:
+            self.add("foreign", self.dice.choice(FOREIGN))
         elif kind < 0.72:
             self.people()
         elif kind < 0.8:
@@ -174,6 +178,7 @@ class _Maker:
                 self.add(kind, then="now")
             for _ in range(self.dice.randint(1, 3)):
                 self.add("publish", "burst", then=self.dice.choice(("now", "settle")))
+                self.add("foreign", "burst", then=self.dice.choice(("now", "settle")))
             self.some(2, 10)
             if self.dice.random() < 0.3:
                 self.add("rest", then=self.dice.choice((3.0, 12.0)))

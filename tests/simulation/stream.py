@@ -49,7 +49,9 @@ class StreamWatcher(Watcher):
     kind = "sse"
 
     def __init__(self, world: World, index: int, policy: Policy, wishes: tuple[str, ...]) -> None:
-        super().__init__(world, index, policy, tuple(one for one in wishes if one != STAR)[:1] or ("p0",))
+        super().__init__(
+            world, index, policy, tuple(one for one in wishes if one != STAR)[:1] or (world.projects[0],)
+        )
         self.view = StreamView(world.truth)
         self._last = ""
         self._text = b""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Callable
 from typing import Any, Final
 
 from attrs import define, frozen
@@ -21,6 +22,9 @@ Fields = dict[str, Any]
 Picture = dict[str, Any]
 Position = tuple[str, int]
 TAG: Final = "tag"
+Heard = Callable[[str, str, Fields], bool]
+"""Is told of each event that is no producer's; whether it is the hub's own."""
+Clock = Callable[[], float]
 _EVENTS: Final = "SELECT key & ?, type, received, body FROM event WHERE key > ? AND key <= ? ORDER BY key"
 
 
@@ -92,16 +96,22 @@ class Truth:
         lives: the events of each life of each project, in order.
         heads: where each project stands; ("", 0) when it has no log.
         floors: what is trimmed of the present lives.
+        times: when each event was received, in microseconds.
+        moved: when something was committed last of each project, in seconds of the run.
         judged: publishes may be refused for what the tree is at the time.
     """
 
-    def __init__(self, matters: Matters, *, judged: bool = False) -> None:
+    def __init__(self, matters: Matters, heard: Heard, clock: Clock, *, judged: bool = False) -> None:
+        self._heard = heard
+        self._clock = clock
         self.judged = judged
         self.matters = matters
         self.lives: dict[tuple[str, str], list[tuple[str, Fields]]] = {}
         self.heads: dict[str, Position] = {}
         self.floors: dict[str, Position] = {}
         self.bodies: dict[tuple[str, str], list[bytes]] = {}
+        self.times: dict[tuple[str, str], list[int]] = {}
+        self.moved: dict[str, float] = {}
         self.publishes: dict[str, Publish] = {}
         self.events = 0
         self._known: dict[int, _Life] = {}
@@ -172,6 +182,7 @@ class Truth:
         life = self._known[number] = _Life(project, epoch, number)
         self.lives[project, epoch] = []
         self.bodies[project, epoch] = []
+        self.times[project, epoch] = []
         return life
 
     def _advance(self, connection: sqlite3.Connection, life: _Life, head: int, over: bool) -> None:
@@ -195,6 +206,8 @@ class Truth:
         self.events += 1
         self.lives[life.project, life.epoch].append((row.kind, said["data"]))
         self.bodies[life.project, life.epoch].append(row.body)
+        self.times[life.project, life.epoch].append(row.received)
+        self.moved[life.project] = self._clock()
         if said["type"] != row.kind or topic_of(said) != life.project:
             raise Violation("unchanged", at)
         if row.kind in KINDS or row.kind == "project_deleted":
@@ -202,7 +215,7 @@ class Truth:
         tag = said["data"].get(TAG)
         if tag is not None:
             self._stored(life, row.seq, tag, said)
-        elif row.kind not in KINDS and row.kind != "project_deleted":
+        elif not (self._heard(life.project, row.kind, said["data"]) or row.kind == "project_deleted"):
             raise Violation("nothing unasked", f"{at}: {said}")
 
     def _stored(self, life: _Life, seq: int, tag: str, said: Fields) -> None:

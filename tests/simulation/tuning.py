@@ -14,6 +14,7 @@ from typing import Final
 
 from tasktree_rt.hub import (
     batch,
+    board,
     catchup,
     fanout,
     ingest,
@@ -21,15 +22,18 @@ from tasktree_rt.hub import (
     outbox,
     project,
     shelf,
+    spectating,
+    statuses,
     watching,
     workings,
     writing,
 )
-from tasktree_rt.settings import Delivery, Drain, Keep, Limits, People, Settings
+from tasktree_rt.settings import Delivery, Drain, Execution, Keep, Limits, People, Settings
 from tests.simulation.seeding import replaced
 
 _MODULES: Final = (
     batch,
+    board,
     catchup,
     fanout,
     ingest,
@@ -37,6 +41,8 @@ _MODULES: Final = (
     outbox,
     project,
     shelf,
+    spectating,
+    statuses,
     watching,
     workings,
     writing,
@@ -56,9 +62,11 @@ BOUNDS: Final[dict[str, tuple[int, ...]]] = {
     "OLDER": (4, 1_024),
     "BATCH": (1, 3, 512),
     "MAX_BEATS": (1, 100),
+    "AT_ONCE": (1, 2_000),
+    "SHARED": (1, 8),
 }
 """Constants of the product and what they may be instead. `SLICE` is another thing in each module."""
-SLICES: Final = {fanout: (1, 3, 200), shelf: (2, 512)}
+SLICES: Final = {fanout: (1, 3, 200), shelf: (2, 512), statuses: (1, 200)}
 
 
 @contextmanager
@@ -105,6 +113,7 @@ def settings(dice: Random) -> Settings:
             checkpoint_events=dice.choice((5, 15)),
             sweep_interval=dice.choice((0.9, 2.4)),
         ),
+        execution=Execution(status_interval=dice.choice((0.0, 0.2, 1.0))),
         people=People(command_timeout=dice.choice((2.0, 10.0))),
         drain=Drain(window=1.0, timeout=dice.choice((0.5, 2.0))),
     )

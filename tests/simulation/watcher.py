@@ -19,6 +19,7 @@ from tests.simulation.view import PlainView, View
 from tests.simulation.violation import Violation
 
 if TYPE_CHECKING:
+    from tests.simulation.foreign import Said
     from tests.simulation.world import World
 
 NATIVE: Final = Native()
@@ -62,6 +63,15 @@ class Watcher(Peer):
             if isinstance(error, Violation):
                 raise
             raise Violation("as the protocol says", f"{self}, {said['type']}: {error}") from error
+
+    def happens(self, said: Said) -> None:
+        """Something happened in an execution of AutoGPT's."""
+
+    def is_told(self, user: str | None, number: int) -> None:
+        """A program says something to a user, or to everybody."""
+
+    def hears_of(self, topic: str, kind: str, data: dict[str, Any]) -> None:
+        """The hub has committed an event of its own."""
 
     def watches(self, project: str) -> bool:
         """Whether it is subscribed to a project."""

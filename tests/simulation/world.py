@@ -16,12 +16,16 @@ from tasktree_rt.core.commands import Policy
 from tasktree_rt.hub.carrier import Session
 from tasktree_rt.settings import Settings
 from tasktree_rt.web.transport import Connection
+from tests.simulation.foreign import MIRROR, Foreign
+from tests.simulation.listener import AiecsWatcher, AutoGptWatcher
+from tests.simulation.matters import KINDS as OWN
 from tests.simulation.matters import USER, Matter, Matters
 from tests.simulation.network import Line, Network
 from tests.simulation.peer import Peer
 from tests.simulation.process import Process
 from tests.simulation.producer import Producer
 from tests.simulation.schedule import PROJECTS, USERS, Schedule
+from tests.simulation.spectator import PREFIX, Spectator
 from tests.simulation.store import Disk
 from tests.simulation.stream import StreamWatcher
 from tests.simulation.truth import Truth
@@ -31,7 +35,14 @@ from tests.simulation.watcher import STAR, NativeWatcher, PlainWatcher, Watcher
 START: Final = 1_767_000_000_000_000
 """The wall clock's first time, in microseconds."""
 POLICIES: Final = (Policy.CONFLATE, Policy.RESYNC, Policy.DISCONNECT)
-KINDS: Final = (*[NativeWatcher] * 4, *[PlainWatcher] * 2, *[StreamWatcher] * 2)
+KINDS: Final = (
+    *[NativeWatcher] * 4,
+    *[PlainWatcher] * 2,
+    *[StreamWatcher] * 2,
+    Spectator,
+    AiecsWatcher,
+    AutoGptWatcher,
+)
 Coverage = Counter[tuple[str, str]]
 
 
@@ -41,6 +52,7 @@ class World:
     Attributes:
         turn: the number of the step.
         violation: a promise that was broken where nobody would hear an exception.
+        standings: the status of executions at their positions, as far as they were asked for.
         coverage: how often a fault was felt, by its kind and the label of the watcher.
     """
 
@@ -60,12 +72,17 @@ class World:
         self._decoded: dict[bytes, dict[str, Any]] = {}
         self.violation: Violation | None = None
         self.matters = Matters(self.wall, settings.people.command_timeout, self.felt_for)
-        self.truth = Truth(self.matters, judged=settings.lifecycle == "enforce")
+        self.truth = Truth(
+            self.matters, self._heard, clock.current_time, judged=settings.lifecycle == "enforce"
+        )
+        self.foreign = Foreign(self)
+        self.standings: dict[tuple[str, tuple[str, int]], dict[str, Any]] = {}
+        self.watchers: list[Watcher] = []
         self.network = Network(self._sent)
         self.disk = Disk(path, self._looked, self._die)
         self.message_size = settings.limits.max_message_size
         dice = Random(f"peers {schedule.seed}")
-        self.projects = [f"p{number}" for number in range(PROJECTS)]
+        self.projects = [f"{PREFIX if number < 2 else ''}p{number}" for number in range(PROJECTS)]
         self.users = [f"u{number}" for number in range(USERS)]
         everyone = [self._watcher(number, dice) for number in range(schedule.watchers)]
         self.watchers = [one for one in everyone if one.index not in schedule.absent]
@@ -78,8 +95,9 @@ class World:
         if dice.random() < 0.25:
             return made(self, number, policy, (STAR,))
         # The first project is watched by most, so that there is enough for each of them.
-        rest = dice.sample(self.projects[1:], dice.randint(0, 2))
-        wishes = ["p0", *rest] if dice.random() < 0.7 or not rest else rest
+        first, *others = self.projects
+        rest = dice.sample(others, dice.randint(0, 2))
+        wishes = [first, *rest] if dice.random() < 0.7 or not rest else rest
         if dice.random() < 0.4 and made is not PlainWatcher:
             user = f"{USER}{dice.choice(self.users)}"
             wishes = [user] if made is StreamWatcher else [*wishes, user]
@@ -98,6 +116,13 @@ class World:
     def _sent(self, line: str, data: bytes) -> None:
         self._trace.update(line.encode())
         self._trace.update(data)
+
+    def _heard(self, topic: str, kind: str, data: dict[str, Any]) -> bool:
+        for watcher in self.watchers:
+            watcher.hears_of(topic, kind, data)
+        if topic.startswith(MIRROR):
+            return self.foreign.is_mirrored(topic, kind, data)
+        return kind in OWN
 
     @property
     def trace(self) -> str:
