@@ -132,8 +132,8 @@ class Actions:
     def _foreign(self, step: Step, dice: Random) -> None:
         foreign = self._world.foreign
         if step.what == "listen":
-            among = [one for one in self._world.watchers if isinstance(one, AutoGptWatcher)]
-            if among:
+            everybody = [one for one in self._world.watchers if isinstance(one, AutoGptWatcher)]
+            if among := [one for one in everybody if one.ill] or everybody:
                 among[step.who % len(among)].listen(dice)
         elif step.what == "burst":
             for _ in range(dice.randint(2, 8)):

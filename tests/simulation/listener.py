@@ -198,6 +198,8 @@ class AutoGptWatcher(Listener):
             return
         kind = dice.choice(tuple(SUBSCRIBE))
         name = self._name(kind, dice)
+        if self._wanted and dice.random() < 0.5:
+            kind, name = dice.choice(tuple(self._wanted))
         if (kind, name) not in self._wanted:
             self._wanted[kind, name] = None
             self._subscribe(kind, name)

@@ -179,6 +179,7 @@ class _Maker:
             for _ in range(self.dice.randint(1, 3)):
                 self.add("publish", "burst", then=self.dice.choice(("now", "settle")))
                 self.add("foreign", "burst", then=self.dice.choice(("now", "settle")))
+                self.add("foreign", "listen", then=self.dice.choice(("now", "settle")))
             self.some(2, 10)
             if self.dice.random() < 0.3:
                 self.add("rest", then=self.dice.choice((3.0, 12.0)))
