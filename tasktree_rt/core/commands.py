@@ -316,6 +316,7 @@ class Live:
         data: what it says, as this kind is made.
         key: within the topic; of one key a slow reader only gets the newest.
         last: nothing more comes of this key; it is sent behind all that waits.
+        user: whose it is, if the topic does not say.
     """
 
     topic: str
@@ -323,6 +324,7 @@ class Live:
     data: Any
     key: str
     last: bool = False
+    user: str | None = None
 
 
 @frozen

@@ -29,8 +29,6 @@ from tasktree_rt.core.topics import user_id, user_of, user_topic
 from tasktree_rt.dialects.base import Encoding, decode_object, encode_json, join, text_frame
 from tasktree_rt.errors import InvalidInput
 
-EVERY_USER: Final = "users"
-"""The live topic on which a message names its user in ``user_id``."""
 MAX_SHOWN: Final = 200
 WAITING: Final = "waiting_confirmation"
 """The status of a prompt whose asker told none."""
@@ -57,7 +55,7 @@ class Aiecs:
         action = given.get("action")
         reader = _READERS.get(action) if isinstance(action, str) else None
         if reader is None:
-            raise InvalidInput(f"Unknown action: {_short(action)}", field="action")
+            raise InvalidInput(f"Unknown action: {_short(action)}")
         return reader(given)
 
     def encode(self, message: Message) -> bytes | None:
@@ -93,7 +91,7 @@ def step_result(prompt: Json, now: float) -> Json:
     }
 
 
-def user_message(user: str | None, given: Json, now: float) -> Json:
+def user_message(user: str, given: Json, now: float) -> Json:
     """A message for one user: as given, with whom it is for."""
     return {"timestamp": now, **given, "target_user_id": user}
 
@@ -145,12 +143,12 @@ def _confirm(given: Json) -> Command | None:
         return None
     proceed = given.get("proceed", False)
     if type(proceed) is not bool:
-        raise InvalidInput(f"proceed: expected a boolean, got {shown(proceed)}", field="proceed")
+        raise InvalidInput(f"expected a boolean, got {shown(proceed)}", field="proceed")
     said: Json = {"proceed": proceed}
     feedback = given.get("feedback")
     if feedback is not None:
         if not isinstance(feedback, str):
-            raise InvalidInput(f"feedback: expected a string, got {shown(feedback)}", field="feedback")
+            raise InvalidInput(f"expected a string, got {shown(feedback)}", field="feedback")
         said["feedback"] = feedback
     return Answer(name, said)
 
@@ -181,7 +179,8 @@ def _subscribed(said: Subscribed, now: float) -> Json:
 
 
 def _failure(said: Failure, now: float) -> Json:
-    return {"type": "error", "message": said.message, "timestamp": now}
+    where = "" if said.field is None else f"{said.field}: "
+    return {"type": "error", "message": f"{where}{said.message}", "timestamp": now}
 
 
 def _live(said: Live, now: float) -> Json | None:
@@ -194,22 +193,17 @@ def _live(said: Live, now: float) -> Json | None:
         case "cancelled":
             return task_cancelled(data["user_id"], data["task_id"], now)
         case "message":
-            return _message(said.topic, data, now)
+            return _message(said, data, now)
         case "notification":
-            return _message(said.topic, {"type": "notification", **data}, now)
+            return _message(said, {"type": "notification", **data}, now)
         case _:
             return None
 
 
-def _message(topic: str, given: Json, now: float) -> Json:
+def _message(said: Live, given: Json, now: float) -> Json:
     """As given, with whom it is for; for everybody it is only given."""
-    user = user_of(topic)
-    if user is None:
-        if topic != EVERY_USER:
-            return given
-        given = {**given}
-        user = given.pop("user_id", None)
-    return user_message(user, given, now)
+    user = user_of(said.topic) or said.user
+    return given if user is None else user_message(user, given, now)
 
 
 def _personal(said: Personal, now: float) -> Json:

@@ -98,7 +98,7 @@ class ConfirmingSession(WatchSession):
                     command.prompt_id, command.given, grants=self.subscriber.grants, via=via
                 )
             case Received():
-                self.hub.relay.received(command.message_id)
+                self.hub.relay.received(command.message_id, self.subscriber.grants)
             case CancelTask():
                 await self._cancel(command.user_id, command.task_id)
             case _:

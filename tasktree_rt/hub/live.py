@@ -91,4 +91,5 @@ class LiveTopics:
         """Show a user something; those who are shown everybody's are told whose it is."""
         self.publish(Live(user_topic(user), kind, data, key))
         if self.watched(EVERY_USER):
-            self.publish(Live(EVERY_USER, kind, {"user_id": user, **data}, key))
+            # Two users' own keys may be the same.
+            self.publish(Live(EVERY_USER, kind, data, f"{len(user)}:{user}:{key}", user=user))

@@ -14,6 +14,7 @@ from typing import Final, Protocol
 import trio
 from attrs import define
 
+from tasktree_rt.core.access import Grants
 from tasktree_rt.core.closing import NORMAL, Closing
 from tasktree_rt.core.commands import Live
 from tasktree_rt.core.events import Json
@@ -55,7 +56,7 @@ class Relay:
         self._new_id = new_id
         self._listening: dict[Listener, None] = {}
         self._only: dict[str, Listener] = {}
-        self._unacknowledged: dict[str, trio.Event] = {}
+        self._unacknowledged: dict[str, tuple[str, trio.Event]] = {}
         self._work: dict[tuple[str, str], Work] = {}
         self._woken = trio.Event()
 
@@ -100,7 +101,8 @@ class Relay:
         if len(self._unacknowledged) >= MAX_WAITING:
             raise Refused(f"{MAX_WAITING} messages wait already", code="rate_limited", retry_after=1.0)
         message_id = self._new_id()
-        event = self._unacknowledged[message_id] = trio.Event()
+        event = trio.Event()
+        self._unacknowledged[message_id] = user, event
         try:
             self.show(user, MESSAGE, {**data, "message_id": message_id, "requires_ack": True}, message_id)
             with trio.move_on_after(within):
@@ -109,10 +111,10 @@ class Relay:
             del self._unacknowledged[message_id]
         return message_id, event.is_set()
 
-    def received(self, message_id: str) -> None:
-        """Somebody acknowledges a message; the first counts."""
-        event = self._unacknowledged.get(message_id)
-        if event is not None:
+    def received(self, message_id: str, grants: Grants) -> None:
+        """Somebody acknowledges a message; the first counts, and none but of whom it was for."""
+        user, event = self._unacknowledged.get(message_id, ("", None))
+        if event is not None and grants.is_user(user):
             event.set()
 
     # --- tasks at work ----------------------------------------------------------------------------

@@ -28,6 +28,8 @@ from tasktree_rt.web.sockets import Answer, address, closing, leave, socket_rout
 PATH: Final = "/ws/aiecs"
 STEP: Final = ("step", "result", "status", "error_code", "error_message", "task_id")
 NOTIFY: Final = (*STEP, "callback_id", "user_id", "message", "timeout", "default_proceed", "wait")
+HERE: Final = {"prompt_id": "callback_id", "default.proceed": "default_proceed"}
+"""What fields of a prompt are called in this language."""
 MAX_INTERVAL: Final = 3_600.0
 
 
@@ -87,7 +89,11 @@ class AiecsRoutes:
             if everybody:
                 self._hub.relay.show(None, PROMPT, pending.data, pending.id)
 
-        pending, _ = await self._hub.ask(self._prompt(given), grants=grants(), opened=opened)
+        try:
+            pending, _ = await self._hub.ask(self._prompt(given), grants=grants(), opened=opened)
+        except PeerError as error:
+            error.field = HERE.get(error.field or "", error.field)
+            raise
         await waited(self._hub, pending, wait)
         if pending.outcome is None:
             return reply({"callback_id": pending.id, "status": "pending"}, 202)
@@ -101,8 +107,9 @@ class AiecsRoutes:
         if task is not None and not isinstance(task, str):
             raise InvalidInput(f"expected a string, got {shown(task)}", field="task_id")
         proceed = given.get("default_proceed", chosen.default_proceed)
+        name = given.get("callback_id")
         return {
-            "prompt_id": given.get("callback_id") or secrets.token_hex(8),
+            "prompt_id": secrets.token_hex(8) if name is None else name,
             "project_id": task_project(task),
             **({} if user is None else {"user_id": user}),
             "message": given.get("message"),

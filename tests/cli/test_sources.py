@@ -32,6 +32,23 @@ def refusal(load_text: Load, *args: object, **kwargs: object) -> str:
     return text
 
 
+def test_the_names_of_aiecs_own_variables_are_understood_and_the_hubs_own_win(load_text: Load) -> None:
+    given = {
+        "WEBSOCKET_HOST": "::1",
+        "WEBSOCKET_PORT": "8765",
+        "WEBSOCKET_MAX_CONNECTIONS": "7",
+        "WEBSOCKET_PING_INTERVAL": "20",
+        "WEBSOCKET_PING_TIMEOUT": "5",
+        "WEBSOCKET_CALLBACK_TIMEOUT": "60",
+    }
+    found = load_text(environ=given).settings.aiecs
+    assert (found.host, found.port, found.max_connections) == ("::1", 8765, 7)
+    assert (found.ping_interval, found.ping_timeout, found.callback_timeout) == (20.0, 5.0, 60.0)
+    own = {"TASKTREE_RT_AIECS_PORT": "9000"}
+    assert load_text(environ={**given, **own}).settings.aiecs.port == 9000
+    assert "WEBSOCKET_PORT" in refusal(load_text, environ={"WEBSOCKET_PORT": "many"})
+
+
 def test_without_any_source_everything_is_default(load_text: Load) -> None:
     loaded = load_text()
     assert loaded.settings == Settings()

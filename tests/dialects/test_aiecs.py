@@ -54,7 +54,7 @@ def heard(message: str | bytes) -> list[Any]:
     try:
         said = answered(DIALECT.decode(message))
     except InvalidInput as error:
-        said = [Failure(error.code, error.message)]
+        said = [Failure(error.code, error.message, field=error.field)]
     return [one for message in said for one in read_frames(DIALECT.encode(message) or b"")]
 
 
@@ -97,7 +97,7 @@ def test_a_prompt_of_any_side_is_a_step_that_waits() -> None:
 
 
 def test_a_message_for_a_user_names_them_and_one_for_all_is_as_it_was_given() -> None:
-    named = Live("users", "notification", {"user_id": "u1", "title": "Done"}, "k")
+    named = Live("users", "notification", {"title": "Done"}, "k", user="u1")
     for said in (named, Live("@u1", "notification", {"title": "Done"}, "k")):
         (found,) = read_frames(DIALECT.encode(said) or b"")
         assert found == {"type": "notification", "title": "Done", "target_user_id": "u1", "timestamp": 1.5}
@@ -117,6 +117,24 @@ def test_a_heartbeat_tells_that_a_task_is_at_work() -> None:
         "task_id": "t",
         "timestamp": 1.5,
     }
+
+
+@pytest.mark.parametrize(
+    ("said", "field"),
+    [
+        ({"action": "subscribe", "user_id": 5}, "user_id"),
+        ({"action": "cancel", "user_id": "\n", "task_id": "t"}, "user_id"),
+        ({"action": "cancel", "user_id": "u", "task_id": "\n"}, "task_id"),
+        ({"action": "confirm", "callback_id": "c", "proceed": 1}, "proceed"),
+        ({"action": "confirm", "callback_id": "c", "feedback": 1}, "feedback"),
+    ],
+)
+def test_an_error_names_its_field(said: Json, field: str) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        DIALECT.decode(json.dumps(said))
+    error = refused.value
+    (told,) = read_frames(DIALECT.encode(Failure(error.code, error.message, field=error.field)) or b"")
+    assert told["message"].startswith(f"{field}: expected ")
 
 
 actions = st.fixed_dictionaries(

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import trio
+from trio.testing import wait_all_tasks_blocked
 from trio_websocket import ConnectionClosed, WebSocketConnection
 
 from tasktree_rt.core.events import Json
@@ -199,6 +200,47 @@ async def test_a_message_that_asks_for_it_is_acknowledged_or_told_not_to_be() ->
         assert (late.status_code, late.json()["acknowledged"]) == (504, False)
 
 
+async def test_a_message_is_acknowledged_by_its_user_and_by_nobody_else() -> None:
+    answers: list[Json] = []
+    pusher = {"Authorization": f"Bearer {token(subject='worker', push=['*'])}"}
+    async with (
+        real_hub(auth=auth()) as hub,
+        client(hub, "ada", f"?token={token(subject='ada')}") as ada,
+        client(hub, "bob", f"?token={token(subject='bob')}") as bob,
+        hub.http(headers=pusher) as http,
+        trio.open_nursery() as nursery,
+    ):
+
+        async def send() -> None:
+            sent = {"message": {"n": 1}, "requires_ack": True, "timeout": 30}
+            answers.append((await http.post("/api/v1/aiecs/users/ada/messages", json=sent)).json())
+
+        nursery.start_soon(send)
+        said = await heard(ada)
+        await say(bob, {"action": "ack", "message_id": said["message_id"]})
+        await quiet(bob)
+        await wait_all_tasks_blocked()
+        assert answers == []
+        await say(ada, {"action": "ack", "message_id": said["message_id"]})
+    assert answers == [{"message_id": said["message_id"], "acknowledged": True}]
+
+
+async def test_a_message_comes_with_every_key_that_it_was_given_whoever_listens() -> None:
+    sent = {"type": "progress", "user_id": "somebody else", "task_id": "t", "timestamp": 5, "more": None}
+    async with real_hub() as hub, client(hub) as anybody, hub.http() as http:
+        await http.post("/api/v1/aiecs/users/u1/messages", json={"message": sent})
+        assert await heard(anybody) == {**sent, "target_user_id": "u1"}
+    subject = f"?token={token(subject='u1')}"
+    pusher = {"Authorization": f"Bearer {token(subject='worker', push=['*'])}"}
+    async with (
+        real_hub(auth=auth()) as hub,
+        client(hub, "u1", subject) as own,
+        hub.http(headers=pusher) as http,
+    ):
+        await http.post("/api/v1/aiecs/users/u1/messages", json={"message": sent})
+        assert await heard(own) == {**sent, "target_user_id": "u1"}
+
+
 async def test_a_task_at_work_is_told_of_until_it_rests_or_its_program_falls_silent() -> None:
     async with real_hub() as hub, client(hub) as opened, hub.http() as http:
         work = {"user_id": "u1", "task_id": "t1", "interval": 0.05}
@@ -282,7 +324,11 @@ async def test_a_port_of_its_own_is_answered_at_any_path_and_told_in_the_status(
     [
         ("notify", {"message": 5}, "message"),
         ("notify", {"message": "x", "task_id": 5}, "task_id"),
-        ("notify", {"message": "x", "default_proceed": "yes"}, "default.proceed"),
+        ("notify", {"message": "x", "default_proceed": "yes"}, "default_proceed"),
+        ("notify", {"message": "x", "callback_id": 5}, "callback_id"),
+        ("notify", {"message": "x", "callback_id": ""}, "callback_id"),
+        ("notify", {"message": "x", "timeout": -1}, "timeout"),
+        ("notify", {"message": "x", "user_id": 5}, "user_id"),
         ("notify", {"message": "x", "wait": -1}, "wait"),
         ("notify", {"mesage": "x"}, "mesage"),
         ("broadcast", {"message": "x"}, "message"),
