@@ -177,9 +177,11 @@ class Matters:
         return sum(one.matter.kind == kind for one in self._by_topic.get(topic, {}).values())
 
     def told(self, topic: str, kind: str) -> list[Pending]:
-        """The open ones of a kind that are told of in a topic, at home there or not, the oldest first."""
-        found = self._by_topic.get(topic, {}).values()
-        return [one for one in found if one.matter.kind == kind and one.kept and not one.settling]
+        """The open ones of a kind that are told of in a topic, at home there or not, the oldest first.
+
+        One that something on its way settles is among them: it may yet stay open.
+        """
+        return [one for one in self._by_topic.get(topic, {}).values() if one.matter.kind == kind and one.kept]
 
     # --- deadlines --------------------------------------------------------------------------------
 

@@ -367,3 +367,22 @@ async def test_an_answer_before_the_projects_end_counts(autojump_clock: MockCloc
         assert answer.result["value"] == 1
         assert [one["type"] for one in await office.log("@anna")] == ["prompt", "prompt_resolved"]
         await office.check(TOPICS)
+
+
+async def test_what_is_about_to_be_settled_is_still_open(autojump_clock: MockClock) -> None:
+    async with an_office() as office:
+        await asked(office, user_id="anna")
+        office.store.appends.hold()
+        office.answer("a")
+        await wait_all_tasks_blocked()
+        assert [one.id for one in office.hub.matters.told("@anna", "prompt")] == ["a"]
+        office.store.failing = True
+        office.store.appends.release()
+        await wait_all_tasks_blocked()
+        assert [one.id for one in office.hub.matters.told("@anna", "prompt")] == ["a"]
+        office.store.mend()
+        await trio.sleep(5)
+        answer = office.answer("a")
+        await wait_all_tasks_blocked()
+        assert answer.result["how"] == "answered"
+        assert office.hub.matters.told("@anna", "prompt") == []
