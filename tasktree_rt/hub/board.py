@@ -82,7 +82,6 @@ class Board:
     Attributes:
         said: the status, finished for the wire; another object whenever it is another status.
         over: nothing comes after this status.
-        gone: the execution was deleted; nothing can be said of it any more.
         flushed, due: when the spectators were told last (trio time), and whether they are to be told again.
     """
 
@@ -92,7 +91,7 @@ class Board:
         self.flushed = 0.0
         self.due = False
         self.said = b""
-        self.over = self.gone = False
+        self.over = False
         self._project = project
         self._execution = execution
         self._dialect = dialect
@@ -102,13 +101,15 @@ class Board:
         self.head = -1
         self.look()
 
+    @property
+    def gone(self) -> bool:
+        """Whether the execution was deleted: nothing can be said of it any more."""
+        return self._project.epoch != self._epoch
+
     def look(self) -> None:
         """Take in how the project stands now."""
         project = self._project
-        if project.epoch != self._epoch:
-            self.gone = True
-            return
-        if project.tree.head == self.head:
+        if self.gone or project.tree.head == self.head:
             return
         self.head = project.tree.head
         self._news.clear()

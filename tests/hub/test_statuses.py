@@ -449,6 +449,25 @@ def test_an_execution_that_is_made_again_is_another_one() -> None:
     run(body)
 
 
+def test_a_reader_that_wakes_after_the_deletion_and_before_it_is_told_is_told_then() -> None:
+    async def body() -> None:
+        async with world_with(1.0) as world:
+            one = spectator(world, "nodes logs")
+            await world.settle()
+            one.transport.allow(0)
+            for value in (5, 6):
+                await trio.sleep(2)
+                await world.publish(PROJECT, progress(value), line("l"))
+                await world.settle()
+            await world.publish(PROJECT, {"type": "project_deleted"})
+            one.transport.allow(None)
+            await world.settle()
+            assert seen(one)[-1] == "error"
+            assert one.transport.close_read == (4004, "no such execution")
+
+    run(body)
+
+
 def test_one_that_is_not_in_memory_is_read_from_the_store_first() -> None:
     async def body() -> None:
         store = Store()

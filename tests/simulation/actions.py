@@ -263,6 +263,7 @@ class Actions:
     def _clock(self, step: Step, dice: Random) -> None:
         self._world.felt_by_all("clock")
         self._world.clock.jump(dice.choice((2.0, 15.0, 120.0)))
+        self._world.jumped = self._world.clock.current_time()
 
     def _wall(self, step: Step, dice: Random) -> None:
         self._world.felt_by_all("wall")

@@ -137,15 +137,21 @@ class Due:
 
     def __init__(self) -> None:
         self._waiting: dict[Key, deque[tuple[object, bool]]] = {}
+        self._told: set[tuple[Key, object]] = set()
 
     def expect(self, key: Key, said: object, *, must: bool) -> None:
         """There is this to tell."""
         self._waiting.setdefault(key, deque()).append((said, must))
 
-    def came(self, key: Key, said: object, *, newest: bool = False) -> None:
-        """It was told. With `newest` what was said before may be left out."""
+    def came(self, key: Key, said: object, *, newest: bool = False, begun: bool = False) -> None:
+        """It was told. With `newest` what was said before may be left out; `begun`: it may have been said
+        before the connection was there, and told only after that."""
         waiting = self._waiting.get(key, deque())
+        known = (key, said) in self._told
+        self._told.add((key, said))
         if not any(one == said for one, _ in waiting):
+            if begun and not known:
+                return
             raise Violation("at most once", f"{said} of {key}, where {list(waiting)[:5]} are to be told")
         while (first := waiting.popleft())[0] != said:
             if first[1] and not newest:
@@ -155,6 +161,7 @@ class Due:
         """Nothing of a key (of none, if None) is to be told any more."""
         if key is None:
             self._waiting.clear()
+            self._told.clear()
         for one in [one for one in self._waiting if key is not None and one[: len(key)] == key]:
             del self._waiting[one]
 

@@ -12,7 +12,7 @@ from tasktree_rt.dialects.aiecs import Aiecs
 from tasktree_rt.dialects.autogpt import AutoGpt
 from tasktree_rt.hub.confirming import ConfirmingSession
 from tasktree_rt.hub.viewing import ViewSession
-from tests.simulation.foreign import EXECUTIONS, GRAPHS, Due, Said
+from tests.simulation.foreign import EXECUTIONS, GRAPHS, Due, Key, Said
 from tests.simulation.matters import USER, Attempt, Matter
 from tests.simulation.violation import Violation
 from tests.simulation.watcher import SLOW, Watcher
@@ -61,6 +61,12 @@ class Listener(Watcher):
 
     def resumes(self, project: str) -> None:
         return None
+
+    def _notified(self, key: Key, tag: str) -> None:
+        attempt = self.world.matters.attempts.get(tag)
+        if attempt is None or not attempt.stands:
+            raise Violation("committed first", f"{self} is notified of {tag}")
+        self.due.came(key, tag, begun=True)
 
     def wrong(self, said: Message) -> Violation:
         """It is not told that, or not so."""
@@ -133,7 +139,7 @@ class AiecsWatcher(Listener):
                 self.due.came(("message",), (said.get("target_user_id"), said["number"]))
             case "notification":
                 self._is_for(said["target_user_id"], said)
-                self.due.came((NOTIFICATION, said["target_user_id"]), said["title"])
+                self._notified((NOTIFICATION, said["target_user_id"]), said["title"])
             case "error" if self._confirmed:
                 self._confirmed -= 1
             case _:
@@ -253,7 +259,7 @@ class AutoGptWatcher(Listener):
             case "graph_execution_event" | "node_execution_event":
                 self._pushed(said)
             case "notification":
-                self.due.came((NOTIFICATION,), said["data"]["title"])
+                self._notified((NOTIFICATION,), said["data"]["title"])
             case method if self._asked and said["success"]:
                 self._answered(method, said["channel"])
             case _:

@@ -210,7 +210,8 @@ class Spectator(Watcher):
 
     def behind(self) -> str | None:
         truth, head = self.world.truth, self.world.truth.head(self._project)
-        moved = truth.moved.get(self._project, -1.0)
+        # What was committed before time leapt may be applied behind it.
+        moved = max(truth.moved.get(self._project, -1.0), self.world.jumped)
         if self._missing or self.world.clock.current_time() <= moved + self._interval + LATEST:
             return None
         if self._said != self._status(head):

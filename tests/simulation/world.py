@@ -52,6 +52,8 @@ class World:
     Attributes:
         turn: the number of the step.
         violation: a promise that was broken where nobody would hear an exception.
+        offset: what the wall clock was set forward by, in microseconds.
+        jumped: when time leapt last, in seconds of the run.
         standings: the status of executions at their positions, as far as they were asked for.
         coverage: how often a fault was felt, by its kind and the label of the watcher.
     """
@@ -68,6 +70,7 @@ class World:
         self.turn = 0
         self.coverage: Coverage = Counter()
         self.offset = 0
+        self.jumped = 0.0
         self._trace = blake2b(digest_size=16)
         self._decoded: dict[bytes, dict[str, Any]] = {}
         self.violation: Violation | None = None
