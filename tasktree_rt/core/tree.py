@@ -69,6 +69,8 @@ class Nodes:
 
     def __init__(self) -> None:
         self.nodes: dict[str, Node] = {}
+        self.bound = 0
+        """No less than the bytes of all nodes, encoded."""
         self.top: dict[str, Any] = dict(EMPTY_TOP)
         self._children: dict[str, dict[str, None]] = {}
         self._task_ids: dict[str, dict[str, None]] = {}
@@ -128,14 +130,22 @@ class Nodes:
     def copy_from(self, other: Nodes) -> None:
         """Become equal to `other`."""
         self.nodes = dict(other.nodes)
+        self.bound = other.bound
         self.top = dict(other.top)
         self._children = {parent: dict(children) for parent, children in other._children.items()}
         self._task_ids = {task: dict(nodes) for task, nodes in other._task_ids.items()}
         self._tasks = dict(other._tasks)
         self._counts = dict(other._counts)
 
+    def load(self, nodes: Iterable[tuple[str, Node]], top: dict[str, Any]) -> None:
+        """Fill an empty one from a checkpoint."""
+        for node_id, node in nodes:
+            self._put(node_id, node)
+        self.top = {**self.top, **top}
+
     def _put(self, node_id: str, node: Node) -> None:
         before = self.nodes.get(node_id)
+        self.bound += node.bound - (0 if before is None else before.bound)
         self._count(None if before is None else _status(before), _status(node))
         self._index(node_id, EMPTY.fields if before is None else before.fields, node.fields)
         self.nodes[node_id] = node
@@ -143,6 +153,7 @@ class Nodes:
     def _take_out(self, node_id: str) -> None:
         node = self.nodes.pop(node_id, None)
         if node is not None:
+            self.bound -= node.bound
             self._count(_status(node), None)
             self._index(node_id, node.fields, EMPTY.fields)
 
@@ -211,6 +222,8 @@ class Snapshot:
     top: dict[str, Any]
     ids: tuple[str, ...]
     values: tuple[Node, ...]
+    bound: int
+    """Of all nodes together."""
 
     @property
     def nodes(self) -> tuple[tuple[str, Node], ...]:
@@ -276,13 +289,8 @@ class Tree(Nodes):
 
     def snapshot(self) -> Snapshot:
         """The whole state now. Takes about 1 ms for 100,000 nodes."""
-        return Snapshot(self.epoch, self.head, self.top, tuple(self.nodes), tuple(self.nodes.values()))
-
-    def load(self, nodes: Iterable[tuple[str, Node]], top: dict[str, Any]) -> None:
-        """Fill an empty tree from a checkpoint taken at `head`."""
-        for node_id, node in nodes:
-            self._put(node_id, node)
-        self.top = {**self.top, **top}
+        nodes = self.nodes
+        return Snapshot(self.epoch, self.head, self.top, tuple(nodes), tuple(nodes.values()), self.bound)
 
 
 def _forget(changes: dict[str, int], floor: int) -> None:

@@ -17,7 +17,7 @@ from tasktree_rt.core.events import is_project_id
 from tasktree_rt.core.log import Gap, Position, Recovered
 from tasktree_rt.core.reducer import reduce
 from tasktree_rt.core.topics import user_of
-from tasktree_rt.core.tree import Node, Snapshot, Tree
+from tasktree_rt.core.tree import Node, Nodes, Snapshot, Tree
 from tasktree_rt.dialects.base import decode_body, decode_json, encode_json, measure
 from tasktree_rt.errors import StoreUnavailable, Unavailable
 from tasktree_rt.hub.project import PART_BYTES, Project
@@ -26,6 +26,7 @@ LOADED: Final = 4_096
 """Projects kept in memory at most, if the rest are idle."""
 OLDER: Final = 1_024
 READ: Final = 512
+"""Events that are read, or nodes that are looked at, at once."""
 SLICE: Final = 64
 """Nodes or events between two yields to the loop: about a millisecond."""
 LAST_ID: Final = "\U0010ffff"
@@ -128,10 +129,9 @@ class Shelf:
         life = await self._broker.load(project_id)
         project.load(life, await self._older(project_id, life))
         if life.checkpoint is not None:
-            await _fill(project.tree, life.checkpoint)
+            await _fill(life.checkpoint, project.tree, project.staged)
         await _advance(project, life)
         project.trimmed(life.floor)
-        project.restage()
         return project
 
     async def _older(self, project_id: str, life: Life) -> tuple[Any, ...]:
@@ -165,7 +165,7 @@ class Shelf:
         checkpoint = await self._broker.checkpoint_at(project_id, position)
         tree = Tree(position.epoch, checkpoint.seq if checkpoint else 0)
         if checkpoint is not None:
-            await _fill(tree, checkpoint)
+            await _fill(checkpoint, tree)
         while tree.head < position.seq:
             found = await self._broker.read(project_id, Position(position.epoch, tree.head), limit=READ)
             if isinstance(found, Gap) or not found.records:
@@ -181,27 +181,33 @@ async def encode_parts(snapshot: Snapshot) -> tuple[bytes, ...]:
     parts = [encode_json(snapshot.top)]
     part: list[tuple[str, dict[str, Any]]] = []
     size = 0
-    for node_id, node in snapshot.nodes:
-        part.append((node_id, node.fields))
-        size += node.bound
-        if size >= PART_BYTES:
-            parts.append(encode_json(part))
-            part, size = [], 0
-            await trio.lowlevel.checkpoint()
+    for start in range(0, len(snapshot.ids), READ):
+        for node_id, node in snapshot.share(start, start + READ):
+            part.append((node_id, node.fields))
+            size += node.bound
+            if size >= PART_BYTES:
+                parts.append(encode_json(part))
+                part, size = [], 0
+                await trio.lowlevel.checkpoint()
+        await trio.lowlevel.checkpoint()
     if part:
         parts.append(encode_json(part))
     return tuple(parts)
 
 
-async def _fill(tree: Tree, checkpoint: Checkpoint) -> None:
-    """Load a checkpoint into an empty tree, yielding to the loop between parts."""
+async def _fill(checkpoint: Checkpoint, *trees: Nodes) -> None:
+    """Load a checkpoint into empty trees, yielding to the loop all the time."""
     for index, part in enumerate(checkpoint.parts):
         value = decode_json(part)
+        await trio.lowlevel.checkpoint()
         if index == 0:
-            tree.load((), value)
+            for tree in trees:
+                tree.load((), value)
             continue
         for start in range(0, len(value), SLICE):
-            tree.load([(one, _node(one, fields)) for one, fields in value[start : start + SLICE]], {})
+            nodes = [(one, _node(one, fields)) for one, fields in value[start : start + SLICE]]
+            for tree in trees:
+                tree.load(nodes, {})
             await trio.lowlevel.checkpoint()
 
 
@@ -214,6 +220,8 @@ async def _advance(project: Project, life: Life) -> None:
     """Reduce the events behind the checkpoint."""
     for index, record in enumerate(life.tail):
         event = decode_body(record.body)
-        project.apply(record, reduce(project.tree, event, len(record.body), measure))
+        change = reduce(project.tree, event, len(record.body), measure)
+        project.apply(record, change)
+        project.staged.apply(change)
         if index % SLICE == SLICE - 1:
             await trio.lowlevel.checkpoint()

@@ -16,13 +16,12 @@ from tasktree_rt.brokers.base import Snapshot as Kept
 from tasktree_rt.core.access import Grants
 from tasktree_rt.core.events import Json, ProjectId, micros_to_time, parse_event, project_id
 from tasktree_rt.core.log import BEGINNING, Gap, Position
-from tasktree_rt.core.tree import Snapshot, wholes
 from tasktree_rt.dialects.base import decode_json, decode_object, digest, encode_json, raw_json, with_position
-from tasktree_rt.dialects.tasktree.messages import state_data
 from tasktree_rt.errors import InvalidInput, Refused
 from tasktree_rt.hub.hub import Hub, Published
 from tasktree_rt.hub.shelf import encode_parts
 from tasktree_rt.hub.subscriber import Subscriber
+from tasktree_rt.web.states import nodes_in, nodes_of, state_reply
 
 PAGE: Final = 100
 MOST: Final = 1_000
@@ -79,7 +78,8 @@ class Api:
         name = watched(project)
         at = request.args.get("at")
         snapshot = await self._hub.state(name, None if at is None else number("at", at, 1 << 60, 0))
-        return reply(state_json(name, snapshot))
+        head = {"project_id": name, "epoch": snapshot.epoch, "seq": snapshot.seq}
+        return await state_reply(head, name, snapshot.top, nodes_of(snapshot))
 
     async def events(self, project: str) -> Response:
         """Past events."""
@@ -107,9 +107,8 @@ class Api:
         found = await self._hub.broker.snapshot(watched(project), snapshot_id)
         if found is None:
             raise Refused(f"there is no snapshot {snapshot_id!r}", code="not_found", field="snapshot_id")
-        top, *parts = [decode_json(part) for part in found[1]]
-        nodes = [{"node_id": node_id, **fields} for part in parts for node_id, fields in part]
-        return reply({**_kept(found[0]), "data": state_data(project, top, nodes)})
+        kept, (top, *parts) = found
+        return await state_reply(_kept(kept), project, decode_json(top), nodes_in(parts))
 
     async def connections(self) -> Response:
         """Who is connected, how far behind, what was shed."""
@@ -154,16 +153,6 @@ def administers() -> None:
 def reply(value: Json, status: int = 200) -> Response:
     """JSON."""
     return Response(encode_json(value), status, content_type=JSON)
-
-
-def state_json(name: str, snapshot: Snapshot) -> Json:
-    """A whole state."""
-    return {
-        "project_id": name,
-        "epoch": snapshot.epoch,
-        "seq": snapshot.seq,
-        "data": state_data(name, snapshot.top, list(wholes(snapshot.nodes))),
-    }
 
 
 async def _events() -> list[Any]:

@@ -79,6 +79,7 @@ def test_the_counts_are_those_of_a_recount(sequence: list[tuple[str, dict[str, A
         statuses = [node.fields.get("status") for node in tree.nodes.values()]
         assert tree.counts() == Counter(one if isinstance(one, str) else "" for one in statuses)
         assert 0 not in tree.counts().values()
+        assert tree.bound == tree.snapshot().bound == sum(node.bound for node in tree.nodes.values())
 
 
 def test_nothing_changed_since_the_head() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasktree_rt.core.events import Record
-from tasktree_rt.core.tree import Nodes
+from tasktree_rt.core.tree import Change, Node, Nodes, Tree
 from tasktree_rt.dialects.base import encode_body
 from tasktree_rt.errors import Refused
 from tasktree_rt.hub.project import PlannedSnapshot, Project
@@ -93,6 +94,24 @@ def test_a_state_is_cut_into_parts_that_together_are_all_of_it() -> None:
     assert [node_id for part in parts for node_id, _ in part.nodes] == ["n0", "n1", "n2"]
     assert [part.top is not None for part in parts] == [True] + [False] * (len(parts) - 1)
     assert PlannedSnapshot("p", Project("q").tree.snapshot()).parts == 1
+
+
+@given(st.lists(st.integers(1, 400), max_size=60), st.integers(1, 300), st.randoms())
+def test_whatever_the_sizes_every_node_is_in_one_part_and_no_part_is_too_large(
+    sizes: list[int], most: int, order: random.Random
+) -> None:
+    nodes = {f"n{place}": Node({}, size, 0) for place, size in enumerate(sizes)}
+    tree = Tree("e")
+    tree.advance(Change(put=nodes))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tasktree_rt.hub.project.PART_BYTES", most)
+        planned = PlannedSnapshot("p", tree.snapshot())
+        asked = list(range(planned.parts))
+        order.shuffle(asked)
+        parts = {index: planned.part(index, "initial").nodes for index in asked}
+    assert [node_id for index in sorted(parts) for node_id, _ in parts[index]] == list(nodes)
+    for part in parts.values():
+        assert sum(node.bound for _, node in part[:-1]) <= most
 
 
 def test_a_small_state_is_always_taken_anew_and_a_large_one_shared() -> None:

@@ -9,6 +9,7 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
+from tasktree_rt.web import states
 from tests.web.realhub import auth, heard, node_update, real_hub, token
 
 P = "/api/v1/projects"
@@ -60,6 +61,20 @@ async def test_the_state_is_what_it_was_at_any_position_kept() -> None:
         assert [one["seq"] for one in states] == [0, 1, 2, 3]
         assert [[node["progress"] for node in one["data"]["nodes"]] for one in states] == [[], [1], [2], [3]]
         assert (await http.get(f"{P}/p/state")).json() == states[3]
+
+
+@pytest.mark.parametrize("slices", [0, 1, 2, 3])
+async def test_a_large_state_is_encoded_in_slices_and_is_all_there(
+    slices: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(states, "SLICE", 2)
+    async with real_hub() as running, running.http() as http:
+        nodes: list[Any] = [{"node_id": f"n{number}", "progress": number} for number in range(2 * slices)]
+        await running.publish("p", {"type": "anything"}, *(node_update(**node) for node in nodes))
+        state = (await http.get(f"{P}/p/state")).json()
+        assert state["data"]["nodes"] == nodes
+        kept = (await http.post(f"{P}/p/snapshots", json={"name": "then"})).json()
+        assert (await http.get(f"{P}/p/snapshots/{kept['snapshot_id']}")).json()["data"] == state["data"]
 
 
 async def test_a_snapshot_stays_as_it_was() -> None:
