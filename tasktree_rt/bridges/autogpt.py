@@ -97,7 +97,7 @@ class RedisBridge:
         self._listener = Listener(
             url,
             (f"{EVENTS}*", f"{NOTIFICATIONS}*"),
-            self._received,
+            self.received,
             on_up=self._up,
             on_down=self._down,
             password=password,
@@ -108,14 +108,15 @@ class RedisBridge:
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """The bridge's tasks; started after the first attempt to connect."""
         async with trio.open_nursery() as self._nursery:
-            for _, waiting in self._keepers:
-                self._nursery.start_soon(self._keep, waiting)
+            self._nursery.start_soon(self.keep)
             await self._nursery.start(self._listener.run)
             task_status.started()
 
     # --- messages ---------------------------------------------------------------------------------
 
-    def _received(self, channel: bytes, body: bytes) -> Awaitable[None] | None:
+    def received(self, channel: bytes, body: bytes) -> Awaitable[None] | None:
+        """Show what was published; what is to be kept goes to `keep`, and there may be no room for it: then
+        returns what to wait for. Never raises, whatever it is."""
         name = channel.decode(errors="replace")
         try:
             if name.startswith(NOTIFICATIONS):
@@ -138,6 +139,12 @@ class RedisBridge:
         event = read_execution(body, (user, graph, execution))
         self._meter.message(SYSTEM, "event")
         return event
+
+    async def keep(self) -> None:
+        """Store the notifications that were received; runs until cancelled."""
+        async with trio.open_nursery() as nursery:
+            for _, waiting in self._keepers:
+                nursery.start_soon(self._keep, waiting)
 
     async def _keep(self, waiting: trio.MemoryReceiveChannel[tuple[str, Json]]) -> None:
         """Keeps the notifications of some users, in order. What cannot be kept is shown."""

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import aclosing
 from random import uniform
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -133,23 +134,24 @@ class Listener:
     async def _read(self, connection: BaseConnection, brake: _Brake, tried: Callable[[], None]) -> None:
         connection.send_command(b"PSUBSCRIBE", *self._patterns)
         missing = len(self._patterns)
-        async for push in connection.push_messages:
-            kind = push[0]
-            if kind == _PMESSAGE:
-                _, _, channel, body = push
-                assert isinstance(channel, bytes)
-                assert isinstance(body, bytes)
-                waiting = self._received(channel, body)
-                if waiting is not None:
-                    await waiting
-            elif kind == _PSUBSCRIBE:
-                missing -= 1
-                if missing == 0:
-                    log.info("listening", redis=self.address)
-                    self._stood_since = trio.current_time()
-                    self._on_up()
-                    tried()
-            brake.adjust()
+        async with aclosing(connection.push_messages) as pushes:
+            async for push in pushes:
+                kind = push[0]
+                if kind == _PMESSAGE:
+                    _, _, channel, body = push
+                    assert isinstance(channel, bytes)
+                    assert isinstance(body, bytes)
+                    waiting = self._received(channel, body)
+                    if waiting is not None:
+                        await waiting
+                elif kind == _PSUBSCRIBE:
+                    missing -= 1
+                    if missing == 0:
+                        log.info("listening", redis=self.address)
+                        self._stood_since = trio.current_time()
+                        self._on_up()
+                        tried()
+                brake.adjust()
 
     async def _ping(self, connection: BaseConnection) -> None:
         """A Redis that is stopped, or behind a cut cable, still has a connection: ask it."""

@@ -9,19 +9,21 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import trio
-from attrs import frozen
+from attrs import evolve, frozen
 from trio_websocket import ConnectionClosed, WebSocketConnection
 
 from tasktree_rt.bridges.autogpt import MISSED, SYSTEM, RedisBridge
+from tasktree_rt.bridges.redis import Patience
 from tests.bridges.redisserver import NEEDED, RedisServer, Waiter, redis_server
 from tests.bridges.test_redis import CALM
 from tests.dialects.autogpt.golden import USER
 from tests.dialects.autogpt.test_bodies import GRAPH, NODE, body
 from tests.hub.world import Store
 from tests.web.realhub import RealHub, heard, real_hub, say
-from tests.web.test_autogpt import mirrored, until_pong
+from tests.web.test_autogpt import mirrored
 
 pytestmark = NEEDED
 OURS = {"user_id": USER}
@@ -78,10 +80,18 @@ class Bridged:
 
 @asynccontextmanager
 async def bridged(
-    folder: Path, *, broker: Store | None = None, window: float = 0.0
+    folder: Path,
+    *options: str,
+    broker: Store | None = None,
+    window: float = 0.0,
+    patience: Patience = CALM,
 ) -> AsyncIterator[Bridged]:
     meter = Counting()
-    async with redis_server(folder) as redis, real_hub(broker) as running, trio.open_nursery() as nursery:
+    async with (
+        redis_server(folder, *options) as redis,
+        real_hub(broker) as running,
+        trio.open_nursery() as nursery,
+    ):
         bridge = RedisBridge(
             running.hub,
             redis.url,
@@ -89,7 +99,7 @@ async def bridged(
             max_event_size=MOST,
             window=window,
             meter=meter,
-            patience=CALM,
+            patience=patience,
         )
         await nursery.start(bridge.run)
         yield Bridged(running, redis, meter)
@@ -205,7 +215,59 @@ async def test_who_was_connected_over_an_outage_is_told_and_made_to_come_back(tm
                     assert (code, reason) == (1012, "events may have been missed")
         async with world.client() as after:
             await world.event({**NODE, **OURS})
-            assert [one["method"] for one in await until_pong(after)] == ["node_execution_event"]
+            assert (await heard(after))["method"] == "node_execution_event"
+
+
+async def test_a_connection_that_redis_kills_is_a_gap_like_any_other(tmp_path: Path) -> None:
+    async with bridged(tmp_path) as world:
+        async with world.client() as before:
+            assert await world.redis.ask("CLIENT", "KILL", "TYPE", "pubsub") == b":1"
+            found, code, _ = await ended(before)
+            assert ([one["error"] for one in found], code) == ([MISSED], 1012)
+        await world.meter.until_up(True)
+        async with world.client() as after:
+            await world.event({**NODE, **OURS})
+            assert (await heard(after))["method"] == "node_execution_event"
+
+
+async def test_a_store_that_hangs_holds_no_more_than_it_may_and_what_redis_then_drops_is_told(
+    tmp_path: Path,
+) -> None:
+    """Notifications wait for the store, reading waits for them, and Redis drops who does not read."""
+    limit = ("--client-output-buffer-limit", "pubsub 1mb 1mb 1")
+    store, total = Store(), 400
+    hasty = evolve(CALM, ping_interval=0.1, ping_timeout=0.5)
+    async with (
+        bridged(tmp_path, *limit, broker=store, patience=hasty) as world,
+        world.running.http() as http,
+    ):
+
+        async def publish(event: str) -> None:
+            said = {"user_id": "ada", "payload": {"type": "t", "event": event, "more": "x" * 100_000}}
+            await world.redis.ask("PUBLISH", "notification_event/ada", body(said))
+
+        async with world.client() as before:
+            store.hold_appends()
+            for number in range(total):
+                await publish(f"{number}")
+            found, code, _ = await ended(before)
+            assert ([one["error"] for one in found], code) == ([MISSED], 1012)
+        assert 100 < world.meter.counts["notification"] < total
+        store.release_appends()
+        kept: list[str] = []
+        with trio.fail_after(30):
+            while "t: end" not in kept:
+                await publish("end")
+                kept = await titles(http, "ada")
+        numbers = [int(one[3:]) for one in kept if one != "t: end"]
+        assert numbers[:100] == list(range(100))
+        assert numbers == sorted(set(numbers))
+        assert len(numbers) < total
+
+
+async def titles(http: httpx.AsyncClient, user: str) -> list[str]:
+    found = (await http.get(f"/api/v1/users/{user}/notifications?limit=1000")).json()["events"]
+    return [one["data"]["title"] for one in found]
 
 
 async def test_other_languages_are_not_disturbed_by_an_outage(tmp_path: Path) -> None:

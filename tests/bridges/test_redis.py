@@ -114,6 +114,21 @@ async def test_a_redis_that_is_frozen_is_given_up_and_found_again(tmp_path: Path
 
 
 @NEEDED
+async def test_a_redis_that_is_slow_is_waited_for_and_nothing_is_lost(tmp_path: Path) -> None:
+    async with redis_server(tmp_path) as server, listening(server, evolve(CALM, ping_interval=0.1)) as heard:
+        server.send(signal.SIGSTOP)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(
+                server.ask_all, [encoded("PUBLISH", "a/1", str(number)) for number in range(500)]
+            )
+            await trio.sleep(0.5)  # a question of the listener's stands open
+            server.send(signal.SIGCONT)
+        await heard.until_heard(500)
+        assert [int(said) for _, said in heard.messages] == list(range(500))
+        assert heard.told == ["up"]
+
+
+@NEEDED
 async def test_a_silent_redis_is_asked_and_kept(tmp_path: Path) -> None:
     async with redis_server(tmp_path) as server, listening(server, evolve(CALM, ping_interval=0.2)) as heard:
         await trio.sleep(1.5)  # some pings

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from tests.fuzz import stage, wire, words
+from tests.fuzz import foreign, stage, wire, words
 from tests.fuzz.target import Target
 
 TARGETS: Final = {
@@ -18,6 +18,9 @@ TARGETS: Final = {
         Target("publish", stage.run_publish, words.EVENT_WORDS, 0.9),
         Target("http", stage.run_http, (*stage.HTTP_WORDS, *words.EVENT_WORDS), 1.2),
         Target("execution", words.run_execution, words.REQUEST_WORDS, 0.05),
+        Target("autogpt", foreign.run_autogpt, foreign.AUTOGPT_WORDS, 0.05),
+        Target("aiecs", foreign.run_aiecs, foreign.AIECS_WORDS, 0.05),
+        Target("redis", foreign.run_redis, foreign.REDIS_WORDS, 3.0),
         Target("work", stage.run_work, words.WORK_WORDS, 4.0),
         Target("query", stage.run_query, stage.QUERY_WORDS, 4.0),
         Target("position", words.run_position, (*words.JSON_WORDS, *stage.QUERY_WORDS), 0.12),
