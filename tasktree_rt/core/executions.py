@@ -131,12 +131,12 @@ class Tally:
         The tree may change meanwhile: `follow` then looks at what did.
         """
         snapshot = tree.snapshot()
-        values, seen, counts, parents = snapshot.values, dict[str, _Seen](), dict[int, int](), set[str]()
-        for start in range(0, len(values), _SLICE):
-            parents.update(filter(None, (_parent(one.fields) for one in values[start : start + _SLICE])))
+        seen, counts, parents = dict[str, _Seen](), dict[int, int](), set[str]()
+        for nodes in snapshot.slices(_SLICE):
+            parents.update(filter(None, (_parent(one.fields) for _, one in nodes)))
             yield
-        for start in range(0, len(values), _SLICE):
-            for node_id, node in snapshot.share(start, start + _SLICE):
+        for nodes in snapshot.slices(_SLICE):
+            for node_id, node in nodes:
                 bits = _bits(node.fields) | (0 if node_id in parents else _LEAF)
                 seen[node_id] = (_parent(node.fields), bits)
                 counts[bits] = counts.get(bits, 0) + 1

@@ -239,13 +239,23 @@ class PlannedSnapshot:
     of a hundred thousand nodes takes 20 ms. No part is larger than `PART_BYTES` by more than a node.
     """
 
-    __slots__ = ("__weakref__", "_cuts", "_encoded", "_project_id", "_reached", "_snapshot", "parts")
+    __slots__ = (
+        "__weakref__",
+        "_bounds",
+        "_cuts",
+        "_encoded",
+        "_project_id",
+        "_reached",
+        "_snapshot",
+        "parts",
+    )
 
     def __init__(self, project_id: str, snapshot: Snapshot) -> None:
         self._project_id = project_id
         self._snapshot = snapshot
         self.parts = max(1, -(-snapshot.bound // PART_BYTES))
         """At least one."""
+        self._bounds = snapshot.bounds()
         self._cuts = [0]
         self._reached = 0
         self._encoded: dict[tuple[str, str, int], bytes | None] = {}
@@ -277,11 +287,11 @@ class PlannedSnapshot:
 
     def _cut(self) -> None:
         """Find the end of the next part: where its share of the bytes is reached."""
-        values, number, place = self._snapshot.values, len(self._cuts), self._cuts[-1]
+        number, place, reached = len(self._cuts), self._cuts[-1], self._reached
+        whole = len(self._snapshot)
         target = self._snapshot.bound * number // self.parts
-        reached = self._reached
-        while place < len(values) and (reached < target or number == self.parts):
-            reached += values[place].bound
+        while place < whole and (reached < target or number == self.parts):
+            reached += next(self._bounds)
             place += 1
         self._reached = reached
         self._cuts.append(place)

@@ -181,8 +181,8 @@ async def encode_parts(snapshot: Snapshot) -> tuple[bytes, ...]:
     parts = [encode_json(snapshot.top)]
     part: list[tuple[str, dict[str, Any]]] = []
     size = 0
-    for start in range(0, len(snapshot.ids), READ):
-        for node_id, node in snapshot.share(start, start + READ):
+    for nodes in snapshot.slices(READ):
+        for node_id, node in nodes:
             part.append((node_id, node.fields))
             size += node.bound
             if size >= PART_BYTES:
@@ -208,7 +208,7 @@ async def _fill(checkpoint: Checkpoint, *trees: Nodes) -> None:
             nodes = [(one, _node(one, fields)) for one, fields in value[start : start + SLICE]]
             for tree in trees:
                 tree.load(nodes, {})
-            await trio.lowlevel.checkpoint()
+                await trio.lowlevel.checkpoint()
 
 
 def _node(node_id: str, fields: dict[str, Any]) -> Node:

@@ -178,7 +178,7 @@ def tune_gc() -> None:
     """
     gc.collect()
     gc.freeze()
-    gc.set_threshold(2_000, 500, 100)
+    gc.set_threshold(5_000, 200, 100)
 
 
 def raise_open_files_limit() -> int:

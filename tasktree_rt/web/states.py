@@ -38,8 +38,8 @@ async def state_reply(
 
 def nodes_of(snapshot: Snapshot) -> Iterator[Sequence[Json]]:
     """The nodes of a state, whole, in slices."""
-    for start in range(0, len(snapshot.ids), SLICE):
-        yield list(wholes(snapshot.share(start, start + SLICE)))
+    for nodes in snapshot.slices(SLICE):
+        yield list(wholes(nodes))
 
 
 def nodes_in(parts: Iterable[bytes]) -> Iterator[Sequence[Json]]:

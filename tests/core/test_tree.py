@@ -18,6 +18,7 @@ from tasktree_rt.core.tree import (
     Difference,
     Node,
     Nodes,
+    Snapshot,
     Tree,
     whole,
     wholes,
@@ -195,3 +196,21 @@ def test_the_shared_constants_stay_empty() -> None:
     assert EMPTY.fields == {}
     assert Change() == NO_CHANGE
     assert tuple(tree.top) == TOP_FIELDS
+
+
+@given(sequences, st.integers(1, 4))
+def test_a_snapshot_stays_as_it_was_whatever_the_tree_becomes(
+    sequence: list[tuple[str, dict[str, Any]]], size: int
+) -> None:
+    tree = Tree("e")
+    kept: list[tuple[Snapshot, dict[str, Node], int]] = []
+    for number, (kind, data) in enumerate(sequence):
+        if number % 3:  # of some nobody keeps one, and of some several do
+            kept += [(tree.snapshot(), dict(tree.nodes), tree.head)] * (number % 3)
+        tree.advance(change_of(tree, kind, data))
+    for snapshot, nodes, head in kept:
+        assert (snapshot.seq, len(snapshot), snapshot.bound) == (head, len(nodes), sum(snapshot.bounds()))
+        assert dict(snapshot.nodes) == nodes
+        assert [one for slice_ in snapshot.slices(size) for one in slice_] == list(nodes.items())
+        for start in (*range(0, len(nodes), size), 0):
+            assert list(snapshot.share(start, start + size)) == list(nodes.items())[start : start + size]
