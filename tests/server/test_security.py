@@ -161,13 +161,23 @@ BAD = {
 }
 
 
+TAKES_TOKENS = (
+    "/ws/updates?",
+    "/ws/orchestrator?producer_id=p&",
+    "/ws/aiecs?",
+    "/api/v1/ws/executions/e?",
+)
+"""And AutoGPT's, whose tokens are AutoGPT's (tests/web/test_autogpt.py)."""
+
+
 async def test_a_bad_token_closes_with_its_own_code_and_is_401_over_http(tmp_path: Path) -> None:
     async with hub_process(tmp_path, store="memory:", env=AUTH) as hub, hub.http() as client:
         for name, (token, code) in BAD.items():
             query = f"token={token}" if token else ""
-            for path in ("/ws/updates?", "/ws/orchestrator?producer_id=p&"):
-                peer = await connect(hub, path + query, [NATIVE] if "updates" in path else [])
-                assert (await peer.end()).code == code, name
+            for path in TAKES_TOKENS:
+                for headers in ([NATIVE], []) if "updates" in path else ([],):
+                    peer = await connect(hub, path + query, headers)
+                    assert (await peer.end()).code == code, (name, path)
             for method, path in (("GET", "/api/v1/projects"), ("POST", "/api/v1/projects/a/events")):
                 answer = await client.request(method, f"{path}?{query}", json={})
                 assert answer.status_code == 401, name
@@ -189,6 +199,31 @@ async def test_a_token_may_come_in_the_header_or_in_the_query(tmp_path: Path) ->
             await peer.hear_type("welcome")
             answer = await client.get(f"/api/v1/projects{query}", headers=dict(headers))
             assert answer.status_code == 200
+
+
+async def test_every_language_takes_a_token_in_the_header_and_in_the_query(tmp_path: Path) -> None:
+    token = _token(sub="ada", aud="authenticated", tasktree={"watch": ["*"], "push": ["*"]})
+    hello: tuple[tuple[str, Json, str, Any], ...] = (
+        ("/ws/orchestrator", {"type": "ping"}, "type", "pong"),
+        ("/api/v1/ws/executions/e", {"type": "ping"}, "status", "running"),
+        ("/ws/aiecs", {"action": "subscribe", "user_id": "ada"}, "user_id", "ada"),
+        (
+            "/ws",
+            {"method": "subscribe_graph_exec", "data": {"graph_exec_id": "e"}},
+            "channel",
+            "ada|graph_exec#e",
+        ),
+    )
+    async with hub_process(tmp_path, store="memory:", env=AUTH) as hub:
+        hub.token = token
+        await hub.post("execution:e", node("execution:e", "n", status="running"))
+        for headers, query in (([("Authorization", f"bearer {token}")], ""), ([], f"?token={token}")):
+            for path, said, field, answer in hello:
+                peer = await connect(hub, path + query, headers)
+                assert (await peer.ask(said))[field] == answer, path
+            plain = await connect(hub, f"/ws/updates{query}", headers)
+            await hub.post("p", node("p", "n"))
+            await plain.hear_type("node_update")
 
 
 async def test_grants_limit_what_is_watched_named_or_by_everything(tmp_path: Path) -> None:
