@@ -39,6 +39,8 @@ from tasktree_rt.core.events import Json
 
 WAITING: Final = 256
 """Messages that wait for one slow browser; beyond that it is closed (4008)."""
+TURN: Final = 64
+"""So many messages are handed to the event loop between two of its rounds."""
 PAUSE: Final = 0.02
 SLOW: Final = 4008
 RESTART: Final = 1012
@@ -95,7 +97,7 @@ class WebSocketManager:
         self._browsers[websocket] = _Browser(websocket, self.disconnect)
         if self._upstream is None:
             loop = asyncio.get_running_loop()
-            self._upstream = _Upstream(self._hub, self._token, loop, self._show, self._missed)
+            self._upstream = _Upstream(self._hub, self._token, loop, self._show, self._missed, self._lost)
 
     def disconnect(self, websocket: Socket) -> None:
         """A browser is gone."""
@@ -151,6 +153,13 @@ class WebSocketManager:
         for browser in list(self._browsers.values()):
             browser.close(RESTART)
 
+    def _lost(self, upstream: _Upstream) -> None:
+        """The stream is over for good: nobody is left to look at what no longer changes, and who comes next
+        makes a new one."""
+        if self._upstream is upstream:
+            self._upstream = None
+            self._missed()
+
 
 class _Browser:
     """One browser: what waits for it, and the task that sends."""
@@ -159,7 +168,7 @@ class _Browser:
         self._websocket = websocket
         self._gone = gone
         self._waiting: asyncio.Queue[str] = asyncio.Queue(WAITING)
-        self._code: int | None = None
+        self._ending: asyncio.Task[None] | None = None
         self._task = asyncio.get_running_loop().create_task(self._send())
 
     def show(self, text: str) -> None:
@@ -169,9 +178,9 @@ class _Browser:
             self.close(SLOW)
 
     def close(self, code: int) -> None:
-        if self._code is None:
-            self._code = code
-            self._task.cancel()
+        if self._ending is None:
+            self._ending = asyncio.get_running_loop().create_task(self._end(code))
+            self._gone(self._websocket)
 
     def stop(self) -> None:
         self._task.cancel()
@@ -180,14 +189,13 @@ class _Browser:
         try:
             while True:
                 await self._websocket.send_text(await self._waiting.get())
-        except asyncio.CancelledError:
-            if self._code is None:
-                raise
-            with suppress(Exception):
-                await self._websocket.close(self._code)
         except Exception as error:  # whatever a framework raises for a peer that is gone
             _logger.debug("a browser is gone: %s", error)
-        self._gone(self._websocket)
+            self._gone(self._websocket)
+
+    async def _end(self, code: int) -> None:
+        with suppress(Exception):
+            await self._websocket.close(code)
 
 
 class _Upstream:
@@ -200,9 +208,10 @@ class _Upstream:
         loop: asyncio.AbstractEventLoop,
         show: Callable[[str], None],
         missed: Callable[[], None],
+        lost: Callable[[_Upstream], None],
     ) -> None:
         self._hub, self._token = hub, token
-        self._loop, self._show, self._missed = loop, show, missed
+        self._loop, self._show, self._missed, self._lost = loop, show, missed, lost
         self._trio: trio.lowlevel.TrioToken | None = None
         self._scope = trio.CancelScope()
         self._known: set[str] = set()
@@ -222,6 +231,7 @@ class _Upstream:
             trio.run(self._watch)
         except Exception:
             _logger.exception("the hub's stream ended")
+            self._call(self._lost, self)
 
     async def _watch(self) -> None:
         self._trio = trio.lowlevel.current_trio_token()
@@ -229,8 +239,12 @@ class _Upstream:
             async with open_watcher(
                 self._hub, token=self._token, policy="conflate", state=False, views=False
             ) as watcher:
+                told = 0
                 async for message in watcher:
                     self._tell(message)
+                    told += 1
+                    if told % TURN == 0:
+                        await self._turn()
 
     def _tell(self, message: WatchMessage) -> None:
         match message:
@@ -244,10 +258,21 @@ class _Upstream:
                 # What was merged cannot be said in events: whoever shows it has to load it anew.
                 self._call(self._missed)
 
+    async def _turn(self) -> None:
+        """Wait until the event loop has gone round: a browser that is quick has then been sent all so far."""
+        turned = trio.Event()
+        self._call(self._loop.call_soon, self._wake, turned)
+        await turned.wait()
+
+    def _wake(self, turned: trio.Event) -> None:
+        assert self._trio is not None
+        with suppress(trio.RunFinishedError):
+            self._trio.run_sync_soon(turned.set)
+
     def _said(self, kind: str, project: str | None, data: Json, timestamp: str) -> None:
         text = json.dumps({"type": kind, "project_id": project, "data": data, "timestamp": timestamp})
         self._call(self._show, text)
 
-    def _call(self, run: Callable[..., None], *args: object) -> None:
+    def _call(self, run: Callable[..., object], *args: object) -> None:
         with suppress(RuntimeError):  # the loop is over
             self._loop.call_soon_threadsafe(run, *args)

@@ -9,12 +9,17 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
 import trio
 import uvicorn
 from fastapi import FastAPI, WebSocket, WebSocketDisconnect
 from websockets.asyncio.client import ClientConnection, connect
 
-from tasktree_rt.compat.tasktree import WebSocketManager
+from tasktree_rt.client.messages import ProjectDeleted, ProjectEvent, StateReplaced, WatchMessage
+from tasktree_rt.compat import tasktree
+from tasktree_rt.compat.tasktree import WAITING, WebSocketManager
+from tasktree_rt.core.log import Position
+from tasktree_rt.errors import ConnectionLost
 from tests.server.process import HubProcess, hub_process
 
 
@@ -143,3 +148,139 @@ async def test_a_full_queue_holds_up_the_one_who_broadcasts_and_not_the_event_lo
             await manager.aclose()
 
         await trio.to_thread.run_sync(asyncio.run, main())
+
+
+# --- browsers that are slow, and a stream that breaks --------------------------------------------------
+
+
+class Browser:
+    """A framework's WebSocket that takes what it is sent, or nothing."""
+
+    def __init__(self, *, stuck: bool = False) -> None:
+        self.stuck = stuck
+        self.heard: list[Any] = []
+        self.code: int | None = None
+        self.changed = asyncio.Event()
+
+    async def accept(self) -> None:
+        """Nothing to do."""
+
+    async def send_text(self, data: str) -> None:
+        if self.stuck:
+            await asyncio.Event().wait()
+        self.heard.append(json.loads(data))
+        self.changed.set()
+
+    async def close(self, code: int = 1000) -> None:
+        self.code = code
+        self.changed.set()
+
+    async def until(self, holds: Callable[[], bool]) -> None:
+        async with asyncio.timeout(30):
+            while not holds():
+                self.changed.clear()
+                await self.changed.wait()
+
+
+class Script:
+    """In place of the hub's stream: each connection is told the next list, and then waits or is lost."""
+
+    def __init__(self, *lives: list[WatchMessage | ConnectionLost]) -> None:
+        self.lives = list(lives)
+
+    @asynccontextmanager
+    async def open_watcher(self, hub: str, **_: Any) -> AsyncIterator[AsyncIterator[WatchMessage]]:
+        life = self.lives.pop(0)
+
+        async def told() -> AsyncIterator[WatchMessage]:
+            for one in life:
+                if isinstance(one, ConnectionLost):
+                    raise one
+                yield one
+            await trio.sleep_forever()
+
+        yield told()
+
+
+def step(number: int) -> ProjectEvent:
+    return ProjectEvent("p", Position("e", number), "step", {"n": number}, "2026-01-01T00:00:00.000000Z")
+
+
+def replaced() -> StateReplaced:
+    return StateReplaced("p", Position("e", 9), "gap", None, {}, None, None, [], {})
+
+
+def scripted(
+    monkeypatch: pytest.MonkeyPatch, script: Script, program: Callable[[WebSocketManager], Awaitable[None]]
+) -> None:
+    monkeypatch.setattr(tasktree, "open_watcher", script.open_watcher)
+
+    async def main() -> None:
+        manager = WebSocketManager("http://127.0.0.1:1")
+        try:
+            async with asyncio.timeout(60):
+                await program(manager)
+        finally:
+            await manager.aclose()
+
+    asyncio.run(main())
+
+
+def test_a_browser_is_told_in_the_four_keys_that_it_knows(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def program(manager: WebSocketManager) -> None:
+        browser = Browser()
+        await manager.connect(browser)
+        await browser.until(lambda: len(browser.heard) == 2)
+        time = "2026-01-01T00:00:00.000000Z"
+        assert browser.heard == [
+            {"type": "step", "project_id": "p", "data": {"n": 1}, "timestamp": time},
+            {"type": "project_deleted", "project_id": "p", "data": {"project_id": "p"}, "timestamp": time},
+        ]
+
+    over = ProjectDeleted("p", Position("e", 2), {"project_id": "p"}, "2026-01-01T00:00:00.000000Z")
+    scripted(monkeypatch, Script([step(1), over]), program)
+
+
+def test_a_slow_browser_is_closed_and_delays_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def program(manager: WebSocketManager) -> None:
+        slow, quick = Browser(stuck=True), Browser()
+        await asyncio.gather(manager.connect(slow), manager.connect(quick))
+        await slow.until(lambda: slow.code is not None)
+        assert slow.code == 4008
+        await quick.until(lambda: len(quick.heard) == total)
+        assert [one["data"]["n"] for one in quick.heard] == list(range(total))
+        assert manager.active_connections == [quick]
+
+    total = 20 * WAITING
+    scripted(monkeypatch, Script([step(number) for number in range(total)]), program)
+
+
+def test_browsers_reload_where_events_were_merged_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def program(manager: WebSocketManager) -> None:
+        browser = Browser()
+        await manager.connect(browser)
+        await browser.until(lambda: browser.code is not None)
+        assert browser.code == 1012
+        assert [one["data"]["n"] for one in browser.heard] in ([], [1])
+        assert manager.active_connections == []
+        again = Browser()
+        await manager.connect(again)
+        assert manager.active_connections == [again]
+
+    scripted(monkeypatch, Script([step(1), replaced()]), program)
+
+
+def test_a_stream_that_is_lost_closes_the_browsers_and_who_comes_next_has_a_new_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def program(manager: WebSocketManager) -> None:
+        browser = Browser()
+        await manager.connect(browser)
+        await browser.until(lambda: browser.code is not None)
+        assert browser.code == 1012
+        again = Browser()
+        await manager.connect(again)
+        await again.until(lambda: bool(again.heard))
+        assert (again.heard[0]["data"], again.code) == ({"n": 2}, None)
+
+    scripted(monkeypatch, Script([ConnectionLost("the token has expired")], [step(2)]), program)
