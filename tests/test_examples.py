@@ -314,21 +314,21 @@ async def test_the_commands_for_who_moves_executions_here_do_what_they_say(tmp_p
             said = await run(program("sh"), "-ec", "echo; ".join(commands), HUB=running.url, ID=execution)
             return [json.loads(line) for line in said.replace("}{", "}\n{").splitlines() if line]
 
-        (made,) = await say(make)
+        made = (await run(program("sh"), "-ec", f'{make}echo "$ID"', HUB=running.url)).strip()
         (found,) = await say(find)
-        assert [one["id"] for one in found["executions"]] == [made["id"]]
+        assert [one["id"] for one in found["executions"]] == [made]
         printed: list[str] = []
 
         async def watch() -> None:
             address = running.url.removeprefix("http://")
             code = client.replace("127.0.0.1:8000", address)
-            printed.append(await run(sys.executable, "-c", code, made["id"]))
+            printed.append(await run(sys.executable, "-c", code, made))
 
         async with trio.open_nursery() as nursery:
             nursery.start_soon(watch)
-            while not running.hub.statuses.watched(f"execution:{made['id']}"):
+            while not running.hub.statuses.watched(f"execution:{made}"):
                 await trio.lowlevel.checkpoint()
-            said = await say(claim, *rest, execution=made["id"])
+            said = await say(claim, *rest, execution=made)
     words = [one["status"] for one in said if "status" in one]
     assert words == ["running", "running", "completed", "completed", "running", "completed"]
     assert [one["progress"] for one in said if "status" in one] == [0, 40, 100, 100, 50, 100]
