@@ -21,7 +21,7 @@ import pytest
 import trio
 from trio_websocket import ConnectionClosed, WebSocketConnection, open_websocket_url
 
-PATIENCE: Final = 60.0
+PATIENCE: Final = 180.0
 """Seconds for anything to happen: says nothing about how long it should take."""
 
 

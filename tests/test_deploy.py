@@ -23,7 +23,7 @@ DEPLOY: Final = Path(__file__).parent.parent / "deploy"
 SITE: Final = (DEPLOY / "nginx" / "tasktree-rt.conf").read_text()
 NAMES: Final = re.compile(r"\btasktree_[a-z_]+")
 HOST: Final = "hub.example.org"
-PATIENCE: Final = 30
+PATIENCE: Final = 180
 
 
 def tool(name: str) -> str:

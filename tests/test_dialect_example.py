@@ -22,6 +22,7 @@ from tasktree_rt.core.commands import Ping, Subscribe, Unsubscribe
 from tasktree_rt.core.events import Event, ProjectId, Record
 from tasktree_rt.dialects.base import Dialect, encode_body
 from tasktree_rt.errors import InvalidInput
+from tests.cli.processes import PATIENCE
 from tests.test_examples import DOCS, ENVIRONMENT, EXAMPLES
 from tests.web.realhub import auth, node_update, real_hub, token
 
@@ -42,7 +43,7 @@ LINES: Final[Dialect] = EXAMPLE.LINES
 
 
 async def heard(socket: WebSocketConnection) -> str:
-    with trio.fail_after(30):
+    with trio.fail_after(PATIENCE):
         return str(await socket.get_message())
 
 
@@ -96,7 +97,7 @@ async def test_the_program_says_what_its_first_lines_promise() -> None:
     )
     assert process.stdout is not None
     try:
-        with trio.fail_after(30):
+        with trio.fail_after(PATIENCE):
             url = (await process.stdout.receive_some()).decode().strip()
         async with httpx.AsyncClient(base_url=url) as http, socket_at(url, "/ws/lines") as socket:
             events = f"{url}/api/v1/projects/build-7/events"

@@ -24,7 +24,7 @@ from tasktree_rt.hub.publishing import RESERVED
 from tasktree_rt.settings import Execution, Settings, shown_value
 from tasktree_rt.web.metrics import Metrics
 from tests.browser import open_page, program
-from tests.cli.processes import CODE
+from tests.cli.processes import CODE, PATIENCE
 from tests.client.watching import prompted
 from tests.web.realhub import document, heard, node_update, real_hub
 
@@ -56,7 +56,7 @@ def rows(name: str, heading: str) -> list[list[str]]:
 
 
 async def run(*command: str, check: bool = True, **environment: str) -> str:
-    with trio.fail_after(60):
+    with trio.fail_after(PATIENCE):
         finished = await trio.run_process(
             list(command),
             capture_stdout=True,
@@ -221,7 +221,7 @@ def test_every_program_in_embedding_says_what_it_prints() -> None:
 @pytest.mark.parametrize("number", range(len(PROGRAMS)))
 async def test_the_programs_in_embedding_do_what_they_say(number: int) -> None:
     code, printed = PROGRAMS[number]
-    with trio.fail_after(60):
+    with trio.fail_after(PATIENCE):
         finished = await trio.run_process(
             [sys.executable, "-W", "ignore", "-c", code], capture_stdout=True, env=ENVIRONMENT
         )

@@ -14,6 +14,7 @@ import trio
 from tasktree_rt.cli.main import tasktree_rt
 from tasktree_rt.core.events import Json
 from tests.browser import program
+from tests.cli.processes import PATIENCE
 from tests.web.realhub import real_hub
 
 ROOT = Path(__file__).parents[1]
@@ -58,7 +59,7 @@ async def test_the_gate_over_curl_asks_answers_and_shows_the_outcome() -> None:
     give_line = answer.split("curl")[-1]
     script = f"curl{ask_line} && curl{give_line} && curl{look_line}".replace("\n &&", " &&")
     async with real_hub() as running:
-        with trio.fail_after(60):
+        with trio.fail_after(PATIENCE):
             done = await trio.run_process(
                 [program("sh"), "-c", script],
                 capture_stdout=True,

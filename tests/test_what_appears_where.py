@@ -20,6 +20,7 @@ from tasktree_rt.core.access import OPEN
 from tasktree_rt.core.events import Json
 from tasktree_rt.settings import Aiecs, Execution
 from tasktree_rt.web.autogpt import DEFAULT_USER
+from tests.cli.processes import PATIENCE
 from tests.test_examples import rows
 from tests.web.realhub import RealHub, auth, heard, node_update, real_hub, say, token
 
@@ -244,7 +245,7 @@ async def test_nobody_hears_of_what_they_may_not_watch() -> None:
             running.socket(f"/ws/updates?token={bob}") as native,
             running.socket(f"/ws/updates?token={bob}", native=False) as plain,
         ):
-            with trio.fail_after(30):
+            with trio.fail_after(PATIENCE):
                 while (await heard(native))["type"] != "reply":
                     pass
             for project in ("p", "execution:e", "q"):

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import trio
 
-PATIENCE = 30.0
+PATIENCE = 180.0
 NEEDED = pytest.mark.skipif(shutil.which("redis-server") is None, reason="needs redis-server")
 
 

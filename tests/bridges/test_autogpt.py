@@ -17,7 +17,7 @@ from trio_websocket import ConnectionClosed, WebSocketConnection
 
 from tasktree_rt.bridges.autogpt import MISSED, SYSTEM, RedisBridge
 from tasktree_rt.bridges.redis import Patience
-from tests.bridges.redisserver import NEEDED, RedisServer, Waiter, redis_server
+from tests.bridges.redisserver import NEEDED, PATIENCE, RedisServer, Waiter, redis_server
 from tests.bridges.test_redis import CALM
 from tests.dialects.autogpt.golden import USER
 from tests.dialects.autogpt.test_bodies import GRAPH, NODE, body
@@ -109,7 +109,7 @@ async def bridged(
 async def ended(socket: WebSocketConnection) -> tuple[list[Any], int, str | None]:
     """What a client still hears, and how it is closed."""
     found: list[Any] = []
-    with trio.fail_after(30):
+    with trio.fail_after(PATIENCE):
         while True:
             try:
                 found.append(json.loads(await socket.get_message()))
@@ -255,7 +255,7 @@ async def test_a_store_that_hangs_holds_no_more_than_it_may_and_what_redis_then_
         assert 100 < world.meter.counts["notification"] < total
         store.release_appends()
         kept: list[str] = []
-        with trio.fail_after(30):
+        with trio.fail_after(PATIENCE):
             while "t: end" not in kept:
                 await publish("end")
                 kept = await titles(http, "ada")

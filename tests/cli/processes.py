@@ -15,7 +15,8 @@ from typing import Any
 import trio
 
 CODE = "from tasktree_rt.cli.main import main; main()"
-PATIENCE = 60.0
+PATIENCE = 180.0
+"""Seconds until a test gives up: starting one process takes seconds of CPU, and many may share a core."""
 ROOT = str(Path(__file__).parents[2])
 
 

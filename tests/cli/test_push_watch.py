@@ -5,7 +5,7 @@ from pathlib import Path
 
 import trio
 
-from tests.cli.processes import command, events_of, finished, free_port, hub
+from tests.cli.processes import PATIENCE, command, events_of, finished, free_port, hub
 
 
 def lines(count: int, start: int = 0) -> bytes:
@@ -114,5 +114,5 @@ async def test_a_reader_that_has_enough_ends_watch_quietly(tmp_path: Path) -> No
         assert watch.process.stdout is not None
         await watch.process.stdout.aclose()
         await finished(tmp_path, "push", "p", "--hub", address, stdin=lines(1, start=5))
-        with trio.fail_after(60):
+        with trio.fail_after(PATIENCE):
             assert await watch.process.wait() == 0

@@ -32,7 +32,7 @@ async def until(watcher: Watcher, kind: type, times: int = 1) -> list[WatchMessa
 
 async def prompted(url: str, project: str = "p", token: str | None = None) -> Json:
     """The first open prompt of a project, once there is one."""
-    with trio.fail_after(60):
+    with trio.fail_after(180):
         async with open_watcher(url, project, token=token) as watcher:
             async for _ in watcher:
                 if watcher.view(project).prompts:

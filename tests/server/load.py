@@ -15,6 +15,7 @@ from typing import Any
 import trio
 from attrs import frozen
 
+from tests.cli.processes import PATIENCE
 from tests.server import peers
 from tests.server.peers import Closed, EventStream, Json, Peer, Picture, events_in
 from tests.server.process import HubProcess
@@ -42,7 +43,7 @@ class Load:
     async def happened(self, count: int) -> None:
         """Wait for so many more."""
         goal = self._count + count
-        with trio.fail_after(60):
+        with trio.fail_after(PATIENCE):
             while self._count < goal:
                 await self._changed.park()
 

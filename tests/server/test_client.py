@@ -23,6 +23,7 @@ from tasktree_rt.client import (
     open_orchestrator,
     open_watcher,
 )
+from tests.cli.processes import PATIENCE
 from tests.server.process import HubProcess, hub_process
 
 SOON = Backoff(base=0.01, cap=0.1)
@@ -31,7 +32,7 @@ SOON = Backoff(base=0.01, cap=0.1)
 async def _until(watcher: Watcher, project: str, seq: int) -> list[Any]:
     """Everything a watcher is told until it is there."""
     told: list[Any] = []
-    with trio.fail_after(60):
+    with trio.fail_after(PATIENCE):
         async for message in watcher:
             told.append(message)
             at = watcher.positions.get(project)
@@ -175,7 +176,7 @@ async def test_everything_is_watched_and_projects_end_and_begin(tmp_path: Path) 
         async with hub.http() as client:
             assert (await client.delete("/api/v1/projects/a")).status_code == 200
         deleted = False
-        with trio.fail_after(60):
+        with trio.fail_after(PATIENCE):
             while not deleted:
                 deleted = isinstance(await anext(watcher), ProjectDeleted)
         assert dict(watcher.view("a").nodes) == {}

@@ -9,6 +9,7 @@ import httpx
 import pytest
 import trio
 
+from tests.cli.processes import PATIENCE
 from tests.server.peers import (
     Closed,
     EventStream,
@@ -79,7 +80,7 @@ async def test_readyz_says_draining_and_nothing_new_is_taken_in(tmp_path: Path) 
         for client, head in zip(half, heads, strict=True):
             await client.raw(head[20:])
         ready, post, late = half
-        with trio.fail_after(30):
+        with trio.fail_after(PATIENCE):
             answer = await ready.answer()
             assert (answer.status, b"draining" in answer.body) == (503, True)
             answer = await post.answer()
@@ -141,7 +142,8 @@ async def _note_ack(producer: Peer, acked: dict[str, int]) -> None:
 async def test_peers_that_do_not_read_or_never_finish_their_handshake_do_not_hold_it_up(
     tmp_path: Path,
 ) -> None:
-    async with hub_process(tmp_path, *QUICK, *SMALL, "limits.handshake_timeout=600") as hub:
+    patient = ("limits.handshake_timeout=600", "drain.timeout=600")
+    async with hub_process(tmp_path, *QUICK, *SMALL, *patient) as hub:
         stuck = [
             await watch(hub, "project_id=a", receive_buffer=TINY),
             await watch(hub, "project_id=a&policy=resync", receive_buffer=TINY),
@@ -156,7 +158,7 @@ async def test_peers_that_do_not_read_or_never_finish_their_handshake_do_not_hol
         polite = await watch(hub, "project_id=a")
         hub.signal(signal.SIGTERM)
         await polite.skip_to("draining")
-        with trio.fail_after(20):  # drain.timeout
+        with trio.fail_after(PATIENCE):  # far less than drain.timeout
             assert await hub.ended() == 0
         stream.leave()
         assert len(stuck) == 3
@@ -167,7 +169,7 @@ async def _fill_everything(hub: HubProcess) -> None:
     producer = await produce(hub, "p")
     number = 0
     async with hub.http() as client:
-        with trio.fail_after(60):
+        with trio.fail_after(PATIENCE):
             while await _keeping_up(client):
                 for _ in range(10):
                     number += 1
@@ -187,7 +189,7 @@ async def test_a_second_signal_does_not_wait_for_anything(tmp_path: Path) -> Non
         hub.signal(signal.SIGTERM)
         await watcher.skip_to("draining")  # and from here on it waits for the echo of its close
         hub.signal(signal.SIGINT)
-        with trio.fail_after(30):
+        with trio.fail_after(PATIENCE):
             assert await hub.ended() == 1
 
 

@@ -9,6 +9,7 @@ import httpx
 import trio
 from trio_websocket import wrap_client_stream
 
+from tests.cli.processes import PATIENCE
 from tests.server.process import HubProcess, hub_process
 from tests.web.realhub import heard
 
@@ -71,7 +72,7 @@ async def test_workers_that_race_over_a_kill_never_both_win(tmp_path: Path) -> N
                 if await claims(hub, name, worker):
                     won[name].append(worker)
 
-        with trio.fail_after(60):
+        with trio.fail_after(PATIENCE):
             async with trio.open_nursery() as nursery:
                 for number in range(3):
                     nursery.start_soon(work, f"w{number}")

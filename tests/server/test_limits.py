@@ -10,6 +10,7 @@ import httpx
 import pytest
 import trio
 
+from tests.cli.processes import PATIENCE
 from tests.server.peers import (
     Json,
     Peer,
@@ -58,7 +59,7 @@ async def test_a_message_over_the_limit_closes_1009_before_it_is_buffered(
         assert hub.memory() - before < 16 * MIB
         client.stream.socket.close()
         dialect = "plain" if "updates" in path else "orchestrator"
-        with trio.fail_after(30):
+        with trio.fail_after(PATIENCE):
             while not await _count(hub, "closes", dialect=dialect, code="1009"):
                 assert len(await hub.connections()) <= 1
 
@@ -153,7 +154,7 @@ async def test_connections_of_one_address_are_bounded(tmp_path: Path) -> None:
 async def _metrics_once_let_in(hub: HubProcess) -> dict[str, float]:
     """A place is free again as soon as the hub notices that somebody left."""
     async with hub.http() as client:
-        with trio.fail_after(30):
+        with trio.fail_after(PATIENCE):
             while (answer := await client.get("/metrics")).status_code != 200:
                 assert answer.status_code == 503
     return samples(answer.text)
@@ -179,7 +180,7 @@ async def test_a_handshake_that_is_not_finished_in_time_is_ended(tmp_path: Path)
     async with hub_process(tmp_path, "limits.handshake_timeout=0.5", store="memory:") as hub:
         silent, half = await WsClient.dial(hub.port), await WsClient.dial(hub.port)
         await half.raw(request_head("/ws/updates", host=hub.authority)[:-2])
-        with trio.fail_after(30):
+        with trio.fail_after(PATIENCE):
             assert await silent.rest() == b""
             assert (await half.answer()).status == 408
         assert await _count(hub, "handshakes", outcome="timeout") == 2

@@ -19,6 +19,7 @@ from tasktree_rt.client import (
     open_run,
     open_watcher,
 )
+from tests.cli.processes import PATIENCE
 from tests.client.watching import prompted
 from tests.server.process import HubProcess, hub_process
 
@@ -125,7 +126,7 @@ async def test_a_question_asked_while_the_hub_is_down_is_asked_when_it_is_back(t
         prompt = await prompted(hub.url)
         async with open_desk(hub.url) as desk:
             await desk.answer(prompt["prompt_id"], True)
-        with trio.fail_after(60):
+        with trio.fail_after(PATIENCE):
             await done.wait()
         assert await kinds(hub) == ["prompt", "prompt_resolved"]
 
@@ -180,7 +181,7 @@ async def test_a_users_log_is_watched_over_kill_9_and_what_was_read_stays_read(t
 
         async def told(title: str) -> Position:
             """Watch up to a notification; its position."""
-            with trio.fail_after(60):
+            with trio.fail_after(PATIENCE):
                 async for message in watcher:
                     if isinstance(message, ProjectEvent):
                         seen.append(message)
@@ -198,7 +199,7 @@ async def test_a_users_log_is_watched_over_kill_9_and_what_was_read_stays_read(t
         await hub.start()
         await desk.notify("anna", "two")
         at = await told("two")
-        with trio.fail_after(60):
+        with trio.fail_after(PATIENCE):
             while watcher.view("@anna").read < 1:
                 await anext(watcher)
         assert at.epoch == seen[0].position.epoch

@@ -10,6 +10,7 @@ import jwt
 import pytest
 import trio
 
+from tests.cli.processes import PATIENCE
 from tests.server.peers import (
     NATIVE,
     Closed,
@@ -332,7 +333,7 @@ async def test_an_event_stream_ends_with_its_token(tmp_path: Path) -> None:
         soon = _token(sub="u", lasts=2)
         stream = await EventStream.open(hub, "a", f"since=:0&token={soon}")
         assert (await stream.hear())["type"] == "subscribed"
-        with trio.fail_after(30):
+        with trio.fail_after(PATIENCE):
             assert (await stream.end()).code == 1000
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import trio
 
+from tests.cli.processes import PATIENCE
 from tests.server.peers import EventStream, Json, Peer, Picture, events_in, node, produce, watch, watch_plain
 from tests.server.process import HubProcess, hub_process
 from tests.wsclient import WsClient, request_head
@@ -52,7 +53,7 @@ class Flood:
 
     async def until_shed(self, policy: str, count: int = 1) -> None:
         """Until so many subscribers had to be shed."""
-        with trio.fail_after(60):
+        with trio.fail_after(PATIENCE):
             while await self._hub.metric("tasktree_sheds_total", policy=policy) < count:
                 await self.burst()
 
@@ -74,7 +75,7 @@ class Healthy:
 
     async def assert_has_all(self, hub: HubProcess) -> None:
         log = await hub.events("a")
-        with trio.fail_after(60):
+        with trio.fail_after(PATIENCE):
             while len(self.events) < len(log):
                 await trio.lowlevel.checkpoint()
         assert self.events == log
@@ -252,7 +253,7 @@ async def test_a_reader_that_vanishes_without_a_word_is_noticed_by_the_ping(tmp_
 async def _only(hub: HubProcess, count: int) -> None:
     """Wait until there are so many connections."""
     async with hub.http() as client:
-        with trio.fail_after(60):
+        with trio.fail_after(PATIENCE):
             while len((await client.get("/api/v1/connections")).json()["connections"]) != count:
                 pass
 
@@ -296,7 +297,7 @@ async def test_a_half_closed_handshake_is_over_at_once(tmp_path: Path) -> None:
         client = await WsClient.dial(hub.port)
         await client.raw(request_head("/ws/updates", host=hub.authority)[:-2])
         await client.eof()
-        with trio.fail_after(30):
+        with trio.fail_after(PATIENCE):
             assert await client.rest() == b""
 
 
@@ -307,6 +308,6 @@ async def test_a_half_closed_stream_is_given_up(tmp_path: Path) -> None:
         await stream.hear()
         assert (await stream.hear())["type"] == "project_state"
         await stream.half_close()
-        with trio.fail_after(30):
+        with trio.fail_after(PATIENCE):
             await stream.end()
             await _only(hub, 0)

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import trio
 
+from tests.cli.processes import PATIENCE
 from tests.server.peers import Closed, Json, Peer, node, produce, publish, watch, watch_plain
 from tests.server.process import HubProcess, hub_process
 
@@ -139,6 +140,6 @@ async def _refused_from_now_on(producer: Peer) -> Closed:
 async def _ready(hub: HubProcess) -> None:
     """It finds out by itself."""
     async with hub.http() as client:
-        with trio.fail_after(60):
+        with trio.fail_after(PATIENCE):
             while (await client.get("/readyz")).status_code != 200:
                 pass

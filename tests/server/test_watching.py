@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import trio
 
+from tests.cli.processes import PATIENCE
 from tests.server.peers import (
     Closed,
     EventStream,
@@ -198,7 +199,7 @@ async def _publish_until_trimmed(hub: HubProcess) -> tuple[str, int]:
     producer = await produce(hub, "p")
     head, status = 0, 200
     async with hub.http() as client:
-        with trio.fail_after(30):
+        with trio.fail_after(PATIENCE):
             while status != 410:
                 head += 1
                 await publish(producer, head, node("a", f"n{head % 7}", progress=head % 100))
@@ -230,7 +231,7 @@ async def test_a_silent_peer_is_pinged_and_then_given_up(tmp_path: Path) -> None
         answering, silent = await watch_plain(hub, "project_id=a"), await watch_plain(hub, "project_id=a")
         async with trio.open_nursery() as nursery:
             nursery.start_soon(answering.hear)
-            with trio.fail_after(30):
+            with trio.fail_after(PATIENCE):
                 assert (await silent.client.recv()).opcode == PING
                 with pytest.raises(trio.BrokenResourceError):
                     await silent.client.recv()
