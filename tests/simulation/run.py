@@ -168,7 +168,7 @@ class _Run:
 
 @contextmanager
 def _alarm() -> Iterator[None]:
-    """A run that does not end is a failure, whether it is busy or waits. (It says nothing of any other run.)"""
+    """A run that does not end is a failure, busy or not. (How long it took says nothing of any other run.)"""
 
     def ring(_: int, __: object) -> None:
         raise Violation("everything ends", f"it has not ended after {LONGEST} seconds")
