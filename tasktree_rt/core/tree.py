@@ -78,16 +78,16 @@ class Nodes:
         self._task_ids: dict[str, dict[str, None]] = {}
         self._tasks: dict[str, None] = {}
         self._counts: dict[str, int] = {}
-        self._frozen: ref[Snapshot] | None = None
-        """The newest snapshot that `nodes` are shared with."""
+        self._lent: ref[_Lent] | None = None
+        """What every snapshot holds on to that `nodes` are shared with."""
 
     def __len__(self) -> int:
         return len(self.nodes)
 
     def apply(self, change: Change) -> None:
         """Make `change`."""
-        if self._frozen is not None:
-            self._thaw()
+        if self._lent is not None:
+            self._take_back()
         for node_id in change.removed:
             self._take_out(node_id)
         for node_id, node in change.put.items():
@@ -145,17 +145,17 @@ class Nodes:
 
     def load(self, nodes: Iterable[tuple[str, Node]], top: dict[str, Any]) -> None:
         """Fill an empty one from a checkpoint."""
-        if self._frozen is not None:
-            self._thaw()
+        if self._lent is not None:
+            self._take_back()
         for node_id, node in nodes:
             self._put(node_id, node)
         self.top = {**self.top, **top}
 
-    def _thaw(self) -> None:
+    def _take_back(self) -> None:
         """Leave the nodes to whoever has a snapshot of them, if anybody still has."""
-        if self._frozen is not None and self._frozen() is not None:
+        if self._lent is not None and self._lent() is not None:
             self.nodes = dict(self.nodes)
-        self._frozen = None
+        self._lent = None
 
     def _put(self, node_id: str, node: Node) -> None:
         before = self.nodes.get(node_id)
@@ -224,6 +224,12 @@ class Difference:
     top: dict[str, Any]
 
 
+class _Lent:
+    """Lives as long as any snapshot does that shares a tree's nodes."""
+
+    __slots__ = ("__weakref__",)
+
+
 class Snapshot:
     """A tree as it was at one position. Costs nothing to take: the nodes are the tree's own until one of them
     changes, and it is then the tree that goes on with a copy.
@@ -232,14 +238,23 @@ class Snapshot:
         bound: of all nodes together.
     """
 
-    __slots__ = ("__weakref__", "_nodes", "_place", "_walk", "bound", "epoch", "seq", "top")
+    __slots__ = ("_lent", "_nodes", "_place", "_walk", "bound", "epoch", "seq", "top")
 
-    def __init__(self, epoch: str, seq: int, top: dict[str, Any], nodes: dict[str, Node], bound: int) -> None:
+    def __init__(
+        self,
+        epoch: str,
+        seq: int,
+        top: dict[str, Any],
+        nodes: dict[str, Node],
+        bound: int,
+        lent: _Lent,
+    ) -> None:
         self.epoch = epoch
         self.seq = seq
         self.top = top
         self.bound = bound
         self._nodes = nodes
+        self._lent = lent
         self._place = 0
         self._walk = iter(nodes.items())
 
@@ -324,11 +339,11 @@ class Tree(Nodes):
 
     def snapshot(self) -> Snapshot:
         """The whole state now."""
-        found = self._frozen() if self._frozen is not None else None
-        if found is None or (found.seq, found.epoch) != (self.head, self.epoch):
-            found = Snapshot(self.epoch, self.head, self.top, self.nodes, self.bound)
-            self._frozen = ref(found)
-        return found
+        lent = self._lent() if self._lent is not None else None
+        if lent is None:
+            lent = _Lent()
+            self._lent = ref(lent)
+        return Snapshot(self.epoch, self.head, self.top, self.nodes, self.bound, lent)
 
 
 def _forget(changes: dict[str, int], floor: int) -> None:

@@ -205,8 +205,10 @@ def test_a_snapshot_stays_as_it_was_whatever_the_tree_becomes(
     tree = Tree("e")
     kept: list[tuple[Snapshot, dict[str, Node], int]] = []
     for number, (kind, data) in enumerate(sequence):
-        if number % 3:  # of some nobody keeps one, and of some several do
-            kept += [(tree.snapshot(), dict(tree.nodes), tree.head)] * (number % 3)
+        snapshot = tree.snapshot()
+        if number % 3 == 0:  # the others are gone at once, while an older one may still be there
+            kept.append((snapshot, dict(tree.nodes), tree.head))
+        del snapshot
         tree.advance(change_of(tree, kind, data))
     for snapshot, nodes, head in kept:
         assert (snapshot.seq, len(snapshot), snapshot.bound) == (head, len(nodes), sum(snapshot.bounds()))
