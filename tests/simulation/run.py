@@ -31,6 +31,8 @@ CLOSED: Final = "Nursery is closed to new arrivals"
 LONGEST: Final = 60
 """Seconds of CPU that a run may take; on a machine that has others to serve, many more of the clock's."""
 PATIENT: Final = 20
+QUIET: Final = 4
+"""Half seconds for which all must be well at the end: longer than any status may be held back."""
 PATIENCE: Final = 60
 """Rounds at the end within which all must have come back and been answered."""
 
@@ -136,7 +138,7 @@ class _Run:
         actions.heal_all()
         began = world.wall()
         done = 0
-        while done < 2 and world.turn < len(self._schedule.steps) + PATIENCE:
+        while done < QUIET and world.turn < len(self._schedule.steps) + PATIENCE:
             world.turn += 1
             await trio.sleep(0.5)
             await world.settle()

@@ -33,8 +33,8 @@ NOT_FOUND: Final = 4004
 WAITING: Final = ("draft", "ready", "pending", "queued", "unclaimed", "up_next")
 DONE: Final = ("completed", "merged")
 BROKEN: Final = ("failed", "cancelled")
-LATEST: Final = 0.01
-"""Seconds by which what is throttled may come later than its time."""
+LATEST: Final = 0.31
+"""Seconds after its commit until an event is applied, at the latest: so long a slow store takes to say so."""
 
 
 @define
