@@ -9,6 +9,7 @@ import random
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import partial
 from multiprocessing.pool import ThreadPool
 from typing import Final
@@ -65,22 +66,24 @@ def _outcomes(seeds: range, jobs: int) -> Iterator[Outcome]:
 def _many(console: Console, seeds: range, jobs: int) -> int:
     coverage: Coverage = Counter()
     failed: list[Outcome] = []
-    steps = events = 0
+    done = steps = events = 0
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console) as progress:
+    # Broken off by hand, it tells of what there was.
+    with suppress(KeyboardInterrupt), Progress(*columns, console=console) as progress:
         task = progress.add_task(f"seeds from {seeds.start}", total=len(seeds))
         for outcome in _outcomes(seeds, jobs):
             progress.advance(task)
+            done += 1
             coverage.update(outcome.coverage)
             steps, events = steps + outcome.steps, events + outcome.events
             if outcome.failed:
                 failed.append(outcome)
                 progress.console.print(f"seed {outcome.seed}: {outcome.told}", markup=False)
     console.print(report.coverage_table(coverage))
-    console.print(f"{len(seeds)} seeds, {steps} steps, {events} events, {len(failed)} failed")
+    console.print(f"{done} seeds, {steps} steps, {events} events, {len(failed)} failed")
     if failed:
         _explain(console, failed[0])
-    return 1 if failed else _enough(console, coverage, len(seeds))
+    return 1 if failed else _enough(console, coverage, done)
 
 
 def _enough(console: Console, coverage: Coverage, seeds: int) -> int:

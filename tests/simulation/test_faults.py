@@ -85,7 +85,12 @@ def commands(count: int) -> list[Step]:
 ENDS: dict[str, list[Step]] = {
     "race": [*asks(3), *answers(4, "race", "now")],
     "late": [*asks(6, "short"), Step("kill", then="now"), Step("clock"), Step("rest", then=3.0)],
-    "unheard": [*asks(6), Step("store", what="crash-after"), *answers(6, then="now"), Step("rest", then=3.0)],
+    "unheard": [
+        *asks(6),
+        Step("store", what="crash-after"),
+        *answers(6, "race", then="now"),
+        Step("rest", then=3.0),
+    ],
     "desert": [
         *commands(6),
         Step("desert"),
