@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import suppress
 from typing import Final
 
@@ -26,7 +27,7 @@ from tasktree_rt.dialects.base import Dialect
 from tasktree_rt.errors import InvalidInput, PeerError, Refused
 from tasktree_rt.hub.hub import Hub
 from tasktree_rt.hub.live import EVERY_USER
-from tasktree_rt.hub.matters import PROMPT
+from tasktree_rt.hub.matters import PROMPT, Pending
 from tasktree_rt.hub.relay import CANCELLED, EVERYBODY
 from tasktree_rt.hub.watching import WatchSession
 
@@ -36,10 +37,22 @@ SETTLED: Final = frozenset({"prompt_closed", "not_found"})
 """Answers that come too late, or to nobody's question, are not answered themselves."""
 
 
+OFFERED: Final = 100
+"""Of the questions that stand open, so many are offered to who is shown everything: the newest."""
+
+
 def task_project(task: str | None) -> str:
     """The project of a task."""
     name = f"{TASK}:{task}"
     return name if task and is_project_id(name) else TASK
+
+
+def _is_for_people(pending: Pending) -> bool:
+    """Whether it is a prompt that these languages show: a user's, or one to everybody about a task."""
+    home = pending.home
+    asks = pending.matter.kind == PROMPT and pending.kept
+    about_task = home == TASK or home.startswith(f"{TASK}:")
+    return asks and (user_of(pending.matter.topics[-1]) is not None or about_task)
 
 
 class ConfirmingSession(WatchSession):
@@ -66,6 +79,12 @@ class ConfirmingSession(WatchSession):
         self.hub.live.subscribe(self.subscriber, EVERYBODY)
         if self._everything:
             self.hub.live.subscribe(self.subscriber, EVERY_USER)
+            # Who is shown everything need not subscribe, and AIECS' own client never does.
+            self._offer([one for one in self.hub.matters if _is_for_people(one)][-OFFERED:])
+
+    def _offer(self, open_ones: Iterable[Pending]) -> None:
+        for one in open_ones:
+            self.subscriber.reply(Live(one.matter.topics[-1], PROMPT, one.data, one.id))
 
     def ended(self, code: int | None, reason: str) -> None:
         """See `carrier.Session`."""
@@ -113,8 +132,7 @@ class ConfirmingSession(WatchSession):
         if not self._everything:
             self.hub.live.subscribe(self.subscriber, topic)
         self.subscriber.reply(Subscribed(topic, BEGINNING, None))
-        for pending in self.hub.matters.told(topic, PROMPT):
-            self.subscriber.reply(Live(topic, PROMPT, pending.data, pending.id))
+        self._offer(self.hub.matters.told(topic, PROMPT))
 
     async def _cancel(self, user: str, task: str) -> None:
         """Everybody who may know is told, and so is the task's orchestrator, if there is one."""

@@ -130,8 +130,42 @@ async def test_a_question_of_either_side_is_answered_on_the_other() -> None:
 async def test_what_is_open_is_offered_to_who_subscribes_later() -> None:
     async with real_hub() as hub, hub.http() as http:
         await http.post("/api/v1/aiecs/notify", json={"user_id": "u1", "message": "Go on?", "wait": 0})
+        async with hub.socket(PATH, native=False) as opened:
+            assert (await heard(opened))["message"] == "Go on?"
+            await say(opened, {"action": "subscribe", "user_id": "u1"})
+            assert (await heard(opened))["type"] == "subscription_confirmed"
+            assert (await heard(opened))["message"] == "Go on?"
+    async with real_hub(aiecs=Aiecs(broadcast_all=False)) as hub, hub.http() as http:
+        await http.post("/api/v1/aiecs/notify", json={"user_id": "u1", "message": "Go on?", "wait": 0})
         async with client(hub, "u1") as opened:
             assert (await heard(opened))["message"] == "Go on?"
+
+
+async def test_who_is_shown_everything_is_asked_what_stands_open_without_subscribing() -> None:
+    async with real_hub() as hub, hub.http() as http:
+        for body in ({"user_id": "u1", "task_id": "t"}, {"task_id": "t"}, {}):
+            asked = {**body, "message": f"{len(body)}?", "wait": 0}
+            assert (await http.post("/api/v1/aiecs/notify", json=asked)).status_code == 202
+        # A project's own question is for who watches that project.
+        await http.post("/api/v1/prompts", json={"project_id": "p", "message": "Not here"})
+        async with hub.socket(PATH, native=False) as opened:
+            found = [await heard(opened) for _ in range(3)]
+            assert [(one["message"], one["user_id"]) for one in found] == [
+                ("2?", "u1"),
+                ("1?", None),
+                ("0?", None),
+            ]
+            await quiet(opened)
+            last = {"action": "confirm", "callback_id": found[2]["callback_id"], "proceed": True}
+            await say(opened, last)
+            await quiet(opened)
+        for number in range(150):
+            asked = {"user_id": f"u{number}", "task_id": f"t{number}", "message": f"{number}", "wait": 0}
+            assert (await http.post("/api/v1/aiecs/notify", json=asked)).status_code == 202
+        async with hub.socket(PATH, native=False) as opened:
+            messages = [(await heard(opened))["message"] for _ in range(100)]
+            assert messages == [f"{number}" for number in range(50, 150)]
+            await quiet(opened)
 
 
 async def test_while_nobody_has_to_say_who_they_are_everybody_is_told_everything_once() -> None:
