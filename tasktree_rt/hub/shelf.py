@@ -27,8 +27,9 @@ LOADED: Final = 4_096
 OLDER: Final = 1_024
 READ: Final = 512
 """Events that are read, or nodes that are looked at, at once."""
-SLICE: Final = 64
-"""Nodes or events between two yields to the loop: about a millisecond."""
+SLICE: Final = 16
+"""Nodes or events between two yields to the loop, about a quarter of a millisecond: an event takes some ten
+turns of the loop from its producer to its watchers, and waits in each of them for a slice."""
 LAST_ID: Final = "\U0010ffff"
 """Behind every project id."""
 
@@ -208,7 +209,7 @@ async def _fill(checkpoint: Checkpoint, *trees: Nodes) -> None:
             nodes = [(one, _node(one, fields)) for one, fields in value[start : start + SLICE]]
             for tree in trees:
                 tree.load(nodes, {})
-                await trio.lowlevel.checkpoint()
+            await trio.lowlevel.checkpoint()
 
 
 def _node(node_id: str, fields: dict[str, Any]) -> Node:

@@ -178,7 +178,7 @@ def tune_gc() -> None:
     """
     gc.collect()
     gc.freeze()
-    gc.set_threshold(5_000, 200, 100)
+    gc.set_threshold(10_000, 100, 100)
 
 
 def raise_open_files_limit() -> int:

@@ -193,7 +193,9 @@ class PlainView:
         if at is None:
             least = self.least.get(name, ("", 0))
             # Nobody says where it begins: at the latest with what was committed after the connection.
-            fits = ends or position[1] <= (least[1] + 1 if least[0] == position[0] else 1)
+            # A life that has just ended in the store may still be told of to its end.
+            over = self.truth.lives[name, said["epoch"]][-1][0] == "project_deleted"
+            fits = ends or over or position[1] <= (least[1] + 1 if least[0] == position[0] else 1)
         elif at[0] == "":
             fits = ends or position[1] == 1
         elif ends:

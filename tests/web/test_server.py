@@ -250,7 +250,7 @@ def test_the_collector_is_tuned() -> None:
     before = gc.get_threshold()
     try:
         tune_gc()
-        assert gc.get_threshold() == (5_000, 200, 100)
+        assert gc.get_threshold() == (10_000, 100, 100)
         assert gc.get_freeze_count() > 0
     finally:
         gc.set_threshold(*before)
