@@ -63,7 +63,8 @@ async def call_aiecs(running: RealHub, http: httpx.AsyncClient, seen: Seen) -> N
     await ask("GET", "/status", 200)
     async with running.socket("/ws/aiecs", native=False) as client, trio.open_nursery() as nursery:
         await say(client, {"action": "ping"})
-        await heard(client)
+        while (await heard(client))["type"] != "pong":
+            pass  # what stands open is offered first
         sent = {"message": {"n": 2}, "requires_ack": True}
         nursery.start_soon(lambda: ask("POST", "/users/ada/messages", 200, json=sent))
         message = json.loads(await client.get_message())
