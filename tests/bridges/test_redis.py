@@ -185,7 +185,7 @@ async def test_who_is_disconnected_for_reading_too_slowly_knows_it(tmp_path: Pat
             for _ in range(40):
                 await server.ask_all([flood] * 10)
             grown = memory() - before
-            assert grown < 20 * 1024 * 1024, grown
+            assert grown < 30 * 1024 * 1024, grown  # of 40 that were published
             open_.set()
             await changes.until(lambda: told == ["up", "down", "up"])
             assert held < 400
