@@ -41,9 +41,14 @@ def user_of(topic: str) -> str | None:
     return topic[1:] if topic.startswith(USER) else None
 
 
+def users_own(user: str, name: str) -> str:
+    """A name that is one user's alone: no two pairs of user and name make the same."""
+    return f"{len(user)}:{user}:{name}"
+
+
 def live_topic(kind: str, user: str, name: str) -> str:
-    """A live topic (`hub.live`) that is one user's alone: no two pairs of user and name make the same."""
-    return f"{kind}:{len(user)}:{user}:{name}"
+    """A live topic (`hub.live`) that is one user's alone."""
+    return f"{kind}:{users_own(user, name)}"
 
 
 class TopicIndex(Generic[S]):

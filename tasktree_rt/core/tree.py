@@ -256,30 +256,30 @@ class Snapshot:
         self._nodes = nodes
         self._lent = lent
         self._place = 0
-        self._walk = iter(nodes.items())
+        self._walk: Iterator[tuple[str, Node]] = iter(self)
 
     def __len__(self) -> int:
         return len(self._nodes)
 
+    def __iter__(self) -> Iterator[tuple[str, Node]]:
+        """The nodes with their ids."""
+        return iter(self._nodes.items())
+
     @property
     def nodes(self) -> tuple[tuple[str, Node], ...]:
-        """All of them with their ids."""
-        return tuple(self._nodes.items())
-
-    def bounds(self) -> Iterator[int]:
-        """Of each node."""
-        return (node.bound for node in self._nodes.values())
+        """All of them at once."""
+        return tuple(self)
 
     def slices(self, size: int) -> Iterator[tuple[tuple[str, Node], ...]]:
         """All nodes, `size` at a time."""
-        walk = iter(self._nodes.items())
+        walk = iter(self)
         while found := tuple(islice(walk, size)):
             yield found
 
     def share(self, start: int, end: int) -> tuple[tuple[str, Node], ...]:
         """The nodes from the `start`-th up to the `end`-th; best asked for in order."""
         if start != self._place:
-            self._walk = islice(self._nodes.items(), start, None)
+            self._walk = islice(self, start, None)
         found = tuple(islice(self._walk, end - start))
         self._place = start + len(found)
         return found

@@ -35,8 +35,6 @@ TASK: Final = "aiecs"
 """A task's project is ``aiecs:<task_id>``; what belongs to none stands in ``aiecs``."""
 SETTLED: Final = frozenset({"prompt_closed", "not_found"})
 """Answers that come too late, or to nobody's question, are not answered themselves."""
-
-
 OFFERED: Final = 100
 """Of the questions that stand open, so many are offered to who is shown everything: the newest."""
 
@@ -80,7 +78,7 @@ class ConfirmingSession(WatchSession):
         if self._everything:
             self.hub.live.subscribe(self.subscriber, EVERY_USER)
             # Who is shown everything need not subscribe, and AIECS' own client never does.
-            self._offer([one for one in self.hub.matters if _is_for_people(one)][-OFFERED:])
+            self._offer(self.hub.matters.newest(OFFERED, _is_for_people))
 
     def _offer(self, open_ones: Iterable[Pending]) -> None:
         for one in open_ones:

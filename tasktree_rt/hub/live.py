@@ -15,7 +15,7 @@ from typing import Final
 from tasktree_rt.core.closing import INTERNAL
 from tasktree_rt.core.commands import Live
 from tasktree_rt.core.events import Json
-from tasktree_rt.core.topics import TopicIndex, user_topic
+from tasktree_rt.core.topics import TopicIndex, user_topic, users_own
 from tasktree_rt.errors import Refused
 from tasktree_rt.hub.subscriber import Subscriber
 
@@ -91,5 +91,4 @@ class LiveTopics:
         """Show a user something; those who are shown everybody's are told whose it is."""
         self.publish(Live(user_topic(user), kind, data, key))
         if self.watched(EVERY_USER):
-            # Two users' own keys may be the same.
-            self.publish(Live(EVERY_USER, kind, data, f"{len(user)}:{user}:{key}", user=user))
+            self.publish(Live(EVERY_USER, kind, data, users_own(user, key), user=user))

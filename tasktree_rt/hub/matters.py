@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from heapq import heapify, heappop, heappush
+from itertools import islice
 from typing import Any, Final
 
 import trio
@@ -127,6 +128,10 @@ class Matters:
 
     def __iter__(self) -> Iterator[Pending]:
         return iter(list(self._by_id.values()))
+
+    def newest(self, most: int, wanted: Callable[[Pending], bool]) -> list[Pending]:
+        """The newest `most` of those that are wanted, the oldest of them first."""
+        return list(islice(filter(wanted, reversed(self._by_id.values())), most))[::-1]
 
     def load(self, matter: Matter, deadline: int) -> None:
         """One that was open when the hub stopped."""

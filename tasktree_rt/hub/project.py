@@ -241,12 +241,12 @@ class PlannedSnapshot:
 
     __slots__ = (
         "__weakref__",
-        "_bounds",
         "_cuts",
         "_encoded",
         "_project_id",
         "_reached",
         "_snapshot",
+        "_walk",
         "parts",
     )
 
@@ -255,7 +255,7 @@ class PlannedSnapshot:
         self._snapshot = snapshot
         self.parts = max(1, -(-snapshot.bound // PART_BYTES))
         """At least one."""
-        self._bounds = snapshot.bounds()
+        self._walk = iter(snapshot)
         self._cuts = [0]
         self._reached = 0
         self._encoded: dict[tuple[str, str, int], bytes | None] = {}
@@ -291,7 +291,7 @@ class PlannedSnapshot:
         whole = len(self._snapshot)
         target = self._snapshot.bound * number // self.parts
         while place < whole and (reached < target or number == self.parts):
-            reached += next(self._bounds)
+            reached += next(self._walk)[1].bound
             place += 1
         self._reached = reached
         self._cuts.append(place)

@@ -26,7 +26,6 @@ LOADED: Final = 4_096
 """Projects kept in memory at most, if the rest are idle."""
 OLDER: Final = 1_024
 READ: Final = 512
-"""Events that are read, or nodes that are looked at, at once."""
 SLICE: Final = 16
 """Nodes or events between two yields to the loop, about a quarter of a millisecond: an event takes some ten
 turns of the loop from its producer to its watchers, and waits in each of them for a slice."""
@@ -182,15 +181,13 @@ async def encode_parts(snapshot: Snapshot) -> tuple[bytes, ...]:
     parts = [encode_json(snapshot.top)]
     part: list[tuple[str, dict[str, Any]]] = []
     size = 0
-    for nodes in snapshot.slices(READ):
-        for node_id, node in nodes:
-            part.append((node_id, node.fields))
-            size += node.bound
-            if size >= PART_BYTES:
-                parts.append(encode_json(part))
-                part, size = [], 0
-                await trio.lowlevel.checkpoint()
-        await trio.lowlevel.checkpoint()
+    for node_id, node in snapshot:
+        part.append((node_id, node.fields))
+        size += node.bound
+        if size >= PART_BYTES:
+            parts.append(encode_json(part))
+            part, size = [], 0
+            await trio.lowlevel.checkpoint()
     if part:
         parts.append(encode_json(part))
     return tuple(parts)

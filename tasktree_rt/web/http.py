@@ -21,12 +21,11 @@ from tasktree_rt.errors import InvalidInput, Refused
 from tasktree_rt.hub.hub import Hub, Published
 from tasktree_rt.hub.shelf import encode_parts
 from tasktree_rt.hub.subscriber import Subscriber
-from tasktree_rt.web.states import nodes_in, nodes_of, state_reply
+from tasktree_rt.web.states import JSON, nodes_in, nodes_of, state_reply
 
 PAGE: Final = 100
 MOST: Final = 1_000
 MAX_KEY: Final = 128
-JSON: Final = "application/json"
 
 
 class Api:

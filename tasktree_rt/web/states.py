@@ -16,7 +16,7 @@ from tasktree_rt.dialects.tasktree.messages import state_data
 SLICE: Final = 500
 """Nodes that are encoded between two yields to the loop: about a millisecond."""
 END: Final = b"]}}"
-TYPE: Final = "application/json"
+JSON: Final = "application/json"
 
 
 async def state_reply(
@@ -33,7 +33,7 @@ async def state_reply(
             comma = b","
         await trio.lowlevel.checkpoint()
     pieces.append(END)
-    return Response(b"".join(pieces), content_type=TYPE)
+    return Response(b"".join(pieces), content_type=JSON)
 
 
 def nodes_of(snapshot: Snapshot) -> Iterator[Sequence[Json]]:

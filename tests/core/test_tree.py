@@ -211,7 +211,11 @@ def test_a_snapshot_stays_as_it_was_whatever_the_tree_becomes(
         del snapshot
         tree.advance(change_of(tree, kind, data))
     for snapshot, nodes, head in kept:
-        assert (snapshot.seq, len(snapshot), snapshot.bound) == (head, len(nodes), sum(snapshot.bounds()))
+        assert (snapshot.seq, len(snapshot), snapshot.bound) == (
+            head,
+            len(nodes),
+            sum(node.bound for _, node in snapshot),
+        )
         assert dict(snapshot.nodes) == nodes
         assert [one for slice_ in snapshot.slices(size) for one in slice_] == list(nodes.items())
         for start in (*range(0, len(nodes), size), 0):
