@@ -15,14 +15,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from itertools import count
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import pytest
 import trio
 from trio_websocket import ConnectionClosed, WebSocketConnection, open_websocket_url
 
-PATIENCE: Final = 180.0
-"""Seconds for anything to happen: says nothing about how long it should take."""
+from tests.cli.processes import PATIENCE
 
 
 def program(*names: str) -> str:

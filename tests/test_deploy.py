@@ -15,6 +15,7 @@ from typing import Final
 import pytest
 import trio
 
+from tests.cli.processes import PATIENCE
 from tests.server.peers import node
 from tests.server.process import HubProcess, hub_process
 from tests.wsclient import WsClient, request_head
@@ -23,7 +24,6 @@ DEPLOY: Final = Path(__file__).parent.parent / "deploy"
 SITE: Final = (DEPLOY / "nginx" / "tasktree-rt.conf").read_text()
 NAMES: Final = re.compile(r"\btasktree_[a-z_]+")
 HOST: Final = "hub.example.org"
-PATIENCE: Final = 180
 
 
 def tool(name: str) -> str:

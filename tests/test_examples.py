@@ -38,6 +38,11 @@ def text(name: str) -> str:
     return (DOCS / name).read_text(encoding="utf-8")
 
 
+def blocks(name: str, language: str) -> list[str]:
+    """A document's pieces of code in a language."""
+    return re.findall(rf"```{language}\n(.*?)```", text(name), re.DOTALL)
+
+
 def cells(line: str) -> list[str]:
     """The cells of a row of a table; ``\\|`` is no border."""
     return [cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-import socket
 from typing import Any
 
 import trio
@@ -13,29 +12,20 @@ import trio
 from tasktree_rt.compat import aiecs, tasktree
 from tasktree_rt.settings import Aiecs
 from tests.browser import program
-from tests.test_examples import run, text
+from tests.cli.processes import free_port
+from tests.test_examples import blocks, run, text
 from tests.web.realhub import RealHub, auth, heard, real_hub, say, token
 from tests.web.test_aiecs import client
 
 
-def blocks(page: str, language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", text(f"migrate/{page}.md"), re.DOTALL)
-
-
 def commands(page: str) -> list[str]:
     """The commands of a page, each with what is said of it before."""
-    shell = "".join(blocks(page, "sh"))
+    shell = "".join(blocks(f"migrate/{page}.md", "sh"))
     return [one for one in re.split(r"^(?=curl |# )", shell, flags=re.MULTILINE) if "curl" in one]
 
 
 async def curl(running: RealHub, command: str) -> Any:
     return json.loads(await run(program("sh"), "-ec", command, HUB=running.url))
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
 
 
 def test_every_method_that_a_page_names_is_there() -> None:
@@ -47,7 +37,7 @@ def test_every_method_that_a_page_names_is_there() -> None:
 
 
 async def test_aiecs_program_asks_over_the_port_of_its_own() -> None:
-    (code,) = blocks("aiecs", "python")
+    (code,) = blocks("migrate/aiecs.md", "python")
     port = free_port()
     lines = code.replace('"hub.example.org", 8765', f'"127.0.0.1", {port}').splitlines()
     whole = "\n".join(
@@ -72,9 +62,6 @@ async def test_aiecs_program_asks_over_the_port_of_its_own() -> None:
             asked = await heard(opened)
             assert (asked["message"], asked["step"], asked["task_id"]) == ("Go on?", 1, "task-1")
             await say(opened, {"action": "confirm", "callback_id": asked["callback_id"], "proceed": True})
-            with trio.fail_after(30):
-                while not found:  # noqa: ASYNC110 - a thread's doing
-                    await trio.sleep(0.01)
     answer, status = found[0]
     assert answer == aiecs.UserConfirmation(True, None)
     assert (status["running"], status["port"]) == (True, port)
@@ -98,7 +85,7 @@ async def test_the_commands_for_aiecs_do_what_they_say() -> None:
 
 
 async def test_the_commands_for_tasktree_do_what_they_say() -> None:
-    (code,) = blocks("tasktree", "python")
+    (code,) = blocks("migrate/tasktree.md", "python")
     assert "from tasktree_rt.compat.tasktree import WebSocketManager" in code
     push, state = commands("tasktree")
     async with real_hub() as running:

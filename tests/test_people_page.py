@@ -15,26 +15,23 @@ from tasktree_rt.cli.main import tasktree_rt
 from tasktree_rt.core.events import Json
 from tests.browser import program
 from tests.cli.processes import PATIENCE
+from tests.test_examples import blocks
 from tests.web.realhub import real_hub
 
 ROOT = Path(__file__).parents[1]
-PAGE = (ROOT / "docs" / "people.md").read_text(encoding="utf-8")
-
-
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", PAGE, re.DOTALL)
+PAGE = "people.md"
 
 
 def test_the_shell_excerpt_is_the_example() -> None:
     example = (ROOT / "examples" / "gate.sh").read_text(encoding="utf-8")
-    excerpts = [one for one in blocks("sh") if one.startswith("if version=")]
+    excerpts = [one for one in blocks(PAGE, "sh") if one.startswith("if version=")]
     assert len(excerpts) == 1
     assert excerpts[0] in example
 
 
 def test_every_command_line_of_the_page_is_one_that_there_is() -> None:
     lines = re.findall(
-        r"(?:^|\()tasktree-rt [^\n]*", "\n".join(blocks("sh")).replace("\\\n", ""), re.MULTILINE
+        r"(?:^|\()tasktree-rt [^\n]*", "\n".join(blocks(PAGE, "sh")).replace("\\\n", ""), re.MULTILINE
     )
     assert len(lines) >= 7
     context = click.Context(tasktree_rt)
@@ -47,14 +44,14 @@ def test_every_command_line_of_the_page_is_one_that_there_is() -> None:
 
 
 def test_every_program_of_the_page_is_python() -> None:
-    programs = blocks("python")
+    programs = blocks(PAGE, "python")
     assert len(programs) >= 4
     for one in programs:
         compile(one, "people.md", "exec", ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
 
 
 async def test_the_gate_over_curl_asks_answers_and_shows_the_outcome() -> None:
-    ask, answer = [one for one in blocks("sh") if "$HUB/api/v1/prompts" in one]
+    ask, answer = [one for one in blocks(PAGE, "sh") if "$HUB/api/v1/prompts" in one]
     ask_line, look_line = ask.split("curl")[1:]
     give_line = answer.split("curl")[-1]
     script = f"curl{ask_line} && curl{give_line} && curl{look_line}".replace("\n &&", " &&")

@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 import trio
 
-PATIENCE = 180.0
+from tests.cli.processes import PATIENCE
+
 NEEDED = pytest.mark.skipif(shutil.which("redis-server") is None, reason="needs redis-server")
 
 

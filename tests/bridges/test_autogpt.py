@@ -17,8 +17,9 @@ from trio_websocket import ConnectionClosed, WebSocketConnection
 
 from tasktree_rt.bridges.autogpt import MISSED, SYSTEM, RedisBridge
 from tasktree_rt.bridges.redis import Patience
-from tests.bridges.redisserver import NEEDED, PATIENCE, RedisServer, Waiter, redis_server
+from tests.bridges.redisserver import NEEDED, RedisServer, Waiter, redis_server
 from tests.bridges.test_redis import CALM
+from tests.cli.processes import PATIENCE
 from tests.dialects.autogpt.golden import USER
 from tests.dialects.autogpt.test_bodies import GRAPH, NODE, body
 from tests.hub.world import Store

@@ -4,6 +4,7 @@ import trio
 
 from tasktree_rt.client import Watcher, open_watcher
 from tasktree_rt.client.messages import WatchMessage
+from tests.cli.processes import PATIENCE
 from tests.client.fakehub import Json, Peer
 
 
@@ -32,7 +33,7 @@ async def until(watcher: Watcher, kind: type, times: int = 1) -> list[WatchMessa
 
 async def prompted(url: str, project: str = "p", token: str | None = None) -> Json:
     """The first open prompt of a project, once there is one."""
-    with trio.fail_after(180):
+    with trio.fail_after(PATIENCE):
         async with open_watcher(url, project, token=token) as watcher:
             async for _ in watcher:
                 if watcher.view(project).prompts:

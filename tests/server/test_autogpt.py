@@ -13,7 +13,8 @@ import pytest
 import trio
 from trio_websocket import ConnectionClosed, WebSocketConnection, wrap_client_stream
 
-from tests.bridges.redisserver import NEEDED, PATIENCE, RedisServer, encoded, redis_server
+from tests.bridges.redisserver import NEEDED, RedisServer, encoded, redis_server
+from tests.cli.processes import PATIENCE
 from tests.dialects.autogpt.golden import USER
 from tests.dialects.autogpt.test_bodies import NODE, body
 from tests.server.process import HubProcess, hub_process

@@ -132,7 +132,7 @@ class Actions:
     def _foreign(self, step: Step, dice: Random) -> None:
         foreign = self._world.foreign
         if step.what == "listen":
-            everybody = [one for one in self._world.watchers if isinstance(one, AutoGptWatcher)]
+            everybody = self._world.those(AutoGptWatcher)
             if among := [one for one in everybody if one.ill] or everybody:
                 among[step.who % len(among)].listen(dice)
         elif step.what == "burst":
@@ -148,7 +148,7 @@ class Actions:
         return watchers[step.who % len(watchers)]
 
     def _ask(self, step: Step, dice: Random) -> None:
-        natives = [one for one in self._world.watchers if isinstance(one, NativeWatcher)]
+        natives = self._world.those(NativeWatcher)
         if step.what == "anew":
             watcher = self._watcher(step) if natives else None
             if isinstance(watcher, NativeWatcher):

@@ -56,14 +56,6 @@ class Folk:
 
         process.start(do)
 
-    def _natives(self) -> list[NativeWatcher]:
-        found = [one for one in self._world.watchers if isinstance(one, NativeWatcher)]
-        return [one for one in found if one.line is not None and not one.line.eof]
-
-    def _listeners(self) -> list[AiecsWatcher]:
-        found = [one for one in self._world.watchers if isinstance(one, AiecsWatcher)]
-        return [one for one in found if one.line is not None and not one.line.eof]
-
     # --- prompts ------------------------------------------------------------------------------------
 
     def prompt(self, step: Step, dice: Random) -> None:
@@ -130,7 +122,7 @@ class Folk:
         said: Fields = {"proceed": dice.random() < 0.7, "value": dice.choice(("a", "b"))}
         if dice.random() < 0.06 and "message" in prompt.data:
             said["proceed"] = 1
-        listeners = self._listeners()
+        listeners = self._world.those_there(AiecsWatcher)
         if listeners and dice.random() < 0.2:
             del said["value"]
             attempt = self._world.matters.attempt("answer", prompt.id, **said)
@@ -138,7 +130,7 @@ class Folk:
             return
         attempt = self._world.matters.attempt("answer", prompt.id, **said)
         given = {**said, "feedback": attempt.tag}
-        natives = self._natives()
+        natives = self._world.those_there(NativeWatcher)
         hub = self._world.process.running
         if natives and dice.random() < 0.6:
             dice.choice(natives).tries(attempt, type="answer", prompt_id=prompt.id, **given)
@@ -158,7 +150,7 @@ class Folk:
 
     def command(self, step: Step, dice: Random) -> None:
         """Tell whoever serves a project something."""
-        project, natives = self._world.projects[step.project], self._natives()
+        project, natives = self._world.projects[step.project], self._world.those_there(NativeWatcher)
         attempt = self._world.matters.attempt("command")
         attempt.said = {"name": dice.choice(("pause", "resume")), "args": {"tag": attempt.tag}}
         given = dict(attempt.said)
@@ -213,7 +205,7 @@ class Folk:
         user = self._world.users[step.who % len(self._world.users)]
         seq = max(0, self._world.truth.head(f"{USER}{user}")[1] - dice.choice((0, 0, 1, 5)))
         attempt = self._world.matters.attempt("read")
-        natives, hub = self._natives(), self._world.process.running
+        natives, hub = self._world.those_there(NativeWatcher), self._world.process.running
         if natives and dice.random() < 0.6:
             said: dict[str, Any] = {"type": "ack", "user_id": user, "seq": seq}
             dice.choice(natives).tries(attempt, **said)

@@ -29,8 +29,9 @@ MEMORY: Final = "/dev/shm"
 CLOSED: Final = "Nursery is closed to new arrivals"
 """What is told of a connection to a process that has just crashed: another error says why."""
 LONGEST: Final = 60
-"""Seconds of CPU that a run may take; on a machine that has others to serve, many more of the clock's."""
+"""Seconds of CPU that a run may take."""
 PATIENT: Final = 20
+"""So many times as long, by the clock, it may take."""
 QUIET: Final = 4
 """Half seconds for which all must be well at the end: longer than any status may be held back."""
 PATIENCE: Final = 60

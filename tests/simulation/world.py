@@ -7,7 +7,7 @@ import sqlite3
 from collections import Counter
 from hashlib import blake2b
 from random import Random
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
@@ -43,6 +43,7 @@ KINDS: Final = (
     AiecsWatcher,
     AutoGptWatcher,
 )
+Kind = TypeVar("Kind", bound=Watcher)
 Coverage = Counter[tuple[str, str]]
 
 
@@ -107,6 +108,14 @@ class World:
         return made(self, number, policy, tuple(wishes))
 
     # --- what everybody uses ------------------------------------------------------------------------
+
+    def those(self, kind: type[Kind]) -> list[Kind]:
+        """The watchers of a kind."""
+        return [one for one in self.watchers if isinstance(one, kind)]
+
+    def those_there(self, kind: type[Kind]) -> list[Kind]:
+        """Those of them that can be heard."""
+        return [one for one in self.those(kind) if one.line is not None and not one.line.eof]
 
     def wall(self) -> int:
         """The wall clock in microseconds."""
