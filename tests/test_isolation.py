@@ -17,7 +17,7 @@ from attrs import define, field
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasktree_rt.bridges.autogpt import Intake
+from tasktree_rt.bridges.intake import Intake
 from tasktree_rt.core.access import OPEN, Grants
 from tasktree_rt.core.commands import Policy, Subscribe
 from tasktree_rt.core.events import Json

@@ -1,4 +1,4 @@
-"""AutoGPT's events into the hub, and AutoGPT's own Redis as one way that they come."""
+"""AutoGPT's own Redis as one way that its events come into the hub."""
 
 from __future__ import annotations
 
@@ -8,21 +8,20 @@ from typing import Final
 import trio
 from structlog.stdlib import BoundLogger, get_logger
 
+from tasktree_rt.bridges.intake import Intake
 from tasktree_rt.bridges.meter import Meter
 from tasktree_rt.bridges.redis import Listener, Patience
-from tasktree_rt.core.access import OPEN, Grants
+from tasktree_rt.core.access import OPEN
 from tasktree_rt.core.closing import RESTART
 from tasktree_rt.core.commands import Failure, Live
 from tasktree_rt.core.events import Json
 from tasktree_rt.core.topics import user_topic
 from tasktree_rt.dialects.autogpt import NAME
 from tasktree_rt.dialects.autogpt.bodies import Execution, read_execution, read_notification, too_large
-from tasktree_rt.dialects.autogpt.mirror import mirrored
 from tasktree_rt.dialects.autogpt.notifications import from_autogpt
 from tasktree_rt.errors import InvalidInput, PeerError
 from tasktree_rt.hub.calling import NOTIFICATION
 from tasktree_rt.hub.hub import Hub
-from tasktree_rt.hub.receipts import Published
 from tasktree_rt.hub.subscriber import Subscriber
 
 log: Final[BoundLogger] = get_logger("tasktree_rt.autogpt")
@@ -37,39 +36,6 @@ KEEPERS: Final = 16
 """Tasks that store notifications; one user's go by one of them, which keeps their order."""
 KEPT_WAITING: Final = 100
 """So many notifications may wait for each of them; then no more is read from Redis."""
-
-
-class Intake:
-    """What AutoGPT publishes, to who watches it; with `mirror` also as projects."""
-
-    def __init__(self, hub: Hub, *, mirror: bool) -> None:
-        self._hub = hub
-        self._mirror = mirror
-
-    def event(self, event: Execution) -> int:
-        """Show it now; returns to how many channels of how many connections it went."""
-        shown = sum(map(self._hub.live.publish, event.live()))
-        change = mirrored(event) if self._mirror else None
-        if change is not None:
-            self._hub.mirror.put(
-                change.project_id, change.changes, node_id=change.node_id, state=change.state
-            )
-        return shown
-
-    async def notify(self, user: str, payload: Json, *, grants: Grants) -> Published:
-        """Keep it as a notification of the hub's, and show it. A payload beyond what a log keeps is shown
-        whole all the same; then only its title is kept.
-
-        Raises:
-            PeerError: refused; nobody was shown anything.
-        """
-        whole = from_autogpt(payload)
-        try:
-            return await self._hub.notify(user, whole, grants=grants)
-        except InvalidInput as error:
-            if error.code != "too_large":
-                raise
-        return await self._hub.notify(user, {"title": whole["title"]}, grants=grants, live=whole)
 
 
 class RedisBridge:

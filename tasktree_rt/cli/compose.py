@@ -20,7 +20,6 @@ import trio
 from attrs import frozen
 from platformdirs import user_state_path
 
-from tasktree_rt.bridges.autogpt import RedisBridge
 from tasktree_rt.brokers.base import Broker
 from tasktree_rt.brokers.memory import MemoryBroker
 from tasktree_rt.brokers.sqlite import SqliteBroker
@@ -130,6 +129,9 @@ async def _bridges(hub: Hub, settings: Settings, metrics: Metrics) -> AsyncItera
     """
     async with trio.open_nursery() as nursery:
         if settings.autogpt.redis_url:
+            # Late: the client of Redis takes a quarter of the time that a hub takes to start.
+            from tasktree_rt.bridges.autogpt import RedisBridge
+
             bridge = RedisBridge(
                 hub,
                 settings.autogpt.redis_url,

@@ -6,7 +6,7 @@ from typing import Final
 
 from quart import Blueprint, Response, request
 
-from tasktree_rt.bridges.autogpt import Intake
+from tasktree_rt.bridges.intake import Intake
 from tasktree_rt.core.access import Grants
 from tasktree_rt.core.topics import user_id
 from tasktree_rt.dialects.autogpt import AutoGpt

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from trio.testing import wait_all_tasks_blocked
 
-from tasktree_rt.bridges.autogpt import Intake
+from tasktree_rt.bridges.intake import Intake
 from tasktree_rt.brokers.memory import MemoryBroker
 from tasktree_rt.core.access import OPEN
 from tasktree_rt.dialects.autogpt import AutoGpt

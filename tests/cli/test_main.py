@@ -1,5 +1,7 @@
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import click
@@ -34,6 +36,20 @@ def test_every_command_has_help_with_an_example(invoke: CliRunner, name: str | N
 
 def test_the_version_is_told(invoke: CliRunner) -> None:
     assert ran(invoke, "--version").output == f"tasktree-rt, version {__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("module", "unneeded"),
+    [
+        ("tasktree_rt.cli.main", {"trio", "tasktree_rt.settings"}),
+        ("tasktree_rt.cli.serve", {"coredis", "httpx", "tasktree_rt.client"}),
+        ("tasktree_rt.cli.push", {"coredis", "quart", "tasktree_rt.hub"}),
+    ],
+)
+def test_a_command_imports_nothing_large_that_it_does_without(module: str, unneeded: set[str]) -> None:
+    code = f"import {module}, sys; print(*sys.modules)"
+    imported = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+    assert unneeded.isdisjoint(imported.split())
 
 
 def test_an_unknown_command_is_exit_code_2(invoke: CliRunner) -> None:

@@ -1,7 +1,9 @@
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from typed_settings.cls_utils import deep_options
 
 from tasktree_rt.cli import sources
 from tasktree_rt.cli.sources import BY_PATH, OPTIONS, Flag, Loaded, assignment, is_secret, load
@@ -169,6 +171,11 @@ def test_the_environment_speaks_for_every_kind_of_setting(load_text: Load) -> No
     assert (settings.drain.window, settings.limits.max_unacked) == (2.5, 1000)
     assert settings.server_names == ("a.example", "b.example:80")
     assert settings.auth.secret == "s" * 40
+
+
+def test_the_settings_are_those_that_typed_settings_finds() -> None:
+    wanted = [replace(one, metadata={}) for one in deep_options(Settings)]
+    assert list(OPTIONS) == wanted
 
 
 def test_no_two_settings_share_a_variable() -> None:

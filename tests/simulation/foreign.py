@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from attrs import frozen
 
-from tasktree_rt.bridges.autogpt import Intake
+from tasktree_rt.bridges.intake import Intake
 from tasktree_rt.dialects.autogpt.bodies import read_execution
 from tasktree_rt.hub.relay import MESSAGE
 from tests.simulation.violation import Violation

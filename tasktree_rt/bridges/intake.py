@@ -1,0 +1,45 @@
+"""AutoGPT's events into the hub, whichever way they come."""
+
+from __future__ import annotations
+
+from tasktree_rt.core.access import Grants
+from tasktree_rt.core.events import Json
+from tasktree_rt.dialects.autogpt.bodies import Execution
+from tasktree_rt.dialects.autogpt.mirror import mirrored
+from tasktree_rt.dialects.autogpt.notifications import from_autogpt
+from tasktree_rt.errors import InvalidInput
+from tasktree_rt.hub.hub import Hub
+from tasktree_rt.hub.receipts import Published
+
+
+class Intake:
+    """What AutoGPT publishes, to who watches it; with `mirror` also as projects."""
+
+    def __init__(self, hub: Hub, *, mirror: bool) -> None:
+        self._hub = hub
+        self._mirror = mirror
+
+    def event(self, event: Execution) -> int:
+        """Show it now; returns to how many channels of how many connections it went."""
+        shown = sum(map(self._hub.live.publish, event.live()))
+        change = mirrored(event) if self._mirror else None
+        if change is not None:
+            self._hub.mirror.put(
+                change.project_id, change.changes, node_id=change.node_id, state=change.state
+            )
+        return shown
+
+    async def notify(self, user: str, payload: Json, *, grants: Grants) -> Published:
+        """Keep it as a notification of the hub's, and show it. A payload beyond what a log keeps is shown
+        whole all the same; then only its title is kept.
+
+        Raises:
+            PeerError: refused; nobody was shown anything.
+        """
+        whole = from_autogpt(payload)
+        try:
+            return await self._hub.notify(user, whole, grants=grants)
+        except InvalidInput as error:
+            if error.code != "too_large":
+                raise
+        return await self._hub.notify(user, {"title": whole["title"]}, grants=grants, live=whole)
