@@ -31,7 +31,7 @@ from tasktree_rt.core.commands import (
     Unsubscribed,
 )
 from tasktree_rt.core.events import Json, Record, project_id
-from tasktree_rt.core.tree import wholes
+from tasktree_rt.core.nodes import wholes
 from tasktree_rt.dialects.base import Encoding, decode_body, join, text_frame
 from tasktree_rt.errors import InvalidInput, PeerError
 from tasktree_rt.hub.carrier import Session

@@ -18,8 +18,8 @@ from tasktree_rt.client.link import Dropped
 from tasktree_rt.client.messages import Conflated, ProjectEvent, StateReplaced
 from tasktree_rt.core.events import Json
 from tasktree_rt.core.log import Position
+from tasktree_rt.core.nodes import TOP_FIELDS
 from tasktree_rt.core.topics import user_topic
-from tasktree_rt.core.tree import TOP_FIELDS
 from tasktree_rt.errors import InvalidInput
 
 T = TypeVar("T")

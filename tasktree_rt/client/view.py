@@ -19,8 +19,8 @@ from tasktree_rt.client.messages import (
 )
 from tasktree_rt.core.events import Json
 from tasktree_rt.core.log import Position
+from tasktree_rt.core.nodes import EMPTY, Change, Node, Nodes
 from tasktree_rt.core.reducer import reduce
-from tasktree_rt.core.tree import EMPTY, Change, Node, Nodes
 
 
 class Fields(Mapping[str, Json]):

@@ -15,7 +15,7 @@ from attrs import Factory, frozen
 from tasktree_rt.core.events import Event, Json, ProjectId, Record
 from tasktree_rt.core.executions import ExecutionStatus, LogLine, NodeStatus
 from tasktree_rt.core.log import Position
-from tasktree_rt.core.tree import Node
+from tasktree_rt.core.nodes import Node
 
 RequestId = str | int | None
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from typing import Final
 
 from tasktree_rt.core.events import Event, Json, is_node_id
-from tasktree_rt.core.tree import EMPTY, EMPTY_TOP, NO_CHANGE, Change, Node, Nodes, as_name
+from tasktree_rt.core.nodes import EMPTY, EMPTY_TOP, NO_CHANGE, Change, Node, Nodes, as_name
 
 Measure = Callable[[Json], int]
 """Encoded size of an object in bytes."""

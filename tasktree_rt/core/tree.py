@@ -1,218 +1,15 @@
-"""The tree: a project's state, and what changed in it since when.
-
-A change has two steps. `reducer.reduce` looks at `Nodes` and says what an event would change, without
-changing anything; `Nodes.apply` (or `Tree.advance`, which also remembers when) does it. So an event is
-judged and reduced once, on the newest accepted state, and the same `Change` is applied later to the
-state that watchers see, when it is on disk.
-"""
+"""The tree: a project's state at a position, and what changed in it since when."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from itertools import islice
-from typing import Any, Final
+from typing import Any
 from weakref import ref
 
-from attrs import Factory, define, frozen
+from attrs import frozen
 
-from tasktree_rt.core.events import Json, is_node_id
-
-TOP_FIELDS: Final = ("state", "project", "orchestrator", "coordination", "prompts")
-EMPTY_TOP: Final[dict[str, Any]] = {
-    "state": None,
-    "project": {},
-    "orchestrator": None,
-    "coordination": None,
-    "prompts": [],
-}
-"""Of a project where nothing was said yet. Values are replaced, never mutated."""
-MAX_INT: Final = 2**53 - 1
-"""The largest integer that names a node: beyond it a browser reads another number than this program."""
-_NUMBERED: Final = re.compile(r"t([0-9]+)|([0-9]+)-(.+)", re.DOTALL)
-
-
-class Node:
-    """One node's fields and how large they are. Never mutated once made.
-
-    Attributes:
-        bound: no less than the bytes of the encoded `whole` node, and no more than 1 KiB or twice them.
-        exact: no more than those bytes; 0 where nobody has measured.
-    """
-
-    __slots__ = ("bound", "exact", "fields")
-
-    def __init__(self, fields: Json, bound: int, exact: int) -> None:
-        self.fields = fields
-        self.bound = bound
-        self.exact = exact
-
-    def __repr__(self) -> str:
-        return f"Node({self.fields!r})"
-
-
-EMPTY: Final = Node({}, 32, 0)
-
-
-@define
-class Change:
-    """What one event changes: nodes taken out, then nodes put in whole, then top-level fields replaced."""
-
-    removed: tuple[str, ...] = ()
-    put: dict[str, Node] = Factory(dict)
-    top: dict[str, Any] = Factory(dict)
-
-
-NO_CHANGE: Final = Change()
-
-
-class Nodes:
-    """Nodes by id with an index of children and of task ids, and the project's own fields."""
-
-    def __init__(self) -> None:
-        self.nodes: dict[str, Node] = {}
-        self.bound = 0
-        """No less than the bytes of all nodes, encoded."""
-        self.top: dict[str, Any] = dict(EMPTY_TOP)
-        self._children: dict[str, dict[str, None]] = {}
-        self._task_ids: dict[str, dict[str, None]] = {}
-        self._tasks: dict[str, None] = {}
-        self._counts: dict[str, int] = {}
-        self._lent: ref[_Lent] | None = None
-        """What every snapshot holds on to that `nodes` are shared with."""
-
-    def __len__(self) -> int:
-        return len(self.nodes)
-
-    def apply(self, change: Change) -> None:
-        """Make `change`."""
-        if self._lent is not None:
-            self._take_back()
-        for node_id in change.removed:
-            self._take_out(node_id)
-        for node_id, node in change.put.items():
-            self._put(node_id, node)
-        if change.top:
-            self.top = {**self.top, **change.top}
-
-    def fields(self, node_id: str) -> Json:
-        """A node's fields; empty if there is no such node."""
-        return self.nodes.get(node_id, EMPTY).fields
-
-    def is_parent(self, node_id: str) -> bool:
-        """Whether a node names `node_id` as its parent."""
-        return node_id in self._children
-
-    def subtrees(self, roots: Iterable[str]) -> list[str]:
-        """The roots that exist and every node whose parent chain reaches one, cycles and orphans included."""
-        found = dict.fromkeys(roots)
-        waiting = list(found)
-        while waiting:
-            for child in self._children.get(waiting.pop(), ()):
-                if child not in found:
-                    found[child] = None
-                    waiting.append(child)
-        return [one for one in found if one in self.nodes]
-
-    def tasks(self) -> list[str]:
-        """The nodes of kind ``task``, oldest first."""
-        return list(self._tasks)
-
-    def counts(self) -> Mapping[str, int]:
-        """How many nodes there are of each status; ``""`` are those without one. A view: do not keep it."""
-        return self._counts
-
-    def task_node(self, reference: str, project_id: str) -> str:
-        """The node id that a task event means by `reference`; of a node yet to be, if there is none.
-
-        Of several tasks with the same ``id`` field it is the one with the smallest node id, which does
-        not depend on what happened before: a tree loaded from a checkpoint must go on alike.
-        """
-        if reference in self.nodes:
-            return reference
-        named = self._task_ids.get(reference)
-        return min(named) if named else _task_number(reference, project_id) or reference
-
-    def copy_from(self, other: Nodes) -> None:
-        """Become equal to `other`."""
-        self.nodes = dict(other.nodes)
-        self.bound = other.bound
-        self.top = dict(other.top)
-        self._children = {parent: dict(children) for parent, children in other._children.items()}
-        self._task_ids = {task: dict(nodes) for task, nodes in other._task_ids.items()}
-        self._tasks = dict(other._tasks)
-        self._counts = dict(other._counts)
-
-    def load(self, nodes: Iterable[tuple[str, Node]], top: dict[str, Any]) -> None:
-        """Fill an empty one from a checkpoint."""
-        if self._lent is not None:
-            self._take_back()
-        for node_id, node in nodes:
-            self._put(node_id, node)
-        self.top = {**self.top, **top}
-
-    def _take_back(self) -> None:
-        """Leave the nodes to whoever has a snapshot of them, if anybody still has."""
-        if self._lent is not None and self._lent() is not None:
-            self.nodes = dict(self.nodes)
-        self._lent = None
-
-    def _put(self, node_id: str, node: Node) -> None:
-        before = self.nodes.get(node_id)
-        self.bound += node.bound - (0 if before is None else before.bound)
-        self._count(None if before is None else _status(before), _status(node))
-        self._index(node_id, EMPTY.fields if before is None else before.fields, node.fields)
-        self.nodes[node_id] = node
-
-    def _take_out(self, node_id: str) -> None:
-        node = self.nodes.pop(node_id, None)
-        if node is not None:
-            self.bound -= node.bound
-            self._count(_status(node), None)
-            self._index(node_id, node.fields, EMPTY.fields)
-
-    def _count(self, was: str | None, now: str | None) -> None:
-        """A node went from one status to another; None: it was not there, or is there no more."""
-        if was == now:
-            return
-        counts = self._counts
-        if was is not None:
-            counts[was] -= 1
-            if not counts[was]:
-                del counts[was]
-        if now is not None:
-            counts[now] = counts.get(now, 0) + 1
-
-    def _index(self, node_id: str, was: Json, now: Json) -> None:
-        _move(self._children, node_id, was.get("parent_id"), now.get("parent_id"))
-        is_task, was_task = now.get("kind") == "task", was.get("kind") == "task"
-        if is_task or was_task:
-            old_id = as_name(was.get("id")) if was_task else None
-            _move(self._task_ids, node_id, old_id, as_name(now.get("id")) if is_task else None)
-        if is_task:
-            self._tasks[node_id] = None
-        elif was_task:
-            del self._tasks[node_id]
-
-
-def _status(node: Node) -> str:
-    """What a node is counted under."""
-    status = node.fields.get("status")
-    return status if type(status) is str else ""
-
-
-def _move(index: dict[str, dict[str, None]], node_id: str, before: object, after: object) -> None:
-    """Move `node_id` from one key of an index to another; what is not a string is no key."""
-    old = before if type(before) is str else None
-    new = after if type(after) is str else None
-    if old == new:
-        return
-    if old is not None:
-        del index[old][node_id]
-        if not index[old]:
-            del index[old]
-    if new is not None:
-        index.setdefault(new, {})[node_id] = None
+from tasktree_rt.core.nodes import NO_CHANGE, Change, Lent, Node, Nodes
 
 
 @frozen
@@ -222,12 +19,6 @@ class Difference:
     removed: list[str]
     nodes: list[tuple[str, Node]]
     top: dict[str, Any]
-
-
-class _Lent:
-    """Lives as long as any snapshot does that shares a tree's nodes."""
-
-    __slots__ = ("__weakref__",)
 
 
 class Snapshot:
@@ -247,7 +38,7 @@ class Snapshot:
         top: dict[str, Any],
         nodes: dict[str, Node],
         bound: int,
-        lent: _Lent,
+        lent: Lent,
     ) -> None:
         self.epoch = epoch
         self.seq = seq
@@ -341,7 +132,7 @@ class Tree(Nodes):
         """The whole state now."""
         lent = self._lent() if self._lent is not None else None
         if lent is None:
-            lent = _Lent()
+            lent = Lent()
             self._lent = ref(lent)
         return Snapshot(self.epoch, self.head, self.top, self.nodes, self.bound, lent)
 
@@ -367,33 +158,3 @@ def _newer(changes: dict[str, int], seq: int, most: int) -> list[str] | None:
             return None
     found.reverse()
     return found
-
-
-def as_name(value: object) -> str | None:
-    """The node id that a peer's value gives: a node id, or an integer as text; None if it gives none.
-
-    ``1.0`` is the integer 1: a browser cannot tell them apart.
-    """
-    if type(value) is float and value.is_integer():
-        value = int(value)
-    if type(value) is int:
-        return str(value) if -MAX_INT <= value <= MAX_INT else None
-    return value if isinstance(value, str) and is_node_id(value) else None
-
-
-def _task_number(reference: str, project_id: str) -> str | None:
-    """n of ``t<n>`` or of ``<n>-<project_id>``."""
-    match = _NUMBERED.fullmatch(reference)
-    if match is None or match[1] is not None:
-        return match and match[1]
-    return match[2] if match[3] == project_id else None
-
-
-def whole(node_id: str, node: Node) -> Json:
-    """A node as it goes over the wire."""
-    return {"node_id": node_id, **node.fields}
-
-
-def wholes(nodes: Iterable[tuple[str, Node]]) -> Iterator[Json]:
-    """Several of them."""
-    return (whole(node_id, node) for node_id, node in nodes)

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from tasktree_rt.brokers.base import Summary
 from tasktree_rt.core.events import Json, micros_to_time
-from tasktree_rt.core.tree import Nodes
+from tasktree_rt.core.nodes import Nodes
 from tasktree_rt.dialects.base import encode_json, measure
 
 MAX_NAME: Final = 256

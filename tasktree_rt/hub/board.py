@@ -15,7 +15,7 @@ from tasktree_rt.core.commands import Failure
 from tasktree_rt.core.events import Record, micros_to_time, shown
 from tasktree_rt.core.executions import TERMINAL, LogLine, NodeStatus, Tally, status_of
 from tasktree_rt.core.log import Gap, Position
-from tasktree_rt.core.tree import Node
+from tasktree_rt.core.nodes import Node
 from tasktree_rt.dialects.base import Dialect, decode_body
 from tasktree_rt.hub.batch import Finished
 from tasktree_rt.hub.project import Project

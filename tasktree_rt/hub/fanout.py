@@ -22,8 +22,8 @@ from attrs import define
 from tasktree_rt.brokers.base import Appended
 from tasktree_rt.core.closing import INTERNAL
 from tasktree_rt.core.events import Record
+from tasktree_rt.core.nodes import Change
 from tasktree_rt.core.topics import TopicIndex
-from tasktree_rt.core.tree import Change
 from tasktree_rt.dialects.base import Encoding
 from tasktree_rt.hub.batch import Batch
 from tasktree_rt.hub.ingest import Ticket

@@ -19,9 +19,10 @@ from tasktree_rt.core.commands import StatePart
 from tasktree_rt.core.events import Event, ProjectId, Record
 from tasktree_rt.core.lifecycle import may_change
 from tasktree_rt.core.log import Log, Position
+from tasktree_rt.core.nodes import NO_CHANGE, Change, Nodes
 from tasktree_rt.core.reducer import reduce
 from tasktree_rt.core.shown import Shown
-from tasktree_rt.core.tree import NO_CHANGE, Change, Nodes, Snapshot, Tree
+from tasktree_rt.core.tree import Snapshot, Tree
 from tasktree_rt.dialects.base import measure
 from tasktree_rt.errors import Refused
 from tasktree_rt.hub.about import About

@@ -13,11 +13,12 @@ from typing import Any, Final
 import trio
 
 from tasktree_rt.brokers.base import Broker, Checkpoint, Life, Summary
-from tasktree_rt.core.events import is_project_id
+from tasktree_rt.core.events import Record, is_project_id
 from tasktree_rt.core.log import Gap, Position, Recovered
+from tasktree_rt.core.nodes import Change, Node, Nodes
 from tasktree_rt.core.reducer import reduce
 from tasktree_rt.core.topics import user_of
-from tasktree_rt.core.tree import Node, Nodes, Snapshot, Tree
+from tasktree_rt.core.tree import Snapshot, Tree
 from tasktree_rt.dialects.base import decode_body, decode_json, encode_json, measure
 from tasktree_rt.errors import StoreUnavailable, Unavailable
 from tasktree_rt.hub.project import PART_BYTES, Project
@@ -171,8 +172,9 @@ class Shelf:
             if isinstance(found, Gap) or not found.records:
                 return None
             for record in found.records[: position.seq - tree.head]:
-                tree.advance(reduce(tree, decode_body(record.body), len(record.body), measure))
-            await trio.lowlevel.checkpoint()
+                tree.advance(_change(tree, record))
+                if tree.head % SLICE == 0:
+                    await trio.lowlevel.checkpoint()
         return tree.snapshot()
 
 
@@ -214,11 +216,14 @@ def _node(node_id: str, fields: dict[str, Any]) -> Node:
     return Node(fields, size, size)
 
 
+def _change(tree: Tree, record: Record) -> Change:
+    return reduce(tree, decode_body(record.body), len(record.body), measure)
+
+
 async def _advance(project: Project, life: Life) -> None:
     """Reduce the events behind the checkpoint."""
     for index, record in enumerate(life.tail):
-        event = decode_body(record.body)
-        change = reduce(project.tree, event, len(record.body), measure)
+        change = _change(project.tree, record)
         project.apply(record, change)
         project.staged.apply(change)
         if index % SLICE == SLICE - 1:

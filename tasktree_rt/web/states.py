@@ -9,7 +9,8 @@ import trio
 from quart import Response
 
 from tasktree_rt.core.events import Json
-from tasktree_rt.core.tree import Snapshot, wholes
+from tasktree_rt.core.nodes import wholes
+from tasktree_rt.core.tree import Snapshot
 from tasktree_rt.dialects.base import decode_json, encode_json
 from tasktree_rt.dialects.tasktree.messages import state_data
 

@@ -14,8 +14,9 @@ from tasktree_rt.client.messages import ProjectDeleted, ProjectEvent, StateRepla
 from tasktree_rt.client.view import TreeView
 from tasktree_rt.core.events import Event, ProjectId
 from tasktree_rt.core.log import Position
+from tasktree_rt.core.nodes import TOP_FIELDS, wholes
 from tasktree_rt.core.reducer import reduce
-from tasktree_rt.core.tree import TOP_FIELDS, Tree, wholes
+from tasktree_rt.core.tree import Tree
 from tasktree_rt.dialects.base import decode_json, encode_json, measure
 from tests.core.strategies import NAMES, PROJECT, happenings
 

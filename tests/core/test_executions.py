@@ -21,8 +21,9 @@ from tasktree_rt.core.executions import (
     status_of,
     status_word,
 )
+from tasktree_rt.core.nodes import EMPTY_TOP
 from tasktree_rt.core.reducer import reduce
-from tasktree_rt.core.tree import EMPTY_TOP, Tree
+from tasktree_rt.core.tree import Tree
 from tasktree_rt.errors import InvalidInput
 
 FINISHED = {"completed", "merged", "failed", "cancelled"}

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tasktree_rt.core.nodes import NO_CHANGE, Change, Node, Nodes, as_name, whole
 from tasktree_rt.core.reducer import SMALL, named_node, reduce, weighed
-from tasktree_rt.core.tree import NO_CHANGE, Change, Node, Nodes, Tree, as_name, whole
+from tasktree_rt.core.tree import Tree
 from tasktree_rt.dialects.base import encode_body, encode_json, measure
 from tests.core.strategies import PROJECT, happenings
 from tests.core.trees import change_of, event, indexes, picture, recomputed

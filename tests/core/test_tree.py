@@ -9,20 +9,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasktree_rt.core.tree import (
-    EMPTY,
-    EMPTY_TOP,
-    NO_CHANGE,
-    TOP_FIELDS,
-    Change,
-    Difference,
-    Node,
-    Nodes,
-    Snapshot,
-    Tree,
-    whole,
-    wholes,
-)
+from tasktree_rt.core.nodes import EMPTY, EMPTY_TOP, NO_CHANGE, TOP_FIELDS, Change, Node, Nodes, whole, wholes
+from tasktree_rt.core.tree import Difference, Snapshot, Tree
 from tests.core.strategies import happenings
 from tests.core.trees import change_of, indexes, picture
 

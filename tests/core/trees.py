@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from tasktree_rt.core.events import Event, ProjectId
+from tasktree_rt.core.nodes import Change, Nodes
 from tasktree_rt.core.reducer import reduce
-from tasktree_rt.core.tree import Change, Nodes
 from tasktree_rt.dialects.base import encode_body, measure
 from tests.core.strategies import PROJECT
 

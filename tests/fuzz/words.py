@@ -29,8 +29,8 @@ from tasktree_rt.core.commands import (
 )
 from tasktree_rt.core.events import MAX_DEPTH, deeper_than, normalise_time, parse_event, project_id
 from tasktree_rt.core.log import Position
+from tasktree_rt.core.nodes import Nodes
 from tasktree_rt.core.reducer import reduce
-from tasktree_rt.core.tree import Nodes
 from tasktree_rt.dialects.base import decode_body, decode_json, digest, encode_body, measure, named
 from tasktree_rt.dialects.execution import Execution
 from tasktree_rt.dialects.tasktree import Native, Plain

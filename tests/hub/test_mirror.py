@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from tasktree_rt.core.tree import wholes
+from tasktree_rt.core.nodes import wholes
 from tasktree_rt.hub import mirror
 from tasktree_rt.hub.hub import Hub, open_hub
 from tasktree_rt.hub.mirror import Waiting

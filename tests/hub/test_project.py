@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasktree_rt.core.events import Record
-from tasktree_rt.core.tree import Change, Node, Nodes, Tree
+from tasktree_rt.core.nodes import Change, Node, Nodes
+from tasktree_rt.core.tree import Tree
 from tasktree_rt.dialects.base import encode_body
 from tasktree_rt.errors import Refused
 from tasktree_rt.hub.project import PlannedSnapshot, Project

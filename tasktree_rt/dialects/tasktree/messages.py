@@ -24,8 +24,8 @@ from tasktree_rt.core.commands import (
     Welcome,
 )
 from tasktree_rt.core.events import Json
+from tasktree_rt.core.nodes import wholes
 from tasktree_rt.core.topics import user_of
-from tasktree_rt.core.tree import wholes
 from tasktree_rt.dialects.base import named, raw_json, with_position
 
 

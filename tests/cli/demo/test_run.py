@@ -13,8 +13,8 @@ from tasktree_rt.cli.demo.feed import MOST_EVENTS
 from tasktree_rt.cli.demo.run import Job, Totals
 from tasktree_rt.cli.demo.sinks import HubSink
 from tasktree_rt.core.events import Event, ProjectId
+from tasktree_rt.core.nodes import Nodes
 from tasktree_rt.core.reducer import reduce
-from tasktree_rt.core.tree import Nodes
 from tasktree_rt.errors import Unavailable
 from tasktree_rt.hub.hub import Hub, Published, open_hub
 from tasktree_rt.settings import Settings
