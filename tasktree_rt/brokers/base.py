@@ -13,11 +13,12 @@ the broker must work again, by itself, as soon as the cause is gone.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from attrs import frozen
 
 from tasktree_rt.core.events import Record
+from tasktree_rt.core.fixed import fixed
 from tasktree_rt.core.log import Gap, Position, Recovered
 
 KEPT_IDS: Final = 10_000
@@ -26,8 +27,7 @@ KEPT_IDS_AGE: Final = 86_400_000_000
 """How long a publish is known again, at least, in microseconds."""
 
 
-@frozen(cache_hash=True)
-class Key:
+class Key(NamedTuple):
     """What makes a publish the same publish. `id` is text with its JSON kind (``5`` or ``"5"``)."""
 
     subject: str
@@ -40,7 +40,7 @@ class Key:
         return (self.subject, self.producer_id)
 
 
-@frozen
+@fixed
 class Draft:
     """One event to be appended; see `Record`."""
 
@@ -85,7 +85,7 @@ class Settled:
     outcome: bytes
 
 
-@frozen
+@fixed
 class Append:
     """Events of one topic (a project, or a user), kept all or none.
 
@@ -115,7 +115,7 @@ class Append:
     about: bytes = b""
 
 
-@frozen
+@fixed
 class Appended:
     """Kept durably, at `first`, `first` + 1, … of life `epoch`, with this time of receipt."""
 
@@ -124,7 +124,7 @@ class Appended:
     received: int
 
 
-@frozen
+@fixed
 class Duplicate:
     """The key is known and the digest the same: what the first one got. Nothing was stored."""
 

@@ -14,6 +14,7 @@ from attrs import Factory, frozen
 
 from tasktree_rt.core.events import Event, Json, ProjectId, Record
 from tasktree_rt.core.executions import ExecutionStatus, LogLine, NodeStatus
+from tasktree_rt.core.fixed import fixed
 from tasktree_rt.core.log import Position
 from tasktree_rt.core.nodes import Node
 
@@ -285,7 +286,7 @@ class Failure:
     outcome: Json | None = None
 
 
-@frozen
+@fixed
 class Acked:
     """A publish is durable, applied and handed to every watcher's outbox. `seqs`: first and last."""
 

@@ -13,8 +13,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, Final, NewType
 
-from attrs import frozen
-
+from tasktree_rt.core.fixed import fixed
 from tasktree_rt.core.shapes import MISSING, NODE_ID, SHAPES, is_node_id, shown, wrong
 
 __all__ = [
@@ -62,7 +61,7 @@ _RFC3339: Final = re.compile(
 )
 
 
-@frozen
+@fixed
 class Event:
     """Something that happened in a project.
 
@@ -79,7 +78,7 @@ class Event:
     timestamp: str
 
 
-@frozen
+@fixed
 class Record:
     """One event as a log keeps it.
 
@@ -100,14 +99,20 @@ class Record:
 
 def is_project_id(value: object) -> bool:
     """Whether `value` may name a project."""
-    return isinstance(value, str) and PROJECT_ID.fullmatch(value) is not None
+    return isinstance(value, str) and _is_named(value)
+
+
+@lru_cache(maxsize=4096)
+def _is_named(value: str) -> bool:
+    """Most events are of a project that was heard of before."""
+    return PROJECT_ID.fullmatch(value) is not None
 
 
 def project_id(value: object, field: str = "project_id") -> ProjectId:
     """Return `value` as a project id, or raise `InvalidInput` (``invalid_project_id``)."""
     if not isinstance(value, str):
         raise wrong(field, "a string", value, "invalid_project_id")
-    if PROJECT_ID.fullmatch(value) is None:
+    if not _is_named(value):
         expected = "1-128 characters of A-Z a-z 0-9 . _ : @ ~ -, the first a letter or digit"
         raise wrong(field, expected, value, "invalid_project_id")
     return ProjectId(value)

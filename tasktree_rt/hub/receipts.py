@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import trio
-from attrs import frozen
 
 from tasktree_rt.brokers.base import Appended, Duplicate
+from tasktree_rt.core.fixed import fixed
 from tasktree_rt.core.log import Position
 from tasktree_rt.hub.ingest import Ticket
 
 
-@frozen
+@fixed
 class Accepted:
     """A publish is on its way; `repeat` if it is a copy of one that was under way already."""
 
@@ -18,7 +18,7 @@ class Accepted:
     repeat: bool
 
 
-@frozen
+@fixed
 class Published:
     """A publish is durable, applied and handed to every watcher's outbox."""
 
