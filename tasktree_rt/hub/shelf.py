@@ -21,6 +21,7 @@ from tasktree_rt.core.topics import user_of
 from tasktree_rt.core.tree import Snapshot, Tree
 from tasktree_rt.dialects.base import decode_body, decode_json, encode_json, measure
 from tasktree_rt.errors import StoreUnavailable, Unavailable
+from tasktree_rt.hub.pace import breathe
 from tasktree_rt.hub.project import PART_BYTES, Project
 
 LOADED: Final = 4_096
@@ -28,8 +29,7 @@ LOADED: Final = 4_096
 OLDER: Final = 1_024
 READ: Final = 512
 SLICE: Final = 16
-"""Nodes or events between two yields to the loop, about a quarter of a millisecond: an event takes some ten
-turns of the loop from its producer to its watchers, and waits in each of them for a slice."""
+"""Nodes or events between two yields to the loop, about a quarter of a millisecond."""
 LAST_ID: Final = "\U0010ffff"
 """Behind every project id."""
 
@@ -174,7 +174,7 @@ class Shelf:
             for record in found.records[: position.seq - tree.head]:
                 tree.advance(_change(tree, record))
                 if tree.head % SLICE == 0:
-                    await trio.lowlevel.checkpoint()
+                    await breathe()
         return tree.snapshot()
 
 
@@ -189,7 +189,7 @@ async def encode_parts(snapshot: Snapshot) -> tuple[bytes, ...]:
         if size >= PART_BYTES:
             parts.append(encode_json(part))
             part, size = [], 0
-            await trio.lowlevel.checkpoint()
+            await breathe()
     if part:
         parts.append(encode_json(part))
     return tuple(parts)
@@ -199,7 +199,7 @@ async def _fill(checkpoint: Checkpoint, *trees: Nodes) -> None:
     """Load a checkpoint into empty trees, yielding to the loop all the time."""
     for index, part in enumerate(checkpoint.parts):
         value = decode_json(part)
-        await trio.lowlevel.checkpoint()
+        await breathe()
         if index == 0:
             for tree in trees:
                 tree.load((), value)
@@ -208,7 +208,7 @@ async def _fill(checkpoint: Checkpoint, *trees: Nodes) -> None:
             nodes = [(one, _node(one, fields)) for one, fields in value[start : start + SLICE]]
             for tree in trees:
                 tree.load(nodes, {})
-            await trio.lowlevel.checkpoint()
+            await breathe()
 
 
 def _node(node_id: str, fields: dict[str, Any]) -> Node:
@@ -227,4 +227,4 @@ async def _advance(project: Project, life: Life) -> None:
         project.apply(record, change)
         project.staged.apply(change)
         if index % SLICE == SLICE - 1:
-            await trio.lowlevel.checkpoint()
+            await breathe()

@@ -18,6 +18,7 @@ from tasktree_rt.hub.carrier import Transport
 from tasktree_rt.hub.catchup import Source
 from tasktree_rt.hub.meter import Meter
 from tasktree_rt.hub.outbox import Item
+from tasktree_rt.hub.pace import breathe
 from tasktree_rt.hub.showing import Showing
 from tasktree_rt.settings import Delivery
 
@@ -246,7 +247,7 @@ class SocketSubscriber(Showing):
                 elif state is Pumped.FETCH:
                     await self._fetch()
                 else:
-                    await trio.lowlevel.checkpoint()
+                    await breathe()
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             self.over()
         finally:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-import trio
 from quart import Response
 
 from tasktree_rt.core.events import Json
@@ -13,6 +12,7 @@ from tasktree_rt.core.nodes import wholes
 from tasktree_rt.core.tree import Snapshot
 from tasktree_rt.dialects.base import decode_json, encode_json
 from tasktree_rt.dialects.tasktree.messages import state_data
+from tasktree_rt.hub.pace import breathe
 
 SLICE: Final = 500
 """Nodes that are encoded between two yields to the loop: about a millisecond."""
@@ -32,7 +32,7 @@ async def state_reply(
         if nodes:
             pieces += (comma, encode_json(nodes)[1:-1])
             comma = b","
-        await trio.lowlevel.checkpoint()
+        await breathe()
     pieces.append(END)
     return Response(b"".join(pieces), content_type=JSON)
 
