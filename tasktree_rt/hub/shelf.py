@@ -1,7 +1,7 @@
 """The projects in memory: read from the store at their first use, checkpointed, put away when idle.
 
 A checkpoint's parts are JSON, opaque to the broker: the first holds the top-level fields, the others
-nodes as ``[[id, fields], ...]``, about 256 KiB each.
+nodes as ``[[id, fields], ...]``, about 32 KiB each.
 """
 
 from __future__ import annotations

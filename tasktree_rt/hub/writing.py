@@ -23,6 +23,8 @@ from tasktree_rt.hub.showing import Showing
 from tasktree_rt.settings import Delivery
 
 CHUNK: Final = 64 * 1024
+TURN: Final = 32 * 1024
+"""Bytes after which a writer lets others run: a part of a state."""
 Start = Callable[[Callable[[], Awaitable[None]]], None]
 
 
@@ -236,7 +238,7 @@ class SocketSubscriber(Showing):
     async def _write_all(self) -> None:
         """The writer: lives while something waits. Each wait for the socket is bounded by `stall_timeout`."""
         try:
-            while (state := self._drive(4 * CHUNK)) is not Pumped.IDLE:
+            while (state := self._drive(TURN)) is not Pumped.IDLE:
                 if state is Pumped.FULL:
                     with trio.move_on_after(self.delivery.stall_timeout) as scope:
                         await self._transport.writable()

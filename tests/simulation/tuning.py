@@ -51,7 +51,7 @@ _MODULES: Final = (
 
 BOUNDS: Final[dict[str, tuple[int, ...]]] = {
     "CHUNK": (256, 2_000, 64 * 1024),
-    "PART_BYTES": (150, 400, 2_000, 256 * 1024),
+    "PART_BYTES": (150, 400, 2_000, 32 * 1024),
     "MAX_NODES": (2, 6, 1_000),
     "REPLAY_EVENTS": (2, 8, 256),
     "REPLAY_BYTES": (300, 2_000, 256 * 1024),
