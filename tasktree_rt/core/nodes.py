@@ -189,7 +189,9 @@ class Nodes:
             counts[now] = counts.get(now, 0) + 1
 
     def _index(self, node_id: str, was: Json, now: Json) -> None:
-        _move(self._children, node_id, was.get("parent_id"), now.get("parent_id"))
+        old_parent, parent = was.get("parent_id"), now.get("parent_id")
+        if old_parent is not parent:
+            _move(self._children, node_id, old_parent, parent)
         is_task, was_task = now.get("kind") == "task", was.get("kind") == "task"
         if is_task or was_task:
             old_id = as_name(was.get("id")) if was_task else None

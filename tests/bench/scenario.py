@@ -66,6 +66,12 @@ def median(found: Found, peer: str, key: str) -> float | None:
     return statistics.median(values) if values else None
 
 
+def paired(found: Found, key: str, base: str) -> float | None:
+    """The median over the rounds of one figure of ours over another of the same process."""
+    ratios = [run[key] / run[base] for run in found.get(OURS, ()) if run.get(base)]
+    return statistics.median(ratios) if ratios else None
+
+
 def spread(found: Found, peer: str, key: str) -> tuple[float, float, float]:
     """Median, least and most."""
     values = [run[key] for run in found[peer] if key in run]

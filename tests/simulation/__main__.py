@@ -23,6 +23,8 @@ from tests.simulation.schedule import make
 from tests.simulation.shrink import shrink
 from tests.simulation.world import Coverage
 
+WIDE: Final = 220
+"""Columns of a terminal that the table of faults and watchers needs; in a narrower one lines go on below."""
 CHUNK: Final = 4
 """Seeds that a process takes at a time."""
 
@@ -30,7 +32,7 @@ CHUNK: Final = 4
 def main() -> int:
     """Run what the arguments say; 0 if every promise was kept."""
     wish = _arguments()
-    console = Console(highlight=False)
+    console = Console(highlight=False, width=max(Console().width, WIDE))
     if wish.hunt:
         return _hunt(wish.first, wish.seeds)
     if wish.mutants:

@@ -21,7 +21,7 @@ _ROWS: Final = 2_000
 """Rows that one transaction of `trim` takes away at most."""
 _BYTES: Final = 4 << 20
 """And bytes of events."""
-_PARTS: Final = 16
+_PARTS: Final = 128
 """And parts of states."""
 _PROBE_SIZE: Final = 65_536
 _GRAVE_AGE: Final = 2 * KEPT_IDS_AGE
