@@ -22,7 +22,7 @@ from tests.fuzz.target import CORPUS, Target, seeds
 from tests.fuzz.targets import TARGETS
 from tests.fuzz.unguided import AT_ONCE, QUICK, look, run
 
-SHARE = 75.0
+SHARE = 40.0
 """Milliseconds of each target per example of hypothesis's profile: 5 s of each in CI."""
 MEMORY = 32 * 1024 * 1024
 
