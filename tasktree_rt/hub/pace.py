@@ -11,32 +11,26 @@ IDLE: Final = 0.0002
 TURNS: Final = 4
 """Turns that others get at most before the next slice."""
 LONGEST: Final = 0.01
-"""Seconds that a slice grows to on a hub that is never idle."""
+"""Seconds that slices grow to on a hub that is never idle."""
+_until: Final = trio.lowlevel.RunVar("tasktree_rt.pace", 0.0)
+"""Up to then long work may go on; one for all of it, as each piece takes the others for somebody busy."""
 
 
-class Pace:
-    """One long piece of work, which calls `breathe` after every small step.
+async def breathe() -> None:
+    """Let others run, if it is time; called by long work after every small step.
 
     An event takes some ten turns of the loop from its producer to its watchers; where one of them passed
     between two steps, it would wait for ten steps. So the next step waits for a turn in which nobody was
-    busy. On a hub where there is none, work goes on for half as long as the others had: it has to end.
+    busy. On a hub where there is none, long work goes on for half as long as the others had: it has to end.
     """
-
-    __slots__ = ("_until",)
-
-    def __init__(self) -> None:
-        self._until = 0.0
-
-    async def breathe(self) -> None:
-        """Let others run, if it is time."""
-        began = trio.current_time()
-        if began < self._until:
+    turn = trio.current_time()
+    if turn < _until.get():
+        return
+    for _ in range(TURNS):
+        await trio.lowlevel.checkpoint()
+        now = trio.current_time()
+        if now - turn < IDLE:
             return
-        turn = began
-        for _ in range(TURNS):
-            await trio.lowlevel.checkpoint()
-            now = trio.current_time()
-            if now - turn < IDLE:
-                return
-            turn = now
-        self._until = turn + min((turn - began) / 2, LONGEST)
+        turn = now
+    before = _until.get()
+    _until.set(max(before, turn + min((turn - before) / 2, LONGEST)))

@@ -21,7 +21,7 @@ from tasktree_rt.core.topics import user_of
 from tasktree_rt.core.tree import Snapshot, Tree
 from tasktree_rt.dialects.base import decode_body, decode_json, encode_json, measure
 from tasktree_rt.errors import StoreUnavailable, Unavailable
-from tasktree_rt.hub.pace import Pace
+from tasktree_rt.hub.pace import breathe
 from tasktree_rt.hub.project import PART_BYTES, Project
 
 LOADED: Final = 4_096
@@ -164,7 +164,7 @@ class Shelf:
     async def state_at(self, project_id: str, position: Position) -> Snapshot | None:
         """The state as it was at `position`; None if the store does not reach back to it."""
         checkpoint = await self._broker.checkpoint_at(project_id, position)
-        tree, pace = Tree(position.epoch, checkpoint.seq if checkpoint else 0), Pace()
+        tree = Tree(position.epoch, checkpoint.seq if checkpoint else 0)
         if checkpoint is not None:
             await _fill(checkpoint, tree)
         while tree.head < position.seq:
@@ -174,7 +174,7 @@ class Shelf:
             for record in found.records[: position.seq - tree.head]:
                 tree.advance(_change(tree, record))
                 if tree.head % SLICE == 0:
-                    await pace.breathe()
+                    await breathe()
         return tree.snapshot()
 
 
@@ -182,14 +182,14 @@ async def encode_parts(snapshot: Snapshot) -> tuple[bytes, ...]:
     """A state as a checkpoint's parts; yields to the loop between them."""
     parts = [encode_json(snapshot.top)]
     part: list[tuple[str, dict[str, Any]]] = []
-    size, pace = 0, Pace()
+    size = 0
     for node_id, node in snapshot:
         part.append((node_id, node.fields))
         size += node.bound
         if size >= PART_BYTES:
             parts.append(encode_json(part))
             part, size = [], 0
-            await pace.breathe()
+            await breathe()
     if part:
         parts.append(encode_json(part))
     return tuple(parts)
@@ -197,10 +197,9 @@ async def encode_parts(snapshot: Snapshot) -> tuple[bytes, ...]:
 
 async def _fill(checkpoint: Checkpoint, *trees: Nodes) -> None:
     """Load a checkpoint into empty trees, yielding to the loop all the time."""
-    pace = Pace()
     for index, part in enumerate(checkpoint.parts):
         value = decode_json(part)
-        await pace.breathe()
+        await breathe()
         if index == 0:
             for tree in trees:
                 tree.load((), value)
@@ -209,7 +208,7 @@ async def _fill(checkpoint: Checkpoint, *trees: Nodes) -> None:
             nodes = [(one, _node(one, fields)) for one, fields in value[start : start + SLICE]]
             for tree in trees:
                 tree.load(nodes, {})
-            await pace.breathe()
+            await breathe()
 
 
 def _node(node_id: str, fields: dict[str, Any]) -> Node:
@@ -223,10 +222,9 @@ def _change(tree: Tree, record: Record) -> Change:
 
 async def _advance(project: Project, life: Life) -> None:
     """Reduce the events behind the checkpoint."""
-    pace = Pace()
     for index, record in enumerate(life.tail):
         change = _change(project.tree, record)
         project.apply(record, change)
         project.staged.apply(change)
         if index % SLICE == SLICE - 1:
-            await pace.breathe()
+            await breathe()

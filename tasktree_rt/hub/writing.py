@@ -18,7 +18,7 @@ from tasktree_rt.hub.carrier import Transport
 from tasktree_rt.hub.catchup import Source
 from tasktree_rt.hub.meter import Meter
 from tasktree_rt.hub.outbox import Item
-from tasktree_rt.hub.pace import Pace
+from tasktree_rt.hub.pace import breathe
 from tasktree_rt.hub.showing import Showing
 from tasktree_rt.settings import Delivery
 
@@ -237,7 +237,6 @@ class SocketSubscriber(Showing):
 
     async def _write_all(self) -> None:
         """The writer: lives while something waits. Each wait for the socket is bounded by `stall_timeout`."""
-        pace = Pace()
         try:
             while (state := self._drive(TURN)) is not Pumped.IDLE:
                 if state is Pumped.FULL:
@@ -250,7 +249,7 @@ class SocketSubscriber(Showing):
                 elif state is Pumped.FETCH:
                     await self._fetch()
                 else:
-                    await pace.breathe()
+                    await breathe()
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             self.over()
         finally:

@@ -12,7 +12,7 @@ from tasktree_rt.core.nodes import wholes
 from tasktree_rt.core.tree import Snapshot
 from tasktree_rt.dialects.base import decode_json, encode_json
 from tasktree_rt.dialects.tasktree.messages import state_data
-from tasktree_rt.hub.pace import Pace
+from tasktree_rt.hub.pace import breathe
 
 SLICE: Final = 500
 """Nodes that are encoded between two yields to the loop: about a millisecond."""
@@ -27,12 +27,12 @@ async def state_reply(
     body = encode_json({**head, "data": state_data(project, top, [])})
     assert body.endswith(b"[" + END), "a state ends with its nodes"
     pieces = [body[: -len(END)]]
-    comma, pace = b"", Pace()
+    comma = b""
     for nodes in slices:
         if nodes:
             pieces += (comma, encode_json(nodes)[1:-1])
             comma = b","
-        await pace.breathe()
+        await breathe()
     pieces.append(END)
     return Response(b"".join(pieces), content_type=JSON)
 
