@@ -190,6 +190,16 @@ def _lower(value: Any) -> Any:  # noqa: ANN401 - whatever was given is still to 
     return tuple(one.lower() if type(one) is str else one for one in value)
 
 
+def is_origin(text: str) -> bool:
+    """Whether ``cors_origins`` can name it, in lower case."""
+    return _ORIGIN.fullmatch(text) is not None
+
+
+def is_server_name(text: str) -> bool:
+    """Whether ``server_names`` can name it, in lower case."""
+    return _SERVER_NAME.fullmatch(text) is not None
+
+
 # --- the settings ---------------------------------------------------------------------------------
 
 

@@ -27,6 +27,7 @@ from tasktree_rt.web.pages import Pages
 from tasktree_rt.web.people import People
 from tasktree_rt.web.problems import problem, status_problem
 from tasktree_rt.web.projects import project_routes
+from tasktree_rt.web.refusals import Refusals, refusals_of
 from tasktree_rt.web.site import ASSETS, PROJECT_PATHS, Site, packaged, read
 from tasktree_rt.web.sockets import SocketRoutes
 from tasktree_rt.web.stream import stream_routes
@@ -117,15 +118,13 @@ def _scraping(app: QuartTrio, hub: Hub, metrics: Metrics) -> None:
 
 
 def _guard(app: QuartTrio, settings: Settings, site: Site) -> None:
-    doorman = Doorman(settings)
+    doorman, refusals = Doorman(settings), refusals_of(app, settings)
 
     @app.before_request
     async def at_the_door() -> Response | None:
-        host, origin = request.headers.get("Host"), request.headers.get("Origin")
-        if not doorman.knows_host(host):
-            return status_problem(403, "this hub does not go by that Host (see server_names)", "forbidden")
-        if request.method not in SAFE and not doorman.admits(origin, host):
-            return status_problem(403, "this Origin may not talk to this hub (see cors_origins)", "forbidden")
+        kept_out = _kept_out(doorman, refusals)
+        if kept_out is not None:
+            return kept_out
         if request.method != "OPTIONS" and not _is_open(request.path, site):
             g.grants = authenticate(settings.auth, bearer(request.headers) or request.args.get("token"))
         return None
@@ -151,6 +150,19 @@ def _guard(app: QuartTrio, settings: Settings, site: Site) -> None:
                 response.headers["Access-Control-Allow-Headers"] = allowed
                 response.headers["Access-Control-Max-Age"] = "600"
         return response
+
+
+def _kept_out(doorman: Doorman, refusals: Refusals) -> Response | None:
+    """403 for a Host that is not ours, and for a page elsewhere that wants to write."""
+    host, origin = request.headers.get("Host"), request.headers.get("Origin")
+    if not doorman.knows_host(host):
+        refusals.host(host, request.path)
+        return status_problem(403, "this hub does not go by that Host (see server_names)", "forbidden")
+    if not doorman.admits(origin, host):
+        refusals.origin(origin or "", host, request.path)
+        if request.method not in SAFE:
+            return status_problem(403, "this Origin may not talk to this hub (see cors_origins)", "forbidden")
+    return None
 
 
 async def _body_read() -> bool:

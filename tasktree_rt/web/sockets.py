@@ -10,7 +10,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Final
 
-from quart import Blueprint, Response, websocket
+from quart import Blueprint, Response, current_app, websocket
 
 from tasktree_rt.core.access import Grants
 from tasktree_rt.core.closing import (
@@ -37,6 +37,7 @@ from tasktree_rt.settings import Settings
 from tasktree_rt.web.auth import Doorman, TokenMissing, TokenWithoutSubject, authenticate, bearer
 from tasktree_rt.web.handshake import CARRIER, SESSION
 from tasktree_rt.web.problems import problem, status_problem
+from tasktree_rt.web.refusals import refusals_of
 
 PLAIN: Final = Plain()
 NATIVE: Final = Native()
@@ -53,10 +54,12 @@ def socket_routes(name: str, settings: Settings) -> Blueprint:
 
     @found.before_websocket
     async def at_the_door() -> Answer:
-        headers = websocket.headers
-        if not doorman.knows_host(headers.get("Host")):
+        host, origin = websocket.headers.get("Host"), websocket.headers.get("Origin")
+        if not doorman.knows_host(host):
+            refusals_of(current_app, settings).host(host, websocket.path)
             return status_problem(403, "this hub does not go by that Host (see server_names)", "forbidden")
-        if not doorman.admits(headers.get("Origin"), headers.get("Host")):
+        if not doorman.admits(origin, host):
+            refusals_of(current_app, settings).origin(origin or "", host, websocket.path)
             return status_problem(403, "this Origin may not talk to this hub (see cors_origins)", "forbidden")
         if not websocket.scope.get(CARRIER):
             detail = "WebSockets are not carried over this kind of connection"
