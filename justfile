@@ -100,7 +100,7 @@ fmt: setup
     .venv/bin/ruff format .
     @"{{ just_executable() }}" --justfile "{{ justfile() }}" _npm fmt
 
-# measure the hub beside its peers, installed into .bench on first use: just bench [SCENARIO…] [--rounds N] [--quick] [--only PEER]
+# measure the hub beside its peers, installed into .bench on first use: just bench [SCENARIO…] [--rounds N] [--quick] [--only PEER] [--against REV]
 [no-exit-message]
 bench *ARGS: setup
     @.venv/bin/python -m tests.bench "$@"

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import json
+import time
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import pytest
 
-from tests.bench.catalogue import OURS, PEERS
+from tests.bench.against import checked_out, interval, print_ratios, ratios
+from tests.bench.catalogue import AGAINST, OURS, PEERS
 from tests.bench.client import Client, Stream
 from tests.bench.plot import bars
 from tests.bench.pumps import HubPump, RedisPump, hub_pumps, run_all
 from tests.bench.report import BEGIN, END, keep, verdict_table, write_page
-from tests.bench.scenario import Verdict, at_most
+from tests.bench.scenario import ROUND, Verdict, at_most
 from tests.bench.scenarios import SCENARIOS
 from tests.bench.scenarios.dialects import LANGUAGES, spent
-from tests.bench.scenarios.fanout import burst, single
+from tests.bench.scenarios.fanout import BURST, burst, single
 from tests.bench.scenarios.reconnect import RECONNECT
 from tests.bench.storm import StormClient
 from tests.bench.wire import DeliveryError, Nchan, SocketIo, event, frame_end, publish, take_frames
@@ -160,6 +162,57 @@ class TestFrames:
     def test_a_client_frame_says_its_length(self) -> None:
         sent = publish(5)
         assert frame_end(sent[:1] + bytes((sent[1] & 0x7F,)) + sent[2:4] + sent[8:], 0)[1] == len(sent) - 4
+
+
+class TestAgainst:
+    def found(self, ours: dict[int, float], theirs: dict[int, float]) -> dict[str, list[dict[str, float]]]:
+        sides = {OURS: ours, AGAINST: theirs}
+        return {name: [{ROUND: at, "us": us} for at, us in side.items()] for name, side in sides.items()}
+
+    def test_only_figures_of_one_round_are_divided(self) -> None:
+        assert ratios(self.found({1: 2.0, 3: 9.0}, {1: 1.0, 2: 5.0, 3: 3.0}), "us") == [2.0, 3.0]
+
+    def test_fewer_than_six_rounds_have_no_interval(self) -> None:
+        assert interval([1.0] * 5) is None
+        assert interval([3.0, 1.0, 6.0, 2.0, 5.0, 4.0]) == (1.0, 6.0)
+
+    def test_twenty_rounds_leave_out_five_at_either_end(self) -> None:
+        assert interval([float(at) for at in range(1, 21)]) == (6.0, 15.0)
+
+    def test_a_figure_is_worse_only_where_its_whole_interval_is(
+        self, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        for ours, worse in ((1.04, True), (1.02, False), (0.5, False)):
+            rounds = range(6)
+            print_ratios(BURST, self.found(dict.fromkeys(rounds, ours), dict.fromkeys(rounds, 1.0)))
+            assert ("WORSE" in capsys.readouterr().out) is worse
+
+    def test_another_commit_is_checked_out_and_measured_beside_this_one(self) -> None:
+        other = checked_out("HEAD")
+        assert (other.checkout / "tasktree_rt" / "hub").is_dir()
+        assert burst(other, watchers=2, most=20)["us"] > 0
+
+    def test_a_commit_that_is_not_there_is_told(self) -> None:
+        with pytest.raises(SystemExit, match="no commit 'nowhere'"):
+            checked_out("nowhere")
+
+
+class TestPace:
+    def test_events_keep_their_distance_over_calls(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        client, now, published = Client(0), [100.0], list[float]()
+
+        def one_by_one(count: int) -> list[float]:
+            published.append(now[0])
+            return [0.0] * count
+
+        monkeypatch.setattr(time, "perf_counter", lambda: now[0])
+        monkeypatch.setattr(client, "turn", lambda wait: now.__setitem__(0, now[0] + wait))
+        monkeypatch.setattr(client, "one_by_one", one_by_one)
+        for _ in range(3):
+            client.paced(1, 0.25)
+        now[0] += 10
+        client.paced(2, 0.25)
+        assert published == [100.0, 100.25, 100.5, 110.5, 110.75]
 
 
 class TestReport:

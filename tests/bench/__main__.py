@@ -9,7 +9,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from tests.bench.catalogue import PEERS
+from tests.bench.against import checked_out, print_ratios
+from tests.bench.catalogue import OURS, PEERS
 from tests.bench.install import install
 from tests.bench.process import CLIENT_CORE, ROOT, pin, raise_open_files
 from tests.bench.report import keep, print_scenario, print_verdicts, write_page
@@ -28,6 +29,11 @@ def parser() -> argparse.ArgumentParser:
     )
     made.add_argument(
         "--only", action="append", metavar="PEER", help=f"one of {', '.join(PEERS)}; repeatable"
+    )
+    made.add_argument(
+        "--against",
+        metavar="REV",
+        help="measure this checkout beside that commit, in turns, and print the ratios; keeps nothing",
     )
     made.add_argument("--dry", action="store_true", help="keep nothing: neither raw figures nor the page")
     made.add_argument(
@@ -50,6 +56,8 @@ def main() -> None:
     if options.page:
         write_page(options.docs)
         return
+    if options.against:
+        options.only, options.dry = options.only or [OURS], True
     if not options.no_install:
         named = {peer for name in options.scenario or SCENARIOS for peer in SCENARIOS[name].peers}
         install(named & set(options.only or named))
@@ -60,7 +68,8 @@ def main() -> None:
 
 def run(options: argparse.Namespace) -> str | None:
     """Measure, and keep what is to be kept; what to exit with."""
-    taken = Run(1 if options.quick else options.rounds, options.quick, options.only)
+    against = checked_out(options.against) if options.against else None
+    taken = Run(1 if options.quick else options.rounds, options.quick, options.only, against)
     verdicts: list[Verdict] = []
     for name in options.scenario or SCENARIOS:
         scenario = SCENARIOS[name]
@@ -68,6 +77,9 @@ def run(options: argparse.Namespace) -> str | None:
         if not (options.quick or options.dry):
             found = keep(scenario, found, options.docs)
             write_page(options.docs)
+        if against:
+            print_ratios(scenario, found)
+            continue
         print_scenario(scenario, found)
         verdicts += scenario.judge(found)
     print_verdicts(verdicts)

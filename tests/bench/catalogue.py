@@ -8,11 +8,13 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.bench.process import HOME, Server
+from tests.bench.process import HOME, ROOT, Server
 from tests.bench.wire import Nchan, SocketIo, Speech
 
 PEERS_FOLDER = Path(__file__).with_name("peers")
 OURS = "tasktree_rt"
+AGAINST = "against"
+"""Ours in another checkout (``--against``)."""
 
 
 class Missing(Exception):
@@ -28,6 +30,8 @@ class Peer:
         script: in the folder of peers.
         environment: the folder under ``.bench`` that it is installed in; empty: the system, or ours.
         needs: what must be importable there, or the program that must be there.
+        checkout: the folder that it runs in.
+        python: the interpreter that runs it, where it has no environment.
     """
 
     name: str
@@ -37,6 +41,13 @@ class Peer:
     needs: str = ""
     arguments: tuple[str, ...] = ()
     speech: Speech = field(default_factory=Speech)
+    checkout: Path = ROOT
+    python: str = sys.executable
+
+    @property
+    def is_hub(self) -> bool:
+        """Whether it is ours, of this checkout or of another."""
+        return self.name in (OURS, AGAINST)
 
     def command(self) -> list[str]:
         """How to start it.
@@ -45,19 +56,19 @@ class Peer:
             Missing: it is not installed.
         """
         script = str(PEERS_FOLDER / self.script)
-        if self.name == OURS:
-            return [sys.executable, "-m", "tests.bench.peers.hub"]
+        if self.is_hub:
+            return [self.python, "-m", "tests.bench.peers.hub"]
         if self.environment == "node":
             return self._node()
         if self.environment:
             return [str(self._python()), script, *self.arguments]
         if self.needs and shutil.which(self.needs) is None:
             raise Missing(f"{self.label}: no {self.needs} on this machine")
-        return [sys.executable, script, *self.arguments]
+        return [self.python, script, *self.arguments]
 
     def start(self, *, folder: Path | None = None, port: int = 0) -> Server:
         """Start it on the servers' core."""
-        return Server(self.name, self.command(), folder=folder, port=port)
+        return Server(self.name, self.command(), folder=folder, port=port, checkout=self.checkout)
 
     def _python(self) -> Path:
         python = HOME / self.environment / "bin" / "python"

@@ -150,6 +150,7 @@ class Client:
         self.stream = Stream(self.speech, first)
         self.producer: Producer | None = None
         self.received_bytes = 0
+        self._due = 0.0
 
     def close(self) -> None:
         """Let go of everything."""
@@ -240,14 +241,17 @@ class Client:
         return taken
 
     def paced(self, count: int, interval: float) -> list[float]:
-        """Publish `count` events, one each `interval` seconds; seconds until the last watcher had each."""
+        """Publish `count` events, one each `interval` seconds; seconds until the last watcher had each.
+
+        Keeps the rhythm over calls: the first event is due an interval after the last of the call before.
+        """
         taken = []
-        due = time.perf_counter()
+        self._due = max(self._due, time.perf_counter())
         for _ in range(count):
-            while (wait := due - time.perf_counter()) > 0:
+            while (wait := self._due - time.perf_counter()) > 0:
                 self.turn(wait)
             taken += self.one_by_one(1)
-            due += interval
+            self._due += interval
         return taken
 
     def complete(self, events: int) -> bool:

@@ -47,7 +47,15 @@ class Server:
     It finds a folder of its own in $BENCH_FOLDER and the port to listen on in $BENCH_PORT (0: any free one).
     """
 
-    def __init__(self, name: str, command: list[str], *, folder: Path | None = None, port: int = 0) -> None:
+    def __init__(
+        self,
+        name: str,
+        command: list[str],
+        *,
+        folder: Path | None = None,
+        port: int = 0,
+        checkout: Path = ROOT,
+    ) -> None:
         self.name = name
         (HOME / "data").mkdir(parents=True, exist_ok=True)
         self._own = folder is None
@@ -55,7 +63,7 @@ class Server:
         environment = os.environ | {"BENCH_FOLDER": str(self.folder), "BENCH_PORT": str(port)}
         self.started = time.perf_counter()
         self.process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=environment, start_new_session=True
+            command, stdout=subprocess.PIPE, text=True, cwd=checkout, env=environment, start_new_session=True
         )
         try:
             self._pin_server()

@@ -5,15 +5,16 @@ from __future__ import annotations
 import time
 import traceback
 
-from tests.bench.catalogue import PEERS, Missing
-from tests.bench.scenario import Figures, Scenario
+from tests.bench.catalogue import AGAINST, OURS, PEERS, Missing, Peer
+from tests.bench.scenario import ROUND, Figures, Scenario
 
 
 class Run:
     """One run of the bench; what failed in it, and what was missing, is kept."""
 
-    def __init__(self, rounds: int, quick: bool, only: list[str] | None) -> None:
+    def __init__(self, rounds: int, quick: bool, only: list[str] | None, against: Peer | None = None) -> None:
         self.rounds, self.quick, self.only = rounds, quick, only
+        self.peers = PEERS | ({AGAINST: against} if against else {})
         self.failures: list[str] = []
         self.missing: dict[str, str] = {}
 
@@ -25,13 +26,13 @@ class Run:
             for name in self._in_turn(scenario, number):
                 figures = self._one(scenario, name, number + 1)
                 if figures is not None:
-                    found.setdefault(name, []).append(figures)
+                    found.setdefault(name, []).append(figures | self._mark(number))
         return found
 
     def _one(self, scenario: Scenario, name: str, number: int) -> Figures | None:
         begun = time.perf_counter()
         try:
-            figures = scenario.measure(PEERS[name], self.quick)
+            figures = scenario.measure(self.peers[name], self.quick)
         except Missing as why:
             self.missing[name] = str(why)
             print(f"  LEFT OUT  {why}", flush=True)
@@ -45,7 +46,13 @@ class Run:
         print(f"  round {number}  {name:16} {shown}  [{time.perf_counter() - begun:.0f} s]", flush=True)
         return figures
 
+    def _mark(self, number: int) -> Figures:
+        """Which round figures are of: only pairs of one round are compared with another checkout."""
+        return {ROUND: number} if AGAINST in self.peers else {}
+
     def _in_turn(self, scenario: Scenario, number: int) -> list[str]:
         """The peers, every other round in the other direction, so that none always follows the same one."""
         names = [n for n in scenario.peers if (not self.only or n in self.only) and n not in self.missing]
+        if AGAINST in self.peers and OURS in names:
+            names.insert(names.index(OURS), AGAINST)
         return names[::-1] if number % 2 else names

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from tests.bench.catalogue import OURS, Peer
 
 Figures = dict[str, float]
+ROUND = "round"
 Found = Mapping[str, Sequence[Figures]]
 """Of each peer the figures of each round."""
 

@@ -14,7 +14,7 @@ KINDS = {"one": (1, 64), "fifty": (50, 64), "fifty_waiting": (50, 1)}
 def measure(peer: Peer, quick: bool) -> Figures:
     """Events a second, and CPU an event (µs), of each kind."""
     events = 4_000 if quick else 40_000
-    make = hub_pumps if peer.name == OURS else redis_pumps
+    make = hub_pumps if peer.is_hub else redis_pumps
     figures: Figures = {}
     with peer.start() as server:
         run_all(make(server.port, 2, 500, 32))

@@ -32,7 +32,7 @@ def measure(peer: Peer, quick: bool) -> Figures:
 
 def _first_life(peer: Peer, folder: Path, count: int) -> tuple[int, str]:
     """Everybody watches, gets some events, and then the server is killed."""
-    ours = peer.name == OURS
+    ours = peer.is_hub
     with peer.start(folder=folder) as server:
         client = Client(server.port)
         try:
@@ -47,7 +47,7 @@ def _first_life(peer: Peer, folder: Path, count: int) -> tuple[int, str]:
 
 
 def _second_life(peer: Peer, folder: Path, count: int, port: int, position: str) -> Figures:
-    ours = peer.name == OURS
+    ours = peer.is_hub
     with peer.start(folder=folder, port=port) as server:
         client = StormClient(server.port, first=BEFORE)
         try:
