@@ -7,6 +7,7 @@ sessions (`hub.confirming`) and of their dialect.
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Final, Protocol
@@ -20,6 +21,7 @@ from tasktree_rt.core.commands import Live
 from tasktree_rt.core.events import Json
 from tasktree_rt.errors import Refused
 from tasktree_rt.hub.live import LiveTopics
+from tasktree_rt.hub.pace import breathe
 
 EVERYBODY: Final = "everybody"
 """The live topic of all that listen here."""
@@ -28,6 +30,8 @@ HEARTBEAT: Final = "heartbeat"
 CANCELLED: Final = "cancelled"
 MAX_WAITING: Final = 10_000
 """Messages that ask to be acknowledged, and tasks at work, at once."""
+SPARE: Final = 64
+"""Entries of tasks that rest which the heap of heartbeats may hold beside one for each task at work."""
 LEASE: Final = 3
 """A task whose program says nothing for so many intervals is no longer told of."""
 
@@ -41,7 +45,7 @@ class Listener(Protocol):
 
 @define
 class Work:
-    """A task at work: told of every `interval` seconds, next at `due`, not after `until`."""
+    """A task at work: its heartbeat is sent every `interval` seconds, next at `due`, not after `until`."""
 
     interval: float
     due: float
@@ -58,6 +62,7 @@ class Relay:
         self._only: dict[str, Listener] = {}
         self._unacknowledged: dict[str, tuple[str, trio.Event]] = {}
         self._work: dict[tuple[str, str], Work] = {}
+        self._beats: list[tuple[float, str, str]] = []
         self._woken = trio.Event()
 
     # --- who listens ------------------------------------------------------------------------------
@@ -129,35 +134,52 @@ class Relay:
         known = self._work.get((user, task))
         if known is not None:
             known.interval, known.until = interval, now + LEASE * interval
+            if now + interval < known.due:
+                self._expect(user, task, known, now + interval)
             return
         if len(self._work) >= MAX_WAITING:
             raise Refused(f"{MAX_WAITING} tasks are at work already", code="rate_limited", retry_after=1.0)
-        self._work[user, task] = Work(interval, now + interval, now + LEASE * interval)
+        work = self._work[user, task] = Work(interval, now + interval, now + LEASE * interval)
         self._beat(user, task)
-        self._woken.set()
+        self._expect(user, task, work, work.due)
 
     def rests(self, user: str, task: str) -> bool:
         """A task is no longer at work; whether it was."""
         return self._work.pop((user, task), None) is not None
 
     async def run(self) -> None:
-        """Tell of tasks at work."""
+        """Send the heartbeats of the tasks at work, each when it is due; runs until cancelled."""
         while True:
             self._woken = trio.Event()
-            due = min((one.due for one in self._work.values()), default=None)
+            due = self._beats[0][0] if self._beats else float("inf")
             with suppress(trio.TooSlowError):
-                with trio.fail_at(due if due is not None else float("inf")):
+                with trio.fail_at(due):
                     await self._woken.wait()
                 continue
-            self._tell(trio.current_time())
+            await self._tell(trio.current_time())
 
-    def _tell(self, now: float) -> None:
-        for (user, task), one in list(self._work.items()):
-            if one.until <= now:
+    async def _tell(self, now: float) -> None:
+        while self._beats and self._beats[0][0] <= now:
+            due, user, task = heapq.heappop(self._beats)
+            work = self._work.get((user, task))
+            if work is None or work.due != due:
+                continue  # the task rests, or its heartbeat is due at another time
+            if work.until <= now:
                 del self._work[user, task]
-            elif one.due <= now:
-                one.due = now + one.interval
-                self._beat(user, task)
+                continue
+            self._beat(user, task)
+            self._expect(user, task, work, now + work.interval)
+            await breathe()
+
+    def _expect(self, user: str, task: str, work: Work, due: float) -> None:
+        """Note when the next heartbeat of a task is due; what was noted before no longer counts."""
+        work.due = due
+        heapq.heappush(self._beats, (due, user, task))
+        if self._beats[0][0] == due:
+            self._woken.set()
+        if len(self._beats) > 2 * len(self._work) + SPARE:
+            self._beats = [(one.due, *name) for name, one in self._work.items()]
+            heapq.heapify(self._beats)
 
     def _beat(self, user: str, task: str) -> None:
         self.show(user, HEARTBEAT, {"user_id": user, "task_id": task}, f"heartbeat {task}")
