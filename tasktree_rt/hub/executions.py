@@ -7,7 +7,7 @@ same breath: of several claims exactly one wins, and it is durable when it is an
 from __future__ import annotations
 
 import secrets
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import aclosing
 from functools import partial
 from typing import Any, Final
@@ -46,6 +46,7 @@ from tasktree_rt.hub.claims import (
 )
 from tasktree_rt.hub.project import Project
 from tasktree_rt.hub.publishing import Publishing
+from tasktree_rt.hub.work_queue import UNKNOWN, WorkQueue
 
 ROWS: Final = 1_000
 
@@ -55,9 +56,8 @@ class Executions:
 
     def __init__(self, hub: Publishing) -> None:
         self._hub = hub
-        self._pending: dict[str, None] = {}
+        self._queue = WorkQueue()
         self._known = False
-        self._news = trio.Event()
         hub.observe(self._changed)
 
     # --- asking -----------------------------------------------------------------------------------
@@ -92,48 +92,50 @@ class Executions:
         after `patience` seconds, or when the hub stops.
         """
         end = trio.current_time() + patience
-        while True:
-            news = self._news
-            found = await self._waiting(wish)
-            if found or self._hub.draining or trio.current_time() >= end:
-                return found
-            with trio.move_on_at(end):
-                await _first(news.wait, self._hub.drained.wait)
-
-    async def _waiting(self, wish: Wish) -> list[Json]:
         await self._look_for_pending()
+        with self._queue.waiting(wish.scope, wish.workflows) as worker:
+            names = self._queue.names(wish.workflows)
+            while True:
+                found = await self._pending(names, wish)
+                if found or self._hub.draining or trio.current_time() >= end:
+                    return found
+                with trio.move_on_at(end):
+                    await _first(worker.woken, self._hub.drained.wait)
+                names = worker.take()
+
+    async def _pending(self, names: Iterable[str], wish: Wish) -> list[Json]:
         found: list[Json] = []
-        for name in list(self._pending):
+        for name in names:
             if len(found) == wish.limit:
                 break
             if wish.scope.covers(name):
                 project = await self._hub.shelf.load(name)
-                if not is_pending(project):
-                    self._pending.pop(name, None)
-                elif wish.met(project):
+                self._note(project)
+                if is_pending(project) and wish.met(project):
                     found.append(await told(project))
         return found
 
     async def _look_for_pending(self) -> None:
-        """Once, those that the store has; `_changed` sees to it from then on."""
+        """Find the pending executions of the store, once; `_changed` keeps the queue from then on."""
         if self._known:
             return
         async with aclosing(self._rows("")) as rows:
             async for row in rows:
                 if row.state is not None and state_word(row.state) == PENDING:
-                    self._pending[row.project_id] = None
+                    self._queue.add(row.project_id, UNKNOWN)
         self._known = True
 
     def _changed(self, project: Project) -> None:
-        name = project.project_id
-        if execution_of(name) is None:
-            return
-        if not is_pending(project):
-            self._pending.pop(name, None)
-        elif name not in self._pending:
-            self._pending[name] = None
-            self._news.set()
-            self._news = trio.Event()
+        if execution_of(project.project_id) is not None:
+            self._note(project)
+
+    def _note(self, project: Project) -> None:
+        """Enter the execution if it waits for a worker; take it out if it does not."""
+        if is_pending(project):
+            workflow = project.tree.top["project"].get("workflow_id")
+            self._queue.add(project.project_id, workflow if isinstance(workflow, str) else "")
+        else:
+            self._queue.discard(project.project_id)
 
     async def _rows(self, after: str) -> AsyncGenerator[Summary]:
         place = PREFIX + after
