@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 import trio
 from structlog.stdlib import BoundLogger, get_logger
 
 from tasktree_rt.bridges.intake import Intake
+from tasktree_rt.bridges.keeping import Keeping
 from tasktree_rt.bridges.meter import Meter
-from tasktree_rt.bridges.redis import Listener, Patience
-from tasktree_rt.core.access import OPEN
+from tasktree_rt.bridges.redis.connection import Patience
+from tasktree_rt.bridges.redis.listener import Listener
 from tasktree_rt.core.closing import RESTART
-from tasktree_rt.core.commands import Failure, Live
-from tasktree_rt.core.events import Json
-from tasktree_rt.core.topics import user_topic
+from tasktree_rt.core.commands import Failure
 from tasktree_rt.dialects.autogpt import NAME
 from tasktree_rt.dialects.autogpt.bodies import Execution, read_execution, read_notification, too_large
-from tasktree_rt.dialects.autogpt.notifications import from_autogpt
-from tasktree_rt.errors import InvalidInput, PeerError
-from tasktree_rt.hub.calling import NOTIFICATION
+from tasktree_rt.errors import InvalidInput
 from tasktree_rt.hub.hub import Hub
 from tasktree_rt.hub.subscriber import Subscriber
 
@@ -32,10 +29,6 @@ NOTIFICATIONS: Final = "notification_event/"
 MISSED: Final = "Events may have been missed: the event bus was out of reach. Reload, then subscribe again"
 RESYNC: Final = "events may have been missed"
 UP: Final = "up"
-KEEPERS: Final = 16
-"""Tasks that store notifications; one user's go by one of them, which keeps their order."""
-KEPT_WAITING: Final = 100
-"""So many notifications may wait for each of them; then no more is read from Redis."""
 
 
 class RedisBridge:
@@ -58,7 +51,7 @@ class RedisBridge:
         self._most = max_event_size
         self._window = window
         self._meter = meter
-        self._keepers = [trio.open_memory_channel[tuple[str, Json]](KEPT_WAITING) for _ in range(KEEPERS)]
+        self._keeping = Keeping(hub, self._intake, meter, SYSTEM)
         self._nursery: trio.Nursery
         self._listener = Listener(
             url,
@@ -72,30 +65,33 @@ class RedisBridge:
         self._say("not connected yet")
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """The bridge's tasks; started after the first attempt to connect."""
+        """The bridge's tasks; started after the first attempt to connect. Cancelled, it first stores what it
+        has read."""
         async with trio.open_nursery() as self._nursery:
             self._nursery.start_soon(self.keep)
-            await self._nursery.start(self._listener.run)
-            task_status.started()
+            await self._listener.run(task_status=task_status)
+
+    async def keep(self) -> None:
+        """Store the notifications that were received; cancelled, it first stores what waits."""
+        await self._keeping.run()
 
     # --- messages ---------------------------------------------------------------------------------
 
-    def received(self, channel: bytes, body: bytes) -> Awaitable[None] | None:
-        """Show what was published; what is to be kept goes to `keep`, and there may be no room for it: then
-        returns what to wait for. Never raises, whatever it is."""
+    def received(self, channel: bytes, body: bytes) -> None:
+        """Show what was published, and have stored what is to be kept. Never raises, whatever it is."""
         name = channel.decode(errors="replace")
         try:
             if name.startswith(NOTIFICATIONS):
                 user, payload = read_notification(body, name.removeprefix(NOTIFICATIONS))
                 self._meter.message(SYSTEM, "notification")
-                return self._keepers[hash(user) % KEEPERS][0].send((user, payload))
-            self._intake.event(self._read_event(name, body))
+                self._keeping.take(user, payload, len(body))
+            else:
+                self._intake.event(self._read_event(name, body))
         except InvalidInput as error:
             self._meter.message(SYSTEM, "malformed")
             log.debug("malformed", channel=name[:200], reason=str(error))
         except Exception as error:
             self._hub.failed("autogpt", error)
-        return None
 
     def _read_event(self, name: str, body: bytes) -> Execution:
         user, graph, execution = _named(name)
@@ -105,24 +101,6 @@ class RedisBridge:
         event = read_execution(body, (user, graph, execution))
         self._meter.message(SYSTEM, "event")
         return event
-
-    async def keep(self) -> None:
-        """Store the notifications that were received; runs until cancelled."""
-        async with trio.open_nursery() as nursery:
-            for _, waiting in self._keepers:
-                nursery.start_soon(self._keep, waiting)
-
-    async def _keep(self, waiting: trio.MemoryReceiveChannel[tuple[str, Json]]) -> None:
-        """Keeps the notifications of some users, in order. What cannot be kept is shown."""
-        async for user, payload in waiting:
-            try:
-                await self._intake.notify(user, payload, grants=OPEN)
-            except PeerError as error:
-                log.warning("notification not kept", reason=str(error))
-                whole = from_autogpt(payload)
-                self._hub.live.publish(Live(user_topic(user), NOTIFICATION, whole, f"lost:{id(payload)}"))
-            except Exception as error:
-                self._hub.failed("autogpt", error)
 
     # --- up and down ------------------------------------------------------------------------------
 

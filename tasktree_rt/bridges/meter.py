@@ -12,7 +12,8 @@ class Meter(Protocol):
         """A system is listened to, or not any more."""
 
     def message(self, name: str, kind: str) -> None:
-        """Something came from there: ``event``, ``notification``, ``malformed`` or ``too_large``."""
+        """Something came from there: ``event``, ``notification``, ``malformed`` or ``too_large``; or one of
+        the notifications was not stored: ``not_kept``."""
 
 
 class Silence:

@@ -88,8 +88,6 @@ def _take_over_logging(level: int, stream: TextIO, head: list[Processor], tail: 
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *tail],
         )
     )
-    # It tells of each attempt to connect with a traceback; the bridge tells of it in a line.
-    logging.getLogger("coredis").setLevel(logging.CRITICAL)
     root = logging.getLogger()
     root.handlers = [handler]
     # Other libraries' "info" is their business; the hub tells its own.

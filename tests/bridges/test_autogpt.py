@@ -12,11 +12,13 @@ from typing import Any
 import httpx
 import pytest
 import trio
-from attrs import evolve, frozen
+from attrs import frozen
+from structlog.testing import capture_logs
 from trio_websocket import ConnectionClosed, WebSocketConnection
 
 from tasktree_rt.bridges.autogpt import MISSED, SYSTEM, RedisBridge
-from tasktree_rt.bridges.redis import Patience
+from tasktree_rt.bridges.keeping import LANE_BYTES, LAST_WAIT
+from tasktree_rt.bridges.redis.connection import Patience
 from tests.bridges.redisserver import NEEDED, RedisServer, Waiter, redis_server
 from tests.bridges.test_redis import CALM
 from tests.cli.processes import PATIENCE
@@ -59,6 +61,7 @@ class Bridged:
     running: RealHub
     redis: RedisServer
     meter: Counting
+    stop: trio.CancelScope
 
     async def event(self, payload: dict[str, Any], channel: str | None = None) -> None:
         """As the platform publishes it."""
@@ -87,12 +90,21 @@ async def bridged(
     window: float = 0.0,
     patience: Patience = CALM,
 ) -> AsyncIterator[Bridged]:
-    meter = Counting()
     async with (
-        redis_server(folder, *options) as redis,
         real_hub(broker) as running,
-        trio.open_nursery() as nursery,
+        bridge_of(folder, running, *options, window=window, patience=patience) as world,
     ):
+        yield world
+        world.stop.cancel()
+
+
+@asynccontextmanager
+async def bridge_of(
+    folder: Path, running: RealHub, *options: str, window: float = 0.0, patience: Patience = CALM
+) -> AsyncIterator[Bridged]:
+    """A bridge to that hub, until the test cancels `stop`."""
+    meter = Counting()
+    async with redis_server(folder, *options) as redis, trio.open_nursery() as nursery:
         bridge = RedisBridge(
             running.hub,
             redis.url,
@@ -103,8 +115,7 @@ async def bridged(
             patience=patience,
         )
         await nursery.start(bridge.run)
-        yield Bridged(running, redis, meter)
-        nursery.cancel_scope.cancel()
+        yield Bridged(running, redis, meter, nursery.cancel_scope)
 
 
 async def ended(socket: WebSocketConnection) -> tuple[list[Any], int, str | None]:
@@ -231,39 +242,73 @@ async def test_a_connection_that_redis_kills_is_a_gap_like_any_other(tmp_path: P
             assert (await heard(after))["method"] == "node_execution_event"
 
 
-async def test_a_store_that_hangs_holds_no_more_than_it_may_and_what_redis_then_drops_is_told(
+async def test_a_store_that_hangs_holds_no_more_than_it_may_and_what_goes_by_is_shown_and_counted(
     tmp_path: Path,
 ) -> None:
-    """Notifications wait for the store, reading waits for them, and Redis drops who does not read."""
-    limit = ("--client-output-buffer-limit", "pubsub 1mb 1mb 1")
-    store, total = Store(), 400
-    hasty = evolve(CALM, ping_interval=0.1, ping_timeout=0.5)
-    async with (
-        bridged(tmp_path, *limit, broker=store, patience=hasty) as world,
-        world.running.http() as http,
-    ):
+    """Reading does not wait for the store: executions are shown, and the first notifications are kept."""
+    store, total, size = Store(), 100, 100_000
+    with capture_logs() as lines:
+        async with (
+            bridged(tmp_path, broker=store) as world,
+            world.running.http() as http,
+            world.client() as client,
+        ):
+            store.hold_appends()
+            held = 0
+            for number in range(total):
+                await world.notify(USER, {"type": "t", "event": f"{number}", "more": "x" * size})
+                await world.event({**NODE, **OURS})
+                if (said := await heard(client))["method"] == "notification":
+                    assert said["data"]["event"] == f"{number}"
+                    said = await heard(client)
+                else:
+                    assert held == number
+                    held += 1
+                assert said["method"] == "node_execution_event"
+            assert LANE_BYTES - 2 * size < held * size <= LANE_BYTES
+            assert world.meter.counts == {"notification": total, "not_kept": total - held, "event": total}
+            store.release_appends()
+            await world.notify(USER, {"type": "t", "event": "end"})
+            with trio.fail_after(PATIENCE):
+                while "t: end" not in (kept := await titles(http, USER)):
+                    await trio.lowlevel.checkpoint()
+            assert kept == [*(f"t: {number}" for number in range(held)), "t: end"]
+    said_of_it = [(one["event"], one.get("not_kept")) for one in lines if "kept" in one["event"]]
+    assert said_of_it == [
+        ("notifications are shown, but not kept", None),
+        ("notifications are kept again", total - held),
+    ]
 
-        async def publish(event: str) -> None:
-            said = {"user_id": "ada", "payload": {"type": "t", "event": event, "more": "x" * 100_000}}
-            await world.redis.ask("PUBLISH", "notification_event/ada", body(said))
 
-        async with world.client() as before:
+async def test_what_was_read_is_stored_before_the_bridge_ends(tmp_path: Path) -> None:
+    store, total = Store(), 50
+    async with real_hub(store) as running, running.http() as http:
+        async with bridge_of(tmp_path, running) as world:
             store.hold_appends()
             for number in range(total):
-                await publish(f"{number}")
-            found, code, _ = await ended(before)
-            assert ([one["error"] for one in found], code) == ([MISSED], 1012)
-        assert 100 < world.meter.counts["notification"] < total
+                await world.notify(USER, {"type": "t", "event": f"{number}"})
+            await world.meter.changes.until(lambda: world.meter.counts["notification"] == total)
+            world.stop.cancel()
+            store.release_appends()
+        assert await titles(http, USER) == [f"t: {number}" for number in range(total)]
+        assert not world.meter.counts["not_kept"]
+
+
+async def test_a_bridge_ends_also_while_the_store_hangs_and_counts_what_it_leaves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert LAST_WAIT <= 5
+    monkeypatch.setattr("tasktree_rt.bridges.keeping.LAST_WAIT", 0.05)
+    store, total = Store(), 50
+    async with real_hub(store) as running:
+        async with bridge_of(tmp_path, running) as world:
+            store.hold_appends()
+            for number in range(total):
+                await world.notify(USER, {"type": "t", "event": f"{number}"})
+            await world.meter.changes.until(lambda: world.meter.counts["notification"] == total)
+            world.stop.cancel()
+        assert world.meter.counts["not_kept"] == total
         store.release_appends()
-        kept: list[str] = []
-        with trio.fail_after(PATIENCE):
-            while "t: end" not in kept:
-                await publish("end")
-                kept = await titles(http, "ada")
-        numbers = [int(one[3:]) for one in kept if one != "t: end"]
-        assert numbers[:100] == list(range(100))
-        assert numbers == sorted(set(numbers))
-        assert len(numbers) < total
 
 
 async def titles(http: httpx.AsyncClient, user: str) -> list[str]:

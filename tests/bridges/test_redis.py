@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import signal
+import socket
 import time
 import tracemalloc
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
 import trio
+import trio.testing
 from attrs import evolve
 
-from tasktree_rt.bridges.redis import Listener, Patience, jittered, make_pool
+from tasktree_rt.bridges.redis.connection import KEPT_READ, Connection, Patience, read_address
+from tasktree_rt.bridges.redis.listener import Listener, jittered
 from tests.bridges.redisserver import NEEDED, RedisServer, Waiter, encoded, redis_server
 
 CALM = Patience(connect=20.0, first=0.02, longest=0.1)
@@ -24,13 +28,14 @@ QUICK = evolve(CALM, connect=1.0, ping_interval=0.2, ping_timeout=1.0)
 class Heard:
     """A listener, and what it told."""
 
-    def __init__(self, server: RedisServer, patience: Patience = CALM, password: str = "") -> None:
+    def __init__(self, url: str, patience: Patience = CALM, password: str = "") -> None:
+        self.at_first: Callable[[], None] = lambda: None
         self.changes = Waiter()
         self.messages: list[tuple[str, bytes]] = []
         self.told: list[str] = []
         self.reasons: list[str] = []
         self.listener = Listener(
-            server.url,
+            url,
             ("a/*", "b/*"),
             self._received,
             on_up=self._up,
@@ -42,6 +47,8 @@ class Heard:
     def _received(self, channel: bytes, body: bytes) -> None:
         self.messages.append((channel.decode(), body))
         self.changes.change()
+        first, self.at_first = self.at_first, lambda: None
+        first()
 
     def _up(self) -> None:
         self.told.append("up")
@@ -62,7 +69,7 @@ class Heard:
 
 @asynccontextmanager
 async def listening(server: RedisServer, patience: Patience = CALM) -> AsyncIterator[Heard]:
-    heard = Heard(server, patience)
+    heard = Heard(server.url, patience)
     async with trio.open_nursery() as nursery:
         await nursery.start(heard.listener.run)
         yield heard
@@ -150,45 +157,75 @@ async def test_a_connection_that_redis_kills_is_made_anew(tmp_path: Path) -> Non
         await heard.until_told("up", "down", "up")
 
 
+def flood(port: int, total: int) -> None:
+    """Publish numbered messages of 100 kB while nothing else of this process runs."""
+    with socket.create_connection(("127.0.0.1", port)) as publisher, publisher.makefile("rb") as answers:
+        for number in range(1, total):
+            publisher.sendall(encoded("PUBLISH", "a/1", b"%d " % number + b"x" * 100_000))
+            assert answers.readline().startswith(b":")
+
+
 @NEEDED
-async def test_who_is_disconnected_for_reading_too_slowly_knows_it(tmp_path: Path) -> None:
-    """Redis drops whoever lets its output grow; the listener holds no more than a few reads itself."""
-    limit = ("--client-output-buffer-limit", "pubsub 1mb 1mb 1")
-    async with redis_server(tmp_path, *limit) as server:
-        changes, told, open_ = Waiter(), list[str](), trio.Event()
-        held = 0
+async def test_who_is_disconnected_for_reading_too_slowly_knows_it_and_has_heard_all_that_was_read(
+    tmp_path: Path,
+) -> None:
+    """Redis drops whoever lets its output grow; the listener holds no more than one read itself."""
+    limit, total = ("--client-output-buffer-limit", "pubsub 1mb 1mb 1"), 400
+    async with redis_server(tmp_path, *limit) as server, listening(server) as heard:
+        heard.at_first = partial(flood, server.port, total)
+        with traced() as grown:
+            await server.publish("a/1", b"0 ")
+            await heard.until_told("up", "down", "up")
+            held = sum(len(body) for _, body in heard.messages)
+            assert grown() - held < 4 * KEPT_READ, grown()
+        numbers = [int(body.split()[0]) for _, body in heard.messages]
+        assert numbers == list(range(len(numbers)))
+        assert 0 < len(numbers) < total
 
-        async def wait() -> None:
-            await open_.wait()
 
-        def received(channel: bytes, body: bytes) -> object:
-            nonlocal held
-            held += 1
-            return wait()
+async def test_what_came_before_redis_hung_up_is_all_handed_over(nursery: trio.Nursery) -> None:
+    """Hundreds of messages and the end of the connection, all in one go."""
+    total = 500
 
-        def say(word: str) -> None:
-            told.append(word)
-            changes.change()
+    async def serve(stream: trio.SocketStream) -> None:
+        await stream.receive_some()
+        await stream.send_all(b"%1\r\n$4\r\nmode\r\n$10\r\nstandalone\r\n")
+        await stream.receive_some()
+        confirmed = [b">3\r\n$10\r\npsubscribe\r\n$1\r\n%c\r\n:1\r\n" % one for one in b"ab"]
+        message = b">4\r\n$8\r\npmessage\r\n$1\r\na\r\n$3\r\na/1\r\n$%d\r\n%d\r\n"
+        said = [message % (len(str(number)), number) for number in range(total)]
+        await stream.send_all(b"".join([*confirmed, *said]))
+        await stream.aclose()
 
-        listener = Listener(
-            server.url,
-            ("a/*",),
-            received,  # type: ignore[arg-type]
-            on_up=lambda: say("up"),
-            on_down=lambda reason: say("down"),
-            patience=CALM,
-        )
-        async with trio.open_nursery() as nursery:
-            await nursery.start(listener.run)
-            flood = encoded("PUBLISH", "a/1", b"x" * 100_000)
-            with traced() as grown:
-                for _ in range(40):
-                    await server.ask_all([flood] * 10)
-                assert grown() < 20 * 1024 * 1024, grown()
-            open_.set()
-            await changes.until(lambda: told == ["up", "down", "up"])
-            assert held < 400
-            nursery.cancel_scope.cancel()
+    listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    port = listeners[0].socket.getsockname()[1]
+    nursery.start_soon(trio.serve_listeners, serve, listeners)
+    heard = Heard(f"redis://127.0.0.1:{port}", evolve(CALM, first=1e9, longest=1e9))
+    await nursery.start(heard.listener.run)
+    await heard.until_told("up", "down")
+    assert [int(body) for _, body in heard.messages] == list(range(total))
+    nursery.cancel_scope.cancel()
+
+
+@NEEDED
+async def test_who_may_not_subscribe_is_down_with_redis_own_words(tmp_path: Path) -> None:
+    async with redis_server(tmp_path) as server:
+        assert await server.ask("ACL", "SETUSER", "default", "-psubscribe") == b"+OK"
+        async with listening(server) as heard:
+            assert heard.told == ["down"]
+            assert "psubscribe" in heard.reasons[0]
+
+
+async def test_what_was_parsed_is_not_held_while_replies_and_reads_never_end_together() -> None:
+    ours, theirs = trio.testing.memory_stream_pair()
+    connection = Connection(ours, CALM)
+    whole = b"$70000\r\n" + b"x" * 70_000 + b"\r\n"
+    with traced() as grown:
+        await theirs.send_all(whole[:1])
+        for _ in range(200):
+            await theirs.send_all(whole[1:] + whole[:1])
+            assert [len(one.value) for one in await connection.read()] == [70_000]
+        assert grown() < 6 * KEPT_READ
 
 
 @contextmanager
@@ -240,7 +277,7 @@ async def test_a_password_is_shown_to_redis_and_to_nobody_else(
 ) -> None:
     async with redis_server(tmp_path) as server:
         assert await server.ask("CONFIG", "SET", "requirepass", "pass word") == b"+OK"
-        heard = Heard(server, password=password)
+        heard = Heard(server.url, password=password)
         async with trio.open_nursery() as nursery:
             await nursery.start(heard.listener.run)
             assert heard.told == [first]
@@ -262,4 +299,4 @@ def test_waits_double_up_to_the_longest_and_differ() -> None:
 @pytest.mark.parametrize("url", ["", "http://x", "redis://", "localhost:6379", "unix://"])
 def test_what_is_no_address_is_refused(url: str) -> None:
     with pytest.raises(ValueError, match="expected redis://"):
-        make_pool(url, "", Patience())
+        read_address(url)

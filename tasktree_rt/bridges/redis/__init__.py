@@ -1,0 +1,1 @@
+"""Redis' pub/sub for the bridges: one connection, and what listens over it."""
