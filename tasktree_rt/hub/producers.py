@@ -12,6 +12,8 @@ from tasktree_rt.brokers.base import KEPT_IDS, Broker, Key
 
 PRODUCERS: Final = 256
 """Of so many producers the ids are held in memory."""
+HELD: Final = 500_000
+"""So many ids of all producers together: some 42 MB, measured at 84 bytes an id (CPython 3.11)."""
 
 Name = tuple[str, str]
 """A subject and its producer id."""
@@ -50,6 +52,7 @@ class Producers:
     def __init__(self, broker: Broker) -> None:
         self._broker = broker
         self._known: dict[Name, Ids] = {}
+        self._held = 0
         self._meanwhile: dict[Name, list[str]] = {}
 
     async def ids(self, key: Key) -> Ids:
@@ -62,10 +65,15 @@ class Producers:
         ids = self._known.pop(name, None)
         if ids is None:
             ids = await self._find(name)
+            self._held += len(ids)
         self._known[name] = ids
-        if len(self._known) > PRODUCERS:
-            del self._known[next(iter(self._known))]
+        self._forget()
         return ids
+
+    def _forget(self) -> None:
+        """Let go of the producers that published longest ago, if too much is held; the store knows them."""
+        while len(self._known) > 1 and (len(self._known) > PRODUCERS or self._held > HELD):
+            self._held -= len(self._known.pop(next(iter(self._known))))
 
     async def _find(self, name: Name) -> Ids:
         # What is committed while the store is asked may or may not be in its answer.
@@ -75,14 +83,20 @@ class Producers:
         finally:
             self._meanwhile.pop(name, None)
         found = self._known.pop(name, None)
-        return Ids([*stored, *meanwhile]) if found is None else found
+        if found is None:
+            return Ids([*stored, *meanwhile])
+        self._held -= len(found)
+        return found
 
     def remember(self, key: Key) -> None:
         """A publish with this key was kept just now."""
         name = key.producer
         known = self._known.get(name)
         if known is not None:
+            before = len(known)
             known.add(key.id)
+            self._held += len(known) - before
+            self._forget()
         meanwhile = self._meanwhile.get(name)
         if meanwhile is not None:
             meanwhile.append(key.id)

@@ -195,6 +195,40 @@ async def test_known_ids_of_a_producer_are_bounded(
         assert picture(world, "p") == replayed(world, "p")
 
 
+async def test_known_ids_of_all_producers_together_are_bounded(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(producers, "HELD", 30)
+    async with a_world() as world:
+        for number in range(100):
+            name = f"producer {number % 10}"
+            await world.publish("p", update("n", a=number), key=Key("", name, str(number)))
+            held = world.hub.ingest._producers
+            assert held._held == sum(map(len, held._known.values())) <= 30
+        for number in range(100):
+            name = f"producer {number % 10}"
+            again = await world.publish("p", update("n", a=number), key=Key("", name, str(number)))
+            assert again.duplicate
+
+
+async def test_one_producer_may_use_the_whole_room_for_known_ids(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(producers, "HELD", 3)
+    async with a_world() as world:
+        looked: list[str] = []
+        found = world.store.producer_ids
+
+        async def counting(subject: str, producer_id: str) -> list[str]:
+            looked.append(producer_id)
+            return await found(subject, producer_id)
+
+        monkeypatch.setattr(world.store, "producer_ids", counting)
+        for number in range(10):
+            await world.publish("p", update("n", a=number), key=Key("", "one", str(number)))
+        assert looked == ["one"]
+
+
 async def test_enforce_judges_on_what_was_accepted_and_not_only_on_what_is_stored(
     autojump_clock: MockClock,
 ) -> None:
