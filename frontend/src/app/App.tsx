@@ -23,10 +23,10 @@ export function App(): ReactNode {
   const watched = useReadable(hub.status);
   const listed = useReadable(hub.rows.status);
   const needsToken = watched.kind === "refused" || listed.kind === "refused";
-  if (path === "/tv") {
+  if (path === "/tv" && !needsToken) {
     return (
       <Suspense fallback={<Spinner label="Loading …" />}>
-        <TvPage />
+        <TvPage connection={<ConnectionPill />} />
       </Suspense>
     );
   }

@@ -1,5 +1,5 @@
 import { lazy, type ReactNode, Suspense, useCallback, useEffect, useState } from "react";
-import type { Project, Travel } from "../core/index.ts";
+import type { HubError, Project, Travel } from "../core/index.ts";
 import { text, texts } from "../core/index.ts";
 import NodePanel from "../features/node/NodePanel.tsx";
 import { Scrubber, useTravel } from "../features/travel/Scrubber.tsx";
@@ -8,8 +8,9 @@ import { useReadable, useWatched } from "../react/hooks.ts";
 import { useHub } from "../react/provider.tsx";
 import { Link, OutsideLink } from "../ui/link.tsx";
 import { go, projectAddress, usePlace, VIEWS, type ViewName, withQuery } from "../ui/location.ts";
-import { Badge, CopyLine, Empty, Failure, Spinner } from "../ui/parts.tsx";
+import { Badge, CopyLine, Empty, Spinner } from "../ui/parts.tsx";
 import { Boundary } from "./boundary.tsx";
+import { TokenForm } from "./TokenPage.tsx";
 
 const SHOWN = {
   tree: TreeView,
@@ -24,16 +25,7 @@ const SHOWN = {
 export function ProjectPage({ projectId, view }: { projectId: string; view: ViewName }): ReactNode {
   const project = useWatched(projectId);
   const loading = useReadable(project.loading);
-  if (loading.kind === "refused") {
-    return (
-      <div className="page">
-        <Failure error={loading.error} again={() => window.location.reload()} />
-        <p>
-          <Link href="/">All projects</Link>
-        </p>
-      </div>
-    );
-  }
+  if (loading.kind === "refused") return <Refused projectId={projectId} error={loading.error} />;
   return (
     <div className="project">
       <Head project={project} />
@@ -44,6 +36,35 @@ export function ProjectPage({ projectId, view }: { projectId: string; view: View
         <Stage project={project} view={view} />
       )}
     </div>
+  );
+}
+
+/** Why this project cannot be shown, and what can be done about it. */
+function Refused({ projectId, error }: { projectId: string; error: HubError }): ReactNode {
+  const hub = useHub();
+  const impossible = error.code === "invalid_project_id";
+  const forbidden = error.code === "forbidden";
+  return (
+    <Empty page title={forbidden ? "You may not watch this project" : "This project cannot be shown"}>
+      <p className="notice c-failed" role="alert">
+        {error.message}
+      </p>
+      {impossible && <p className="muted">The address may be cut off or mistyped.</p>}
+      {forbidden && (
+        <>
+          <p className="muted">Another token may allow it:</p>
+          <TokenForm />
+        </>
+      )}
+      <div className="row">
+        {!impossible && (
+          <button type="button" className="button" onClick={() => hub.retry(projectId)}>
+            Try again
+          </button>
+        )}
+        <Link href="/">All projects</Link>
+      </div>
+    </Empty>
   );
 }
 

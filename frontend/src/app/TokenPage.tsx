@@ -1,26 +1,48 @@
 import { type FormEvent, type ReactNode, useState } from "react";
 import { useReadable } from "../react/hooks.ts";
 import { useHub } from "../react/provider.tsx";
-import { write } from "../ui/preference.ts";
 
-/** The hub wants a token, or another one. */
+/** The hub wants a token, or another one; or it lets this page in with none. */
 export function TokenPage(): ReactNode {
   const hub = useHub();
-  const status = useReadable(hub.status);
+  const socket = useReadable(hub.status);
+  const list = useReadable(hub.rows.status);
+  const refused = socket.kind === "refused" ? socket : list.kind === "refused" ? list : null;
+  if (refused?.code === 403) {
+    return (
+      <div className="empty">
+        <h1>This hub does not let this page in</h1>
+        <p className="muted">It said: {refused.reason}. Whoever runs the hub can change that.</p>
+        <div>
+          <button type="button" className="button primary" onClick={() => window.location.reload()}>
+            Try again
+          </button>
+        </div>
+      </div>
+    );
+  }
+  return (
+    <div className="empty">
+      <h1>{refused?.code === 4001 ? "This hub asks for a token" : "This hub refuses the token"}</h1>
+      <p className="muted">
+        {refused !== null && refused.reason !== "" ? `It said: ${refused.reason}. ` : ""}
+        Whoever runs the hub gives you one. It stays in this browser.
+      </p>
+      <TokenForm />
+    </div>
+  );
+}
+
+/** Where a token is given. This browser keeps it once the hub has accepted it. */
+export function TokenForm(): ReactNode {
+  const hub = useHub();
   const [token, setToken] = useState("");
   const save = (event: FormEvent) => {
     event.preventDefault();
-    const given = token.trim();
-    write("token", given);
-    hub.setToken(given);
+    hub.setToken(token.trim());
   };
   return (
-    <form className="empty" onSubmit={save}>
-      <h1>This hub asks for a token</h1>
-      <p className="muted">
-        {status.kind === "refused" && status.reason !== "" ? `It said: ${status.reason}. ` : ""}
-        Whoever runs the hub gives you one. It stays in this browser.
-      </p>
+    <form className="stack" onSubmit={save}>
       <label className="stack">
         Token
         <textarea

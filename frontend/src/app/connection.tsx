@@ -19,8 +19,7 @@ export function ConnectionPill(): ReactNode {
   const socket = useReadable(hub.status);
   const list = useReadable(hub.rows.status);
   const onProject = usePlace().path.startsWith("/p/");
-  const status = onProject ? socket : list;
-  const { tone, text, wait } = words(status, useNow());
+  const { tone, text, wait } = words(shown(socket, list, onProject && hub.watching), useNow());
   return (
     <span className={`pill c-${tone}`} role="status">
       {text}
@@ -31,6 +30,13 @@ export function ConnectionPill(): ReactNode {
       )}
     </span>
   );
+}
+
+/** Of the two connections the one that this page lives by; a refusal of either is a refusal of the page. */
+function shown(socket: Status, list: Status, watching: boolean): Status {
+  if (socket.kind === "refused") return socket;
+  if (list.kind === "refused") return list;
+  return watching ? socket : list;
 }
 
 function words(status: Status, now: number): Words {
@@ -46,7 +52,7 @@ function words(status: Status, now: number): Words {
       return { tone: "review", text: `reconnecting in ${seconds} s${stale(status.lost)}`, wait: true };
     }
     case "refused":
-      return { tone: "failed", text: "a token is needed" };
+      return { tone: "failed", text: refused(status.code) };
     case "closed":
       return { tone: "waiting", text: "closed" };
   }
@@ -60,6 +66,11 @@ function live(status: Extract<Status, { kind: "live" }>, now: number): Words {
   const behind =
     status.behind < 100 ? `${Math.max(1, Math.round(status.behind))} ms` : duration(status.behind);
   return { tone: status.behind > 2000 ? "review" : "done", text: `live, ${behind} behind` };
+}
+
+function refused(code: number): string {
+  if (code === 403) return "not allowed";
+  return code === 4001 ? "a token is needed" : "the token was refused";
 }
 
 function stale(lost: number | null): string {

@@ -19,7 +19,7 @@ export type Status =
       readonly lost: number | null;
     }
   | { readonly kind: "offline"; readonly lost: number | null }
-  /** The hub wants another token; `code` is its close code. */
+  /** The hub wants another token (`code` is its close code), or lets this page in with none (403). */
   | { readonly kind: "refused"; readonly code: number; readonly reason: string }
   | { readonly kind: "closed" };
 

@@ -3,6 +3,7 @@ import { Http } from "./http.ts";
 import type { Fields } from "./json.ts";
 import { LocalEngine } from "./local.ts";
 import { LogStore } from "./logs.ts";
+import { wrongProject, wrongUser } from "./names.ts";
 import { NoticesStore } from "./notices.ts";
 import { type PromptAnswer, PromptsStore } from "./people.ts";
 import { Project } from "./project.ts";
@@ -76,16 +77,30 @@ export class Hub {
 
   /** Whether anything is watched over the connection that `status` tells of. */
   get watching(): boolean {
-    return this.#projects.size + this.#users.size > 0;
+    const projects = [...this.#projects.values()];
+    return this.#users.size > 0 || projects.some(({ value }) => value.loading.get().kind !== "refused");
   }
 
-  /** Watch a project until `release` is called as often as this was. */
+  /** Watch a project until `release` is called as often as this was. An id that no project can have is `refused`. */
   watch(projectId: string): Project {
     const held = hold(this.#projects, projectId, () => {
-      this.#engine.watch(projectId);
-      return new Project(projectId, this.#schedule);
+      const project = new Project(projectId, this.#schedule);
+      const wrong = wrongProject(projectId);
+      if (wrong === null) this.#engine.watch(projectId);
+      else project.refuse(wrong);
+      return project;
     });
+    // Whoever comes to a refused project anew has it asked for anew; not while a component is drawn.
+    if (held.holders === 1) queueMicrotask(() => this.retry(projectId));
     return held.value;
+  }
+
+  /** Ask for a project again that the hub refused. */
+  retry(projectId: string): void {
+    const project = this.#projects.get(projectId)?.value;
+    if (project?.loading.get().kind !== "refused" || wrongProject(projectId) !== null) return;
+    project.again();
+    this.#engine.watch(projectId);
   }
 
   release(projectId: string): void {
@@ -94,9 +109,12 @@ export class Hub {
 
   watchUser(userId: string): NoticesStore {
     const held = hold(this.#users, userId, () => {
-      this.#engine.watch(`@${userId}`);
       const store = new NoticesStore(userId, this.http);
-      void store.load();
+      const wrong = wrongUser(userId);
+      if (wrong === null) {
+        this.#engine.watch(`@${userId}`);
+        void store.load();
+      } else store.refuse(wrong);
       return store;
     });
     return held.value;
@@ -136,6 +154,7 @@ export class Hub {
     this.http.token = token;
     this.#engine.setToken(token);
     this.rows.restart();
+    for (const projectId of this.#projects.keys()) this.retry(projectId);
   }
 
   /** Try again now whatever waits. */

@@ -1,10 +1,18 @@
+import { Backoff } from "./backoff.ts";
 import { Courses } from "./course.ts";
 import type { Engine, EngineEvents } from "./engine.ts";
 import { HubError } from "./errors.ts";
 import type { Fields } from "./json.ts";
+import { wrongTopic } from "./names.ts";
+import { Pace } from "./pace.ts";
 import { Socket, type World, world } from "./socket.ts";
+import type { Told } from "./told.ts";
 
 const ASK_TIMEOUT = 10_000;
+/** The hub refuses a subscription for one of these only for the moment. */
+const PASSING = new Set(["rate_limited", "overloaded", "store_unavailable", "draining", "internal"]);
+/** Added to the wait before a subscription that was refused for the moment is asked for again. */
+const AGAIN = 1_000;
 
 interface Asked {
   resolve(reply: Fields): void;
@@ -12,7 +20,18 @@ interface Asked {
   cancel(): void;
 }
 
-/** An engine that has the socket itself. See `Engine`. It connects when the first topic is watched. */
+interface Retry {
+  readonly backoff: Backoff;
+  cancel(): void;
+}
+
+/**
+ * An engine that has the socket itself. See `Engine`. It connects when the first topic is watched.
+ *
+ * The address of a connection has to name a topic, and a hub that refuses the topic refuses the whole connection, without
+ * a word that a browser could read. So an impossible topic never comes into an address, and each attempt names another
+ * of the wanted topics: a topic that is refused keeps no other topic from being watched.
+ */
 export class LocalEngine implements Engine {
   readonly events: EngineEvents;
   readonly #url: string;
@@ -22,6 +41,12 @@ export class LocalEngine implements Engine {
   #token: string | null;
   #socket: Socket | null = null;
   #closed = false;
+  /** The topic that the present connection's address names. */
+  #named = "";
+  /** Topics that were refused for the moment, until they come. */
+  readonly #retries = new Map<string, Retry>();
+  readonly #pace = new Pace();
+  #resting: (() => void) | null = null;
 
   constructor(url: string, token: string | null, events: EngineEvents, on: World = world) {
     this.#url = url;
@@ -31,17 +56,26 @@ export class LocalEngine implements Engine {
   }
 
   watch(topic: string): void {
+    const wrong = wrongTopic(topic);
+    if (wrong !== null) {
+      // Not at once: the caller has to be ready for what it asks.
+      queueMicrotask(() => this.#refuse(topic, wrong));
+      return;
+    }
     this.#courses.want(topic);
-    this.#connect(topic);
+    this.#connect();
     this.#flush();
   }
 
   unwatch(topic: string): void {
+    this.#retries.get(topic)?.cancel();
+    this.#retries.delete(topic);
     this.#courses.unwant(topic);
     this.#flush();
   }
 
   ask(request: Fields): Promise<Fields> {
+    this.#pace.take(1, this.#world.now());
     return new Promise((resolve, reject) => {
       const id = this.#courses.id();
       if (this.#socket?.send({ ...request, id }) !== true) {
@@ -68,22 +102,25 @@ export class LocalEngine implements Engine {
 
   close(): void {
     this.#closed = true;
+    for (const { cancel } of this.#retries.values()) cancel();
+    this.#resting?.();
     this.#socket?.close();
   }
 
-  /** The address names the first topic: a connection that names none begins with every project there is. */
-  #connect(topic: string): void {
+  #refuse(topic: string, { code, message }: HubError): void {
+    if (!this.#closed) this.events.told([{ kind: "refused", topic, code, message }]);
+  }
+
+  #connect(): void {
     if (this.#socket !== null || this.#closed) return;
-    const url = new URL(this.#url);
-    if (topic.startsWith("@")) url.searchParams.set("user_id", topic.slice(1));
-    else url.searchParams.set("project_id", topic);
     this.#socket = new Socket(
-      url.href,
+      () => this.#address(),
       this.#token,
       {
         opened: () => {
+          this.#pace.reset(this.#world.now());
           this.#courses.opened();
-          if (!this.#courses.topics.has(topic)) this.#courses.leave(topic);
+          if (!this.#courses.topics.has(this.#named)) this.#courses.leave(this.#named);
           this.#flush();
         },
         message: (message) => this.#received(message),
@@ -94,9 +131,19 @@ export class LocalEngine implements Engine {
     );
   }
 
+  /** The address names one topic: a connection that names none begins with every project there is. */
+  #address(): string {
+    const wanted = [...this.#courses.topics];
+    this.#named = wanted[(wanted.indexOf(this.#named) + 1) % wanted.length] ?? this.#named;
+    const url = new URL(this.#url);
+    if (this.#named.startsWith("@")) url.searchParams.set("user_id", this.#named.slice(1));
+    else url.searchParams.set("project_id", this.#named);
+    return url.href;
+  }
+
   #received(message: Fields): void {
     if (this.#answered(message)) return;
-    const told = this.#courses.receive(message);
+    const told = this.#courses.receive(message).filter((one) => !this.#passing(one));
     this.#flush();
     if (told.length === 0) return;
     if (told[0]?.kind === "conflated") this.#socket?.summarised();
@@ -115,6 +162,24 @@ export class LocalEngine implements Engine {
     return true;
   }
 
+  /** Whether a topic was refused only for the moment; then it is asked for again. */
+  #passing(told: Told): boolean {
+    const passing = told.kind === "refused" && PASSING.has(told.code);
+    if (passing) this.#retry(told.topic);
+    else if (this.#retries.size > 0) this.#retries.delete(told.topic);
+    return passing;
+  }
+
+  #retry(topic: string): void {
+    const backoff = this.#retries.get(topic)?.backoff ?? new Backoff(this.#world.random);
+    const again = () => {
+      this.#courses.want(topic);
+      this.#flush();
+    };
+    const cancel = this.#world.later(again, AGAIN + backoff.next());
+    this.#retries.set(topic, { backoff, cancel });
+  }
+
   #lost(): void {
     this.#courses.closed();
     for (const asked of this.#asked.values()) {
@@ -124,7 +189,15 @@ export class LocalEngine implements Engine {
     this.#asked.clear();
   }
 
+  /** Send what is to be asked, as fast as the hub takes it. */
   #flush(): void {
-    for (const request of this.#courses.outgoing.splice(0)) this.#socket?.send(request);
+    const { outgoing } = this.#courses;
+    const most = this.#pace.take(outgoing.length, this.#world.now());
+    for (const request of outgoing.splice(0, most)) this.#socket?.send(request);
+    if (outgoing.length === 0 || this.#resting !== null || this.#closed) return;
+    this.#resting = this.#world.later(() => {
+      this.#resting = null;
+      this.#flush();
+    }, this.#pace.wait);
   }
 }

@@ -1,4 +1,4 @@
-import type { HubError } from "./errors.ts";
+import { HubError } from "./errors.ts";
 import type { Http } from "./http.ts";
 import { text } from "./json.ts";
 import { Listeners, type Readable } from "./readable.ts";
@@ -59,8 +59,14 @@ export class NoticesStore implements Readable<Notices> {
     }
   }
 
+  /** It cannot be watched. */
+  refuse(error: HubError): void {
+    this.#set({ ready: true, error });
+  }
+
   take(told: Told): void {
-    if (told.kind === "state") {
+    if (told.kind === "refused") this.refuse(new HubError(told.code, told.message));
+    else if (told.kind === "state") {
       this.#set({ read: told.top.read });
       if (told.reason !== "initial") void this.load();
     } else if (told.kind === "event") this.#event(told.event);

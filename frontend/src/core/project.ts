@@ -47,9 +47,19 @@ export class Project {
     return this.#onEvents.add(listener);
   }
 
+  /** It cannot be watched. */
+  refuse(error: HubError): void {
+    this.loading.set({ kind: "refused", error });
+  }
+
+  /** It is asked for again, after it was refused. */
+  again(): void {
+    this.loading.set({ kind: "loading" });
+  }
+
   take(told: Told): void {
     if (told.kind === "refused") {
-      this.loading.set({ kind: "refused", error: new HubError(told.code, told.message) });
+      this.refuse(new HubError(told.code, told.message));
       return;
     }
     this.tree.take(told);

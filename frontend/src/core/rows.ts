@@ -103,7 +103,8 @@ export class RowsStore implements Readable<Rows> {
       const needsToken = error.code === "unauthorized" || error.code === "forbidden";
       this.#set({ error });
       if (needsToken) {
-        this.status.set({ kind: "refused", code: 4003, reason: error.message });
+        const code = error.code === "forbidden" ? 403 : this.#http.token === null ? 4001 : 4003;
+        this.status.set({ kind: "refused", code, reason: error.message });
         return;
       }
       await this.#pause(error.message, signal);

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import type { Engine, EngineEvents } from "./engine.ts";
+import type { Engine, EngineEvents, Status } from "./engine.ts";
 import { Host, MOST_WAITING, type Port, PortedEngine, type ToTab, type ToWorker } from "./shared.ts";
 import type { Told } from "./told.ts";
 
@@ -24,7 +24,12 @@ class FakeEngine implements Engine {
     return { type: "reply" };
   }
 
-  setToken(): void {}
+  readonly tokens: (string | null)[] = [];
+
+  setToken(token: string | null): void {
+    this.tokens.push(token);
+  }
+
   wake(): void {}
 
   close(): void {
@@ -57,17 +62,18 @@ function deployed() {
     return engine;
   });
   const deaths: (() => void)[] = [];
-  const open = () => {
+  const open = (token: string | null = null) => {
     const { tab, worker, carry, toTab } = channel();
     host.serve(worker, (_, then) => void deaths.push(then));
     const told: Told[] = [];
+    const statuses: Status[] = [];
     const engine = new PortedEngine(
       tab,
-      { url: "ws://hub", token: null },
-      { told: (batch) => void told.push(...batch), status: () => {} },
+      { url: "ws://hub", token },
+      { told: (batch) => void told.push(...batch), status: (status) => void statuses.push(status) },
     );
     engine.locked("lock");
-    return { engine, told, carry, toTab };
+    return { engine, told, statuses, carry, toTab };
   };
   const say = (...batch: Told[]) => engines[0]?.events.told(batch);
   return { engines, open, say, deaths };
@@ -150,4 +156,64 @@ it("an answer comes back to the tab that asked", async () => {
   await Promise.resolve();
   tab.carry();
   await expect(reply).resolves.toEqual({ type: "reply" });
+});
+
+it("a tab with another token has another connection, and the others' goes on as it is", () => {
+  const { engines, open } = deployed();
+  const one = open();
+  const other = open();
+  one.engine.watch("p");
+  other.engine.watch("p");
+  other.engine.setToken("bad");
+  expect(engines).toHaveLength(2);
+  expect(engines[0]).toMatchObject({ watched: ["p"], closed: false });
+  expect(engines[1]?.watched).toEqual(["p"]);
+  engines[1]?.events.status({ kind: "refused", code: 4003, reason: "bad" });
+  one.carry();
+  other.carry();
+  expect(one.statuses.at(-1)).toEqual({ kind: "connecting" });
+  expect(other.statuses.at(-1)).toMatchObject({ kind: "refused" });
+});
+
+it("a tab alone takes a new token on its connection, which a later tab of that token shares", () => {
+  const { engines, open } = deployed();
+  const tab = open();
+  tab.engine.watch("p");
+  tab.engine.setToken("new");
+  expect(engines).toHaveLength(1);
+  expect(engines[0]?.tokens).toEqual(["new"]);
+  const later = open("new");
+  later.engine.watch("p");
+  expect(engines).toHaveLength(1);
+  open();
+  expect(engines).toHaveLength(2);
+});
+
+it("a topic that is refused is told to the tabs that want it, and to no other", () => {
+  const { open, say } = deployed();
+  const one = open();
+  const other = open();
+  one.engine.watch("%");
+  other.engine.watch("p");
+  say({ kind: "refused", topic: "%", code: "invalid_project_id", message: "no" });
+  say(event(1));
+  one.carry();
+  other.carry();
+  expect(one.told).toMatchObject([{ kind: "refused", topic: "%" }]);
+  expect(other.told).toMatchObject([{ kind: "event", topic: "p" }]);
+});
+
+it("a tab that dies while its topic is being asked for leaves nothing behind", () => {
+  const { engines, open, deaths, say } = deployed();
+  const one = open();
+  const other = open();
+  one.engine.watch("p");
+  other.engine.watch("q");
+  deaths[0]?.();
+  expect(engines[0]?.watched).toEqual(["q"]);
+  say(event(1));
+  other.engine.watch("p");
+  expect(engines[0]?.watched).toEqual(["q", "p"]);
+  other.carry();
+  expect(other.told).toEqual([]);
 });

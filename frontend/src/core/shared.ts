@@ -108,7 +108,7 @@ type MakeEngine = (url: string, token: string | null, events: EngineEvents) => E
 
 const makeLocal: MakeEngine = (url, token, events) => new LocalEngine(url, token, events);
 
-/** The worker's side: one line for each address, whatever the number of tabs. */
+/** The worker's side: one line for each address and token, whatever the number of tabs. */
 export class Host {
   readonly #lines = new Map<string, Line>();
   readonly #make: MakeEngine;
@@ -130,13 +130,14 @@ export class Host {
         tab = new Tab(this.#line(data.url, data.token), port);
       } else if (data.kind === "lock") gone(data.lock, leave);
       else if (data.kind === "bye") leave();
+      else if (data.kind === "token") tab = tab === null ? null : this.#moved(tab, data.token);
       else tab?.received(data);
     };
   }
 
-  /** Tabs of one address and token share a line; who comes with another token has another. */
+  /** Tabs of one address and token share a line; a tab with another token has another line. */
   #line(url: string, token: string | null): Line {
-    const key = JSON.stringify([url, token]);
+    const key = keyOf(url, token);
     let line = this.#lines.get(key);
     if (line === undefined) {
       line = new Line(key, url, token, this.#make);
@@ -144,11 +145,36 @@ export class Host {
     }
     return line;
   }
+
+  /**
+   * Give a tab another token. What other tabs watch stays as it is: only a line of this tab alone takes the new token, and
+   * goes on from its position.
+   */
+  #moved(tab: Tab, token: string | null): Tab {
+    const { line } = tab;
+    const key = keyOf(line.url, token);
+    if (key === line.key) return tab;
+    if (line.tabs.size === 1 && !this.#lines.has(key)) {
+      this.#lines.delete(line.key);
+      this.#lines.set(key, line);
+      line.key = key;
+      line.engine.setToken(token);
+      return tab;
+    }
+    const there = tab.movedTo(this.#line(line.url, token));
+    if (tab.leave()) this.#lines.delete(line.key);
+    return there;
+  }
+}
+
+function keyOf(url: string, token: string | null): string {
+  return JSON.stringify([url, token]);
 }
 
 /** A connection and the tabs on it. */
 class Line {
-  readonly key: string;
+  key: string;
+  readonly url: string;
   readonly engine: Engine;
   readonly tabs = new Set<Tab>();
   readonly mirrors = new Map<string, Mirror>();
@@ -156,6 +182,7 @@ class Line {
 
   constructor(key: string, url: string, token: string | null, make: MakeEngine) {
     this.key = key;
+    this.url = url;
     this.engine = make(url, token, {
       told: (batch) => this.#told(batch),
       status: (status) => {
@@ -220,9 +247,16 @@ class Tab {
     if (message.kind === "watch") this.#watch(message.topic);
     else if (message.kind === "unwatch") this.#unwatch(message.topic);
     else if (message.kind === "ask") this.#ask(message.number, message.request);
-    else if (message.kind === "token") this.line.engine.setToken(message.token);
     else if (message.kind === "wake") this.line.engine.wake();
     else if (message.kind === "taken") this.#taken();
+  }
+
+  /** The same tab on another line: it watches there what it watches here. */
+  movedTo(line: Line): Tab {
+    const there = new Tab(line, this.#port);
+    there.#inFlight = this.#inFlight;
+    for (const topic of this.#topics) there.#watch(topic);
+    return there;
   }
 
   /** Leave the line. Returns whether nobody is left on it. */

@@ -17,7 +17,7 @@ beforeEach(() => {
     closed: () => {},
     status: (one: Status) => void statuses.push(one),
   };
-  socket = new Socket("ws://hub/ws/updates?project_id=p", "t0k", events, world);
+  socket = new Socket(() => "ws://hub/ws/updates?project_id=p", "t0k", events, world);
 });
 
 const last = () => statuses.at(-1);

@@ -47,7 +47,7 @@ const GOOD_AFTER = 5_000;
  * hub advises when it is draining. It gives a connection up that says nothing for half as long again as the hub's heartbeat.
  */
 export class Socket {
-  readonly #url: string;
+  readonly #url: () => string;
   readonly #events: SocketEvents;
   readonly #world: World;
   readonly #backoff: Backoff;
@@ -66,7 +66,8 @@ export class Socket {
   #closed = false;
   #status: Status = { kind: "connecting" };
 
-  constructor(url: string, token: string | null, events: SocketEvents, on: World = world) {
+  /** `url` is asked for the address at each attempt. */
+  constructor(url: () => string, token: string | null, events: SocketEvents, on: World = world) {
     this.#url = url;
     this.#token = token;
     this.#events = events;
@@ -137,7 +138,7 @@ export class Socket {
   }
 
   #address(): string {
-    const url = new URL(this.#url);
+    const url = new URL(this.#url());
     if (this.#token !== null) url.searchParams.set("token", this.#token);
     return url.href;
   }

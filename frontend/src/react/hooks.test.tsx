@@ -83,3 +83,25 @@ it("under StrictMode a project is watched once, and components share it", () => 
 it("on a server it renders what it knows: nothing yet", () => {
   expect(renderToString(within({ children: <Page /> }))).toBe("<p>loading</p>");
 });
+
+it("an id that no project can have is an error state, and nothing is watched for it", () => {
+  const { result } = renderHook(() => useProject("%").loading, { wrapper: within });
+  expect(result.current).toMatchObject({ kind: "refused", error: { code: "invalid_project_id" } });
+  const { result: user } = renderHook(() => useProject("@ada").loading, { wrapper: within });
+  expect(user.current).toMatchObject({ kind: "refused" });
+  expect(watched).toEqual([]);
+});
+
+it("a project that was refused is asked for again when it is asked to, or with another token", () => {
+  const { result } = renderHook(() => useProject("p").loading, { wrapper: within });
+  const refuse = () =>
+    act(() => events.told([{ kind: "refused", topic: "p", code: "forbidden", message: "no" }]));
+  refuse();
+  expect(result.current).toMatchObject({ kind: "refused", error: { code: "forbidden" } });
+  act(() => hub.retry("p"));
+  expect(result.current).toEqual({ kind: "loading" });
+  refuse();
+  act(() => hub.setToken("better"));
+  expect(result.current).toEqual({ kind: "loading" });
+  expect(watched).toEqual(["p", "p", "p"]);
+});

@@ -1,12 +1,17 @@
 import { type ReactNode, useEffect } from "react";
 import { Cell, type Project, type Travel, type Travelling } from "../../core/index.ts";
 import { useReadable } from "../../react/hooks.ts";
-import { go, withQuery } from "../../ui/location.ts";
+import { go, usePlace, withQuery } from "../../ui/location.ts";
 import { count, full } from "../../ui/time.ts";
 import "./travel.css";
 
 const SPEEDS = [1, 2, 5, 10, 50, 100] as const;
 const NOWHERE = new Cell<Travelling | null>(null);
+
+/** The event that `?at=` names; null if it names none. */
+export function positionAt(at: string | null): number | null {
+  return at !== null && /^\d{1,15}$/.test(at) ? Number(at) : null;
+}
 
 /** A pasted link leads to the position that it names. */
 export function useTravel(
@@ -16,13 +21,13 @@ export function useTravel(
   begin: () => void,
 ): void {
   useEffect(() => {
-    if (at === null || travel !== null) return;
+    if (positionAt(at) === null || travel !== null) return;
     begin();
   }, [at, travel, begin]);
   // biome-ignore lint/correctness/useExhaustiveDependencies: only at the beginning of a travel; then the scrubber leads
   useEffect(() => {
     if (travel === null) return;
-    void travel.seek(at === null ? travel.get().head : Number(at));
+    void travel.seek(positionAt(at) ?? travel.get().head);
   }, [travel]);
   useEffect(() => {
     if (travel === null) return;
@@ -42,6 +47,7 @@ interface ScrubberProps {
 /** The run from its beginning to now: any position, and playing from there. */
 export function Scrubber({ project, travel, onBegin, onEnd }: ScrubberProps): ReactNode {
   const now = useReadable(travel ?? NOWHERE);
+  const at = usePlace().query.get("at");
   if (now === null || travel === null) {
     return (
       <div className="scrubber">
@@ -50,6 +56,7 @@ export function Scrubber({ project, travel, onBegin, onEnd }: ScrubberProps): Re
         </button>
         <span className="muted ellipsis grow">
           <Position project={project} />
+          {at !== null && positionAt(at) === null && `. The address names no event: at=“${at.slice(0, 40)}”`}
         </span>
       </div>
     );

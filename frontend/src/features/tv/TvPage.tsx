@@ -13,11 +13,11 @@ const TURN = 15_000;
 const MOST = 12;
 
 /** For a wall: one project after the other, the busiest first. `?turn=30` seconds each, `?project=` only these. */
-export default function TvPage(): ReactNode {
+export default function TvPage({ connection }: { connection: ReactNode }): ReactNode {
   const { byId, ready } = useProjects();
   const { query } = usePlace();
   const only = query.getAll("project").join("|");
-  const turn = Math.max(3, Number(query.get("turn") ?? TURN / 1000)) * 1000;
+  const turn = Math.min(3600, Math.max(3, Number(query.get("turn")) || TURN / 1000)) * 1000;
   const names = useMemo(() => busiest([...byId.values()], only === "" ? [] : only.split("|")), [byId, only]);
   const [at, setAt] = useState(0);
   useEffect(() => {
@@ -37,7 +37,8 @@ export default function TvPage(): ReactNode {
       </Empty>
     );
   }
-  return <Channel key={row.project_id} row={row} place={`${(at % names.length) + 1} / ${names.length}`} />;
+  const place = `${(at % names.length) + 1} / ${names.length}`;
+  return <Channel key={row.project_id} row={row} place={place} connection={connection} />;
 }
 
 function busiest(rows: ShownRow[], only: readonly string[]): string[] {
@@ -49,7 +50,14 @@ function busiest(rows: ShownRow[], only: readonly string[]): string[] {
     .sort();
 }
 
-function Channel({ row, place }: { row: ShownRow; place: string }): ReactNode {
+interface ChannelProps {
+  readonly row: ShownRow;
+  readonly place: string;
+  /** How the connection is. */
+  readonly connection: ReactNode;
+}
+
+function Channel({ row, place, connection }: ChannelProps): ReactNode {
   const project = useWatched(row.project_id);
   const snapshot = useSnapshot(project.tree, 500);
   const counts = byClass(row.counts);
@@ -64,6 +72,7 @@ function Channel({ row, place }: { row: ShownRow; place: string }): ReactNode {
         <span className="muted">
           {place} · {clock(now)} · <Link href="/">leave</Link>
         </span>
+        {connection}
       </div>
       <div className="tv-bar">
         <CountsBar counts={counts} />

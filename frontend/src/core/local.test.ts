@@ -1,0 +1,107 @@
+import { beforeEach, expect, it } from "vitest";
+import { FakeSocket, FakeWorld, newest } from "../../test/world.ts";
+import { LocalEngine } from "./local.ts";
+import type { Told } from "./told.ts";
+
+let world: FakeWorld;
+let told: Told[];
+let engine: LocalEngine;
+
+beforeEach(() => {
+  FakeSocket.all.length = 0;
+  world = new FakeWorld();
+  told = [];
+  const events = { told: (batch: readonly Told[]) => void told.push(...batch), status: () => {} };
+  engine = new LocalEngine("ws://hub/ws/updates", null, events, world);
+});
+
+const named = () => new URL(newest().url).searchParams.get("project_id");
+const subscribed = () =>
+  newest()
+    .sent.filter((one) => one.type === "subscribe")
+    .map((one) => one.project_id ?? `@${one.user_id}`);
+
+function refuse(topic: string, code: string): void {
+  const request = newest()
+    .sent.filter((one) => one.type === "subscribe" && one.project_id === topic)
+    .at(-1);
+  newest().say({ type: "error", id: request?.id, code, message: "no" });
+}
+
+it("an impossible topic is refused here, after the caller is ready, and no connection is made for it", async () => {
+  for (const topic of ["%", "", "*", "a b", "é", "a".repeat(129), "..", "@", `@${"u".repeat(257)}`])
+    engine.watch(topic);
+  expect(told).toEqual([]);
+  await Promise.resolve();
+  expect(told).toHaveLength(9);
+  expect(new Set(told.map((one) => one.kind))).toEqual(new Set(["refused"]));
+  expect(told[0]).toMatchObject({ code: "invalid_project_id", message: expect.stringContaining("“%”") });
+  expect(FakeSocket.all).toEqual([]);
+});
+
+it("after an impossible topic a possible one is watched as ever", async () => {
+  engine.watch("%");
+  engine.watch("good");
+  await Promise.resolve();
+  newest().welcome();
+  expect(named()).toBe("good");
+  expect(subscribed()).toEqual(["good"]);
+});
+
+it("a topic that makes the hub refuse the handshake keeps no other from being watched", () => {
+  engine.watch("bad");
+  engine.watch("good");
+  expect(named()).toBe("bad");
+  newest().end(1006);
+  world.advance(1_000);
+  expect(named()).toBe("good");
+  newest().welcome();
+  expect(subscribed()).toEqual(["bad", "good"]);
+});
+
+it("a topic that nobody wants any more is not named again", () => {
+  engine.watch("first");
+  engine.watch("other");
+  engine.unwatch("first");
+  newest().end(1006);
+  world.advance(1_000);
+  expect(named()).toBe("other");
+});
+
+it("a topic that is refused for good is told; the others go on", () => {
+  engine.watch("mine");
+  engine.watch("theirs");
+  newest().welcome();
+  refuse("theirs", "forbidden");
+  expect(told).toMatchObject([{ kind: "refused", topic: "theirs", code: "forbidden" }]);
+  newest().say({ type: "subscribed", id: 1, project_id: "mine", epoch: "e", seq: 3, recovered: null });
+  newest().say({ type: "node_update", project_id: "mine", data: {}, timestamp: "t", epoch: "e", seq: 4 });
+  expect(told.at(-1)).toMatchObject({ kind: "event", topic: "mine" });
+});
+
+it("a topic that is refused for the moment is asked for again, for as long as it is wanted", () => {
+  engine.watch("p");
+  newest().welcome();
+  refuse("p", "rate_limited");
+  expect(told).toEqual([]);
+  world.advance(2_000);
+  expect(subscribed()).toEqual(["p", "p"]);
+  refuse("p", "store_unavailable");
+  engine.unwatch("p");
+  world.advance(10_000);
+  expect(subscribed()).toEqual(["p", "p"]);
+});
+
+it("many topics are asked for at the pace that the hub takes, and each once", () => {
+  const all = Array.from({ length: 400 }, (_, n) => `p${n}`);
+  for (const one of all) engine.watch(one);
+  newest().welcome();
+  expect(subscribed()).toEqual(all.slice(0, 100));
+  world.advance(1_000);
+  expect(subscribed().length).toBeLessThanOrEqual(130);
+  for (let second = 0; second < 20; second += 1) {
+    world.advance(1_000);
+    newest().say({ type: "heartbeat", timestamp: "t", positions: {} });
+  }
+  expect(subscribed()).toEqual(all);
+});
