@@ -66,6 +66,11 @@ class ConfirmingSession(WatchSession):
         self._everything = everything
 
     @property
+    def connection_id(self) -> str:
+        """See `relay.Listener`."""
+        return self.subscriber.id
+
+    @property
     def patience(self) -> tuple[float, float]:
         """See `ConnectionSession`."""
         settings = self.hub.settings.aiecs

@@ -39,6 +39,10 @@ LEASE: Final = 3
 class Listener(Protocol):
     """A connection that listens here."""
 
+    @property
+    def connection_id(self) -> str:
+        """Its id."""
+
     def close(self, closing: Closing, reason: str = "") -> None:
         """End it."""
 
@@ -64,6 +68,9 @@ class Relay:
         self._work: dict[tuple[str, str], Work] = {}
         self._beats: list[tuple[float, str, str]] = []
         self._woken = trio.Event()
+        self._life = new_id()
+        self._joined = 0
+        self._changed = trio.Event()
 
     # --- who listens ------------------------------------------------------------------------------
 
@@ -73,12 +80,34 @@ class Relay:
     def join(self, session: Listener) -> None:
         """A connection begins."""
         self._listening[session] = None
+        self._change()
 
     def leave(self, session: Listener) -> None:
         """It is over."""
         self._listening.pop(session, None)
+        self._change()
         for user in [one for one, other in self._only.items() if other is session]:
             del self._only[user]
+
+    @property
+    def connections(self) -> list[str]:
+        """The ids of those that listen."""
+        return [one.connection_id for one in self._listening]
+
+    @property
+    def version(self) -> str:
+        """Names the present set of those that listen; no two sets have the same."""
+        return f"{self._life}-{self._joined}"
+
+    async def change(self, version: str) -> None:
+        """Wait until the set of those that listen is another than `version` names."""
+        while version == self.version:
+            await self._changed.wait()
+
+    def _change(self) -> None:
+        self._joined += 1
+        self._changed.set()
+        self._changed = trio.Event()
 
     def take_over(self, user: str, session: Listener) -> None:
         """From now on this is the user's only connection: an earlier one is closed."""

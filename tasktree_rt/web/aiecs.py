@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, Final
 
 from quart import Blueprint, Response, request
@@ -21,8 +22,8 @@ from tasktree_rt.hub.matters import PROMPT, Pending
 from tasktree_rt.hub.relay import MESSAGE
 from tasktree_rt.settings import Settings
 from tasktree_rt.web.auth import authenticate
-from tasktree_rt.web.http import administers, grants, reply
-from tasktree_rt.web.people import LONGEST_WAIT, waited
+from tasktree_rt.web.http import administers, grants, number, reply
+from tasktree_rt.web.people import LONGEST_WAIT, held_back, waited
 from tasktree_rt.web.sockets import Answer, address, closing, leave, socket_routes, token
 
 PATH: Final = "/ws/aiecs"
@@ -162,16 +163,21 @@ class AiecsRoutes:
         return user, task
 
     async def status(self) -> Response:
-        """How this part of the hub is."""
+        """How this part of the hub is; with ``wait`` as soon as others are connected than in ``version``."""
         administers()
-        chosen = self._settings.aiecs
+        chosen, relay = self._settings.aiecs, self._hub.relay
+        wait = number("wait", request.args.get("wait", "0"), LONGEST_WAIT, 0)
+        if wait:
+            await held_back(self._hub, partial(relay.change, request.args.get("version", "")), wait)
         pending = sum(one.matter.kind == PROMPT for one in self._hub.matters)
         return reply(
             {
                 "running": not self._hub.draining,
                 "host": chosen.host,
                 "port": chosen.port or None,
-                "active_connections": len(self._hub.relay),
+                "active_connections": len(relay),
+                "connections": relay.connections,
+                "version": relay.version,
                 "pending_callbacks": pending,
             }
         )

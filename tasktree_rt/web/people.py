@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 import trio
@@ -156,8 +157,12 @@ async def _wait(hub: Hub, pending: Pending) -> None:
 
 async def waited(hub: Hub, pending: Pending, seconds: float) -> None:
     """Until it is settled, at most so many seconds, or the hub stops."""
-    if pending.outcome is not None or not seconds:
-        return
+    if pending.outcome is None and seconds:
+        await held_back(hub, pending.end, seconds)
+
+
+async def held_back(hub: Hub, until: Callable[[], Awaitable[object]], seconds: float) -> None:
+    """Wait for `until`, at most so many seconds, or until the hub stops."""
     with trio.move_on_after(seconds):
         async with trio.open_nursery() as nursery:
 
@@ -166,7 +171,7 @@ async def waited(hub: Hub, pending: Pending, seconds: float) -> None:
                 nursery.cancel_scope.cancel()
 
             nursery.start_soon(stop)
-            await pending.end()
+            await until()
             nursery.cancel_scope.cancel()
 
 

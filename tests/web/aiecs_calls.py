@@ -36,6 +36,7 @@ WRONG: Final[tuple[tuple[int, str, str, dict[str, Any]], ...]] = (
     (400, "POST", f"{AIECS}/users/p/messages", {"json": {"message": 5}}),
     (400, "POST", f"{AIECS}/heartbeats", {"json": {}}),
     (400, "DELETE", f"{AIECS}/heartbeats", {}),
+    (400, "GET", f"{AIECS}/status?wait=long", {}),
     (409, "POST", f"{AIECS}/notify", {"json": {"message": "Another?", "callback_id": "c1", "wait": 0}}),
     *((413, method, path, {"content": LARGE}) for method, path in WITH_BODY),
 )

@@ -353,6 +353,37 @@ async def test_a_port_of_its_own_is_answered_at_any_path_and_told_in_the_status(
         )
 
 
+async def test_a_change_of_who_is_connected_can_be_waited_for() -> None:
+    async with real_hub() as hub, hub.http() as http:
+
+        async def status(version: str) -> Json:
+            asked: dict[str, str] = {"wait": "60", "version": version}
+            found: Json = (await http.get("/api/v1/aiecs/status", params=asked)).json()
+            return found
+
+        empty = await status("")
+        assert (empty["active_connections"], empty["connections"]) == (0, [])
+        async with client(hub):
+            one = await status(empty["version"])
+            assert (one["active_connections"], len(one["connections"])) == (1, 1)
+        gone = await status(one["version"])
+        assert (gone["connections"], len({empty["version"], one["version"], gone["version"]})) == ([], 3)
+
+
+async def test_waiting_for_a_change_ends_when_the_hub_stops() -> None:
+    async with real_hub() as hub, hub.http() as http, trio.open_nursery() as nursery:
+        first = (await http.get("/api/v1/aiecs/status")).json()
+
+        async def wait() -> None:
+            asked = {"wait": "60", "version": first["version"]}
+            found = (await http.get("/api/v1/aiecs/status", params=asked)).json()
+            assert (found["running"], found["version"]) == (False, first["version"])
+
+        nursery.start_soon(wait)
+        await wait_all_tasks_blocked()
+        hub.stop.set()
+
+
 @pytest.mark.parametrize(
     ("path", "body", "field"),
     [
