@@ -17,10 +17,10 @@ from tasktree_rt.cli.sources import BY_PATH
 from tasktree_rt.client import open_desk
 from tasktree_rt.core.closing import ALL
 from tasktree_rt.core.events import NOT_KEPT, Json
+from tasktree_rt.core.reserved import RESERVED
 from tasktree_rt.core.shapes import SHAPES
 from tasktree_rt.dialects.tasktree.requests import _READERS
 from tasktree_rt.errors import HTTP_STATUS
-from tasktree_rt.hub.publishing import RESERVED
 from tasktree_rt.settings import Execution, Settings, shown_value
 from tasktree_rt.web.metrics import Metrics
 from tests.browser import open_page, program

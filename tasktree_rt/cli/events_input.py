@@ -14,6 +14,7 @@ from typing import BinaryIO, Final
 from attrs import frozen
 
 from tasktree_rt.core.events import Json, ProjectId, parse_event
+from tasktree_rt.core.reserved import refuse_reserved
 from tasktree_rt.dialects.base import decode_json, encode_json
 from tasktree_rt.errors import InvalidInput
 
@@ -145,7 +146,7 @@ def _decoded(text: bytes, place: str) -> object:
 
 def _event(value: object, place: str, project: ProjectId) -> Json:
     try:
-        parse_event(value, now="", field="event", project=project)
+        refuse_reserved(parse_event(value, now="", field="event", project=project).type, "event.type")
     except InvalidInput as error:
         raise BadInput(f"{place}: {error}") from None
     return {**value, "project_id": project}  # type: ignore[dict-item]

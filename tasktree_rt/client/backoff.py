@@ -9,8 +9,12 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from typing import Final
 
 from attrs import define, field, frozen, validators
+
+LONGEST: Final = 300.0
+"""Seconds that a hub can advise at most: a client comes back by then, whatever it was told."""
 
 
 @frozen
@@ -34,7 +38,7 @@ class Retry:
         self.failures = 0
 
     def delay(self, advised: float | None = None) -> float:
-        """Seconds to wait after one more failure; `advised` is what the hub asked for."""
+        """Seconds to wait after one more failure; `advised` is what the hub asked for, up to `LONGEST`."""
         bound = min(self.backoff.cap, self.backoff.base * 2.0 ** min(self.failures, 60))
         self.failures += 1
-        return (advised or 0.0) + bound * self.draw()
+        return min(max(advised or 0.0, 0.0), LONGEST) + bound * self.draw()

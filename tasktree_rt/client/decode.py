@@ -12,10 +12,12 @@ from operator import eq
 from typing import Final, TypeVar
 
 import cattrs
-from attrs import Factory, frozen
+from attrs import Factory, field, frozen
+from attrs.validators import ge
 
 from tasktree_rt.client.link import Dropped
 from tasktree_rt.client.messages import Conflated, ProjectEvent, StateReplaced
+from tasktree_rt.core.commands import Broadcast
 from tasktree_rt.core.events import Json
 from tasktree_rt.core.log import Position
 from tasktree_rt.core.nodes import TOP_FIELDS
@@ -24,14 +26,38 @@ from tasktree_rt.errors import InvalidInput
 
 T = TypeVar("T")
 
+SHORTEST_INTERVAL: Final = 1.0
+LONGEST_INTERVAL: Final = 3_600.0
+"""Bounds of a heartbeat interval in seconds; one beyond them is taken as the bound."""
+MANY: Final = 10**12
+
+
+def is_event(message: Json) -> bool:
+    """Whether a message is an event, whatever its ``type``: no message of the hub's own has both keys."""
+    return "seq" in message and "timestamp" in message
+
+
+def is_broadcast(message: Json) -> bool:
+    """Whether a message is a broadcast, whatever its ``type``: it has a time, no project and no position."""
+    return "timestamp" in message and message.get("project_id", message) is None and "seq" not in message
+
+
+def is_control(message: Json) -> bool:
+    """Whether ``type`` may be the name of a message of the hub's own."""
+    return not is_event(message) and not is_broadcast(message)
+
+
+def _within_bounds(interval: float) -> float:
+    return min(max(float(interval), SHORTEST_INTERVAL), LONGEST_INTERVAL)
+
 
 @frozen
 class WireWelcome:
     """``data`` of ``welcome``."""
 
     connection_id: str
-    heartbeat_interval: float
-    max_message_size: int
+    heartbeat_interval: float = field(converter=_within_bounds)
+    max_message_size: int = field(validator=ge(1))
 
 
 @frozen
@@ -39,7 +65,7 @@ class WireSubscribed:
     """``subscribed``."""
 
     project_id: str
-    seq: int
+    seq: int = field(validator=ge(0))
     epoch: str
     recovered: bool | None
     id: str | int | None = None
@@ -50,11 +76,11 @@ class WireState:
     """One ``project_state``; `data` has ``nodes``, and in part 1 the rest."""
 
     project_id: str
-    seq: int
+    seq: int = field(validator=ge(0))
     epoch: str
     reason: str
-    part: int
-    parts: int
+    part: int = field(validator=ge(1))
+    parts: int = field(validator=ge(1))
     data: Json
 
 
@@ -64,8 +90,8 @@ class WireConflated:
 
     project_id: str
     epoch: str
-    after: int
-    seq: int
+    after: int = field(validator=ge(0))
+    seq: int = field(validator=ge(0))
     removed: list[str]
     nodes: list[Json]
     events: list[Json]
@@ -149,6 +175,12 @@ def structure(message: object, shape: type[T]) -> T:
         raise not_a_hub(shape.__name__.removeprefix("Wire").lower(), error) from None
 
 
+def milliseconds(data: object, key: str) -> float | None:
+    """The seconds of a field in milliseconds, if there is such a field; `Retry.delay` bounds them."""
+    value = data.get(key) if isinstance(data, dict) else None
+    return min(value, MANY) / 1000 if isinstance(value, (int, float)) and value >= 0 else None
+
+
 def not_a_hub(what: str, error: object) -> Dropped:
     """The peer does not speak this protocol."""
     return Dropped(f"the peer is not a hub: malformed {what}: {error!r}", final=True)
@@ -168,10 +200,23 @@ def read_event(message: Json) -> ProjectEvent:
     if not (
         type(project_id) is type(epoch) is type(kind) is type(timestamp) is str
         and type(seq) is int
+        and seq > 0
         and type(data) is dict
     ):
         raise not_a_hub("event", message.get("type"))
     return ProjectEvent(project_id, Position(epoch, seq), kind, data, timestamp)
+
+
+def read_broadcast(message: Json) -> Broadcast:
+    """A message without a project.
+
+    Raises:
+        Dropped: final; it is not one.
+    """
+    kind, data, timestamp = (message.get(key) for key in ("type", "data", "timestamp"))
+    if type(kind) is not str or type(data) is not dict or type(timestamp) is not str:
+        raise not_a_hub("broadcast", kind)
+    return Broadcast(kind, data, timestamp)
 
 
 def read_nodes(nodes: object) -> dict[str, Json]:
@@ -215,7 +260,7 @@ def continues(parts: list[WireState], part: WireState) -> bool:
         return False
     last = parts[-1]
     same = (last.epoch, last.seq, last.parts) == (part.epoch, part.seq, part.parts)
-    return same and part.part == last.part + 1
+    return same and part.part == last.part + 1 <= part.parts
 
 
 def assemble(parts: list[WireState]) -> StateReplaced:

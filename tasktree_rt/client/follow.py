@@ -31,6 +31,10 @@ from tasktree_rt.client.decode import (
     assemble,
     by_topic,
     continues,
+    is_broadcast,
+    is_event,
+    milliseconds,
+    read_broadcast,
     read_conflated,
     read_event,
     read_position,
@@ -46,7 +50,7 @@ from tasktree_rt.client.messages import (
     WatchMessage,
 )
 from tasktree_rt.client.payload import is_transient
-from tasktree_rt.core.commands import Broadcast, Personal
+from tasktree_rt.core.commands import Personal
 from tasktree_rt.core.events import Json
 from tasktree_rt.core.log import BEGINNING, Position
 from tasktree_rt.core.topics import WILDCARD, user_topic
@@ -196,15 +200,13 @@ class Follower:
         Raises:
             Dropped: the connection is to be given up.
         """
-        if "seq" in message and "timestamp" in message:
+        if is_event(message):
             return self._event(read_event(by_topic(message)))
+        if is_broadcast(message):
+            return [read_broadcast(message)]
         kind = message.get("type")
         take = _TAKE.get(kind) if isinstance(kind, str) else None
-        if take is not None:
-            return take(self, by_topic(message))
-        if "project_id" in message and message["project_id"] is None and isinstance(kind, str):
-            return [Broadcast(kind, message.get("data") or {}, str(message.get("timestamp", "")))]
-        return [Personal(message)]
+        return [Personal(message)] if take is None else take(self, by_topic(message))
 
     def _course(self, project: str) -> Course | None:
         """The course of a project whose messages count now."""
@@ -318,7 +320,7 @@ class Follower:
     def _take_error(self, message: Json) -> Told:
         error = structure(message, WireError)
         if is_transient(error.code):
-            wait = None if error.retry_after_ms is None else error.retry_after_ms / 1000
+            wait = milliseconds(message, "retry_after_ms")
             raise Dropped(f"the hub cannot serve now: {error.code}: {error.message}", retry_after=wait)
         project = self._asked_by(error.id)
         if project is None:

@@ -17,6 +17,7 @@ from typing import Final
 
 import trio
 
+from tasktree_rt.client.decode import milliseconds
 from tasktree_rt.client.link import Dropped, Link, background
 from tasktree_rt.client.obeying import AGAIN, Inbox
 from tasktree_rt.client.payload import is_transient
@@ -171,7 +172,7 @@ class Producing:
         elif kind == "reply":
             link.good = self.inbox.replied(message.get("id")) or link.good
         elif kind == "draining":
-            self._advised(_milliseconds(message.get("data"), "reconnect_after_ms"))
+            self._advised(milliseconds(message.get("data"), "reconnect_after_ms"))
             return DRAIN
         return None
 
@@ -200,7 +201,7 @@ class Producing:
         publish_id = message.get("id")
         if is_transient(code):
             self.last_error = f"{code}: {text}"
-            self._advised(_milliseconds(message, "retry_after_ms"))
+            self._advised(milliseconds(message, "retry_after_ms"))
             if isinstance(publish_id, str):
                 self._refused_for_now.add(publish_id)
             return LINGER
@@ -248,11 +249,6 @@ async def _keep_alive(link: Link) -> None:
         if waiting.cancelled_caught:
             await link.abort(f"the hub gave no sign of life for {PING_TIMEOUT:g} s")
             return
-
-
-def _milliseconds(data: object, key: str) -> float | None:
-    value = data.get(key) if isinstance(data, dict) else None
-    return value / 1000 if isinstance(value, (int, float)) and value >= 0 else None
 
 
 def _log_refusal(receipt: Receipt, error: PublishRefused) -> None:

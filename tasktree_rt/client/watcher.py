@@ -14,7 +14,7 @@ import trio
 from attrs import define
 
 from tasktree_rt.client.backoff import Backoff, Retry
-from tasktree_rt.client.decode import WireWelcome, structure
+from tasktree_rt.client.decode import WireWelcome, is_control, milliseconds, structure
 from tasktree_rt.client.follow import Follower
 from tasktree_rt.client.link import Dropped, Link, LinkOptions, background, open_link, stay_connected
 from tasktree_rt.client.messages import Connected, Disconnected, WatchMessage
@@ -231,13 +231,11 @@ class Watcher:
         return structure(message.get("data"), WireWelcome)
 
     async def _take(self, link: Link, message: Json) -> None:
-        if message.get("type") == "draining" and "seq" not in message:
-            data = message.get("data")
-            advised = data.get("reconnect_after_ms") if isinstance(data, dict) else None
-            if isinstance(advised, (int, float)):
-                self._advised = advised / 1000
+        control = message.get("type") if is_control(message) else None
+        if control == "draining":
+            self._advised = milliseconds(message.get("data"), "reconnect_after_ms")
             return
-        if self._marks and self._marked(message):
+        if control is not None and self._marks and self._marked(message):
             return
         told = self._follower.receive(message)
         if self._follower.requests:
@@ -245,7 +243,7 @@ class Watcher:
         for one in told:
             link.good = True
             await self._give(one)
-        if message.get("type") == "heartbeat":
+        if control == "heartbeat":
             link.good = True
 
     def _marked(self, message: Json) -> bool:

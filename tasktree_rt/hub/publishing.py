@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, Final
+from typing import Any
 
 from attrs import evolve
 
 from tasktree_rt.brokers.base import Duplicate, Key, Matter, Settled
 from tasktree_rt.core.commands import Broadcast, Personal
 from tasktree_rt.core.events import Event, Json, ProjectId, normalise_time, parse_event, project_id
+from tasktree_rt.core.reserved import refuse_message_name, refuse_reserved
 from tasktree_rt.core.topics import user_of
 from tasktree_rt.dialects.base import digest, encode_json, plain
 from tasktree_rt.errors import InvalidInput, Refused, Unavailable
@@ -19,15 +20,6 @@ from tasktree_rt.hub.matters import Pending, cancelled
 from tasktree_rt.hub.project import Project
 from tasktree_rt.hub.receipts import Accepted, Published, known, result, through
 from tasktree_rt.hub.workings import Workings
-
-RESERVED: Final = {
-    "prompt": "ask with POST /api/v1/prompts",
-    "prompt_resolved": "answer with POST /api/v1/prompts/{id}/answer",
-    "command": "send it with POST /api/v1/projects/{id}/commands",
-    "command_result": "answer on the connection that the command came on",
-    "notifications_read": "say it with POST /api/v1/users/{id}/read",
-}
-"""Types that are not published, and what to do instead."""
 
 
 class Publishing(Workings):
@@ -196,9 +188,7 @@ class Publishing(Workings):
             raise InvalidInput(f"expected at most {most} events", code="too_large", field="events")
         name = events[0].project_id
         for index, event in enumerate(events):
-            if event.type in RESERVED:
-                expected = f"{event.type} is said by the hub itself: {RESERVED[event.type]}"
-                raise InvalidInput(expected, code="invalid_event", field=f"events[{index}].type")
+            refuse_reserved(event.type, f"events[{index}].type")
             if event.project_id != name:
                 expected = f"expected {name!r} as in events[0]"
                 raise InvalidInput(expected, code="mixed_projects", field=f"events[{index}].project_id")
@@ -221,6 +211,7 @@ class Publishing(Workings):
         """
         named = project_id(project)
         event = parse_event(plain(dict(message)), now=self.timestamp(), field="message", project=named)
+        refuse_reserved(event.type, "message.type")
         return await self.publish(event)
 
     def broadcast(self, message: Mapping[str, Any]) -> int:
@@ -229,12 +220,13 @@ class Publishing(Workings):
         Returns how many it was handed to.
 
         Raises:
-            InvalidInput: it is no such object.
+            InvalidInput: it is no such object, or its type is the name of a message of the hub's.
         """
         given = plain(dict(message))
         kind, data = given.get("type"), given.get("data", {})
         if not isinstance(kind, str) or not isinstance(data, dict):
             raise InvalidInput('expected {"type": string, "data": object}', field="message")
+        refuse_message_name(kind, "type", "invalid_message")
         told = given.get("timestamp")
         at = self.timestamp() if told is None else normalise_time(told, "timestamp")
         said = Broadcast(kind, data, at)
@@ -251,12 +243,17 @@ class Publishing(Workings):
         """Send any JSON object to one connection; False if there is no such connection.
 
         Raises:
-            InvalidInput: it cannot be written as JSON.
+            InvalidInput: it cannot be written as JSON, or looks like an event or a message of the hub's own.
         """
+        said = plain(dict(message))
+        refuse_message_name(said.get("type"), "message.type", "invalid_message")
+        if "seq" in said and "timestamp" in said:
+            expected = "seq and timestamp together make an event: expected at most one of them"
+            raise InvalidInput(expected, code="invalid_message", field="message.seq")
         subscriber = self._subscribers.get(connection_id)
         if subscriber is None or subscriber.closing:
             return False
-        subscriber.reply(Personal(plain(dict(message))))
+        subscriber.reply(Personal(said))
         return True
 
     async def delete_project(self, name: str) -> Published:

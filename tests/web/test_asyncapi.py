@@ -14,10 +14,10 @@ from trio_websocket import ConnectionClosed, WebSocketConnection
 from tasktree_rt.core import closing
 from tasktree_rt.core.control import ANSWERS, SETTLING
 from tasktree_rt.core.events import Json
+from tasktree_rt.core.reserved import RESERVED
 from tasktree_rt.core.shapes import SHAPES
 from tasktree_rt.dialects.tasktree import requests
 from tasktree_rt.errors import HTTP_STATUS
-from tasktree_rt.hub.publishing import RESERVED
 from tests.web.realhub import (
     RealHub,
     Schemas,

@@ -11,6 +11,7 @@ import { type Fields, isObject } from "./json.ts";
 import { BEGINNING, type Position, read, same, write } from "./position.ts";
 import { EMPTY_TOP, type Top } from "./reducer.ts";
 import type { NodeEntry, StoredEvent, Told } from "./told.ts";
+import { isBroadcast, isCount, isEvent } from "./words.ts";
 
 interface Course {
   /** Where this connection is; null before anything was said. */
@@ -74,14 +75,12 @@ export class Courses {
   }
 
   receive(message: Message): Told[] {
-    if (typeof message.seq === "number" && typeof message.timestamp === "string") {
-      return this.#event(message as unknown as StoredEvent);
-    }
+    if (isEvent(message)) return this.#event(message as unknown as StoredEvent);
+    if (isBroadcast(message)) return [];
     switch (message.type) {
       case "subscribed":
         return this.#subscribed(message);
       case "project_state":
-      case "user_state":
         return this.#state(message);
       case "conflated":
         return this.#conflated(message);
@@ -123,7 +122,7 @@ export class Courses {
   #event(event: StoredEvent): Told[] {
     const topic = topicOf(event as unknown as Message);
     const course = this.#course(topic);
-    if (course === null) return [];
+    if (course === null || !isPosition(event)) return [];
     const position = { epoch: event.epoch, seq: event.seq };
     if (event.type === "project_deleted") return this.#deleted(course, topic, event, position);
     const at = course.at;
@@ -153,10 +152,11 @@ export class Courses {
   #subscribed(message: Message): Told[] {
     const topic = topicOf(message);
     const there = this.#courses.get(topic);
+    if (!isPosition(message)) return [];
     if (there !== undefined && there.pending !== null && there.pending === message.id) there.pending = null;
     const course = this.#course(topic);
     if (course === null) return [];
-    const position = { epoch: String(message.epoch), seq: Number(message.seq) };
+    const position = { epoch: message.epoch, seq: message.seq };
     course.parts = [];
     course.at = position;
     course.ended = false;
@@ -169,25 +169,25 @@ export class Courses {
   #state(message: Message): Told[] {
     const topic = topicOf(message);
     const course = this.#course(topic);
-    if (course === null) return [];
+    if (course === null || !isPosition(message) || !isPart(message)) return [];
     if (message.part === 1) course.parts = [];
     else if (!continues(course.parts, message)) return this.#resubscribe(topic);
     course.parts.push(message);
-    if (Number(message.part) < Number(message.parts)) return [];
+    if (message.part < message.parts) return [];
     const parts = course.parts;
     course.parts = [];
-    this.#moved(course, topic, { epoch: String(message.epoch), seq: Number(message.seq) });
+    this.#moved(course, topic, { epoch: message.epoch, seq: message.seq });
     return [assemble(topic, parts)];
   }
 
   #conflated(message: Message): Told[] {
     const topic = topicOf(message);
     const course = this.#course(topic);
-    if (course === null) return [];
-    const position = { epoch: String(message.epoch), seq: Number(message.seq) };
+    if (course === null || !isPosition(message) || !isCount(message.after)) return [];
+    const position = { epoch: message.epoch, seq: message.seq };
     const at = course.at;
     const fits =
-      at !== null && at.epoch === position.epoch && Number(message.after) <= at.seq && at.seq <= position.seq;
+      at !== null && at.epoch === position.epoch && message.after <= at.seq && at.seq <= position.seq;
     if (!fits) return this.#resubscribe(topic);
     this.#moved(course, topic, position);
     return [
@@ -244,6 +244,16 @@ export function named(topic: string): Fields {
 
 function topicOf(message: Message): string {
   return typeof message.user_id === "string" ? `@${message.user_id}` : String(message.project_id);
+}
+
+function isPosition<M extends object>(message: M): message is M & Position {
+  return "seq" in message && isCount(message.seq) && "epoch" in message && typeof message.epoch === "string";
+}
+
+function isPart<M extends Fields>(message: M): message is M & { part: number; parts: number } {
+  return (
+    isCount(message.part) && isCount(message.parts) && 1 <= message.part && message.part <= message.parts
+  );
 }
 
 function continues(parts: Fields[], next: Fields): boolean {

@@ -98,3 +98,41 @@ it("who was closed for something it did waits as long as it ever does", () => {
   newest().end(4029);
   expect(last()).toMatchObject({ kind: "waiting", until: 30_000 });
 });
+
+it.each([
+  [0, 1_000],
+  [-5, 1_000],
+  [1e300, 3_600_000],
+  ["soon", 8_000],
+  [undefined, 8_000],
+])("takes an interval of %s between heartbeats as one of %i ms", (told, taken) => {
+  newest().say({ type: "welcome", data: { heartbeat_interval: told } });
+  world.advance(taken * 1.5 - 1);
+  expect(statuses.filter(({ kind }) => kind === "live")).not.toEqual([]);
+  expect(FakeSocket.all[0]?.closed).toBe(false);
+  world.advance(1);
+  expect(FakeSocket.all[0]?.closed).toBe(true);
+});
+
+it.each([
+  [2_000_000_000, 300_000],
+  [-1, 0],
+  [1e300, 300_000],
+])("a hub that advises to stay away for %i ms is taken at %i", (advised, taken) => {
+  newest().welcome();
+  newest().say({ type: "draining", data: { reconnect_after_ms: advised } });
+  newest().end(1012);
+  expect(last()).toMatchObject({ kind: "waiting", until: taken });
+});
+
+it("is greeted once, and before that hears nothing", () => {
+  newest().say({ type: "draining", data: { reconnect_after_ms: 4321 } });
+  newest().say({ type: "pong" });
+  expect(last()).toEqual({ kind: "connecting" });
+  newest().welcome();
+  world.advance(1000);
+  newest().say({ type: "welcome", data: { heartbeat_interval: 0 } });
+  world.advance(30_000);
+  expect(FakeSocket.all[0]?.closed).toBe(false);
+  expect(last()).toMatchObject({ kind: "live", since: 0 });
+});

@@ -1,6 +1,7 @@
 import { Backoff } from "./backoff.ts";
 import type { Status } from "./engine.ts";
 import { type Fields, isObject } from "./json.ts";
+import { bounded, isBroadcast, isEvent } from "./words.ts";
 
 export const SUBPROTOCOL = "tasktree.v1";
 
@@ -36,6 +37,10 @@ const TOKEN = new Set([4001, 4002, 4003]);
 /** What the hub holds against this client: it waits for as long as it ever does. */
 const HELD_AGAINST = new Set([1002, 1007, 1009, 4029]);
 const WATCHDOG_SHARE = 1.5;
+/** Bounds of the heartbeat interval, in ms, and what it is where the hub names none. */
+const INTERVAL = { least: 1_000, most: 3_600_000, otherwise: 8_000 };
+/** A hub that drains cannot ask for a longer absence. */
+const ADVICE = { least: 0, most: 300_000 };
 const PING_EVERY = 10_000;
 /** A connection that is not open by then never will be. */
 const OPENING = 15_000;
@@ -56,11 +61,11 @@ export class Socket {
   #cancel: () => void = () => {};
   #stopWatchdog: () => void = () => {};
   #stopPing: () => void = () => {};
-  #heartbeat = 25_000;
+  #heartbeat = INTERVAL.otherwise;
   #advised: number | null = null;
   #lost: number | null = null;
   #opened: number | null = null;
-  #pinged = 0;
+  #pinged: number | null = null;
   #behind: number | null = null;
   #summarised: number | null = null;
   #closed = false;
@@ -119,6 +124,7 @@ export class Socket {
   #connect(): void {
     if (this.#closed) return;
     this.#cancel();
+    this.#opened = null;
     if (!this.#world.online()) {
       this.#say({ kind: "offline", lost: this.#lost });
       return;
@@ -153,16 +159,20 @@ export class Socket {
       return;
     }
     if (!isObject(message)) return;
-    if (message.type === "welcome") this.#welcome(message);
-    else if (message.type === "draining") this.#advised = advice(message);
-    else if (message.type === "pong") this.#ponged();
-    this.#events.message(message);
+    const control = isEvent(message) || isBroadcast(message) ? null : message.type;
+    // The hub greets once, first; whatever is called so later is nothing of the hub's own.
+    if (this.#opened === null) {
+      if (control === "welcome") this.#welcome(message);
+    } else if (control === "draining") this.#advised = advice(message);
+    else if (control === "pong") this.#ponged();
+    else if (control !== "welcome") this.#events.message(message);
   }
 
   #welcome(message: Fields): void {
     this.#cancel();
     const data = isObject(message.data) ? message.data : {};
-    this.#heartbeat = Number(data.heartbeat_interval ?? 25) * 1000;
+    const interval = bounded(data.heartbeat_interval, INTERVAL.least / 1000, INTERVAL.most / 1000);
+    this.#heartbeat = interval === null ? INTERVAL.otherwise : interval * 1000;
     this.#opened = this.#world.now();
     this.#lost = null;
     this.#behind = null;
@@ -185,7 +195,9 @@ export class Socket {
   };
 
   #ponged(): void {
+    if (this.#pinged === null) return;
     this.#behind = (this.#world.now() - this.#pinged) / 2;
+    this.#pinged = null;
     this.#tellLive();
   }
 
@@ -240,8 +252,7 @@ export class Socket {
 }
 
 function advice(message: Fields): number | null {
-  const ms = isObject(message.data) ? Number(message.data.reconnect_after_ms) : Number.NaN;
-  return Number.isFinite(ms) ? ms : null;
+  return isObject(message.data) ? bounded(message.data.reconnect_after_ms, ADVICE.least, ADVICE.most) : null;
 }
 
 function why(code: number): string {

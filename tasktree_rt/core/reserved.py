@@ -1,0 +1,63 @@
+"""Types that nobody may publish: what only the hub says, and the names of the hub's own messages.
+
+A client tells an event from a message of the hub's by its fields (docs/protocol.md, "Events and messages"). A
+client that looks at the type alone would take such an event for the hub's word, so the hub does not take it
+in. What a log holds from before stays readable.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tasktree_rt.errors import InvalidInput
+
+MESSAGES: Final = frozenset(
+    {
+        "ack",
+        "conflated",
+        "draining",
+        "error",
+        "heartbeat",
+        "pong",
+        "project_state",
+        "reply",
+        "subscribed",
+        "unsubscribed",
+        "welcome",
+    }
+)
+"""What the hub says to native watchers and to orchestrators. ``command`` is such a name too, and an event
+that only the hub makes (`RESERVED`)."""
+
+
+RESERVED: Final = {
+    "prompt": "ask with POST /api/v1/prompts",
+    "prompt_resolved": "answer with POST /api/v1/prompts/{id}/answer",
+    "command": "send it with POST /api/v1/projects/{id}/commands",
+    "command_result": "answer on the connection that the command came on",
+    "notifications_read": "say it with POST /api/v1/users/{id}/read",
+}
+"""Types of events that only the hub makes, and what to do instead."""
+
+
+def refuse_reserved(kind: str, field: str) -> None:
+    """Refuse `kind` as the type of an event that is published.
+
+    Raises:
+        InvalidInput: ``invalid_event``; only the hub makes such events, or it is the name of a message.
+    """
+    if kind in RESERVED:
+        expected = f"{kind} is said by the hub itself: {RESERVED[kind]}"
+        raise InvalidInput(expected, code="invalid_event", field=field)
+    refuse_message_name(kind, field)
+
+
+def refuse_message_name(kind: object, field: str, code: str = "invalid_event") -> None:
+    """Refuse `kind` as the type of anything that is told to watchers.
+
+    Raises:
+        InvalidInput: it is the name of a message.
+    """
+    if isinstance(kind, str) and kind in MESSAGES:
+        expected = f"{kind} is the name of a message of the hub's own: expected another type"
+        raise InvalidInput(expected, code=code, field=field)
