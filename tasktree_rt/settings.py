@@ -161,6 +161,15 @@ def _redis(_: object, attribute: Attribute[Any], value: object) -> None:
     _require(good, attribute, '"redis://HOST:PORT/DB", "rediss://HOST:PORT/DB" or "unix:///PATH"', value)
 
 
+def _jwks(_: object, attribute: Attribute[Any], value: object) -> None:
+    _text(_, attribute, value)
+    scheme, found, rest = str(value).partition("://")
+    good = "\0" not in str(value) and (
+        not found or (scheme in ("https", "http") and bool(urlsplit(f"//{rest}").hostname))
+    )
+    _require(good, attribute, '"https://HOST/PATH" or the path of a file', value)
+
+
 def _switch(value: Any) -> Any:  # noqa: ANN401 - whatever was given is still to be checked
     """``true`` and ``false`` are as good as ``on`` and ``off``."""
     return {"true": "on", "false": "off"}.get(str(value).lower(), value)
@@ -300,6 +309,15 @@ class AutoGpt:
     """Whether executions are projects too; ``auto``: only without authentication."""
     max_event_size: int = _count(16 * MIB, 1 * KIB)
     """A larger event from Redis is told of, not passed on."""
+    jwks: str = field(default="", validator=_jwks)
+    """The JWK set that its users' tokens are verified with: a URL, or a file."""
+    public_key: str = field(default="", validator=_text)
+    """A PEM file with the public key that they are verified with."""
+
+    @property
+    def has_keys(self) -> bool:
+        """Whether its clients are asked for tokens of a public key's."""
+        return bool(self.jwks or self.public_key)
 
 
 @frozen
@@ -387,7 +405,8 @@ class Settings:
     @property
     def mirrors_autogpt(self) -> bool:
         """Whether AutoGPT's executions are projects too."""
-        return self.autogpt.mirror == "on" or (self.autogpt.mirror == "auto" and not self.auth.on)
+        asked = self.auth.on or self.autogpt.has_keys
+        return self.autogpt.mirror == "on" or (self.autogpt.mirror == "auto" and not asked)
 
     def __attrs_post_init__(self) -> None:
         """Check what must hold between fields."""

@@ -53,21 +53,39 @@ def authenticate(auth: Auth, token: str | None, *, audience: str | None = None) 
     if not token:
         raise TokenMissing("a token is needed: ?token=… or Authorization: Bearer …")
     expected = auth.audience if audience is None else audience
+    return grants_of(claims_of(token, auth.secret, "HS256", expected))
+
+
+def claims_of(token: str, key: Any, algorithm: str, audience: str) -> dict[str, Any]:  # noqa: ANN401 - PyJWT's
+    """What a token says, verified by that key and algorithm; without an `audience` any is good.
+
+    Raises:
+        TokenInvalid: it is not of that key, not for that audience, or expired.
+    """
     try:
         claims: dict[str, Any] = jwt.decode(
             token,
-            auth.secret,
-            algorithms=["HS256"],
-            audience=expected or None,
-            options={"require": ["exp"], "verify_aud": bool(expected)},
+            key,
+            algorithms=[algorithm],
+            audience=audience or None,
+            options={"require": ["exp"], "verify_aud": bool(audience)},
         )
-        expires = float(claims["exp"])
+        claims["exp"] = float(claims["exp"])
     except (jwt.InvalidTokenError, OverflowError) as error:  # the other: of times beyond all numbers
         raise TokenInvalid(f"the token is not valid: {error}") from None
+    return claims
+
+
+def grants_of(claims: dict[str, Any]) -> Grants:
+    """What verified claims allow.
+
+    Raises:
+        TokenWithoutSubject: they do not say whose they are.
+    """
     subject = claims.get("sub")
     if not isinstance(subject, str) or not subject:
         raise TokenWithoutSubject("the token has no sub")
-    return _grants(subject, claims, expires)
+    return _grants(subject, claims, claims["exp"])
 
 
 def _grants(subject: str, claims: dict[str, Any], expires: float) -> Grants:

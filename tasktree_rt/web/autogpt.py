@@ -13,19 +13,15 @@ from tasktree_rt.dialects.autogpt import AutoGpt
 from tasktree_rt.dialects.autogpt.bodies import read_execution, read_notification
 from tasktree_rt.dialects.autogpt.mirror import PREFIX
 from tasktree_rt.errors import PeerError, Refused
-from tasktree_rt.hub.carrier import Session
-from tasktree_rt.hub.farewell import FarewellSession
 from tasktree_rt.hub.hub import Hub
 from tasktree_rt.hub.viewing import ViewSession
 from tasktree_rt.settings import Settings
-from tasktree_rt.web.auth import authenticate
+from tasktree_rt.web.autogpt_tokens import AutoGptTokens
 from tasktree_rt.web.http import grants, reply
-from tasktree_rt.web.sockets import Answer, address, closing, leave, socket_routes, token
+from tasktree_rt.web.problems import status_problem
+from tasktree_rt.web.sockets import Answer, address, leave, socket_routes, token
 
 AUTOGPT: Final = AutoGpt()
-AUDIENCE: Final = "authenticated"
-DEFAULT_USER: Final = "3e53486c-cf57-477e-ba2a-cb02dc828e1a"
-"""AutoGPT's own user where authentication is off."""
 
 
 class AutoGptRoutes:
@@ -34,6 +30,7 @@ class AutoGptRoutes:
     def __init__(self, hub: Hub, settings: Settings) -> None:
         self._hub = hub
         self._settings = settings
+        self._tokens = AutoGptTokens(settings)
         self._intake = Intake(hub, mirror=settings.mirrors_autogpt)
 
     def sockets(self) -> Blueprint:
@@ -50,15 +47,14 @@ class AutoGptRoutes:
         return found
 
     async def view(self) -> Answer:
-        """A client of AutoGPT's."""
-        session: Session
+        """A client of AutoGPT's. One whose token is refused gets 403 before the handshake, as from AutoGPT's
+        own server: its frontend runs its connect handlers whenever a connection is accepted."""
         try:
-            found = authenticate(self._settings.auth, token(), audience=AUDIENCE)
+            found = await self._tokens.authenticate(token())
         except PeerError as error:
-            session = FarewellSession(self._hub, AUTOGPT, closing(error), address())
-        else:
-            user = found.subject if self._settings.auth.on else DEFAULT_USER
-            session = ViewSession(self._hub, AUTOGPT, user, expires=found.expires, address=address())
+            self._hub.meter.refused(error.code)
+            return status_problem(403, error.message, error.code)
+        session = ViewSession(self._hub, AUTOGPT, found.subject, expires=found.expires, address=address())
         await leave(self._hub, session)
         return None
 
