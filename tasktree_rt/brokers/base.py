@@ -63,6 +63,7 @@ class Matter:
         body: what was asked, opaque.
         settled, outcome: when and how; None and b"" while it is open.
         place: its place in the order of opening, given by the broker.
+        owner: whose it counts as, opaque; "" is nobody's.
     """
 
     id: str
@@ -75,6 +76,7 @@ class Matter:
     settled: int | None = None
     outcome: bytes = b""
     place: int = 0
+    owner: str = ""
 
 
 @frozen
@@ -99,6 +101,7 @@ class Append:
         key, digest: idempotency; no key, no record.
         new_epoch: names the life that begins with these events, should there be none.
         opens, settles: what waits and what waits no more because of them, in the same transaction.
+        owner: whose a life counts as that begins with these events, opaque; "" is nobody's.
     """
 
     project_id: str
@@ -113,6 +116,7 @@ class Append:
     opens: Sequence[Matter] = ()
     settles: Sequence[Settled] = ()
     about: bytes = b""
+    owner: str = ""
 
 
 @fixed
@@ -173,6 +177,7 @@ class Life:
         checkpoint: the newest one.
         tail: every event after the checkpoint (after 0 without one).
         death: the end of the newest ended life, if there was one.
+        owner: of the `Append` that it began with; "" if the project has no log now.
     """
 
     epoch: str
@@ -182,6 +187,7 @@ class Life:
     checkpoint: Checkpoint | None
     tail: tuple[Record, ...]
     death: Death | None
+    owner: str = ""
 
 
 @frozen
@@ -202,7 +208,8 @@ class Summary:
 
 @frozen
 class Snapshot:
-    """A named copy of a state, kept until its project is deleted. `created` in microseconds."""
+    """A named copy of a state, kept until it or its project is deleted. `created` in microseconds; `owner` is
+    whose it counts as, opaque; "" is nobody's."""
 
     snapshot_id: str
     project_id: str
@@ -210,6 +217,7 @@ class Snapshot:
     epoch: str
     seq: int
     created: int
+    owner: str = ""
 
 
 @frozen
@@ -320,6 +328,9 @@ class Broker(Protocol):
     async def count_projects(self) -> int:
         """How many projects have a log."""
 
+    async def owned(self) -> dict[tuple[str, bool], int]:
+        """How many logs there are of each owner: of users (True) and of projects (False)."""
+
     async def matter(self, matter_id: str) -> Matter | None:
         """A prompt or a command, open or settled; those settled are kept as long as events are."""
 
@@ -341,11 +352,14 @@ class Broker(Protocol):
         life it is of is over.
         """
 
-    async def snapshots(self, project_id: str) -> list[Snapshot]:
-        """A project's snapshots, oldest first."""
+    async def snapshots(self, project_id: str | None) -> list[Snapshot]:
+        """A project's snapshots, oldest first; those of all projects, in no order, for None."""
 
     async def snapshot(self, project_id: str, snapshot_id: str) -> tuple[Snapshot, tuple[bytes, ...]] | None:
         """One of them with its parts."""
+
+    async def delete_snapshot(self, project_id: str, snapshot_id: str) -> bool:
+        """Forget one of them; whether there was one. What it took of the store's room `trim` frees."""
 
     async def probe(self) -> None:
         """Raise `StoreUnavailable` if an append would (checked by really writing, cheaply)."""

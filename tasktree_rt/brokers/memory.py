@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Final
@@ -40,6 +41,7 @@ class _Life:
 
     epoch: str
     received: int
+    owner: str = ""
     floor: int = 0
     state: str | None = None
     nodes: int = 0
@@ -151,7 +153,7 @@ class MemoryBroker:
         life = self._lives.get(entry.project_id)
         if life is None:
             death = self._deaths.get(entry.project_id)
-            life = _Life(entry.new_epoch, death.record.received if death else 0)
+            life = _Life(entry.new_epoch, death.record.received if death else 0, entry.owner)
             self._lives[entry.project_id] = life
         return life
 
@@ -173,7 +175,7 @@ class MemoryBroker:
             return Life("", 0, 0, death.record.received if death else 0, None, (), death)
         checkpoint = life.checkpoints.get(life.newest_checkpoint)
         tail = tuple(life.after(checkpoint.seq if checkpoint else 0))
-        return Life(life.epoch, life.head, life.floor, life.received, checkpoint, tail, death)
+        return Life(life.epoch, life.head, life.floor, life.received, checkpoint, tail, death, life.owner)
 
     async def read(
         self,
@@ -309,6 +311,11 @@ class MemoryBroker:
         await trio.lowlevel.checkpoint()
         return sum(1 for one in self._lives if user_of(one) is None)
 
+    async def owned(self) -> dict[tuple[str, bool], int]:
+        """How many logs there are of each owner."""
+        await trio.lowlevel.checkpoint()
+        return Counter((life.owner, user_of(name) is not None) for name, life in self._lives.items())
+
     async def matter(self, matter_id: str) -> Matter | None:
         """A prompt or a command."""
         await trio.lowlevel.checkpoint()
@@ -342,11 +349,12 @@ class MemoryBroker:
         if life is not None:
             life.snapshots[snapshot.snapshot_id] = (snapshot, parts)
 
-    async def snapshots(self, project_id: str) -> list[Snapshot]:
-        """A project's snapshots, oldest first."""
+    async def snapshots(self, project_id: str | None) -> list[Snapshot]:
+        """A project's snapshots, oldest first, or all there are."""
         await trio.lowlevel.checkpoint()
-        life = self._lives.get(project_id)
-        kept = [snapshot for snapshot, _ in life.snapshots.values()] if life else []
+        life = self._lives.get(project_id or "")
+        lives = self._lives.values() if project_id is None else [life] if life else []
+        kept = [snapshot for one in lives for snapshot, _ in one.snapshots.values()]
         return sorted(kept, key=lambda snapshot: (snapshot.created, snapshot.snapshot_id))
 
     async def snapshot(self, project_id: str, snapshot_id: str) -> tuple[Snapshot, tuple[bytes, ...]] | None:
@@ -354,6 +362,12 @@ class MemoryBroker:
         await trio.lowlevel.checkpoint()
         life = self._lives.get(project_id)
         return life.snapshots.get(snapshot_id) if life else None
+
+    async def delete_snapshot(self, project_id: str, snapshot_id: str) -> bool:
+        """Forget one of them."""
+        await trio.lowlevel.checkpoint()
+        life = self._lives.get(project_id)
+        return life is not None and life.snapshots.pop(snapshot_id, None) is not None
 
     async def probe(self) -> None:
         """Memory can always be written."""

@@ -244,6 +244,56 @@ class Keeping(Suite):
             await broker.save_snapshot(Snapshot("s", "p", "late", "e1", 1, NOW), (b"x",))
             assert await broker.snapshots("p") == []
 
+    async def test_a_snapshot_that_is_deleted_is_gone_and_no_other_is(self) -> None:
+        async with self.broker() as broker:
+            await fill(broker, 5)
+            await fill(broker, 1, "q")
+            first, second = (Snapshot(one, "p", one, "e1", 4, NOW) for one in ("s1", "s2"))
+            other = Snapshot("s1", "q", "other", "e1", 1, NOW)
+            for one in (first, second, other):
+                await broker.save_snapshot(one, (b"x" * 100,))
+            await checkpoint(broker, 3)
+            assert await broker.delete_snapshot("p", "s1") is True
+            assert await broker.snapshots("p") == [second]
+            assert await broker.snapshot("p", "s1") is None
+            assert await broker.snapshot("q", "s1") == (other, (b"x" * 100,))
+            for project, name in (("p", "s1"), ("p", "s3"), ("none", "s1")):
+                assert await broker.delete_snapshot(project, name) is False
+            assert (await broker.load("p")).checkpoint is not None
+            await broker.trim(KEEP_ALL, NOW)
+            assert await broker.snapshots("p") == [second]
+            await broker.save_snapshot(first, (b"again",))
+            assert await broker.snapshot("p", "s1") == (first, (b"again",))
+
+    async def test_all_snapshots_are_told_with_whose_they_are(self) -> None:
+        async with self.broker() as broker:
+            await fill(broker, 1)
+            await fill(broker, 1, "q")
+            kept = {Snapshot(one, one, one, "e1", 1, NOW, f"sub:{one}") for one in ("p", "q")}
+            for one in kept:
+                await broker.save_snapshot(one, (b"x",))
+            assert set(await broker.snapshots(None)) == kept
+            await broker.append([entry("q", ends=True)])
+            assert [one.owner for one in await broker.snapshots(None)] == ["sub:p"]
+
+    async def test_a_log_is_whose_it_began_as_until_its_end(self) -> None:
+        async with self.broker() as broker:
+            assert (await broker.load("p")).owner == ""
+            await broker.append([entry("p", owner="sub:ada"), entry("p", owner="sub:bob")])
+            await broker.append([entry("q", owner="sub:bob"), entry("@ada", owner="sub:ada"), entry("r")])
+            assert (await broker.load("p")).owner == "sub:ada"
+            assert await broker.owned() == {
+                ("sub:ada", False): 1,
+                ("sub:bob", False): 1,
+                ("sub:ada", True): 1,
+                ("", False): 1,
+            }
+            await broker.append([entry("p", ends=True, owner="sub:bob")])
+            assert (await broker.load("p")).owner == ""
+            await broker.append([entry("p", epoch="e2", owner="sub:bob")])
+            assert (await broker.load("p")).owner == "sub:bob"
+            assert (await broker.owned())["sub:bob", False] == 2
+
     async def test_a_probe_passes_and_changes_nothing(self) -> None:
         async with self.broker() as broker:
             await fill(broker, 2)

@@ -34,7 +34,7 @@ class Matters(Suite):
 
     async def test_a_matter_is_there_as_it_was_opened_and_then_as_it_was_settled(self) -> None:
         async with self.broker() as broker:
-            asked = a_matter("m", "p", "@anna")
+            asked = evolve(a_matter("m", "p", "@anna"), owner="sub:ada")
             await broker.append([opening(asked)])
             found = await broker.matter("m")
             assert found is not None

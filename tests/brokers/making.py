@@ -29,6 +29,7 @@ def entry(
     state: str | None = None,
     nodes: int = 0,
     about: bytes = b"",
+    owner: str = "",
 ) -> Append:
     return Append(
         project,
@@ -41,6 +42,7 @@ def entry(
         key=None if key is None else Key("subject", producer, key),
         digest=digest,
         about=about,
+        owner=owner,
     )
 
 

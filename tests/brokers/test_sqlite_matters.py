@@ -15,6 +15,10 @@ from tests.brokers.contract_matters import a_matter, listed, opening, settling
 from tests.brokers.making import NOW, append_one, entry, events, fill
 from tests.brokers.opening import faulty_connect, opened
 
+WITHOUT_OWNER = (
+    "INSERT INTO life (life, project, epoch, head, floor, covered, received, state, nodes) "
+    "SELECT ?1, ?2, ?3, 0, 0, 0, ?4, NULL, 0 WHERE ?5 IS NOT NULL"
+)
 WITHOUT_ABOUT = (
     "UPDATE life SET head = ?1, received = ?2, state = ?3, nodes = ?4 WHERE life = ?6 AND ?5 IS NOT NULL"
 )
@@ -29,9 +33,11 @@ async def older(path: Path) -> None:
     """A database of the version before, closed in order, with a log in it."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(schema, "VERSION", 1)
-        old = [one for one in schema.SCHEMA if " matter" not in one and " about " not in one]
+        newer = (" matter", " about ", " owner ")
+        old = [one for one in schema.SCHEMA if not any(name in one for name in newer)]
         patch.setattr(schema, "SCHEMA", old)
         patch.setattr(appender, "_UPDATE_LIFE", WITHOUT_ABOUT)
+        patch.setattr(appender, "_INSERT_LIFE", WITHOUT_OWNER)
         async with opened(path) as broker:
             await fill(broker, 3)
     assert version(path) == 1
@@ -53,7 +59,8 @@ def tables(path: Path) -> dict[str, str]:
 async def test_an_older_database_is_brought_up_to_date_and_goes_on_where_it_was(path: Path) -> None:
     await older(path)
     async with opened(path) as broker:
-        assert (await broker.load("p")).epoch == "e1"
+        life = await broker.load("p")
+        assert (life.epoch, life.owner) == ("e1", "")
         assert len(await events(broker)) == 3
         assert await broker.matters() == []
         assert [one.about for one in await broker.projects()] == [b""]
@@ -61,6 +68,7 @@ async def test_an_older_database_is_brought_up_to_date_and_goes_on_where_it_was(
     async with opened(path) as broker:
         assert await listed(broker, open=True) == ["m"]
         assert (await broker.load("p")).head == 4
+        assert await broker.owned() == {("", False): 1}
     assert version(path) == schema.VERSION
 
 
@@ -78,7 +86,9 @@ async def test_an_upgraded_database_has_the_tables_of_a_new_one(path: Path, tmp_
     [
         "CREATE TABLE matter",
         "CREATE INDEX matter_settled",
-        "ALTER TABLE life",
+        "ALTER TABLE life ADD COLUMN about",
+        "ALTER TABLE life ADD COLUMN owner",
+        "ALTER TABLE state",
         "PRAGMA user_version =",
         "COMMIT",
     ],

@@ -25,6 +25,10 @@ _REMEMBERED: Final = 50_000
 """Lives, and producers, kept in memory at most."""
 
 _INSERT_PUBLISH: Final = "INSERT INTO publish VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+_INSERT_LIFE: Final = (
+    "INSERT INTO life (life, project, epoch, head, floor, covered, received, state, nodes, owner) "
+    "VALUES (?, ?, ?, 0, 0, 0, ?, NULL, 0, ?)"
+)
 _UPDATE_LIFE: Final = "UPDATE life SET head = ?, received = ?, state = ?, nodes = ?, about = ? WHERE life = ?"
 _REPLACE_PUBLISH: Final = "INSERT OR REPLACE INTO publish VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 
@@ -206,9 +210,8 @@ def _new_life(cursor: sqlite3.Cursor, entry: Append) -> _Life:
         raise StoreUnavailable("the database has no numbers left for new projects: begin a new one")
     received = death[0] if death else 0
     cursor.execute(
-        "INSERT INTO life (life, project, epoch, head, floor, covered, received, state, nodes) "
-        "VALUES (?, ?, ?, 0, 0, 0, ?, NULL, 0)",
-        (life, entry.project_id, entry.new_epoch, received),
+        _INSERT_LIFE,
+        (life, entry.project_id, entry.new_epoch, received, entry.owner),
     )
     return _Life(life, entry.new_epoch, 0, received)
 

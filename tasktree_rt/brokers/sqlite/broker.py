@@ -264,6 +264,10 @@ class SqliteBroker:
         """How many projects have a log."""
         return await self._read(reader.count_projects)
 
+    async def owned(self) -> dict[tuple[str, bool], int]:
+        """How many logs there are of each owner."""
+        return await self._read(reader.owned)
+
     async def matter(self, matter_id: str) -> Matter | None:
         """A prompt or a command."""
         return await self._read(lambda connection: matters.matter(connection, matter_id))
@@ -301,16 +305,23 @@ class SqliteBroker:
             snapshot.snapshot_id,
             snapshot.name,
             snapshot.created,
+            snapshot.owner,
         )
         await self._save(new, parts)
 
-    async def snapshots(self, project_id: str) -> list[Snapshot]:
-        """A project's snapshots, oldest first."""
+    async def snapshots(self, project_id: str | None) -> list[Snapshot]:
+        """A project's snapshots, oldest first, or all there are."""
         return await self._read(lambda connection: reader.snapshots(connection, project_id))
 
     async def snapshot(self, project_id: str, snapshot_id: str) -> tuple[Snapshot, tuple[bytes, ...]] | None:
         """One of them with its parts."""
         return await self._read(lambda connection: reader.snapshot(connection, project_id, snapshot_id))
+
+    async def delete_snapshot(self, project_id: str, snapshot_id: str) -> bool:
+        """Forget one of them."""
+        return await self._write(
+            partial(Writer.delete_snapshot, project_id=project_id, snapshot_id=snapshot_id)
+        )
 
     async def _save(self, new: NewState, parts: tuple[bytes, ...]) -> None:
         """Write a state in slices; nobody sees it before the last one."""

@@ -8,7 +8,8 @@ from typing import Final
 from tasktree_rt.brokers.base import Append, Matter
 
 _SELECT: Final = (
-    "SELECT id, kind, topic, mirror, received, deadline, digest, body, settled, outcome, n FROM matter "
+    "SELECT id, kind, topic, mirror, received, deadline, digest, body, settled, outcome, n, owner "
+    "FROM matter "
 )
 _AFTER: Final = (
     "n > ?1 AND (?2 IS NULL OR kind = ?2) AND (?3 IS NULL OR topic = ?3 OR mirror = ?3) ORDER BY n LIMIT ?4"
@@ -26,9 +27,9 @@ def write(cursor: sqlite3.Cursor, entry: Append) -> None:
     for one in entry.opens:
         home, mirror = (*one.topics, None)[:2]
         cursor.execute(
-            "INSERT INTO matter (id, kind, topic, mirror, received, deadline, digest, body) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            (one.id, one.kind, home, mirror, one.received, one.deadline, one.digest, one.body),
+            "INSERT INTO matter (id, kind, topic, mirror, received, deadline, digest, body, owner) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (one.id, one.kind, home, mirror, one.received, one.deadline, one.digest, one.body, one.owner),
         )
     cursor.executemany(
         "UPDATE matter SET settled = ?, outcome = ? WHERE id = ? AND settled IS NULL",
@@ -63,6 +64,9 @@ def matters(
     return [_matter(row) for row in connection.execute(_QUERIES[open], (after, kind, topic, limit))]
 
 
-def _matter(row: tuple[str, str, str, str | None, int, int, bytes, bytes, int | None, bytes, int]) -> Matter:
+_Row = tuple[str, str, str, str | None, int, int, bytes, bytes, int | None, bytes, int, str]
+
+
+def _matter(row: _Row) -> Matter:
     topics = (row[2],) if row[3] is None else (row[2], row[3])
     return Matter(row[0], row[1], topics, *row[4:])

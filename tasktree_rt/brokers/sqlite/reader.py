@@ -37,9 +37,9 @@ _FILTERED: Final = (
     "SELECT key & ?1, type, node, received, body FROM event WHERE key > ?2 AND key <= ?3 "
     "AND (?4 IS NULL OR type = ?4) AND (?5 IS NULL OR node = ?5) ORDER BY key"
 )
-_SNAPSHOT: Final = (
-    "SELECT snapshot, name, epoch, seq, created, state.state FROM life JOIN state USING (life) "
-    "WHERE project = ? AND snapshot IS NOT NULL AND whole = 1"
+_SNAPSHOTS: Final = (
+    "SELECT snapshot, project, name, epoch, seq, created, state.owner, state.state "
+    "FROM life JOIN state USING (life) WHERE snapshot IS NOT NULL AND whole = 1"
 )
 
 _NEWEST_CHECKPOINT: Final = (
@@ -63,16 +63,17 @@ def load(connection: sqlite3.Connection, project_id: str) -> Life:
     with one_view(connection):
         death = _death(connection, project_id)
         row = connection.execute(
-            "SELECT life, epoch, head, floor, covered, received FROM life WHERE project = ?", (project_id,)
+            "SELECT life, epoch, head, floor, covered, received, owner FROM life WHERE project = ?",
+            (project_id,),
         ).fetchone()
         if row is None:
             return Life("", 0, 0, death.record.received if death else 0, None, (), death)
-        life, epoch, head, floor, covered, received = row
+        life, epoch, head, floor, covered, received, owner = row
         checkpoint = _checkpoint(connection, life, epoch, covered)
         after = checkpoint.seq if checkpoint else 0
         key = (MAX_SEQ, event_key(life, after), event_key(life, head))
         tail = tuple(Record(*event) for event in connection.execute(_EVENTS, key))
-        return Life(epoch, head, floor, received, checkpoint, tail, death)
+        return Life(epoch, head, floor, received, checkpoint, tail, death, owner)
 
 
 def _death(connection: sqlite3.Connection, project_id: str) -> Death | None:
@@ -233,10 +234,18 @@ def count_projects(connection: sqlite3.Connection) -> int:
     return count
 
 
-def snapshots(connection: sqlite3.Connection, project_id: str) -> list[Snapshot]:
+def owned(connection: sqlite3.Connection) -> dict[tuple[str, bool], int]:
+    """See `Broker.owned`."""
+    rows = connection.execute("SELECT owner, project GLOB '@*' AS user, count(*) FROM life GROUP BY 1, 2")
+    return {(owner, bool(user)): count for owner, user, count in rows}
+
+
+def snapshots(connection: sqlite3.Connection, project_id: str | None) -> list[Snapshot]:
     """See `Broker.snapshots`."""
-    rows = connection.execute(f"{_SNAPSHOT} ORDER BY created, snapshot", (project_id,))
-    return [_snapshot(project_id, row) for row in rows]
+    if project_id is None:
+        return [Snapshot(*row[:-1]) for row in connection.execute(_SNAPSHOTS)]
+    rows = connection.execute(f"{_SNAPSHOTS} AND project = ? ORDER BY created, snapshot", (project_id,))
+    return [Snapshot(*row[:-1]) for row in rows]
 
 
 def snapshot(
@@ -244,12 +253,9 @@ def snapshot(
 ) -> tuple[Snapshot, tuple[bytes, ...]] | None:
     """See `Broker.snapshot`."""
     with one_view(connection):
-        row = connection.execute(f"{_SNAPSHOT} AND snapshot = ?", (project_id, snapshot_id)).fetchone()
-        return (_snapshot(project_id, row), _parts(connection, row[5])) if row else None
-
-
-def _snapshot(project_id: str, row: tuple[str, str, str, int, int, int]) -> Snapshot:
-    return Snapshot(row[0], project_id, *row[1:5])
+        query = f"{_SNAPSHOTS} AND project = ? AND snapshot = ?"
+        row = connection.execute(query, (project_id, snapshot_id)).fetchone()
+        return (Snapshot(*row[:-1]), _parts(connection, row[-1])) if row else None
 
 
 # --- what there is to trim; looked for here so that finding nothing never holds up an append ----------

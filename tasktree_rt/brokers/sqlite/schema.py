@@ -15,7 +15,7 @@ from tasktree_rt.errors import StoreUnavailable
 
 APPLICATION_ID: Final = 0x7474_7274
 """``ttrt``: tells our databases from all others (header offset 68)."""
-VERSION: Final = 3
+VERSION: Final = 4
 """Of the schema, in ``user_version``."""
 
 SEQ_BITS: Final = 36
@@ -50,7 +50,11 @@ _MATTERS: Final = (
 
 # As an upgrade has it, so that a new database is the same to the letter.
 _ABOUT: Final = ("ALTER TABLE life ADD COLUMN about BLOB NOT NULL DEFAULT x''",)
-UPGRADES: Final = {1: _MATTERS, 2: _ABOUT}
+_OWNERS: Final = tuple(
+    f"ALTER TABLE {table} ADD COLUMN owner TEXT NOT NULL DEFAULT ''" for table in ("life", "matter", "state")
+)
+"""Whose a log, a prompt or a command, a snapshot counts as."""
+UPGRADES: Final = {1: _MATTERS, 2: _ABOUT, 3: _OWNERS}
 """What makes a database of an older version one of the next."""
 
 SCHEMA: Final = (
@@ -138,6 +142,7 @@ SCHEMA: Final = (
     ) STRICT, WITHOUT ROWID""",
     "CREATE TABLE probe (id INTEGER PRIMARY KEY, body BLOB NOT NULL) STRICT",
     *_ABOUT,
+    *_OWNERS,
 )
 
 _REASONS: Final = {

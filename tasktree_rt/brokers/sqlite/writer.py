@@ -45,6 +45,7 @@ class NewState:
     snapshot: str | None = None
     name: str = ""
     created: int = 0
+    owner: str = ""
 
 
 class Writer:
@@ -121,8 +122,9 @@ class Writer:
             if life is None:
                 return None
             cursor.execute(
-                "INSERT INTO state (life, seq, snapshot, name, created, whole) VALUES (?, ?, ?, ?, ?, 0)",
-                (life, new.seq, new.snapshot, new.name, new.created),
+                "INSERT INTO state (life, seq, snapshot, name, created, owner, whole) "
+                "VALUES (?, ?, ?, ?, ?, ?, 0)",
+                (life, new.seq, new.snapshot, new.name, new.created, new.owner),
             )
             state = cursor.lastrowid or 0
             self._being_written.add(state)
@@ -158,6 +160,19 @@ class Writer:
                 cursor.execute("UPDATE life SET covered = max(covered, ?) WHERE life = ?", (new.seq, life))
 
         self.transact(finish)
+
+    def delete_snapshot(self, project_id: str, snapshot_id: str) -> bool:
+        """Make a snapshot unseen, for `sweep_states` to take; whether there was one."""
+
+        def delete(cursor: sqlite3.Cursor) -> bool:
+            cursor.execute(
+                "UPDATE state SET whole = 0 WHERE snapshot = ? AND whole = 1 "
+                "AND life = (SELECT life FROM life WHERE project = ?)",
+                (snapshot_id, project_id),
+            )
+            return cursor.rowcount > 0
+
+        return self.transact(delete)
 
     # --- trimming: each call is one small transaction and tells whether there is more to do -----------
 
