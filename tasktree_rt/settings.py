@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from attrs import Factory, field, frozen
 
+from tasktree_rt.core.limits import MAX_EVENTS_PER_PUBLISH, MAX_MESSAGE_SIZE, MAX_NODE_SIZE
 from tasktree_rt.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -224,8 +225,8 @@ def _seconds(default: float, *, zero: bool = False) -> float:
 class Limits:
     """What one peer may cost. Sizes in bytes, times in seconds."""
 
-    max_message_size: int = _count(MIB, 1 * KIB)
-    max_events_per_publish: int = _count(1_000)
+    max_message_size: int = _count(MAX_MESSAGE_SIZE, 1 * KIB)
+    max_events_per_publish: int = _count(MAX_EVENTS_PER_PUBLISH)
     max_connections: int = _count(20_000)
     max_connections_per_address: int = _count(20_000)
     max_subscriptions: int = _count(1_000)
@@ -234,7 +235,7 @@ class Limits:
     message_burst: int = _count(200)
     max_projects: int = _count(100_000)
     max_nodes: int = _count(100_000)
-    max_node_size: int = _count(256 * KIB, 1 * KIB)
+    max_node_size: int = _count(MAX_NODE_SIZE, 1 * KIB)
     max_unacked: int = _count(64)
     max_unacked_bytes: int = _count(4 * MIB, 1 * KIB)
     max_waiting_publishes: int = _count(50_000)

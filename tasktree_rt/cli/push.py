@@ -25,10 +25,11 @@ from tasktree_rt.cli.remote import (
     token,
 )
 from tasktree_rt.cli.running import Failed, run
-from tasktree_rt.client.orchestrator import open_orchestrator
+from tasktree_rt.client.orchestrator import Orchestrator, open_orchestrator
 from tasktree_rt.client.receipts import Receipt
 from tasktree_rt.core.events import ProjectId
 from tasktree_rt.errors import PublishRefused
+from tasktree_rt.settings import MOST
 
 _IN_FLIGHT: Final = 64
 
@@ -103,7 +104,12 @@ def _source(project: ProjectId, file: BinaryIO, producer_id: str | None) -> Sour
 
 async def _push(url: str, source: Source, patience: float, console: Console, pushed: Pushed) -> None:
     client = open_orchestrator(
-        url, source.producer_id, token=token(), on_refused=lambda receipt, why: None, patience=patience
+        url,
+        source.producer_id,
+        token=token(),
+        max_node_size=MOST,  # the hub knows its own
+        on_refused=lambda receipt, why: None,
+        patience=patience,
     )
     sent, receipts = trio.open_memory_channel[tuple[Batch, Receipt]](_IN_FLIGHT)
     fault: BadInput | None = None
@@ -114,12 +120,18 @@ async def _push(url: str, source: Source, patience: float, console: Console, pus
                 while batch := await trio.to_thread.run_sync(
                     next, source.batches, None, abandon_on_cancel=True
                 ):
-                    events = [item.event for item in batch.items]
-                    await sent.send((batch, await orchestrator.publish(events, id=batch.id)))
+                    await sent.send((batch, await _publish(orchestrator, batch)))
             except BadInput as error:
                 fault = error
     if fault is not None:
         raise Failed(str(fault))
+
+
+async def _publish(orchestrator: Orchestrator, batch: Batch) -> Receipt:
+    try:
+        return await orchestrator.publish([item.event for item in batch.items], id=batch.id)
+    except PublishRefused as error:
+        raise BadInput(f"{_place(batch, error)}: {error.code}: {error.message}") from None
 
 
 async def _confirm(

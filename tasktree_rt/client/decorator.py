@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any, Final, ParamSpec, TypeVar, cast, overload
 from weakref import WeakKeyDictionary
 
-from tasktree_rt.client.nodes import Node
+from tasktree_rt.client.nodes import Node, cut
 from tasktree_rt.client.run import BaseRun, current_run
 
 P = ParamSpec("P")
@@ -106,7 +106,7 @@ def _make(
     bound.apply_defaults()
     name = _numbered(chosen, function.__name__) if id is None else id.format_map(bound.arguments)
     if "title" in fields:
-        fields = {**fields, "title": str(fields["title"]).format_map(bound.arguments)}
+        fields = {**fields, "title": cut(str(fields["title"]).format_map(bound.arguments))}
     return cast(Node, chosen.node(name, **fields))
 
 

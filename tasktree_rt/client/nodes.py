@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from tasktree_rt.client.run import BaseRun
 
 MAX_MESSAGE: Final = 2_000
-"""Characters of a failed node's message."""
+"""Characters of a failed node's message, and of a title made of a function's arguments."""
+LEAST_MESSAGE: Final = 60
+"""Of a node that is as large as it may be."""
 BROKEN_OFF: Final = (
     trio.Cancelled,
     asyncio.CancelledError,
@@ -80,24 +82,27 @@ class Node:
         """From 0 to 100 (what is beyond counts as that); sent as often as makes sense, the latest always.
 
         Raises:
-            ValueError: not a number.
+            ValueError: not a number, or a message for which the node has no room.
         """
-        if not percent == percent:
+        number = percent if type(percent) is int else float(percent)
+        if number != number:
             raise ValueError("expected a number, got NaN")
+        changes: Json = {"progress": min(100, max(0, number))}
+        if message is None:
+            self.run.put(self.id, changes, 20)
+        else:
+            self.run.set(self.id, {**changes, "message": clean(str(message))})
         self._has_progress = True
-        changes: Json = {"progress": min(100, max(0, percent))}
-        if message is not None:
-            changes["message"] = clean(message)
-        self.run.put(self.id, changes, len(message or "") + 20)
 
     def update(self, **changes: Any) -> None:
         """Set fields: ``title``, ``message``, ``kind``, ``order``, ``depends_on`` … None removes one.
 
         Raises:
-            ValueError: not what a node can have, or ``status``, which is told by entering and leaving.
+            ValueError: what a hub would refuse (nothing of it is set), or ``status``, which entering and
+                leaving tell.
         """
-        self._has_progress = self._has_progress or "progress" in changes
         self.run.set(self.id, changes)
+        self._has_progress = self._has_progress or "progress" in changes
 
     def log(self, message: object, *, level: str = "info", stream: str | None = None) -> None:
         """A line of output."""
@@ -150,7 +155,10 @@ class Node:
             self._turn("cancelled")
         else:
             self.log("".join(traceback.format_exception(error)).rstrip(), level="error")
-            self._turn("failed", message=last_line(error))
+            message = last_line(error)
+            if not self.run.fits(self.id, {"message": message}):
+                message = message[:LEAST_MESSAGE]
+            self._turn("failed", message=message)
         self.run.end(self)
 
     def _turn(self, status: str, **changes: Any) -> None:
@@ -198,4 +206,9 @@ def last_line(error: BaseException) -> str:
         said = "(its text cannot be made)"
     first, *rest = said.splitlines() or [""]
     line = f"{home}{kind.__qualname__}: {first}" if first else f"{home}{kind.__qualname__}"
-    return clean(f"{line} …" if rest else line)[:MAX_MESSAGE]
+    return cut(f"{line} …" if rest else line)
+
+
+def cut(text: str) -> str:
+    """A text made of what the program's own values say, as a node may have it."""
+    return clean(text)[:MAX_MESSAGE]

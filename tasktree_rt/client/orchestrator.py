@@ -23,19 +23,21 @@ from attrs import frozen
 from tasktree_rt.client import payload
 from tasktree_rt.client.asking import Answer, Asked
 from tasktree_rt.client.backoff import Backoff, Retry
+from tasktree_rt.client.checking import HubLimits
 from tasktree_rt.client.desk import Desk, open_desk
+from tasktree_rt.client.dividing import batch_id
 from tasktree_rt.client.link import Dropped, Link, LinkOptions, background, open_link, stay_connected
 from tasktree_rt.client.obeying import Commands
 from tasktree_rt.client.payload import EventLike
 from tasktree_rt.client.producing import OnRefused, Producing
-from tasktree_rt.client.receipts import Receipt
+from tasktree_rt.client.receipts import Lost, Receipt
 from tasktree_rt.client.spool import Place, Spool
 from tasktree_rt.client.urls import socket_url
 from tasktree_rt.client.window import Window
+from tasktree_rt.core.events import Json
+from tasktree_rt.core.limits import MAX_EVENTS_PER_PUBLISH, MAX_MESSAGE_SIZE, MAX_NODE_SIZE, MIB
 from tasktree_rt.errors import ClientError, ConnectionLost, PublishRefused
 
-KIB: Final = 1024
-MIB: Final = 1024 * KIB
 PATH: Final = "/ws/orchestrator"
 INBOUND_LIMIT: Final = 16 * MIB
 """Bytes of a message from the hub: an ack of 1,000 events is about 100 KB."""
@@ -70,7 +72,7 @@ class Orchestrator:
         window: Window[Receipt],
         spool: Spool | None,
         *,
-        max_message_size: int,
+        limits: HubLimits,
         on_refused: OnRefused | None,
         commands: Iterable[str] = (),
         asking: Asking | None = None,
@@ -78,13 +80,14 @@ class Orchestrator:
         self._asking = asking
         self._window = window
         self._spool = spool
-        self._max_message_size = max_message_size
+        self.limits = limits
         self._turn = trio.Lock()
         """Held while waiting for room: publishers are served in the order they came."""
         self._file = trio.Lock()
         """Held while the spool is written to: never while waiting for room, which rewriting it may make."""
         self._producing = Producing(window, spool, self._file, on_refused, commands)
-        self._ids = (f"{run}-{number}" for run in [secrets.token_hex(8)] for number in count(1))
+        self._life = secrets.token_hex(8)
+        self._numbers = count(1)
         self._published = 0
         self._lost: ClientError | None = None
         self._closed = False
@@ -101,18 +104,37 @@ class Orchestrator:
         If cancelled, nothing was published.
 
         Raises:
-            PublishRefused: at once for what the hub would never take: not JSON, too large, or another
+            PublishRefused: at once for what the hub would refuse whatever it holds (`HubLimits`), and another
                 publish under the id of one that is unanswered.
             ConnectionLost: the hub is not coming back.
             ClientError: the spool cannot be written.
             trio.ClosedResourceError: the orchestrator was left.
         """
-        publish_id = next(self._ids) if id is None else id
-        text = payload.publish_text(publish_id, payload.encode_events(events, stamp=id is None))
-        if len(text) > self._max_message_size:
-            raise PublishRefused(
-                "too_large", f"{len(text)} bytes, at most {self._max_message_size} are taken"
-            )
+        publish_id = f"{self._life}-{next(self._numbers)}" if id is None else id
+        encoded = payload.encode_events(events, self.limits, stamp=id is None)
+        text = payload.publish_text(publish_id, encoded.events)
+        self._check_size(text)
+        return await self._publish(publish_id, text)
+
+    async def offer(self, events: list[Json], lost: Lost) -> Receipt:
+        """Not for the program's use: publish events of a run, which were checked where they were made.
+
+        Refused, they are divided and sent again in parts; `lost` is called for what is lost of them.
+
+        Raises:
+            ClientError: as `publish`.
+        """
+        publish_id = batch_id(self._life, next(self._numbers))
+        text = payload.publish_text(publish_id, map(payload.encode_event, events))
+        self._check_size(text)
+        return await self._publish(publish_id, text, lost)
+
+    def _check_size(self, text: bytes) -> None:
+        most = self.limits.message_size
+        if len(text) > most:
+            raise PublishRefused("too_large", f"{len(text)} bytes, at most {most} are taken")
+
+    async def _publish(self, publish_id: str, text: bytes, lost: Lost | None = None) -> Receipt:
         async with self._turn:
             known = self._window.get(publish_id)
             if known is not None:
@@ -121,7 +143,7 @@ class Orchestrator:
                 self._check_open()
                 await self._producing.changed.park()
             self._check_open()
-            receipt = await self._keep(publish_id, text)
+            receipt = await self._keep(publish_id, text, lost)
         self._published += 1
         self._producing.changed.unpark_all()
         return receipt
@@ -198,6 +220,11 @@ class Orchestrator:
         if self._lost is not None and self._window:
             raise self._lost
 
+    @property
+    def spooled(self) -> bool:
+        """Whether what is unanswered stays in a file for the next start."""
+        return self._spool is not None
+
     def statistics(self) -> OrchestratorStatistics:
         """How it goes."""
         producing, spool = self._producing, self._spool
@@ -224,15 +251,15 @@ class Orchestrator:
             raise PublishRefused("idempotency_conflict", f"another publish is unanswered under {known.id!r}")
         return known
 
-    async def _keep(self, publish_id: str, text: bytes) -> Receipt:
+    async def _keep(self, publish_id: str, text: bytes, lost: Lost | None) -> Receipt:
         if self._spool is None:
-            receipt = Receipt(publish_id, len(text), text)
+            receipt = Receipt(publish_id, len(text), text, lost=lost)
         else:
             async with self._file:
                 place = self._spool.append(publish_id, text)
                 if self._spool.fsync:
                     await self._synced(self._spool, place)
-            receipt = Receipt(publish_id, len(text), None, place)
+            receipt = Receipt(publish_id, len(text), None, place, lost)
         self._window.add(receipt)
         return receipt
 
@@ -280,9 +307,11 @@ class Orchestrator:
         return ConnectionLost(why) if left and self._spool is None else None
 
     def _fail_open(self, error: ClientError) -> None:
-        for receipt in self._window:
-            if receipt.outcome is None:
+        for found in self._window:
+            receipt: Receipt | None = found
+            while receipt is not None and receipt.outcome is None:
                 receipt.settle(error)
+                receipt = receipt.whole
 
     def _check_open(self) -> None:
         if self._lost is not None:
@@ -303,7 +332,9 @@ async def open_orchestrator(
     spool_fsync: bool = False,
     max_in_flight: int = 64,
     max_in_flight_bytes: int = 4 * MIB,
-    max_message_size: int = MIB,
+    max_message_size: int = MAX_MESSAGE_SIZE,
+    max_node_size: int = MAX_NODE_SIZE,
+    max_events: int = MAX_EVENTS_PER_PUBLISH,
     on_refused: OnRefused | None = None,
     connect_timeout: float = 10.0,
     flush_timeout: float = 10.0,
@@ -333,6 +364,8 @@ async def open_orchestrator(
         max_in_flight: publishes sent and unanswered; the hub reads no further than 64.
         max_message_size: of one publish, in bytes; the hub's own limit is 1 MiB by default. What a hub
             with a lower limit closes for (1009) is refused alone and the rest goes on.
+        max_node_size: bytes of a node; the hub's own limit is 256 KiB by default.
+        max_events: of one publish; the hub's own limit is 1,000 by default.
         on_refused: told of every final refusal; default: a warning in the log ``tasktree_rt.client``.
 
     Raises:
@@ -358,7 +391,7 @@ async def open_orchestrator(
     orchestrator = Orchestrator(
         window,
         file,
-        max_message_size=max_message_size,
+        limits=HubLimits(max_message_size, max_node_size, max_events),
         on_refused=on_refused,
         commands=served,
         asking=asking,

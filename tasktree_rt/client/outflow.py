@@ -20,12 +20,15 @@ from typing import Final
 from attrs import define, frozen
 
 from tasktree_rt.core.events import Json, format_time
+from tasktree_rt.core.limits import MAX_EVENTS_PER_PUBLISH
+from tasktree_rt.dialects.base import encode_json
 
 muted: ContextVar[bool] = ContextVar("tasktree_rt_muted", default=False)
 """Set where events are sent: what is logged there must not become an event to be sent."""
 MAX_LINE: Final = 32 * 1024
 """Characters of a line; what is longer is cut, and says so."""
-MAX_BATCH: Final = 1_000
+MAX_WORD: Final = 512
+MAX_BATCH: Final = MAX_EVENTS_PER_PUBLISH
 """Events of one `take`: as many as a publish may have by a hub's default settings."""
 MAX_BATCH_SIZE: Final = 160 * 1024
 """Characters, about: escaped to the utmost they are still below a hub's 1 MiB."""
@@ -34,8 +37,11 @@ OVERHEAD: Final = 160
 
 @frozen
 class OutflowStatistics:
-    """Counts of events: `waiting` now; `taken`, `merged` and `dropped` lines since the beginning; `lost`
-    changes for which there was no room."""
+    """Counts of events: `waiting` now; `taken`, `merged` and `dropped` lines since the beginning.
+
+    `lost` counts what the hub refused (of an event that was divided, the part), changes for which there was
+    no room, and what was left when the hub did not come back.
+    """
 
     waiting: int
     taken: int
@@ -44,11 +50,20 @@ class OutflowStatistics:
     lost: int
 
 
+HEAVY: Final = 1024
+"""Bytes of a value that a hub may refuse where it takes a small one: the least `max_node_size` there is."""
+MOST_KEPT: Final = 8
+"""Small values of a node's field that wait beside heavy ones which came after them."""
+
+
 @define(eq=False)
 class _Item:
+    """`kept` counts the items of the node before this one that stay for the sake of a small value."""
+
     event: Json
     size: int
     is_line: bool = False
+    kept: int = 0
 
 
 def now_text() -> str:
@@ -79,6 +94,7 @@ class Outflow:
         self._lines = self._line_chars = 0
         self._taken = self._merged = self._dropped = self._lost = 0
         self._untold = 0
+        self._over = False
         self.put = self.gone = 0
         """How many have come in and how many have gone out, in order."""
 
@@ -96,17 +112,23 @@ class Outflow:
         return len(self._items) - self._lines < self._max_changes
 
     def change(self, node_id: str, changes: Json, size: int) -> None:
-        """Fields of a node, of about `size` characters. Without a status they may be merged."""
+        """Fields of a node, of about `size` characters. Without a status they may be merged.
+
+        A heavy value does not take the place of a small one, which would be lost with it if it is refused.
+        """
         with self._lock:
-            item = self._mergeable.get(node_id)
+            item, kept = self._mergeable.get(node_id), 0
             if item is not None and "status" not in changes:
-                item.event["data"]["changes"].update(changes)
-                item.event["timestamp"] = now_text()
-                item.size += size
-                self._merged += 1
-                return
+                known = item.event["data"]["changes"]
+                if item.kept >= MOST_KEPT or size < HEAVY or not _outweighs(changes, known):
+                    known.update(changes)
+                    item.event["timestamp"] = now_text()
+                    item.size += size
+                    self._merged += 1
+                    return
+                kept = item.kept + 1
             event = self._event("node_update", {"node_id": node_id, "changes": dict(changes)})
-            item = self._mergeable[node_id] = _Item(event, size + len(node_id) + OVERHEAD)
+            item = self._mergeable[node_id] = _Item(event, size + len(node_id) + OVERHEAD, kept=kept)
             self._put(item)
         self._wake()
 
@@ -120,7 +142,8 @@ class Outflow:
         """A line of output; whether there was room for it."""
         text = _fit(message)
         size = len(text)
-        data: Json = {"level": level, "message": text, **extra}
+        data: Json = {"level": _word(level), "message": text}
+        data |= {name: _word(value) for name, value in extra.items()}
         if node_id is not None:
             data["node_id"] = node_id
         with self._lock:
@@ -134,10 +157,19 @@ class Outflow:
         self._wake()
         return True
 
-    def lose(self) -> None:
-        """There was no room for a change."""
+    def lose(self, events: int = 1) -> None:
+        """There was no room for a change, or it did not get to the hub."""
         with self._lock:
-            self._lost += 1
+            self._lost += events
+
+    def abandon(self) -> None:
+        """Nothing more will be sent: what waits is lost, and so is what is still to come."""
+        with self._lock:
+            self._over = True
+            self._lost += len(self._items)
+            for item in self._items:
+                self._out(item)
+            self._items.clear()
 
     def take(self) -> list[Json]:
         """The events to be sent next, all in one publish; none if there are none."""
@@ -164,6 +196,10 @@ class Outflow:
             return OutflowStatistics(len(self), self._taken, self._merged, self._dropped, self._lost)
 
     def _put(self, item: _Item) -> None:
+        if self._over:
+            self._lost += 1
+            self._out(item)
+            return
         self._items.append(item)
         self.put += 1
 
@@ -189,6 +225,21 @@ def _told(lines: int) -> Json:
 def clean(text: str) -> str:
     """Without what cannot be written as UTF-8 (lone surrogates, as file names may have)."""
     return text if text.isascii() else text.encode("utf-8", "replace").decode()
+
+
+def _outweighs(changes: Json, known: Json) -> bool:
+    """Whether a heavy value would take the place of a small one."""
+    both = (name for name in changes if name in known)
+    return any(_is_heavy(changes[name]) and not _is_heavy(known[name]) for name in both)
+
+
+def _is_heavy(value: object) -> bool:
+    return len(encode_json(value)) >= HEAVY // 2
+
+
+def _word(value: object) -> str:
+    """A level, a stream, a logger's name, as it may stand in an event."""
+    return clean(str(value))[:MAX_WORD]
 
 
 def _fit(message: str) -> str:

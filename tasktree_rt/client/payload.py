@@ -9,45 +9,44 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from tasktree_rt.core.events import Event, format_time, is_project_id, shown
+from attrs import frozen
+
+from tasktree_rt.client.checking import HubLimits, check_event, check_publish
+from tasktree_rt.core.events import Event, format_time
 from tasktree_rt.dialects.base import encode_json
-from tasktree_rt.errors import HTTP_STATUS, PublishRefused
+from tasktree_rt.errors import HTTP_STATUS, PeerError, PublishRefused
 
 EventLike = Event | Mapping[str, Any]
 """An event: `core.events.Event`, or its JSON object (``type``, ``project_id``, ``data``, ``timestamp?``)."""
 
 
-def encode_events(events: EventLike | Iterable[EventLike], *, stamp: bool) -> list[bytes]:
-    """Each event as JSON. With `stamp`, one without a timestamp gets the present time.
+@frozen
+class Encoded:
+    """The events of one publish: their project, and each as JSON."""
+
+    project_id: str
+    events: tuple[bytes, ...]
+
+
+def encode_events(events: EventLike | Iterable[EventLike], limits: HubLimits, *, stamp: bool) -> Encoded:
+    """Check the events of one publish as the hub will, and make each JSON.
+
+    With `stamp`, one without a timestamp gets the present time.
 
     Raises:
-        PublishRefused: ``invalid_event``: none at all, or one that cannot be written as JSON.
+        PublishRefused: the hub would refuse it.
     """
     several = [events] if isinstance(events, (Event, Mapping)) else list(events)
     if not several:
         raise PublishRefused("invalid_event", "expected at least one event", "events")
     now = format_time(datetime.now(UTC)) if stamp else None
-    return [_encode(event, now, f"events[{index}]") for index, event in enumerate(several)]
-
-
-def project_of(events: Iterable[EventLike]) -> str:
-    """The one project of all `events`.
-
-    Raises:
-        PublishRefused: ``invalid_event``, ``invalid_project_id`` or ``mixed_projects``.
-    """
-    found: str | None = None
-    for index, event in enumerate(events):
-        named = event.project_id if isinstance(event, Event) else event.get("project_id")
-        field = f"events[{index}].project_id"
-        if not is_project_id(named):
-            raise PublishRefused("invalid_project_id", f"not a project id: {shown(named)}", field)
-        if found is not None and named != found:
-            raise PublishRefused("mixed_projects", "all events of a publish belong to one project", field)
-        found = str(named)
-    if found is None:
-        raise PublishRefused("invalid_event", "expected at least one event", "events")
-    return found
+    encoded = tuple(encode_event(event, now, f"events[{index}]") for index, event in enumerate(several))
+    try:
+        read = [check_event(one, limits, f"events[{index}]") for index, one in enumerate(encoded)]
+        check_publish(read, limits)
+    except PeerError as error:
+        raise PublishRefused(error.code, error.message, error.field) from None
+    return Encoded(str(read[0].project_id), encoded)
 
 
 def publish_text(publish_id: str, events: Iterable[bytes]) -> bytes:
@@ -55,7 +54,12 @@ def publish_text(publish_id: str, events: Iterable[bytes]) -> bytes:
     return b'{"type":"publish","id":%b,"events":[%b]}' % (encode_json(publish_id), b",".join(events))
 
 
-def _encode(event: EventLike, now: str | None, field: str) -> bytes:
+def encode_event(event: EventLike, now: str | None = None, field: str = "event") -> bytes:
+    """One event as JSON, unchecked.
+
+    Raises:
+        PublishRefused: ``invalid_event``: it cannot be written as JSON.
+    """
     if isinstance(event, Event):
         body: dict[str, object] = {
             "type": event.type,

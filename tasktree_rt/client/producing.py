@@ -18,15 +18,17 @@ from typing import Final
 import trio
 
 from tasktree_rt.client.decode import milliseconds
+from tasktree_rt.client.dividing import divided
 from tasktree_rt.client.link import Dropped, Link, background
 from tasktree_rt.client.obeying import AGAIN, Inbox
-from tasktree_rt.client.payload import is_transient
+from tasktree_rt.client.payload import encode_event, is_transient, publish_text
 from tasktree_rt.client.receipts import Acked, Receipt, read_ack
 from tasktree_rt.client.spool import Spool
 from tasktree_rt.client.window import Window
 from tasktree_rt.core.closing import TOO_LARGE
 from tasktree_rt.core.events import Json
-from tasktree_rt.errors import ClientError, PublishRefused, RequestRefused
+from tasktree_rt.dialects.base import decode_object
+from tasktree_rt.errors import ClientError, InvalidInput, PublishRefused, RequestRefused
 
 PING_INTERVAL: Final = 20.0
 PING_TIMEOUT: Final = 30.0
@@ -103,10 +105,29 @@ class Producing:
         _logger.info("%s; trying again in %.2f s", end, delay)
 
     def refuse(self, receipt: Receipt, error: PublishRefused) -> None:
-        """The hub will never take this one."""
+        """The hub will never take this one; of a batch it may take the parts."""
+        events = self._events(receipt) if receipt.alone else []
+        halves = divided(events, error.code)
+        if halves:
+            receipt.parts = len(halves)
+            self._window.add_first([_part(receipt, n, half) for n, half in enumerate(halves)])
+            return
         self._settle(receipt, error)
         self.refused += 1
-        self._on_refused(receipt, error)
+        if receipt.lost is not None:
+            for event in events:
+                receipt.lost(event, error)
+        if receipt.lost is None or self._on_refused is not _log_refusal:
+            self._on_refused(receipt, error)
+
+    def _events(self, receipt: Receipt) -> list[Json]:
+        """What a batch holds; it is in no spool any more if the file cannot be read."""
+        try:
+            events: list[Json] = decode_object(self.text(receipt))["events"]
+        except (ClientError, InvalidInput) as error:
+            _logger.warning("publish %s cannot be divided: %s", receipt.id, error)
+            return []
+        return events
 
     def _explained(self, end: Dropped) -> Dropped:
         """What to make of the end of a connection, knowing what was said on it."""
@@ -225,6 +246,11 @@ class Producing:
         if self._spool is not None and receipt.place is not None:
             self._spool.settle(receipt.place)
         receipt.settle(outcome)
+        whole = receipt.whole
+        if whole is not None:
+            whole.parts -= 1
+            if not whole.parts:  # until now it stayed in the spool: after a crash it is divided again alike
+                self._settle(whole, outcome)
 
     async def _compact(self) -> None:
         """Rewrite the spool when that pays. This task alone settles, and the lock keeps publishers away."""
@@ -249,6 +275,13 @@ async def _keep_alive(link: Link) -> None:
         if waiting.cancelled_caught:
             await link.abort(f"the hub gave no sign of life for {PING_TIMEOUT:g} s")
             return
+
+
+def _part(whole: Receipt, number: int, events: list[Json]) -> Receipt:
+    """A part of a refused batch, under an id that is the same whenever it is divided."""
+    name = f"{whole.id}.{number}"
+    text = publish_text(name, map(encode_event, events))
+    return Receipt(name, len(text), text, lost=whole.lost, whole=whole)
 
 
 def _log_refusal(receipt: Receipt, error: PublishRefused) -> None:

@@ -15,7 +15,7 @@ import secrets
 import threading
 import time
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from itertools import count
 from types import TracebackType
 from typing import Any, Final, Unpack
@@ -26,15 +26,20 @@ from attrs import define, evolve, frozen
 from tasktree_rt.client import payload
 from tasktree_rt.client.asking import Answer, Asked, make_question
 from tasktree_rt.client.backoff import Backoff, Retry
+from tasktree_rt.client.checking import HubLimits
+from tasktree_rt.client.dividing import divided
 from tasktree_rt.client.outflow import muted
 from tasktree_rt.client.payload import EventLike
 from tasktree_rt.client.posting import Posted, Poster
+from tasktree_rt.client.receipts import Lost
 from tasktree_rt.client.requests import Conversation
-from tasktree_rt.core.events import Event
+from tasktree_rt.core.events import Json
+from tasktree_rt.core.limits import KIB, MAX_EVENTS_PER_PUBLISH, MAX_MESSAGE_SIZE, MAX_NODE_SIZE, MIB
+from tasktree_rt.dialects.base import decode_json
 from tasktree_rt.errors import ClientError, ConnectionLost, PublishRefused
 
-KIB: Final = 1024
-MIB: Final = 1024 * KIB
+BRACKETS: Final = 2
+"""Bytes of a request besides its events and the commas between them."""
 MAX_BATCH_EVENTS: Final = 500
 MAX_BATCH_BYTES: Final = 512 * KIB
 _logger: Final = logging.getLogger("tasktree_rt.client")
@@ -42,11 +47,15 @@ _logger: Final = logging.getLogger("tasktree_rt.client")
 
 @define(eq=False)
 class Job:
-    """Events of one `publish`, kept all or none. `body` is them as JSON, joined by commas."""
+    """Events of one `publish`, kept all or none. `body` is them as JSON, joined by commas.
+
+    With `lost` it is one event of a run: refused, it is divided, and `lost` is called for what is lost of it.
+    """
 
     project_id: str
     body: bytes
     events: int
+    lost: Lost | None = None
 
 
 OnError = Callable[[str, bytes, ClientError], None]
@@ -76,6 +85,8 @@ class Publisher:
         max_waiting: events in the queue; `publish` waits when it is full.
         max_waiting_bytes: their bytes.
         max_message_size: bytes of one `publish`; the hub's own limit is 1 MiB by default.
+        max_node_size: bytes of a node; the hub's own limit is 256 KiB by default.
+        max_events: of one `publish`; the hub's own limit is 1,000 by default.
         on_error: called in the background thread; default: a warning in the log ``tasktree_rt.client``.
         timeout: seconds for one request.
         exit_timeout: seconds that `close` flushes for, if it is not told otherwise.
@@ -92,7 +103,9 @@ class Publisher:
         token: str | None = None,
         max_waiting: int = 10_000,
         max_waiting_bytes: int = 16 * MIB,
-        max_message_size: int = MIB,
+        max_message_size: int = MAX_MESSAGE_SIZE,
+        max_node_size: int = MAX_NODE_SIZE,
+        max_events: int = MAX_EVENTS_PER_PUBLISH,
         on_error: OnError | None = None,
         timeout: float = 10.0,
         exit_timeout: float = 5.0,
@@ -102,7 +115,7 @@ class Publisher:
         self._poster = Poster(url, producer_id, token, timeout, transport)
         self._max_waiting = max_waiting
         self._max_waiting_bytes = max_waiting_bytes
-        self._max_message_size = max_message_size
+        self.limits = HubLimits(max_message_size, max_node_size, max_events)
         self._on_error = on_error or _log_error
         self._exit_timeout = exit_timeout
         self._backoff = backoff
@@ -125,18 +138,27 @@ class Publisher:
         `timeout` seconds (default: for ever).
 
         Raises:
-            PublishRefused: at once for what the hub would never take: not JSON, without a project, of
-                several projects, too large.
+            PublishRefused: at once for what the hub would refuse whatever it holds (`HubLimits`).
             TimeoutError: there was no room; nothing was published.
             ConnectionLost: the publisher is closed; nothing was published.
         """
-        several = [events] if isinstance(events, (Event, Mapping)) else list(events)
-        body = b",".join(payload.encode_events(several, stamp=True))
-        job = Job(payload.project_of(several), body, len(several))
-        if len(job.body) > self._max_message_size:
+        encoded = payload.encode_events(events, self.limits, stamp=True)
+        job = Job(encoded.project_id, b",".join(encoded.events), len(encoded.events))
+        if len(job.body) + BRACKETS > self.limits.message_size:
             raise PublishRefused(
-                "too_large", f"{len(job.body)} bytes, at most {self._max_message_size} are taken"
+                "too_large", f"{len(job.body)} bytes, at most {self.limits.message_size} are taken"
             )
+        self._put(job, timeout)
+
+    def offer(self, event: Json, lost: Lost) -> None:
+        """Not for the program's use: publish an event of a run, which was checked where it was made.
+
+        Raises:
+            ConnectionLost: the publisher is closed; nothing was published.
+        """
+        self._put(Job(event["project_id"], payload.encode_event(event), 1, lost), None)
+
+    def _put(self, job: Job, timeout: float | None) -> None:
         with self._changed:
             if not self._changed.wait_for(lambda: self._closing or self._room(job), timeout):
                 raise TimeoutError("the queue of the publisher is full")
@@ -253,16 +275,35 @@ class Publisher:
             return batch
 
     def _deliver(self, batch: list[Job]) -> None:
-        """Post until there is an answer for good. Refused together, its jobs are tried in halves."""
+        """Post until there is an answer for good. Refused together, its jobs are tried in halves.
+
+        An event of a run is tried in halves of its fields.
+        """
         answer = self._post(batch)
         if answer.error is None:
             self._settle(batch, delivered=sum(job.events for job in batch))
-        elif answer.splittable and len(batch) > 1:
-            middle = len(batch) // 2
-            self._deliver(batch[:middle])
-            self._deliver(batch[middle:])
+        elif parts := self._divided(batch, answer):
+            for part in parts:
+                self._deliver(part)
         else:
             self._fail(batch, answer.error)
+
+    def _divided(self, batch: list[Job], answer: Posted) -> list[list[Job]]:
+        if not answer.splittable or not isinstance(answer.error, PublishRefused):
+            return []
+        if len(batch) > 1:
+            middle = len(batch) // 2
+            return [batch[:middle], batch[middle:]]
+        [job] = batch
+        if job.lost is None:
+            return []
+        halves = divided([decode_json(job.body)], answer.error.code)
+        parts = [Job(job.project_id, payload.encode_event(event), 1, job.lost) for [event] in halves]
+        if parts:
+            with self._changed:
+                self._count(published=len(parts) - 1, waiting=len(parts) - 1)
+                self._bytes += sum(len(part.body) for part in parts) - len(job.body)
+        return [[part] for part in parts]
 
     def _post(self, batch: list[Job]) -> Posted:
         body = b"[%b]" % b",".join(job.body for job in batch)
@@ -287,10 +328,16 @@ class Publisher:
         else:
             self._settle(batch, lost=events, why=error)
         for job in batch:
-            try:
-                self._on_error(job.project_id, b"[%b]" % job.body, error)
-            except Exception:  # the callback's fault must not end the thread that everything else waits for
-                _logger.exception("on_error failed")
+            if job.lost is not None:
+                job.lost(decode_json(job.body), error)
+            if job.lost is None or self._on_error is not _log_error:
+                self._tell(job, error)
+
+    def _tell(self, job: Job, error: ClientError) -> None:
+        try:
+            self._on_error(job.project_id, b"[%b]" % job.body, error)
+        except Exception:  # the callback's fault must not end the thread that everything else waits for
+            _logger.exception("on_error failed")
 
     def _settle(self, batch: list[Job], *, why: ClientError | None = None, **counts: int) -> None:
         with self._changed:

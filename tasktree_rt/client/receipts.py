@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import trio
 from attrs import define, field, frozen
 
+from tasktree_rt.client.dividing import is_batch
 from tasktree_rt.client.spool import Place
 from tasktree_rt.core.events import Json
 from tasktree_rt.core.log import Position
@@ -26,6 +29,10 @@ class Acked:
     duplicate: bool
 
 
+Lost = Callable[[Json, ClientError], None]
+"""Told of an event of a run that is lost, or of the part of it that is, and why."""
+
+
 @define(eq=False)
 class Receipt:
     """A publish on its way. `size` is that of its message in bytes."""
@@ -36,8 +43,19 @@ class Receipt:
     """The message, unless it is in the spool or settled."""
     place: Place | None = field(default=None, repr=False)
     """Where the message stands in the spool."""
+    lost: Lost | None = field(default=None, repr=False)
+    """Called for each event, or part of one, of a batch that was refused."""
+    whole: Receipt | None = field(default=None, repr=False)
+    """The batch that this one is a part of."""
+    parts: int = 0
+    """How many parts of it are unanswered, once it was divided."""
     _outcome: Acked | ClientError | None = None
     _told: trio.Event | None = field(default=None, repr=False)
+
+    @property
+    def alone(self) -> bool:
+        """Whether nothing else may be in flight beside it: a batch, which may have to be divided first."""
+        return is_batch(self.id)
 
     @property
     def outcome(self) -> Acked | ClientError | None:

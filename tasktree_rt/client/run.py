@@ -17,24 +17,28 @@ import logging
 import threading
 import time
 from abc import abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from contextvars import ContextVar, Token
 from types import TracebackType
 from typing import Any, Final, Generic, Self, TypeVar, Unpack
 
 from tasktree_rt.client.asking import Answer, Asked
+from tasktree_rt.client.checking import HubLimits, check_data
+from tasktree_rt.client.dividing import described
 from tasktree_rt.client.nodes import Node, current_node, is_cancellation
-from tasktree_rt.client.outflow import Outflow, OutflowStatistics, muted, now_text
+from tasktree_rt.client.outflow import Outflow, OutflowStatistics, muted
 from tasktree_rt.client.publisher import Publisher
-from tasktree_rt.core.events import Json, is_node_id, parse_event, project_id
-from tasktree_rt.dialects.base import encode_json, plain
-from tasktree_rt.errors import ConnectionLost, InvalidInput, PublishRefused
+from tasktree_rt.client.sizes import NodeSizes
+from tasktree_rt.core.events import Json, is_node_id, project_id
+from tasktree_rt.dialects.base import encode_json
+from tasktree_rt.errors import ClientError, ConnectionLost, InvalidInput
 
 N_co = TypeVar("N_co", bound=Node, covariant=True)
 FLUSH: Final = 0.1
 """Seconds between two publishes, about: ten times a second a node's progress may be seen to move."""
 ROOM: Final = 1.0
+_NO_ID: Final = "expected 1-512 characters without control characters"
 
 _run: ContextVar[BaseRun[Any] | None] = ContextVar("tasktree_rt_run", default=None)
 _logger: Final = logging.getLogger("tasktree_rt.client")
@@ -58,9 +62,11 @@ def current_run() -> BaseRun[Any] | None:
 class BaseRun(Generic[N_co]):
     """What `Run` and `TrioRun` have in common."""
 
-    def __init__(self, name: str, title: str | None, make: Callable[..., N_co]) -> None:
+    def __init__(self, name: str, title: str | None, make: Callable[..., N_co], limits: HubLimits) -> None:
         self.project_id = _project(name)
         self.outflow = Outflow(self.project_id, self._wake)
+        self._limits = limits
+        self._sizes = NodeSizes(limits.node_size)
         self._title = title
         self._make = make
         self._history: dict[str, tuple[int, str]] = {}
@@ -77,11 +83,10 @@ class BaseRun(Generic[N_co]):
             ValueError: not an id, or not what a node can have.
         """
         if not is_node_id(id):
-            raise ValueError(
-                f"expected 1-512 characters without control characters as a node's id, got {id!r}"
-            )
+            raise ValueError(f"{_NO_ID} as a node's id, got {id!r}")
         above = _parent_id(self, parent)
-        return self._make(self, id, above, self._checked(id, {"title": id, **fields}))
+        sound, _ = self._checked(id, {"title": id, **fields})
+        return self._make(self, id, above, sound)
 
     def plan(self, id: str, *, parent: Parent = FROM_CONTEXT, **fields: Any) -> None:
         """Show a node that is to come as ``ready``; `node` with the same id begins it.
@@ -103,7 +108,7 @@ class BaseRun(Generic[N_co]):
         Raises:
             ValueError: not what a project can have.
         """
-        data = _checked("project_update", {"changes": changes})
+        data = self._sound("project_update", {"changes": changes})
         self.outflow.say("project_update", data, self.weight(data))
 
     def statistics(self) -> OutflowStatistics:
@@ -129,15 +134,30 @@ class BaseRun(Generic[N_co]):
         """Not for the program's use: a node is left."""
         with self._lock:
             self._history[node.id] = self._history[node.id][0], node.status or "-"
+        self._sizes.ended(node.id)
 
     def put(self, node_id: str, changes: Json, size: int) -> None:
         """Not for the program's use: fields of a node that are known to be sound."""
+        self._sizes.note(node_id, changes)
         self.outflow.change(node_id, changes, size)
 
     def set(self, node_id: str, changes: Json) -> None:
-        """Not for the program's use: fields of a node as somebody gave them."""
-        sound = self._checked(node_id, changes)
-        self.put(node_id, sound, self.weight(sound))
+        """Not for the program's use: fields of a node as the program gave them."""
+        sound, weight = self._checked(node_id, changes)
+        self.put(node_id, sound, weight)
+
+    def fits(self, node_id: str, changes: Json) -> bool:
+        """Not for the program's use: whether a node has room for these fields."""
+        try:
+            self._sizes.check(node_id, changes)
+        except InvalidInput:
+            return False
+        return True
+
+    def part_lost(self, event: Json, error: ClientError) -> None:
+        """Not for the program's use: a part of what the run said did not get to the hub."""
+        self.outflow.lose()
+        _logger.warning("lost: %s: %s", described(event), error)
 
     def weight(self, data: Json) -> int:
         """Not for the program's use: about how many characters it takes."""
@@ -150,12 +170,26 @@ class BaseRun(Generic[N_co]):
     async def have_room(self) -> None:
         """Not for the program's use: before a node is entered with ``async with``."""
 
-    def _checked(self, node_id: str, changes: Json) -> Json:
+    def _checked(self, node_id: str, changes: Json) -> tuple[Json, int]:
+        """Fields of a node as the hub will keep them, and about how many bytes they take.
+
+        Raises:
+            ValueError: the hub would refuse them.
+        """
         for name in ("status", "deleted", "parent_id", "started_at", "ended_at"):
             if name in changes:
                 raise ValueError(f"{name}: the node tells that itself")
-        sound: Json = _checked("node_update", {"node_id": node_id, "changes": changes})["changes"]
-        return sound
+        sound: Json = self._sound("node_update", {"node_id": node_id, "changes": changes})["changes"]
+        try:
+            return sound, self._sizes.check(node_id, sound)
+        except InvalidInput as error:
+            raise ValueError(str(error)) from None
+
+    def _sound(self, kind: str, data: Json) -> Json:
+        try:
+            return check_data(self.project_id, kind, data, self._limits)
+        except InvalidInput as error:
+            raise ValueError(str(error)) from None
 
     # --- beginning and end --------------------------------------------------------------------------
 
@@ -222,11 +256,11 @@ class Run(BaseRun[ThreadNode]):
         **options: Any,
     ) -> None:
         self._changed = threading.Condition()
-        super().__init__(name, title, ThreadNode)
         self._own = isinstance(hub, str)
         if isinstance(hub, str):
-            options.setdefault("producer_id", f"run-{self.project_id}")
+            options.setdefault("producer_id", f"run-{_project(name)}")
             hub = Publisher(hub, **options)
+        super().__init__(name, title, ThreadNode, hub.limits)
         self.publisher = hub
         self._fresh = fresh
         self._flush_timeout = flush_timeout
@@ -290,6 +324,7 @@ class Run(BaseRun[ThreadNode]):
         try:
             self._send_all()
         finally:
+            self.outflow.abandon()
             with self._changed:
                 self._gone = True
                 self._changed.notify_all()
@@ -303,8 +338,9 @@ class Run(BaseRun[ThreadNode]):
                 self._idle = False
             due = time.monotonic() + FLUSH
             batch, taken = self.outflow.take(), self.outflow.gone
-            for event in batch:
+            for number, event in enumerate(batch):
                 if not self._publish(event):
+                    self.outflow.lose(len(batch) - number - 1)
                     return
             with self._changed:
                 self._idle, self._done = True, taken
@@ -314,11 +350,10 @@ class Run(BaseRun[ThreadNode]):
 
     def _publish(self, event: Json) -> bool:
         try:
-            self.publisher.publish(event)
-        except PublishRefused as error:
-            _logger.warning("an event of the run was refused: %s", error)
+            self.publisher.offer(event, self.part_lost)
         except ConnectionLost as error:
             _logger.warning("the run goes on unseen: %s", error)
+            self.part_lost(event, error)
             return False
         return True
 
@@ -344,17 +379,10 @@ def _parent_id(run: BaseRun[Any], parent: Parent) -> str | None:
     if isinstance(parent, _FromContext):
         node = current_node()
         return node.id if node is not None and node.run is run else None
-    return parent.id if isinstance(parent, Node) else parent
-
-
-def _checked(kind: str, data: Mapping[str, Any]) -> Json:
-    """An event's data as the hub would take them, apart from whatever the program may change later.
-
-    Raises:
-        ValueError: it would not.
-    """
-    try:
-        event = {"type": kind, "project_id": "p", "data": plain(data)}
-        return parse_event(event, now=now_text(), field="").data
-    except InvalidInput as error:
-        raise ValueError(str(error)) from None
+    if isinstance(parent, Node):
+        return parent.id
+    if parent is None:
+        return None
+    if not is_node_id(parent):
+        raise ValueError(f"{_NO_ID} as the parent's id, got {parent!r}")
+    return parent

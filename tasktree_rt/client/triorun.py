@@ -12,6 +12,7 @@ import trio
 from attrs import define
 
 from tasktree_rt.client.asking import Answer, Asked
+from tasktree_rt.client.dividing import divided
 from tasktree_rt.client.link import background
 from tasktree_rt.client.nodes import Node, is_cancellation
 from tasktree_rt.client.obeying import Commands
@@ -53,7 +54,7 @@ class TrioRun(BaseRun[TrioNode]):
         self._awake = trio.Event()
         self._trio = trio.lowlevel.current_trio_token()
         self._sent = trio.lowlevel.ParkingLot()
-        super().__init__(name, title, TrioNode)
+        super().__init__(name, title, TrioNode, orchestrator.limits)
         self.orchestrator = orchestrator
         self.left = trio.Event()
         self.lost: ConnectionLost | None = None
@@ -127,20 +128,28 @@ class TrioRun(BaseRun[TrioNode]):
                 return
 
     async def _publish(self, batch: list[Json]) -> None:
-        """One publish, waited for: what is refused can be told from the rest then, and the order stands."""
+        """One publish, waited for: the order stands, whatever is refused of it."""
         try:
-            await (await self.orchestrator.publish(batch)).acked()
-        except PublishRefused as error:
-            if len(batch) == 1:
-                _logger.warning("an event of the run was refused: %s", error)
-                return
-            middle = len(batch) // 2
-            await self._publish(batch[:middle])
-            await self._publish(batch[middle:])
+            receipt = await self.orchestrator.offer(batch, self.part_lost)
+        except PublishRefused as error:  # larger than the hub takes, as this program was told
+            halves = divided(batch, error.code)
+            for half in halves:
+                await self._publish(half)
+            if not halves:
+                self.part_lost(batch[0], error)
+            return
+        try:
+            await receipt.acked()
+        except PublishRefused:
+            return  # a part of it, which `part_lost` was called for
+        except ConnectionLost:
+            self.outflow.lose(0 if self.orchestrator.spooled else len(batch))
+            raise
 
     def lose(self, error: ConnectionLost) -> None:
         """Not for the program's use: nothing more will be sent."""
         self.lost = error
+        self.outflow.abandon()
         self._sent.unpark_all()
 
     def enter(self) -> None:

@@ -23,6 +23,10 @@ class Sized(Protocol):
     def size(self) -> int:
         """Bytes of the message."""
 
+    @property
+    def alone(self) -> bool:
+        """Whether nothing else may be in flight beside it."""
+
 
 P = TypeVar("P", bound=Sized)
 
@@ -38,6 +42,8 @@ class Window(Generic[P]):
         self._known: dict[str, P] = {}
         self._bytes = 0
         self._flying_bytes = 0
+        self._lonely = False
+        """Whether what is in flight is to be so alone."""
 
     def __len__(self) -> int:
         """Publishes without an answer, in flight or not."""
@@ -81,17 +87,28 @@ class Window(Generic[P]):
         self._waiting.append(publish)
         self._bytes += publish.size
 
+    def add_first(self, parts: list[P]) -> None:
+        """Before all others that wait, in order. Their ids must not be known."""
+        for part in reversed(parts):
+            self._known[part.id] = part
+            self._waiting.appendleft(part)
+            self._bytes += part.size
+
     def next(self) -> P | None:
         """The next one to send, from now on in flight; None if there is none or the window is full."""
         if not self._waiting:
             return None
-        size = self._waiting[0].size
+        first = self._waiting[0]
+        if self._flying and (first.alone or self._lonely):
+            return None
+        size = first.size
         full = len(self._flying) >= self._max_count or self._flying_bytes + size > self._max_bytes
         if full and self._flying:
             return None
         publish = self._waiting.popleft()
         self._flying[publish.id] = publish
         self._flying_bytes += size
+        self._lonely = publish.alone
         return publish
 
     def settle(self, publish_id: object) -> P | None:

@@ -219,6 +219,6 @@ def node_event(number: int, project: str = "p") -> Json:
     return {
         "type": "node_update",
         "project_id": project,
-        "data": {"node_id": f"n{number}", "changes": {"progress": number}},
+        "data": {"node_id": f"n{number}", "changes": {"progress": number % 101}},
         "timestamp": "2024-01-01T00:00:00.000000Z",
     }

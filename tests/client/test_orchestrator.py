@@ -26,10 +26,12 @@ async def test_a_publish_is_acknowledged_with_its_positions() -> None:
 async def test_events_may_be_objects_of_the_core_and_get_a_time_if_they_have_none() -> None:
     store = Store()
     async with fake_hub(keeping(store)) as hub, open_orchestrator(hub.url, "prod") as hubward:
-        await hubward.publish(Event("log", ProjectId("p"), {"level": "info", "message": "m"}, "T"))
-        await hubward.publish({"type": "log", "project_id": "p", "data": {}})
-        await hubward.publish({"type": "log", "project_id": "p", "data": {}}, id="mine")
-    assert store.events[0]["timestamp"] == "T"
+        await hubward.publish(
+            Event("log", ProjectId("p"), {"level": "info", "message": "m"}, "2026-01-01T00:00:00.000000Z")
+        )
+        await hubward.publish({"type": "x", "project_id": "p", "data": {}})
+        await hubward.publish({"type": "x", "project_id": "p", "data": {}}, id="mine")
+    assert store.events[0]["timestamp"] == "2026-01-01T00:00:00.000000Z"
     assert store.events[1]["timestamp"].endswith("Z")
     assert "timestamp" not in store.events[2]  # a repeat under the same id has to be the same
 
@@ -86,7 +88,7 @@ async def test_the_window_is_bounded_in_bytes_too(autojump_clock: MockClock) -> 
         fake_hub(script) as hub,
         open_orchestrator(hub.url, "prod", max_in_flight_bytes=1000) as hubward,
     ):
-        large = {"type": "log", "project_id": "p", "data": {"message": "x" * 800}}
+        large = {"type": "log", "project_id": "p", "data": {"level": "info", "message": "x" * 800}}
         await hubward.publish(large)
         with trio.move_on_after(0.05) as waiting:
             await hubward.publish(large)
@@ -140,7 +142,11 @@ async def test_a_refusal_nobody_asked_about_is_logged(caplog: pytest.LogCaptureF
 
 @pytest.mark.parametrize(
     ("event", "code"),
-    [([], "invalid_event"), ({"x": object()}, "invalid_event"), ({"x": "y" * 2000}, "too_large")],
+    [
+        ([], "invalid_event"),
+        ({"x": object()}, "invalid_event"),
+        ({"type": "x", "project_id": "p", "data": {"x": "y" * 2000}}, "too_large"),
+    ],
 )
 async def test_what_no_hub_would_take_is_refused_at_once(event: Json, code: str) -> None:
     async with (

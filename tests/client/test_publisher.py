@@ -278,7 +278,7 @@ def test_it_may_be_closed_from_its_own_callback() -> None:
         ({"type": "x"}, "invalid_project_id"),
         ({"type": "x", "project_id": ["p"]}, "invalid_project_id"),
         ([node_event(1), node_event(2, "q")], "mixed_projects"),
-        ({"type": "x", "project_id": "p", "data": "y" * 2000}, "too_large"),
+        ({"type": "x", "project_id": "p", "data": {"x": "y" * 2000}}, "too_large"),
     ],
 )
 def test_what_no_hub_would_take_is_refused_at_once(events: Any, code: str) -> None:

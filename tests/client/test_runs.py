@@ -176,7 +176,14 @@ async def test_what_the_hub_refuses_takes_nothing_else_with_it(
         await run.flush()
         assert (await nodes(running))["n"]["status"] == "completed"
         assert [one["message"] for one in await events(running, "log")] == [f"line {n}" for n in range(5)]
-    assert caplog.text.count("was refused: node_too_large") == 1
+        assert (await nodes(running))["too big"].keys() == {
+            "title",
+            "status",
+            "started_at",
+            "parent_id",
+        }
+        assert run.statistics().lost == 1
+    assert caplog.text.count("lost: node_update of node 'too big' (text): node_too_large") == 1
 
 
 async def test_an_orchestrator_that_is_open_may_carry_several_runs() -> None:

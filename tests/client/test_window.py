@@ -9,6 +9,7 @@ from tasktree_rt.client.window import Window
 class Item:
     id: str
     size: int
+    alone: bool = False
 
 
 def items(window: Window[Item]) -> list[str]:
