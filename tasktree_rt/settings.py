@@ -240,6 +240,8 @@ class Limits:
     max_unacked_bytes: int = _count(4 * MIB, 1 * KIB)
     max_waiting_publishes: int = _count(50_000)
     max_waiting_bytes: int = _count(64 * MIB)
+    max_large_answers: int = _count(64)
+    max_answer_bytes: int = _count(256 * MIB, MIB)
     max_open_prompts: int = _count(50)
     max_prompt_size: int = _count(16 * KIB, 1 * KIB)
     max_open_commands: int = _count(100)

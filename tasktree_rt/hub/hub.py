@@ -38,6 +38,8 @@ from tasktree_rt.hub.keeper import Keeper
 from tasktree_rt.hub.liveness import Liveness
 from tasktree_rt.hub.meter import Meter, Silence
 from tasktree_rt.hub.mirror import Mirror
+from tasktree_rt.hub.past import PastStates
+from tasktree_rt.hub.project import PlannedSnapshot, Project
 from tasktree_rt.hub.pulling import Objects
 from tasktree_rt.hub.receipts import Accepted, Published, result
 from tasktree_rt.hub.shelf import readable
@@ -76,6 +78,11 @@ class Hub(Asking, Commanding, Calling, Subscribing):
         """Shows things that live elsewhere as projects."""
         return Mirror(self)
 
+    @cached_property
+    def past(self) -> PastStates:
+        """States of the past that are read now."""
+        return PastStates()
+
     @asynccontextmanager
     async def subscribe(
         self,
@@ -108,16 +115,40 @@ class Hub(Asking, Commanding, Calling, Subscribing):
         Raises:
             Refused: ``not_found`` or, before the oldest position kept, ``gone``.
         """
+        project = await self.existing(name)
+        if seq is None or seq == project.tree.head:
+            return project.tree.snapshot()
+        return (await self.past_state(project, seq)).snapshot
+
+    async def existing(self, name: str) -> Project:
+        """A project that has a log.
+
+        Raises:
+            Refused: ``not_found``.
+        """
         project = await self.shelf.load(project_id(name))
         if project.epoch == "":
             raise Refused(f"there is no project {name!r}", code="not_found", field="project_id")
-        if seq is None or seq == project.tree.head:
-            return project.tree.snapshot()
+        return project
+
+    async def past_state(self, project: Project, seq: int) -> PlannedSnapshot:
+        """A project's state as it was after event `seq`, shared by those who ask for it at the same time.
+
+        Raises:
+            InvalidInput: there is no such event.
+            Refused: ``gone``: it is before the oldest position kept.
+        """
+        name, position = project.project_id, Position(project.epoch, seq)
         if not 0 <= seq <= project.tree.head:
             message = f"expected a number from 0 to {project.tree.head}"
             raise InvalidInput(message, code="invalid_position", field="at")
-        with readable():
-            found = await self.shelf.state_at(name, Position(project.epoch, seq))
+
+        async def read() -> PlannedSnapshot | None:
+            with readable():
+                found = await self.shelf.state_at(name, position)
+            return None if found is None else PlannedSnapshot(name, found)
+
+        found = await self.past.get((name, position), read)
         if found is None:
             oldest = Position(project.epoch, project.floor)
             raise Refused(f"the oldest position is {oldest}", code="gone", field="at")

@@ -247,16 +247,16 @@ class PlannedSnapshot:
         "__weakref__",
         "_cuts",
         "_encoded",
-        "_project_id",
         "_reached",
-        "_snapshot",
         "_walk",
         "parts",
+        "project_id",
+        "snapshot",
     )
 
     def __init__(self, project_id: str, snapshot: Snapshot) -> None:
-        self._project_id = project_id
-        self._snapshot = snapshot
+        self.project_id = project_id
+        self.snapshot = snapshot
         self.parts = max(1, -(-snapshot.bound // PART_BYTES))
         """At least one."""
         self._walk = iter(snapshot)
@@ -267,33 +267,33 @@ class PlannedSnapshot:
     @property
     def epoch(self) -> str:
         """The life it belongs to."""
-        return self._snapshot.epoch
+        return self.snapshot.epoch
 
     @property
     def seq(self) -> int:
         """The position's seq."""
-        return self._snapshot.seq
+        return self.snapshot.seq
 
     def part(self, index: int, reason: str) -> StatePart:
         """The part `index`, from 0."""
         while len(self._cuts) < index + 2:
             self._cut()
         return StatePart(
-            self._project_id,
+            self.project_id,
             Position(self.epoch, self.seq),
             reason,
             index + 1,
             self.parts,
-            self._snapshot.top if index == 0 else None,
-            self._snapshot.share(self._cuts[index], self._cuts[index + 1]),
+            self.snapshot.top if index == 0 else None,
+            self.snapshot.share(self._cuts[index], self._cuts[index + 1]),
             self,
         )
 
     def _cut(self) -> None:
         """Find the end of the next part: where its share of the bytes is reached."""
         number, place, reached = len(self._cuts), self._cuts[-1], self._reached
-        whole = len(self._snapshot)
-        target = self._snapshot.bound * number // self.parts
+        whole = len(self.snapshot)
+        target = self.snapshot.bound * number // self.parts
         while place < whole and (reached < target or number == self.parts):
             reached += next(self._walk)[1].bound
             place += 1

@@ -22,6 +22,7 @@ from tasktree_rt.web.auth import Doorman, authenticate, bearer
 from tasktree_rt.web.autogpt import AutoGptRoutes
 from tasktree_rt.web.execution import ExecutionRoutes
 from tasktree_rt.web.http import Api, administers, reply
+from tasktree_rt.web.large import LargeAnswers
 from tasktree_rt.web.metrics import Metrics
 from tasktree_rt.web.pages import Pages
 from tasktree_rt.web.people import People
@@ -96,11 +97,13 @@ def create_app(
     autogpt = AutoGptRoutes(hub, settings)
     app.register_blueprint(autogpt.sockets())
     app.register_blueprint(autogpt.routes(), url_prefix=API)
-    app.register_blueprint(Api(hub).routes(), url_prefix=API)
-    app.register_blueprint(People(hub).routes(), url_prefix=API)
+    answers = app.extensions["large_answers"] = LargeAnswers(settings.limits)
+    app.register_blueprint(Api(hub, answers).routes(), url_prefix=API)
+    app.register_blueprint(People(hub, answers).routes(), url_prefix=API)
     app.register_blueprint(stream_routes(hub), url_prefix=API)
     app.register_blueprint(project_routes(hub), url_prefix=API)
     site = Site(read(built) if built is not None else packaged(), docs=settings.docs)
+    _in_slices(app, hub, answers)
     _guard(app, settings, site)
     _errors(app, hub)
     _operations(app, hub)
@@ -115,6 +118,16 @@ def _scraping(app: QuartTrio, hub: Hub, metrics: Metrics) -> None:
     async def scrape() -> Response:
         administers()
         return Response(metrics.text(hub), content_type=METRICS_TYPE)
+
+
+def _in_slices(app: QuartTrio, hub: Hub, answers: LargeAnswers) -> None:
+    @app.after_request
+    async def in_slices(response: Response) -> Response:
+        try:
+            return answers.in_slices(response)
+        except PeerError as error:
+            hub.meter.refused(error.code)
+            return problem(error)
 
 
 def _guard(app: QuartTrio, settings: Settings, site: Site) -> None:

@@ -6,33 +6,44 @@ docs/protocol.md and ``/api/v1/openapi.json`` say what each route does.
 from __future__ import annotations
 
 import secrets
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 import attrs
+from attrs import frozen
 from quart import Blueprint, Response, g, request
 
 from tasktree_rt.brokers.base import Key
 from tasktree_rt.brokers.base import Snapshot as Kept
 from tasktree_rt.core.access import Grants
-from tasktree_rt.core.events import Json, ProjectId, micros_to_time, parse_event, project_id
+from tasktree_rt.core.events import Json, ProjectId, Record, micros_to_time, parse_event, project_id
 from tasktree_rt.core.log import BEGINNING, Gap, Position
-from tasktree_rt.dialects.base import decode_json, decode_object, digest, encode_json, raw_json, with_position
+from tasktree_rt.dialects.base import decode_json, decode_object, digest, encode_json, with_position
 from tasktree_rt.errors import InvalidInput, Refused
 from tasktree_rt.hub.hub import Hub, Published
+from tasktree_rt.hub.project import PlannedSnapshot, Project
 from tasktree_rt.hub.shelf import encode_parts
 from tasktree_rt.hub.subscriber import Subscriber
-from tasktree_rt.web.states import JSON, nodes_in, nodes_of, state_reply
+from tasktree_rt.web.large import JSON, PIECE, LargeAnswers, listed
+from tasktree_rt.web.states import nodes_in, nodes_of, state_pieces
 
 PAGE: Final = 100
 MOST: Final = 1_000
+PAGE_BYTES: Final = 1024 * 1024
+"""Of a page's events; it ends early when it has so many."""
+PAST: Final = 4
+"""Times its size as JSON: about what a past state takes in memory."""
+CONNECTION_LINE: Final = 1024
+"""Bytes of one connection in an answer, about."""
 MAX_KEY: Final = 128
 
 
 class Api:
     """The views; `routes` registers them. The caller's grants are in ``g.grants``."""
 
-    def __init__(self, hub: Hub) -> None:
+    def __init__(self, hub: Hub, answers: LargeAnswers) -> None:
         self._hub = hub
+        self._answers = answers
 
     def routes(self) -> Blueprint:
         """All of them, under ``/api/v1``."""
@@ -76,13 +87,27 @@ class Api:
         """The whole state, now or as it was."""
         name = watched(project)
         at = request.args.get("at")
-        snapshot = await self._hub.state(name, None if at is None else number("at", at, 1 << 60, 0))
-        head = {"project_id": name, "epoch": snapshot.epoch, "seq": snapshot.seq}
-        return await state_reply(head, name, snapshot.top, nodes_of(snapshot))
+        found = await self._hub.existing(name)
+        seq = None if at is None else number("at", at, 1 << 60, 0)
+        if seq is None or seq == found.tree.head:
+            return self._present(found)
+        # Admitted before it is read, by what may be known of it then.
+        size = PAST * max(found.tree.bound, PIECE)
+        held = self._answers.admit((name, found.position_at(seq)), size)
+        try:
+            return held.response(_state(await self._hub.past_state(found, seq)))
+        except BaseException:
+            held.release()
+            raise
+
+    def _present(self, project: Project) -> Response:
+        planned = project.snapshot(project.tree.head)
+        size, source = planned.snapshot.bound, (project.project_id, project.position)
+        return self._answers.response(source, size, _state(planned))
 
     async def events(self, project: str) -> Response:
         """Past events."""
-        return reply(await history(self._hub, watched(project)))
+        return page_reply(self._answers, await history(self._hub, watched(project)))
 
     async def delete(self, project: str) -> Response:
         """End the log's life."""
@@ -103,16 +128,25 @@ class Api:
 
     async def one_kept(self, project: str, snapshot_id: str) -> Response:
         """One snapshot with its state."""
-        found = await self._hub.broker.snapshot(watched(project), snapshot_id)
-        if found is None:
+        name = watched(project)
+
+        async def read() -> _StoredState | None:
+            found = await self._hub.broker.snapshot(name, snapshot_id)
+            return None if found is None else _StoredState(*found)
+
+        source = (name, snapshot_id)
+        stored = await self._hub.past.get(source, read)
+        if stored is None:
             raise Refused(f"there is no snapshot {snapshot_id!r}", code="not_found", field="snapshot_id")
-        kept, (top, *parts) = found
-        return await state_reply(_kept(kept), project, decode_json(top), nodes_in(parts))
+        return self._answers.response(source, stored.size, stored.pieces())
 
     async def connections(self) -> Response:
         """Who is connected, how far behind, what was shed."""
         administers()
-        return reply({"connections": [_connection(self._hub, one) for one in self._hub.connections.values()]})
+        everybody = list(self._hub.connections.values())
+        lines = (encode_json(_connection(self._hub, one)) for one in everybody)
+        size = CONNECTION_LINE * len(everybody)
+        return self._answers.response(object(), size, listed("connections", lines, {}))
 
     async def stats(self) -> Response:
         """The hub at a glance."""
@@ -211,7 +245,16 @@ def number(field: str, text: str, most: int, least: int) -> int:
     return int(text)
 
 
-async def history(hub: Hub, name: str) -> Json:
+@frozen
+class HistoryPage:
+    """Records of a topic, the oldest first, and what goes into the answer behind them."""
+
+    records: Sequence[Record]
+    epoch: str
+    rest: Json
+
+
+async def history(hub: Hub, name: str) -> HistoryPage:
     """A page of a topic's events as the query asks for them: those after ``since``, or the newest ones before
     ``before``; the oldest first in either case."""
     args, limit = request.args, limit_asked()
@@ -219,20 +262,27 @@ async def history(hub: Hub, name: str) -> Json:
     epoch, back = project.epoch, "before" in args
     place = _place(project.position)
     if place == BEGINNING:
-        return {"events": [], "next": None}
+        return HistoryPage((), epoch, {"next": None})
     read = hub.broker.read_back if back else hub.broker.read
-    found = await read(name, place, limit=limit, type=args.get("type"), node_id=args.get("node_id"))
+    wanted = {"type": args.get("type"), "node_id": args.get("node_id")}
+    found = await read(name, place, limit=limit, max_bytes=PAGE_BYTES, **wanted)
     if isinstance(found, Gap):
         oldest = Position(project.epoch, project.floor)
         raise Refused(f"the oldest position is {oldest}", code="gone", field="before" if back else "since")
     records = found.records
     if not epoch or not records:
-        return {"events": [], "next": None}
-    events = [raw_json(with_position(one, epoch)) for one in records]
+        return HistoryPage((), epoch, {"next": None})
     # A page may hold fewer than asked for, since it is bounded in bytes too.
     at = records[0].seq - 1 if back else records[-1].seq
     more = at > project.floor if back else len(records) == limit or at < project.position.seq
-    return {"events": events, "next": str(Position(epoch, at)) if more else None}
+    return HistoryPage(records, epoch, {"next": str(Position(epoch, at)) if more else None})
+
+
+def page_reply(answers: LargeAnswers, page: HistoryPage, **rest: object) -> Response:
+    """A page of events, and what else there is to say, as an answer."""
+    lines = (with_position(one, page.epoch) for one in page.records)
+    size = sum(len(one.body) for one in page.records)
+    return answers.response(object(), size, listed("events", lines, {**page.rest, **rest}))
 
 
 def _place(head: Position) -> Position:
@@ -262,6 +312,26 @@ async def _keep(hub: Hub, name: ProjectId) -> Response:
     kept = Kept(secrets.token_hex(8), name, title, snapshot.epoch, snapshot.seq, hub.wall())
     await hub.broker.save_snapshot(kept, await encode_parts(snapshot))
     return reply(_kept(kept), 201)
+
+
+def _state(planned: PlannedSnapshot) -> Iterator[bytes]:
+    name, snapshot = planned.project_id, planned.snapshot
+    head = {"project_id": name, "epoch": snapshot.epoch, "seq": snapshot.seq}
+    return state_pieces(head, name, snapshot.top, nodes_of(planned))
+
+
+class _StoredState:
+    """A snapshot as the store has it."""
+
+    def __init__(self, kept: Kept, parts: tuple[bytes, ...]) -> None:
+        self._kept = kept
+        self._parts = parts
+        self.size = sum(map(len, parts))
+
+    def pieces(self) -> Iterator[bytes]:
+        """It, as an answer."""
+        top, *nodes = self._parts
+        return state_pieces(_kept(self._kept), self._kept.project_id, decode_json(top), nodes_in(nodes))
 
 
 def _kept(one: Kept) -> Json:

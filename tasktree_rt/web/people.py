@@ -17,17 +17,21 @@ from tasktree_rt.hub.asking import may_see
 from tasktree_rt.hub.hub import Hub
 from tasktree_rt.hub.matters import PROMPT, Pending
 from tasktree_rt.hub.shelf import readable
-from tasktree_rt.web.http import MOST, grants, history, limit_asked, number, reply
+from tasktree_rt.web.http import PAGE_BYTES, grants, history, limit_asked, number, page_reply, reply
+from tasktree_rt.web.large import LargeAnswers
 
 LONGEST_WAIT: Final = 60
+AT_ONCE: Final = 100
+"""Prompts that are read from the store at once."""
 STATUS: Final[dict[str, bool | None]] = {"open": True, "settled": False, "all": None}
 
 
 class People:
     """The views; `routes` registers them."""
 
-    def __init__(self, hub: Hub) -> None:
+    def __init__(self, hub: Hub, answers: LargeAnswers) -> None:
         self._hub = hub
+        self._answers = answers
 
     def routes(self) -> Blueprint:
         """All of them, under ``/api/v1``."""
@@ -59,22 +63,24 @@ class People:
         limit, after = limit_asked(), number("after", request.args.get("after", "0"), 1 << 53, 0)
         topics = _wanted()
         found: list[Json] = []
+        size = 0
         full = False
         while not full and (page := await self._page(STATUS[status], topics, after)):
             for one in page:
-                full = len(found) == limit
+                full = len(found) == limit or size >= PAGE_BYTES
                 if full:
                     break
                 after = one.place
                 if all(name in one.topics for name in topics) and may_see(grants(), one.topics):
                     found.append(_stored(one))
+                    size += len(one.body) + len(one.outcome)
         return reply({"prompts": found, "next": str(after) if full else None})
 
     async def _page(self, open_ones: bool | None, topics: list[str], after: int) -> list[Matter]:
         topic = topics[0] if topics else None
         with readable():
             return await self._hub.broker.matters(
-                open=open_ones, kind=PROMPT, topic=topic, after=after, limit=MOST
+                open=open_ones, kind=PROMPT, topic=topic, after=after, limit=AT_ONCE
             )
 
     async def prompt(self, prompt_id: str) -> Response:
@@ -116,7 +122,7 @@ class People:
             raise Refused(f"you may not read for {user!r}")
         found = await history(self._hub, topic)
         project = await self._hub.project(topic)
-        return reply({**found, "read": project.tree.top.get("read", 0)})
+        return page_reply(self._answers, found, read=project.tree.top.get("read", 0))
 
     async def read(self, user: str) -> Response:
         """The user has read everything up to a position."""

@@ -9,7 +9,8 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from tasktree_rt.web import states
+from tasktree_rt.hub import project, shelf
+from tasktree_rt.web import large
 from tests.web.realhub import auth, heard, node_update, real_hub, token
 
 P = "/api/v1/projects"
@@ -64,10 +65,12 @@ async def test_the_state_is_what_it_was_at_any_position_kept() -> None:
 
 
 @pytest.mark.parametrize("slices", [0, 1, 2, 3])
-async def test_a_large_state_is_encoded_in_slices_and_is_all_there(
+async def test_a_large_state_is_encoded_in_parts_and_is_all_there(
     slices: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(states, "SLICE", 2)
+    for module in (project, shelf):
+        monkeypatch.setattr(module, "PART_BYTES", 64)
+    monkeypatch.setattr(large, "PIECE", 1)
     async with real_hub() as running, running.http() as http:
         nodes: list[Any] = [{"node_id": f"n{number}", "progress": number} for number in range(2 * slices)]
         await running.publish("p", {"type": "anything"}, *(node_update(**node) for node in nodes))

@@ -18,6 +18,7 @@ from quart import request
 from tasktree_rt.brokers.memory import MemoryBroker
 from tasktree_rt.core.events import Json
 from tasktree_rt.errors import HTTP_STATUS, StoreUnavailable
+from tasktree_rt.web import large
 from tests.web import aiecs_calls, execution_calls
 from tests.web.openapi import DOC, SCHEMAS, P, Seen, check, operations
 from tests.web.people_calls import BODIES, HIDDEN, PROMPTS, WITH_BODY, WRONG, ask_too_much, call_people
@@ -367,6 +368,31 @@ async def be_stopping(seen: Seen) -> None:
         check(refused, seen)
 
 
+async def read_too_much(seen: Seen) -> None:
+    """More large answers than may be under way; here every answer is large."""
+    async with real_hub(limits={"max_answer_bytes": 1 << 20}) as running, running.http() as http:
+        answers = running.app.extensions["large_answers"]
+        await http.post(f"{P}/p/events", json=node_update("a"))
+        kept = (await http.post(f"{P}/p/snapshots", json={})).json()["snapshot_id"]
+        paths = [
+            *(f"{P}/p/{part}" for part in ("events", "state", "snapshots", f"snapshots/{kept}")),
+            *(f"/api/v1/{part}" for part in ("projects", "prompts", "executions", "connections")),
+            "/api/v1/users/u/notifications",
+        ]
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(large, "PIECE", 1)
+            async with running.socket("/ws/updates"):
+                await http.post("/api/v1/users/u/notifications", json={"title": "x"})
+                for status, held, of in ((429, 0, 64), (503, 1 << 20, 0)):
+                    answers.held = held
+                    answers._of.update({"address 127.0.0.1": of})
+                    for path in paths:
+                        answer = await http.get(path)
+                        assert answer.status_code == status, path
+                        check(answer, seen)
+                    answers._of.clear()
+
+
 async def test_every_documented_answer_is_really_given_and_is_as_documented() -> None:
     seen: Seen = Counter()
     async with real_hub(built=APP) as running, running.http() as http:
@@ -377,7 +403,7 @@ async def test_every_documented_answer_is_really_given_and_is_as_documented() ->
         await aiecs_calls.call_aiecs(running, http, seen)
         await look_at_the_stream(running, http, seen)
         await fail(http, seen)
-    for more in (be_refused, go_wrong, be_too_late, be_too_slow, be_stopping, ask_too_much):
+    for more in (be_refused, go_wrong, be_too_late, be_too_slow, be_stopping, ask_too_much, read_too_much):
         await more(seen)
     documented = {
         (method, path, int(status))
