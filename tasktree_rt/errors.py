@@ -115,7 +115,15 @@ class StoreUnusable(StoreError):
 
 
 class StoreUnavailable(StoreError):
-    """The store cannot do it now (disk full, I/O error, busy); trying again later may help."""
+    """The store cannot do it now (disk full, I/O error, busy); trying again later may help.
+
+    Attributes:
+        lasting: it helps only once a person has mended the store (its file is gone, or damaged).
+    """
+
+    def __init__(self, message: str, *, lasting: bool = False) -> None:
+        super().__init__(message)
+        self.lasting = lasting
 
 
 class SettingsError(HubError):

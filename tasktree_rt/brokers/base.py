@@ -7,7 +7,8 @@ broker makes itself safe against its own threads. Cancelling a call may or may n
 was for, except `append`, which is not cancellable once begun.
 
 Every method raises `StoreUnavailable` for a passing fault (disk full, I/O error, locked). After one
-the broker must work again, by itself, as soon as the cause is gone.
+the broker must work again, by itself, as soon as the cause is gone. Where it says `lasting` (the file is
+gone, its pages are damaged) nothing is kept any more until the broker is opened anew; reading may go on.
 """
 
 from __future__ import annotations
@@ -363,3 +364,8 @@ class Broker(Protocol):
 
     async def probe(self) -> None:
         """Raise `StoreUnavailable` if an append would (checked by really writing, cheaply)."""
+
+    async def verify(self) -> None:
+        """Raise `StoreUnavailable` if the next to open the store would not find what was kept, as far as that
+        can be told without writing; cheap enough for once a second.
+        """

@@ -20,6 +20,7 @@ import trio
 from attrs import frozen
 from platformdirs import user_state_path
 
+from tasktree_rt import private
 from tasktree_rt.brokers.base import Broker
 from tasktree_rt.brokers.memory import MemoryBroker
 from tasktree_rt.brokers.sqlite import SqliteBroker
@@ -115,7 +116,7 @@ def make_broker(store: str) -> Broker:
 def _default_path() -> Path:
     folder = user_state_path("tasktree-rt")
     try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        private.make_folder(str(folder))
     except OSError as error:
         raise SettingsError(f"store: cannot make the folder {folder}: {error.strerror}") from None
     return folder / DATABASE

@@ -30,6 +30,7 @@ from zlib import crc32
 
 from attrs import define, frozen
 
+from tasktree_rt import private
 from tasktree_rt.dialects.base import decode_json, encode_json
 from tasktree_rt.errors import ClientError, InvalidInput
 
@@ -80,6 +81,7 @@ class Spool:
         try:
             self._end = self._read()
             os.ftruncate(self._fd, self._end)
+            private.tighten(self._fd)
         except BaseException:
             os.close(self._fd)
             raise
@@ -161,8 +163,9 @@ class Spool:
             OSError: it could not; the present file stands.
         """
         path = self.path.with_name(self.path.name + ".new")
-        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, private.FILE)
         try:
+            private.tighten(fd)
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             fresh = self._copy_to(fd)
             os.fsync(fd)
@@ -277,9 +280,9 @@ def _sync_folder(path: Path) -> None:
 
 def _open_locked(path: Path) -> int:
     """Open `path` for this process alone."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    private.make_folder(str(path.parent))
     while True:
-        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, private.FILE)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             # Between open and lock its owner may have put a rewritten file in this one's place.

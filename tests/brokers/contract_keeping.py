@@ -301,6 +301,13 @@ class Keeping(Suite):
             await broker.probe()
             assert await broker.load("p") == before
 
+    async def test_looking_for_what_is_kept_finds_it_and_changes_nothing(self) -> None:
+        async with self.broker() as broker:
+            await fill(broker, 2)
+            before = await broker.load("p")
+            await broker.verify()
+            assert await broker.load("p") == before
+
     async def test_closing_twice_is_fine(self) -> None:
         async with self.broker() as broker:
             await broker.aclose()

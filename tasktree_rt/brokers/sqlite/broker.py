@@ -6,15 +6,16 @@ one reads, so that a read never waits for a commit. Everything large (checkpoint
 leave) is done in many small transactions that take their turn with the appends. The file does not shrink:
 what was deleted is written over.
 
-The parts: `schema` the tables, `files` opening and refusing, `guard` the file beside it
-that keeps a second hub out and knows a restored backup, `appender` batches to rows, `writer`
-all transactions, `reader` all queries.
+The parts: `schema` the tables, `files` opening and refusing, `guard` the file beside it that keeps a second
+hub out and knows a restored backup, `hold` the lock on the file whatever its name, `places` whether it is
+still there, `appender` batches to rows, `writer` all transactions, `reader` all queries.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import Final, Protocol, TypeVar
 
@@ -99,6 +100,8 @@ class SqliteBroker:
         self._read_turn = trio.CapacityLimiter(1)
         self._writer: Writer | None = None
         self._reader: sqlite3.Connection | None = None
+        self._broken: str | None = None
+        """Why nothing is written any more: only opening it anew finds out how things stand."""
 
     # --- life of the broker ---------------------------------------------------------------------------
 
@@ -111,11 +114,17 @@ class SqliteBroker:
         self._files.open()
         try:
             with refusals(self._files.path):
-                self._writer = Writer(self._files.writer, self._files.committed)
+                self._writer = Writer(
+                    self._files.writer,
+                    self._files.committed,
+                    before=self._files.before_commit,
+                    after=self._files.after_commit,
+                )
                 self._reader = self._files.reader()
                 for _ in range(_SWEPT_AT_OPEN):
                     if not self._writer.sweep_states():
                         break
+                self._files.opened()
         except BaseException:
             self._close()
             raise
@@ -148,10 +157,45 @@ class SqliteBroker:
         def call() -> T:
             if self._writer is None:
                 raise StoreUnavailable("the store is not open")
-            with translated():
+            with self._lasting():
+                self._check_broken()
                 return work(self._writer)
 
         return await self._run_writer(call, limiter=self._write_turn)
+
+    @contextmanager
+    def _lasting(self) -> Iterator[None]:
+        """Inside, SQLite's errors become ours, and one that does not pass is remembered.
+
+        Raises:
+            StoreUnavailable: what went wrong, or that the files are not where they were, which explains it.
+        """
+        try:
+            with translated():
+                yield
+        except StoreUnavailable as error:
+            found = error
+            try:
+                self._files.check()
+            except StoreUnavailable as lost:
+                found = lost
+            if found.lasting and self._broken is None:
+                self._broken = str(found)
+            raise found from error.__cause__
+
+    def _check_broken(self) -> None:
+        if self._broken is not None:
+            raise StoreUnavailable(self._broken, lasting=True)
+
+    async def verify(self) -> None:
+        """Look for the files; writes nothing."""
+
+        def look() -> None:
+            with self._lasting():
+                self._check_broken()
+                self._files.check()
+
+        await self._run(look, limiter=self._read_turn)
 
     async def _read(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Ask something of the reading connection, in its turn."""
@@ -159,7 +203,7 @@ class SqliteBroker:
         def call() -> T:
             if self._reader is None:
                 raise StoreUnavailable("the store is not open")
-            with translated():
+            with self._lasting():
                 return work(self._reader)
 
         return await self._run(call, limiter=self._read_turn)

@@ -1,4 +1,5 @@
-"""Opening a database: what may be opened, making a new one, and noticing that it is an older copy.
+"""Opening a database: what may be opened, making a new one, noticing that it is an older copy, and later that
+it is no longer where it was.
 
 An older copy (a restored backup; `guard` says how it is known) keeps everything it has, but each of
 its projects goes on under a new epoch: logs, checkpoints, snapshots and idempotency records name a life by
@@ -15,8 +16,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Final
 
+from tasktree_rt import private
 from tasktree_rt.brokers.sqlite import schema
 from tasktree_rt.brokers.sqlite.guard import Guard
+from tasktree_rt.brokers.sqlite.hold import Hold
+from tasktree_rt.brokers.sqlite.places import Places
 from tasktree_rt.errors import StoreUnavailable, StoreUnusable
 
 _MAGIC: Final = b"SQLite format 3\0"
@@ -25,11 +29,12 @@ _ZEROS: Final = 1 << 20
 _SMALL: Final = 8 << 20
 """Up to so many bytes a database is checked page by page at open."""
 
+_BESIDE: Final = ("-wal", "-shm", "-journal", ".lock")
 Connect = Callable[[str], sqlite3.Connection]
 
 
 class Files:
-    """A database and its guard. All methods block.
+    """A database, its guard, and where they are. All methods block.
 
     Attributes:
         path: of the database, symbolic links resolved, so that two names of it have one guard.
@@ -41,6 +46,8 @@ class Files:
         self._busy_timeout = busy_timeout
         self._log_bytes = log_bytes
         self._guard: Guard | None = None
+        self._hold: Hold | None = None
+        self._places: Places | None = None
 
     def open(self) -> None:
         """Lock, check, and make or settle the database; then `writer` and `reader` connect to it.
@@ -52,22 +59,55 @@ class Files:
             raise StoreUnusable(f"SQLite {sqlite3.sqlite_version} is too old: 3.37 is needed")
         _make_folder(os.path.dirname(self.path))
         guard = Guard.acquire(self.path)
+        hold: Hold | None = None
         try:
             with refusals(self.path):
-                self._settle(guard)
+                hold = Hold.acquire(self.path)
+                self._settle(guard, hold)
         except BaseException as error:
-            guard.release(forget=isinstance(error, StoreUnusable))
+            unusable = isinstance(error, StoreUnusable)
+            if hold is not None:
+                hold.release(forget=unusable)
+            guard.release(forget=unusable)
             raise
-        self._guard = guard
+        self._guard, self._hold = guard, hold
 
     def writer(self) -> sqlite3.Connection:
-        """A new connection to write with."""
+        """A new connection to write with.
+
+        Raises:
+            StoreUnavailable: there was one before, and the files are no longer in their places.
+        """
+        self.check()
         self._lengthen_log()
         return self._prepared(schema.prepare_writer)
 
     def reader(self) -> sqlite3.Connection:
-        """A new connection to read with."""
-        return self._prepared(schema.prepare_reader)
+        """A new connection to read with; a last one that is closed takes the write-ahead log with it, so that
+        this one has read already when the writer's is replaced.
+        """
+        connection = self._prepared(schema.prepare_reader)
+        connection.execute("SELECT 1 FROM store").fetchone()
+        return connection
+
+    def opened(self) -> None:
+        """Both connections are made and have been used: from now on it is known what belongs where."""
+        self._places = Places(self.path)
+
+    def check(self) -> None:
+        """See `Places.check`; before `opened` there is nothing to be found."""
+        if self._places is not None:
+            self._places.check()
+
+    def before_commit(self) -> None:
+        """See `Places.before_commit`."""
+        if self._places is not None:
+            self._places.before_commit()
+
+    def after_commit(self) -> None:
+        """See `Places.after_commit`."""
+        if self._places is not None:
+            self._places.after_commit()
 
     def _lengthen_log(self) -> None:
         """Make the write-ahead log in zeros, if there is none.
@@ -89,19 +129,33 @@ class Files:
             self._guard.committed(commits)
 
     def close(self) -> None:
-        """All connections are closed: let go of the lock."""
+        """All connections are closed: let go of the locks."""
         guard, self._guard = self._guard, None
-        if guard is None:
+        hold, self._hold = self._hold, None
+        if guard is None or hold is None:
             return
         try:
-            if not os.path.exists(
-                f"{self.path}-wal"
-            ):  # else another program has it open and will still write
-                guard.end(os.stat(self.path))
+            in_place = os.path.samestat(os.stat(self.path), hold.status)
+            # With a log beside it another program has it open and will still write.
+            if in_place and not os.path.exists(f"{self.path}-wal"):
+                guard.end(hold.status)
         except OSError:
-            pass  # whoever opens it next finds it as after a crash
+            pass  # the next to open it finds it as after a crash
         finally:
+            if self._places is not None:
+                self._places.close()
+            self._places = None
+            hold.release()
             guard.release()
+
+    def _tighten(self) -> None:
+        """Leave the files to their owner alone; an older version made them as the umask was.
+
+        SQLite gives what it makes beside a database the database's own mode.
+        """
+        for path in (self.path, *(self.path + suffix for suffix in _BESIDE)):
+            with suppress(FileNotFoundError):
+                private.tighten(path)
 
     def _prepared(self, prepare: Callable[[sqlite3.Connection, float], None]) -> sqlite3.Connection:
         connection = self._connect(self.path)
@@ -112,12 +166,13 @@ class Files:
             raise
         return connection
 
-    def _settle(self, guard: Guard) -> None:
-        file = _inspect(self.path)
+    def _settle(self, guard: Guard, hold: Hold) -> None:
+        file = _inspect(self.path, hold)
         connection = self._connect(self.path)
         try:
             connection.execute(f"PRAGMA busy_timeout = {round(self._busy_timeout * 1000)}")
             fresh = _is_fresh(connection, self.path)
+            self._tighten()
             if fresh:
                 _create(connection)
             else:
@@ -127,7 +182,7 @@ class Files:
             lineage, commits = connection.execute("SELECT lineage, commits FROM store").fetchone()
             if not fresh and not (file and guard.knows(lineage, commits, file)):
                 lineage = _begin_lineage(connection)
-            guard.begin(lineage, commits, os.stat(self.path))
+            guard.begin(lineage, commits, hold.status)
         finally:
             connection.close()
 
@@ -159,24 +214,14 @@ def _write_zeros(path: str, size: int, like: os.stat_result) -> None:
 
 def _make_folder(folder: str) -> None:
     try:
-        os.makedirs(folder, exist_ok=True)
+        private.make_folder(folder)
     except OSError as error:
         raise StoreUnusable(f"cannot make the folder {folder}: {error.strerror}") from error
 
 
-def _inspect(path: str) -> os.stat_result | None:
-    """Refuse what its first bytes already tell is not ours; None if there is nothing yet.
-
-    Reads the file by itself, which must come before SQLite opens it: closing any descriptor of a file drops
-    this process's POSIX locks on it. The guard is held, so no other connection of the hub's exists.
-    """
-    if not os.path.lexists(path):
-        return None
-    if not os.path.isfile(path):
-        raise StoreUnusable(f"{path} is not a file")
-    # For writing too, though nothing is written: SQLite would open a read-only file without a word.
-    with open(path, "r+b") as file:
-        header, status = file.read(_HEADER_SIZE), os.fstat(file.fileno())
+def _inspect(path: str, hold: Hold) -> os.stat_result | None:
+    """Refuse what its first bytes already tell is not ours; None if there is nothing yet."""
+    header, status = hold.read(_HEADER_SIZE), hold.status
     if not header:
         return None
     if not header.startswith(_MAGIC):

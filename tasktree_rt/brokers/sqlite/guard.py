@@ -1,10 +1,11 @@
 """The file beside a database: one hub at a time, and a memory of how far the database had come.
 
-``PATH.lock`` is locked (flock) as long as a hub has the database open; the database itself is never
-flocked. It also says of the database which lineage of history it is (a random name, made with the database
-and again at every restore) and how many commits it has seen. A database that another lineage or fewer
-commits than its guard remembers, or that was opened before and has no guard, is an older copy: events
-that came after the copy was taken have been seen by somebody, so their positions must not be given again.
+``PATH.lock`` is locked (flock) as long as a hub has the database open; the database itself, which may have
+other names, is held by `hold`. It also says of the database which lineage of history it is (a random name,
+made with the database and again at every restore) and how many commits it has seen. A database that has
+another lineage or fewer commits than its guard remembers, or that was opened before and has no guard, is an
+older copy: events that came after the copy was taken have been seen by somebody, so their positions must not
+be given again.
 
 The count of commits is written after each commit and before its answer, without fsync: it outlives
 ``kill -9`` exactly. After a power failure it may lag behind by what the kernel had not written yet (some
@@ -23,6 +24,7 @@ import re
 from contextlib import suppress
 from typing import Final
 
+from tasktree_rt import private
 from tasktree_rt.errors import StoreUnusable
 
 _TEXT: Final = "tasktree-rt guard 1\npid %010d\nlineage %-32s\ncommits %020d\ninode %020d\nchanged %020d\n"
@@ -59,7 +61,7 @@ class Guard:
         path = f"{database}.lock"
         created = not os.path.exists(path)
         try:
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, private.FILE)
         except OSError as error:
             raise StoreUnusable(f"cannot write {path}: {error.strerror}") from error
         try:

@@ -169,6 +169,8 @@ PASSING: Final = frozenset(
     }
 )
 """Primary codes of faults that may go by themselves."""
+DAMAGED: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+"""Primary codes of a file whose pages are damaged: it does not mend by itself, and must not be written to."""
 
 
 def primary_code(error: sqlite3.Error) -> int:
@@ -192,7 +194,7 @@ def translated() -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
-        raise StoreUnavailable(reason(error)) from error
+        raise StoreUnavailable(reason(error), lasting=primary_code(error) in DAMAGED) from error
 
 
 def connect(path: str) -> sqlite3.Connection:

@@ -52,12 +52,22 @@ class Writer:
     """The connection that writes. All methods block and belong into one thread at a time.
 
     `connect` makes the connection, and makes it again should one not even roll back. `committed` is told the
-    number of appends in all after each of them.
+    number of appends in all after each of them. `before` and `after` are called around each commit and raise
+    if it would not be found again: nothing is kept that is refused, and nothing is answered that went astray.
     """
 
-    def __init__(self, connect: Callable[[], sqlite3.Connection], committed: Callable[[int], None]) -> None:
+    def __init__(
+        self,
+        connect: Callable[[], sqlite3.Connection],
+        committed: Callable[[int], None],
+        *,
+        before: Callable[[], None],
+        after: Callable[[], None],
+    ) -> None:
         self._connect = connect
         self._committed = committed
+        self._before = before
+        self._after = after
         self._connection: sqlite3.Connection | None = connect()
         self._appender = Appender()
         self._being_written: set[int] = set()
@@ -76,7 +86,9 @@ class Writer:
         try:
             cursor.execute("BEGIN IMMEDIATE")
             result = work(cursor)
+            self._before()
             cursor.execute("COMMIT")
+            self._after()
         except BaseException:
             self._undo(self._connection)
             raise
