@@ -30,6 +30,7 @@ from tasktree_rt.core.events import Event
 from tasktree_rt.core.reducer import named_node
 from tasktree_rt.dialects.base import encode_body
 from tasktree_rt.errors import InvalidInput, PeerError, Refused, StoreUnavailable, Unavailable
+from tasktree_rt.hub.health import RETRY_AFTER, StoreHealth, unavailable
 from tasktree_rt.hub.meter import Meter
 from tasktree_rt.hub.producers import Producers
 from tasktree_rt.hub.project import Project
@@ -40,7 +41,6 @@ BATCH_BYTES: Final = 4 * 1024 * 1024
 MANY: Final = 8
 GATHER: Final = 0.0005
 """Seconds that a commit waits for so many publishes as came last time, if they were at least `MANY`."""
-RETRY_AFTER: Final = 1.0
 
 
 @define(eq=False)
@@ -100,7 +100,7 @@ class Ingest:
         self._unfinished_bytes = 0
         self._quiet = trio.Event()
         self._quiet.set()
-        self.store_error: str | None = None
+        self.store = StoreHealth(broker.name)
         self.afterwards: dict[Callable[[], None], None] = {}
         """Called once, in order, when the present lot of tickets is settled; for answers in one write."""
 
@@ -120,7 +120,7 @@ class Ingest:
                 if key not in self._in_flight and key.id in ids:
                     found = await self._broker.recorded(key, digest)
             except StoreUnavailable as error:
-                raise self._unavailable(str(error)) from error
+                raise unavailable(error) from error
             if isinstance(found, Conflict):
                 raise _conflict(key)
             if found is not None:
@@ -147,8 +147,8 @@ class Ingest:
         Raises:
             PeerError: refused; nothing is kept.
         """
-        if self.store_error is not None:
-            raise self._unavailable(self.store_error)
+        if self.store.fault is not None:
+            raise unavailable(self.store.fault)
         if self._unfinished >= self._limits.max_waiting_publishes:
             raise self._overloaded()
         drafts = [_draft(event, index) for index, event in enumerate(events)]
@@ -205,23 +205,31 @@ class Ingest:
         self._wake.set()
 
     async def recover(self) -> None:
-        """The prober task: while the store fails, find out when it works again."""
+        """The prober task: find out that the store is gone, and while it fails, when it works again."""
         while True:
             await trio.sleep(RETRY_AFTER)
-            if self.store_error is None:
-                continue
-            await self.quiet()
             try:
-                await self._broker.probe()
+                await self._look_after_store()
             except StoreUnavailable as error:
-                self.store_error = str(error)
-            else:
-                self.store_error = None
+                self.store.failed(error)
+
+    async def _look_after_store(self) -> None:
+        if self.store.fault is None:
+            await self._broker.verify()
+            return
+        await self.quiet()
+        await self._broker.probe()
+        self.store.works()
 
     async def quiet(self) -> None:
         """Wait until everything accepted is settled."""
         while self._unfinished:
             await self._quiet.wait()
+
+    @property
+    def store_error(self) -> str | None:
+        """Why the store takes nothing now; None while it works."""
+        return None if self.store.fault is None else str(self.store.fault)
 
     @property
     def waiting(self) -> int:
@@ -267,7 +275,7 @@ class Ingest:
         try:
             outcomes = await self._broker.append([ticket.append for ticket in batch])
         except StoreUnavailable as error:
-            self._fail(batch, str(error))
+            self._fail(batch, error)
             return
         self._meter.committed(len(batch), trio.current_time() - begun)
         for ticket, outcome in zip(batch, outcomes, strict=True):
@@ -309,18 +317,15 @@ class Ingest:
         except Exception as error:
             self._failed("answer", error)
 
-    def _fail(self, batch: list[Ticket], reason: str) -> None:
+    def _fail(self, batch: list[Ticket], fault: StoreUnavailable) -> None:
         """A commit failed: so does all that was accepted behind it."""
-        self.store_error = reason
+        self.store.failed(fault)
         lost = [*batch, *self._waiting]
         self._waiting.clear()
         for ticket in lost:
-            ticket.error = self._unavailable(reason)
+            ticket.error = unavailable(fault)
             ticket.lost = True
         self._committed(lost)
-
-    def _unavailable(self, reason: str) -> Unavailable:
-        return Unavailable(f"the store cannot take it now: {reason}", retry_after=RETRY_AFTER)
 
     def _overloaded(self) -> Unavailable:
         return Unavailable(

@@ -32,6 +32,7 @@ class Keeper:
         self._keep = hub.settings.keep
         self._due: dict[str, Project] = {}
         self._next_sweep = 0.0
+        self._failing = False
 
     async def run(self) -> None:
         """The keeper task."""
@@ -39,22 +40,39 @@ class Keeper:
         while True:
             await trio.sleep(ROUND)
             try:
-                await self._round()
+                if await self._round():
+                    self._works()
             except (StoreUnavailable, Unavailable) as error:
-                log.warning("store", reason=str(error))
+                self._failed(error)
             except Exception as error:
                 self._hub.failed("keeper", error)
 
-    async def _round(self) -> None:
+    def _failed(self, error: Exception) -> None:
+        """The store refused this round. Said once, and not at all where publishes are refused too."""
+        if not self._failing and self._hub.ingest.store_error is None:
+            log.warning("not kept up", reason=str(error))
+            self._failing = True
+
+    def _works(self) -> None:
+        if self._failing:
+            log.warning("kept up again")
+            self._failing = False
+
+    async def _round(self) -> bool:
+        """Do what is due; return whether the store was asked for anything."""
         for project in self._hub.take_touched():
             self._due[project.project_id] = project
+        asked = False
         for name, project in list(self._due.items()):
             if self._wants_checkpoint(project):
                 await self._hub.shelf.checkpoint(project)
+                asked = True
             self._due.pop(name, None)
         if trio.current_time() >= self._next_sweep:
             self._next_sweep = trio.current_time() + self._keep.sweep_interval
             await self.sweep()
+            asked = True
+        return asked
 
     def _wants_checkpoint(self, project: Project) -> bool:
         behind = project.tree.head - project.checkpointed

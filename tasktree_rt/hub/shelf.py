@@ -20,7 +20,8 @@ from tasktree_rt.core.reducer import reduce
 from tasktree_rt.core.topics import user_of
 from tasktree_rt.core.tree import Snapshot, Tree
 from tasktree_rt.dialects.base import decode_body, decode_json, encode_json, measure
-from tasktree_rt.errors import StoreUnavailable, Unavailable
+from tasktree_rt.errors import StoreUnavailable
+from tasktree_rt.hub.health import unavailable
 from tasktree_rt.hub.pace import breathe
 from tasktree_rt.hub.project import PART_BYTES, Project
 
@@ -44,7 +45,7 @@ def readable() -> Iterator[None]:
     try:
         yield
     except StoreUnavailable as error:
-        raise Unavailable(f"the store cannot be read now: {error}", retry_after=1.0) from error
+        raise unavailable(error, "the store cannot be read") from error
 
 
 class Shelf:

@@ -13,7 +13,8 @@ from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException, NotFound
 from werkzeug.routing import MapAdapter
 
-from tasktree_rt.errors import PeerError, StoreUnavailable, Unavailable
+from tasktree_rt.errors import PeerError, StoreUnavailable
+from tasktree_rt.hub.health import unavailable
 from tasktree_rt.hub.hub import Hub
 from tasktree_rt.settings import Settings
 from tasktree_rt.web.aiecs import PATH as AIECS_PATH
@@ -196,7 +197,7 @@ def _errors(app: QuartTrio, hub: Hub) -> None:
 
     @app.errorhandler(StoreUnavailable)
     async def store_error(error: StoreUnavailable) -> Response:
-        return problem(Unavailable(f"the store cannot do it now: {error}", retry_after=1.0))
+        return problem(unavailable(error, "the store cannot do it"))
 
     @app.errorhandler(HTTPException)
     async def http_error(error: HTTPException) -> Response:
