@@ -41,7 +41,8 @@ class StoreHealth:
         if before is None:
             self._since = self._now()
         if before is None or (fault.lasting and not before.lasting):
-            log.error("store fails", store=self._name, reason=str(fault), lasting=fault.lasting)
+            say = log.error if fault.lasting else log.warning
+            say("store fails", store=self._name, reason=str(fault), lasting=fault.lasting)
 
     def works(self) -> None:
         """The store took something."""
