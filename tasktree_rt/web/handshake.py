@@ -6,8 +6,7 @@ websocket.accept(...)``, puts its session under `SESSION` into ``websocket.scope
 the 101 written. ``websocket.receive`` and ``websocket.send`` have no place in such a view: the session gets
 the messages.
 
-A view that is reached in another way (stock Hypercorn, HTTP/2) does not find `CARRIER` in its scope and
-answers 426.
+A view that is reached in another way (stock Hypercorn) does not find `CARRIER` in its scope and answers 426.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ from werkzeug.exceptions import HTTPException
 
 from tasktree_rt.hub.carrier import Session
 from tasktree_rt.web.answers import answer, rendered, sound
-from tasktree_rt.web.head import MAX_HEAD, Head, end_of_head, fault, websocket_head
+from tasktree_rt.web.head import MAX_HEAD, Head, end_of_head, fault, path_and_query, websocket_head
 from tasktree_rt.web.kernel import RECEIVED, Address, Io, address_of
 from tasktree_rt.web.meter import Meter
 
@@ -187,9 +186,7 @@ class Handshake:
         return ("rejected", answer(400)) if bad_request else ("failed", answer(500))
 
     def _scope(self, sock: socket.socket, client: Address | None, head: Head) -> WebsocketScope:
-        path, _, query = head.target.partition(b"?")
-        if not path.startswith(b"/"):  # absolute, with any nonsense for a host: Host is what counts
-            path = b"/" + path.partition(b"://")[2].partition(b"/")[2]
+        path, _, query = path_and_query(head.target).partition(b"?")
         scope: dict[str, Any] = {
             "type": "websocket",
             "asgi": {"spec_version": "2.3", "version": "3.0"},

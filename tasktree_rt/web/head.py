@@ -1,8 +1,11 @@
-"""The head of an HTTP request, and whether it asks for a WebSocket.
+"""The head of an HTTP request: whether the hub takes it, and whether it asks for a WebSocket.
 
 Two parsers, one answer. `strict` is one regular expression for the heads that clients really send and takes a
 quarter of the time of h11; it accepts only what h11 accepts, with the same result (a test compares the two).
-Whatever it does not know goes through h11, and what h11 refuses is left to Hypercorn, which answers it.
+Whatever it does not know goes through h11.
+
+h11 is lenient where two servers in a row may read one head differently. `flaw` names what the hub refuses of
+that; `web.http11` answers it, for requests of every kind.
 """
 
 from __future__ import annotations
@@ -28,6 +31,17 @@ _STRICT: Final = re.compile(
     rb"\r\n"
 )
 _LINE: Final = re.compile(rb"([^:]+): ?([^\r]*)\r\n")
+# What `flaw` lets through: every line ends with CR LF, begins with its name, and holds no control character.
+_FIELD: Final = rb"(" + _TOKEN + rb"+):([\t -~\x80-\xff]*)\r\n"
+_FIELDS: Final = re.compile(_FIELD)
+_SHAPE: Final = re.compile(
+    rb"(" + _TOKEN + rb"+) ([!-~]+) HTTP/([0-9]\.[0-9])\r\n((?:" + _FIELD + rb")*)\r\n"
+)
+_VERSIONS: Final = frozenset((b"1.0", b"1.1"))
+_NAME: Final = rb"[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]"
+_HOST: Final = re.compile(rb"(" + _NAME + rb")(?::[0-9]{0,5})?")
+_ABSOLUTE: Final = re.compile(rb"https?://([^/?]*)", re.IGNORECASE)
+_DIGITS: Final = re.compile(rb"[0-9]{1,18}")
 _END: Final = re.compile(rb"\n\r?\n")
 _ASKS_UPGRADE: Final = re.compile(rb"\nupgrade:", re.IGNORECASE)
 _KEY: Final = re.compile(rb"[A-Za-z0-9+/]{22}==")
@@ -35,6 +49,14 @@ _KEY: Final = re.compile(rb"[A-Za-z0-9+/]{22}==")
 # h11 rewrites or refuses these (several lengths, unknown codings): its business, not the regular
 # expression's.
 _FRAMING: Final = frozenset((b"content-length", b"transfer-encoding"))
+
+
+@frozen
+class Flaw:
+    """Why a request is refused before anything of it is understood: the status, and a sentence."""
+
+    status: int
+    sentence: str
 
 
 @frozen
@@ -103,13 +125,15 @@ def lenient(data: bytes) -> Head | None:
 def websocket_head(data: bytes) -> Head | None:
     """The head of a request for a WebSocket (RFC 6455, 4.2.1), valid or not; None for every other request.
 
-    `data` holds a whole head. A request that is not HTTP/1.1 GET, or is refused by h11, is not one for a
+    `data` holds a whole head. A request that is not HTTP/1.1 GET, or has a `flaw`, is not one for a
     WebSocket.
     """
     head = strict(data)
-    if head is None and _ASKS_UPGRADE.search(data):
+    if head is None and _ASKS_UPGRADE.search(data) and flaw(data) is None:
         head = lenient(data)
-    return head if head is not None and _asks_for_websocket(head) else None
+    if head is None or not _asks_for_websocket(head):
+        return None
+    return head if _flaw_of_names(head.method, head.target, head.values(b"host")) is None else None
 
 
 def _asks_for_websocket(head: Head) -> bool:
@@ -129,6 +153,74 @@ def _asks_for_websocket(head: Head) -> bool:
 
 def _lists(value: bytes, token: bytes) -> bool:
     return token in value and token in [part.strip(b" \t") for part in value.split(b",")]
+
+
+def flaw(data: bytes) -> Flaw | None:
+    """What the whole head that `data` begins with breaks of HTTP/1.1 as the hub wants it; None if nothing."""
+    head = strict(data)
+    if head is not None:
+        return _flaw_of_names(head.method, head.target, head.values(b"host"))
+    raw = data[: end_of_head(data)]
+    shape = _SHAPE.fullmatch(raw)
+    if shape is None:
+        return Flaw(400, _complaint(raw))
+    version = shape[3]
+    if version not in _VERSIONS:
+        return Flaw(505, "This hub speaks HTTP/1.1.")
+    fields: dict[bytes, list[bytes]] = {}
+    for name, value in _FIELDS.findall(shape[4]):
+        fields.setdefault(name.lower(), []).append(value)
+    hosts = [value.strip(b" \t") for value in fields.get(b"host", ())]
+    if not hosts and version == b"1.0":
+        return _flaw_of_framing(version, fields)
+    return _flaw_of_framing(version, fields) or _flaw_of_names(shape[1], shape[2], hosts)
+
+
+def _complaint(raw: bytes) -> str:
+    """Why `raw` does not have the shape of a head."""
+    lines = raw.split(b"\n")[:-1]
+    if any(not line.endswith(b"\r") or b"\r" in line[:-1] for line in lines):
+        return "Every line of a request's head must end with CR LF."
+    if any(line.startswith((b" ", b"\t")) for line in lines[1:]):
+        return "A header that goes on in a line of its own is not taken."
+    return "This is not the head of an HTTP/1.1 request."
+
+
+def _flaw_of_framing(version: bytes, fields: dict[bytes, list[bytes]]) -> Flaw | None:
+    """Where the body ends must be said once, and in the one way that everybody understands alike."""
+    lengths, codings = fields.get(b"content-length", []), fields.get(b"transfer-encoding", [])
+    if lengths and codings:
+        return Flaw(400, "Content-Length and Transfer-Encoding exclude each other.")
+    if len(lengths) > 1 or (lengths and not _DIGITS.fullmatch(lengths[0].strip(b" \t"))):
+        return Flaw(400, "Content-Length must be sent once, as a number in digits.")
+    if codings and version != b"1.1":
+        return Flaw(400, "Transfer-Encoding needs HTTP/1.1.")
+    if len(codings) > 1 or (codings and codings[0].removeprefix(b" ").lower() != b"chunked"):
+        return Flaw(501, "The one Transfer-Encoding that is taken is chunked, sent once and spelled so.")
+    return None
+
+
+def _flaw_of_names(method: bytes, target: bytes, hosts: list[bytes]) -> Flaw | None:
+    """Host is a name with or without a port, and an absolute target is of the same host."""
+    host = _HOST.fullmatch(hosts[0]) if len(hosts) == 1 else None
+    if host is None:
+        return Flaw(400, "Host must be sent once, as a name or an address, with or without a port.")
+    if target.startswith(b"/") or (target == b"*" and method == b"OPTIONS"):
+        return None
+    authority = _ABSOLUTE.match(target)
+    named = _HOST.fullmatch(authority[1]) if authority else None
+    if named is None or named[1].lower() != host[1].lower():
+        return Flaw(400, "The target must be a path, or an address of the host that Host names.")
+    return None
+
+
+def path_and_query(target: bytes) -> bytes:
+    """A target without the scheme and host that it may begin with."""
+    authority = _ABSOLUTE.match(target)
+    if authority is None:
+        return target
+    rest = target[authority.end() :]
+    return rest if rest.startswith(b"/") else b"/" + rest
 
 
 def fault(head: Head) -> tuple[int, str] | None:

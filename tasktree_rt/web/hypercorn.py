@@ -5,7 +5,8 @@ not read wedges the connection and the server's shutdown. Here no write is shiel
 headway within `stall_timeout` seconds; else the connection is reset.
 
 A proxy may ask for a WebSocket on a connection that it has kept from an earlier request. Hypercorn is then
-told that the connection is over, and its owner goes on with the request (`Replay.upgrade`).
+told that the connection is over, and its owner goes on with the request (`Replay.upgrade`). `web.http11` says
+what else is read differently here.
 """
 
 from __future__ import annotations
@@ -18,22 +19,26 @@ import trio
 from hypercorn.config import Config
 from hypercorn.events import Closed, Event, RawData, Updated
 from hypercorn.logging import Logger
+from hypercorn.trio.task_group import TaskGroup
 from hypercorn.trio.tcp_server import TCPServer
+from hypercorn.typing import ConnectionState
+from hypercorn.utils import parse_socket_addr
 from structlog import get_logger
 
 from tasktree_rt.settings import Settings
-from tasktree_rt.web.head import MAX_HEAD, end_of_head, websocket_head
+from tasktree_rt.web.head import MAX_HEAD
+from tasktree_rt.web.http11 import Http11
 from tasktree_rt.web.kernel import reset
 from tasktree_rt.web.meter import Meter
 
 if TYPE_CHECKING:
+    from hypercorn.protocol import ProtocolWrapper
     from hypercorn.trio.worker_context import WorkerContext
     from hypercorn.typing import AppWrapper, LifespanState, ResponseSummary, WWWScope
 
 log = get_logger("hypercorn")
 
 _RECEIVE: Final = 64 * 1024
-_GET: Final = b"GET "
 
 
 class Replay:
@@ -43,15 +48,13 @@ class Replay:
     it. After either, every call raises `trio.ClosedResourceError`.
 
     Attributes:
-        between: every request so far is answered; what comes next is the head of another.
-        upgrade: a later request that asks for a WebSocket, with what came behind its head. It is read here
-            as the end, and the socket stays open in both directions.
+        upgrade: a later request that asks for a WebSocket, with what came behind its head. Set by `Http11`:
+            from then on this reads as the end, and the socket stays open in both directions.
     """
 
     def __init__(self, sock: socket.socket, head: bytes, *, stall_timeout: float, meter: Meter) -> None:
         self.socket = trio.socket.from_stdlib_socket(sock)
         self.aborted = False
-        self.between = False
         self.upgrade = b""
         self._sock = sock
         self._head = head
@@ -66,28 +69,13 @@ class Replay:
             await trio.lowlevel.checkpoint()
             data, self._head = self._head[:max_bytes], self._head[max_bytes:]
             return data
-        data = await self._receive(max_bytes)
-        return await self._next_request(data, max_bytes) if data and self.between else data
-
-    async def _receive(self, max_bytes: int) -> bytes:
+        if self.upgrade:
+            await trio.lowlevel.checkpoint()
+            return b""
         try:
             return await self.socket.recv(max_bytes)
         except OSError as error:
             raise trio.BrokenResourceError from error
-
-    async def _next_request(self, data: bytes, max_bytes: int) -> bytes:
-        """`data` with what is missing of the head that it begins; b"" if it asks for a WebSocket. (A frame of
-        HTTP/2 that begins like this method would be longer than any may be.)"""
-        end = -1
-        while data[:4] == _GET[: len(data)] and len(data) <= MAX_HEAD and (end := end_of_head(data)) < 0:
-            more = await self._receive(max_bytes)
-            if not more:
-                break
-            data += more
-        if 0 <= end <= MAX_HEAD and websocket_head(data) is not None:
-            self.upgrade = data
-            return b""
-        return data
 
     async def send_all(self, data: bytes) -> None:
         """Write everything.
@@ -161,9 +149,36 @@ class HubTCPServer(TCPServer):
     async def run(self) -> None:
         """Serve requests until either side ends."""
         try:
-            await super().run()
+            await self._serve()
+        except* OSError:
+            pass
         except* Exception as group:
             log.error("connection failed", exc_info=group)
+        finally:
+            await self._close()
+
+    async def _serve(self) -> None:
+        """As Hypercorn's `run`, of a stream without TLS; the protocol is `Http11` and never another."""
+        sock = self._replay.socket
+        client, server = (
+            parse_socket_addr(sock.family, name) for name in (sock.getpeername(), sock.getsockname())
+        )
+        async with TaskGroup() as task_group:
+            self._task_group = task_group
+            protocol = Http11(
+                self.app,
+                self.config,
+                self.context,
+                task_group,
+                ConnectionState(self.state),
+                client,
+                server,
+                self.protocol_send,
+                self._replay,
+            )
+            self.protocol = cast("ProtocolWrapper", protocol)
+            await self.idle_task.restart(task_group, self._idle_timeout)
+            await self._read_data()
 
     async def _read_data(self) -> None:
         """As Hypercorn's; but a connection whose peer has gone does not wait for its idle timeout to end."""
@@ -187,7 +202,6 @@ class HubTCPServer(TCPServer):
             # This comes from the app's task, which Quart-Trio cancels as its response ends: without the
             # shield the idle timeout would never be set again, and a kept connection stay for ever. It only
             # starts a task.
-            self._replay.between = event.idle
             with trio.CancelScope(shield=True):
                 await super().protocol_send(event)
             return

@@ -2,7 +2,7 @@
 
 ``websocket.receive`` and ``websocket.send`` do nothing in these routes, and ``teardown_websocket`` runs at
 the end of the handshake: the connection itself is carried by `web.transport`. Where nobody would carry
-it (stock Hypercorn, HTTP/2) they answer 426.
+it (stock Hypercorn) they answer 426.
 """
 
 from __future__ import annotations

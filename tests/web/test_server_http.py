@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import socket
-import struct
 
 import pytest
 import trio
@@ -203,30 +202,3 @@ async def test_a_kept_connection_whose_peer_goes_is_over_at_once(
     assert trio.current_time() < 1
     await trio.testing.wait_all_tasks_blocked()
     assert trio.lowlevel.current_statistics().tasks_living == before
-
-
-async def test_http_2_with_prior_knowledge_still_works_or_is_refused_in_order(started: Started) -> None:
-    served = await started()
-    client = await WsClient.dial(served.port)
-    await client.raw(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
-    assert await client.stream.receive_some(100)
-
-
-async def test_a_kept_connection_of_http_2_is_not_taken_for_one_of_http_1(
-    started: Started, autojump_clock: trio.testing.MockClock
-) -> None:
-    served = await started()
-    client = await WsClient.dial(served.port)
-    await client.raw(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + http_2_frame(4, 0, 0, b""))
-    for stream in (1, 3, 5):
-        # HPACK: GET, http, :path /hello, :authority hub; the request ends here.
-        await client.raw(http_2_frame(1, 5, stream, b"\x82\x86\x44\x06/hello\x41\x03hub"))
-        received = b""
-        with trio.fail_after(5):
-            while b"hello" not in received:
-                received += await client.stream.receive_some(1000)
-        await trio.testing.wait_all_tasks_blocked()
-
-
-def http_2_frame(kind: int, flags: int, stream: int, data: bytes) -> bytes:
-    return struct.pack("!HBBBI", len(data) >> 8, len(data) & 0xFF, kind, flags, stream) + data
