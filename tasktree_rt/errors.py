@@ -33,6 +33,7 @@ HTTP_STATUS: Final[dict[str, int]] = {
     "too_large": 413,
     "node_too_large": 409,
     "project_full": 409,
+    "subject_full": 409,
     "idempotency_conflict": 409,
     "invalid_transition": 409,
     "prompt_closed": 409,

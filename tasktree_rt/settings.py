@@ -234,6 +234,13 @@ class Limits:
     max_messages_per_second: float = field(default=50.0, validator=_number(0, above=True))
     message_burst: int = _count(200)
     max_projects: int = _count(100_000)
+    max_user_logs: int = _count(100_000)
+    max_per_subject: int = _count(50_000)
+    """Projects, users' logs, snapshots, open prompts and commands of one token's ``sub``, or one address."""
+    max_snapshots: int = _count(10_000)
+    max_snapshots_per_project: int = _count(100)
+    max_open: int = _count(20_000)
+    """Prompts and commands that are open, in all."""
     max_nodes: int = _count(100_000)
     max_node_size: int = _count(MAX_NODE_SIZE, 1 * KIB)
     max_unacked: int = _count(64)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+from ipaddress import ip_address, ip_network
 from typing import Final
 
-from attrs import frozen
+from attrs import evolve, field, frozen
 
 from tasktree_rt.core.topics import user_of
 
@@ -28,6 +30,22 @@ class Scope:
         return "*" in self.patterns
 
 
+@lru_cache(4_096)
+def _network(address: str) -> str:
+    """What one caller has of addresses: one, or 2^64 of version 6."""
+    if not address:
+        return ""
+    try:
+        found = ip_address(address)
+    except ValueError:
+        return f"at:{address}"
+    if found.version == 4:
+        return f"at:{found}"
+    if found.ipv4_mapped is not None:
+        return f"at:{found.ipv4_mapped}"
+    return f"at:{ip_network((int(found), 64), strict=False)}"
+
+
 EVERYTHING: Final = Scope(("*",))
 NOTHING: Final = Scope(())
 
@@ -42,6 +60,7 @@ class Grants:
         answer, command: the projects whose prompts it may answer, and whose orchestrators it may command.
         admin: whether it may see connections and statistics and delete projects, and act for any user.
         expires: Unix time in seconds after which the grants are void, or None.
+        address: where it comes from; "" is this process.
     """
 
     subject: str
@@ -51,6 +70,16 @@ class Grants:
     command: Scope = NOTHING
     admin: bool = False
     expires: float | None = None
+    address: str = field(default="", eq=False)
+
+    def at(self, address: str) -> Grants:
+        """The same, of a caller at an address."""
+        return evolve(self, address=address)
+
+    @property
+    def owner(self) -> str:
+        """Whose what it makes counts as: its subject's, without one its address'; "" within this process."""
+        return f"sub:{self.subject}" if self.subject else _network(self.address)
 
     def is_user(self, user: str) -> bool:
         """Whether it may read what is for `user`, and answer for them."""

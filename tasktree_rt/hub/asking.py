@@ -45,7 +45,9 @@ class Asking(Settling):
             message = f"expected at most {settings.limits.max_prompt_size} bytes"
             raise InvalidInput(message, code="too_large", field="message")
         digest = fingerprint(given)
-        matter = Matter(data["prompt_id"], PROMPT, topics, now, deadline_of(data), digest, body)
+        matter = Matter(
+            data["prompt_id"], PROMPT, topics, now, deadline_of(data), digest, body, owner=grants.owner
+        )
         pending = Pending(matter, data, matter.deadline)
 
         def show(pending: Pending) -> None:

@@ -38,7 +38,8 @@ class Calling(Settling):
         if not grants.calls(name):
             raise Refused(f"you may not notify {name!r}")
         data = _notification(plain(given))
-        ticket = await self.place((user_topic(name),), self.event(NOTIFICATION, data))
+        event = self.event(NOTIFICATION, data)
+        ticket = await self.place((user_topic(name),), event, owner=grants.owner)
         ticket.settled.append(partial(self._show, name, data if live is None else live))
         await through(ticket)
         return result(ticket)

@@ -51,7 +51,8 @@ class Commanding(Settling):
         data = {"command_id": secrets.token_hex(8), **instruction, "by": grants.subject or None, "via": via}
         now = self.wall()
         deadline = now + self._patience
-        matter = Matter(data["command_id"], COMMAND, (name,), now, deadline, b"", encode_json(data))
+        body = encode_json(data)
+        matter = Matter(data["command_id"], COMMAND, (name,), now, deadline, b"", body, owner=grants.owner)
         pending = Pending(matter, data, deadline)
         await self.open_matter(pending, COMMAND, self.settings.limits.max_open_commands)
         return pending

@@ -174,7 +174,7 @@ class Executions:
         changes = {"title": workflow, "workflow_id": workflow, "input_data": data, "created_at": now}
         events = [self._update(name, changes), self._transition(name, None, PENDING, {})]
         fingerprint = digest(["execution", given])
-        published = await self._hub.publish(events, key=key, fingerprint=fingerprint)
+        published = await self._hub.publish(events, key=key, fingerprint=fingerprint, owner=grants.owner)
         return await told(await self._loaded(ProjectId(published.project_id))), not published.duplicate
 
     async def claim(self, execution: str, given: Json, grants: Grants) -> Json:

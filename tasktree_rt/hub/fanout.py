@@ -253,7 +253,7 @@ def _apply_one(
     project = ticket.project
     opens = outcome.epoch != project.epoch
     if opens:
-        project.begin_life(outcome.epoch)
+        project.begin_life(outcome.epoch, ticket.append.owner)
     run = newest.get(project.project_id)
     if run is None or run.epoch != outcome.epoch:
         run = newest[project.project_id] = _Run(project, outcome.epoch, opens, [])

@@ -34,6 +34,7 @@ from tasktree_rt.hub.batch import Events
 from tasktree_rt.hub.calling import Calling
 from tasktree_rt.hub.clerk import Clerk
 from tasktree_rt.hub.commanding import Commanding
+from tasktree_rt.hub.holdings import PROJECT, USER_LOG
 from tasktree_rt.hub.keeper import Keeper
 from tasktree_rt.hub.liveness import Liveness
 from tasktree_rt.hub.meter import Meter, Silence
@@ -178,9 +179,15 @@ class Hub(Asking, Commanding, Calling, Subscribing):
 
     # --- running ----------------------------------------------------------------------------------
 
-    async def count_projects(self) -> None:
-        """Look up how many projects the store holds (for the limit)."""
-        self.stored_projects = await self.broker.count_projects()
+    async def count_holdings(self) -> None:
+        """Look up whose the logs and the snapshots are that the store has (for the limits).
+
+        Raises:
+            StoreUnavailable: it cannot be read.
+        """
+        for (owner, of_user), count in (await self.broker.owned()).items():
+            self.holdings.add(owner, USER_LOG if of_user else PROJECT, count)
+        await self.snapshots.load()
 
     async def drain(self) -> None:
         """Stop politely: finish what was accepted, tell everyone when to come back, close with 1012.
@@ -218,7 +225,7 @@ async def open_hub(
     await broker.open()
     try:
         hub = Hub(broker, settings, meter or Silence(), on_error=on_error)
-        await hub.count_projects()
+        await hub.count_holdings()
         await hub.load_matters()
         async with trio.open_nursery() as nursery:
             for task in (

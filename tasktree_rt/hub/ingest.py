@@ -140,9 +140,10 @@ class Ingest:
         opens: Sequence[Matter] = (),
         settles: Sequence[Settled] = (),
         mirrors: Sequence[tuple[Project, Sequence[Event]]] = (),
+        owner: str = "",
     ) -> Ticket:
         """Judge `events` and queue them for the next commit; what `mirrors` tell in other topics' logs is
-        committed with them. The ticket is that of `events`.
+        committed with them. The ticket is that of `events`. Logs that begin with this count as `owner`'s.
 
         Raises:
             PeerError: refused; nothing is kept.
@@ -156,10 +157,10 @@ class Ingest:
         sizes = _sizes(drafts)
         if self._unfinished and self._unfinished_bytes + sum(sizes) > self._limits.max_waiting_bytes:
             raise self._overloaded()
-        ticket = self._stage(project, events, drafts, sizes, key, digest, opens, settles)
+        ticket = self._stage(project, events, drafts, sizes, key, digest, opens, settles, owner)
         self._queue(ticket)
         for one, said, copies in told:  # users' logs: nothing in them is refused
-            self._queue(self._stage(one, said, copies, _sizes(copies), tied=True))
+            self._queue(self._stage(one, said, copies, _sizes(copies), owner=owner, tied=True))
         return ticket
 
     def _stage(
@@ -172,6 +173,7 @@ class Ingest:
         digest: bytes = b"",
         opens: Sequence[Matter] = (),
         settles: Sequence[Settled] = (),
+        owner: str = "",
         *,
         tied: bool = False,
     ) -> Ticket:
@@ -189,6 +191,7 @@ class Ingest:
             opens,
             settles,
             project.staged_about(),
+            owner,
         )
         return Ticket(project, append, sum(sizes), trio.current_time(), tied=tied)
 

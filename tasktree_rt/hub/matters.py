@@ -15,6 +15,7 @@ from tasktree_rt.brokers.base import Matter
 from tasktree_rt.core.events import Json
 from tasktree_rt.dialects.base import decode_json
 from tasktree_rt.errors import Refused
+from tasktree_rt.hub.holdings import OPEN, Holdings
 
 PROMPT: Final = "prompt"
 COMMAND: Final = "command"
@@ -115,7 +116,8 @@ def missing(kind: str, name: str) -> Refused:
 class Matters:
     """See the module's docstring; by id, by topic, and by deadline."""
 
-    def __init__(self) -> None:
+    def __init__(self, holdings: Holdings) -> None:
+        self._holdings = holdings
         self._by_id: dict[str, Pending] = {}
         self._by_topic: dict[str, dict[str, Pending]] = {}
         self._deadlines: list[tuple[int, str]] = []
@@ -140,6 +142,7 @@ class Matters:
     def add(self, pending: Pending) -> None:
         """One more."""
         self._by_id[pending.id] = pending
+        self._holdings.add(pending.matter.owner, OPEN)
         for topic in pending.matter.topics:
             self._by_topic.setdefault(topic, {})[pending.id] = pending
         self.expect(pending, pending.deadline)
@@ -148,6 +151,7 @@ class Matters:
         """It is settled, or was never kept."""
         if self._by_id.pop(pending.id, None) is None:
             return
+        self._holdings.drop(pending.matter.owner, OPEN)
         for topic in pending.matter.topics:
             others = self._by_topic[topic]
             del others[pending.id]

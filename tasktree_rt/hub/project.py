@@ -63,6 +63,10 @@ class Project:
         self.last_used = 0.0
         self.transitions_questioned = 0
         self.death: Death | None = None
+        self.owner = ""
+        """Whose its log counts as."""
+        self.booked: str | None = None
+        """Whose it will be, while the publish that begins it is on its way."""
         self._snapshot: ref[PlannedSnapshot] | None = None
         self._begin("", 0, 0)
 
@@ -85,6 +89,7 @@ class Project:
         start = life.checkpoint.seq if life.checkpoint else 0
         self._begin(life.epoch, start, life.floor)
         self.death = life.death
+        self.owner = life.owner
         self.received = life.received
         if older:
             self.log = Log(life.epoch, older[0].seq - 1, max_events=TAIL_EVENTS, max_bytes=TAIL_BYTES)
@@ -181,9 +186,9 @@ class Project:
 
     # --- applying -------------------------------------------------------------------------------
 
-    def begin_life(self, epoch: str) -> None:
-        """The first event of a new life was committed."""
-        received = self.received
+    def begin_life(self, epoch: str, owner: str = "") -> None:
+        """The first event of a new life was committed; it counts as `owner`'s."""
+        received, self.owner = self.received, owner
         self._begin(epoch, 0, 0)
         self.received = received
 

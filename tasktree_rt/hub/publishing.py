@@ -12,7 +12,6 @@ from tasktree_rt.brokers.base import Duplicate, Key, Matter, Settled
 from tasktree_rt.core.commands import Broadcast, Personal
 from tasktree_rt.core.events import Event, Json, ProjectId, normalise_time, parse_event, project_id
 from tasktree_rt.core.reserved import refuse_message_name, refuse_reserved
-from tasktree_rt.core.topics import user_of
 from tasktree_rt.dialects.base import digest, encode_json, plain
 from tasktree_rt.errors import InvalidInput, Refused, Unavailable
 from tasktree_rt.hub.ingest import Ticket
@@ -32,14 +31,15 @@ class Publishing(Workings):
         key: Key | None = None,
         fingerprint: bytes | None = None,
         still: Callable[[Project], None] = lambda _: None,
+        owner: str = "",
     ) -> Published:
         """Publish events of one project, all or none, and wait until they are durable and handed on.
 
         With `key` the same publish is kept once, however often it is sent; `fingerprint` tells it from
         another with the same key (a hash of all that was asked, the project among it; by default of the
         events). `still` is called at the last moment, with the project as all accepted before leaves it
-        (`Project.staged`), and may raise: nothing comes in between. Cancelling the wait does not take the
-        events back.
+        (`Project.staged`), and may raise: nothing comes in between. A project that begins with this counts
+        as `owner`'s (`Grants.owner`). Cancelling the wait does not take the events back.
 
         Raises:
             PeerError: refused; nothing of it was kept.
@@ -50,6 +50,7 @@ class Publishing(Workings):
             key=key,
             fingerprint=fingerprint,
             still=still,
+            owner=owner,
         )
         if isinstance(found, Published):
             return found
@@ -63,6 +64,7 @@ class Publishing(Workings):
         key: Key | None = None,
         fingerprint: bytes | None = None,
         still: Callable[[Project], None] = lambda _: None,
+        owner: str = "",
     ) -> Accepted | Published:
         """Accept a publish and return before it is committed; a known one is answered at once.
 
@@ -89,11 +91,13 @@ class Publishing(Workings):
             if self.shelf.get(name) is project and (not ends or self._mirrors_loaded(name)):
                 break
         still(project)
-        if project.epoch == "" and not project.pending:
-            self._check_room()
+        self.births.check(owner, project)
         if ends:
-            return Accepted(self._end_life(project, events, key, digest_of), False)
-        return Accepted(self.ingest.accept(project, events, key=key, digest=digest_of), False)
+            ticket = self._end_life(project, events, key, digest_of, owner)
+        else:
+            ticket = self.ingest.accept(project, events, key=key, digest=digest_of, owner=owner)
+        self.births.accepted(owner, ticket, project)
+        return Accepted(ticket, False)
 
     async def place(
         self,
@@ -103,11 +107,12 @@ class Publishing(Workings):
         opens: Sequence[Matter] = (),
         settles: Sequence[Settled] = (),
         still: Callable[[], None] = lambda: None,
+        owner: str = "",
     ) -> Ticket:
         """Accept one event in each of `topics`, kept all or none; the hub's own way to publish.
 
-        `still` is called at the last moment and may raise. The caller adds to the ticket's `settled`
-        before it yields to the loop.
+        `still` is called at the last moment and may raise. Logs that begin with this count as `owner`'s. The
+        caller adds to the ticket's `settled` before it yields to the loop.
 
         Raises:
             PeerError: refused.
@@ -118,11 +123,14 @@ class Publishing(Workings):
             if all(self.shelf.get(name) is one for name, one in zip(topics, projects, strict=True)):
                 break
         still()
+        self.births.check(owner, *projects)
         home, *others = projects
-        if home.epoch == "" and not home.pending and user_of(topics[0]) is None:
-            self._check_room()
         said = [(one, [event(one.project_id)]) for one in others]
-        return self.ingest.accept(home, [event(topics[0])], opens=opens, settles=settles, mirrors=said)
+        ticket = self.ingest.accept(
+            home, [event(topics[0])], opens=opens, settles=settles, mirrors=said, owner=owner
+        )
+        self.births.accepted(owner, ticket, *projects)
+        return ticket
 
     # --- what ends with a project -------------------------------------------------------------------
 
@@ -142,7 +150,7 @@ class Publishing(Workings):
         return [topic for one in self._ending(name) for topic in one.matter.topics[1:]]
 
     def _end_life(
-        self, project: Project, events: Sequence[Event], key: Key | None, digest_of: bytes
+        self, project: Project, events: Sequence[Event], key: Key | None, digest_of: bytes, owner: str
     ) -> Ticket:
         """Delete a project; its prompts and commands are cancelled with it, which users are told."""
         ending = [(one, cancelled(one)) for one in self._ending(project.project_id)]
@@ -155,7 +163,7 @@ class Publishing(Workings):
                 mirrors.append((mirror, [Event(one.resolution, ProjectId(topic), outcome, now)]))
         settles = [Settled(one.id, encode_json(outcome)) for one, outcome in ending]
         ticket = self.ingest.accept(
-            project, events, key=key, digest=digest_of, settles=settles, mirrors=mirrors
+            project, events, key=key, digest=digest_of, settles=settles, mirrors=mirrors, owner=owner
         )
         for one, outcome in ending:
             one.settling = True
@@ -196,12 +204,6 @@ class Publishing(Workings):
                 expected = "project_deleted must be the last event of its publish"
                 raise InvalidInput(expected, code="invalid_event", field=f"events[{index}].type")
         return project_id(name)
-
-    def _check_room(self) -> None:
-        most = self.settings.limits.max_projects
-        unborn = sum(1 for one in self.shelf if one.epoch == "" and one.pending)
-        if self.stored_projects + unborn >= most:
-            raise Refused(f"the hub already holds {most} projects", code="project_full", field="project_id")
 
     async def broadcast_to_project(self, project: str, message: Mapping[str, Any]) -> Published:
         """Publish one message, ``{"type", "data"?, "timestamp"?}``, to a project and all who watch it.

@@ -127,7 +127,8 @@ class PushSession(ConnectionSession):
                     self.subscriber.grants.subject, self._producer, encode_json(answer.request).decode()
                 )
                 fingerprint = digest(raw)
-            found = await self.hub.submit(events, key=key, fingerprint=fingerprint)
+            owner = self.subscriber.grants.owner
+            found = await self.hub.submit(events, key=key, fingerprint=fingerprint, owner=owner)
         except PeerError as error:
             self._refuse(answer, error)
             self._append(answer)

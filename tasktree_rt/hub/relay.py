@@ -19,7 +19,7 @@ from tasktree_rt.core.access import Grants
 from tasktree_rt.core.closing import NORMAL, Closing
 from tasktree_rt.core.commands import Live
 from tasktree_rt.core.events import Json
-from tasktree_rt.errors import Refused
+from tasktree_rt.hub.holdings import UNDER_WAY, Holdings
 from tasktree_rt.hub.live import LiveTopics
 from tasktree_rt.hub.pace import breathe
 
@@ -28,8 +28,6 @@ EVERYBODY: Final = "everybody"
 MESSAGE: Final = "message"
 HEARTBEAT: Final = "heartbeat"
 CANCELLED: Final = "cancelled"
-MAX_WAITING: Final = 10_000
-"""Messages that ask to be acknowledged, and tasks at work, at once."""
 SPARE: Final = 64
 """Entries of tasks that rest which the heap of heartbeats may hold beside one for each task at work."""
 LEASE: Final = 3
@@ -49,18 +47,21 @@ class Listener(Protocol):
 
 @define
 class Work:
-    """A task at work: its heartbeat is sent every `interval` seconds, next at `due`, not after `until`."""
+    """A task at work: its heartbeat is sent every `interval` seconds, next at `due`, not after `until`; it
+    counts as `owner`'s."""
 
     interval: float
     due: float
     until: float
+    owner: str
 
 
 class Relay:
     """See the module's docstring."""
 
-    def __init__(self, live: LiveTopics, new_id: Callable[[], str]) -> None:
+    def __init__(self, live: LiveTopics, holdings: Holdings, new_id: Callable[[], str]) -> None:
         self._live = live
+        self._holdings = holdings
         self._new_id = new_id
         self._listening: dict[Listener, None] = {}
         self._only: dict[str, Listener] = {}
@@ -126,14 +127,15 @@ class Relay:
         else:
             self._live.show_user(user, kind, data, name)
 
-    async def acknowledged(self, user: str, data: Json, within: float) -> tuple[str, bool]:
+    async def acknowledged(self, user: str, data: Json, within: float, owner: str = "") -> tuple[str, bool]:
         """Show a user a message that asks to be acknowledged; its id, and whether it was in time (seconds).
+        Meanwhile it counts as `owner`'s.
 
         Raises:
             Refused: too many wait already.
         """
-        if len(self._unacknowledged) >= MAX_WAITING:
-            raise Refused(f"{MAX_WAITING} messages wait already", code="rate_limited", retry_after=1.0)
+        self._holdings.check(owner, UNDER_WAY)
+        self._holdings.add(owner, UNDER_WAY)
         message_id = self._new_id()
         event = trio.Event()
         self._unacknowledged[message_id] = user, event
@@ -143,6 +145,7 @@ class Relay:
                 await event.wait()
         finally:
             del self._unacknowledged[message_id]
+            self._holdings.drop(owner, UNDER_WAY)
         return message_id, event.is_set()
 
     def received(self, message_id: str, grants: Grants) -> None:
@@ -153,8 +156,9 @@ class Relay:
 
     # --- tasks at work ----------------------------------------------------------------------------
 
-    def works(self, user: str, task: str, interval: float) -> None:
-        """A task is at work: told of now, and every `interval` seconds for as long as this is said again.
+    def works(self, user: str, task: str, interval: float, owner: str = "") -> None:
+        """A task is at work: told of now, and every `interval` seconds for as long as this is said again. It
+        counts as `owner`'s.
 
         Raises:
             Refused: too many are.
@@ -166,15 +170,18 @@ class Relay:
             if now + interval < known.due:
                 self._expect(user, task, known, now + interval)
             return
-        if len(self._work) >= MAX_WAITING:
-            raise Refused(f"{MAX_WAITING} tasks are at work already", code="rate_limited", retry_after=1.0)
-        work = self._work[user, task] = Work(interval, now + interval, now + LEASE * interval)
+        self._holdings.check(owner, UNDER_WAY)
+        self._holdings.add(owner, UNDER_WAY)
+        work = self._work[user, task] = Work(interval, now + interval, now + LEASE * interval, owner)
         self._beat(user, task)
         self._expect(user, task, work, work.due)
 
     def rests(self, user: str, task: str) -> bool:
         """A task is no longer at work; whether it was."""
-        return self._work.pop((user, task), None) is not None
+        work = self._work.pop((user, task), None)
+        if work is not None:
+            self._holdings.drop(work.owner, UNDER_WAY)
+        return work is not None
 
     async def run(self) -> None:
         """Send the heartbeats of the tasks at work, each when it is due; runs until cancelled."""
@@ -194,7 +201,7 @@ class Relay:
             if work is None or work.due != due:
                 continue  # the task rests, or its heartbeat is due at another time
             if work.until <= now:
-                del self._work[user, task]
+                self.rests(user, task)
                 continue
             self._beat(user, task)
             self._expect(user, task, work, now + work.interval)

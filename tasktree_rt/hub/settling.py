@@ -12,6 +12,7 @@ from tasktree_rt.core.prompts import MAX_ID
 from tasktree_rt.core.shapes import is_node_id
 from tasktree_rt.dialects.base import decode_json, digest, encode_json
 from tasktree_rt.errors import HubError, Refused
+from tasktree_rt.hub.holdings import OPEN
 from tasktree_rt.hub.ingest import Ticket
 from tasktree_rt.hub.matters import COMMAND, Pending, missing
 from tasktree_rt.hub.publishing import Publishing
@@ -108,8 +109,12 @@ class Settling(Publishing):
                 raise conflict(pending)
             if any(self.matters.count(topic, kind) >= most for topic in topics):
                 raise Refused(f"{most} are open already", code="rate_limited", retry_after=1.0)
+            self.holdings.check(owner, OPEN)
 
-        ticket = await self.place(topics, self.event(kind, pending.data), opens=[pending.matter], still=still)
+        owner = pending.matter.owner
+        ticket = await self.place(
+            topics, self.event(kind, pending.data), opens=[pending.matter], still=still, owner=owner
+        )
         self.matters.add(pending)
         ticket.settled.append(partial(self._opened, pending, opened))
         await through(ticket)

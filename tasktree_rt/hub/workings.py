@@ -14,7 +14,9 @@ from structlog.stdlib import BoundLogger, get_logger
 from tasktree_rt.brokers.base import Broker
 from tasktree_rt.core.events import micros_to_time
 from tasktree_rt.core.topics import TopicIndex, user_of
+from tasktree_rt.hub.births import Births
 from tasktree_rt.hub.fanout import Fanout
+from tasktree_rt.hub.holdings import PROJECT, Holdings
 from tasktree_rt.hub.ingest import Ingest, Ticket
 from tasktree_rt.hub.live import LiveTopics
 from tasktree_rt.hub.liveness import Lively
@@ -24,6 +26,7 @@ from tasktree_rt.hub.project import Project
 from tasktree_rt.hub.relay import Relay
 from tasktree_rt.hub.roster import Roster
 from tasktree_rt.hub.shelf import Shelf
+from tasktree_rt.hub.snapshots import Snapshots
 from tasktree_rt.hub.statuses import Statuses
 from tasktree_rt.hub.subscriber import Subscriber
 from tasktree_rt.settings import Settings
@@ -79,14 +82,16 @@ class Workings:
         self.roster = Roster(self.shelf, tidy=self.put_away, failed=self.failed)
         self.live = LiveTopics(settings.limits.max_subscriptions, self.failed)
         self.statuses = Statuses(settings.execution.status_interval, self.failed)
-        self.relay = Relay(self.live, lambda: secrets.token_hex(8))
-        self.matters = Matters()
+        self.holdings = Holdings(settings.limits)
+        self.snapshots = Snapshots(broker, self.holdings, settings.limits.max_snapshots_per_project, wall)
+        self.births = Births(self.holdings, self.snapshots.ended)
+        self.relay = Relay(self.live, self.holdings, lambda: secrets.token_hex(8))
+        self.matters = Matters(self.holdings)
         self.serving: dict[str, dict[Any, None]] = {}
         """Who takes a project's commands, the oldest first."""
         self.sessions: dict[Lively, None] = {}
         self.outside: dict[str, str] = {}
         """How it stands with systems that the hub listens to, by name: ``up``, or what is wrong."""
-        self.stored_projects = 0
         self._wall = wall
         self._on_error = on_error
         self._subscribers: dict[str, Subscriber] = {}
@@ -101,6 +106,11 @@ class Workings:
     def wall(self) -> int:
         """Now, in microseconds since the Unix epoch."""
         return self._wall()
+
+    @property
+    def stored_projects(self) -> int:
+        """How many projects have a log, or will have one shortly."""
+        return self.holdings.total(PROJECT)
 
     @property
     def connections(self) -> Mapping[str, Subscriber]:
@@ -129,8 +139,8 @@ class Workings:
 
     def _touched(self, project: Project, born: int) -> None:
         name, now = project.project_id, trio.current_time()
+        self.births.touched(project, born)
         if user_of(name) is None:
-            self.stored_projects += born
             if self.roster.watched:
                 self.roster.changed(project)
             self._observed(project)

@@ -67,7 +67,7 @@ class AiecsRoutes:
         chosen = self._settings.aiecs
         session: ConfirmingSession | FarewellSession
         try:
-            found = authenticate(self._settings.auth, token())
+            found = authenticate(self._settings.auth, token()).at(address())
         except PeerError as error:
             session = FarewellSession(self._hub, self._dialect, closing(error), address())
         else:
@@ -138,7 +138,7 @@ class AiecsRoutes:
             self._hub.relay.show(name, MESSAGE, message)
             return reply({"user_id": name}, 202)
         timeout = _number(given, "timeout", LONGEST_WAIT, 30.0)
-        message_id, done = await self._hub.relay.acknowledged(name, message, timeout)
+        message_id, done = await self._hub.relay.acknowledged(name, message, timeout, grants().owner)
         return reply({"message_id": message_id, "acknowledged": done}, 200 if done else 504)
 
     async def heartbeat(self) -> Response:
@@ -148,7 +148,7 @@ class AiecsRoutes:
         interval = _number(given, "interval", MAX_INTERVAL, self._settings.aiecs.heartbeat_interval)
         if interval <= 0:
             raise InvalidInput("expected a number above 0", field="interval")
-        self._hub.relay.works(user, task, interval)
+        self._hub.relay.works(user, task, interval, grants().owner)
         return reply({"user_id": user, "task_id": task, "interval": interval}, 202)
 
     async def rest(self) -> Response:

@@ -140,7 +140,8 @@ def _guard(app: QuartTrio, settings: Settings, site: Site) -> None:
         if kept_out is not None:
             return kept_out
         if request.method != "OPTIONS" and not _is_open(request.path, site):
-            g.grants = authenticate(settings.auth, bearer(request.headers) or request.args.get("token"))
+            found = authenticate(settings.auth, bearer(request.headers) or request.args.get("token"))
+            g.grants = found.at(request.headers.get("Remote-Addr", ""))
         return None
 
     @app.after_request

@@ -5,8 +5,8 @@ docs/protocol.md and ``/api/v1/openapi.json`` say what each route does.
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any, Final
 
 import attrs
@@ -22,7 +22,6 @@ from tasktree_rt.dialects.base import decode_json, decode_object, digest, encode
 from tasktree_rt.errors import InvalidInput, Refused
 from tasktree_rt.hub.hub import Hub, Published
 from tasktree_rt.hub.project import PlannedSnapshot, Project
-from tasktree_rt.hub.shelf import encode_parts
 from tasktree_rt.hub.subscriber import Subscriber
 from tasktree_rt.web.large import JSON, PIECE, LargeAnswers, listed
 from tasktree_rt.web.states import nodes_in, nodes_of, state_pieces
@@ -56,6 +55,7 @@ class Api:
             ("POST", "/projects/<project>/snapshots", self.keep),
             ("GET", "/projects/<project>/snapshots", self.kept),
             ("GET", "/projects/<project>/snapshots/<snapshot_id>", self.one_kept),
+            ("DELETE", "/projects/<project>/snapshots/<snapshot_id>", self.forget),
             ("POST", "/broadcast", self.broadcast),
             ("GET", "/connections", self.connections),
             ("GET", "/stats", self.stats),
@@ -73,7 +73,10 @@ class Api:
         events = [
             parse_event(one, now=now, field=f"events[{index}]", project=name) for index, one in enumerate(raw)
         ]
-        published = await self._hub.publish(events, key=idempotency(), fingerprint=digest([project, raw]))
+        fingerprint = digest([project, raw])
+        published = await self._hub.publish(
+            events, key=idempotency(), fingerprint=fingerprint, owner=grants().owner
+        )
         return reply(_published(published), 200)
 
     async def broadcast(self) -> Response:
@@ -139,6 +142,14 @@ class Api:
         if stored is None:
             raise Refused(f"there is no snapshot {snapshot_id!r}", code="not_found", field="snapshot_id")
         return self._answers.response(source, stored.size, stored.pieces())
+
+    async def forget(self, project: str, snapshot_id: str) -> Response:
+        """Delete one snapshot."""
+        name = project_id(project)
+        if not (grants().push.covers(name) or grants().admin):
+            raise Refused(f"you may not delete snapshots of {name!r}")
+        await self._hub.snapshots.delete(name, snapshot_id)
+        return reply({"project_id": name, "snapshot_id": snapshot_id, "deleted": True})
 
     async def connections(self) -> Response:
         """Who is connected, how far behind, what was shed."""
@@ -308,9 +319,7 @@ async def _keep(hub: Hub, name: ProjectId) -> Response:
     at = given.get("at")
     if at is not None and (type(at) is not int or at < 0):
         raise InvalidInput("expected an integer of at least 0", code="invalid_position", field="at")
-    snapshot = await hub.state(name, at)
-    kept = Kept(secrets.token_hex(8), name, title, snapshot.epoch, snapshot.seq, hub.wall())
-    await hub.broker.save_snapshot(kept, await encode_parts(snapshot))
+    kept = await hub.snapshots.keep(name, title, grants().owner, partial(hub.state, name, at))
     return reply(_kept(kept), 201)
 
 

@@ -206,8 +206,8 @@ def listed(name: str, items: Iterable[bytes], rest: Json) -> Iterator[bytes]:
 
 def caller() -> str:
     """Whose answers are counted together: those of a token's subject; without one, of an address."""
-    subject: str = g.grants.subject
-    return f"subject {subject}" if subject else f"address {request.headers.get('Remote-Addr', '')}"
+    owner: str = g.grants.owner
+    return owner
 
 
 def _without_body() -> Response:

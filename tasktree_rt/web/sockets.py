@@ -103,7 +103,7 @@ class SocketRoutes:
             return problem(error)
         session: Session
         try:
-            grants = authenticate(self._settings.auth, token())
+            grants = authenticate(self._settings.auth, token()).at(address())
         except PeerError as error:
             dialect: Dialect = NATIVE if native else PLAIN
             session = FarewellSession(self._hub, dialect, closing(error), address())
@@ -121,7 +121,7 @@ class SocketRoutes:
         session: Session
         try:
             serves = _serves()
-            grants = authenticate(self._settings.auth, token())
+            grants = authenticate(self._settings.auth, token()).at(address())
         except InvalidInput as error:
             return problem(error)
         except PeerError as error:

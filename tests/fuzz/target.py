@@ -20,6 +20,7 @@ WITHOUT_FIELD: Final = frozenset(
         "not_found",
         "gone",
         "project_full",
+        "subject_full",
         "draining",
         "overloaded",
     }

@@ -15,9 +15,13 @@ from attrs import define, field
 from trio.testing import MockClock
 
 from tasktree_rt.core.commands import Live
+from tasktree_rt.errors import Refused
+from tasktree_rt.hub import holdings
 from tasktree_rt.hub import relay as module
+from tasktree_rt.hub.holdings import Holdings
 from tasktree_rt.hub.live import LiveTopics
 from tasktree_rt.hub.relay import HEARTBEAT, LEASE, SPARE, Relay
+from tasktree_rt.settings import Limits
 
 LONG = 1_000.0
 
@@ -34,7 +38,7 @@ class World:
 @asynccontextmanager
 async def at_work(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
     live = LiveTopics(10, lambda where, error: None)
-    world = World(Relay(live, map(str, itertools.count()).__next__))
+    world = World(Relay(live, Holdings(Limits()), map(str, itertools.count()).__next__))
     begun = trio.current_time()
 
     def publish(event: Live) -> int:
@@ -123,3 +127,21 @@ async def test_tasks_that_come_and_go_leave_nothing_behind(
             world.relay.works("u", f"{number}", LONG)
             world.relay.rests("u", f"{number}")
         assert len(world.relay._beats) <= SPARE + 1
+
+
+async def test_one_subject_has_at_most_half_of_what_may_be_under_way(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(holdings, "MAX_UNDER_WAY", 4)
+    async with at_work(monkeypatch) as world:
+        for task in ("t1", "t2", "t2"):
+            world.relay.works("u", task, LONG, "sub:ada")
+        with pytest.raises(Refused, match="you already hold 2") as caught:
+            world.relay.works("u", "t3", LONG, "sub:ada")
+        assert caught.value.code == "rate_limited"
+        with pytest.raises(Refused):
+            await world.relay.acknowledged("u", {}, 1.0, "sub:ada")
+        world.relay.works("u", "t3", LONG, "sub:bob")
+        assert (await world.relay.acknowledged("u", {}, 1.0, "sub:bob"))[1] is False
+        world.relay.rests("u", "t1")
+        world.relay.works("u", "t4", LONG, "sub:ada")

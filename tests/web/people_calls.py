@@ -176,3 +176,29 @@ async def ask_too_much(seen: Seen) -> None:
             refused = await http.post(path, json=body)
             assert refused.status_code == 429
             check(refused, seen)
+        task = {"message": "?", "task_id": "t", "wait": 0}
+        assert (await http.post(f"{A}/aiecs/notify", json=task)).is_success
+        refused = await http.post(f"{A}/aiecs/notify", json=task)
+        assert refused.status_code == 429
+        check(refused, seen)
+    await _keep_too_much(seen)
+
+
+async def _keep_too_much(seen: Seen) -> None:
+    """More than may be kept."""
+    limits = {"max_user_logs": 1, "max_snapshots_per_project": 1}
+    async with real_hub(limits=limits) as running, running.http() as http:
+        await http.post(f"{ADA}/notifications", json={"title": "T"})
+        await http.post(f"{P}/p/events", json={"type": "x"})
+        await http.post(f"{P}/p/snapshots")
+        for path, body in (
+            (f"{A}/users/bob/notifications", {"title": "T"}),
+            (
+                f"{A}/autogpt/notifications",
+                AUTOGPT_NOTE | {"payload": {**AUTOGPT_NOTE["payload"], "user_id": "bob"}},
+            ),
+            (f"{P}/p/snapshots", {}),
+        ):
+            refused = await http.post(path, json=body)
+            assert (refused.status_code, refused.json()["code"]) == (409, "project_full"), path
+            check(refused, seen)

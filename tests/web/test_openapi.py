@@ -145,6 +145,7 @@ async def succeed(http: httpx.AsyncClient, seen: Seen) -> None:
     await ask("POST", f"{P}/p/snapshots")
     await ask("GET", f"{P}/p/snapshots")
     await ask("GET", f"{P}/p/snapshots/{kept.json()['snapshot_id']}")
+    await ask("DELETE", f"{P}/p/snapshots/{kept.json()['snapshot_id']}")
     for path in (
         "/api/v1/stats",
         "/metrics",
@@ -206,6 +207,8 @@ MISTAKES: Final[tuple[Request, ...]] = (
     (400, "GET", f"{P}/p/stream", {"headers": {"Last-Event-ID": "x"}}),
     (400, "GET", f"{P}/-/snapshots", {}),
     (400, "GET", f"{P}/-/snapshots/x", {}),
+    (400, "DELETE", f"{P}/-/snapshots/x", {}),
+    (404, "DELETE", f"{P}/p/snapshots/none", {}),
     (400, "POST", f"{P}/p/snapshots", {"json": {"name": 5}}),
     (400, "POST", f"{P}/p/snapshots", {"json": {"at": "now"}}),
     (400, "DELETE", f"{P}/-", {}),
@@ -385,7 +388,7 @@ async def read_too_much(seen: Seen) -> None:
                 await http.post("/api/v1/users/u/notifications", json={"title": "x"})
                 for status, held, of in ((429, 0, 64), (503, 1 << 20, 0)):
                     answers.held = held
-                    answers._of.update({"address 127.0.0.1": of})
+                    answers._of.update({"at:127.0.0.1": of})
                     for path in paths:
                         answer = await http.get(path)
                         assert answer.status_code == status, path
