@@ -100,13 +100,16 @@ async def test_publishes_on_their_way_count_and_those_that_fail_do_not(autojump_
 
 
 async def test_a_project_that_begins_anew_counts_as_whose_it_is_then() -> None:
-    async with a_hub() as hub:
+    store = Store()
+    async with a_hub(store) as hub:
         await say(hub, "p", ADA)
         async with trio.open_nursery() as nursery:
+            store.hold_appends()
             nursery.start_soon(hub.delete_project, "p")
+            await wait_all_tasks_blocked()
             nursery.start_soon(say, hub, "p", BOB)
-        await hub.delete_project("p")
-        await say(hub, "p", BOB)
+            await wait_all_tasks_blocked()
+            store.release_appends()
         assert (hub.holdings.of(ADA), hub.holdings.of(BOB), hub.stored_projects) == (0, 1, 1)
         gone = {"project_id": "q"}
         now = hub.timestamp()
