@@ -162,6 +162,15 @@ def _redis(_: object, attribute: Attribute[Any], value: object) -> None:
     _require(good, attribute, '"redis://HOST:PORT/DB", "rediss://HOST:PORT/DB" or "unix:///PATH"', value)
 
 
+def _http_url(_: object, attribute: Attribute[Any], value: object) -> None:
+    _text(_, attribute, value)
+    url = urlsplit(str(value))
+    good = not value or (
+        url.scheme in ("https", "http") and bool(url.hostname) and not (url.query or url.fragment)
+    )
+    _require(good, attribute, '"https://HOST/PATH"', value)
+
+
 def _jwks(_: object, attribute: Attribute[Any], value: object) -> None:
     _text(_, attribute, value)
     scheme, found, rest = str(value).partition("://")
@@ -315,6 +324,8 @@ class AutoGpt:
     redis_url: str = field(default="", validator=_redis)
     """AutoGPT's Redis, whose events are passed on; empty: they are only pushed over HTTP."""
     redis_password: str = field(default="", repr=False, validator=_text)
+    api_url: str = field(default="", validator=_http_url)
+    """AutoGPT's REST API, asked which graph an execution is of, if its Redis is a cluster."""
     mirror: str = field(default="auto", converter=_switch, validator=_one_of("auto", "on", "off"))
     """Whether executions are projects too; ``auto``: only without authentication."""
     max_event_size: int = _count(16 * MIB, 1 * KIB)

@@ -1,34 +1,57 @@
-"""AutoGPT's own Redis as one way that its events come into the hub."""
+"""AutoGPT's own Redis as one way that its events come into the hub.
+
+Older releases publish once on one server, and the hub listens by patterns; newer ones on a Redis Cluster with
+sharded pub/sub, where it subscribes to what is watched (`bridges.views`). Which of both it is the server says
+itself, each time that the hub connects.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import trio
+from attrs import define
 from structlog.stdlib import BoundLogger, get_logger
 
+from tasktree_rt.bridges.graphs import Graphs
 from tasktree_rt.bridges.intake import Intake
 from tasktree_rt.bridges.keeping import Keeping
 from tasktree_rt.bridges.meter import Meter
 from tasktree_rt.bridges.redis.connection import Patience
-from tasktree_rt.bridges.redis.listener import Listener
+from tasktree_rt.bridges.redis.listener import Listener, Unfit
+from tasktree_rt.bridges.redis.shards import Shards, Told
+from tasktree_rt.bridges.views import ClusterViews
 from tasktree_rt.core.closing import RESTART
 from tasktree_rt.core.commands import Failure
 from tasktree_rt.dialects.autogpt import NAME
-from tasktree_rt.dialects.autogpt.bodies import Execution, read_execution, read_notification, too_large
+from tasktree_rt.dialects.autogpt.bodies import read_execution, read_notification, too_large
+from tasktree_rt.dialects.autogpt.channels import EVENTS, NOTIFICATIONS, Place, Through, read_place
 from tasktree_rt.errors import InvalidInput
 from tasktree_rt.hub.hub import Hub
+from tasktree_rt.hub.sources import EverySource
 from tasktree_rt.hub.subscriber import Subscriber
 
 log: Final[BoundLogger] = get_logger("tasktree_rt.autogpt")
 SYSTEM: Final = "autogpt_redis"
 """How it is called in metrics and at ``/readyz``."""
-EVENTS: Final = "execution_event/"
-NOTIFICATIONS: Final = "notification_event/"
 MISSED: Final = "Events may have been missed: the event bus was out of reach. Reload, then subscribe again"
 RESYNC: Final = "events may have been missed"
 UP: Final = "up"
+
+
+@define
+class Once:
+    """A task status that may be told of the start more than once."""
+
+    status: trio.TaskStatus[None]
+    told: bool = False
+
+    def started(self, value: None = None) -> None:
+        """Pass it on, the first time."""
+        if not self.told:
+            self.told = True
+            self.status.started()
 
 
 class RedisBridge:
@@ -40,6 +63,7 @@ class RedisBridge:
         url: str,
         *,
         password: str = "",
+        api_url: str = "",
         mirror: bool,
         max_event_size: int,
         window: float,
@@ -62,14 +86,30 @@ class RedisBridge:
             password=password,
             patience=patience,
         )
+        told = Told(message=self.carried, gap=self._gap, up=lambda: self._say(UP), down=self._down)
+        self._shards = Shards(url, told, password=password, patience=patience)
+        self._views = ClusterViews(hub, self._shards, Graphs(api_url))
         self._say("not connected yet")
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """The bridge's tasks; started after the first attempt to connect. Cancelled, it first stores what it
         has read."""
+        once = Once(task_status)
         async with trio.open_nursery() as self._nursery:
             self._nursery.start_soon(self.keep)
-            await self._listener.run(task_status=task_status)
+            while True:
+                try:
+                    await self._listener.run(task_status=once)
+                except Unfit:
+                    await self._run_cluster(once)
+
+    async def _run_cluster(self, once: Once) -> None:
+        self._views.begin()
+        try:
+            await self._shards.run(task_status=once)
+        finally:
+            self._views.end()
+            self._hub.view_source = EverySource()
 
     async def keep(self) -> None:
         """Store the notifications that were received; cancelled, it first stores what waits."""
@@ -80,34 +120,61 @@ class RedisBridge:
     def received(self, channel: bytes, body: bytes) -> None:
         """Show what was published, and have stored what is to be kept. Never raises, whatever it is."""
         name = channel.decode(errors="replace")
+        if name.startswith(NOTIFICATIONS):
+            self._take(name, lambda: self._notification(name.removeprefix(NOTIFICATIONS), body))
+        else:
+            self._take(name, lambda: self._event(read_place(name), body))
+
+    def carried(self, channel: bytes, body: bytes) -> None:
+        """The same of a channel that was subscribed to by its name."""
+        carried = self._views.carried(channel)
+        name = channel.decode(errors="replace")
+        if isinstance(carried, Place):
+            self._take(name, lambda: self._event(carried, body))
+        elif carried is not None:
+            self._take(name, lambda: self._notification(carried, body))
+
+    def _take(self, name: str, take: Callable[[], None]) -> None:
         try:
-            if name.startswith(NOTIFICATIONS):
-                user, payload = read_notification(body, name.removeprefix(NOTIFICATIONS))
-                self._meter.message(SYSTEM, "notification")
-                self._keeping.take(user, payload, len(body))
-            else:
-                self._intake.event(self._read_event(name, body))
+            take()
         except InvalidInput as error:
             self._meter.message(SYSTEM, "malformed")
             log.debug("malformed", channel=name[:200], reason=str(error))
         except Exception as error:
             self._hub.failed("autogpt", error)
 
-    def _read_event(self, name: str, body: bytes) -> Execution:
-        user, graph, execution = _named(name)
+    def _notification(self, named: str, body: bytes) -> None:
+        user, payload = read_notification(body, named)
+        self._meter.message(SYSTEM, "notification")
+        self._keeping.take(user, payload, len(body))
+
+    def _event(self, place: Place, body: bytes) -> None:
         if len(body) > self._most:
             self._meter.message(SYSTEM, "too_large")
-            return too_large((user, graph, execution), len(body), self._most)
-        event = read_execution(body, (user, graph, execution))
+            self._intake.event(too_large(place, len(body), self._most))
+            return
+        event = read_execution(body, place)
         self._meter.message(SYSTEM, "event")
-        return event
+        self._views.learn(event.user, event.execution, event.graph)
+        twice = place.through is Through.GRAPH and self._views.hears_execution(
+            event.user, event.graph, event.execution
+        )
+        self._intake.event(event, mirror=not twice)
 
     # --- up and down ------------------------------------------------------------------------------
 
     def _up(self) -> None:
         """The subscription stands: whoever was connected before cannot know what there was meanwhile."""
         self._say(UP)
-        concerned = [one for one in self._hub.connections.values() if one.dialect.name == NAME]
+        self._tell_soon([one for one in self._hub.connections.values() if one.dialect.name == NAME])
+
+    def _gap(self, channels: Sequence[bytes]) -> None:
+        """Those channels are heard again: the same for who watches what they carry."""
+        topics, live = self._views.topics(channels), self._hub.live
+        everyone = [one for one in self._hub.connections.values() if one.dialect.name == NAME]
+        self._tell_soon([one for one in everyone if not topics.isdisjoint(live.topics(one))])
+
+    def _tell_soon(self, concerned: Sequence[Subscriber]) -> None:
         if concerned:
             self._nursery.start_soon(self._tell, concerned)
 
@@ -127,10 +194,3 @@ class RedisBridge:
                 one.reply(Failure("gone", MISSED))
                 one.close(RESTART, RESYNC)
             await trio.sleep(self._window / len(concerned))
-
-
-def _named(channel: str) -> tuple[str, str, str]:
-    parts = channel.removeprefix(EVENTS).split("/")
-    if len(parts) != 3 or not all(parts):
-        raise InvalidInput(f"expected {EVENTS}<user>/<graph>/<execution>", field="channel")
-    return parts[0], parts[1], parts[2]

@@ -19,10 +19,11 @@ class Intake:
         self._hub = hub
         self._mirror = mirror
 
-    def event(self, event: Execution) -> int:
-        """Show it now; returns to how many channels of how many connections it went."""
+    def event(self, event: Execution, *, mirror: bool = True) -> int:
+        """Show it now; returns to how many channels of how many connections it went. Without `mirror` it is
+        no change of a project's: the same event comes once more."""
         shown = sum(map(self._hub.live.publish, event.live()))
-        change = mirrored(event) if self._mirror else None
+        change = mirrored(event) if self._mirror and mirror else None
         if change is not None:
             self._hub.mirror.put(
                 change.project_id, change.changes, node_id=change.node_id, state=change.state

@@ -137,6 +137,7 @@ async def _bridges(hub: Hub, settings: Settings, metrics: Metrics) -> AsyncItera
                 hub,
                 settings.autogpt.redis_url,
                 password=settings.autogpt.redis_password,
+                api_url=settings.autogpt.api_url,
                 mirror=settings.mirrors_autogpt,
                 max_event_size=settings.autogpt.max_event_size,
                 window=settings.drain.window,

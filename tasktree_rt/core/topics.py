@@ -7,7 +7,7 @@ project.
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from typing import Final, Generic, TypeVar
 
 from tasktree_rt.core.shapes import is_node_id, wrong
@@ -51,6 +51,15 @@ def live_topic(kind: str, user: str, name: str) -> str:
     return f"{kind}:{users_own(user, name)}"
 
 
+def read_live_topic(topic: str) -> tuple[str, str, str] | None:
+    """The kind, the user and the name of a `live_topic`; None if it is none."""
+    kind, _, rest = topic.partition(":")
+    size, _, named = rest.partition(":")
+    if not size.isdecimal() or named[int(size) : int(size) + 1] != ":":
+        return None
+    return kind, named[: int(size)], named[int(size) + 1 :]
+
+
 class TopicIndex(Generic[S]):
     """An index from project to subscribers, and back.
 
@@ -66,6 +75,8 @@ class TopicIndex(Generic[S]):
         self._without: dict[S, set[str]] = {}
         self._cache: dict[str, tuple[S, ...]] = {}
         self._everyone: tuple[S, ...] | None = None
+        self.observers: list[Callable[[str, bool], None]] = []
+        """Called with a topic when the first watches it by name, and when the last no longer does."""
 
     def __contains__(self, subscriber: S) -> bool:
         return subscriber in self._topics
@@ -77,9 +88,12 @@ class TopicIndex(Generic[S]):
             self._all[subscriber] = None
             self._forget_all()
             return
+        first = topic not in self._named
         self._named.setdefault(topic, {})[subscriber] = None
         self._include(subscriber, topic)
         self._cache.pop(topic, None)
+        if first:
+            self._observed(topic, watched=True)
 
     def discard(self, subscriber: S, topic: str) -> None:
         """`subscriber` no longer wants `topic`; with ``*`` in force the name is excluded from it."""
@@ -136,6 +150,10 @@ class TopicIndex(Generic[S]):
         """What `subscriber` asked for, ``*`` among it."""
         return frozenset(self._topics.get(subscriber, ()))
 
+    def named(self) -> tuple[str, ...]:
+        """Every topic that someone asked for by its name."""
+        return tuple(self._named)
+
     def is_named(self, project: str) -> bool:
         """Whether someone asked for `project` by its name."""
         return project in self._named
@@ -163,6 +181,11 @@ class TopicIndex(Generic[S]):
             named.pop(subscriber, None)
             if not named:
                 del self._named[topic]
+                self._observed(topic, watched=False)
+
+    def _observed(self, topic: str, *, watched: bool) -> None:
+        for observer in self.observers:
+            observer(topic, watched)
 
     def _drop_exclusion(self, subscriber: S, topic: str) -> None:
         excluded = self._excluded.get(topic)

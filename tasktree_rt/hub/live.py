@@ -67,6 +67,17 @@ class LiveTopics:
         """Whether anybody is shown `topic`."""
         return self._index.is_named(topic)
 
+    def observe(self, observer: Callable[[str, bool], None]) -> None:
+        """Call `observer(topic, watched)` when a topic gets its first watcher, and when its last one leaves;
+        at once for all that are watched now."""
+        self._index.observers.append(observer)
+        for topic in self._index.named():
+            observer(topic, True)
+
+    def unobserve(self, observer: Callable[[str, bool], None]) -> None:
+        """Take `observe` back."""
+        self._index.observers.remove(observer)
+
     def publish(self, event: Live) -> int:
         """Offer `event` to all who watch its topic, before this returns; returns to how many.
 

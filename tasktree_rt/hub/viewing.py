@@ -14,20 +14,29 @@ from tasktree_rt.hub.session import Bucket, ConnectionSession
 
 
 class ViewSession(ConnectionSession):
-    """See the module's docstring. All topics are of `user`, whose notifications come unasked.
+    """See the module's docstring. All topics are of `user`, whose notifications come unasked; `token` is the
+    one that they showed.
 
     Who asks faster than `limits.max_messages_per_second` is heard more slowly and refused nothing: such a
     client subscribes once for each thing on its screen and never looks at an error.
     """
 
-    __slots__ = ("_bucket", "_user")
+    __slots__ = ("_bucket", "_token", "_user")
 
     def __init__(
-        self, hub: Hub, dialect: Dialect, user: str, *, expires: float | None = None, address: str = ""
+        self,
+        hub: Hub,
+        dialect: Dialect,
+        user: str,
+        *,
+        expires: float | None = None,
+        address: str = "",
+        token: str = "",
     ) -> None:
         grants = Grants(user, expires=expires)
         super().__init__(hub, dialect, grants=grants, policy=Policy.NEWEST, address=address)
         self._user = user
+        self._token = token
         limits = hub.settings.limits
         rate, burst = limits.max_messages_per_second, limits.message_burst
         self._bucket = Bucket(rate, burst, burst, trio.current_time())
@@ -44,24 +53,31 @@ class ViewSession(ConnectionSession):
         try:
             command = self.subscriber.dialect.decode(message)
             if command is not None:
-                self._obey(command)
+                await self._obey(command)
         except PeerError as error:
             self.fail(error)
         if self.subscriber.crowded:
             await self.subscriber.room()
 
-    def _obey(self, command: Command) -> None:
+    async def _obey(self, command: Command) -> None:
         match command:
             case Ping():
                 self.subscriber.reply(Pong(command.id))
             case Show():
-                topic = live_topic(command.kind, self._user, command.name)
-                self.hub.live.subscribe(self.subscriber, topic)
+                await self._show(command.kind, command.name)
                 self.subscriber.reply(Shown(command.method, self._user, command.kind, command.name))
             case Unshow():
                 self.subscriber.reply(Shown(command.method, self._user, self._hide(command), command.name))
             case _:
                 raise InvalidInput("this connection only watches", field="type")
+
+    async def _show(self, kind: str, name: str) -> None:
+        """Show it from now on; done when what is published for it arrives."""
+        await self.hub.view_source.prepare(kind, self._user, name, self._token)
+        if self.subscriber.id in self.hub.connections:
+            topic = live_topic(kind, self._user, name)
+            self.hub.live.subscribe(self.subscriber, topic)
+            await self.hub.view_source.stand(topic)
 
     def _hide(self, command: Unshow) -> str | None:
         """Take back all that there are of them; the kind of the first."""

@@ -27,6 +27,7 @@ from tasktree_rt.hub.relay import Relay
 from tasktree_rt.hub.roster import Roster
 from tasktree_rt.hub.shelf import Shelf
 from tasktree_rt.hub.snapshots import Snapshots
+from tasktree_rt.hub.sources import EverySource, ViewSource
 from tasktree_rt.hub.statuses import Statuses
 from tasktree_rt.hub.subscriber import Subscriber
 from tasktree_rt.settings import Settings
@@ -90,6 +91,7 @@ class Workings:
         self.serving: dict[str, dict[Any, None]] = {}
         """Who takes a project's commands, the oldest first."""
         self.sessions: dict[Lively, None] = {}
+        self.view_source: ViewSource = EverySource()
         self.outside: dict[str, str] = {}
         """How it stands with systems that the hub listens to, by name: ``up``, or what is wrong."""
         self._wall = wall

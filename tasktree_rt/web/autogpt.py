@@ -49,12 +49,15 @@ class AutoGptRoutes:
     async def view(self) -> Answer:
         """A client of AutoGPT's. One whose token is refused gets 403 before the handshake, as from AutoGPT's
         own server: its frontend runs its connect handlers whenever a connection is accepted."""
+        shown = token() or ""
         try:
-            found = await self._tokens.authenticate(token())
+            found = await self._tokens.authenticate(shown)
         except PeerError as error:
             self._hub.meter.refused(error.code)
             return status_problem(403, error.message, error.code)
-        session = ViewSession(self._hub, AUTOGPT, found.subject, expires=found.expires, address=address())
+        session = ViewSession(
+            self._hub, AUTOGPT, found.subject, expires=found.expires, address=address(), token=shown
+        )
         await leave(self._hub, session)
         return None
 

@@ -28,13 +28,13 @@ def encoded(*words: str | bytes) -> bytes:
 class RedisServer:
     """``redis-server`` on a port that stays the same over all its lives; nothing is saved."""
 
-    def __init__(self, folder: Path, *options: str) -> None:
+    def __init__(self, folder: Path, *options: str, port: int = 0) -> None:
         self._folder = folder
         self._options = options
         # Bound and never listening: between two lives nobody else is given the port.
         self._reserved = socket.socket()
         self._reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self._reserved.bind(("127.0.0.1", 0))
+        self._reserved.bind(("127.0.0.1", port))
         self.port = int(self._reserved.getsockname()[1])
         self._process: trio.Process | None = None
         self._stream: trio.SocketStream | None = None
@@ -93,6 +93,17 @@ class RedisServer:
         await self._stream.send_all(b"".join(commands))
         return [await self._answer() for _ in commands]
 
+    async def ask_lines(self, *words: str | bytes) -> list[str]:
+        """The lines of an answer that has several."""
+        if self._stream is None:
+            self._stream = await trio.open_tcp_stream("127.0.0.1", self.port)
+        await self._stream.send_all(encoded(*words))
+        size = int((await self._until(b"\r\n"))[1:])
+        while len(self._unread) < size + 2:
+            self._unread += await self._stream.receive_some()
+        whole, self._unread = self._unread[:size], self._unread[size + 2 :]
+        return whole.decode().splitlines()
+
     async def publish(self, channel: str, body: str | bytes) -> int:
         """To how many it went."""
         return int((await self.ask("PUBLISH", channel, body))[1:])
@@ -121,9 +132,11 @@ class RedisServer:
 
 
 @asynccontextmanager
-async def redis_server(folder: Path, *options: str, running: bool = True) -> AsyncIterator[RedisServer]:
+async def redis_server(
+    folder: Path, *options: str, running: bool = True, port: int = 0
+) -> AsyncIterator[RedisServer]:
     """One that is gone at the end."""
-    server = RedisServer(folder, *options)
+    server = RedisServer(folder, *options, port=port)
     try:
         if running:
             await server.start()

@@ -13,6 +13,8 @@ from tasktree_rt.core.topics import (
     MAX_USER,
     WILDCARD,
     TopicIndex,
+    live_topic,
+    read_live_topic,
     user_id,
     user_of,
     user_topic,
@@ -160,3 +162,28 @@ def test_a_user_taken_back_under_everything_can_be_asked_for_again() -> None:
     index.remove("a")
     assert not index._named
     assert not index._excluded
+
+
+@given(st.sampled_from(["autogpt.graph", "k"]), st.text(max_size=8), st.text(max_size=8))
+def test_a_live_topic_is_read_back_as_it_was_made(kind: str, user: str, name: str) -> None:
+    assert read_live_topic(live_topic(kind, user, name)) == (kind, user, name)
+
+
+@pytest.mark.parametrize("topic", ["", "p", "@ann", "k:", "k:x:ann:n", "k:9:ann:n", "k:3:ann", "k:²:an:n"])
+def test_what_is_no_live_topic_is_not_read_as_one(topic: str) -> None:
+    assert read_live_topic(topic) is None
+
+
+def test_an_observer_hears_of_the_first_and_the_last_who_watches_a_topic_by_name() -> None:
+    index, said = TopicIndex[int](), list[tuple[str, bool]]()
+    index.observers.append(lambda topic, watched: said.append((topic, watched)))
+    for one in (1, 2, 1):
+        index.add(one, "p")
+    index.add(3, WILDCARD)
+    index.discard(1, "p")
+    assert (said, index.named()) == ([("p", True)], ("p",))
+    index.remove(2)
+    index.add(3, "q")
+    index.remove(3)
+    assert said == [("p", True), ("p", False), ("q", True), ("q", False)]
+    assert index.named() == ()

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import ssl
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -134,11 +134,14 @@ class Connection:
 
     async def send(self, *words: str | bytes) -> None:
         """Send a command; `read` gives its answer."""
-        raw = [word.encode() if isinstance(word, str) else word for word in words]
-        told = b"*%d\r\n" % len(raw) + b"".join(b"$%d\r\n%b\r\n" % (len(one), one) for one in raw)
+        await self.send_all([words])
+
+    async def send_all(self, commands: Sequence[Sequence[str | bytes]]) -> None:
+        """Send several at once."""
+        data = b"".join(map(_encoded, commands))
         async with self._sending:
             with trio.fail_after(self._patience.ping_timeout):
-                await self._stream.send_all(told)
+                await self._stream.send_all(data)
 
     async def read(self) -> list[Reply]:
         """What Redis said next, once it said something. A Redis that is stopped, or behind a cut cable, still
@@ -174,6 +177,11 @@ class Connection:
                 break
             yield Reply(found[1], found[0] == DataType.PUSH)
         _forget_read(self._parser)
+
+
+def _encoded(words: Sequence[str | bytes]) -> bytes:
+    raw = [word.encode() if isinstance(word, str) else word for word in words]
+    return b"*%d\r\n" % len(raw) + b"".join(b"$%d\r\n%b\r\n" % (len(one), one) for one in raw)
 
 
 def _forget_read(parser: Parser) -> None:

@@ -59,7 +59,11 @@ class Listener:
         return str(self._address)
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Listen until cancelled; started when the subscription stands, or once it could not be had."""
+        """Listen until cancelled; started when the subscription stands, or once it could not be had.
+
+        Raises:
+            Unfit: nothing is heard by patterns there: it is a cluster.
+        """
         started = False
 
         def tried() -> None:
@@ -86,6 +90,8 @@ class Listener:
         try:
             async with dial(self._address, self._patience) as connection:
                 await self._read(connection, tried)
+        except Unfit:
+            raise
         except EXPECTED as error:
             return told(error)
         except Exception as error:
@@ -95,7 +101,7 @@ class Listener:
 
     async def _read(self, connection: Connection, tried: Callable[[], None]) -> Never:
         if connection.mode == "cluster":
-            raise Unfit("it is a Redis Cluster, where nothing is heard by patterns")
+            raise Unfit("it is a cluster")
         await connection.send("PSUBSCRIBE", *self._patterns)
         self._missing = len(self._patterns)
         with trio.fail_after(self._patience.connect) as confirmed:

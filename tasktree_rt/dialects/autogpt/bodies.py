@@ -15,7 +15,14 @@ from attrs import frozen
 from tasktree_rt.core.commands import Live
 from tasktree_rt.core.events import Json
 from tasktree_rt.core.topics import live_topic
-from tasktree_rt.dialects.autogpt.channels import EXECUTION, GRAPH, GRAPH_BEFORE, channel
+from tasktree_rt.dialects.autogpt.channels import (
+    EXECUTION,
+    GRAPH,
+    GRAPH_BEFORE,
+    Place,
+    Through,
+    channel,
+)
 from tasktree_rt.dialects.base import encode_json
 from tasktree_rt.errors import InvalidInput
 
@@ -25,6 +32,16 @@ ERROR_UPDATE: Final = "error_comms_update"
 OVER: Final = frozenset({"COMPLETED", "TERMINATED", "FAILED"})
 """Statuses after which an execution changes no more."""
 MAX_ID: Final = 512
+_KINDS: Final[dict[Through, tuple[str, ...]]] = {
+    Through.ALL: (EXECUTION, GRAPH, GRAPH_BEFORE),
+    Through.EXECUTION: (EXECUTION,),
+    Through.GRAPH: (GRAPH, GRAPH_BEFORE),
+}
+_NODES_KINDS: Final[dict[Through, tuple[str, ...]]] = {
+    Through.ALL: (EXECUTION,),
+    Through.EXECUTION: (EXECUTION,),
+    Through.GRAPH: (GRAPH,),
+}
 
 _MISSING_FIELD: Final = re.compile(r"missing required field `([^`]*)`")
 _AT: Final = re.compile(r" - at `\$\.?([^`]*)`$")
@@ -84,9 +101,10 @@ class Execution:
     """An execution's event.
 
     Attributes:
-        user, graph, execution: whose it is.
+        user, graph, execution: whose it is; of an error that came for a graph no execution is known.
         body: the whole payload.
         payload: what was looked at.
+        through: for whom it came.
     """
 
     user: str
@@ -94,43 +112,41 @@ class Execution:
     execution: str
     body: bytes
     payload: Payload
+    through: Through = Through.ALL
 
     def live(self) -> list[Live]:
-        """Where it is to be shown: a node's event to who watches the execution, any other also to who
-        watches its graph."""
-        payload = self.payload
-        if payload.event_type == NODE_UPDATE:
-            return [
-                self._live(EXECUTION, self.execution, "node_execution_event", f"node:{payload.node_exec_id}")
-            ]
-        if payload.event_type == ERROR_UPDATE:
-            key, last = "error", False
+        """Where it is to be shown. What came once for all goes to who watches the execution, and but for a
+        node's event to who watches its graph; what came for either goes there only, a node's event too."""
+        if self.payload.event_type == NODE_UPDATE:
+            key, method, last = f"node:{self.payload.node_exec_id}", "node_execution_event", False
+            kinds = _NODES_KINDS[self.through]
         else:
-            key, last = "graph", payload.status in OVER
-        key, method = f"{key}:{self.execution}", "graph_execution_event"
-        return [
-            self._live(EXECUTION, self.execution, method, key, last=last),
-            self._live(GRAPH, self.graph, method, key, last=last),
-            self._live(GRAPH_BEFORE, self.graph, method, key, last=last),
-        ]
+            method = "graph_execution_event"
+            error = self.payload.event_type == ERROR_UPDATE
+            key = f"{'error' if error else 'graph'}:{self.execution}"
+            last = not error and self.payload.status in OVER
+            kinds = _KINDS[self.through]
+        return [self._live(kind, method, key, last=last) for kind in kinds]
 
-    def _live(self, kind: str, name: str, method: str, key: str, *, last: bool = False) -> Live:
+    def _live(self, kind: str, method: str, key: str, *, last: bool) -> Live:
+        name = self.execution if kind == EXECUTION else self.graph
         push = Push(self.body, channel(self.user, kind, name))
         return Live(live_topic(kind, self.user, name), method, push, key, last)
 
 
-def read_execution(body: bytes, named: tuple[str, str, str] | None = None) -> Execution:
+def read_execution(body: bytes, place: Place | None = None) -> Execution:
     """An execution's event.
 
-    `named` are the user, the graph and the execution that it was published for; without, and for all but
-    ``error_comms_update``, the payload names them, and must name the same.
+    `place` is where it was published; without, and for all but ``error_comms_update``, the payload names
+    user, graph and execution, and must name the same.
 
     Raises:
         InvalidInput: ``invalid_json``, or ``invalid_message`` naming the field.
     """
     raw = bytes(_read(_read_body, _utf8(body)).payload)
     payload = _read(_read_payload, raw, "payload")
-    execution = Execution(*_whose(payload, named), raw, payload)
+    through = Through.ALL if place is None else place.through
+    execution = Execution(*_whose(payload, place), raw, payload, through)
     if payload.event_type == NODE_UPDATE:
         _text(payload.node_exec_id, "node_exec_id")
         _text(payload.node_id, "node_id")
@@ -139,7 +155,7 @@ def read_execution(body: bytes, named: tuple[str, str, str] | None = None) -> Ex
     return execution
 
 
-def too_large(named: tuple[str, str, str], size: int, most: int) -> Execution:
+def too_large(place: Place, size: int, most: int) -> Execution:
     """What stands for an event of `size` bytes where `most` are passed on: the platform's own word for it."""
     payload = Payload(ERROR_UPDATE)
     body = {
@@ -148,7 +164,9 @@ def too_large(named: tuple[str, str, str], size: int, most: int) -> Execution:
         "original_size_bytes": size,
         "max_size_bytes": most,
     }
-    return Execution(*named, encode_json(body), payload)
+    return Execution(
+        place.user, place.graph, place.execution or "", encode_json(body), payload, place.through
+    )
 
 
 def read_notification(body: bytes, named: str | None = None) -> tuple[str, Json]:
@@ -166,12 +184,12 @@ def read_notification(body: bytes, named: str | None = None) -> tuple[str, Json]
     return _text(said.user_id, "user_id"), said.payload
 
 
-def _whose(payload: Payload, named: tuple[str, str, str] | None) -> tuple[str, str, str]:
+def _whose(payload: Payload, place: Place | None) -> tuple[str, str, str]:
     kind = payload.event_type
     if kind not in (GRAPH_UPDATE, NODE_UPDATE, ERROR_UPDATE):
         raise _wrong("event_type", f"one of {GRAPH_UPDATE}, {NODE_UPDATE}, {ERROR_UPDATE}")
-    if named is not None and kind == ERROR_UPDATE:
-        return named
+    if place is not None and kind == ERROR_UPDATE:
+        return place.user, place.graph, place.execution or ""
     field = "id" if kind == GRAPH_UPDATE else "graph_exec_id"
     execution = payload.id if kind == GRAPH_UPDATE else payload.graph_exec_id
     found = (
@@ -179,10 +197,11 @@ def _whose(payload: Payload, named: tuple[str, str, str] | None) -> tuple[str, s
         _text(payload.graph_id, "graph_id"),
         _text(execution, field),
     )
-    if named is not None:
-        for one, other, place in zip(found, named, ("user_id", "graph_id", field), strict=True):
-            if one != other:
-                raise _wrong(place, f"{other!r} as in the channel")
+    if place is not None:
+        named = (place.user, place.graph, place.execution)
+        for one, other, where in zip(found, named, ("user_id", "graph_id", field), strict=True):
+            if other is not None and one != other:
+                raise _wrong(where, f"{other!r} as in the channel")
     return found
 
 

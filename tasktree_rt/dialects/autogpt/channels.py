@@ -1,4 +1,4 @@
-"""What can be subscribed to at AutoGPT, and how it is called there.
+"""What can be subscribed to at AutoGPT, and how it is called there: by its clients, and on its Redis.
 
 The live topic behind it is `core.topics.live_topic` of the user that was authenticated, never of what a
 client says.
@@ -6,7 +6,12 @@ client says.
 
 from __future__ import annotations
 
+from enum import Enum
 from typing import Final
+
+from attrs import frozen
+
+from tasktree_rt.errors import InvalidInput
 
 EXECUTION: Final = "autogpt.graph_exec"
 """One execution of a graph."""
@@ -25,3 +30,50 @@ _CHANNELS: Final = {
 def channel(user: str, kind: str, name: str) -> str:
     """What the client knows it as."""
     return _CHANNELS[kind].format(user, name)
+
+
+# --- on Redis -----------------------------------------------------------------------------------------
+
+EVENTS: Final = "execution_event/"
+NOTIFICATIONS: Final = "notification_event/"
+
+
+class Through(Enum):
+    """For whom an event was published."""
+
+    ALL = "all"
+    """Once, for who watches the execution or its graph: older releases."""
+    EXECUTION = "execution"
+    GRAPH = "graph"
+
+
+@frozen
+class Place:
+    """Where executions' events are published.
+
+    Attributes:
+        execution: None: of every execution of the graph.
+    """
+
+    user: str
+    graph: str
+    execution: str | None
+    through: Through = Through.ALL
+
+    @property
+    def redis_channel(self) -> str:
+        """Its name in sharded pub/sub; what is in braces, which stay, decides on the shard."""
+        where = "all" if self.execution is None else f"exec/{self.execution}"
+        return f"{EVENTS}{{{self.user}/{self.graph}}}/{where}"
+
+
+def read_place(redis_channel: str) -> Place:
+    """The place of a channel of older releases, ``execution_event/<user>/<graph>/<execution>``.
+
+    Raises:
+        InvalidInput: it is none.
+    """
+    parts = redis_channel.removeprefix(EVENTS).split("/")
+    if len(parts) != 3 or not all(parts):
+        raise InvalidInput(f"expected {EVENTS}<user>/<graph>/<execution>", field="channel")
+    return Place(parts[0], parts[1], parts[2])

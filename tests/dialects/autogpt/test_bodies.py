@@ -17,6 +17,7 @@ from tasktree_rt.dialects.autogpt.bodies import (
     read_notification,
     too_large,
 )
+from tasktree_rt.dialects.autogpt.channels import Place, Through
 from tasktree_rt.dialects.autogpt.notifications import as_notification, from_autogpt
 from tasktree_rt.errors import InvalidInput
 from tests.dialects.autogpt.test_autogpt import JSON, text_of
@@ -37,7 +38,7 @@ NODE = {
     "node_id": "n",
     "status": "QUEUED",
 }
-NAMED = ("u", "g", "e")
+NAMED = Place("u", "g", "e")
 
 
 def body(payload: Any) -> bytes:
@@ -115,13 +116,43 @@ def test_a_bad_event_is_refused_by_the_name_of_its_field(sent: bytes, field: str
 
 @pytest.mark.parametrize(
     ("named", "field"),
-    [(("v", "g", "e"), "user_id"), (("u", "h", "e"), "graph_id"), (("u", "g", "f"), "id")],
+    [
+        (Place("v", "g", "e"), "user_id"),
+        (Place("u", "h", "e"), "graph_id"),
+        (Place("u", "g", "f"), "id"),
+        (Place("u", "h", None, Through.GRAPH), "graph_id"),
+    ],
 )
-def test_an_event_must_be_of_whom_it_was_published_for(named: tuple[str, str, str], field: str) -> None:
+def test_an_event_must_be_of_whom_it_was_published_for(named: Place, field: str) -> None:
     assert read_execution(body(GRAPH), NAMED).user == "u"
     with pytest.raises(InvalidInput, match="as in the channel") as refused:
         read_execution(body(GRAPH), named)
     assert refused.value.field == f"payload.{field}"
+
+
+@pytest.mark.parametrize(
+    ("payload", "through", "shown"),
+    [
+        (GRAPH, Through.ALL, ["u|graph_exec#e", "u|graph#g|executions", "u|graph_execs#g"]),
+        (GRAPH, Through.EXECUTION, ["u|graph_exec#e"]),
+        (GRAPH, Through.GRAPH, ["u|graph#g|executions", "u|graph_execs#g"]),
+        (NODE, Through.ALL, ["u|graph_exec#e"]),
+        (NODE, Through.EXECUTION, ["u|graph_exec#e"]),
+        (NODE, Through.GRAPH, ["u|graph#g|executions"]),
+    ],
+)
+def test_what_was_published_for_the_execution_or_the_graph_goes_there_only(
+    payload: dict[str, Any], through: Through, shown: list[str]
+) -> None:
+    place = Place("u", "g", "e" if through is not Through.GRAPH else None, through)
+    assert [one.data.channel for one in read_execution(body(payload), place).live()] == shown
+    if payload is GRAPH:
+        assert [one.data.channel for one in too_large(place, 9, 5).live()] == shown
+
+
+def test_a_place_is_called_on_a_cluster_what_the_platform_calls_it() -> None:
+    assert Place("u", "g", "e").redis_channel == "execution_event/{u/g}/exec/e"
+    assert Place("u", "g", None).redis_channel == "execution_event/{u/g}/all"
 
 
 def test_what_is_too_large_is_told_of_in_the_platforms_own_words() -> None:

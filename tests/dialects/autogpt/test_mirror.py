@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasktree_rt.dialects.autogpt.bodies import read_execution, too_large
+from tasktree_rt.dialects.autogpt.channels import Place
 from tasktree_rt.dialects.autogpt.mirror import Mirrored, mirrored
 from tests.dialects.autogpt.test_bodies import GRAPH, NODE, body
 
@@ -73,7 +74,7 @@ def test_statuses_are_those_of_the_lifecycle_and_unknown_ones_stay(status: str, 
 
 def test_what_cannot_be_a_projects_name_is_not_mirrored_nor_is_what_was_too_large() -> None:
     assert mirrored(read_execution(body({**GRAPH, "id": "a b"}))) is None
-    assert mirrored(too_large(("u", "g", "e"), 9, 5)) is None
+    assert mirrored(too_large(Place("u", "g", "e"), 9, 5)) is None
 
 
 def test_an_error_that_is_a_book_is_cut_short() -> None:

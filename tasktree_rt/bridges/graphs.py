@@ -1,0 +1,120 @@
+"""Whose graph an execution is of: what the name of its channel on a Redis Cluster is made of.
+
+An execution's graph is known from events that were seen, or AutoGPT's REST API is asked for the executions of
+the user who wants to watch it, with that user's own token: it never says more than they may know.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Final
+
+import trio
+from structlog.stdlib import BoundLogger, get_logger
+
+if TYPE_CHECKING:
+    import httpx
+
+log: Final[BoundLogger] = get_logger("tasktree_rt.autogpt")
+MOST: Final = 20_000
+"""Executions that are remembered, the newest."""
+PATIENCE: Final = 4.0
+"""Seconds for an answer of the API's. A client waits ten for its heartbeat's."""
+BETWEEN: Final = 1.0
+"""Seconds between two questions for one user."""
+MOST_BYTES: Final = 16_777_216
+AT_ONCE: Final = 8
+Name = tuple[str, str]
+"""A user and an execution."""
+
+
+class Graphs:
+    """See the module's docstring; `url` is the API's, empty if there is none to ask."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url.rstrip("/")
+        self._known: dict[Name, str] = {}
+        self._asking: dict[str, trio.Lock] = {}
+        self._asked: dict[str, float] = {}
+        self._limiter = trio.CapacityLimiter(AT_ONCE)
+        self._failing = False
+
+    def learn(self, user: str, execution: str, graph: str) -> bool:
+        """Remember it; whether it is news."""
+        if self._known.get((user, execution)) == graph:
+            return False
+        self._known[user, execution] = graph
+        if len(self._known) > MOST:
+            del self._known[next(iter(self._known))]
+        return True
+
+    def known(self, user: str, execution: str) -> str | None:
+        """The graph, if it is known."""
+        return self._known.get((user, execution))
+
+    async def find(self, user: str, execution: str, token: str) -> str | None:
+        """The graph of a user's execution; None if it is not known and the API does not say."""
+        found = self.known(user, execution)
+        if found is None and self._url:
+            lock = self._asking.setdefault(user, trio.Lock())
+            async with lock:
+                # What another question brought in the meantime need not be asked for.
+                if (found := self.known(user, execution)) is None:
+                    await self._ask_in_time(user, token)
+                    found = self.known(user, execution)
+            if not lock.statistics().tasks_waiting:
+                self._asking.pop(user, None)
+        return found
+
+    async def _ask_in_time(self, user: str, token: str) -> None:
+        due = self._asked.pop(user, -BETWEEN) + BETWEEN
+        await trio.sleep(max(0.0, due - trio.current_time()))
+        async with self._limiter:
+            try:
+                with trio.fail_after(PATIENCE):
+                    answer = await self._ask(token)
+            except Exception as error:  # whatever it is: the execution is not known
+                self._fail(error)
+            else:
+                self._failing = False
+                for execution, graph in answer:
+                    self.learn(user, execution, graph)
+        self._asked[user] = trio.current_time()
+        if len(self._asked) > MOST:
+            del self._asked[next(iter(self._asked))]
+
+    async def _ask(self, token: str) -> list[tuple[str, str]]:
+        # Late: no hub needs a client of HTTP's to start.
+        import httpx
+
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        async with (
+            httpx.AsyncClient(timeout=PATIENCE) as client,
+            client.stream("GET", f"{self._url}/executions", headers=headers) as response,
+        ):
+            return _executions(await _body(response))
+
+    def _fail(self, error: Exception) -> None:
+        if not self._failing:
+            log.warning("executions unknown", api=self._url, reason=f"{type(error).__name__}: {error}"[:300])
+        self._failing = True
+
+
+async def _body(response: httpx.Response) -> Any:  # noqa: ANN401 - any JSON
+    if response.status_code != 200:
+        raise ValueError(f"expected status 200, got {response.status_code}")
+    found = bytearray()
+    async for chunk in response.aiter_bytes():
+        found += chunk
+        if len(found) > MOST_BYTES:
+            raise ValueError(f"expected at most {MOST_BYTES} bytes")
+    return json.loads(found)
+
+
+def _executions(said: Any) -> list[tuple[str, str]]:  # noqa: ANN401 - any JSON
+    """The executions and their graphs in an answer, which is a list or holds one."""
+    listed = said.get("executions") if isinstance(said, dict) else said
+    if not isinstance(listed, list):
+        raise ValueError("expected a list of executions")
+    pairs = [(one.get("id"), one.get("graph_id")) for one in listed if isinstance(one, dict)]
+    return [(one, graph) for one, graph in pairs if isinstance(one, str) and isinstance(graph, str)]
