@@ -11,6 +11,7 @@ from rich.text import Text
 from tasktree_rt.cli.text import printable
 from tasktree_rt.client.view import TreeView
 from tasktree_rt.core.events import Json
+from tasktree_rt.core.terminal import shown_text
 
 STYLES: Final = {
     "draft": "dim",
@@ -82,7 +83,7 @@ def _line(node_id: str, fields: Json, depth: int, hidden: int) -> Text:
     if isinstance(progress, (int, float)) and status == "running":
         text.append(f" {progress:.0f} %")
     if isinstance(fields.get("message"), str):
-        text.append(f"  {printable(fields['message'], _WIDEST)}", "dim")
+        text.append(f"  {printable(shown_text(fields['message']), _WIDEST)}", "dim")
     if hidden:
         text.append(f"  (+{hidden})", "dim")
     text.no_wrap, text.overflow = True, "ellipsis"

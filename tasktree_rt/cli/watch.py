@@ -35,6 +35,7 @@ from tasktree_rt.client.messages import (
 from tasktree_rt.client.watcher import Watcher, open_watcher
 from tasktree_rt.core.events import Json
 from tasktree_rt.core.log import Position
+from tasktree_rt.core.terminal import shown_text
 from tasktree_rt.dialects.base import encode_json
 from tasktree_rt.errors import InvalidInput
 
@@ -150,7 +151,7 @@ def _as_line(shown: Json) -> str:
     node = data.get("node_id") or data.get("task_id") or ""
     changes = data.get("changes", data)
     said = ", ".join(
-        f"{name}={value}"
+        f"{name}={shown_text(value) if isinstance(value, str) else value}"
         for name, value in changes.items()
         if name != "node_id" and isinstance(value, (str, int, float))
     )

@@ -33,15 +33,18 @@ def test_what_goes_on_is_indented() -> None:
 @pytest.mark.parametrize(
     ("message", "terminal", "pipe"),
     [
-        ("\x1b[31mred\x1b[0m", f"\x1b[31mred\x1b[0m{RESET}", "red"),
+        ("\x1b[31mred\x1b[0m", f"\x1b[31mred{RESET}", "red"),
         ("\x1b[1;38;5;200mx", f"\x1b[1;38;5;200mx{RESET}", "x"),
-        ("a\x1b[2Jb\x1b[10;10Hc\x1b[?25ld", "abcd", "abcd"),
+        ("\x1b[32m10%\r\x1b[31m20%\r\n", f"\x1b[31m20%{RESET}", "20%"),
+        ("\x1b[31ma\r\nb", f"\x1b[31ma{RESET}\n    \x1b[31mb{RESET}", "a\n    b"),
+        ("a\x1b[2Jb\x1b[10;10Hc\x1b[?25ld", "ab\n    cd", "ab\n    cd"),
         ("a\x1b]0;title\x07b\x1b]8;;http://x\x1b\\c", "abc", "abc"),
         ("a\x1bPq\x1b\\b\x1bcc\x1b(0d", "abcd", "abcd"),
         ("a\x9b2Jb", "ab", "ab"),
-        ("bell\x07 back\x08", "bell� back�", "bell� back�"),
+        ("bell\x07 back\x08", "bell back", "bell back"),
         ("tab\there", "tab\there", "tab\there"),
-        ("cut \x1b[3", "cut 3", "cut 3"),
+        ("cut \x1b[3", "cut [3", "cut [3"),
+        ("10%\r20%\x1b[K\r30%", "30%", "30%"),
     ],
 )
 def test_colours_stay_on_a_terminal_and_nothing_else_does(message: str, terminal: str, pipe: str) -> None:

@@ -16,6 +16,7 @@ export { Nodes, reduce, type Top } from "./reducer.ts";
 export { type ProjectRow, type Rows, RowsStore, type ShownRow } from "./rows.ts";
 export { type Rollup, Shape } from "./shape.ts";
 export { CLASSES, classOf, isEnded, type StatusClass } from "./statuses.ts";
+export { type Run, shownLines, shownText } from "./terminal.ts";
 export type { StoredEvent, Told } from "./told.ts";
 export { Travel, type Travelling } from "./travel.ts";
 export { onFrame, type Scheduler, type TreeSnapshot, TreeStore } from "./tree.ts";

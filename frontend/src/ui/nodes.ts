@@ -1,4 +1,4 @@
-import { type Fields, isEnded, number, type StatusClass, text, time } from "../core/index.ts";
+import { type Fields, isEnded, number, type StatusClass, shownText, text, time } from "../core/index.ts";
 
 /** What matters to who looks comes first. */
 export const URGENCY: Record<StatusClass, number> = {
@@ -12,6 +12,12 @@ export const URGENCY: Record<StatusClass, number> = {
 
 export function title(id: string, fields: Fields | undefined): string {
   return text(fields, "title") || text(fields, "name") || id;
+}
+
+/** A node's message as it is read: without colours, and without what a progress bar wrote over. */
+export function message(fields: Fields | undefined): string | undefined {
+  const said = text(fields, "message");
+  return said === undefined ? undefined : shownText(said);
 }
 
 export function progress(fields: Fields | undefined): number | undefined {

@@ -1,10 +1,10 @@
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { memo, type ReactNode, useMemo, useRef } from "react";
 import type { TreeStore } from "../../core/index.ts";
-import { text } from "../../core/index.ts";
+
 import { useTreeNode } from "../../react/hooks.ts";
 import { useSnapshot } from "../../ui/looking.ts";
-import { progress, title } from "../../ui/nodes.ts";
+import { message, progress, title } from "../../ui/nodes.ts";
 import { Mark, Progress } from "../../ui/parts.tsx";
 import { usePreference } from "../../ui/preference.ts";
 import { count } from "../../ui/time.ts";
@@ -114,7 +114,7 @@ const Card = memo(function Card({ id, tree, top, selected, onSelect }: CardProps
       onClick={() => onSelect(id)}
     >
       <bdi className="ellipsis">{title(id, fields)}</bdi>
-      <bdi className="ellipsis muted">{text(fields, "message") ?? id}</bdi>
+      <bdi className="ellipsis muted">{message(fields) ?? id}</bdi>
       {share !== undefined && <Progress value={share} status={fields?.status} />}
     </button>
   );

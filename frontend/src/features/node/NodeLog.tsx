@@ -1,12 +1,24 @@
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { type ReactNode, useDeferredValue, useEffect, useMemo, useRef, useState } from "react";
-import type { LogLine, Project } from "../../core/index.ts";
+import { type LogLine, type Project, shownText } from "../../core/index.ts";
 import { useReadable } from "../../react/hooks.ts";
 import { useHub } from "../../react/provider.tsx";
 import { download } from "../../ui/download.ts";
 import { Failure } from "../../ui/parts.tsx";
 import { clock, count } from "../../ui/time.ts";
-import { pieces, plain } from "./ansi.ts";
+import { pieces, printed } from "./ansi.ts";
+
+const texts = new WeakMap<LogLine, string>();
+
+/** What a search looks in: the text as it is shown, in small letters. */
+function searched(line: LogLine): string {
+  let text = texts.get(line);
+  if (text === undefined) {
+    text = shownText(line.message).toLowerCase();
+    texts.set(line, text);
+  }
+  return text;
+}
 
 /** A node's output, live: with its colours, to be searched, followed, and taken along. */
 export function NodeLog({ project, nodeId }: { project: Project; nodeId: string }): ReactNode {
@@ -17,14 +29,13 @@ export function NodeLog({ project, nodeId }: { project: Project; nodeId: string 
   const [follow, setFollow] = useState(true);
   const words = useDeferredValue(search.toLowerCase());
   const lines = useMemo(
-    () =>
-      words === "" ? log.lines : log.lines.filter((one) => plain(one.message).toLowerCase().includes(words)),
+    () => (words === "" ? log.lines : log.lines.filter((one) => searched(one).includes(words))),
     [log.lines, words],
   );
   const save = () =>
     download(
       `${nodeId}.log`,
-      log.lines.map((one) => `${one.timestamp} ${one.level} ${plain(one.message)}\n`),
+      log.lines.map((one) => `${printed(one.timestamp, one.level, one.message)}\n`),
     );
   return (
     <>

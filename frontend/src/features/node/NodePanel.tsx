@@ -2,7 +2,7 @@ import { type ReactNode, useState } from "react";
 import type { Prompt } from "../../core/index.ts";
 import { type Fields, isEnded, text, texts, time } from "../../core/index.ts";
 import { useReadable, useTreeNode } from "../../react/hooks.ts";
-import { progress, spent, title } from "../../ui/nodes.ts";
+import { message, progress, spent, title } from "../../ui/nodes.ts";
 import { PromptForm } from "../../ui/PromptForm.tsx";
 import { Ago, Badge, CopyButton, CountsBar, Progress } from "../../ui/parts.tsx";
 import { duration, useNow } from "../../ui/time.ts";
@@ -86,7 +86,7 @@ function About({
         <Spent fields={fields} />
       </div>
       {share !== undefined && <Progress value={share} status={fields.status} />}
-      {text(fields, "message") !== undefined && <bdi className="notice">{text(fields, "message")}</bdi>}
+      {message(fields) !== undefined && <bdi className="notice node-message">{message(fields)}</bdi>}
       {!past && <Waiting {...{ project, nodeId }} />}
       {!past && <Commands project={project} nodeId={nodeId} fields={fields} />}
       <dl className="fields">

@@ -4,10 +4,9 @@ import {
   type StatusClass,
   type StoredEvent,
   type TreeSnapshot,
-  text,
   time,
 } from "../../core/index.ts";
-import { spent } from "../../ui/nodes.ts";
+import { message, spent } from "../../ui/nodes.ts";
 
 export interface Over {
   /** Seconds since 1970. */
@@ -98,10 +97,10 @@ export function failures({ nodes }: TreeSnapshot): Reason[] {
   const byMessage = new Map<string, { message: string; ids: string[] }>();
   for (const [id, fields] of nodes) {
     if (classOf(fields.status) !== "failed") continue;
-    const message = text(fields, "message") ?? "(no message)";
-    const key = message.replaceAll(/\d+/g, "#");
+    const said = message(fields) ?? "(no message)";
+    const key = said.replaceAll(/\d+/g, "#");
     const there = byMessage.get(key);
-    if (there === undefined) byMessage.set(key, { message, ids: [id] });
+    if (there === undefined) byMessage.set(key, { message: said, ids: [id] });
     else there.ids.push(id);
   }
   return [...byMessage.values()].sort((one, other) => other.ids.length - one.ids.length).slice(0, 30);

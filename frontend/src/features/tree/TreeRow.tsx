@@ -1,7 +1,7 @@
 import { memo, type ReactNode } from "react";
 import { CLASSES, type Fields, isEnded, type Rollup, type TreeStore, text } from "../../core/index.ts";
 import { useTreeNode } from "../../react/hooks.ts";
-import { progress, spent, title } from "../../ui/nodes.ts";
+import { message, progress, spent, title } from "../../ui/nodes.ts";
 import { CountsBar, Mark, Progress } from "../../ui/parts.tsx";
 import { duration, useNow } from "../../ui/time.ts";
 import type { Row } from "./rows.ts";
@@ -68,7 +68,7 @@ export const TreeRow = memo(function TreeRow({
         {title(row.id, fields)}
       </bdi>
       <span className="hidden-text">{text(fields, "status") ?? "no status"}</span>
-      <bdi className="tree-message ellipsis">{text(fields, "message")}</bdi>
+      <bdi className="tree-message ellipsis">{message(fields)}</bdi>
       {row.expandable && !row.expanded && rollup !== null && <Sums rollup={rollup} />}
       <Share fields={fields} rollup={rollup} />
       <Spent fields={fields} />

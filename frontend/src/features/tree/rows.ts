@@ -7,7 +7,7 @@ import {
   type TreeSnapshot,
   text,
 } from "../../core/index.ts";
-import { progress, spent, title, URGENCY } from "../../ui/nodes.ts";
+import { message, progress, spent, title, URGENCY } from "../../ui/nodes.ts";
 
 export interface Row {
   readonly id: string;
@@ -78,7 +78,7 @@ function mentions(id: string, fields: Fields, words: string): boolean {
   return (
     id.toLowerCase().includes(words) ||
     title(id, fields).toLowerCase().includes(words) ||
-    (text(fields, "message")?.toLowerCase().includes(words) ?? false)
+    (message(fields)?.toLowerCase().includes(words) ?? false)
   );
 }
 

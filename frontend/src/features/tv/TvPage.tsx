@@ -1,10 +1,10 @@
 import { type ReactNode, useEffect, useMemo, useState } from "react";
-import { CLASSES, classOf, type ShownRow, type TreeSnapshot, text } from "../../core/index.ts";
+import { CLASSES, classOf, type ShownRow, type TreeSnapshot } from "../../core/index.ts";
 import { useProjects, useWatched } from "../../react/hooks.ts";
 import { Link } from "../../ui/link.tsx";
 import { usePlace } from "../../ui/location.ts";
 import { useSnapshot } from "../../ui/looking.ts";
-import { title } from "../../ui/nodes.ts";
+import { message, title } from "../../ui/nodes.ts";
 import { Badge, byClass, CountsBar, Empty, Mark, Spinner } from "../../ui/parts.tsx";
 import { clock, count, useNow } from "../../ui/time.ts";
 import "./tv.css";
@@ -126,7 +126,7 @@ function List({
           <li key={id}>
             <Mark status={snapshot.nodes.get(id)?.status} />
             <bdi className="ellipsis">{title(id, snapshot.nodes.get(id))}</bdi>
-            <bdi className="ellipsis muted">{text(snapshot.nodes.get(id), "message")}</bdi>
+            <bdi className="ellipsis muted">{message(snapshot.nodes.get(id))}</bdi>
           </li>
         ))}
       </ul>
