@@ -22,14 +22,14 @@ def drawn(nodes: dict[str, Any], height: int = 24, notice: str | None = None) ->
 def test_a_small_tree_is_shown_whole() -> None:
     nodes = {
         "a": {"title": "Alpha", "status": "running", "progress": 50},
-        "b": {"parent_id": "a", "status": "failed", "message": "no\x1b[2Jgood"},
+        "b": {"parent_id": "a", "status": "failed", "message": "10%\r\x1b[31mno\x1b[0m\x1b[2Jgood\r\n"},
         "c": {"parent_id": "gone"},
     }
     head, *rest = drawn(nodes, notice="not connected")
     assert "Build" in head
     assert "e:7" in head
     assert "not connected" in head
-    assert [line.rstrip() for line in rest] == ["Alpha  running 50 %", "  b  failed  no�[2Jgood", "c"]
+    assert [line.rstrip() for line in rest] == ["Alpha  running 50 %", "  b  failed  nogood", "c"]
 
 
 def test_of_a_large_tree_what_goes_on_is_shown_and_the_rest_counted() -> None:
