@@ -206,7 +206,7 @@ async def test_a_backend_of_tasktree_shows_it_as_it_is(monkeypatch: pytest.Monke
     told = Told([], [])
 
     async def program(url: str, begun: trio.Event) -> None:
-        manager = WebSocketManager(url)
+        manager = WebSocketManager(url, spool="")
         try:
             async with asyncio.timeout(PATIENCE), served(manager) as address, connect(address) as browser:
                 await ready(manager, browser)
@@ -232,7 +232,7 @@ async def test_a_backend_of_tasktree_that_says_it_is_not_disturbed(caplog: pytes
     """The hub refuses it; the manager logs that, and what comes afterwards is told."""
 
     async def program(url: str) -> None:
-        manager = WebSocketManager(url)
+        manager = WebSocketManager(url, spool="")
         try:
             for one in ALL:
                 await manager.broadcast_to_project("p", one)
@@ -246,7 +246,7 @@ async def test_a_backend_of_tasktree_that_says_it_is_not_disturbed(caplog: pytes
         assert await tree(running) == {"last": {"title": "L"}}
     refused = [one for one in caplog.messages if "is the name of a message" in one]
     unsaid = [one for one in caplog.messages if "was not told" in one]
-    assert (len(refused), len(unsaid)) == (len(ALL), len(ALL))
+    assert (len(refused), len(unsaid)) == (2 * len(ALL), 2 * len(ALL))
 
 
 async def test_every_way_to_publish_refuses_it_and_keeps_nothing() -> None:

@@ -99,6 +99,12 @@ class Follower:
         """A project to name when connecting; None for a connection that begins with ``*``."""
         return None if WILDCARD in self.wanted else next(iter(self.wanted), None)
 
+    @property
+    def answered(self) -> bool:
+        """Whether the hub has answered every subscription."""
+        waits = any(course.pending is not None for course in self._courses.values())
+        return not waits and (WILDCARD not in self.wanted or self._all_open)
+
     def opening(self) -> None:
         """A connection was made: ask for everything that is wanted."""
         self._courses.clear()

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import secrets
 import ssl
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from functools import partial
 from itertools import count
@@ -341,6 +341,7 @@ async def open_orchestrator(
     close_timeout: float = 2.0,
     backoff: Backoff = Backoff(),  # noqa: B008 - frozen
     patience: float = math.inf,
+    before_connect: Callable[[], Awaitable[None]] | None = None,
     ssl_context: ssl.SSLContext | None = None,
 ) -> AsyncIterator[Orchestrator]:
     """Push events to the hub at `url` (http, https, ws or wss) under the name `producer_id`.
@@ -367,6 +368,7 @@ async def open_orchestrator(
         max_node_size: bytes of a node; the hub's own limit is 256 KiB by default.
         max_events: of one publish; the hub's own limit is 1,000 by default.
         on_refused: told of every final refusal; default: a warning in the log ``tasktree_rt.client``.
+        before_connect: waited for before every connection.
 
     Raises:
         ConnectionLost: on leaving, if publishes are left without an answer and there is no spool.
@@ -399,9 +401,10 @@ async def open_orchestrator(
     options = LinkOptions(connect_timeout, close_timeout, INBOUND_LIMIT, ssl_context)
     try:
         async with background() as nursery:
-            nursery.start_soon(
-                orchestrator.run, partial(open_link, address, options), Retry(backoff), patience
-            )
+            connect: Connect = partial(open_link, address, options)
+            if before_connect is not None:
+                connect = partial(_after, before_connect, connect)
+            nursery.start_soon(orchestrator.run, connect, Retry(backoff), patience)
             try:
                 yield orchestrator
             except Exception:
@@ -413,3 +416,10 @@ async def open_orchestrator(
         left = orchestrator.close()
     if left is not None:
         raise left
+
+
+@asynccontextmanager
+async def _after(wait: Callable[[], Awaitable[None]], connect: Connect) -> AsyncIterator[Link]:
+    await wait()
+    async with connect() as link:
+        yield link

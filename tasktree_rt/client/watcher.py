@@ -88,6 +88,7 @@ class Watcher:
         self._tell, self._told = trio.open_memory_channel[tuple[WatchMessage, Position | None]](BUFFERED)
         self._advised: float | None = None
         self._lost: ConnectionLost | None = None
+        self._answered = trio.Event()
 
     def __aiter__(self) -> Watcher:
         return self
@@ -106,6 +107,10 @@ class Watcher:
             raise StopAsyncIteration from None
         self._note(message, position)
         return message
+
+    async def answered(self) -> None:
+        """Wait until the hub has answered what was subscribed on opening: nothing is missed from now on."""
+        await self._answered.wait()
 
     def view(self, project_id: str) -> TreeView:
         """The project's tree, as of the last message given.
@@ -240,6 +245,8 @@ class Watcher:
         told = self._follower.receive(message)
         if self._follower.requests:
             self._to_send.unpark_all()
+        if self._follower.answered:
+            self._answered.set()
         for one in told:
             link.good = True
             await self._give(one)

@@ -12,12 +12,14 @@ from typing import Any
 import pytest
 import trio
 import uvicorn
+from attrs import define
 from fastapi import FastAPI, WebSocket, WebSocketDisconnect
 from websockets.asyncio.client import ClientConnection, connect
 
 from tasktree_rt.client.messages import ProjectDeleted, ProjectEvent, StateReplaced, WatchMessage
-from tasktree_rt.compat import tasktree
-from tasktree_rt.compat.tasktree import WAITING, WebSocketManager
+from tasktree_rt.compat.tasktree import WebSocketManager, upstream
+from tasktree_rt.compat.tasktree.browsers import WAITING
+from tasktree_rt.compat.tasktree.manager import RELOAD
 from tasktree_rt.core.log import Position
 from tasktree_rt.errors import ConnectionLost
 from tests.server.process import HubProcess, hub_process
@@ -54,7 +56,7 @@ async def served(manager: WebSocketManager) -> AsyncIterator[str]:
 
 async def within(hub: HubProcess, program: Callable[[WebSocketManager, str], Awaitable[None]]) -> None:
     async def main() -> None:
-        manager = WebSocketManager(hub.url)
+        manager = WebSocketManager(hub.url, spool=hub.folder / "spool")
         try:
             async with asyncio.timeout(60), served(manager) as address:
                 await program(manager, address)
@@ -128,28 +130,6 @@ async def test_a_hub_that_dies_loses_nothing_of_what_is_broadcast_meanwhile(tmp_
         await within(hub, program)
 
 
-async def test_a_full_queue_holds_up_the_one_who_broadcasts_and_not_the_event_loop(tmp_path: Path) -> None:
-    async with hub_process(tmp_path) as hub:
-        await hub.kill()
-
-        async def main() -> None:
-            manager = WebSocketManager(hub.url, max_waiting=10)
-            loop, ticks = asyncio.get_running_loop(), 0
-            sending = [manager.broadcast_to_project("p", {"type": "x", "data": {"n": n}}) for n in range(30)]
-            task = asyncio.gather(*sending)
-            until = loop.time() + 0.3
-            while loop.time() < until:
-                await asyncio.sleep(0.01)
-                ticks += 1
-            assert ticks > 10
-            assert not task.done()
-            trio.from_thread.run(hub.start)
-            await task
-            await manager.aclose()
-
-        await trio.to_thread.run_sync(asyncio.run, main())
-
-
 # --- browsers that are slow, and a stream that breaks --------------------------------------------------
 
 
@@ -182,6 +162,23 @@ class Browser:
                 await self.changed.wait()
 
 
+@define
+class Scripted:
+    """What a watcher gives of one life."""
+
+    life: list[WatchMessage | ConnectionLost]
+
+    async def answered(self) -> None:
+        await trio.lowlevel.checkpoint()
+
+    async def __aiter__(self) -> AsyncIterator[WatchMessage]:
+        for one in self.life:
+            if isinstance(one, ConnectionLost):
+                raise one
+            yield one
+        await trio.sleep_forever()
+
+
 class Script:
     """In place of the hub's stream: each connection is told the next list, and then waits or is lost."""
 
@@ -189,17 +186,8 @@ class Script:
         self.lives = list(lives)
 
     @asynccontextmanager
-    async def open_watcher(self, hub: str, **_: Any) -> AsyncIterator[AsyncIterator[WatchMessage]]:
-        life = self.lives.pop(0)
-
-        async def told() -> AsyncIterator[WatchMessage]:
-            for one in life:
-                if isinstance(one, ConnectionLost):
-                    raise one
-                yield one
-            await trio.sleep_forever()
-
-        yield told()
+    async def open_watcher(self, hub: str, **_: Any) -> AsyncIterator[Scripted]:
+        yield Scripted(self.lives.pop(0))
 
 
 def step(number: int) -> ProjectEvent:
@@ -213,10 +201,10 @@ def replaced() -> StateReplaced:
 def scripted(
     monkeypatch: pytest.MonkeyPatch, script: Script, program: Callable[[WebSocketManager], Awaitable[None]]
 ) -> None:
-    monkeypatch.setattr(tasktree, "open_watcher", script.open_watcher)
+    monkeypatch.setattr(upstream, "open_watcher", script.open_watcher)
 
     async def main() -> None:
-        manager = WebSocketManager("http://127.0.0.1:1")
+        manager = WebSocketManager("http://127.0.0.1:1", spool="", exit_timeout=0.1)
         try:
             async with asyncio.timeout(60):
                 await program(manager)
@@ -255,19 +243,21 @@ def test_a_slow_browser_is_closed_and_delays_nobody(monkeypatch: pytest.MonkeyPa
     scripted(monkeypatch, Script([step(number) for number in range(total)]), program)
 
 
-def test_browsers_reload_where_events_were_merged_away(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_browsers_are_told_to_load_anew_where_events_were_merged(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     async def program(manager: WebSocketManager) -> None:
         browser = Browser()
         await manager.connect(browser)
-        await browser.until(lambda: browser.code is not None)
-        assert browser.code == 1012
-        assert [one["data"]["n"] for one in browser.heard] in ([], [1])
-        assert manager.active_connections == []
-        again = Browser()
-        await manager.connect(again)
-        assert manager.active_connections == [again]
+        await browser.until(lambda: len(browser.heard) == 3)
+        assert [(one["type"], one["project_id"]) for one in browser.heard] == [
+            ("step", "p"),
+            (RELOAD, "p"),
+            ("step", "p"),
+        ]
+        assert (browser.code, list(manager.active_connections)) == (None, [browser])
 
-    scripted(monkeypatch, Script([step(1), replaced()]), program)
+    scripted(monkeypatch, Script([step(1), replaced(), step(10)]), program)
 
 
 def test_a_stream_that_is_lost_closes_the_browsers_and_who_comes_next_has_a_new_one(

@@ -11,11 +11,23 @@ from typing import Final
 
 from tasktree_rt.core.commands import Broadcast, Command, Conflated, Live, Message, Personal, Shown, StatePart
 from tasktree_rt.core.events import Record
-from tasktree_rt.dialects.base import Encoding, decode_object, encode_json, join, text_frame, with_position
+from tasktree_rt.core.spelling import PREFIX, as_given
+from tasktree_rt.dialects.base import (
+    Encoding,
+    decode_body,
+    decode_object,
+    encode_json,
+    join,
+    text_frame,
+    with_position,
+)
 from tasktree_rt.dialects.tasktree.messages import as_json
 from tasktree_rt.dialects.tasktree.requests import read_command
 
 SUBPROTOCOL: Final = "tasktree.v1"
+_SPELLED: Final = f'"project_id":"{PREFIX}'.encode()
+_HEAD: Final = 1024
+"""Bytes of a body within which the project is named: behind a type of at most 128 characters."""
 
 
 class Plain:
@@ -34,14 +46,18 @@ class Plain:
         return None
 
     def encode_events(self, records: Sequence[Record], epoch: str) -> Encoding:
-        """One text frame an event."""
-        return join(text_frame(with_position(record, epoch)) for record in records)
+        """One text frame an event; a project of TaskTree by the name that it has there."""
+        return join(text_frame(with_position(_as_given(record), epoch)) for record in records)
 
 
 class Native(Plain):
     """``tasktree.v1``: everything the hub can say and do for a watcher."""
 
     name = "native"
+
+    def encode_events(self, records: Sequence[Record], epoch: str) -> Encoding:
+        """One text frame an event."""
+        return join(text_frame(with_position(record, epoch)) for record in records)
 
     def decode(self, message: str | bytes) -> Command | None:
         """One of the client's requests.
@@ -84,6 +100,16 @@ class ServerSentEvents(Plain):
     def encode_events(self, records: Sequence[Record], epoch: str) -> Encoding:
         """One event of the stream each."""
         return join(_stream_event(with_position(one, epoch), f"{epoch}:{one.seq}") for one in records)
+
+
+def _as_given(record: Record) -> Record:
+    """An event under the name that its project has in TaskTree (`core.spelling`)."""
+    if record.body.find(_SPELLED, 0, _HEAD) < 0:
+        return record
+    event = decode_body(record.body)
+    name, data = as_given(str(event.project_id), event.data)
+    said = {"type": event.type, "project_id": name, "data": data, "timestamp": event.timestamp}
+    return Record(record.seq, record.type, record.node_id, record.received, encode_json(said))
 
 
 def _stream_event(data: bytes, place: str) -> bytes:

@@ -1,0 +1,131 @@
+"""The browsers that are connected to the backend: what waits for each, and the task that sends it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from typing import Final, Protocol
+
+WAITING: Final = 256
+"""Messages that wait for one slow browser; beyond that it is closed (4008)."""
+SLOW: Final = 4008
+RESTART: Final = 1012
+_logger: Final = logging.getLogger("tasktree_rt.compat")
+
+
+class Socket(Protocol):
+    """What is needed of a framework's WebSocket; Starlette's and FastAPI's have it."""
+
+    async def accept(self) -> None:
+        """Finish the handshake."""
+
+    async def send_text(self, data: str) -> None:
+        """Send a text frame."""
+
+    async def close(self, code: int = 1000) -> None:
+        """Close."""
+
+
+class Connections:
+    """The connected browsers, as a list that a program may look through, shorten and clear.
+
+    A copy is taken to iterate over: browsers may come and go meanwhile.
+    """
+
+    def __init__(self) -> None:
+        self._browsers: dict[Socket, _Browser] = {}
+
+    def __iter__(self) -> Iterator[Socket]:
+        return iter(list(self._browsers))
+
+    def __len__(self) -> int:
+        return len(self._browsers)
+
+    def __contains__(self, websocket: object) -> bool:
+        return websocket in self._browsers
+
+    def __getitem__(self, index: int) -> Socket:
+        return list(self._browsers)[index]
+
+    def __eq__(self, other: object) -> bool:
+        return list(self) == list(other) if isinstance(other, (list, Connections)) else NotImplemented
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return repr(list(self))
+
+    def append(self, websocket: Socket) -> None:
+        """Show a browser that has been accepted everything from now on."""
+        if websocket not in self._browsers:
+            self._browsers[websocket] = _Browser(websocket, self.discard)
+
+    def remove(self, websocket: Socket) -> None:
+        """Show a browser nothing more.
+
+        Raises:
+            ValueError: it is not connected.
+        """
+        if websocket not in self._browsers:
+            raise ValueError("not connected")
+        self.discard(websocket)
+
+    def discard(self, websocket: Socket) -> None:
+        """Show a browser nothing more, if it is connected."""
+        browser = self._browsers.pop(websocket, None)
+        if browser is not None:
+            browser.stop()
+
+    def clear(self) -> None:
+        """Show no browser anything more; their connections stay as they are."""
+        for websocket in self:
+            self.discard(websocket)
+
+    def show(self, text: str) -> None:
+        """Send all of them a message."""
+        for browser in list(self._browsers.values()):
+            browser.show(text)
+
+    def close(self, code: int) -> None:
+        """Close all of them."""
+        for browser in list(self._browsers.values()):
+            browser.close(code)
+
+
+class _Browser:
+    """One browser: what waits for it, and the task that sends."""
+
+    def __init__(self, websocket: Socket, gone: Callable[[Socket], None]) -> None:
+        self._websocket = websocket
+        self._gone = gone
+        self._waiting: asyncio.Queue[str] = asyncio.Queue(WAITING)
+        self._ending: asyncio.Task[None] | None = None
+        self._task = asyncio.get_running_loop().create_task(self._send())
+
+    def show(self, text: str) -> None:
+        try:
+            self._waiting.put_nowait(text)
+        except asyncio.QueueFull:
+            self.close(SLOW)
+
+    def close(self, code: int) -> None:
+        if self._ending is None:
+            self._ending = asyncio.get_running_loop().create_task(self._end(code))
+            self._gone(self._websocket)
+
+    def stop(self) -> None:
+        self._task.cancel()
+
+    async def _send(self) -> None:
+        try:
+            while True:
+                await self._websocket.send_text(await self._waiting.get())
+        except Exception as error:  # whatever a framework raises for a peer that is gone
+            _logger.debug("a browser is gone: %s", error)
+            self._gone(self._websocket)
+
+    async def _end(self, code: int) -> None:
+        with suppress(Exception):
+            await self._websocket.close(code)

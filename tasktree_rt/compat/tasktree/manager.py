@@ -1,0 +1,174 @@
+"""TaskTree's ``WebSocketManager`` by name and signature."""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import json
+import logging
+import os
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from tasktree_rt.client.checking import HubLimits
+from tasktree_rt.client.messages import Conflated, ProjectDeleted, ProjectEvent, StateReplaced, WatchMessage
+from tasktree_rt.client.urls import api_url
+from tasktree_rt.compat.tasktree.browsers import RESTART, Connections, Socket
+from tasktree_rt.compat.tasktree.hubward import Address, Hubward
+from tasktree_rt.compat.tasktree.message import event_of, text_of
+from tasktree_rt.compat.tasktree.spooling import default_place, left_over
+from tasktree_rt.core.commands import Broadcast
+from tasktree_rt.core.events import Json, format_time
+from tasktree_rt.core.limits import MIB
+
+HUB: Final = "http://127.0.0.1:8010"
+"""Where the hub is looked for by default: 8000 is TaskTree's own port."""
+RELOAD: Final = "projects_reload"
+"""The type of the message to browsers that says: events were merged or are gone, load the project anew."""
+STANDING: Final = 5.0
+"""Seconds that a browser waits for the process' watcher, before `connect` returns all the same."""
+_logger: Final = logging.getLogger("tasktree_rt.compat")
+
+
+class WebSocketManager:
+    """See the package. Used from one event loop; it is never blocked, and nothing is raised into a request.
+
+    Args:
+        hub: its address; by default ``TASKTREE_RT_HUB`` of the environment, else port 8010 of this machine.
+        producer_id: names this backend to the hub.
+        token: for a hub with authentication; by default ``TASKTREE_RT_TOKEN``.
+        spool: the file that keeps what the hub does not have yet, over the death of this process; by default
+            ``TASKTREE_RT_SPOOL``, else one in the user's state folder. ``""``: none, only memory.
+        spool_max_bytes: how large it may become.
+        exit_timeout: seconds that `aclose` and the end of the interpreter wait for the hub.
+
+    Raises:
+        ValueError: not an address.
+    """
+
+    def __init__(
+        self,
+        hub: str | None = None,
+        *,
+        producer_id: str = "tasktree",
+        token: str | None = None,
+        spool: str | Path | None = None,
+        spool_max_bytes: int = 64 * MIB,
+        exit_timeout: float = 3.0,
+    ) -> None:
+        url = (hub or os.environ.get("TASKTREE_RT_HUB") or HUB).rstrip("/")
+        api_url(url, "")
+        token = token or os.environ.get("TASKTREE_RT_TOKEN") or None
+        if spool is None:
+            spool = os.environ.get("TASKTREE_RT_SPOOL", default_place(url, producer_id))
+        place = Path(spool) if str(spool) else None
+        self._address = Address(url, producer_id, token, place, spool_max_bytes)
+        self._limits = HubLimits()
+        self._exit_timeout = exit_timeout
+        self._hubward: Hubward | None = None
+        self._connections = Connections()
+        if place is not None and _something_left(place):
+            self._open()  # it is sent now, not with the first broadcast
+
+    @property
+    def active_connections(self) -> Connections:
+        """The browsers that are connected here: a list to look through, to shorten and to clear."""
+        return self._connections
+
+    async def connect(self, websocket: Socket) -> None:
+        """Accept a browser, and show it everything from now on."""
+        await websocket.accept()
+        self._connections.append(websocket)
+        await self._open().watch(STANDING)
+
+    def disconnect(self, websocket: Socket) -> None:
+        """A browser is gone."""
+        self._connections.discard(websocket)
+
+    async def broadcast(self, message: object) -> None:
+        """Tell everybody something: a project's event, or without ``project_id`` what is not stored.
+
+        Returns once the event is kept, here or at the hub. Whatever goes wrong is in the log.
+        """
+        await self._broadcast(message, None)
+
+    async def broadcast_to_project(self, project_id: str, message: object) -> None:
+        """An event of a project: durable, and told to everybody who watches it, here and at the hub."""
+        await self._broadcast(message, project_id)
+
+    async def send_personal_message(self, message: str | Mapping[str, Any], websocket: Socket) -> None:
+        """Tell one browser that is connected here something; the hub does not see it."""
+        await websocket.send_text(
+            message if isinstance(message, str) else json.dumps(dict(message), default=str)
+        )
+
+    def statistics(self) -> dict[str, int]:
+        """Events that wait for the hub, were refused, and were lost since the start."""
+        hubward = self._hubward
+        if hubward is None:
+            return {"waiting": 0, "refused": 0, "lost": 0}
+        return {"waiting": hubward.waiting, "refused": hubward.refused, "lost": hubward.lost}
+
+    async def aclose(self) -> None:
+        """Flush what waits, and let go of the hub; what is left stays in the spool."""
+        self._connections.clear()
+        await asyncio.to_thread(self._close)
+
+    async def _broadcast(self, message: object, project: str | None) -> None:
+        try:
+            event = event_of(message, self._limits, project)
+            if "project_id" not in event:
+                self._open().say(event)
+                return
+            error = await self._open().publish(event)
+        except Exception as fault:  # a request must not fail because of what it tells
+            error = fault
+        if error is not None:
+            _logger.warning("a message was not told: %s: %s", type(error).__name__, error)
+
+    def _open(self) -> Hubward:
+        if self._hubward is None or not self._hubward.alive:
+            self._hubward = Hubward(self._address, shown=self._show, unsaid=self._unsaid, lost=self._lost)
+            atexit.unregister(self._close)
+            atexit.register(self._close)
+        return self._hubward
+
+    def _close(self) -> None:
+        hubward, self._hubward = self._hubward, None
+        atexit.unregister(self._close)
+        if hubward is not None:
+            hubward.close(self._exit_timeout)
+
+    # --- what the hub tells, in the event loop -----------------------------------------------------
+
+    def _show(self, message: WatchMessage) -> None:
+        match message:
+            case ProjectEvent():
+                text = text_of(message.type, message.project_id, message.data, message.timestamp)
+            case ProjectDeleted():
+                text = text_of("project_deleted", message.project_id, message.data, message.timestamp)
+            case Broadcast():
+                text = text_of(message.type, None, message.data, message.timestamp)
+            case StateReplaced() | Conflated():
+                # What was merged cannot be said in events: whoever shows it has to load it anew.
+                text = text_of(RELOAD, message.project_id, {}, format_time(datetime.now(UTC)))
+            case _:
+                return
+        self._connections.show(text)
+
+    def _unsaid(self, event: Json) -> None:
+        self._connections.show(text_of(event["type"], None, event["data"], event["timestamp"]))
+
+    def _lost(self) -> None:
+        """The stream is over for good: nobody is left to look at what no longer changes, and who comes next
+        makes a new one."""
+        self._connections.close(RESTART)
+
+
+def _something_left(place: Path) -> bool:
+    try:
+        return bool(left_over(place))
+    except Exception:  # it is told when it is used
+        return False
