@@ -39,7 +39,7 @@ class Transport(Protocol):
         """The close frame to be written last; b"" if one was made before.
 
         From now on the carrier ignores what the peer says and ends the connection in order: it reads on
-        until EOF, at most `close_timeout`.
+        until EOF, at most `close_timeout`, and throws away what it reads but for the peer's own close.
         """
 
     def shutdown(self) -> None:
@@ -53,9 +53,9 @@ class Session(Protocol):
     """The hub's side of one connection, made by the route after it has accepted the handshake.
 
     The carrier calls `opened` once, then `message` for each whole message in turn (it reads nothing
-    while one is awaited: that is the back-pressure on a peer), `control` for bytes of the frame layer
-    itself (pongs, the echo of a close), and `ended` once, whatever happened. It keeps `last_received`
-    (trio time of the newest byte from the peer) up to date: any byte is life.
+    while one is awaited: that is the back-pressure on a peer), `frames` for what is no message, `control`
+    for bytes of the frame layer itself (pongs, the echo of a close), and `ended` once, whatever happened.
+    It keeps `last_received` (trio time of the newest byte from the peer) up to date: any byte is life.
     """
 
     last_received: float
@@ -65,6 +65,9 @@ class Session(Protocol):
 
     async def message(self, message: str | bytes) -> None:
         """One whole message. An exception is a fault of the hub's: the carrier logs it, closes 1011."""
+
+    def frames(self, count: int) -> None:
+        """So many frames came that complete no message: pings, pongs, small fragments."""
 
     def control(self, data: bytes) -> None:
         """Send these bytes of the frame layer when their turn comes (never inside a begun frame).

@@ -97,7 +97,7 @@ class ConfirmingSession(WatchSession):
     async def message(self, message: str | bytes) -> None:
         """One action."""
         try:
-            if not self._allowed():
+            if not self.allowed():
                 raise Refused("too many messages", code="rate_limited")
             command = self.subscriber.dialect.decode(message)
             if command is not None:

@@ -11,7 +11,7 @@ from attrs import define
 from structlog.stdlib import BoundLogger, get_logger
 
 from tasktree_rt.core.access import Grants
-from tasktree_rt.core.closing import TOKEN_INVALID, Closing
+from tasktree_rt.core.closing import TOKEN_INVALID, TOO_FAST, Closing
 from tasktree_rt.core.commands import Failure, Policy, RequestId
 from tasktree_rt.dialects.base import Dialect
 from tasktree_rt.errors import PeerError
@@ -34,22 +34,37 @@ class Bucket:
     at: float
     refused: int = 0
 
-    def take(self, now: float) -> bool:
-        """Whether one more is allowed now."""
+    def take(self, now: float, count: int = 1) -> bool:
+        """Whether `count` more are allowed now; if not, the first of them may be."""
         self.tokens = min(self.burst, self.tokens + (now - self.at) * self.rate)
         self.at = now
-        if self.tokens < 1:
-            self.refused += 1
+        if self.tokens < count:
+            allowed = int(self.tokens)
+            self.tokens -= allowed
+            self.refused += count - allowed
             return False
-        self.tokens -= 1
+        self.tokens -= count
         self.refused = 0
         return True
 
 
 class ConnectionSession:
-    """What all sessions have in common. Implements `carrier.Session` but for `message` and `begin`."""
+    """What all sessions have in common. Implements `carrier.Session` but for `message` and `begin`.
 
-    __slots__ = ("_attached", "_begun", "_pinged_at", "_start", "hub", "last_received", "subscriber")
+    One bucket counts all that a peer sends: messages, where the session asks `allowed`, and every frame that
+    completes none.
+    """
+
+    __slots__ = (
+        "_attached",
+        "_begun",
+        "_bucket",
+        "_pinged_at",
+        "_start",
+        "hub",
+        "last_received",
+        "subscriber",
+    )
 
     def __init__(self, hub: Hub, dialect: Dialect, *, grants: Grants, policy: Policy, address: str) -> None:
         self.hub = hub
@@ -66,6 +81,7 @@ class ConnectionSession:
         self.last_received = trio.current_time()
         self._pinged_at: float | None = None
         self._begun: trio.Event | None = None
+        self._bucket: Bucket | None = None
         self._attached = False
 
     # --- what the carrier calls -------------------------------------------------------------------
@@ -89,6 +105,10 @@ class ConnectionSession:
     async def message(self, message: str | bytes) -> None:
         """See `carrier.Session`."""
         raise NotImplementedError
+
+    def frames(self, count: int) -> None:
+        """See `carrier.Session`."""
+        self.allowed(count)
 
     def control(self, data: bytes) -> None:
         """See `carrier.Session`."""
@@ -164,6 +184,24 @@ class ConnectionSession:
         """Send a heartbeat if one is due and this language has any."""
 
     # --- for the sessions -------------------------------------------------------------------------
+
+    @property
+    def bucket(self) -> Bucket:
+        """What this peer may still send."""
+        if self._bucket is None:
+            limits = self.hub.settings.limits
+            rate, burst = limits.max_messages_per_second, limits.message_burst
+            self._bucket = Bucket(rate, burst, burst, trio.current_time())
+        return self._bucket
+
+    def allowed(self, count: int = 1) -> bool:
+        """Whether `count` more messages or frames are; a peer that goes on regardless is closed 4029."""
+        bucket = self.bucket
+        if bucket.take(trio.current_time(), count):
+            return True
+        if bucket.refused > self.hub.settings.limits.message_burst:
+            self.close(TOO_FAST)
+        return False
 
     def fail(self, error: PeerError, request: RequestId = None) -> None:
         """Tell the peer what was wrong."""

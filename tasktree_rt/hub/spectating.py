@@ -95,7 +95,7 @@ class ExecutionSession(WatchSession):
         if self._begun is not None:
             await self._begun.wait()
         try:
-            if not self._allowed():
+            if not self.allowed():
                 raise Refused("too many messages", code="rate_limited")
             if isinstance(self.subscriber.dialect.decode(message), Ping):
                 self.subscriber.reply(Pong(None))

@@ -10,7 +10,7 @@ from tasktree_rt.core.topics import live_topic, user_topic
 from tasktree_rt.dialects.base import Dialect
 from tasktree_rt.errors import InvalidInput, PeerError
 from tasktree_rt.hub.hub import Hub
-from tasktree_rt.hub.session import Bucket, ConnectionSession
+from tasktree_rt.hub.session import ConnectionSession
 
 
 class ViewSession(ConnectionSession):
@@ -21,7 +21,7 @@ class ViewSession(ConnectionSession):
     client subscribes once for each thing on its screen and never looks at an error.
     """
 
-    __slots__ = ("_bucket", "_token", "_user")
+    __slots__ = ("_token", "_user")
 
     def __init__(
         self,
@@ -37,9 +37,6 @@ class ViewSession(ConnectionSession):
         super().__init__(hub, dialect, grants=grants, policy=Policy.NEWEST, address=address)
         self._user = user
         self._token = token
-        limits = hub.settings.limits
-        rate, burst = limits.max_messages_per_second, limits.message_burst
-        self._bucket = Bucket(rate, burst, burst, trio.current_time())
 
     def begin(self) -> None:
         """What the user is told is shown from the start."""
@@ -47,9 +44,10 @@ class ViewSession(ConnectionSession):
 
     async def message(self, message: str | bytes) -> None:
         """One request."""
-        if not self._bucket.take(trio.current_time()):
-            await trio.sleep((1 - self._bucket.tokens) / self._bucket.rate)
-            self._bucket.take(trio.current_time())
+        bucket = self.bucket
+        if not bucket.take(trio.current_time()):
+            await trio.sleep((1 - bucket.tokens) / bucket.rate)
+            bucket.take(trio.current_time())
         try:
             command = self.subscriber.dialect.decode(message)
             if command is not None:

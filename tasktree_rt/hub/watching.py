@@ -8,7 +8,7 @@ from typing import Final
 import trio
 
 from tasktree_rt.core.access import Grants
-from tasktree_rt.core.closing import GAP, OVERLOADED, TOKEN_INVALID, TOO_FAST
+from tasktree_rt.core.closing import GAP, OVERLOADED, TOKEN_INVALID
 from tasktree_rt.core.commands import (
     Ack,
     Answer,
@@ -33,7 +33,7 @@ from tasktree_rt.dialects.base import Dialect
 from tasktree_rt.errors import InvalidInput, PeerError, Refused, Unavailable
 from tasktree_rt.hub.catchup import resumes
 from tasktree_rt.hub.hub import Hub
-from tasktree_rt.hub.session import Bucket, ConnectionSession
+from tasktree_rt.hub.session import ConnectionSession
 
 MAX_BEATS: Final = 100
 Authenticate = Callable[[str], Grants]
@@ -42,7 +42,7 @@ Authenticate = Callable[[str], Grants]
 class WatchSession(ConnectionSession):
     """A watcher. `wishes` are the subscriptions of the request's query; none means ``*``."""
 
-    __slots__ = ("_bucket", "_wishes")
+    __slots__ = ("_wishes",)
 
     def __init__(
         self,
@@ -56,7 +56,6 @@ class WatchSession(ConnectionSession):
     ) -> None:
         super().__init__(hub, dialect, grants=grants, policy=policy, address=address)
         self._wishes = wishes
-        self._bucket: Bucket | None = None
 
     def begin(self) -> None:
         """Subscribe as the query says: at once what is in memory, the rest by a task."""
@@ -109,19 +108,6 @@ class WatchSession(ConnectionSession):
     def _before(self, wish: Subscribe) -> None:
         """A last look before a subscription to a loaded project."""
 
-    def _allowed(self) -> bool:
-        limits = self.hub.settings.limits
-        now = trio.current_time()
-        if self._bucket is None:
-            self._bucket = Bucket(
-                limits.max_messages_per_second, limits.message_burst, limits.message_burst, now
-            )
-        if self._bucket.take(now):
-            return True
-        if self._bucket.refused > limits.message_burst:
-            self.close(TOO_FAST)
-        return False
-
 
 class PlainSession(WatchSession):
     """Events only, no greeting; what the peer says is ignored but for its size and rate."""
@@ -130,7 +116,7 @@ class PlainSession(WatchSession):
 
     async def message(self, message: str | bytes) -> None:
         """Not understood, not answered."""
-        self._allowed()
+        self.allowed()
 
     def fail(self, error: PeerError, request: RequestId = None) -> None:
         """This language has no word for it. Who cannot be served now is sent away, and comes again."""
@@ -186,7 +172,7 @@ class NativeSession(WatchSession):
             await self._begun.wait()
         request: RequestId = None
         try:
-            if not self._allowed():
+            if not self.allowed():
                 rate = self.hub.settings.limits.max_messages_per_second
                 raise Refused(
                     f"at most {rate:g} messages a second", code="rate_limited", retry_after=1 / rate

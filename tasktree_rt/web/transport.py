@@ -6,13 +6,16 @@ buffer shared by all connections, because between the read and the parser that c
 Sending is the session's: it writes to the socket directly (`write_nowait`) and starts a task only while
 something waits.
 
-The frames are parsed by websockets' sans-I/O `Protocol`, which keeps masking, sequence, sizes, pongs and the
-closing handshake right. No extension is negotiated, so none is ever applied.
+The frames are parsed by websockets' sans-I/O `Protocol` (`web.frames`), which keeps masking, sequence, sizes,
+pongs and the closing handshake right. No extension is negotiated, so none is ever applied.
+
+What a peer sends is parsed a few frames at a time, with a turn of the loop between, and frames that are no
+message are counted (`Session.frames`). After a close of ours as much is parsed as shows the peer's own; the
+rest is thrown away as it comes.
 """
 
 from __future__ import annotations
 
-import logging
 import socket
 from collections.abc import Awaitable, Callable
 from typing import Final, cast
@@ -20,35 +23,26 @@ from typing import Final, cast
 import trio
 from structlog import get_logger
 from websockets.frames import Close, CloseCode, Frame, Opcode
-from websockets.protocol import SERVER, Protocol, State
+from websockets.protocol import State
 
 from tasktree_rt.core import closing
 from tasktree_rt.core.closing import Closing
 from tasktree_rt.hub.carrier import Session
+from tasktree_rt.web.frames import BINARY, CLOSE, Frames, Messages, Unfit, fitting
 from tasktree_rt.web.kernel import KERNEL, RECEIVED, Io, Socket, reset
 from tasktree_rt.web.meter import NO_METER, Meter
 
 log = get_logger(__name__)
 
-_MAX_CONTROL: Final = 125
-_MAX_REASON: Final = 123
-_NOTHING: Final = bytearray()
+WEIGHTY: Final = 1024
+"""A fragment with so many bytes is paid for by the size of its message; a smaller one is counted."""
+LAST_FRAMES: Final = 64
+"""So many frames after a close of ours are parsed, for the peer's close; the rest is thrown away."""
+LAST_BYTES: Final = 16 * 1024 * 1024
+"""A peer that sends more than this after a close of ours is reset."""
 
 _RECEIVED_VIEW: Final = memoryview(RECEIVED)
 _INTO: Final = (RECEIVED,)
-
-# Protocol tells its logger of every close, and asks it once per connection whether it wants to hear more.
-_SILENT: Final = logging.getLogger("tasktree_rt.frames")
-_SILENT.disabled = True
-
-
-class _Frames(Protocol):
-    """websockets' parser, but for a close inside a message: the peer gave the message up, which it may."""
-
-    def recv_frame(self, frame: Frame) -> None:
-        if frame.opcode is Opcode.CLOSE:
-            self.current_size = None
-        super().recv_frame(frame)
 
 
 class Connection:
@@ -71,17 +65,17 @@ class Connection:
         "_echo",
         "_eof",
         "_fd",
-        "_fragments",
         "_frames",
         "_io",
+        "_last",
         "_lost",
-        "_max_size",
+        "_messages",
         "_meter",
         "_nursery",
         "_session",
         "_shut",
         "_sock",
-        "_text",
+        "_thrown",
         "send",
     )
 
@@ -102,15 +96,14 @@ class Connection:
         self.send = self.write_nowait if io.sender is None else io.sender(sock)
         self._meter = meter
         self._close_timeout = close_timeout
-        self._max_size = max_message_size
-        # The parser counts a control frame between fragments towards the message: leave room for one.
-        self._frames = _Frames(SERVER, max_size=max_message_size + _MAX_CONTROL, logger=_SILENT)
-        self._fragments = _NOTHING
-        self._text = False
+        self._frames = Frames(max_message_size)
+        self._messages = Messages(max_message_size)
         self._echo = b""  # a close frame that the parser made and the session has not got yet
         self._eof = False  # the peer sends nothing more
         self._shut = False  # we send nothing more
         self._lost = False  # the socket is dead, or must be
+        self._last = LAST_FRAMES  # frames that are still parsed once a close of ours is out
+        self._thrown = 0  # bytes thrown away since then
         self._nursery: trio.Nursery
 
     async def run(self, received: bytes = b"") -> None:
@@ -158,7 +151,7 @@ class Connection:
         """The close frame to write last; b"" if there was one. It starts the clock of `close_timeout`."""
         echo, self._echo = self._echo, b""
         if self._frames.state is State.OPEN:
-            self._frames.send_close(closing.code, _fitting(reason))
+            self._frames.send_close(closing.code, fitting(reason))
             echo = b"".join(self._frames.data_to_send())
         self._hurry()
         return echo
@@ -253,6 +246,8 @@ class Connection:
                 break
             # The parser copies what it is fed before anything is awaited; it takes any buffer.
             await self._receive(cast(bytes, _RECEIVED_VIEW[:size]))
+            if self._thrown > LAST_BYTES:
+                self.abort()
         await self._finish()
 
     async def _finish(self) -> None:
@@ -267,15 +262,40 @@ class Connection:
             await trio.sleep_forever()
 
     async def _receive(self, data: bytes) -> None:
-        frames = self._frames
         self._session.last_received = trio.current_time()
-        frames.receive_data(data)
+        if self._last <= 0:
+            self._thrown += len(data)
+            return
+        frames = self._frames
+        frames.feed(data)
+        await self._deal()
+        while frames.paused:
+            if self._last <= 0:
+                self._thrown += frames.forget()
+                return
+            await trio.lowlevel.checkpoint()
+            frames.go_on()
+            await self._deal()
+
+    async def _deal(self) -> None:
+        """Deal with the frames that were parsed."""
+        frames = self._frames
         ended = self._answer(frames.data_to_send()) if frames.writes else False
-        for frame in cast(list[Frame], frames.events_received()):
-            if frame.opcode <= Opcode.BINARY:
+        events = cast(list[Frame], frames.events_received())
+        small = 0
+        for frame in events:
+            if frame.opcode <= BINARY:
+                if not frame.fin and len(frame.data) < WEIGHTY:
+                    small += 1
                 await self._data(frame)
+            elif frame.opcode is not CLOSE:
+                small += 1
+        if small:
+            self._session.frames(small)
         if ended:
             self._say_end()
+        elif frames.close_sent is not None:
+            self._last -= len(events)
 
     def _answer(self, writes: list[bytes]) -> bool:
         """Hand on the newest pong (RFC 6455, 5.5.3: the others may be left out); keep back a close frame
@@ -295,41 +315,24 @@ class Connection:
             self._session.control(echo)
         self._session.control(b"")
         self._hurry()
+        self._last = 0
 
     async def _data(self, frame: Frame) -> None:
         # Once a close frame of ours is out, or about to be, what the peer says does not matter any more.
         if self._frames.close_sent is not None and not self._echo:
             return
-        if len(self._fragments) + len(frame.data) > self._max_size:
-            self._refuse(closing.TOO_LARGE)
+        try:
+            message = self._messages.take(frame)
+        except Unfit as unfit:
+            self._refuse(unfit.closing)
             return
-        message = self._joined(frame)
         if message is None:
             return
         try:
-            whole = str(message, "utf-8") if self._text else bytes(message)
-        except UnicodeDecodeError:
-            self._refuse(closing.INVALID_DATA)
-            return
-        try:
-            await self._session.message(whole)
+            await self._session.message(message)
         except Exception:
             log.exception("session failed")
             self._crashed()
-
-    def _joined(self, frame: Frame) -> bytes | bytearray | None:
-        """The message that `frame` completes, if it does. The parser has seen to the sequence."""
-        if frame.opcode is not Opcode.CONT:
-            self._text = frame.opcode is Opcode.TEXT
-            if frame.fin:
-                return cast(bytes, frame.data)
-            self._fragments = bytearray(frame.data)
-            return None
-        self._fragments += frame.data
-        if not frame.fin:
-            return None
-        whole, self._fragments = self._fragments, _NOTHING
-        return whole
 
     def _refuse(self, why: Closing) -> None:
         if self._frames.state is State.OPEN:
@@ -340,8 +343,3 @@ class Connection:
             self._frames.close_sent = Close(why.code, why.reason)
             self._echo = Frame(Opcode.CLOSE, self._frames.close_sent.serialize()).serialize(mask=False)
         self._say_end()
-
-
-def _fitting(reason: str) -> str:
-    """As much of `reason` as a close frame holds."""
-    return reason.encode()[:_MAX_REASON].decode(errors="ignore")

@@ -97,6 +97,9 @@ class _Recorder:
     async def message(self, message: str | bytes) -> None:
         self.messages.append(message)
 
+    def frames(self, count: int) -> None:
+        assert count > 0
+
     def control(self, data: bytes) -> None:
         assert self.transport is not None
         if data:

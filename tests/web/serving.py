@@ -38,6 +38,7 @@ class EchoSession:
         self.last_received = 0.0
         self.messages: list[str | bytes] = []
         self.controls: list[bytes] = []
+        self.small_frames = 0
         self.endings: list[tuple[int | None, str]] = []
         self.done = trio.Event()
         self.transport: Transport
@@ -62,6 +63,9 @@ class EchoSession:
     def send(self, data: bytes) -> None:
         if not self._closing:
             self._put(data)
+
+    def frames(self, count: int) -> None:
+        self.small_frames += count
 
     def control(self, data: bytes) -> None:
         self.controls.append(data)
