@@ -16,14 +16,13 @@ whoever pushed them::
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from datetime import datetime
 from typing import Any, Final
 
 from attrs import frozen
 
-from tasktree_rt.core.events import Json, ProjectId, normalise_time, project_id
+from tasktree_rt.core.events import Json, ProjectId, project_id
+from tasktree_rt.core.ran import ran
 from tasktree_rt.core.tree import Tree
-from tasktree_rt.errors import InvalidInput
 
 PREFIX: Final = "execution:"
 PENDING: Final = "pending"
@@ -273,15 +272,7 @@ def _error(status: str, top: Mapping[str, Any]) -> object:
 
 
 def _running_time(project: Json, received: int) -> float | None:
-    started = _seconds(project.get("started_at"))
+    started, ended = ran(project)
     if started is None:
         return None
-    ended = _seconds(project.get("ended_at"))
     return round(max(0.0, (received / 1_000_000 if ended is None else ended) - started), 6)
-
-
-def _seconds(value: object) -> float | None:
-    try:
-        return datetime.fromisoformat(normalise_time(value, "")).timestamp()
-    except (InvalidInput, OverflowError):
-        return None

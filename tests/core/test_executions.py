@@ -159,6 +159,8 @@ def test_the_time_goes_on_until_it_ends() -> None:
     assert status(received=micros + 1_500_000, started_at=begun).execution_time == 1.5
     assert status(started_at=begun, ended_at="2026-11-21T13:00:02+01:00").execution_time == 2.0
     assert status(started_at=begun, ended_at="2026-11-21T11:00:00Z").execution_time == 0.0
+    again = {"started_at": begun, "ended_at": "2026-11-21T11:00:00Z"}  # of an earlier attempt
+    assert status(received=micros + 1_500_000, **again).execution_time == 1.5
     for odd in (5, "soon", "0001-01-01T00:00:00+23:59", None):
         assert status(started_at=odd).execution_time is None
 

@@ -8,7 +8,7 @@ import { projectOf, usePlace, VIEWS, type ViewName } from "../ui/location.ts";
 import { Empty, Spinner } from "../ui/parts.tsx";
 import { usePreference } from "../ui/preference.ts";
 import { Boundary } from "./boundary.tsx";
-import { ConnectionPill } from "./connection.tsx";
+import { ClockNotice, ConnectionPill } from "./connection.tsx";
 import { ProjectPage } from "./ProjectPage.tsx";
 import { TokenPage } from "./TokenPage.tsx";
 import { applyTheme, THEMES } from "./theme.ts";
@@ -33,6 +33,7 @@ export function App(): ReactNode {
   return (
     <div className="shell">
       <TopBar path={path} />
+      <ClockNotice />
       <main className="main">
         <Boundary name={path}>
           <Suspense fallback={<Spinner label="Loading …" />}>

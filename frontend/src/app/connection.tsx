@@ -19,7 +19,10 @@ export function ConnectionPill(): ReactNode {
   const socket = useReadable(hub.status);
   const list = useReadable(hub.rows.status);
   const onProject = usePlace().path.startsWith("/p/");
-  const { tone, text, wait } = words(shown(socket, list, onProject && hub.watching), useNow());
+  const { tone, text, wait } = words(
+    shown(socket, list, onProject && hub.watching),
+    useNow() - hub.clock.get(),
+  );
   return (
     <span className={`pill c-${tone}`} role="status">
       {text}
@@ -29,6 +32,21 @@ export function ConnectionPill(): ReactNode {
         </button>
       )}
     </span>
+  );
+}
+
+/** A clock that is off by less than this is nothing to tell of. */
+const OFF = 5_000;
+
+/** That this device's clock is wrong, and by how much: people compare what they read here with it. */
+export function ClockNotice(): ReactNode {
+  const offset = useReadable(useHub().clock);
+  if (Math.abs(offset) < OFF) return null;
+  return (
+    <p className="notice c-review clock-notice" role="status">
+      This device's clock is {duration(Math.abs(offset))} {offset < 0 ? "ahead of" : "behind"} the hub's.
+      Times and durations here go by the hub's clock.
+    </p>
   );
 }
 

@@ -1,3 +1,4 @@
+import type { Heard } from "./clock.ts";
 import type { Fields } from "./json.ts";
 import type { Told } from "./told.ts";
 
@@ -26,6 +27,8 @@ export type Status =
 export interface EngineEvents {
   told(batch: readonly Told[]): void;
   status(status: Status): void;
+  /** The hub told its time. */
+  heard?(heard: Heard): void;
 }
 
 /**

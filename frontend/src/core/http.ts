@@ -1,3 +1,4 @@
+import { HubClock } from "./clock.ts";
 import { entries, partialTop } from "./course.ts";
 import { HubError } from "./errors.ts";
 import type { Fields } from "./json.ts";
@@ -14,10 +15,26 @@ export interface EventPage {
 export class Http {
   readonly base: string;
   token: string | null;
+  readonly clock: HubClock;
 
-  constructor(base: string, token: string | null) {
+  constructor(base: string, token: string | null, clock: HubClock = new HubClock()) {
     this.base = base.replace(/\/$/, "");
     this.token = token;
+    this.clock = clock;
+  }
+
+  /** Ask the hub what time it is. What fails is left: the clock stays as it was. */
+  async askTime(): Promise<void> {
+    await this.timed("/projects?limit=1").catch(() => null);
+  }
+
+  /** A response that no cache gives, and whose `Date` tells the hub's time. */
+  async timed(path: string, init: RequestInit = {}): Promise<Response> {
+    const sent = Date.now();
+    const response = await this.fetch(path, { ...init, cache: "no-store" });
+    const hub = Date.parse(response.headers.get("date") ?? "");
+    this.clock.hear({ sent, received: Date.now(), hub, step: 1000 });
+    return response;
   }
 
   async call<T = Fields>(method: string, path: string, body?: unknown, signal?: AbortSignal): Promise<T> {

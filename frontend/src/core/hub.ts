@@ -1,3 +1,4 @@
+import { HubClock } from "./clock.ts";
 import type { Engine, EngineEvents, Status } from "./engine.ts";
 import { Http } from "./http.ts";
 import type { Fields } from "./json.ts";
@@ -45,6 +46,8 @@ interface Held<T> {
 /** A hub, as a dashboard sees it: `watch` projects, answer, command, read. Made by `createHub`. */
 export class Hub {
   readonly http: Http;
+  /** The hub's time, and how far this machine's clock is from it. */
+  readonly clock = new HubClock();
   readonly rows: RowsStore;
   readonly prompts: PromptsStore;
   /** How the connection of what is watched is. */
@@ -60,13 +63,14 @@ export class Hub {
     const base = options.url ?? globalThis.location?.origin ?? "http://127.0.0.1:8000";
     const token = options.token ?? null;
     this.#schedule = options.schedule ?? onFrame;
-    this.http = new Http(base, token);
+    this.http = new Http(base, token, this.clock);
     this.rows = new RowsStore(this.http);
     this.prompts = new PromptsStore(this.http, this.rows);
     this.status = this.#status;
     const events: EngineEvents = {
       told: (batch) => this.#told(batch),
       status: (status) => this.#status.set(status),
+      heard: (heard) => this.clock.hear(heard),
     };
     this.#engine = options.engine?.(events) ?? engine(base, token, options.worker, events);
     this.#end = followWorld(

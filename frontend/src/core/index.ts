@@ -1,5 +1,6 @@
 export type { Choice, Node, NodeChanges, Option, ProjectFields, Via } from "./api.ts";
 export { Backoff } from "./backoff.ts";
+export { type Heard, HubClock } from "./clock.ts";
 export type { Engine, EngineEvents, Status } from "./engine.ts";
 export { HubError } from "./errors.ts";
 export { type EventPage, Http } from "./http.ts";
@@ -7,6 +8,7 @@ export { type CommandRequest, createHub, Hub, type HubOptions } from "./hub.ts";
 export { type Fields, isObject, number, own, text, texts, time } from "./json.ts";
 export { LocalEngine } from "./local.ts";
 export { type Log, type LogLine, LogStore } from "./logs.ts";
+export { moment, type Ran, ran } from "./moments.ts";
 export { type Notice, type Notices, NoticesStore } from "./notices.ts";
 export { type Outcome, type Prompt, type PromptAnswer, type Prompts, PromptsStore } from "./people.ts";
 export { type Position, read as readPosition, write as writePosition } from "./position.ts";

@@ -1,3 +1,5 @@
+import { moment } from "./moments.ts";
+
 /** What JSON gives: an object of unknown values. Never mutated once it is in a tree. */
 export type Fields = Readonly<Record<string, unknown>>;
 
@@ -17,12 +19,9 @@ export function number(fields: Fields | undefined, name: string): number | undef
   return typeof value === "number" && Number.isFinite(value) ? value : undefined;
 }
 
-/** A field that is a time, as milliseconds since 1970. */
+/** A field that is a time, as milliseconds since 1970; a time without an offset is UTC. */
 export function time(fields: Fields | undefined, name: string): number | undefined {
-  const value = own(fields, name);
-  if (typeof value === "number") return value;
-  const parsed = typeof value === "string" ? Date.parse(value) : Number.NaN;
-  return Number.isNaN(parsed) ? undefined : parsed;
+  return moment(own(fields, name));
 }
 
 /** A field that is a list of text; what is not text in it is left out. */

@@ -126,6 +126,7 @@ export class LocalEngine implements Engine {
         message: (message) => this.#received(message),
         closed: () => this.#lost(),
         status: (status) => this.events.status(status),
+        heard: (heard) => this.events.heard?.(heard),
       },
       this.#world,
     );

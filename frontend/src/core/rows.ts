@@ -132,7 +132,7 @@ export class RowsStore implements Readable<Rows> {
     const silent = new AbortController();
     let timer = setTimeout(() => silent.abort(), SILENT_AFTER);
     try {
-      const response = await this.#http.fetch("/projects/stream", {
+      const response = await this.#http.timed("/projects/stream", {
         headers: { accept: "text/event-stream" },
         signal: AbortSignal.any([signal, silent.signal]),
       });
@@ -163,6 +163,11 @@ export class RowsStore implements Readable<Rows> {
 
   /** Note each row's rate of the second that passed. */
   #second(): void {
+    const { clock } = this.#http;
+    if (clock.jumped() && this.status.get().kind === "live") {
+      clock.steady();
+      void this.#http.askTime();
+    }
     let any = false;
     const byId = new Map(this.#snapshot.byId);
     for (const [id, row] of byId) {

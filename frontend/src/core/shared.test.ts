@@ -1,4 +1,5 @@
 import { expect, it } from "vitest";
+import type { Heard } from "./clock.ts";
 import type { Engine, EngineEvents, Status } from "./engine.ts";
 import { Host, MOST_WAITING, type Port, PortedEngine, type ToTab, type ToWorker } from "./shared.ts";
 import type { Told } from "./told.ts";
@@ -216,4 +217,28 @@ it("a tab that dies while its topic is being asked for leaves nothing behind", (
   expect(engines[0]?.watched).toEqual(["q", "p"]);
   other.carry();
   expect(other.told).toEqual([]);
+});
+
+it("what the worker heard of the hub's time is told by the page's own clock, also to a later tab", () => {
+  const { engines, open } = deployed();
+  const heard: Heard[] = [];
+  const tab = open();
+  // The page's clock is an hour ahead of the worker's.
+  tab.toTab.splice(0, tab.toTab.length, {
+    kind: "status",
+    status: { kind: "connecting" },
+    now: Date.now() - 3_600_000,
+  });
+  tab.engine.events.heard = (one) => void heard.push(one);
+  tab.carry();
+  engines[0]?.events.heard?.({ sent: 1_000, received: 1_020, hub: 1_010, step: 0 });
+  tab.carry();
+  const by = (heard[0]?.sent ?? 0) - 1_000;
+  expect(Math.abs(by - 3_600_000)).toBeLessThan(5_000);
+  expect(heard).toEqual([{ sent: 1_000 + by, received: 1_020 + by, hub: 1_010, step: 0 }]);
+  const later = open();
+  expect(later.toTab.at(-1)).toEqual({
+    kind: "heard",
+    heard: { sent: 1_000, received: 1_020, hub: 1_010, step: 0 },
+  });
 });

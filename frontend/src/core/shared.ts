@@ -6,6 +6,7 @@
  * than `MOST_WAITING` messages do (the tab is frozen, or busy for long) they are dropped: when it takes again it gets one
  * state of each topic instead of a backlog.
  */
+import type { Heard } from "./clock.ts";
 import type { Engine, EngineEvents, Status } from "./engine.ts";
 import { HubError } from "./errors.ts";
 import type { Fields } from "./json.ts";
@@ -28,7 +29,9 @@ export type ToWorker =
 
 export type ToTab =
   | { readonly kind: "told"; readonly batch: readonly Told[] }
-  | { readonly kind: "status"; readonly status: Status }
+  /** `now` is the worker's clock. */
+  | { readonly kind: "status"; readonly status: Status; readonly now: number }
+  | { readonly kind: "heard"; readonly heard: Heard }
   | { readonly kind: "answer"; readonly number: number; readonly reply?: Fields; readonly error?: Fields };
 
 /** What both ends need of a `MessagePort`. */
@@ -43,6 +46,9 @@ export class PortedEngine implements Engine {
   readonly #port: Port<ToWorker, ToTab>;
   readonly #asked = new Map<number, [(reply: Fields) => void, (error: HubError) => void]>();
   #numbers = 0;
+  readonly #greeted = Date.now();
+  /** This page's clock less the worker's; null before the worker said anything. One machine, but a page may have its own. */
+  #apart: number | null = null;
 
   constructor(
     port: Port<ToWorker, ToTab>,
@@ -94,7 +100,12 @@ export class PortedEngine implements Engine {
       this.events.told(message.batch);
       this.#port.postMessage({ kind: "taken" });
     } else if (message.kind === "status") {
-      this.events.status(message.status);
+      this.#apart ??= apart(this.#greeted - message.now, Date.now() - message.now);
+      this.events.status(shifted(message.status, this.#apart));
+    } else if (message.kind === "heard") {
+      const { heard } = message;
+      const by = this.#apart ?? 0;
+      this.events.heard?.({ ...heard, sent: heard.sent + by, received: heard.received + by });
     } else {
       const [resolve, reject] = this.#asked.get(message.number) ?? [];
       this.#asked.delete(message.number);
@@ -102,6 +113,21 @@ export class PortedEngine implements Engine {
       else reject?.(new HubError(String(message.error.code), String(message.error.message), message.error));
     }
   }
+}
+
+/** A difference that lies between these two: none, if it may be none. */
+function apart(low: number, high: number): number {
+  return low <= 0 && high >= 0 ? 0 : (low + high) / 2;
+}
+
+/** A status with its times by a clock that is `by` ahead. */
+function shifted(status: Status, by: number): Status {
+  if (by === 0) return status;
+  const moved = (time: number | null) => (time === null ? null : time + by);
+  if (status.kind === "live")
+    return { ...status, since: status.since + by, summarised: moved(status.summarised) };
+  if (status.kind === "waiting") return { ...status, until: status.until + by, lost: moved(status.lost) };
+  return status.kind === "offline" ? { ...status, lost: moved(status.lost) } : status;
 }
 
 type MakeEngine = (url: string, token: string | null, events: EngineEvents) => Engine;
@@ -179,6 +205,7 @@ class Line {
   readonly tabs = new Set<Tab>();
   readonly mirrors = new Map<string, Mirror>();
   status: Status = { kind: "connecting" };
+  heard: Heard | null = null;
 
   constructor(key: string, url: string, token: string | null, make: MakeEngine) {
     this.key = key;
@@ -187,7 +214,11 @@ class Line {
       told: (batch) => this.#told(batch),
       status: (status) => {
         this.status = status;
-        for (const tab of this.tabs) tab.say({ kind: "status", status });
+        for (const tab of this.tabs) tab.sayStatus();
+      },
+      heard: (heard) => {
+        this.heard = heard;
+        for (const tab of this.tabs) tab.say({ kind: "heard", heard });
       },
     });
   }
@@ -215,7 +246,12 @@ class Tab {
     this.line = line;
     this.#port = port;
     line.tabs.add(this);
-    this.say({ kind: "status", status: line.status });
+    this.sayStatus();
+    if (line.heard !== null) this.say({ kind: "heard", heard: line.heard });
+  }
+
+  sayStatus(): void {
+    this.say({ kind: "status", status: this.line.status, now: Date.now() });
   }
 
   say(message: ToTab): void {

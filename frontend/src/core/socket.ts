@@ -1,6 +1,8 @@
 import { Backoff } from "./backoff.ts";
+import type { Heard } from "./clock.ts";
 import type { Status } from "./engine.ts";
 import { type Fields, isObject } from "./json.ts";
+import { moment } from "./moments.ts";
 import { bounded, isBroadcast, isEvent } from "./words.ts";
 
 export const SUBPROTOCOL = "tasktree.v1";
@@ -30,6 +32,7 @@ export interface SocketEvents {
   message(message: Fields): void;
   closed(): void;
   status(status: Status): void;
+  heard?(heard: Heard): void;
 }
 
 /** Closing for one of these, trying again at once would be the same again: a token is needed first. */
@@ -65,6 +68,7 @@ export class Socket {
   #advised: number | null = null;
   #lost: number | null = null;
   #opened: number | null = null;
+  #asked = 0;
   #pinged: number | null = null;
   #behind: number | null = null;
   #summarised: number | null = null;
@@ -138,6 +142,7 @@ export class Socket {
       return;
     }
     this.#socket = socket;
+    this.#asked = this.#world.now();
     this.#cancel = this.#world.later(() => this.#giveUp("the hub did not answer"), OPENING);
     socket.onmessage = ({ data }) => this.#received(data);
     socket.onclose = ({ code, reason }) => this.#ended(code, reason);
@@ -174,6 +179,8 @@ export class Socket {
     const interval = bounded(data.heartbeat_interval, INTERVAL.least / 1000, INTERVAL.most / 1000);
     this.#heartbeat = interval === null ? INTERVAL.otherwise : interval * 1000;
     this.#opened = this.#world.now();
+    const hub = moment(data.server_time);
+    if (hub !== undefined) this.#events.heard?.({ sent: this.#asked, received: this.#opened, hub, step: 0 });
     this.#lost = null;
     this.#behind = null;
     this.#summarised = null;

@@ -1,6 +1,7 @@
 /** A project as it was: at any position that the log still reaches, and played from there. */
 import { HubError } from "./errors.ts";
 import type { Http } from "./http.ts";
+import { moment } from "./moments.ts";
 import { Listeners, type Readable } from "./readable.ts";
 import type { StoredEvent } from "./told.ts";
 import { onFrame, type Scheduler, TreeStore } from "./tree.ts";
@@ -122,8 +123,8 @@ export class Travel implements Readable<Travelling> {
   #due(): StoredEvent[] {
     const first = this.#ahead[0];
     if (first === undefined) return [];
-    const until = Date.parse(first.timestamp) + 50 * this.#snapshot.speed;
-    let count = this.#ahead.findIndex((event) => Date.parse(event.timestamp) > until);
+    const until = (moment(first.timestamp) ?? 0) + 50 * this.#snapshot.speed;
+    let count = this.#ahead.findIndex((event) => (moment(event.timestamp) ?? 0) > until);
     if (count < 0) count = this.#ahead.length;
     return this.#ahead.splice(0, Math.max(1, count));
   }
@@ -131,7 +132,7 @@ export class Travel implements Readable<Travelling> {
   #wait(last: StoredEvent): number {
     const next = this.#ahead[0];
     if (next === undefined) return 50;
-    const gap = (Date.parse(next.timestamp) - Date.parse(last.timestamp)) / this.#snapshot.speed;
+    const gap = ((moment(next.timestamp) ?? 0) - (moment(last.timestamp) ?? 0)) / this.#snapshot.speed;
     return Math.min(LONGEST_WAIT, Math.max(50, Number.isFinite(gap) ? gap : 50));
   }
 

@@ -2,7 +2,7 @@ import { type FormEvent, type ReactNode, useState } from "react";
 import { HubError, isObject, type Outcome, type Prompt, type PromptAnswer } from "../core/index.ts";
 import { usePrompts } from "../react/hooks.ts";
 import { initial, SchemaField } from "./SchemaForm.tsx";
-import { duration, useNow } from "./time.ts";
+import { at, duration, useNow } from "./time.ts";
 import "./prompt.css";
 
 /** A question, and the means to answer it. */
@@ -100,7 +100,7 @@ export function outcomeWords({ how, proceed, value, by, feedback }: Outcome): st
 }
 
 function Deadline({ prompt }: { prompt: Prompt }): ReactNode {
-  const left = Date.parse(prompt.deadline) - useNow();
+  const left = at(prompt.deadline) - useNow();
   const otherwise = prompt.default.proceed ? "yes" : "no";
   return (
     <span className={left < 60_000 ? "badge c-failed" : "muted"}>

@@ -1,4 +1,4 @@
-import { type Fields, isEnded, number, type StatusClass, shownText, text, time } from "../core/index.ts";
+import { type Fields, isEnded, number, ran, type StatusClass, shownText, text } from "../core/index.ts";
 
 /** What matters to who looks comes first. */
 export const URGENCY: Record<StatusClass, number> = {
@@ -26,9 +26,8 @@ export function progress(fields: Fields | undefined): number | undefined {
 
 /** How long it took, or has been going on; milliseconds. */
 export function spent(fields: Fields | undefined, now: number): number | undefined {
-  const started = time(fields, "started_at");
+  const { started, ended } = ran(fields);
   if (started === undefined) return undefined;
-  const ended = time(fields, "ended_at");
   if (ended !== undefined) return ended - started;
   return isEnded(fields?.status) ? undefined : Math.max(0, now - started);
 }

@@ -1,16 +1,27 @@
 import { useSyncExternalStore } from "react";
+import { type HubClock, moment } from "../core/index.ts";
 import { Listeners } from "../core/readable.ts";
 
 const ticked = new Listeners();
+let clockOf: () => number = Date.now;
 let now = Date.now();
 let timer: ReturnType<typeof setInterval> | undefined;
 
+function tick(): void {
+  now = clockOf();
+  ticked.tell();
+}
+
+/** Go by the hub's clock from now on: what it tells of is by its clock, whatever this machine's says. */
+export function followClock(clock: HubClock): void {
+  clockOf = () => clock.now();
+  now = clockOf();
+  clock.subscribe(tick);
+}
+
 function subscribe(listener: () => void): () => void {
   const remove = ticked.add(listener);
-  timer ??= setInterval(() => {
-    now = Date.now();
-    ticked.tell();
-  }, 1000);
+  timer ??= setInterval(tick, 1000);
   return () => {
     remove();
     if (ticked.size > 0) return;
@@ -19,9 +30,19 @@ function subscribe(listener: () => void): () => void {
   };
 }
 
-/** The time in milliseconds, another one each second. One clock for the whole page. */
+/** The hub's time in milliseconds, another one each second. One clock for the whole page. */
 export function useNow(): number {
   return useSyncExternalStore(subscribe, () => now);
+}
+
+/** The hub's time, this moment. */
+export function hubNow(): number {
+  return clockOf();
+}
+
+/** A time as milliseconds since 1970, for showing: what is none gives NaN. */
+export function at(time: string): number {
+  return moment(time) ?? Number.NaN;
 }
 
 /** `1 h 02 min`, `12.4 s`, `340 ms`. */
@@ -54,11 +75,11 @@ const CLOCK = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-d
 const FULL = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
 
 export function clock(ms: number): string {
-  return CLOCK.format(ms);
+  return Number.isNaN(ms) ? "–" : CLOCK.format(ms);
 }
 
 export function full(ms: number): string {
-  return FULL.format(ms);
+  return Number.isNaN(ms) ? "no time" : FULL.format(ms);
 }
 
 export function count(value: number): string {

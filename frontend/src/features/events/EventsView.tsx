@@ -5,7 +5,7 @@ import { useReadable } from "../../react/hooks.ts";
 import { useHub } from "../../react/provider.tsx";
 import { download } from "../../ui/download.ts";
 import { Failure } from "../../ui/parts.tsx";
-import { clock, count, full } from "../../ui/time.ts";
+import { clock, count, full, at as timeAt } from "../../ui/time.ts";
 import type { ViewProps } from "../../ui/view.ts";
 import "./events.css";
 
@@ -201,7 +201,7 @@ function Lines({ events, open, onOpen, follow }: LinesProps): ReactNode {
               onClick={() => onOpen(event)}
             >
               <span className="seq">{event.seq}</span>
-              <time title={full(Date.parse(event.timestamp))}>{clock(Date.parse(event.timestamp))}</time>
+              <time title={full(timeAt(event.timestamp))}>{clock(timeAt(event.timestamp))}</time>
               <span className="type ellipsis">{event.type}</span>
               <code className="ellipsis">{JSON.stringify(event.data)}</code>
             </button>

@@ -6,7 +6,7 @@ import { Link } from "../../ui/link.tsx";
 import { projectAddress } from "../../ui/location.ts";
 import { Plot } from "../../ui/Plot.tsx";
 import { byClass, CountsBar, Failure, Spinner } from "../../ui/parts.tsx";
-import { bytes, count, duration } from "../../ui/time.ts";
+import { bytes, count, duration, hubNow } from "../../ui/time.ts";
 import "../../ui/figures.css";
 
 const EVERY = 2_000;
@@ -36,7 +36,7 @@ function useLooked(): Looked {
           hub.http.call<Fields>("GET", "/stats", undefined, stop.signal),
           hub.http.call<{ connections: Fields[] }>("GET", "/connections", undefined, stop.signal),
         ]);
-        const sample = { at: Date.now() / 1000, stats };
+        const sample = { at: hubNow() / 1000, stats };
         setLooked((there) => ({
           samples: [...there.samples, sample].slice(-KEPT),
           connections: list.connections,

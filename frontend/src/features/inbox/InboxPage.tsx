@@ -1,5 +1,5 @@
 import { type FormEvent, type ReactNode, useEffect, useState } from "react";
-import type { Notices, NoticesStore, Prompt } from "../../core/index.ts";
+import { moment, type Notices, type NoticesStore, type Prompt } from "../../core/index.ts";
 import { usePrompts, useReadable } from "../../react/hooks.ts";
 import { useHub } from "../../react/provider.tsx";
 import { Link, OutsideLink } from "../../ui/link.tsx";
@@ -165,7 +165,7 @@ function List({ store }: { store: NoticesStore }): ReactNode {
             {one.body !== null && <p className="muted">{one.body}</p>}
           </div>
           <span className="muted">
-            <Ago time={Date.parse(one.timestamp)} />
+            <Ago time={moment(one.timestamp)} />
           </span>
         </div>
       ))}

@@ -7,7 +7,7 @@ import {
   type StatusClass,
 } from "../../core/index.ts";
 import { useCommand, useReadable } from "../../react/hooks.ts";
-import { clock } from "../../ui/time.ts";
+import { at, clock } from "../../ui/time.ts";
 
 const TONES: Record<CommandRecord["status"], string> = {
   sent: "waiting",
@@ -90,7 +90,7 @@ export function Commands({
         <ul className="moments">
           {mine.map((one) => (
             <li key={one.id}>
-              <time>{clock(Date.parse(one.at))}</time>
+              <time>{clock(at(one.at))}</time>
               <strong>{one.name}</strong>
               <span className={`badge c-${TONES[one.status]}`}>
                 {one.status === "timeout" ? "no answer" : one.status}

@@ -5,7 +5,7 @@ import { useReadable } from "../../react/hooks.ts";
 import { useHub } from "../../react/provider.tsx";
 import { download } from "../../ui/download.ts";
 import { Failure } from "../../ui/parts.tsx";
-import { clock, count } from "../../ui/time.ts";
+import { at, clock, count } from "../../ui/time.ts";
 import { pieces, printed } from "./ansi.ts";
 
 const texts = new WeakMap<LogLine, string>();
@@ -120,7 +120,7 @@ function Lines({ lines, follow, onLeave }: LinesProps): ReactNode {
               className={`log-line ${line.level}`}
               style={{ transform: `translateY(${item.start}px)` }}
             >
-              <time title={line.timestamp}>{clock(Date.parse(line.timestamp))}</time>
+              <time title={line.timestamp}>{clock(at(line.timestamp))}</time>
               <span>
                 {pieces(line.message).map((piece, at) => (
                   <span key={at} className={piece.classes}>

@@ -2,7 +2,7 @@ import { type ReactNode, useEffect, useState } from "react";
 import { type HubError, type Project, type StoredEvent, text } from "../../core/index.ts";
 import { useHub } from "../../react/provider.tsx";
 import { Badge, Failure } from "../../ui/parts.tsx";
-import { clock, full } from "../../ui/time.ts";
+import { at, clock, full } from "../../ui/time.ts";
 
 const MOST = 200;
 
@@ -39,7 +39,7 @@ export function NodeMoments({ project, nodeId }: { project: Project; nodeId: str
     <ol className="moments">
       {events.map((event) => (
         <li key={`${event.epoch}:${event.seq}`}>
-          <time title={full(Date.parse(event.timestamp))}>{clock(Date.parse(event.timestamp))}</time>
+          <time title={full(at(event.timestamp))}>{clock(at(event.timestamp))}</time>
           <Said event={event} />
         </li>
       ))}

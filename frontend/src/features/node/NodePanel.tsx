@@ -1,6 +1,6 @@
 import { type ReactNode, useState } from "react";
 import type { Prompt } from "../../core/index.ts";
-import { type Fields, isEnded, text, texts, time } from "../../core/index.ts";
+import { type Fields, isEnded, ran, text, texts, time } from "../../core/index.ts";
 import { useReadable, useTreeNode } from "../../react/hooks.ts";
 import { message, progress, spent, title } from "../../ui/nodes.ts";
 import { PromptForm } from "../../ui/PromptForm.tsx";
@@ -75,6 +75,7 @@ function About({
   const rollup = useTreeNode(tree, nodeId)?.rollup ?? null;
   const share = progress(fields);
   const parent = text(fields, "parent_id");
+  const earlier = time(fields, "ended_at") !== undefined && ran(fields).ended === undefined;
   const rest = Object.entries(fields).filter(([name]) => !TOLD.has(name));
   return (
     <>
@@ -112,8 +113,8 @@ function About({
             </dd>
           </>
         )}
-        <Time name="started" at={time(fields, "started_at")} />
-        <Time name="ended" at={time(fields, "ended_at")} />
+        <Time name="started" fields={fields} of="started_at" />
+        <Time name={earlier ? "ended (an earlier attempt)" : "ended"} fields={fields} of="ended_at" />
         {rest.map(([name, value]) => (
           <Field key={name} name={name} value={value} />
         ))}
@@ -150,8 +151,9 @@ function Spent({ fields }: { fields: Fields }): ReactNode {
   );
 }
 
-function Time({ name, at }: { name: string; at: number | undefined }): ReactNode {
-  if (at === undefined) return null;
+function Time({ name, fields, of }: { name: string; fields: Fields; of: string }): ReactNode {
+  const at = time(fields, of);
+  if (at === undefined) return fields[of] == null ? null : <Field name={of} value={fields[of]} />;
   return (
     <>
       <dt>{name}</dt>

@@ -6,7 +6,7 @@ import { useSnapshot } from "../../ui/looking.ts";
 import { title } from "../../ui/nodes.ts";
 import { Plot } from "../../ui/Plot.tsx";
 import { CountsBar, Mark } from "../../ui/parts.tsx";
-import { count, duration } from "../../ui/time.ts";
+import { count, duration, hubNow } from "../../ui/time.ts";
 import type { ViewProps } from "../../ui/view.ts";
 import { failures, over, slowest, throughput } from "./figures.ts";
 import "../../ui/figures.css";
@@ -44,8 +44,8 @@ export default function OverviewView({ projectId, project, tree, onSelect }: Vie
   const snapshot = useSnapshot(tree, 1000);
   const history = useHistory(projectId);
   const live = useReadable(project.events);
-  const now = Date.now();
-  const states = useMemo(() => over(snapshot, Date.now()), [snapshot]);
+  const now = hubNow();
+  const states = useMemo(() => over(snapshot, hubNow()), [snapshot]);
   const rates = useMemo(() => {
     const last = history.at(-1)?.seq ?? 0;
     return throughput([...history, ...live.filter((one) => one.seq > last)]);

@@ -1,10 +1,11 @@
 import {
   classOf,
   type Fields,
+  moment,
+  ran,
   type StatusClass,
   type StoredEvent,
   type TreeSnapshot,
-  time,
 } from "../../core/index.ts";
 import { message, spent } from "../../ui/nodes.ts";
 
@@ -44,8 +45,7 @@ export function over({ nodes }: TreeSnapshot, now: number): Over {
 }
 
 function note(changes: { at: number; kind: keyof Over["byClass"]; by: number }[], fields: Fields): void {
-  const started = time(fields, "started_at");
-  const ended = time(fields, "ended_at");
+  const { started, ended } = ran(fields);
   if (started !== undefined) changes.push({ at: started, kind: "running", by: 1 });
   if (ended === undefined) return;
   if (started !== undefined) changes.push({ at: Math.max(started, ended), kind: "running", by: -1 });
@@ -55,7 +55,7 @@ function note(changes: { at: number; kind: keyof Over["byClass"]; by: number }[]
 
 /** Events a second, in buckets that suit the stretch. */
 export function throughput(events: readonly StoredEvent[]): { times: number[]; rates: number[] } {
-  const at = events.map((one) => Date.parse(one.timestamp) / 1000).filter(Number.isFinite);
+  const at = events.map((one) => (moment(one.timestamp) ?? Number.NaN) / 1000).filter(Number.isFinite);
   if (at.length === 0) return { times: [], rates: [] };
   const first = Math.min(at[0] ?? 0, at.at(-1) ?? 0);
   const last = Math.max(at[0] ?? 0, at.at(-1) ?? 0);

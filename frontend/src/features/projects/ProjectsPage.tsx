@@ -1,5 +1,5 @@
 import { type ReactNode, useMemo } from "react";
-import { CLASSES, type ShownRow, type StatusClass } from "../../core/index.ts";
+import { CLASSES, moment, type ShownRow, type StatusClass } from "../../core/index.ts";
 import { useProjects } from "../../react/hooks.ts";
 import { useHub } from "../../react/provider.tsx";
 import { Link } from "../../ui/link.tsx";
@@ -207,7 +207,7 @@ function Rate({ row }: { row: ShownRow }): ReactNode {
 }
 
 function updated(row: ShownRow): number | undefined {
-  return row.updated_at === null ? undefined : Date.parse(row.updated_at);
+  return row.updated_at === null ? undefined : moment(row.updated_at);
 }
 
 function Unreachable({ error, again }: { error: Error; again: () => void }): ReactNode {

@@ -1,6 +1,6 @@
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { type ReactNode, useEffect, useMemo, useRef, useState } from "react";
-import { classOf, type TreeSnapshot } from "../../core/index.ts";
+import { classOf, moment, type TreeSnapshot } from "../../core/index.ts";
 import { useSnapshot } from "../../ui/looking.ts";
 import { title } from "../../ui/nodes.ts";
 import { Empty } from "../../ui/parts.tsx";
@@ -96,9 +96,7 @@ export default function TimelineView({ tree, selected, onSelect, past }: ViewPro
 function lastMoment({ nodes }: TreeSnapshot): number {
   let last = 0;
   for (const { started_at, ended_at } of nodes.values()) {
-    for (const one of [started_at, ended_at]) {
-      if (typeof one === "string") last = Math.max(last, Date.parse(one) || 0);
-    }
+    for (const one of [started_at, ended_at]) last = Math.max(last, moment(one) ?? 0);
   }
   return last;
 }

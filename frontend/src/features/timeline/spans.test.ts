@@ -18,6 +18,11 @@ it("what runs goes on until now; what never began does not stand there", () => {
   ]);
 });
 
+it("a node that runs again, with the end of an earlier attempt, runs", () => {
+  const again = { ...at(2, 1), status: "running" };
+  expect(spans(tree({ again }), 9_000, true)).toEqual([{ id: "again", from: 2000, to: 9000, going: true }]);
+});
+
 it("in a lane nothing overlaps, and there are no more lanes than ever run at once", () => {
   const some = fc.array(fc.tuple(fc.nat(50), fc.integer({ min: 1, max: 20 })), { maxLength: 40 });
   fc.assert(

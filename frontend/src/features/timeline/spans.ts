@@ -1,4 +1,4 @@
-import { type Fields, isEnded, type TreeSnapshot, texts, time } from "../../core/index.ts";
+import { type Fields, isEnded, ran, type TreeSnapshot, texts } from "../../core/index.ts";
 
 export interface Span {
   readonly id: string;
@@ -25,9 +25,8 @@ export function spans({ nodes, shape }: TreeSnapshot, now: number, leavesOnly: b
 }
 
 function span(id: string, fields: Fields, now: number): Span | null {
-  const from = time(fields, "started_at");
+  const { started: from, ended } = ran(fields);
   if (from === undefined) return null;
-  const ended = time(fields, "ended_at");
   if (ended === undefined && isEnded(fields.status)) return { id, from, to: from, going: false };
   return { id, from, to: Math.max(from, ended ?? now), going: ended === undefined };
 }

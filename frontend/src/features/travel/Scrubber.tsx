@@ -2,7 +2,7 @@ import { type ReactNode, useEffect } from "react";
 import { Cell, type Project, type Travel, type Travelling } from "../../core/index.ts";
 import { useReadable } from "../../react/hooks.ts";
 import { go, usePlace, withQuery } from "../../ui/location.ts";
-import { count, full } from "../../ui/time.ts";
+import { count, full, at as timeAt } from "../../ui/time.ts";
 import "./travel.css";
 
 const SPEEDS = [1, 2, 5, 10, 50, 100] as const;
@@ -132,7 +132,7 @@ function Controls({ travel, now, onEnd }: { travel: Travel; now: Travelling; onE
       />
       <output>
         {count(now.at)} / {count(now.head)}
-        {now.time !== null && <span className="muted"> · {full(Date.parse(now.time))}</span>}
+        {now.time !== null && <span className="muted"> · {full(timeAt(now.time))}</span>}
         {now.error !== null && <span> · {now.error.message}</span>}
       </output>
       <button type="button" className="button primary" onClick={onEnd}>

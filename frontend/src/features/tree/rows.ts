@@ -5,9 +5,10 @@ import {
   type Shape,
   type StatusClass,
   type TreeSnapshot,
-  text,
+  time,
 } from "../../core/index.ts";
 import { message, progress, spent, title, URGENCY } from "../../ui/nodes.ts";
+import { hubNow } from "../../ui/time.ts";
 
 export interface Row {
   readonly id: string;
@@ -88,7 +89,7 @@ function sorter(
 ): ((one: string, other: string) => number) | null {
   const key = KEYS[by];
   if (key === null) return null;
-  const now = Date.now();
+  const now = hubNow();
   return (one, other) => {
     const a = key(one, nodes.get(one), now);
     const b = key(other, nodes.get(other), now);
@@ -104,18 +105,18 @@ const KEYS: Record<Sort, Key | null> = {
   status: (_, fields) => URGENCY[classOf(fields?.status)],
   progress: (_, fields) => progress(fields) ?? -1,
   duration: (_, fields, now) => -(spent(fields, now) ?? -1),
-  started: (_, fields) => Date.parse(text(fields, "started_at") ?? "") || Number.POSITIVE_INFINITY,
+  started: (_, fields) => time(fields, "started_at") ?? Number.POSITIVE_INFINITY,
 };
 
 /** The node to follow: of those that run and have nobody running below, the one that began last. */
 export function newestRunning({ nodes, shape }: TreeSnapshot): string | null {
   let newest: string | null = null;
-  let began = "";
+  let began = Number.NEGATIVE_INFINITY;
   for (const [id, fields] of nodes) {
     if (classOf(fields.status) !== "running") continue;
     const rollup: Rollup | null = shape.rollup(id);
     if (rollup !== null && rollup.counts.running > 0) continue;
-    const started = text(fields, "started_at") ?? "";
+    const started = time(fields, "started_at") ?? Number.NEGATIVE_INFINITY;
     if (newest === null || started >= began) {
       newest = id;
       began = started;
