@@ -330,6 +330,8 @@ class AutoGpt:
     """Whether executions are projects too; ``auto``: only without authentication."""
     max_event_size: int = _count(16 * MIB, 1 * KIB)
     """A larger event from Redis is told of, not passed on."""
+    inherit_window: float = _seconds(120.0, zero=True)
+    """A returning connection inherits what its user was subscribed to so long before; 0: nothing."""
     jwks: str = field(default="", validator=_jwks)
     """The JWK set that its users' tokens are verified with: a URL, or a file."""
     public_key: str = field(default="", validator=_text)

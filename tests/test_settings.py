@@ -57,6 +57,7 @@ def test_settings_cannot_be_changed() -> None:
         (AutoGpt, "api_url", "http://", 'expected "https://HOST/PATH", got "http://"'),
         (AutoGpt, "api_url", "redis://x", 'expected "https://HOST/PATH", got "redis://x"'),
         (AutoGpt, "api_url", "http://x/?a=b", 'expected "https://HOST/PATH"'),
+        (AutoGpt, "inherit_window", -1, "expected a number of at least 0, got -1"),
         (AutoGpt, "jwks", "ftp://x/y", 'expected "https://HOST/PATH" or the path of a file'),
         (AutoGpt, "jwks", "https://", 'expected "https://HOST/PATH" or the path of a file'),
         (AutoGpt, "public_key", 5, "expected a string, got 5"),

@@ -43,6 +43,7 @@ from tasktree_rt.hub.past import PastStates
 from tasktree_rt.hub.project import PlannedSnapshot, Project
 from tasktree_rt.hub.pulling import Objects
 from tasktree_rt.hub.receipts import Accepted, Published, result
+from tasktree_rt.hub.returning import Returning
 from tasktree_rt.hub.shelf import readable
 from tasktree_rt.hub.subscribing import Subscribing
 from tasktree_rt.settings import Settings
@@ -78,6 +79,11 @@ class Hub(Asking, Commanding, Calling, Subscribing):
     def mirror(self) -> Mirror:
         """Shows things that live elsewhere as projects."""
         return Mirror(self)
+
+    @cached_property
+    def returning(self) -> Returning:
+        """What closed connections of live views leave to those that come back."""
+        return Returning(self)
 
     @cached_property
     def past(self) -> PastStates:
@@ -202,6 +208,8 @@ class Hub(Asking, Commanding, Calling, Subscribing):
         for subscriber in list(self._subscribers.values()):
             subscriber.reply(Draining(random.randint(0, window)))  # noqa: S311
             subscriber.close(subscriber.farewell)
+        with trio.move_on_after(self.settings.drain.timeout / 4):
+            await self.returning.store()
         self.roster.close()
         self.drained.set()
 
@@ -235,6 +243,7 @@ async def open_hub(
                 hub.statuses.run,
                 hub.relay.run,
                 hub.mirror.run,
+                hub.returning.run,
                 hub.ingest.recover,
                 Keeper(hub).run,
                 Clerk(hub).run,

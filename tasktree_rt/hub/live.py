@@ -10,17 +10,37 @@ even that outgrows the outbox.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Protocol
 
-from tasktree_rt.core.closing import INTERNAL
+from tasktree_rt.core.closing import INTERNAL, Closing
 from tasktree_rt.core.commands import Live
 from tasktree_rt.core.events import Json
 from tasktree_rt.core.topics import TopicIndex, user_topic, users_own
+from tasktree_rt.dialects.base import Dialect
 from tasktree_rt.errors import Refused
-from tasktree_rt.hub.subscriber import Subscriber
+from tasktree_rt.hub.newest import Key
 
 EVERY_USER: Final = "users"
 """The live topic of what any user is shown, for languages that once told everybody everything."""
+
+
+class Viewer(Protocol):
+    """Somebody who is shown live events: a `Subscriber`, or `returning.Absent` in its place."""
+
+    def __hash__(self) -> int: ...
+
+    @property
+    def dialect(self) -> Dialect:
+        """The language that it is told them in."""
+
+    def show(self, key: Key, data: bytes, *, last: bool = False) -> None:
+        """A live event, encoded; `last`: nothing more comes of its key."""
+
+    def unshow(self, topic: str | None) -> None:
+        """What waits of a topic (of all, if None) is not to be sent any more."""
+
+    def close(self, closing: Closing, reason: str = "") -> None:
+        """End it."""
 
 
 class LiveTopics:
@@ -31,11 +51,11 @@ class LiveTopics:
     """
 
     def __init__(self, most: int, failed: Callable[[str, BaseException], None]) -> None:
-        self._index: TopicIndex[Subscriber] = TopicIndex()
+        self._index: TopicIndex[Viewer] = TopicIndex()
         self._most = most
         self._failed = failed
 
-    def subscribe(self, subscriber: Subscriber, topic: str) -> None:
+    def subscribe(self, subscriber: Viewer, topic: str) -> None:
         """From now on `subscriber` is shown what is published to `topic`; saying it again changes nothing.
 
         Raises:
@@ -47,7 +67,7 @@ class LiveTopics:
             raise Refused(message, code="too_many_subscriptions", retry_after=1.0)
         self._index.add(subscriber, topic)
 
-    def unsubscribe(self, subscriber: Subscriber, topic: str) -> bool:
+    def unsubscribe(self, subscriber: Viewer, topic: str) -> bool:
         """Take it back, and what still waits of it; whether there was such a subscription."""
         known = topic in self._index.topics(subscriber)
         if known:
@@ -55,11 +75,11 @@ class LiveTopics:
             subscriber.unshow(topic)
         return known
 
-    def remove(self, subscriber: Subscriber) -> None:
+    def remove(self, subscriber: Viewer) -> None:
         """The connection is over."""
         self._index.remove(subscriber)
 
-    def topics(self, subscriber: Subscriber) -> frozenset[str]:
+    def topics(self, subscriber: Viewer) -> frozenset[str]:
         """What `subscriber` is shown."""
         return self._index.topics(subscriber)
 

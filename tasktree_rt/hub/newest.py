@@ -37,6 +37,10 @@ class Newest:
         self.size -= len(data)
         return data
 
+    def items(self) -> list[tuple[Key, bytes]]:
+        """All that waits, in order."""
+        return list(self._waiting.items())
+
     def forget(self, topic: str | None) -> None:
         """What waits of a topic (of all, if None) is not to be sent any more."""
         for key in [one for one in self._waiting if topic is None or one[0] == topic]:

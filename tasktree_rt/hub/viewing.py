@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import trio
 
 from tasktree_rt.core.access import Grants
 from tasktree_rt.core.commands import Command, Ping, Policy, Pong, Show, Shown, Unshow
 from tasktree_rt.core.topics import live_topic, user_topic
 from tasktree_rt.dialects.base import Dialect
-from tasktree_rt.errors import InvalidInput, PeerError
+from tasktree_rt.errors import InvalidInput, PeerError, StoreUnavailable
 from tasktree_rt.hub.hub import Hub
 from tasktree_rt.hub.session import ConnectionSession
 
@@ -21,7 +23,7 @@ class ViewSession(ConnectionSession):
     client subscribes once for each thing on its screen and never looks at an error.
     """
 
-    __slots__ = ("_token", "_user")
+    __slots__ = ("_asked", "_token", "_user")
 
     def __init__(
         self,
@@ -37,10 +39,36 @@ class ViewSession(ConnectionSession):
         super().__init__(hub, dialect, grants=grants, policy=Policy.NEWEST, address=address)
         self._user = user
         self._token = token
+        self._asked: dict[str, None] = {}
+        """Topics that this connection subscribed to itself."""
 
     def begin(self) -> None:
-        """What the user is told is shown from the start."""
+        """What the user is told is shown from the start, and what earlier connections of theirs were
+        subscribed to (`hub.returning`)."""
         self.hub.live.subscribe(self.subscriber, user_topic(self._user))
+        self.hub.returning.inherit(self._user, self.subscriber)
+        self.subscriber.on_close = self._leave
+        if self.hub.returning.recalls:
+            self._start(self._recall)
+
+    async def _recall(self) -> None:
+        """The same of a hub that stopped."""
+        try:
+            for kind, name in await self.hub.returning.recall(self._user):
+                with suppress(PeerError):
+                    await self._show(kind, name)
+        except StoreUnavailable:
+            pass
+
+    def ended(self, code: int | None, reason: str) -> None:
+        """See `carrier.Session`."""
+        if code is None and self.subscriber.close_code is None:
+            self._leave()  # it broke off
+        super().ended(code, reason)
+
+    def _leave(self) -> None:
+        inherited = self.hub.live.topics(self.subscriber) - self._asked.keys()
+        self.hub.returning.left(self._user, self.subscriber.dialect, (*inherited, *self._asked))
 
     async def message(self, message: str | bytes) -> None:
         """One request."""
@@ -75,13 +103,16 @@ class ViewSession(ConnectionSession):
         if self.subscriber.id in self.hub.connections:
             topic = live_topic(kind, self._user, name)
             self.hub.live.subscribe(self.subscriber, topic)
+            self._asked[topic] = None
             await self.hub.view_source.stand(topic)
 
     def _hide(self, command: Unshow) -> str | None:
         """Take back all that there are of them; the kind of the first."""
         known = [
-            kind
-            for kind in command.kinds
-            if self.hub.live.unsubscribe(self.subscriber, live_topic(kind, self._user, command.name))
+            kind for kind in command.kinds if self._unsubscribe(live_topic(kind, self._user, command.name))
         ]
         return known[0] if known else None
+
+    def _unsubscribe(self, topic: str) -> bool:
+        self._asked.pop(topic, None)
+        return self.hub.live.unsubscribe(self.subscriber, topic)

@@ -25,6 +25,7 @@ from tasktree_rt.settings import Delivery
 CHUNK: Final = 64 * 1024
 TURN: Final = 32 * 1024
 """Bytes after which a writer lets others run: a part of a state."""
+_nothing: Final[Callable[[], None]] = lambda: None  # noqa: E731 - one for all
 Start = Callable[[Callable[[], Awaitable[None]]], None]
 
 
@@ -52,6 +53,7 @@ class SocketSubscriber(Showing):
         "_writing",
         "close_code",
         "frame_code",
+        "on_close",
     )
 
     def __init__(
@@ -84,6 +86,8 @@ class SocketSubscriber(Showing):
         self._eof = False
         self._aborted = False
         self._room: trio.Event | None = None
+        self.on_close: Callable[[], None] = _nothing
+        """Called when the hub closes it, before what was asked for is forgotten."""
         self.close_code: int | None = None
         self.frame_code: int | None = None
         """Of the close frame that the frame layer made: an echo, or its own (1002, 1007, 1009)."""
@@ -169,6 +173,7 @@ class SocketSubscriber(Showing):
         """Finish the frame that is begun, drop what waits, then the close frame."""
         if not self.closing:
             self.close_code = closing.code
+            self.on_close()
             self._finish(self._transport.close_frame(closing, reason or closing.reason))
             self.kick()
 

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import json
 import signal
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import jwt
 import pytest
 import trio
-from trio_websocket import ConnectionClosed, WebSocketConnection, wrap_client_stream
+from trio_websocket import ConnectionClosed, HandshakeError, WebSocketConnection, wrap_client_stream
 
-from tests.bridges.redisserver import NEEDED, RedisServer, encoded, redis_server
+from tests.bridges.redisserver import NEEDED, RedisServer, Waiter, encoded, redis_server
 from tests.cli.processes import PATIENCE
 from tests.dialects.autogpt.golden import USER
-from tests.dialects.autogpt.test_bodies import NODE, body
+from tests.dialects.autogpt.test_bodies import GRAPH, NODE, body
 from tests.server.process import HubProcess, hub_process
+from tests.web.realhub import SECRET
 from tests.wsclient import WsClient, request_head
 
 pytestmark = NEEDED
@@ -148,6 +151,98 @@ async def test_a_client_that_stops_reading_delays_nobody_and_gets_the_newest(tmp
         assert values == sorted(values)
         assert len(values) < rounds
         WsClient.close_all()
+
+
+class Page:
+    """AutoGPT's frontend, as far as a hub sees it: one connection for all, made anew after any close, with a
+    token fetched for it; a hook that subscribes to its graphs once and never again, and filters by graph."""
+
+    def __init__(self, hub: HubProcess, token: Callable[[], str], *graphs: str) -> None:
+        self.hub = hub
+        self.token = token
+        self.graphs = graphs
+        self.subscribed = False
+        self.connections = self.refusals = 0
+        self.shown: list[str] = []
+        self.changed = Waiter()
+
+    async def run(self) -> None:
+        while True:
+            try:
+                await self._connect()
+            except* (OSError, ConnectionClosed, trio.BrokenResourceError):
+                pass
+            except* HandshakeError:
+                self.refusals += 1
+                self.changed.change()
+            await trio.sleep(0.05)
+
+    async def _connect(self) -> None:
+        path = f"/ws?token={self.token()}"
+        stream = await trio.open_tcp_stream("127.0.0.1", self.hub.port)
+        async with stream, trio.open_nursery() as nursery:
+            try:
+                socket = await wrap_client_stream(nursery, stream, self.hub.authority, path)
+                await self._opened(socket)
+            finally:
+                nursery.cancel_scope.cancel()
+
+    async def _opened(self, socket: WebSocketConnection) -> None:
+        if not self.subscribed:
+            self.subscribed = True
+            for graph in self.graphs:
+                wish = {"method": "subscribe_graph_executions", "data": {"graph_id": graph}}
+                await socket.send_message(json.dumps(wish))
+        self.connections += 1
+        self.changed.change()
+        while True:
+            said = json.loads(await socket.get_message())
+            if said["method"] == "graph_execution_event" and said["data"]["graph_id"] in self.graphs:
+                self.shown.append(said["data"]["id"])
+                self.changed.change()
+
+    async def until_shown(self, redis: RedisServer, user: str, mark: str) -> None:
+        """Until an event that is published now, again and again, is shown."""
+        payload = {**GRAPH, "user_id": user, "id": mark}
+        with trio.fail_after(PATIENCE):
+            while mark not in self.shown:
+                await redis.publish(f"execution_event/{user}/g/{mark}", body(payload))
+                with trio.move_on_after(0.1):
+                    await self.changed.until(lambda: mark in self.shown)
+
+
+@pytest.mark.parametrize("way", ["expiry", "outage", "restart", "a handshake refused meanwhile"])
+async def test_a_page_that_subscribes_once_goes_on_receiving(tmp_path: Path, way: str) -> None:
+    lasts = 2.0 if way == "expiry" else 3_600.0
+    refused = False
+
+    def token() -> str:
+        claims = {"sub": "ann", "aud": "authenticated", "exp": time.time() + (-1 if refused else lasts)}
+        return jwt.encode(claims, SECRET, "HS256")
+
+    async with redis_server(tmp_path) as redis, trio.open_nursery() as nursery:
+        given = (f"autogpt.redis_url={redis.url}", "drain.window=0.1")
+        env = {"TASKTREE_RT_AUTH_SECRET": SECRET}
+        async with hub_process(tmp_path, *given, env=env) as hub:
+            page = Page(hub, token, "g")
+            nursery.start_soon(page.run)
+            await page.until_shown(redis, "ann", "first")
+            if way == "outage":
+                await redis.end()
+                await until(hub, "down")
+                await redis.start()
+            elif way == "restart":
+                assert await hub.stop() == 0
+                await hub.start()
+            elif way != "expiry":
+                refused = True
+                assert await redis.ask("CLIENT", "KILL", "TYPE", "pubsub") == b":1"
+                await page.changed.until(lambda: page.refusals >= 3)
+                assert page.connections == 1
+                refused = False
+            await page.changed.until(lambda: page.connections > 1)
+            await page.until_shown(redis, "ann", "second")
+            nursery.cancel_scope.cancel()
 
 
 def busy(hub: HubProcess) -> float:
