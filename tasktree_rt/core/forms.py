@@ -12,18 +12,23 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Iterator
-from typing import Final
+from typing import Final, Protocol
+
+from attrs import frozen
 
 from tasktree_rt.core.events import Json, deeper_than
 from tasktree_rt.core.judging import (
     DEFAULT,
     DRAFTS,
+    FULL,
     MAX_MATCHED,
+    Allowance,
     TooMuch,
     first_error,
+    is_heavier,
     is_plain,
-    library,
     parse,
+    schema_error,
     ways,
     weight,
 )
@@ -74,12 +79,74 @@ _SINGLES: Final = (
 _DEFINITIONS: Final = ("$defs", "definitions")
 
 
+class Judge(Protocol):
+    """Says of a schema whether it is taken, and of a value whether it satisfies one."""
+
+    def schema(self, schema: object, field: str) -> None:
+        """As `check_schema`."""
+
+    def value(self, schema: Json, value: object, field: str) -> None:
+        """As `check_value`."""
+
+
+@frozen
+class PlainJudge:
+    """Judges here and now, within an allowance.
+
+    One that is not the last to try raises `TooMuch` where another may take longer; the last one refuses then.
+    """
+
+    allowed: Allowance = FULL
+    last: bool = True
+
+    def schema(self, schema: object, field: str) -> None:
+        """See `Judge`."""
+        try:
+            self._begin(schema)
+            _judge_schema(schema, field, self.allowed)
+        except TooMuch:
+            if not self.last:
+                raise
+            raise InvalidInput("would take too long to check: expected a simpler one", field=field) from None
+
+    def value(self, schema: Json, value: object, field: str) -> None:
+        """See `Judge`."""
+        try:
+            self._begin(schema)
+            self._begin(value)
+            _judge_value(schema, value, field, self.allowed)
+        except TooMuch:
+            if not self.last:
+                raise
+            raise InvalidInput(
+                "would take too long to check: expected a smaller value", field=field
+            ) from None
+
+    def _begin(self, value: object) -> None:
+        heaviest = self.allowed.heaviest
+        if heaviest is not None and is_heavier(value, heaviest):
+            raise TooMuch
+
+
 def check_schema(schema: object, field: str = "schema") -> None:
     """Refuse a schema that is bad, recursive, or could be slow.
 
     Raises:
         InvalidInput: ``invalid_message``, naming the place in it.
     """
+    PlainJudge().schema(schema, field)
+
+
+def check_value(schema: Json, value: object, field: str = "value") -> None:
+    """Refuse a value that does not satisfy a schema that `check_schema` took.
+
+    Raises:
+        InvalidInput: ``invalid_message``, naming the place in the value.
+    """
+    PlainJudge().value(schema, value, field)
+
+
+def _judge_schema(schema: object, field: str, allowed: Allowance) -> None:
     if not isinstance(schema, dict):
         raise InvalidInput(f"expected an object, got {shown(schema)}", field=field)
     if deeper_than(MAX_DEPTH, schema):
@@ -90,26 +157,16 @@ def check_schema(schema: object, field: str = "schema") -> None:
     if not isinstance(draft, str) or draft not in DRAFTS:
         raise InvalidInput(f"expected one of {', '.join(DRAFTS)}", field=f"{field}.$schema")
     _Survey(schema, field).walk(schema, field, ())
-    from jsonschema.exceptions import SchemaError
-
-    try:
-        library(draft).check_schema(schema)
-    except SchemaError as error:
+    error = schema_error(schema, allowed)
+    if error is not None:
         place = "".join(f".{part}" for part in error.absolute_path)
-        raise InvalidInput(f"is no JSON Schema: {_short(error.message)}", field=f"{field}{place}") from None
+        raise InvalidInput(f"is no JSON Schema: {_short(error.message)}", field=f"{field}{place}")
 
 
-def check_value(schema: Json, value: object, field: str = "value") -> None:
-    """Refuse a value that does not satisfy a schema that `check_schema` took.
-
-    Raises:
-        InvalidInput: ``invalid_message``, naming the place in the value.
-    """
+def _judge_value(schema: Json, value: object, field: str, allowed: Allowance) -> None:
     _check_size(value, field, matched=_has_patterns(schema))
     try:
-        error = first_error(schema, value)
-    except TooMuch:
-        raise InvalidInput("would take too long to check: expected a smaller value", field=field) from None
+        error = first_error(schema, value, allowed)
     except (ArithmeticError, ValueError, RecursionError) as fault:
         # A quotient, say, that no float can hold.
         raise InvalidInput(f"cannot be checked: {_short(str(fault))}", field=field) from None
@@ -266,11 +323,11 @@ def check_pattern(pattern: str, field: str) -> None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
+            # Taken apart first: to compile what is not taken may already be slow.
+            if not is_plain(pattern):
+                raise InvalidInput("expected neither flags nor names of groups", field=field)
+            if ways(parse(pattern), MAX_MATCHED) > MAX_WAYS:
+                raise InvalidInput("could take too long: use a simpler regular expression", field=field)
             re.compile(pattern)
-        plain = is_plain(pattern)
     except (re.error, RecursionError, OverflowError, Warning) as error:
         raise InvalidInput(f"is no regular expression: {error}", field=field) from None
-    if not plain:
-        raise InvalidInput("expected neither flags nor names of groups", field=field)
-    if ways(parse(pattern), MAX_MATCHED) > MAX_WAYS:
-        raise InvalidInput("could take too long: use a simpler regular expression", field=field)

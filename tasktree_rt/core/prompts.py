@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from tasktree_rt.core.events import Json, micros_to_time, normalise_time, shown
-from tasktree_rt.core.forms import check_schema, check_value
+from tasktree_rt.core.forms import Judge, PlainJudge
 from tasktree_rt.core.shapes import is_node_id
 from tasktree_rt.core.topics import user_id
 from tasktree_rt.errors import InvalidInput
@@ -43,11 +43,17 @@ _KNOWN: Final = frozenset(
 )
 
 
-def read_prompt(given: Json, *, prompt_id: str, now: int, timeout: float, field: str = "") -> Json:
+HERE: Final = PlainJudge()
+
+
+def read_prompt(
+    given: Json, *, prompt_id: str, now: int, timeout: float, field: str = "", judge: Judge = HERE
+) -> Json:
     """The data of the event ``prompt`` that `given` asks for; its deadline is set, its default whole.
 
     `prompt_id` names it if `given` does not; `now` is in microseconds since the Unix epoch; `timeout`
-    (seconds) holds if it has neither ``deadline`` nor ``timeout``. ``project_id`` is left as it is.
+    (seconds) holds if it has neither ``deadline`` nor ``timeout``. ``project_id`` is left as it is. `judge`
+    says whether its schema is taken, and whether its default satisfies it.
 
     Raises:
         InvalidInput: naming the field.
@@ -69,17 +75,18 @@ def read_prompt(given: Json, *, prompt_id: str, now: int, timeout: float, field:
     if given.get("schema") is not None:
         if "options" in prompt:
             raise InvalidInput("options and schema exclude each other", field=at.name("schema"))
-        check_schema(given["schema"], at.name("schema"))
+        judge.schema(given["schema"], at.name("schema"))
         prompt["schema"] = given["schema"]
     prompt["deadline"] = micros_to_time(_deadline(at, now, timeout))
-    prompt["default"] = _default(at, prompt)
+    prompt["default"] = _default(at, prompt, judge)
     if given.get("data") is not None:
         prompt["data"] = _data(at)
     return prompt
 
 
-def read_answer(prompt: Json, given: Json, field: str = "") -> Json:
-    """What an answer says to `prompt`: ``proceed``, and ``value`` and ``feedback`` if they are given.
+def read_answer(prompt: Json, given: Json, field: str = "", *, judge: Judge = HERE) -> Json:
+    """What an answer says to `prompt`: ``proceed``, and ``value`` and ``feedback`` if they are given. `judge`
+    says whether the value satisfies the prompt's schema.
 
     Raises:
         InvalidInput: naming the field.
@@ -90,7 +97,7 @@ def read_answer(prompt: Json, given: Json, field: str = "") -> Json:
         raise at.wrong("proceed", "a boolean")
     answer: Json = {"proceed": proceed}
     if "value" in given or proceed:
-        _check_choice(prompt, given, at)
+        _check_choice(prompt, given, at, judge)
     if "value" in given:
         answer["value"] = given["value"]
     if given.get("feedback") is not None:
@@ -161,7 +168,7 @@ def _deadline(at: _Fields, now: int, timeout: float) -> int:
     return now + round(seconds * 1_000_000)
 
 
-def _default(at: _Fields, prompt: Json) -> Json:
+def _default(at: _Fields, prompt: Json, judge: Judge) -> Json:
     given = at.given.get("default")
     if given is None:
         return {"proceed": False}
@@ -169,10 +176,10 @@ def _default(at: _Fields, prompt: Json) -> Json:
         raise at.wrong("default", "an object")
     inner = _Fields(given, at.name("default"))
     inner.only(frozenset({"proceed", "value"}))
-    return read_answer(prompt, given, inner.place)
+    return read_answer(prompt, given, inner.place, judge=judge)
 
 
-def _check_choice(prompt: Json, given: Json, at: _Fields) -> None:
+def _check_choice(prompt: Json, given: Json, at: _Fields, judge: Judge) -> None:
     options, schema = prompt.get("options"), prompt.get("schema")
     if options is not None:
         names = [one["id"] for one in options]
@@ -181,7 +188,7 @@ def _check_choice(prompt: Json, given: Json, at: _Fields) -> None:
     elif schema is not None:
         if "value" not in given:
             raise at.wrong("value", "a value as the schema says")
-        check_value(schema, given["value"], at.name("value"))
+        judge.value(schema, given["value"], at.name("value"))
 
 
 def _micros(time: str) -> int:

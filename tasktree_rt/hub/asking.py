@@ -8,8 +8,9 @@ from collections.abc import Callable
 from tasktree_rt.brokers.base import Matter
 from tasktree_rt.core.access import Grants
 from tasktree_rt.core.events import Json, project_id
-from tasktree_rt.core.prompts import deadline_of, read_answer, read_prompt
-from tasktree_rt.core.topics import user_of, user_topic
+from tasktree_rt.core.forms import Judge
+from tasktree_rt.core.prompts import HERE, deadline_of, read_answer, read_prompt
+from tasktree_rt.core.topics import user_id, user_of, user_topic
 from tasktree_rt.dialects.base import encode_json, plain
 from tasktree_rt.errors import InvalidInput, Refused
 from tasktree_rt.hub.matters import PROMPT, Pending, cancelled, place_of
@@ -33,21 +34,15 @@ class Asking(Settling):
         """
         settings = self.settings
         given = plain(given)
-        now = self.wall()
-        data = read_prompt(
-            given, prompt_id=secrets.token_hex(8), now=now, timeout=settings.people.prompt_timeout
-        )
-        topics = _topics(data)
+        topics = _topics(given)
         for topic in topics:
             _may_ask(grants, topic)
-        body = encode_json(data)
-        if len(body) > settings.limits.max_prompt_size:
-            message = f"expected at most {settings.limits.max_prompt_size} bytes"
-            raise InvalidInput(message, code="too_large", field="message")
+        self._check_size(given, "message")
+        data = await self._read_prompt(given, grants.owner)
+        body = self._check_size(data, "message")
         digest = fingerprint(given)
-        matter = Matter(
-            data["prompt_id"], PROMPT, topics, now, deadline_of(data), digest, body, owner=grants.owner
-        )
+        deadline, owner = deadline_of(data), grants.owner
+        matter = Matter(data["prompt_id"], PROMPT, topics, self.wall(), deadline, digest, body, owner=owner)
         pending = Pending(matter, data, matter.deadline)
 
         def show(pending: Pending) -> None:
@@ -75,14 +70,34 @@ class Asking(Settling):
             raise Refused("you may not answer this prompt")
         if pending.outcome is not None:
             raise closed(pending)
-        said = read_answer(pending.data, plain(given))
-        most = self.settings.limits.max_prompt_size
-        if len(encode_json(said)) > most:
-            raise InvalidInput(f"expected at most {most} bytes", code="too_large", field="value")
+        given = plain(given)
+        self._check_size(given, "value")
+        said = await self._read_answer(pending.data, given, grants.owner)
         outcome = {"prompt_id": pending.id, **place_of(pending), **said}
         outcome |= {"by": grants.subject or None, "how": "answered", "via": via}
         await self.settle(pending, outcome)
         return outcome
+
+    def _check_size(self, said: Json, field: str) -> bytes:
+        """What is said as JSON, if it is not too much: looked at before anything else is done with it."""
+        body, most = encode_json(said), self.settings.limits.max_prompt_size
+        if len(body) > most:
+            raise InvalidInput(f"expected at most {most} bytes", code="too_large", field=field)
+        return body
+
+    async def _read_prompt(self, given: Json, owner: str) -> Json:
+        prompt_id, timeout = secrets.token_hex(8), self.settings.people.prompt_timeout
+
+        def read(judge: Judge) -> Json:
+            return read_prompt(given, prompt_id=prompt_id, now=self.wall(), timeout=timeout, judge=judge)
+
+        return await self.verdicts.of(owner, read) if given.get("schema") is not None else read(HERE)
+
+    async def _read_answer(self, prompt: Json, given: Json, owner: str) -> Json:
+        def read(judge: Judge) -> Json:
+            return read_answer(prompt, given, judge=judge)
+
+        return await self.verdicts.of(owner, read) if "schema" in prompt else read(HERE)
 
     async def cancel_prompt(self, prompt_id: str, *, grants: Grants, via: Json) -> Json:
         """Take a prompt back; who may ask it may.
@@ -115,12 +130,12 @@ def timed_out(pending: Pending) -> Json:
     return {**outcome, "by": None, "how": "timeout"}
 
 
-def _topics(data: Json) -> tuple[str, ...]:
-    project, user = data.get("project_id"), data.get("user_id")
+def _topics(given: Json) -> tuple[str, ...]:
+    project, user = given.get("project_id"), given.get("user_id")
     if project is None and user is None:
         raise InvalidInput("expected a project or a user to ask", field="project_id")
     named = () if project is None else (str(project_id(project)),)
-    return named if user is None else (*named, user_topic(user))
+    return named if user is None else (*named, user_topic(user_id(user)))
 
 
 def may_see(grants: Grants, topics: tuple[str, ...]) -> bool:

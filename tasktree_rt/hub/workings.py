@@ -30,6 +30,7 @@ from tasktree_rt.hub.snapshots import Snapshots
 from tasktree_rt.hub.sources import EverySource, ViewSource
 from tasktree_rt.hub.statuses import Statuses
 from tasktree_rt.hub.subscriber import Subscriber
+from tasktree_rt.hub.verdicts import Verdicts
 from tasktree_rt.settings import Settings
 
 log: Final[BoundLogger] = get_logger("tasktree_rt.hub")
@@ -88,6 +89,7 @@ class Workings:
         self.births = Births(self.holdings, self.snapshots.ended)
         self.relay = Relay(self.live, self.holdings, lambda: secrets.token_hex(8))
         self.matters = Matters(self.holdings)
+        self.verdicts = Verdicts()
         self.serving: dict[str, dict[Any, None]] = {}
         """Who takes a project's commands, the oldest first."""
         self.sessions: dict[Lively, None] = {}

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from random import Random
 from typing import Any, Final
 
+import jsonschema  # noqa: F401 - so that light schemas are judged on the loop, in the order of the seed
 import trio
 
 from tasktree_rt.core.access import OPEN
