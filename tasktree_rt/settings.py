@@ -111,10 +111,11 @@ def _whole(least: int) -> Validator:
     return check
 
 
-def _number(least: float, *, above: bool = False) -> Validator:
+def _number(least: float, *, above: bool = False, most: float = LONGEST) -> Validator:
     def check(_: object, attribute: Attribute[Any], value: object) -> None:
-        good = isinstance(value, (int, float)) and not isinstance(value, bool) and least <= value <= LONGEST
+        good = isinstance(value, (int, float)) and not isinstance(value, bool) and least <= value <= most
         bound = f"above {least:g}" if above else f"of at least {least:g}"
+        bound += f" and at most {most:g}" if most < LONGEST else ""
         _require(good and not (above and value == least), attribute, f"a number {bound}", value)
 
     return check
@@ -226,8 +227,8 @@ def _count(default: int, least: int = 1) -> int:
     return field(default=default, validator=_whole(least))
 
 
-def _seconds(default: float, *, zero: bool = False) -> float:
-    return field(default=default, validator=_number(0, above=not zero))
+def _seconds(default: float, *, zero: bool = False, most: float = LONGEST) -> float:
+    return field(default=default, validator=_number(0, above=not zero, most=most))
 
 
 @frozen
@@ -271,7 +272,7 @@ class Delivery:
     outbox_messages: int = _count(256, 16)
     outbox_bytes: int = _count(2 * MIB, 2 * KIB)
     stall_timeout: float = _seconds(10.0)
-    heartbeat_interval: float = _seconds(25.0)
+    heartbeat_interval: float = _seconds(8.0, most=3_600.0)
     ping_interval: float = _seconds(30.0)
     ping_timeout: float = _seconds(10.0)
     close_timeout: float = _seconds(5.0)
@@ -360,7 +361,7 @@ class Keep:
 class Drain:
     """How the hub stops. Seconds."""
 
-    window: float = _seconds(5.0, zero=True)
+    window: float = _seconds(5.0, zero=True, most=300.0)
     timeout: float = _seconds(10.0)
 
 

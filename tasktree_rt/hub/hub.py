@@ -247,7 +247,7 @@ async def open_hub(
                 hub.ingest.recover,
                 Keeper(hub).run,
                 Clerk(hub).run,
-                Liveness(hub).run,
+                Liveness(hub, settings.delivery.heartbeat_interval).run,
             ):
                 nursery.start_soon(task)
             try:

@@ -249,6 +249,15 @@ class Subscriber(Outbox):
         if self.policies is not None:
             self.policies.pop(project_id, None)
 
+    @property
+    def unsent(self) -> set[str]:
+        """Projects of which something waits."""
+        return {item.batch.project_id for item in self._queue() if item.batch is not None}
+
+    def waits(self, kind: type[Message]) -> bool:
+        """Whether a message of this kind waits."""
+        return any(isinstance(item.message, kind) for item in self._queue())
+
     def lag(self, project_id: str) -> Position | None:
         """Where a project that is not live stands; None if it is live."""
         found = self.special.get(project_id) if self.special else None
@@ -268,8 +277,7 @@ class Subscriber(Outbox):
         """From now on only this may be watched; returns the projects that were dropped here."""
         self.grants = grants
         self.picky = self.picky or not grants.watch.everything
-        waiting = {item.batch.project_id for item in self._queue() if item.batch is not None}
-        ended = [name for name in {*waiting, *(self.special or ())} if not grants.sees(name)]
+        ended = [name for name in {*self.unsent, *(self.special or ())} if not grants.sees(name)]
         for name in ended:
             self.forget(name)
         return ended

@@ -246,13 +246,3 @@ class Subscribing(Workings):
         """The subscriber stands at the applied head."""
         subscriber.live(project_id)
         self.fanout.guard(subscriber, project_id)
-
-    def moved_since(self, subscriber: Subscriber, then: float, most: int) -> list[str]:
-        """The projects that `subscriber` watches and that have moved since trio time `then`, the newest."""
-        found: list[str] = []
-        for name in reversed(self._moved):
-            if self._moved[name] < then or len(found) >= most:
-                break
-            if self.index.wants(subscriber, name) and subscriber.grants.sees(name):
-                found.append(name)
-        return found

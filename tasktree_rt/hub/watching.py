@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from bisect import bisect_right
+from collections.abc import Callable, Collection, Iterable
+from contextlib import suppress
 from typing import Final
 
 import trio
@@ -33,9 +35,11 @@ from tasktree_rt.dialects.base import Dialect
 from tasktree_rt.errors import InvalidInput, PeerError, Refused, Unavailable
 from tasktree_rt.hub.catchup import resumes
 from tasktree_rt.hub.hub import Hub
+from tasktree_rt.hub.moves import Turns
 from tasktree_rt.hub.session import ConnectionSession
 
 MAX_BEATS: Final = 100
+"""Projects that one heartbeat names at most, of those subscribed by name and of ``*`` each."""
 Authenticate = Callable[[str], Grants]
 
 
@@ -141,7 +145,7 @@ class PlainSession(WatchSession):
 class NativeSession(WatchSession):
     """``tasktree.v1``. `authenticate` turns a refreshed token into grants."""
 
-    __slots__ = ("_authenticate", "_beaten")
+    __slots__ = ("_authenticate", "_due", "_told", "_turns")
 
     def __init__(
         self,
@@ -156,7 +160,9 @@ class NativeSession(WatchSession):
     ) -> None:
         super().__init__(hub, dialect, wishes, grants=grants, policy=policy, address=address)
         self._authenticate = authenticate
-        self._beaten = 0.0
+        self._due = hub.heartbeats.first(self.subscriber.begun)
+        self._told = ""
+        self._turns: Turns | None = None
 
     def begin(self) -> None:
         """Greet, then subscribe."""
@@ -234,27 +240,74 @@ class NativeSession(WatchSession):
         acked[ack.project_id] = ack.seq
 
     def beat(self, now: float) -> None:
-        """A heartbeat, when nothing else was sent for `heartbeat_interval`."""
-        subscriber = self.subscriber
-        since = max(subscriber.last_sent, subscriber.begun)
-        if now - since < self.hub.settings.delivery.heartbeat_interval or not subscriber.idle:
-            return
-        subscriber.reply(Heartbeat(self.hub.timestamp(), self._positions()))
-        subscriber.last_sent = now
+        """Tell where this connection stands, every `heartbeat_interval`."""
+        if now >= self._due:
+            self._due = self.hub.heartbeats.after(self._due, now)
+            self.tell_positions(now)
 
-    def _positions(self) -> dict[str, Position]:
+    def tell_positions(self, now: float) -> None:
+        """A heartbeat, unless one waits already."""
+        subscriber = self.subscriber
+        unsent: set[str] = set()
+        if not subscriber.idle:
+            if subscriber.closing or subscriber.waits(Heartbeat):
+                return
+            unsent = subscriber.unsent
+        said, data = self.hub.heartbeats.encoded(subscriber.dialect, self._positions(now, unsent), now)
+        if data is not None:
+            self._say(data, said)
+
+    def _say(self, data: bytes, said: Heartbeat) -> None:
+        """Nearly always nothing waits and the socket takes it all, as in `fanout`."""
+        subscriber, taken = self.subscriber, 0
+        if subscriber.direct is not None:
+            with suppress(OSError):
+                taken = subscriber.direct(data)
+        if taken:
+            subscriber.sent_one(data, taken)
+        else:
+            subscriber.say(data, said)
+
+    def _positions(self, now: float, unsent: Collection[str]) -> dict[str, Position]:
+        """The last ones put on this connection, of as many projects as one heartbeat names."""
         hub, subscriber = self.hub, self.subscriber
         if subscriber.opening is not None:
             return {}
         topics = hub.index.topics(subscriber)
-        names = sorted(topics - {WILDCARD})
-        if WILDCARD in topics:
-            names += hub.moved_since(subscriber, self._beaten, MAX_BEATS)
-            self._beaten = trio.current_time()
         positions: dict[str, Position] = {}
-        for name in names:
+        for name in self._in_turn(topics, now):
             project = hub.loaded(name)
-            live = subscriber.special is None or name not in subscriber.special
-            if project is not None and project.epoch != "" and live and not hub.fanout.underway(name):
+            live = name not in unsent and (subscriber.special is None or name not in subscriber.special)
+            if project is None or project.epoch == "":
+                continue
+            if live and not hub.fanout.underway(name):
                 positions[name] = project.position
+            elif self._turns is not None and name not in topics:
+                self._turns.owed.append(name)
         return positions
+
+    def _in_turn(self, topics: frozenset[str], now: float) -> Iterable[str]:
+        """The named ones, and of ``*`` those that moved: of each at most `MAX_BEATS`, all of them in turn."""
+        if WILDCARD not in topics:
+            return self._named(topics)
+        subscriber = self.subscriber
+        if self._turns is None:
+            self._turns = Turns()
+
+        def wanted(name: str) -> bool:
+            return (
+                name not in topics and self.hub.index.wants(subscriber, name) and subscriber.grants.sees(name)
+            )
+
+        return [*self._named(topics), *self._turns.next(self.hub.moves, wanted, now, MAX_BEATS)]
+
+    def _named(self, topics: frozenset[str]) -> Iterable[str]:
+        if len(topics) <= 1:
+            return topics - {WILDCARD}
+        names = sorted(topics - {WILDCARD})
+        if len(names) <= MAX_BEATS:
+            return names
+        start = bisect_right(names, self._told) % len(names)
+        found = [*names[start:], *names[:start]][:MAX_BEATS]
+        self._told = found[-1]
+        return found

@@ -16,12 +16,14 @@ from tasktree_rt.core.events import micros_to_time
 from tasktree_rt.core.topics import TopicIndex, user_of
 from tasktree_rt.hub.births import Births
 from tasktree_rt.hub.fanout import Fanout
+from tasktree_rt.hub.heartbeats import Heartbeats
 from tasktree_rt.hub.holdings import PROJECT, Holdings
 from tasktree_rt.hub.ingest import Ingest, Ticket
 from tasktree_rt.hub.live import LiveTopics
 from tasktree_rt.hub.liveness import Lively
 from tasktree_rt.hub.matters import Matters
 from tasktree_rt.hub.meter import Meter
+from tasktree_rt.hub.moves import Moves
 from tasktree_rt.hub.project import Project
 from tasktree_rt.hub.relay import Relay
 from tasktree_rt.hub.roster import Roster
@@ -34,8 +36,6 @@ from tasktree_rt.hub.verdicts import Verdicts
 from tasktree_rt.settings import Settings
 
 log: Final[BoundLogger] = get_logger("tasktree_rt.hub")
-MOVED: Final = 4_096
-"""So many projects are remembered as having moved, the newest."""
 
 
 def random_epochs() -> Callable[[], str]:
@@ -100,7 +100,8 @@ class Workings:
         self._on_error = on_error
         self._subscribers: dict[str, Subscriber] = {}
         self._touched_projects: dict[str, Project] = {}
-        self._moved: dict[str, float] = {}
+        self.moves = Moves()
+        self.heartbeats = Heartbeats(settings.delivery.heartbeat_interval, self.timestamp)
         self._observers: list[Callable[[Project], None]] = [self.statuses.changed]
 
     def timestamp(self) -> str:
@@ -150,10 +151,7 @@ class Workings:
             self._observed(project)
         project.last_used = now
         self._touched_projects[name] = project
-        self._moved.pop(name, None)
-        self._moved[name] = now
-        if len(self._moved) > MOVED:
-            del self._moved[next(iter(self._moved))]
+        self.moves.note(name, now)
 
     def _observed(self, project: Project) -> None:
         for callback in self._observers:

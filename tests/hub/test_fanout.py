@@ -11,6 +11,7 @@ from trio.testing import MockClock
 from tasktree_rt.hub import fanout
 from tasktree_rt.hub.batch import Batch
 from tasktree_rt.hub.writing import SocketSubscriber
+from tests.hub.test_heartbeats import beat_now
 from tests.hub.world import Peer, World, a_world, run, update
 
 EVENTS = 3
@@ -97,7 +98,7 @@ async def test_a_heartbeat_in_the_middle_of_a_tick_claims_nothing_that_is_not_th
                 if world.hub.fanout.underway("p"):
                     beaten += 1
                     for one in peers:
-                        one.connection.session.beat(trio.current_time() + 100)
+                        beat_now(one.connection)
                 world.read()
         assert beaten > 10
 

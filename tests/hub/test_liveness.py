@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
+import pytest
 import trio
 from attrs import evolve
-from trio.testing import MockClock, wait_all_tasks_blocked
+from trio.testing import MockClock
 
 from tasktree_rt.core.access import EVERYTHING, Grants
 from tests.hub.test_watching import answers, greeted
-from tests.hub.world import World, a_world, small, update
+from tests.hub.world import a_world, small, update
 
 
 async def test_a_silent_peer_is_pinged_after_30_s_and_aborted_10_s_later(autojump_clock: MockClock) -> None:
@@ -98,31 +101,37 @@ async def test_a_session_that_fails_to_be_tended_harms_no_other(autojump_clock: 
         world.faults.clear()
 
 
-async def test_going_through_many_sessions_lets_others_run(autojump_clock: MockClock) -> None:
-    async def count(world: World, turns: list[int]) -> None:
-        while True:
-            turns[0] += 1
-            await trio.lowlevel.checkpoint()
-
-    class Counted:
-        def __init__(self, turns: list[int]) -> None:
-            self.turns = turns
-            self.seen = 0
+async def test_many_sessions_are_gone_through_in_slices_over_a_second(autojump_clock: MockClock) -> None:
+    class Noted:
+        def __init__(self) -> None:
+            self.seen: list[float] = []
 
         def tend(self, now: float, wall: float) -> None:
-            self.seen = self.turns[0]
+            self.seen.append(now)
 
     async with a_world() as world:
-        turns = [0]
-        sessions = [Counted(turns) for _ in range(2_000)]
+        await trio.sleep(0.5)
+        sessions = [Noted() for _ in range(2_000)]
         world.hub.sessions.update(dict.fromkeys(sessions))
-        await trio.sleep(0.9)
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(count, world, turns)
-            autojump_clock.jump(0.2)
-            while not sessions[-1].seen:
-                await trio.lowlevel.checkpoint()
-            nursery.cancel_scope.cancel()
-        assert len({one.seen for one in sessions}) >= 3
+        await trio.sleep(4)
+        first = [one.seen[0] for one in sessions]
+        assert [first.count(when) for when in sorted(set(first))] == [500, 500, 500, 500]
+        assert max(first) - min(first) == pytest.approx(0.75)
+        assert all(
+            after - before == pytest.approx(1) for one in sessions for before, after in pairwise(one.seen)
+        )
         world.hub.sessions.clear()
-        await wait_all_tasks_blocked()
+
+
+async def test_a_session_that_ended_meanwhile_is_not_tended(autojump_clock: MockClock) -> None:
+    class Ending:
+        tended = 0
+
+        def tend(self, now: float, wall: float) -> None:
+            Ending.tended += 1
+            world.hub.sessions.clear()
+
+    async with a_world() as world:
+        world.hub.sessions.update(dict.fromkeys(Ending() for _ in range(3)))
+        await trio.sleep(3)
+        assert Ending.tended == 1

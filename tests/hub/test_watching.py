@@ -15,7 +15,7 @@ from tasktree_rt.core.log import Position
 from tasktree_rt.dialects.tasktree import Native
 from tasktree_rt.errors import Refused
 from tasktree_rt.hub.watching import NativeSession
-from tasktree_rt.settings import Delivery, Limits, Settings
+from tasktree_rt.settings import Limits, Settings
 from tests.hub.transport import Carried
 from tests.hub.world import World, a_world, small, update
 
@@ -60,7 +60,7 @@ async def test_the_first_message_is_the_welcome(autojump_clock: MockClock) -> No
         assert data.pop("server_time").endswith("Z")
         assert data == {
             "connection_id": carried.session.subscriber.id,
-            "heartbeat_interval": 25.0,
+            "heartbeat_interval": 8.0,
             "max_message_size": 1024,
         }
         assert subscribed == {
@@ -316,52 +316,6 @@ async def test_a_store_that_cannot_be_read_refuses_the_subscription(autojump_clo
         world.store.failing_reads = False
         (subscribed,) = await answers(carried, {"type": "subscribe", "id": 2, "project_id": "p"})
         assert subscribed["type"] == "subscribed"
-
-
-async def test_heartbeats_say_where_the_live_projects_stand(autojump_clock: MockClock) -> None:
-    delivery = Delivery(outbox_messages=16, heartbeat_interval=25)
-    async with a_world(Settings(delivery=delivery)) as world:
-        await world.publish("p", update("n"))
-        await world.publish("gone", update("n"))
-        await world.publish("gone", {"type": "project_deleted"})
-        carried = await greeted(world)
-        await answers(carried, *[{"type": "subscribe", "project_id": name} for name in ("p", "gone")])
-        began = trio.current_time()
-        while not (said := await answers(carried)):
-            await trio.sleep(0.5)
-            carried.session.last_received = trio.current_time()
-        assert 25 <= trio.current_time() - began <= 27
-        epoch = world.hub.loaded("p").epoch  # type: ignore[union-attr]
-        assert said[0]["type"] == "heartbeat"
-        assert said[0]["positions"] == {"p": f"{epoch}:1"}
-        await trio.sleep(24)
-        await world.publish("p", update("n", a=1))
-        carried.session.last_received = trio.current_time()
-        await trio.sleep(24)
-        assert [one["type"] for one in await answers(carried)] == ["node_update"], "something was said"
-
-
-async def test_a_heartbeat_to_a_watcher_of_everything_names_a_hundred_that_moved(
-    autojump_clock: MockClock,
-) -> None:
-    async with a_world() as world:
-        for number in range(120):
-            await world.publish(f"p{number}", update("n"))
-        carried = native(world, Subscribe("*"))
-        await answers(carried)
-        for number in range(110):
-            await world.publish(f"p{number}", update("n", a=1))
-        await answers(carried)
-        await trio.sleep(1)
-        carried.session.beat(trio.current_time() + 100)
-        (beat,) = await answers(carried)
-        assert len(beat["positions"]) == 100
-        await trio.sleep(1)
-        await world.publish("p7", update("n", a=2))
-        await answers(carried)
-        carried.session.beat(trio.current_time() + 100)
-        (beat,) = await answers(carried)
-        assert list(beat["positions"]) == ["p7"]
 
 
 async def test_watermarks_are_kept_for_so_many_projects(autojump_clock: MockClock) -> None:

@@ -1764,7 +1764,7 @@ export interface UserStateData {
   read: number;
 }
 /**
- * Nothing else was sent for `heartbeat_interval`.
+ * Where this connection stands, every `heartbeat_interval`, whatever else is sent.
  *
  * This interface was referenced by `Everything`'s JSON-Schema
  * via the `definition` "Heartbeat".
