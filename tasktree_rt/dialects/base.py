@@ -6,6 +6,7 @@ gives it records and messages and gets finished bytes for the wire, the same for
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 from typing import Any, Final, Protocol
@@ -21,6 +22,15 @@ from tasktree_rt.errors import InvalidInput
 _encoder: Final = msgspec.json.Encoder()
 _canonical: Final = msgspec.json.Encoder(order="deterministic")
 _decoder: Final = msgspec.json.Decoder()
+
+_MARKS: Final = (
+    ("UTF-8", codecs.BOM_UTF8),
+    ("UTF-32", codecs.BOM_UTF32_LE),
+    ("UTF-32", codecs.BOM_UTF32_BE),
+    ("UTF-16", codecs.BOM_UTF16_LE),
+    ("UTF-16", codecs.BOM_UTF16_BE),
+)
+"""Byte order marks; that of UTF-16 is the beginning of one of UTF-32's."""
 
 MAX_WHY: Final = 200
 """Characters of what the codec says of a mistake."""
@@ -42,6 +52,17 @@ def _why(error: Exception) -> str:
     return text if len(text) <= MAX_WHY else f"{text[: MAX_WHY - 41]}…{text[-40:]}"
 
 
+def _mark(text: str | bytes) -> str | None:
+    """What is to be said of the byte order mark that `text` begins with, if it does."""
+    data = text[:4].encode("utf-8", "replace") if isinstance(text, str) else text[:4]
+    for name, mark in _MARKS:
+        if data.startswith(mark):
+            if name == "UTF-8":
+                return "it begins with a byte order mark (U+FEFF), which JSON has none of: leave it out"
+            return f"by its byte order mark it is {name}: send it in UTF-8"
+    return None
+
+
 def decode_json(text: str | bytes) -> Any:  # noqa: ANN401 (a decode edge)
     """JSON as Python values.
 
@@ -51,7 +72,8 @@ def decode_json(text: str | bytes) -> Any:  # noqa: ANN401 (a decode edge)
     try:
         return _decoder.decode(text)
     except (ValueError, RecursionError) as error:  # msgspec.DecodeError and UnicodeError are ValueErrors
-        raise InvalidInput(f"expected JSON: {_why(error)}", code="invalid_json") from None
+        why = _mark(text) or _why(error)
+        raise InvalidInput(f"expected JSON: {why}", code="invalid_json") from None
 
 
 def decode_object(text: str | bytes) -> Json:

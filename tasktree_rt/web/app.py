@@ -19,8 +19,9 @@ from tasktree_rt.hub.hub import Hub
 from tasktree_rt.settings import Settings
 from tasktree_rt.web.aiecs import PATH as AIECS_PATH
 from tasktree_rt.web.aiecs import AiecsRoutes
-from tasktree_rt.web.auth import Doorman, authenticate, bearer
+from tasktree_rt.web.auth import Doorman, authenticate, token_of
 from tasktree_rt.web.autogpt import AutoGptRoutes
+from tasktree_rt.web.bodies import HubRequest
 from tasktree_rt.web.execution import ExecutionRoutes
 from tasktree_rt.web.http import Api, administers, reply
 from tasktree_rt.web.large import LargeAnswers
@@ -42,6 +43,10 @@ NO_HOST: Final = "invalid"
 """The name to build addresses with where the request has none (RFC 2606)."""
 SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 OPEN_PATHS: Final = frozenset({"/healthz", "/readyz", "/docs", f"{API}/openapi.json", f"{API}/asyncapi.json"})
+MAY_BE_SENT: Final = (
+    "Authorization, Content-Encoding, Content-Type, Idempotency-Key, Producer-Id, Last-Event-ID"
+)
+"""Headers that a page of ``cors_origins`` may send."""
 FILES: Final = "/static/"
 OPEN_FOLDERS: Final = (FILES, f"/{ASSETS}")
 CODES: Final = {404: "not_found", 405: "invalid_message", 413: "too_large", 400: "invalid_message"}
@@ -51,6 +56,7 @@ class _App(QuartTrio):
     """Quart's app, but a Host that can be no host's name is judged at the door and not a fault (500), and a
     port of AIECS' own is answered at any path."""
 
+    request_class = HubRequest
     aiecs_port = 0
 
     async def handle_websocket(self, websocket: Websocket) -> Any:  # noqa: ANN401 (Quart's own type)
@@ -140,7 +146,7 @@ def _guard(app: QuartTrio, settings: Settings, site: Site) -> None:
         if kept_out is not None:
             return kept_out
         if request.method != "OPTIONS" and not _is_open(request.path, site):
-            found = authenticate(settings.auth, bearer(request.headers) or request.args.get("token"))
+            found = authenticate(settings.auth, token_of(request))
             g.grants = found.at(request.headers.get("Remote-Addr", ""))
         return None
 
@@ -161,8 +167,7 @@ def _guard(app: QuartTrio, settings: Settings, site: Site) -> None:
             response.vary.add("Origin")
             if request.method == "OPTIONS":
                 response.headers["Access-Control-Allow-Methods"] = "GET, POST, PATCH, DELETE, OPTIONS"
-                allowed = "Authorization, Content-Type, Idempotency-Key, Producer-Id, Last-Event-ID"
-                response.headers["Access-Control-Allow-Headers"] = allowed
+                response.headers["Access-Control-Allow-Headers"] = MAY_BE_SENT
                 response.headers["Access-Control-Max-Age"] = "600"
         return response
 
@@ -183,7 +188,7 @@ def _kept_out(doorman: Doorman, refusals: Refusals) -> Response | None:
 async def _body_read() -> bool:
     with trio.move_on_after(BODY_PATIENCE):
         try:
-            await request.get_data()
+            await request.body
         except HTTPException:
             return False
         return True

@@ -9,10 +9,12 @@ A missing claim allows watching everything and nothing else. ``name*`` means eve
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 import jwt
+from quart.wrappers.base import BaseRequestWebsocket
 from werkzeug.datastructures import Headers
 
 from tasktree_rt.core.access import EVERYTHING, NOTHING, OPEN, Grants, Scope
@@ -21,6 +23,8 @@ from tasktree_rt.settings import Auth, Settings
 
 LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 CLAIM: Final = "tasktree"
+_HOST: Final = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{0,5})?")
+"""A Host: no user, no path, no query, no fragment, which a URL's host may be dressed up with."""
 
 
 class TokenMissing(Refused):
@@ -109,6 +113,14 @@ def _scope(value: object) -> Scope:
     return Scope(tuple(one for one in value if isinstance(one, str)))
 
 
+def token_of(request: BaseRequestWebsocket) -> str | None:
+    """The token that a request or a handshake shows: the header's; only without one, that of ``?token=``.
+
+    One order for both: where a proxy looks at the header and a hub at the query, each would believe another.
+    """
+    return bearer(request.headers) or request.args.get("token")
+
+
 def bearer(headers: Headers) -> str | None:
     """The token of an ``Authorization: Bearer`` header."""
     kind, _, token = headers.get("Authorization", "").partition(" ")
@@ -135,7 +147,9 @@ class Doorman:
 
     def knows_host(self, value: str | None) -> bool:
         """Whether a Host header names this hub."""
-        return value is not None and (self._any_name or _host(value) in self._names)
+        if value is None or _HOST.fullmatch(value) is None:
+            return False
+        return self._any_name or _host(value) in self._names
 
     def admits(self, origin: str | None, host: str | None) -> bool:
         """Whether a page of `origin` (None: not a page) may talk to `host`."""

@@ -34,7 +34,7 @@ from tasktree_rt.hub.hub import Hub
 from tasktree_rt.hub.pushing import PushSession
 from tasktree_rt.hub.watching import NativeSession, PlainSession, WatchSession
 from tasktree_rt.settings import Settings
-from tasktree_rt.web.auth import Doorman, TokenMissing, TokenWithoutSubject, authenticate, bearer
+from tasktree_rt.web.auth import Doorman, TokenMissing, TokenWithoutSubject, authenticate, token_of
 from tasktree_rt.web.handshake import CARRIER, SESSION
 from tasktree_rt.web.problems import problem, status_problem
 from tasktree_rt.web.refusals import refusals_of
@@ -182,8 +182,8 @@ def _serves() -> tuple[str, ...]:
 
 
 def token() -> str | None:
-    """The token of the request: ``?token=`` or a bearer's."""
-    return websocket.args.get("token") or bearer(websocket.headers)
+    """The token of the request for a WebSocket."""
+    return token_of(websocket)
 
 
 def closing(error: PeerError) -> Closing:

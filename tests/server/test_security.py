@@ -202,6 +202,29 @@ async def test_a_token_may_come_in_the_header_or_in_the_query(tmp_path: Path) ->
             assert answer.status_code == 200
 
 
+async def test_of_two_tokens_the_header_wins_everywhere(tmp_path: Path) -> None:
+    good = _token(sub="ada", aud="authenticated", tasktree={"watch": ["*"], "push": ["*"]})
+    bad = _token(sub="ada", lasts=-60)
+    async with hub_process(tmp_path, store="memory:", env=AUTH) as hub, hub.http() as client:
+        hub.token = good
+        await hub.post("execution:e", node("execution:e", "n"))
+        for header, query, welcome in ((good, bad, True), (bad, good, False)):
+            shown = [("Authorization", f"Bearer {header}")]
+            answer = await client.get(f"/api/v1/projects?token={query}", headers=dict(shown))
+            assert answer.status_code == (200 if welcome else 401)
+            for path in TAKES_TOKENS:
+                protocols = [NATIVE] if "updates" in path else []
+                peer = await connect(hub, f"{path}token={query}", [*shown, *protocols])
+                if not welcome:
+                    assert (await peer.end()).code == 4003, path
+                peer.leave()
+            _, asked = await handshake(hub, f"/ws?token={query}", shown)
+            assert asked.status == (101 if welcome else 403)
+            basic = [("Authorization", "Basic dTpw")]  # is no token
+            answer = await client.get(f"/api/v1/projects?token={good}", headers=dict(basic))
+            assert answer.status_code == 200
+
+
 async def test_every_language_takes_a_token_in_the_header_and_in_the_query(tmp_path: Path) -> None:
     token = _token(sub="ada", aud="authenticated", tasktree={"watch": ["*"], "push": ["*"]})
     hello: tuple[tuple[str, Json, str, Any], ...] = (

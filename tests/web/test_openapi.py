@@ -331,6 +331,22 @@ async def be_too_late(seen: Seen) -> None:
             check(answer, seen)
 
 
+ASKED_WITH_BODY = (
+    *(("POST", path) for path in (f"{P}/p/events", f"{P}/p/snapshots", "/api/v1/broadcast", *WITH_BODY)),
+    *execution_calls.WITH_BODY,
+    *aiecs_calls.WITH_BODY,
+)
+
+
+async def be_packed_otherwise(seen: Seen) -> None:
+    """A body in a coding that is not taken."""
+    async with real_hub() as running, running.http() as http:
+        for method, path in ASKED_WITH_BODY:
+            answer = await http.request(method, path, content=b"{}", headers={"Content-Encoding": "br"})
+            assert answer.status_code == 415, (path, answer.text)
+            check(answer, seen)
+
+
 async def be_too_slow(seen: Seen) -> None:
     """A body that does not come."""
 
@@ -339,10 +355,7 @@ async def be_too_slow(seen: Seen) -> None:
         await trio.sleep_forever()
 
     async with real_hub(limits={"handshake_timeout": 0.02}) as running:
-        posts = [
-            ("POST", path) for path in (f"{P}/p/events", f"{P}/p/snapshots", "/api/v1/broadcast", *WITH_BODY)
-        ]
-        for method, path in (*posts, *execution_calls.WITH_BODY, *aiecs_calls.WITH_BODY):
+        for method, path in ASKED_WITH_BODY:
             stream = await trio.open_tcp_stream("127.0.0.1", int(running.url.rpartition(":")[2]))
             async with stream:
                 head = f"{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n"
@@ -406,7 +419,16 @@ async def test_every_documented_answer_is_really_given_and_is_as_documented() ->
         await aiecs_calls.call_aiecs(running, http, seen)
         await look_at_the_stream(running, http, seen)
         await fail(http, seen)
-    for more in (be_refused, go_wrong, be_too_late, be_too_slow, be_stopping, ask_too_much, read_too_much):
+    for more in (
+        be_refused,
+        go_wrong,
+        be_too_late,
+        be_packed_otherwise,
+        be_too_slow,
+        be_stopping,
+        ask_too_much,
+        read_too_much,
+    ):
         await more(seen)
     documented = {
         (method, path, int(status))
