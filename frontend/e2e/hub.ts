@@ -3,12 +3,23 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync, mkdtempSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const OWN = fileURLToPath(new URL("../../.venv/bin/tasktree-rt", import.meta.url));
 /** The hub's command: this checkout's, or another installed one. */
 export const COMMAND = process.env.TASKTREE_RT ?? (existsSync(OWN) ? OWN : "tasktree-rt");
+
+/**
+ * A hub of before, which takes in events and broadcasts that are called like messages of the hub's own: what
+ * `tasktree-rt` runs, without what refuses them.
+ */
+const OF_BEFORE = `
+from tasktree_rt.cli.main import main
+from tasktree_rt.hub import publishing
+publishing.refuse_reserved = publishing.refuse_message_name = lambda *_: None
+main()
+`;
 
 export type Event = { type: string; data: Record<string, unknown> };
 
@@ -17,6 +28,8 @@ export class HubProcess {
   readonly port: number;
   /** Of the hub's environment, beside what this process has. */
   readonly env: Record<string, string> = {};
+  /** The program and its first arguments. */
+  command: readonly string[] = [COMMAND];
   readonly #folder: string;
   #process: ChildProcess | null = null;
 
@@ -37,10 +50,19 @@ export class HubProcess {
     return hub;
   }
 
+  /** One that refuses no name of an event. */
+  static async startOfBefore(...flags: string[]): Promise<HubProcess> {
+    const hub = new HubProcess(await freePort());
+    hub.command = [join(dirname(COMMAND), "python"), "-c", OF_BEFORE];
+    await hub.run(...flags);
+    return hub;
+  }
+
   async run(...flags: string[]): Promise<void> {
     const store = `sqlite:${join(this.#folder, "hub.db")}`;
-    const args = ["serve", "--bind", `127.0.0.1:${this.port}`, "--store", store, ...flags];
-    this.#process = spawn(COMMAND, args, {
+    const [program = COMMAND, ...first] = this.command;
+    const args = [...first, "serve", "--bind", `127.0.0.1:${this.port}`, "--store", store, ...flags];
+    this.#process = spawn(program, args, {
       stdio: ["ignore", "pipe", "inherit"],
       env: { ...process.env, ...this.env, XDG_STATE_HOME: this.#folder },
     });
@@ -63,6 +85,15 @@ export class HubProcess {
     const gone = new Promise((resolve) => process.once("exit", resolve));
     process.kill("SIGTERM");
     await gone;
+  }
+
+  /** Let it stand still, as a debugger or a machine without memory does; and let it go on. */
+  freeze(): void {
+    this.#process?.kill("SIGSTOP");
+  }
+
+  thaw(): void {
+    this.#process?.kill("SIGCONT");
   }
 
   /** End it as a crash does. */

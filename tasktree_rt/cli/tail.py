@@ -25,6 +25,7 @@ from tasktree_rt.cli.text import printable
 from tasktree_rt.cli.waiting import say
 from tasktree_rt.client.desk import Desk
 from tasktree_rt.client.messages import (
+    Behind,
     Conflated,
     Disconnected,
     ProjectDeleted,
@@ -121,6 +122,8 @@ class Tail:
         match message:
             case Disconnected():
                 say(f"{printable(message.reason)}; trying again")
+            case Behind():
+                say(f"{self.project} stands still here although the hub is further; asking again")
             case Subscribed() if self.at is None:
                 self.at = message.position
                 if message.position.epoch:

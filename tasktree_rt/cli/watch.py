@@ -24,6 +24,7 @@ from tasktree_rt.cli.remote import (
 from tasktree_rt.cli.running import Failed, reader_may_leave, run
 from tasktree_rt.cli.text import printable
 from tasktree_rt.client.messages import (
+    Behind,
     Conflated,
     Connected,
     Disconnected,
@@ -102,7 +103,9 @@ async def _show(url: str, project: str, since: str | None, patience: float, as_j
                 raise_if_refused(message)
                 if isinstance(message, Disconnected):
                     notice.text = f"not connected: {message.reason}"
-                elif isinstance(message, Connected):
+                elif isinstance(message, Behind):
+                    notice.text = "behind the hub: asking again"
+                elif isinstance(message, Connected) or not watcher.behind:
                     notice.text = None
                 notice.changed = True
 

@@ -30,6 +30,7 @@ from tasktree_rt.client.decorator import node
 from tasktree_rt.client.desk import Desk, EventPage, NotificationPage, Outcome, open_desk
 from tasktree_rt.client.handler import NodeHandler
 from tasktree_rt.client.messages import (
+    Behind,
     Conflated,
     Connected,
     Disconnected,
@@ -61,6 +62,7 @@ __all__ = [
     "Answer",
     "Asked",
     "Backoff",
+    "Behind",
     "Broadcast",
     "ClientError",
     "Command",

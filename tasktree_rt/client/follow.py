@@ -7,7 +7,8 @@ which a new connection goes on: it moves with an event, with ``conflated``, with
 ``project_state``, and with ``subscribed`` only where ``recovered`` is true or neither ``since`` nor
 ``state`` was asked. Its *stream position* is where this connection is, so that a gap is noticed: the
 next event must be the next seq. Whenever the two ends disagree (a gap, a heartbeat that names another
-position) the project is subscribed again from the resume position.
+position) the project is subscribed again from the resume position; so it is where it gets no further for
+too long (`Course`).
 
 A user's log goes the same way: its topic (``@`` and the user's id) stands where a project's id does.
 
@@ -21,8 +22,7 @@ from collections.abc import Callable, Mapping
 from itertools import count
 from typing import Final
 
-from attrs import define, field
-
+from tasktree_rt.client.course import Course
 from tasktree_rt.client.decode import (
     WireError,
     WireHeartbeat,
@@ -42,6 +42,7 @@ from tasktree_rt.client.decode import (
 )
 from tasktree_rt.client.link import Dropped
 from tasktree_rt.client.messages import (
+    Behind,
     ProjectDeleted,
     ProjectEvent,
     Subscribed,
@@ -52,39 +53,24 @@ from tasktree_rt.client.messages import (
 from tasktree_rt.client.payload import is_transient
 from tasktree_rt.core.commands import Personal
 from tasktree_rt.core.events import Json
-from tasktree_rt.core.log import BEGINNING, Position
+from tasktree_rt.core.log import Position
 from tasktree_rt.core.topics import WILDCARD, user_topic
 from tasktree_rt.dialects.base import measure, named
 
 Told = list[WatchMessage]
 
 
-@define
-class Course:
-    """One project on the present connection."""
-
-    at: Position | None = None
-    """The stream position; None before anything was said."""
-    pending: int | None = None
-    """The request that has no answer yet."""
-    asked: bool | None = None
-    """Whether since or state was asked for it by name; None: not asked by name."""
-    ended: bool = False
-    """The life at `at` is over; a hub without a log of the project stands at ``:0`` then."""
-    parts: list[WireState] = field(factory=list)
-    """The parts so far of an unfinished state."""
-
-
 class Follower:
     """See the module. `wanted` says of each project (or ``*``) whether to begin with its state."""
 
-    def __init__(self, policy: str) -> None:
+    def __init__(self, policy: str, now: Callable[[], float] = lambda: 0.0) -> None:
         self.wanted: dict[str, bool] = {}
         self.positions: dict[str, Position] = {}
         self.max_request = 1024 * 1024
         self.requests: list[Json] = []
         """To be sent, in order; the caller takes them out."""
         self._policy = policy
+        self._now = now
         self._excluded: set[str] = set()
         self._courses: dict[str, Course] = {}
         self._ids = count(1)
@@ -165,14 +151,15 @@ class Follower:
         if project == WILDCARD:
             self._all_request = self._ask("subscribe", WILDCARD, policy=self._policy, **self._all_since())
             return
-        course = self._courses[project] = Course()
+        before = self._courses.get(project, Course())
+        course = self._courses[project] = before.again(self._now())
         position = self.positions.get(project)
         fields: dict[str, object] = {"policy": self._policy}
         if position is not None:
             fields["since"] = str(position)
         elif self._wants_state(project):
             fields["state"] = True
-        course.asked = len(fields) > 1
+        course.asked, course.wants_state = len(fields) > 1, "state" in fields
         course.pending = self._ask("subscribe", project, **fields)
 
     def _all_since(self) -> Json:
@@ -197,6 +184,35 @@ class Follower:
         """Something was missed: subscribe again from the resume position."""
         self._request(project)
         return []
+
+    # --- what stands still ----------------------------------------------------------------------
+
+    @property
+    def late(self) -> frozenset[str]:
+        """Projects that are behind and got no further for too long."""
+        return frozenset(name for name, course in self._courses.items() if course.late)
+
+    def due(self, patience: float) -> float:
+        """When there may be the next one, if nothing comes; `patience` in seconds."""
+        behind = [course.since for course in self._courses.values() if course.behind]
+        return min([*behind, self._now()]) + patience
+
+    def excuse(self, seconds: float) -> None:
+        """For so long nothing was read: no project is late for that."""
+        for course in self._courses.values():
+            course.since += seconds
+
+    def tend(self, patience: float) -> Told:
+        """Ask again for every project that is late now; tells of those that were not before."""
+        before, told = self._now() - patience, Told()
+        for name, course in list(self._courses.items()):
+            if not course.behind or course.since > before:
+                continue
+            if not course.late:
+                course.late = True
+                told.append(Behind(name, course.told))
+            self._request(name)
+        return told
 
     # --- what is said -------------------------------------------------------------------------
 
@@ -238,8 +254,7 @@ class Follower:
 
     def _deleted(self, course: Course, event: ProjectEvent) -> Told:
         project, position = event.project_id, event.position
-        course.parts.clear()
-        course.at, course.ended = position, True
+        course.moved(position, self._now(), ended=True)
         if self.positions.get(project) == position:
             return []  # told before: this is the hub's answer to a position of a life that is over
         if project in self.wanted:
@@ -250,19 +265,20 @@ class Follower:
         return [ProjectDeleted(project, position, event.data, event.timestamp)]
 
     def _moved(self, course: Course, project: str, position: Position) -> None:
-        course.at, course.ended = position, False
+        course.moved(position, self._now())
         self.positions[project] = position
 
     def _take_subscribed(self, message: Json) -> Told:
         answer = structure(message, WireSubscribed)
         course = self._courses.get(answer.project_id)
-        if course is not None and course.pending is not None and course.pending == answer.id:
+        ours = course is not None and course.pending is not None and course.pending == answer.id
+        if course is not None and ours:
             course.pending = None
         course = self._course(answer.project_id)
         if course is None:
             return []
-        course.parts.clear()
-        course.at, course.ended = (position := Position(answer.epoch, answer.seq)), False
+        position = Position(answer.epoch, answer.seq)
+        course.subscribed(position, answer.recovered, self._now(), answer=ours)
         if answer.recovered is True or not self._asked(course):
             self.positions[answer.project_id] = position
         return [Subscribed(answer.project_id, position, answer.recovered)]
@@ -277,9 +293,10 @@ class Follower:
         elif not continues(course.parts, part):
             return self._again(part.project_id)
         course.parts.append(part)
+        course.since = self._now()
         if part.part < part.parts:
             return []
-        parts, course.parts = course.parts, []
+        parts, course.parts, course.awaits = course.parts, [], False
         self._moved(course, part.project_id, Position(part.epoch, part.seq))
         return [assemble(parts)]
 
@@ -302,9 +319,16 @@ class Follower:
             if course is None or course.parts:
                 continue
             there = read_position(text)
-            if course.at != there and not (course.ended and there == BEGINNING):
-                self._again(project)
+            if not course.stands_at(there):
+                self._is_told(project, course, there)
         return []
+
+    def _is_told(self, project: str, course: Course, there: Position) -> None:
+        """It is not where the hub says; until it is there it is behind since the first time."""
+        since = self._now() if course.told is None else course.since
+        course.told = there
+        self._request(project)
+        self._courses[project].since = since
 
     def _take_unsubscribed(self, message: Json) -> Told:
         project, number = str(message.get("project_id")), message.get("id")

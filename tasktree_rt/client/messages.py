@@ -37,6 +37,18 @@ class Disconnected:
 
 
 @frozen
+class Behind:
+    """What is shown of a project is not what the hub has, and it got no further for a while.
+
+    The while is half as long again as the heartbeat interval. `told` is the position that the hub named, if
+    it named one. The project is asked for again; its next message tells that it goes on.
+    """
+
+    project_id: str
+    told: Position | None
+
+
+@frozen
 class Subscribed:
     """A project's subscription stands at `position`.
 
@@ -132,6 +144,7 @@ class SubscriptionRefused:
 WatchMessage = (
     Connected
     | Disconnected
+    | Behind
     | Subscribed
     | ProjectEvent
     | StateReplaced

@@ -33,7 +33,8 @@ SUBPROTOCOL: Final = "tasktree.v1"
 BUFFERED: Final = 64
 """Messages held for a program that is busy; beyond, the socket fills and the hub conflates."""
 SILENCE_BEFORE_WELCOME: Final = 30.0
-SILENCE_MARGIN: Final = 5.0
+PATIENCE: Final = 1.5
+"""So many heartbeat intervals the hub may say nothing, and a project may stand still that is behind."""
 BURST: Final = 100
 PER_SECOND: Final = 25.0
 """What a watcher sends: half of what the hub's default limits allow."""
@@ -87,6 +88,8 @@ class Watcher:
         self._pace = Pace()
         self._tell, self._told = trio.open_memory_channel[tuple[WatchMessage, Position | None]](BUFFERED)
         self._advised: float | None = None
+        self._held = 0
+        """Messages that wait for the program to take one."""
         self._lost: ConnectionLost | None = None
         self._answered = trio.Event()
 
@@ -121,6 +124,11 @@ class Watcher:
         if self._views is None:
             raise RuntimeError("open_watcher was called with views=False")
         return self._views.setdefault(project_id, TreeView(project_id))
+
+    @property
+    def behind(self) -> frozenset[str]:
+        """Projects of which what is shown is not what the hub has (`Behind`), at this moment."""
+        return self._follower.late
 
     @property
     def connected(self) -> bool:
@@ -216,10 +224,11 @@ class Watcher:
         await self._give(Connected(welcome.connection_id, welcome.heartbeat_interval))
         try:
             async with background() as nursery:
+                patience = PATIENCE * welcome.heartbeat_interval
                 nursery.start_soon(self._send_all, link)
-                silence = 2 * welcome.heartbeat_interval + SILENCE_MARGIN
+                nursery.start_soon(self._mind, patience)
                 while True:
-                    await self._take(link, await _receive(link, silence))
+                    await self._take(link, await _receive(link, patience))
         except Dropped as end:
             if end.retry_after is None:
                 end.retry_after = self._advised
@@ -268,10 +277,37 @@ class Watcher:
 
     async def _give(self, message: WatchMessage) -> None:
         project_id = getattr(message, "project_id", "")
+        told = (message, self._follower.positions.get(project_id))
         try:
-            await self._tell.send((message, self._follower.positions.get(project_id)))
+            self._tell.send_nowait(told)
+        except trio.WouldBlock:
+            await self._give_waiting(told)
         except trio.BrokenResourceError:
             return  # the program is leaving
+
+    async def _give_waiting(self, told: tuple[WatchMessage, Position | None]) -> None:
+        began = trio.current_time()
+        self._held += 1
+        try:
+            await self._tell.send(told)
+        except trio.BrokenResourceError:
+            return
+        finally:
+            self._held -= 1
+            self._follower.excuse(trio.current_time() - began)
+
+    async def _mind(self, patience: float) -> None:
+        """Tell of projects that stand still, and ask for them again."""
+        while True:
+            await trio.sleep_until(self._follower.due(patience))
+            if self._held:  # nothing is read because the program is busy: that is not the hub's delay
+                await trio.sleep(patience)
+                continue
+            told = self._follower.tend(patience)
+            if self._follower.requests:
+                self._to_send.unpark_all()
+            for one in told:
+                await self._give(one)
 
     async def _dropped(self, end: Dropped, delay: float) -> None:
         await self._give(Disconnected(str(end), end.code, delay))
@@ -343,7 +379,8 @@ async def open_watcher(
     time the hub advises, and goes on from where it was: nothing is told twice and nothing left out,
     but what the hub has merged (`Conflated`) or replaced (`StateReplaced`). A hub that says there is no
     use, or one that stays away for more than `patience` seconds, ends it with `ConnectionLost`.
-    When nothing was heard for twice the hub's heartbeat interval and 5 s it reconnects.
+    When nothing was heard for half as long again as the hub's heartbeat interval it reconnects; a project
+    that stands still so long while the hub is further is told (`Behind`) and subscribed again.
 
     Args:
         projects: one id, several, or ``*``: all that there are and will be. With `users` it may be none: ().
@@ -361,7 +398,7 @@ async def open_watcher(
         ValueError: not an address, or one position for several projects.
         InvalidInput: not a position.
     """
-    follower = Follower(policy)
+    follower = Follower(policy, trio.current_time)
     topics = [projects] if isinstance(projects, str) else list(projects)
     topics += map(user_topic, [users] if isinstance(users, str) else users)
     for project_id, at in _starts(topics, since):

@@ -164,6 +164,7 @@ def _guard(app: QuartTrio, settings: Settings, site: Site) -> None:
         origin = request.headers.get("Origin")
         if origin is not None and doorman.lists(origin):
             response.headers["Access-Control-Allow-Origin"] = origin
+            response.headers["Access-Control-Expose-Headers"] = "Heartbeat-Interval"
             response.vary.add("Origin")
             if request.method == "OPTIONS":
                 response.headers["Access-Control-Allow-Methods"] = "GET, POST, PATCH, DELETE, OPTIONS"

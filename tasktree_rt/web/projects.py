@@ -38,7 +38,7 @@ def project_routes(hub: Hub) -> Blueprint:
     @routes.get("/projects/stream")
     async def stream() -> Response:
         """All of them, then those that change."""
-        return streamed(_body(hub, grants()))
+        return streamed(_body(hub, grants()), hub.settings.delivery.heartbeat_interval)
 
     return routes
 

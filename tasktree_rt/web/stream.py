@@ -47,16 +47,17 @@ def stream_routes(hub: Hub) -> Blueprint:
         except BaseException:
             hub.detach(subscriber)
             raise
-        return streamed(_body(hub, subscriber))
+        return streamed(_body(hub, subscriber), hub.settings.delivery.heartbeat_interval)
 
     return routes
 
 
-def streamed(body: AsyncIterator[bytes]) -> Response:
-    """An answer of server-sent events that may last for ever."""
+def streamed(body: AsyncIterator[bytes], interval: float) -> Response:
+    """An answer of server-sent events that may last for ever. Silence is broken every `interval` seconds."""
     response = Response(body, content_type="text/event-stream")
     response.headers["Cache-Control"] = "no-store"
     response.headers["X-Accel-Buffering"] = "no"
+    response.headers["Heartbeat-Interval"] = f"{interval:g}"
     response.timeout = None
     return response
 

@@ -28,6 +28,7 @@ async def test_the_stream_and_the_pages_give_the_same_summaries() -> None:
         async with stream(running, LIVE) as said:
             assert said.headers["content-type"] == "text/event-stream"
             assert said.headers["cache-control"] == "no-store"
+            assert said.headers["heartbeat-interval"] == "8"
             _, first = await said.data()
         listed = (await http.get(P)).json()["projects"]
     assert first == {"projects": listed, "removed": [], "whole": True}

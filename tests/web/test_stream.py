@@ -102,6 +102,7 @@ async def test_begins_with_the_state_and_goes_on_with_events_and_ids_stand_where
         async with stream(running) as said:
             assert said.headers["cache-control"] == "no-store"
             assert said.headers["x-accel-buffering"] == "no"
+            assert said.headers["heartbeat-interval"] == "8"
             place, subscribed = await said.data()
             assert (place, subscribed["type"]) == (None, "subscribed")
             place, state = await said.data()

@@ -2,7 +2,7 @@ import type { ReactNode } from "react";
 import type { Status } from "../core/index.ts";
 import { useReadable } from "../react/hooks.ts";
 import { useHub } from "../react/provider.tsx";
-import { usePlace } from "../ui/location.ts";
+import { projectOf, usePlace } from "../ui/location.ts";
 import { clock, duration, useNow } from "../ui/time.ts";
 
 const SUMMARISED_FOR = 5_000;
@@ -18,11 +18,9 @@ export function ConnectionPill(): ReactNode {
   const hub = useHub();
   const socket = useReadable(hub.status);
   const list = useReadable(hub.rows.status);
-  const onProject = usePlace().path.startsWith("/p/");
-  const { tone, text, wait } = words(
-    shown(socket, list, onProject && hub.watching),
-    useNow() - hub.clock.get(),
-  );
+  const project = projectOf(usePlace().path);
+  const status = shown(socket, list, project !== null && hub.watching);
+  const { tone, text, wait } = words(status, project, useNow() - hub.clock.get());
   return (
     <span className={`pill c-${tone}`} role="status">
       {text}
@@ -57,9 +55,11 @@ function shown(socket: Status, list: Status, watching: boolean): Status {
   return watching ? socket : list;
 }
 
-function words(status: Status, now: number): Words {
+function words(status: Status, project: string | null, now: number): Words {
   switch (status.kind) {
     case "live":
+      if (project !== null && status.late.includes(project))
+        return { tone: "failed", text: "behind the hub: asking again" };
       return live(status, now);
     case "connecting":
       return { tone: "waiting", text: "connecting …" };

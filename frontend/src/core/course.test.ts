@@ -147,3 +147,121 @@ it("a user's log is asked for by its user", () => {
   courses.opened();
   expect(asked(courses)).toMatchObject([{ user_id: "ada", state: true }]);
 });
+
+/** Courses with a clock that the test moves. */
+function timed(): { courses: Courses; at: (ms: number) => void } {
+  let now = 0;
+  const courses = new Courses(() => now);
+  courses.want("p");
+  courses.opened();
+  const id = asked(courses)[0]?.id;
+  courses.receive(subscribed(2, { id }));
+  courses.receive(state(2));
+  const at = (ms: number) => {
+    now = ms;
+  };
+  return { courses, at };
+}
+
+const beat = (position: string): Fields => ({
+  type: "heartbeat",
+  timestamp: "",
+  positions: { p: position },
+});
+
+it("one that stands where the hub says is never late", () => {
+  const { courses, at } = timed();
+  courses.receive(beat("e:2"));
+  expect(courses.due(12_000)).toBe(null);
+  at(1e9);
+  courses.tend(12_000);
+  expect(courses.late).toEqual([]);
+  expect(asked(courses)).toEqual([]);
+});
+
+it("one that a heartbeat says is behind, and that gets no further, is late and asked for again", () => {
+  const { courses, at } = timed();
+  at(1_000);
+  courses.receive(beat("e:5"));
+  expect(asked(courses)).toMatchObject([{ since: "e:2" }]);
+  expect(courses.due(12_000)).toBe(13_000);
+  at(12_999);
+  courses.tend(12_000);
+  expect(courses.late).toEqual([]);
+  at(13_000);
+  courses.tend(12_000);
+  expect(courses.late).toEqual(["p"]);
+  const [again] = asked(courses);
+  expect(again).toMatchObject({ since: "e:2" });
+  courses.receive(subscribed(2, { id: again?.id, recovered: true }));
+  expect(courses.late).toEqual(["p"]);
+  for (const seq of [3, 4]) courses.receive(event(seq));
+  expect(courses.late).toEqual(["p"]);
+  courses.receive(event(5));
+  expect(courses.late).toEqual([]);
+  expect(courses.due(12_000)).toBe(null);
+});
+
+it("answers that lead nowhere do not make it less late", () => {
+  const { courses, at } = timed();
+  for (let ms = 0; ms <= 16_000; ms += 8_000) {
+    at(ms);
+    courses.receive(beat("e:5"));
+    const [request] = asked(courses);
+    at(ms + 1_000);
+    courses.receive(subscribed(2, { id: request?.id, recovered: true }));
+    courses.tend(12_000);
+    if (ms < 16_000) expect(courses.late).toEqual([]);
+  }
+  expect(courses.late).toEqual(["p"]);
+});
+
+it("one that gets further is not late, however long it takes", () => {
+  const { courses, at } = timed();
+  courses.receive(beat("e:9"));
+  const [request] = asked(courses);
+  courses.receive(subscribed(2, { id: request?.id, recovered: true }));
+  for (const seq of [3, 4, 5, 6, 7, 8, 9]) {
+    at(seq * 10_000);
+    courses.receive(event(seq));
+    courses.tend(12_000);
+    expect(courses.late).toEqual([]);
+  }
+  expect(courses.due(12_000)).toBe(null);
+});
+
+it.each([
+  ["no answer", () => {}],
+  [
+    "an answer and no state",
+    (courses: Courses, id: unknown) => void courses.receive(subscribed(2, { id, recovered: null })),
+  ],
+  [
+    "a state that breaks off",
+    (courses: Courses, id: unknown) => {
+      courses.receive(subscribed(2, { id, recovered: null }));
+      courses.receive(state(2, 1, 3));
+    },
+  ],
+])("one that gets %s is late, and asked for again", (_, say) => {
+  let now = 0;
+  const courses = new Courses(() => now);
+  courses.want("p");
+  courses.opened();
+  say(courses, asked(courses)[0]?.id);
+  now = 12_000;
+  courses.tend(12_000);
+  expect(courses.late).toEqual(["p"]);
+  expect(asked(courses)).toMatchObject([{ type: "subscribe", state: true }]);
+});
+
+it("a lost connection forgets who was late", () => {
+  const { courses, at } = timed();
+  courses.receive(beat("e:5"));
+  at(12_000);
+  courses.tend(12_000);
+  courses.closed();
+  expect(courses.late).toEqual([]);
+  courses.opened();
+  expect(asked(courses)).toMatchObject([{ since: "e:2" }]);
+});

@@ -6,6 +6,9 @@
  * connection is, so that a gap is noticed: the next event must be the next seq. Wherever the two ends disagree the topic is
  * subscribed again from the resume position. From a request to its answer, whatever comes of the topic belongs to the
  * subscription that the request replaces, and is dropped: it comes again.
+ *
+ * A topic is *behind* while something is due: the answer to a request, a state that was promised, a position that a
+ * heartbeat named. One that is behind and gets no further is late after a while: it is told as such, and asked for again.
  */
 import { type Fields, isObject } from "./json.ts";
 import { BEGINNING, type Position, read, same, write } from "./position.ts";
@@ -18,9 +21,17 @@ interface Course {
   at: Position | null;
   /** The request that has no answer yet. */
   pending: number | null;
+  /** The request asked for the state. */
+  wantsState: boolean;
   /** The life at `at` is over. */
   ended: boolean;
   parts: Fields[];
+  /** A state was promised, and has not come whole. */
+  awaits: boolean;
+  /** A position that a heartbeat named, while this one is not there yet. */
+  told: Position | null;
+  /** When it last got further while it is behind. */
+  since: number;
 }
 
 type Message = Fields;
@@ -31,8 +42,14 @@ export class Courses {
   readonly #resume = new Map<string, Position>();
   readonly #courses = new Map<string, Course>();
   readonly #wanted = new Set<string>();
+  readonly #now: () => number;
+  readonly #late = new Set<string>();
   #ids = 0;
   #connected = false;
+
+  constructor(now: () => number = Date.now) {
+    this.#now = now;
+  }
 
   get topics(): ReadonlySet<string> {
     return this.#wanted;
@@ -44,16 +61,43 @@ export class Courses {
     return this.#ids;
   }
 
+  /** Topics that are behind and got no further for too long. */
+  get late(): readonly string[] {
+    return [...this.#late];
+  }
+
+  /** When the next topic will be late that gets no further; null if none is behind. `patience` is in ms. */
+  due(patience: number): number | null {
+    let first: number | null = null;
+    for (const course of this.#courses.values()) {
+      if (isBehind(course) && (first === null || course.since < first)) first = course.since;
+    }
+    return first === null ? null : first + patience;
+  }
+
+  /** Ask again for every topic that is late now. */
+  tend(patience: number): void {
+    const before = this.#now() - patience;
+    for (const [topic, course] of this.#courses) {
+      if (!isBehind(course) || course.since > before) continue;
+      this.#late.add(topic);
+      this.#request(topic);
+    }
+  }
+
   /** A connection was made: ask for everything that is wanted. */
   opened(): void {
     this.#connected = true;
     this.outgoing.length = 0;
     this.#courses.clear();
+    this.#late.clear();
     for (const topic of this.#wanted) this.#request(topic);
   }
 
   closed(): void {
     this.#connected = false;
+    this.#courses.clear();
+    this.#late.clear();
     this.outgoing.length = 0;
   }
 
@@ -98,7 +142,11 @@ export class Courses {
   #request(topic: string): void {
     const id = this.id();
     const since = this.#resume.get(topic);
-    this.#courses.set(topic, { at: null, pending: id, ended: false, parts: [] });
+    const course = newCourse(this.#now());
+    course.pending = id;
+    course.wantsState = since === undefined;
+    course.told = this.#courses.get(topic)?.told ?? null;
+    this.#courses.set(topic, course);
     const from = since === undefined ? { state: true } : { since: write(since) };
     this.outgoing.push({ type: "subscribe", id, ...named(topic), policy: "conflate", ...from });
   }
@@ -111,12 +159,21 @@ export class Courses {
   #forget(topic: string): void {
     this.#resume.delete(topic);
     this.#courses.delete(topic);
+    this.#late.delete(topic);
   }
 
   /** The course of a topic whose messages count now. */
   #course(topic: string): Course | null {
     const course = this.#courses.get(topic);
     return course !== undefined && course.pending === null ? course : null;
+  }
+
+  /** It got further. */
+  #further(course: Course, topic: string, now = this.#now()): void {
+    course.since = now;
+    const { at, told } = course;
+    if (told !== null && at !== null && (at.epoch !== told.epoch || at.seq >= told.seq)) course.told = null;
+    if (!isBehind(course)) this.#late.delete(topic);
   }
 
   #event(event: StoredEvent): Told[] {
@@ -138,6 +195,8 @@ export class Courses {
     course.parts = [];
     course.at = position;
     course.ended = true;
+    course.awaits = false;
+    this.#further(course, topic);
     if (same(this.#resume.get(topic) ?? null, position)) return [];
     this.#resume.set(topic, position);
     return [{ kind: "deleted", topic, event }];
@@ -147,20 +206,25 @@ export class Courses {
     course.at = position;
     course.ended = false;
     this.#resume.set(topic, position);
+    this.#further(course, topic);
   }
 
   #subscribed(message: Message): Told[] {
     const topic = topicOf(message);
     const there = this.#courses.get(topic);
     if (!isPosition(message)) return [];
-    if (there !== undefined && there.pending !== null && there.pending === message.id) there.pending = null;
+    const answers = there !== undefined && there.pending !== null && there.pending === message.id;
+    if (answers) there.pending = null;
     const course = this.#course(topic);
     if (course === null) return [];
     const position = { epoch: message.epoch, seq: message.seq };
     course.parts = [];
     course.at = position;
     course.ended = false;
+    course.awaits = message.recovered === false || (answers && course.wantsState);
     if (message.recovered === true) this.#resume.set(topic, position);
+    // An answer brings it no nearer to a position that it was told.
+    this.#further(course, topic, course.told === null ? this.#now() : course.since);
     return message.recovered === null && position.seq === 0 && message.id === undefined
       ? [{ kind: "empty", topic, position }]
       : [];
@@ -173,9 +237,11 @@ export class Courses {
     if (message.part === 1) course.parts = [];
     else if (!continues(course.parts, message)) return this.#resubscribe(topic);
     course.parts.push(message);
+    course.since = this.#now();
     if (message.part < message.parts) return [];
     const parts = course.parts;
     course.parts = [];
+    course.awaits = false;
     this.#moved(course, topic, { epoch: message.epoch, seq: message.seq });
     return [assemble(topic, parts)];
   }
@@ -212,7 +278,15 @@ export class Courses {
       const course = this.#course(topic);
       const there = read(said);
       if (course === null || there === null || course.parts.length > 0) continue;
-      if (!same(course.at, there) && !(course.ended && same(there, BEGINNING))) this.#request(topic);
+      if (same(course.at, there) || (course.ended && same(there, BEGINNING))) course.told = null;
+      else {
+        // As long as it is not there it is behind since the first time that it was told so.
+        const since = course.told === null ? this.#now() : course.since;
+        course.told = there;
+        this.#request(topic);
+        (this.#courses.get(topic) as Course).since = since;
+      }
+      if (!isBehind(course)) this.#late.delete(topic);
     }
     return [];
   }
@@ -236,6 +310,23 @@ export class Courses {
     }
     return [];
   }
+}
+
+function newCourse(now: number): Course {
+  return {
+    at: null,
+    pending: null,
+    wantsState: false,
+    ended: false,
+    parts: [],
+    awaits: false,
+    told: null,
+    since: now,
+  };
+}
+
+function isBehind(course: Course): boolean {
+  return course.pending !== null || course.awaits || course.parts.length > 0 || course.told !== null;
 }
 
 export function named(topic: string): Fields {

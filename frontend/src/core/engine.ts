@@ -12,6 +12,8 @@ export type Status =
       readonly behind: number | null;
       /** When a summary last took the place of events, because this side was slow. */
       readonly summarised: number | null;
+      /** Topics that stand still here although the hub is further, or owes an answer. They are asked for again. */
+      readonly late: readonly string[];
     }
   | {
       readonly kind: "waiting";

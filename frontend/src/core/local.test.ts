@@ -1,5 +1,6 @@
 import { beforeEach, expect, it } from "vitest";
 import { FakeSocket, FakeWorld, newest } from "../../test/world.ts";
+import type { Status } from "./engine.ts";
 import { LocalEngine } from "./local.ts";
 import type { Told } from "./told.ts";
 
@@ -104,4 +105,52 @@ it("many topics are asked for at the pace that the hub takes, and each once", ()
     newest().say({ type: "heartbeat", timestamp: "t", positions: {} });
   }
   expect(subscribed()).toEqual(all);
+});
+
+it("a project that stands still behind the hub is told as such, however busy another one is, and asked for again", () => {
+  const statuses: Status[] = [];
+  engine = new LocalEngine(
+    "ws://hub/ws/updates",
+    null,
+    { told: () => {}, status: (one) => void statuses.push(one) },
+    world,
+  );
+  engine.watch("busy");
+  engine.watch("still");
+  newest().say({ type: "welcome", data: { heartbeat_interval: 8 } });
+  const live = () => statuses.at(-1) as Extract<Status, { kind: "live" }>;
+  const state = { state: null, project: {}, orchestrator: null, coordination: null, prompts: [], nodes: [] };
+  for (const project_id of ["busy", "still"]) {
+    const { id } = newest().sent.find((one) => one.project_id === project_id) ?? {};
+    const place = { project_id, epoch: "e", seq: 1 };
+    newest().say({ type: "subscribed", ...place, recovered: null, id });
+    newest().say({ type: "project_state", ...place, reason: "initial", part: 1, parts: 1, data: state });
+  }
+  let seq = 1;
+  const second = () => {
+    seq += 1;
+    newest().say({ type: "x", project_id: "busy", data: {}, timestamp: "", seq, epoch: "e" });
+    if (seq % 8 === 0)
+      newest().say({ type: "heartbeat", timestamp: "", positions: { busy: `e:${seq}`, still: "e:9" } });
+    world.advance(1_000);
+  };
+  while (world.at < 17_000) second();
+  expect(live()).toMatchObject({ kind: "live", late: [] });
+  while (world.at < 19_000) second();
+  expect(live()).toMatchObject({ kind: "live", late: ["still"] });
+  const requests = newest().sent.filter((one) => one.type === "subscribe" && one.project_id === "still");
+  expect(requests.length).toBeGreaterThan(2);
+  expect(requests.slice(1).every((one) => one.since === "e:1")).toBe(true);
+  newest().say({
+    type: "subscribed",
+    project_id: "still",
+    epoch: "e",
+    seq: 1,
+    recovered: true,
+    id: requests.at(-1)?.id,
+  });
+  for (let at = 2; at <= 9; at += 1)
+    newest().say({ type: "x", project_id: "still", data: {}, timestamp: "", seq: at, epoch: "e" });
+  expect(live()).toMatchObject({ kind: "live", late: [] });
+  expect(FakeSocket.all).toHaveLength(1);
 });

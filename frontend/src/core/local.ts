@@ -36,10 +36,11 @@ export class LocalEngine implements Engine {
   readonly events: EngineEvents;
   readonly #url: string;
   readonly #world: World;
-  readonly #courses = new Courses();
+  readonly #courses: Courses;
   readonly #asked = new Map<number, Asked>();
   #token: string | null;
   #socket: Socket | null = null;
+  #minding: (() => void) | null = null;
   #closed = false;
   /** The topic that the present connection's address names. */
   #named = "";
@@ -53,6 +54,7 @@ export class LocalEngine implements Engine {
     this.#token = token;
     this.events = events;
     this.#world = on;
+    this.#courses = new Courses(() => on.now());
   }
 
   watch(topic: string): void {
@@ -65,6 +67,7 @@ export class LocalEngine implements Engine {
     this.#courses.want(topic);
     this.#connect();
     this.#flush();
+    this.#mind();
   }
 
   unwatch(topic: string): void {
@@ -102,6 +105,7 @@ export class LocalEngine implements Engine {
 
   close(): void {
     this.#closed = true;
+    this.#minding?.();
     for (const { cancel } of this.#retries.values()) cancel();
     this.#resting?.();
     this.#socket?.close();
@@ -122,6 +126,7 @@ export class LocalEngine implements Engine {
           this.#courses.opened();
           if (!this.#courses.topics.has(this.#named)) this.#courses.leave(this.#named);
           this.#flush();
+          this.#mind();
         },
         message: (message) => this.#received(message),
         closed: () => this.#lost(),
@@ -146,6 +151,7 @@ export class LocalEngine implements Engine {
     if (this.#answered(message)) return;
     const told = this.#courses.receive(message).filter((one) => !this.#passing(one));
     this.#flush();
+    this.#mind();
     if (told.length === 0) return;
     if (told[0]?.kind === "conflated") this.#socket?.summarised();
     this.events.told(told);
@@ -181,7 +187,27 @@ export class LocalEngine implements Engine {
     this.#retries.set(topic, { backoff, cancel });
   }
 
+  /** Look again when a topic that is behind will have stood still for too long. */
+  #mind(): void {
+    const socket = this.#socket;
+    if (socket === null) return;
+    socket.late(this.#courses.late);
+    const due = this.#minding === null ? this.#courses.due(socket.patience) : null;
+    if (due === null) return;
+    this.#minding = this.#world.later(
+      () => {
+        this.#minding = null;
+        this.#courses.tend(socket.patience);
+        this.#flush();
+        this.#mind();
+      },
+      Math.max(0, due - this.#world.now()),
+    );
+  }
+
   #lost(): void {
+    this.#minding?.();
+    this.#minding = null;
     this.#courses.closed();
     for (const asked of this.#asked.values()) {
       asked.cancel();

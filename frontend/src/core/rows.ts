@@ -6,6 +6,7 @@ import type { Http } from "./http.ts";
 import { type Fields, isObject } from "./json.ts";
 import { lines } from "./lines.ts";
 import { Cell, Listeners, type Readable } from "./readable.ts";
+import { bounded } from "./words.ts";
 
 export interface ProjectRow {
   readonly project_id: string;
@@ -37,6 +38,7 @@ export interface Rows {
 }
 
 const SPARK = 30;
+/** Where the hub does not say how often it breaks its silence. */
 const SILENT_AFTER = 60_000;
 
 /** Follows the rows while somebody watches. */
@@ -130,18 +132,20 @@ export class RowsStore implements Readable<Rows> {
   /** One connection, until it ends or falls silent. */
   async #once(signal: AbortSignal): Promise<void> {
     const silent = new AbortController();
-    let timer = setTimeout(() => silent.abort(), SILENT_AFTER);
+    let patience = SILENT_AFTER;
+    let timer = setTimeout(() => silent.abort(), patience);
     try {
       const response = await this.#http.timed("/projects/stream", {
         headers: { accept: "text/event-stream" },
         signal: AbortSignal.any([signal, silent.signal]),
       });
+      patience = silenceOf(response);
       this.#lost = null;
       this.#backoff.reset();
-      this.status.set({ kind: "live", since: Date.now(), behind: null, summarised: null });
+      this.status.set({ kind: "live", since: Date.now(), behind: null, summarised: null, late: [] });
       for await (const { data } of lines(response)) {
         clearTimeout(timer);
-        timer = setTimeout(() => silent.abort(), SILENT_AFTER);
+        timer = setTimeout(() => silent.abort(), patience);
         if (data !== "") this.#take(JSON.parse(data));
       }
     } finally {
@@ -184,4 +188,10 @@ export class RowsStore implements Readable<Rows> {
     this.#snapshot = { ...this.#snapshot, ...changes };
     this.#listeners.tell();
   }
+}
+
+/** So long, in ms, this stream may say nothing: half as long again as the hub does. */
+function silenceOf(response: Response): number {
+  const seconds = bounded(Number.parseFloat(response.headers.get("heartbeat-interval") ?? ""), 1, 3_600);
+  return seconds === null ? SILENT_AFTER : seconds * 1_500;
 }

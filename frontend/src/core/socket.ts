@@ -72,6 +72,7 @@ export class Socket {
   #pinged: number | null = null;
   #behind: number | null = null;
   #summarised: number | null = null;
+  #late: readonly string[] = [];
   #closed = false;
   #status: Status = { kind: "connecting" };
 
@@ -98,6 +99,18 @@ export class Socket {
   /** A summary took the place of events. */
   summarised(): void {
     this.#summarised = this.#world.now();
+    this.#tellLive();
+  }
+
+  /** So long, in ms, the hub may say nothing, and a topic may stand still. */
+  get patience(): number {
+    return this.#heartbeat * WATCHDOG_SHARE;
+  }
+
+  /** These topics stand still. */
+  late(topics: readonly string[]): void {
+    if (topics.length === this.#late.length && topics.every((one) => this.#late.includes(one))) return;
+    this.#late = topics;
     this.#tellLive();
   }
 
@@ -184,6 +197,7 @@ export class Socket {
     this.#lost = null;
     this.#behind = null;
     this.#summarised = null;
+    this.#late = [];
     this.#guard();
     this.#tellLive();
     this.#events.opened();
@@ -192,7 +206,13 @@ export class Socket {
 
   #tellLive(): void {
     if (this.#opened === null) return;
-    this.#say({ kind: "live", since: this.#opened, behind: this.#behind, summarised: this.#summarised });
+    this.#say({
+      kind: "live",
+      since: this.#opened,
+      behind: this.#behind,
+      summarised: this.#summarised,
+      late: this.#late,
+    });
   }
 
   #ping = (): void => {
@@ -210,10 +230,7 @@ export class Socket {
 
   #guard(): void {
     this.#stopWatchdog();
-    this.#stopWatchdog = this.#world.later(
-      () => this.#giveUp("the hub fell silent"),
-      this.#heartbeat * WATCHDOG_SHARE,
-    );
+    this.#stopWatchdog = this.#world.later(() => this.#giveUp("the hub fell silent"), this.patience);
   }
 
   #giveUp(reason: string): void {
