@@ -9,7 +9,12 @@ export default defineConfig({
     minify: false,
     target: "es2022",
     lib: {
-      entry: { core: "src/core/index.ts", react: "src/react/index.ts", worker: "src/core/worker.ts" },
+      entry: {
+        core: "src/core/index.ts",
+        react: "src/react/index.ts",
+        tasktree: "src/tasktree/index.ts",
+        worker: "src/core/worker.ts",
+      },
       formats: ["es"],
     },
     rollupOptions: { external: /^react($|\/)/ },

@@ -3,6 +3,7 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import type { Page } from "playwright-core";
 import { preview } from "vite";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { type Browser, launch, open } from "./browser.ts";
@@ -24,9 +25,10 @@ function versions(...names: string[]): Record<string, string> {
 
 const SOURCE = `
 import { createRoot } from "react-dom/client";
-import { createElement as h } from "react";
+import { createElement as h, useState } from "react";
 import { HubProvider, useConnection, useNode, useTree } from "tasktree-rt/react";
 import { classOf } from "tasktree-rt";
+import { connectTo, useWebSocket } from "tasktree-rt/tasktree";
 
 function Row({ id }: { id: string }) {
   const node = useNode("packed", id);
@@ -37,8 +39,20 @@ function List() {
   const status = useConnection();
   return h("ul", { title: status.kind }, shape.roots.map((id) => h(Row, { key: id, id })));
 }
+// TaskTree's page: its hook, with a handler of its own type.
+interface WebSocketMessage { type: string; project_id?: string; data: any; timestamp: string }
+const heard: string[] = [];
+function Board() {
+  const [count, setCount] = useState(0);
+  const { send } = useWebSocket((message: WebSocketMessage) => {
+    heard.push(message.type + " " + message.project_id + " " + message.data.n);
+    setCount(heard.length);
+  });
+  return h("p", { onClick: () => send({ type: "ping" }), title: heard.join() }, "heard " + count);
+}
 const url = new URL(location.href).searchParams.get("hub")!;
-createRoot(document.getElementById("app")!).render(h(HubProvider, { url, children: h(List) }));
+connectTo(url);
+createRoot(document.getElementById("app")!).render(h(HubProvider, { url, children: [h(List, { key: 1 }), h(Board, { key: 2 })] }));
 `;
 
 /** A Vite app as somebody else would make it, with the package as it is published. */
@@ -80,6 +94,24 @@ function app(): string {
   return folder;
 }
 
+/** TaskTree's hook over a restart of the hub: 64 events, every eighth of a project that is new, some with odd names. */
+async function restartWhileEventsFlow(hub: HubProcess, page: Page, setting: string): Promise<void> {
+  const before = Number((await page.getByText(/^heard \d+$/).textContent())?.slice(6));
+  const names = (n: number) => (n % 8 === 0 ? `tt~~E9~A1~B9-${n}` : "board");
+  for (let n = 0; n < 64; n += 1) {
+    if (n === 20) {
+      await hub.kill();
+      await hub.run("--set", setting);
+    }
+    await hub.push(names(n), [{ type: "step", data: { n } }]);
+  }
+  const list = page.getByText(`heard ${before + 64}`);
+  await list.waitFor();
+  const told = (await list.getAttribute("title"))?.split(",").filter((one) => one.startsWith("step "));
+  const wanted = Array.from({ length: 64 }, (_, n) => `step ${n % 8 === 0 ? `项-${n}` : "board"} ${n}`);
+  expect(told?.toSorted()).toEqual(wanted.toSorted());
+}
+
 it("the package installs into a fresh Vite app, has its types, builds, and shows a hub's tree", {
   timeout: 180_000,
 }, async () => {
@@ -95,6 +127,7 @@ it("the package installs into a fresh Vite app, has its types, builds, and shows
     await hub.push("packed", [node("a", { status: "merged" })]);
     await page.getByText("Alpha: done").waitFor();
     expect(complaints).toEqual([]);
+    await restartWhileEventsFlow(hub, page, `cors_origins=${origin}`);
   } finally {
     await server.close();
     await hub.kill();

@@ -5,13 +5,16 @@ export class FakeSocket {
   static readonly all: FakeSocket[] = [];
   readyState = 1;
   readonly sent: Record<string, unknown>[] = [];
+  onopen: (() => void) | null = null;
   onmessage: ((event: { data: string }) => void) | null = null;
   onclose: ((event: { code: number; reason: string }) => void) | null = null;
   closed = false;
   readonly url: string;
+  readonly protocol: string | undefined;
 
-  constructor(url: string) {
+  constructor(url: string, protocol?: string) {
     this.url = url;
+    this.protocol = protocol;
     FakeSocket.all.push(this);
   }
 
@@ -44,8 +47,8 @@ export class FakeWorld implements World {
   isOnline = true;
   readonly #due: { at: number; run: () => void }[] = [];
 
-  open(url: string): WebSocket {
-    return new FakeSocket(url) as unknown as WebSocket;
+  open(url: string, protocol?: string): WebSocket {
+    return new FakeSocket(url, protocol) as unknown as WebSocket;
   }
 
   now(): number {

@@ -36,7 +36,9 @@ SECTION: Final = "tasktree-rt"
 FILE_NAME: Final = "tasktree-rt.toml"
 PREFIX: Final = "TASKTREE_RT_"
 DEFAULT: Final = "default"
-CLIENT_VARIABLES: Final = frozenset({"TASKTREE_RT_CONFIG", "TASKTREE_RT_HUB", "TASKTREE_RT_TOKEN"})
+CLIENT_VARIABLES: Final = frozenset(
+    {"TASKTREE_RT_CONFIG", "TASKTREE_RT_HUB", "TASKTREE_RT_SPOOL", "TASKTREE_RT_TOKEN"}
+)
 """Variables of this prefix that commands read and that are no settings of the hub."""
 
 

@@ -165,6 +165,7 @@ def test_the_environment_speaks_for_every_kind_of_setting(load_text: Load) -> No
         "TASKTREE_RT_AUTH_SECRET": "s" * 40,
         "OTHER": "x",
         "TASKTREE_RT_TOKEN": "for the client",
+        "TASKTREE_RT_SPOOL": "/of/a/backend",
     }
     settings = load_text(environ=environ).settings
     assert (settings.insecure, settings.metrics) == (True, False)

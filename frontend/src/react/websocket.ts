@@ -1,6 +1,6 @@
 import { useCallback, useEffect, useRef, useState } from "react";
 
-/** An event as the TaskTree dashboard knows it. */
+/** An event as a connection without a subprotocol tells it. */
 export interface WebSocketMessage {
   readonly type: string;
   readonly project_id: string | null;
@@ -26,8 +26,8 @@ export interface UseWebSocketResult {
 }
 
 /**
- * The TaskTree dashboard's hook by its name and signature, so that its code can move over: events as they come, without a
- * tree. It resumes nothing; `useProject` does. Unlike the original it never stops trying.
+ * A plain WebSocket as a hook: events as they come, without a tree. It resumes nothing (`useProject` does) and never stops
+ * trying. TaskTree's hook of this name, with another signature, is in `tasktree-rt/tasktree`.
  */
 export function useWebSocket(url = "/ws/updates", options: UseWebSocketOptions = {}): UseWebSocketResult {
   const [isConnected, setConnected] = useState(false);

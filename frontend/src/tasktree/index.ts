@@ -1,0 +1,62 @@
+import { useCallback, useEffect, useRef } from "react";
+import { Stream, type WebSocketMessage } from "./stream.ts";
+
+export { RELOAD } from "./course.ts";
+export type { WebSocketMessage } from "./stream.ts";
+
+let url: string | null = null;
+let stream: Stream | null = null;
+const handlers = new Set<(message: WebSocketMessage) => void>();
+
+/**
+ * Say where the hub is (`https://hub.example.org`, with `token` where it asks for one), before the first `useWebSocket`. By
+ * default it is where the page came from, as in TaskTree.
+ */
+export function connectTo(hub: string, token?: string): void {
+  const found = new URL("/ws/updates", hub);
+  found.protocol = found.protocol.replace("http", "ws");
+  if (token !== undefined) found.searchParams.set("token", token);
+  url = found.href;
+  disconnect();
+  if (handlers.size > 0) connect();
+}
+
+/** Let go of the connection; the next `useWebSocket` makes a new one. */
+export function disconnect(): void {
+  stream?.close();
+  stream = null;
+}
+
+/**
+ * TaskTree's hook by its name and signature: `handler` is called for everything that is told, over one connection for all
+ * components. Unlike the original it never stops trying, and at a hub nothing is lost in a break.
+ */
+export function useWebSocket(handler: (message: WebSocketMessage) => void): {
+  send: (message: unknown) => void;
+} {
+  const latest = useRef(handler);
+  latest.current = handler;
+  useEffect(() => {
+    const call = (message: WebSocketMessage) => latest.current(message);
+    handlers.add(call);
+    connect();
+    return () => {
+      handlers.delete(call);
+    };
+  }, []);
+  const send = useCallback((message: unknown) => {
+    if (stream?.send(message) !== true) console.warn("WebSocket not connected");
+  }, []);
+  return { send };
+}
+
+function connect(): void {
+  stream ??= new Stream(url ?? ownAddress(), (message) => {
+    for (const handler of [...handlers]) handler(message);
+  });
+}
+
+function ownAddress(): string {
+  const { protocol, host } = window.location;
+  return `${protocol === "https:" ? "wss:" : "ws:"}//${host}/ws/updates`;
+}
