@@ -26,6 +26,8 @@ KEPT_IDS: Final = 10_000
 """How many of a producer's newest publishes are known again, at least."""
 KEPT_IDS_AGE: Final = 86_400_000_000
 """How long a publish is known again, at least, in microseconds."""
+KEPT_DEATHS_AGE: Final = 2 * KEPT_IDS_AGE
+"""How long it is known how a life ended, at least; as long as events are kept if that is longer."""
 
 
 class Key(NamedTuple):
@@ -314,7 +316,7 @@ class Broker(Protocol):
         ones precedes, so that the state at every position left can be told; with them the checkpoints
         before that one, idempotency records that nobody can need (older than 24 h or beyond a
         producer's newest 10,000), matters settled longer ago than events are kept, and what is left of
-        ended lives. In small steps; `now` in
+        ended lives; how they ended too, after `KEPT_DEATHS_AGE`. In small steps; `now` in
         microseconds. Returns the new floors of the projects that lost events.
         """
 

@@ -11,6 +11,7 @@ import trio
 from attrs import Factory, define, evolve
 
 from tasktree_rt.brokers.base import (
+    KEPT_DEATHS_AGE,
     KEPT_IDS,
     KEPT_IDS_AGE,
     Append,
@@ -277,6 +278,9 @@ class MemoryBroker:
         old = [one.id for one in self._matters.values() if one.settled is not None and one.settled < cutoff]
         for matter_id in old:
             del self._matters[matter_id]
+        dead = min(cutoff, now - KEPT_DEATHS_AGE)
+        for name in [one for one, death in self._deaths.items() if death.record.received < dead]:
+            del self._deaths[name]
         return floors
 
     def _forget_ids(self, producer: tuple[str, str], cutoff: int) -> None:

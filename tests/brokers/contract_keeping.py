@@ -294,6 +294,22 @@ class Keeping(Suite):
             assert (await broker.load("p")).owner == "sub:bob"
             assert (await broker.owned())["sub:bob", False] == 2
 
+    async def test_how_a_project_ended_is_known_for_two_days_and_as_long_as_events_are_kept(self) -> None:
+        async with self.broker() as broker:
+            for project in ("p", "again"):
+                await fill(broker, 2, project)
+                await broker.append([entry(project, "bye", ends=True)])
+            await broker.append([entry("again", "new", epoch="e2")])
+            for max_age, later, known in (
+                (1.0, 2 * DAY, True),
+                (3 * 86_400.0, 3 * DAY, True),
+                (3 * 86_400.0, 3 * DAY + 1, False),
+            ):
+                await broker.trim(Retention(1_000, max_age), NOW + later)
+                life, again = await broker.load("p"), await broker.load("again")
+                assert (life.death is not None, life.received) == (known, NOW if known else 0)
+                assert (again.death is not None, again.epoch, again.head) == (known, "e2", 1)
+
     async def test_a_probe_passes_and_changes_nothing(self) -> None:
         async with self.broker() as broker:
             await fill(broker, 2)

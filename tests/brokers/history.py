@@ -42,6 +42,7 @@ class Naive:
 
     lives: dict[str, list[NaiveLife]] = Factory(lambda: {project: [] for project in PROJECTS})
     keys: list[tuple[Key, bytes, Duplicate, int]] = Factory(list)
+    forgotten: dict[str, list[NaiveLife]] = Factory(lambda: {project: [] for project in PROJECTS})
 
     def live(self, project: str) -> NaiveLife | None:
         lives = self.lives[project]
@@ -88,6 +89,11 @@ class Naive:
                 moved[project] = Position(life.epoch, floor)
                 life.checkpoints = [c for c in life.checkpoints if c.seq >= floor]
         self.keys = [known for known in self.keys if known[3] >= now - DAY]
+        cutoff = now - max(2 * DAY, round(retention.max_age * 1_000_000))
+        for project, lives in self.lives.items():
+            gone = [life for life in lives if life.ended and life.events[-1].received < cutoff]
+            self.forgotten[project] += gone
+            self.lives[project] = [life for life in lives if life not in gone]
         return moved
 
     def load(self, project: str) -> Life:
@@ -251,7 +257,7 @@ class Run:
         """Everything that can be asked."""
         for project in PROJECTS:
             assert await self.broker.load(project) == self.naive.load(project)
-            for life in [NaiveLife(""), *self.naive.lives[project]]:
+            for life in [NaiveLife(""), *self.naive.forgotten[project], *self.naive.lives[project]]:
                 for seq in range(len(life.events) + 2):
                     await self.compare_at(project, Position(life.epoch, seq))
         summaries = await self.broker.projects()

@@ -154,7 +154,9 @@ async def test_what_an_ended_life_leaves_is_taken_away(path: Path) -> None:
         assert rows(path, "event", "part", "state", "grave") == [0, 0, 0, 1]
         assert await broker.recorded(Key("subject", "producer", "k"), b"digest") is not None
         await broker.trim(Retention(10, 1e9), NOW + 3 * DAY)
-        assert rows(path, "grave", "publish", "producer", "death") == [0, 0, 0, 1]
+        assert rows(path, "grave", "publish", "producer", "death") == [1, 0, 0, 1]
+        await broker.trim(Retention(10, 3_600.0), NOW + 3 * DAY)
+        assert rows(path, "grave", "publish", "producer", "death") == [0, 0, 0, 0]
 
 
 async def test_trimming_with_nothing_to_do_writes_nothing(path: Path) -> None:

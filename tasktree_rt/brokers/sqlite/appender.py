@@ -192,7 +192,7 @@ class Appender:
         last = entry.drafts[-1]
         cursor.execute(
             "INSERT INTO grave SELECT life, project, epoch, floor, head, ?, 0 FROM life WHERE life = ?",
-            (entry.received, life.life),
+            (life.received, life.life),
         )
         cursor.execute("DELETE FROM life WHERE life = ?", (life.life,))
         cursor.execute(

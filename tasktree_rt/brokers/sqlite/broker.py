@@ -22,6 +22,7 @@ from typing import Final, Protocol, TypeVar
 import trio
 
 from tasktree_rt.brokers.base import (
+    KEPT_DEATHS_AGE,
     Append,
     Checkpoint,
     Conflict,
@@ -394,7 +395,8 @@ class SqliteBroker:
         await self._forget_publishes(now)
         cutoff = now - round(retention.max_age * 1_000_000)
         await self._repeat(lambda writer: writer.forget_matters(cutoff))
-        await self._repeat(lambda writer: writer.forget_graves(now))
+        graves = min(cutoff, now - KEPT_DEATHS_AGE)
+        await self._repeat(lambda writer: writer.forget_graves(graves))
         return floors
 
     async def _repeat(self, work: Callable[[Writer], bool]) -> None:

@@ -24,8 +24,6 @@ _BYTES: Final = 4 << 20
 _PARTS: Final = 128
 """And parts of states."""
 _PROBE_SIZE: Final = 65_536
-_GRAVE_AGE: Final = 2 * KEPT_IDS_AGE
-"""After this no publish can name a life that has ended (the age of both goes by the same clock)."""
 
 
 _DROP_CHECKPOINTS: Final = """
@@ -269,16 +267,18 @@ class Writer:
         """Forget some prompts and commands settled before `cutoff` (microseconds)."""
         return self.transact(lambda cursor: matters.forget(cursor, cutoff))
 
-    def forget_graves(self, now: int) -> bool:
-        """Forget some ended lives that no publish on record can name."""
+    def forget_graves(self, cutoff: int) -> bool:
+        """Forget some lives that ended before `cutoff` (microseconds), and how: no publish on record can name
+        them (the age of both goes by the same clock)."""
 
         def forget(cursor: sqlite3.Cursor) -> bool:
-            cursor.execute(
-                "DELETE FROM grave WHERE life IN "
-                "(SELECT life FROM grave WHERE purged = 1 AND ended < ? LIMIT ?)",
-                (now - _GRAVE_AGE, _ROWS),
-            )
-            return cursor.rowcount == _ROWS
+            rows = cursor.execute(
+                "SELECT project, epoch, life FROM grave WHERE purged = 1 AND ended < ? LIMIT ?",
+                (cutoff, _ROWS),
+            ).fetchall()
+            cursor.executemany("DELETE FROM death WHERE project = ? AND epoch = ?", [row[:2] for row in rows])
+            cursor.executemany("DELETE FROM grave WHERE life = ?", [row[2:] for row in rows])
+            return len(rows) == _ROWS
 
         return self.transact(forget)
 
