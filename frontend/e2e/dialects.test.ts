@@ -18,8 +18,9 @@ afterAll(async () => {
 
 interface Client {
   readonly path: string;
-  /** Said at each opening. */
+  /** Said at each opening, or at the first only. */
   readonly hello: readonly unknown[];
+  readonly once?: boolean;
   /** Milliseconds before it connects again, by the number of failures in a row; null: never again. */
   readonly again: readonly (number | null)[];
   /** Close codes after which it is content. */
@@ -63,7 +64,9 @@ function start(page: Page, name: string, client: Client): Promise<void> {
         socket.onopen = () => {
           failures = 0;
           kept.opened[key] = (kept.opened[key] ?? 0) + 1;
-          for (const one of spec.hello) socket.send(JSON.stringify(one));
+          if (!spec.once || kept.opened[key] === 1) {
+            for (const one of spec.hello) socket.send(JSON.stringify(one));
+          }
         };
         socket.onmessage = ({ data }) => kept.heard[key]?.push(JSON.parse(data));
         socket.onclose = ({ code }) => {
@@ -144,5 +147,39 @@ it("every system's client hears what is for it, comes back after the hub's death
   await expect
     .poll(async () => (await heard(page, "execution")).at(-1))
     .toMatchObject({ type: "status", status: "completed", progress: 100 });
+  await page.context().close();
+});
+
+it("AutoGPT's hook, which subscribes once, hears on after the hub was started again", async () => {
+  const { page } = await open(browser, { expected: /ERR_|WebSocket|fetch/ });
+  await page.goto(`${hub.url}/docs`);
+  await start(page, "hook", {
+    path: "/ws",
+    hello: [{ method: "subscribe_graph_executions", data: { graph_id: "g2" } }],
+    once: true,
+    again: [1000],
+    content: [],
+  });
+  const shows = (id: string) =>
+    expect
+      .poll(async () => {
+        await hub.call("POST", "/autogpt/events", {
+          payload: {
+            event_type: "graph_execution_update",
+            id,
+            user_id: "3e53486c-cf57-477e-ba2a-cb02dc828e1a",
+            graph_id: "g2",
+            graph_version: 1,
+            status: "RUNNING",
+          },
+        });
+        return (await heard(page, "hook")).some(({ data }) => (data as { id?: string } | null)?.id === id);
+      })
+      .toBe(true);
+  await shows("before");
+  await hub.stop();
+  await hub.run();
+  await expect.poll(() => opened(page, "hook")).toBe(2);
+  await shows("after");
   await page.context().close();
 });
