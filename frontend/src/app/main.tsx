@@ -14,6 +14,7 @@ applyTheme(read("theme") ?? "system");
 
 const hub = createHub({
   token: firstToken(),
+  exactIntegers: true,
   worker: () =>
     new SharedWorker(new URL("../core/worker.ts", import.meta.url), { type: "module", name: "tasktree_rt" }),
 });

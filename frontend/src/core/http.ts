@@ -1,6 +1,7 @@
 import { HubClock } from "./clock.ts";
 import { entries, partialTop } from "./course.ts";
 import { HubError } from "./errors.ts";
+import { type Parse, writeExact } from "./exact.ts";
 import type { Fields } from "./json.ts";
 import { isObject } from "./json.ts";
 import { EMPTY_TOP } from "./reducer.ts";
@@ -16,11 +17,18 @@ export class Http {
   readonly base: string;
   token: string | null;
   readonly clock: HubClock;
+  readonly parse: Parse;
 
-  constructor(base: string, token: string | null, clock: HubClock = new HubClock()) {
+  constructor(
+    base: string,
+    token: string | null,
+    clock: HubClock = new HubClock(),
+    parse: Parse = JSON.parse,
+  ) {
     this.base = base.replace(/\/$/, "");
     this.token = token;
     this.clock = clock;
+    this.parse = parse;
   }
 
   /** Ask the hub what time it is. What fails is left: the clock stays as it was. */
@@ -41,10 +49,10 @@ export class Http {
     const response = await this.fetch(path, {
       method,
       headers: body === undefined ? {} : { "content-type": "application/json" },
-      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      ...(body === undefined ? {} : { body: writeExact(body) }),
       ...(signal === undefined ? {} : { signal }),
     });
-    return response.status === 204 ? (null as T) : ((await response.json()) as T);
+    return response.status === 204 ? (null as T) : (this.parse(await response.text()) as T);
   }
 
   /** A response that is 2xx. */

@@ -1,5 +1,6 @@
 import { HubClock } from "./clock.ts";
 import type { Engine, EngineEvents, Status } from "./engine.ts";
+import { parseExact } from "./exact.ts";
 import { Http } from "./http.ts";
 import type { Fields } from "./json.ts";
 import { LocalEngine } from "./local.ts";
@@ -11,6 +12,7 @@ import { Project } from "./project.ts";
 import { Cell, type Readable } from "./readable.ts";
 import { RowsStore } from "./rows.ts";
 import { type Port, PortedEngine, type ToTab, type ToWorker } from "./shared.ts";
+import { world } from "./socket.ts";
 import type { Told } from "./told.ts";
 import { Travel } from "./travel.ts";
 import { onFrame, type Scheduler } from "./tree.ts";
@@ -22,6 +24,11 @@ export interface HubOptions {
   readonly token?: string | null;
   /** The SharedWorker over which all tabs share a connection; without it each has its own. */
   readonly worker?: (() => SharedWorker) | undefined;
+  /**
+   * Integers beyond 2^53 as `bigint`, exactly; else they are rounded, as `JSON.parse` does. `writeExact` writes them; mind
+   * that `JSON.stringify` throws at one. Default: false.
+   */
+  readonly exactIntegers?: boolean;
   /** When to tell of changes; default: once an animation frame. */
   readonly schedule?: Scheduler;
   /** Makes the engine in place of either; for tests. */
@@ -63,7 +70,8 @@ export class Hub {
     const base = options.url ?? globalThis.location?.origin ?? "http://127.0.0.1:8000";
     const token = options.token ?? null;
     this.#schedule = options.schedule ?? onFrame;
-    this.http = new Http(base, token, this.clock);
+    const exact = options.exactIntegers === true;
+    this.http = new Http(base, token, this.clock, exact ? parseExact : JSON.parse);
     this.rows = new RowsStore(this.http);
     this.prompts = new PromptsStore(this.http, this.rows);
     this.status = this.#status;
@@ -72,7 +80,7 @@ export class Hub {
       status: (status) => this.#status.set(status),
       heard: (heard) => this.clock.hear(heard),
     };
-    this.#engine = options.engine?.(events) ?? engine(base, token, options.worker, events);
+    this.#engine = options.engine?.(events) ?? engine(base, token, exact, options.worker, events);
     this.#end = followWorld(
       () => this.wake(),
       () => this.#engine.close(),
@@ -193,15 +201,20 @@ export function createHub(options: HubOptions = {}): Hub {
 function engine(
   base: string,
   token: string | null,
+  exact: boolean,
   worker: HubOptions["worker"],
   events: EngineEvents,
 ): Engine {
   const url = new URL("/ws/updates", base);
   url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
   if (worker === undefined || typeof SharedWorker === "undefined")
-    return new LocalEngine(url.href, token, events);
+    return new LocalEngine(url.href, token, events, world, exact ? parseExact : JSON.parse);
   const { port } = worker();
-  const made = new PortedEngine(port as unknown as Port<ToWorker, ToTab>, { url: url.href, token }, events);
+  const made = new PortedEngine(
+    port as unknown as Port<ToWorker, ToTab>,
+    { url: url.href, token, exact },
+    events,
+  );
   port.start();
   holdLock(made);
   return made;

@@ -13,9 +13,10 @@ export function text(fields: Fields | undefined, name: string): string | undefin
   return typeof value === "string" ? value : undefined;
 }
 
-/** A field that is a finite number. */
+/** A field that is a finite number; an integer beyond 2^53 is rounded. */
 export function number(fields: Fields | undefined, name: string): number | undefined {
   const value = own(fields, name);
+  if (typeof value === "bigint") return Number(value);
   return typeof value === "number" && Number.isFinite(value) ? value : undefined;
 }
 

@@ -2,6 +2,7 @@ import { Backoff } from "./backoff.ts";
 import { Courses } from "./course.ts";
 import type { Engine, EngineEvents } from "./engine.ts";
 import { HubError } from "./errors.ts";
+import type { Parse } from "./exact.ts";
 import type { Fields } from "./json.ts";
 import { wrongTopic } from "./names.ts";
 import { Pace } from "./pace.ts";
@@ -36,6 +37,7 @@ export class LocalEngine implements Engine {
   readonly events: EngineEvents;
   readonly #url: string;
   readonly #world: World;
+  readonly #parse: Parse;
   readonly #courses: Courses;
   readonly #asked = new Map<number, Asked>();
   #token: string | null;
@@ -49,8 +51,15 @@ export class LocalEngine implements Engine {
   readonly #pace = new Pace();
   #resting: (() => void) | null = null;
 
-  constructor(url: string, token: string | null, events: EngineEvents, on: World = world) {
+  constructor(
+    url: string,
+    token: string | null,
+    events: EngineEvents,
+    on: World = world,
+    parse: Parse = JSON.parse,
+  ) {
     this.#url = url;
+    this.#parse = parse;
     this.#token = token;
     this.events = events;
     this.#world = on;
@@ -134,6 +143,7 @@ export class LocalEngine implements Engine {
         heard: (heard) => this.events.heard?.(heard),
       },
       this.#world,
+      this.#parse,
     );
   }
 

@@ -146,7 +146,7 @@ export class RowsStore implements Readable<Rows> {
       for await (const { data } of lines(response)) {
         clearTimeout(timer);
         timer = setTimeout(() => silent.abort(), patience);
-        if (data !== "") this.#take(JSON.parse(data));
+        if (data !== "") this.#take(this.#http.parse(data));
       }
     } finally {
       clearTimeout(timer);

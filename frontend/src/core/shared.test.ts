@@ -57,7 +57,7 @@ function channel() {
 
 function deployed() {
   const engines: FakeEngine[] = [];
-  const host = new Host((_, __, events) => {
+  const host = new Host((_, events) => {
     const engine = new FakeEngine(events);
     engines.push(engine);
     return engine;
@@ -70,7 +70,7 @@ function deployed() {
     const statuses: Status[] = [];
     const engine = new PortedEngine(
       tab,
-      { url: "ws://hub", token },
+      { url: "ws://hub", token, exact: false },
       { told: (batch) => void told.push(...batch), status: (status) => void statuses.push(status) },
     );
     engine.locked("lock");

@@ -9,17 +9,27 @@
 import type { Heard } from "./clock.ts";
 import type { Engine, EngineEvents, Status } from "./engine.ts";
 import { HubError } from "./errors.ts";
+import { parseExact } from "./exact.ts";
 import type { Fields } from "./json.ts";
 import { LocalEngine } from "./local.ts";
 import { Mirror } from "./mirror.ts";
+import { world } from "./socket.ts";
 import type { Told } from "./told.ts";
 
 /** Batches under way to a tab. */
 const IN_FLIGHT = 2;
 export const MOST_WAITING = 2_000;
 
+/** What a tab wants of its connection. */
+export interface Hello {
+  readonly url: string;
+  readonly token: string | null;
+  /** Integers beyond 2^53 as `bigint`. */
+  readonly exact: boolean;
+}
+
 export type ToWorker =
-  | { readonly kind: "hello"; readonly url: string; readonly token: string | null }
+  | ({ readonly kind: "hello" } & Hello)
   /** The tab holds this lock for as long as it lives; said only when it has it. */
   | { readonly kind: "lock"; readonly lock: string }
   | { readonly kind: "watch" | "unwatch"; readonly topic: string }
@@ -50,11 +60,7 @@ export class PortedEngine implements Engine {
   /** This page's clock less the worker's; null before the worker said anything. One machine, but a page may have its own. */
   #apart: number | null = null;
 
-  constructor(
-    port: Port<ToWorker, ToTab>,
-    hello: { url: string; token: string | null },
-    events: EngineEvents,
-  ) {
+  constructor(port: Port<ToWorker, ToTab>, hello: Hello, events: EngineEvents) {
     this.events = events;
     this.#port = port;
     port.onmessage = ({ data }) => this.#received(data);
@@ -130,9 +136,10 @@ function shifted(status: Status, by: number): Status {
   return status.kind === "offline" ? { ...status, lost: moved(status.lost) } : status;
 }
 
-type MakeEngine = (url: string, token: string | null, events: EngineEvents) => Engine;
+type MakeEngine = (hello: Hello, events: EngineEvents) => Engine;
 
-const makeLocal: MakeEngine = (url, token, events) => new LocalEngine(url, token, events);
+const makeLocal: MakeEngine = ({ url, token, exact }, events) =>
+  new LocalEngine(url, token, events, world, exact ? parseExact : JSON.parse);
 
 /** The worker's side: one line for each address and token, whatever the number of tabs. */
 export class Host {
@@ -153,7 +160,7 @@ export class Host {
     port.onmessage = ({ data }) => {
       if (data.kind === "hello") {
         leave();
-        tab = new Tab(this.#line(data.url, data.token), port);
+        tab = new Tab(this.#line(data), port);
       } else if (data.kind === "lock") gone(data.lock, leave);
       else if (data.kind === "bye") leave();
       else if (data.kind === "token") tab = tab === null ? null : this.#moved(tab, data.token);
@@ -162,11 +169,11 @@ export class Host {
   }
 
   /** Tabs of one address and token share a line; a tab with another token has another line. */
-  #line(url: string, token: string | null): Line {
-    const key = keyOf(url, token);
+  #line(hello: Hello): Line {
+    const key = keyOf(hello);
     let line = this.#lines.get(key);
     if (line === undefined) {
-      line = new Line(key, url, token, this.#make);
+      line = new Line(hello, this.#make);
       this.#lines.set(key, line);
     }
     return line;
@@ -178,39 +185,38 @@ export class Host {
    */
   #moved(tab: Tab, token: string | null): Tab {
     const { line } = tab;
-    const key = keyOf(line.url, token);
+    const hello = { ...line.hello, token };
+    const key = keyOf(hello);
     if (key === line.key) return tab;
     if (line.tabs.size === 1 && !this.#lines.has(key)) {
       this.#lines.delete(line.key);
       this.#lines.set(key, line);
-      line.key = key;
+      line.hello = hello;
       line.engine.setToken(token);
       return tab;
     }
-    const there = tab.movedTo(this.#line(line.url, token));
+    const there = tab.movedTo(this.#line(hello));
     if (tab.leave()) this.#lines.delete(line.key);
     return there;
   }
 }
 
-function keyOf(url: string, token: string | null): string {
-  return JSON.stringify([url, token]);
+function keyOf({ url, token, exact }: Hello): string {
+  return JSON.stringify([url, token, exact]);
 }
 
 /** A connection and the tabs on it. */
 class Line {
-  key: string;
-  readonly url: string;
+  hello: Hello;
   readonly engine: Engine;
   readonly tabs = new Set<Tab>();
   readonly mirrors = new Map<string, Mirror>();
   status: Status = { kind: "connecting" };
   heard: Heard | null = null;
 
-  constructor(key: string, url: string, token: string | null, make: MakeEngine) {
-    this.key = key;
-    this.url = url;
-    this.engine = make(url, token, {
+  constructor(hello: Hello, make: MakeEngine) {
+    this.hello = hello;
+    this.engine = make(hello, {
       told: (batch) => this.#told(batch),
       status: (status) => {
         this.status = status;
@@ -221,6 +227,10 @@ class Line {
         for (const tab of this.tabs) tab.say({ kind: "heard", heard });
       },
     });
+  }
+
+  get key(): string {
+    return keyOf(this.hello);
   }
 
   #told(batch: readonly Told[]): void {

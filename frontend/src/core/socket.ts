@@ -1,6 +1,7 @@
 import { Backoff } from "./backoff.ts";
 import type { Heard } from "./clock.ts";
 import type { Status } from "./engine.ts";
+import { type Parse, writeExact } from "./exact.ts";
 import { type Fields, isObject } from "./json.ts";
 import { moment } from "./moments.ts";
 import { bounded, isBroadcast, isEvent } from "./words.ts";
@@ -56,6 +57,7 @@ const GOOD_AFTER = 5_000;
  */
 export class Socket {
   readonly #url: () => string;
+  readonly #parse: Parse;
   readonly #events: SocketEvents;
   readonly #world: World;
   readonly #backoff: Backoff;
@@ -77,8 +79,15 @@ export class Socket {
   #status: Status = { kind: "connecting" };
 
   /** `url` is asked for the address at each attempt. */
-  constructor(url: () => string, token: string | null, events: SocketEvents, on: World = world) {
+  constructor(
+    url: () => string,
+    token: string | null,
+    events: SocketEvents,
+    on: World = world,
+    parse: Parse = JSON.parse,
+  ) {
     this.#url = url;
+    this.#parse = parse;
     this.#token = token;
     this.#events = events;
     this.#world = on;
@@ -92,7 +101,7 @@ export class Socket {
 
   send(message: Fields): boolean {
     if (this.#socket?.readyState !== 1) return false;
-    this.#socket.send(JSON.stringify(message));
+    this.#socket.send(writeExact(message));
     return true;
   }
 
@@ -171,7 +180,7 @@ export class Socket {
     this.#guard();
     let message: unknown;
     try {
-      message = JSON.parse(String(data));
+      message = this.#parse(String(data));
     } catch {
       this.#giveUp("the hub said something that is no JSON");
       return;

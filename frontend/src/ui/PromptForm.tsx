@@ -1,5 +1,12 @@
 import { type FormEvent, type ReactNode, useState } from "react";
-import { HubError, isObject, type Outcome, type Prompt, type PromptAnswer } from "../core/index.ts";
+import {
+  HubError,
+  isObject,
+  type Outcome,
+  type Prompt,
+  type PromptAnswer,
+  writeExact,
+} from "../core/index.ts";
 import { usePrompts } from "../react/hooks.ts";
 import { initial, SchemaField } from "./SchemaForm.tsx";
 import { at, duration, useNow } from "./time.ts";
@@ -92,7 +99,7 @@ function Refusal({ error }: { error: HubError }): ReactNode {
 
 /** `answered yes (blue) by ada`. */
 export function outcomeWords({ how, proceed, value, by, feedback }: Outcome): string {
-  const said = `${proceed ? "yes" : "no"}${value === undefined ? "" : ` (${typeof value === "string" ? value : JSON.stringify(value)})`}`;
+  const said = `${proceed ? "yes" : "no"}${value === undefined ? "" : ` (${typeof value === "string" ? value : writeExact(value)})`}`;
   const remark = feedback === undefined || feedback === "" ? "" : `, “${feedback}”`;
   if (how === "cancelled") return "it was taken back";
   if (how === "timeout") return `nobody answered in time, so ${said} holds`;

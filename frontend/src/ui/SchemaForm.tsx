@@ -1,5 +1,5 @@
 import { type ReactNode, useId, useState } from "react";
-import { type Fields, isObject } from "../core/index.ts";
+import { type Fields, isObject, parseExact, writeExact } from "../core/index.ts";
 
 interface SchemaFieldProps {
   readonly schema: unknown;
@@ -104,7 +104,7 @@ function Choice({
         {required !== true && <option value={-1}>–</option>}
         {options.map((one, at) => (
           <option key={at} value={at}>
-            {typeof one === "string" ? one : JSON.stringify(one)}
+            {typeof one === "string" ? one : writeExact(one)}
           </option>
         ))}
       </select>
@@ -179,13 +179,18 @@ function Figure({
           typeof schema.multipleOf === "number" ? schema.multipleOf : schema.type === "integer" ? 1 : "any"
         }
         required={required === true}
-        value={typeof value === "number" ? value : ""}
+        value={typeof value === "number" || typeof value === "bigint" ? String(value) : ""}
         {...(typeof schema.minimum === "number" ? { min: schema.minimum } : {})}
         {...(typeof schema.maximum === "number" ? { max: schema.maximum } : {})}
-        onChange={(event) => onChange(event.target.value === "" ? undefined : event.target.valueAsNumber)}
+        onChange={(event) => onChange(event.target.value === "" ? undefined : figure(event.target))}
       />
     </div>
   );
+}
+
+/** The number that was typed; an integer beyond 2^53 as it is. */
+function figure({ value, valueAsNumber }: HTMLInputElement): number | bigint {
+  return /^-?\d+$/.test(value) && !Number.isSafeInteger(valueAsNumber) ? BigInt(value) : valueAsNumber;
 }
 
 function Several({
@@ -206,7 +211,7 @@ function Several({
       {options.map((one, at) => (
         <label key={at} className="row">
           <input type="checkbox" checked={chosen.includes(one)} onChange={() => toggle(one)} />
-          {typeof one === "string" ? one : JSON.stringify(one)}
+          {typeof one === "string" ? one : writeExact(one)}
         </label>
       ))}
     </fieldset>
@@ -249,12 +254,12 @@ function Group({ schema, root, label, value, onChange, properties, depth }: Grou
 
 function Raw({ schema, root, label, required, value, onChange }: SchemaFieldProps): ReactNode {
   const id = useId();
-  const [words, setWords] = useState(() => (value === undefined ? "" : JSON.stringify(value, null, 2)));
+  const [words, setWords] = useState(() => (value === undefined ? "" : writeExact(value, 2)));
   const [wrong, setWrong] = useState(false);
   const change = (text: string) => {
     setWords(text);
     try {
-      onChange(text.trim() === "" ? undefined : JSON.parse(text));
+      onChange(text.trim() === "" ? undefined : parseExact(text));
       setWrong(false);
     } catch {
       setWrong(true);

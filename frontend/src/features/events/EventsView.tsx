@@ -1,6 +1,6 @@
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { type ReactNode, useDeferredValue, useEffect, useMemo, useRef, useState } from "react";
-import { type HubError, type StoredEvent, text } from "../../core/index.ts";
+import { type HubError, type StoredEvent, text, writeExact } from "../../core/index.ts";
 import { useReadable } from "../../react/hooks.ts";
 import { useHub } from "../../react/provider.tsx";
 import { download } from "../../ui/download.ts";
@@ -28,7 +28,7 @@ export default function EventsView({ projectId, project, selected, onSelect }: V
         (one) =>
           (type === "" || one.type === type) &&
           (node === null || text(one.data, "node_id") === node) &&
-          (search === "" || JSON.stringify(one.data).toLowerCase().includes(search)),
+          (search === "" || writeExact(one.data).toLowerCase().includes(search)),
       ),
     [all, type, node, search],
   );
@@ -83,7 +83,7 @@ export default function EventsView({ projectId, project, selected, onSelect }: V
           onClick={() =>
             download(
               `${projectId}.ndjson`,
-              shown.map((one) => `${JSON.stringify(one)}\n`),
+              shown.map((one) => `${writeExact(one)}\n`),
               "application/x-ndjson",
             )
           }
@@ -112,7 +112,7 @@ export default function EventsView({ projectId, project, selected, onSelect }: V
             </button>
           </div>
           <pre className="events-raw" tabIndex={0}>
-            {JSON.stringify(open, null, 2)}
+            {writeExact(open, 2)}
           </pre>
         </>
       )}
@@ -203,7 +203,7 @@ function Lines({ events, open, onOpen, follow }: LinesProps): ReactNode {
               <span className="seq">{event.seq}</span>
               <time title={full(timeAt(event.timestamp))}>{clock(timeAt(event.timestamp))}</time>
               <span className="type ellipsis">{event.type}</span>
-              <code className="ellipsis">{JSON.stringify(event.data)}</code>
+              <code className="ellipsis">{writeExact(event.data)}</code>
             </button>
           );
         })}

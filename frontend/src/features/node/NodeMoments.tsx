@@ -1,5 +1,5 @@
 import { type ReactNode, useEffect, useState } from "react";
-import { type HubError, type Project, type StoredEvent, text } from "../../core/index.ts";
+import { type HubError, type Project, type StoredEvent, text, writeExact } from "../../core/index.ts";
 import { useHub } from "../../react/provider.tsx";
 import { Badge, Failure } from "../../ui/parts.tsx";
 import { at, clock, full } from "../../ui/time.ts";
@@ -56,12 +56,12 @@ function Said({ event: { type, data } }: { event: StoredEvent }): ReactNode {
     );
   }
   if (type === "node_update") {
-    return <code className="grow">{JSON.stringify(data.changes)}</code>;
+    return <code className="grow">{writeExact(data.changes)}</code>;
   }
   const { node_id: _, ...rest } = data;
   return (
     <span className="grow">
-      <strong>{type}</strong> <code>{JSON.stringify(rest)}</code>
+      <strong>{type}</strong> <code>{writeExact(rest)}</code>
     </span>
   );
 }

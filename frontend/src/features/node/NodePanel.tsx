@@ -1,6 +1,6 @@
 import { type ReactNode, useState } from "react";
 import type { Prompt } from "../../core/index.ts";
-import { type Fields, isEnded, ran, text, texts, time } from "../../core/index.ts";
+import { type Fields, isEnded, ran, text, texts, time, writeExact } from "../../core/index.ts";
 import { useReadable, useTreeNode } from "../../react/hooks.ts";
 import { message, progress, spent, title } from "../../ui/nodes.ts";
 import { PromptForm } from "../../ui/PromptForm.tsx";
@@ -169,7 +169,7 @@ function Field({ name, value }: { name: string; value: unknown }): ReactNode {
     <>
       <dt>{name}</dt>
       <dd className={typeof value === "string" ? "" : "mono"}>
-        <bdi>{typeof value === "string" ? value : JSON.stringify(value, null, 1)}</bdi>
+        <bdi>{typeof value === "string" ? value : writeExact(value, 1)}</bdi>
       </dd>
     </>
   );
