@@ -60,6 +60,8 @@ _RFC3339: Final = re.compile(
     r"\d{4}-\d\d-\d\d[Tt ](?:[01]\d|2[0-3]):\d\d:\d\d(?:\.\d{1,9})?(?:[Zz]|[+-]\d\d:\d\d)?", re.ASCII
 )
 
+_LEAP: Final = re.compile(r"(.{17})60(?:\.\d{1,9})?(|[Zz]|[+-]\d\d:\d\d)", re.ASCII)
+
 
 @fixed
 class Event:
@@ -195,21 +197,29 @@ def _second(seconds: int) -> str:
 def normalise_time(value: object, field: str) -> str:
     """Return an RFC 3339 time in UTC with microseconds; a time without an offset is taken as UTC.
 
+    A leap second is taken as the end of the second before it: no clock here knows one.
+
     Raises:
         InvalidInput: ``invalid_event``.
     """
     if type(value) is not str:
         raise wrong(field, "an RFC 3339 time", value)
+    text = _without_leap(value) if value[17:19] == "60" else value
     try:
-        if len(value) == 27 and _is_normal(value):
-            datetime.fromisoformat(value)
-            return value
-        if _RFC3339.fullmatch(value):
-            moment = datetime.fromisoformat(value.upper())
+        if len(text) == 27 and _is_normal(text):
+            datetime.fromisoformat(text)
+            return text
+        if _RFC3339.fullmatch(text):
+            moment = datetime.fromisoformat(text.upper())
             return format_time(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
     except (ValueError, OverflowError):
         pass
     raise wrong(field, "an RFC 3339 time", value)
+
+
+def _without_leap(value: str) -> str:
+    found = _LEAP.fullmatch(value)
+    return value if found is None else f"{found[1]}59.999999{found[2]}"
 
 
 def _is_normal(value: str) -> bool:

@@ -7,6 +7,7 @@ gives it records and messages and gets finished bytes for the wire, the same for
 from __future__ import annotations
 
 import codecs
+import re
 from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 from typing import Any, Final, Protocol
@@ -31,6 +32,12 @@ _MARKS: Final = (
     ("UTF-16", codecs.BOM_UTF16_BE),
 )
 """Byte order marks; that of UTF-16 is the beginning of one of UTF-32's."""
+
+READABLE: Final = 8_192
+"""Characters of a broken request in which its id is looked for."""
+MAX_REQUEST_ID: Final = 128
+_WORD: Final = re.compile(r'"(?:[^"\\]|\\.)*+"|[{}\[\]:,]|[^\s"{}\[\]:,]+|".*', re.DOTALL)
+_DEEPER: Final = {"{": 1, "[": 1, "}": -1, "]": -1}
 
 MAX_WHY: Final = 200
 """Characters of what the codec says of a mistake."""
@@ -86,6 +93,33 @@ def decode_object(text: str | bytes) -> Json:
     if type(value) is not dict:
         raise InvalidInput("expected a JSON object", code="invalid_message")
     return value
+
+
+def read_id(text: str | bytes) -> str | int | None:
+    """The id of a request that is no JSON object, if it can be read from what there is.
+
+    Its first `READABLE` characters are read as far as strings and brackets go. ``id`` counts as a key of the
+    outermost object, with a string of at most 128 characters or an integer, and something behind it: the
+    last word may be cut. Two that differ are none.
+    """
+    head = text[:READABLE] if isinstance(text, str) else text[:READABLE].decode("utf-8", "replace")
+    words = _WORD.findall(head.removeprefix("\ufeff"))
+    depth, found = 0, set[str]()
+    if words[:1] != ["{"]:
+        return None
+    for index, word in enumerate(words[:-3]):
+        if depth == 1 and word == '"id"' and words[index - 1] in "{," and words[index + 1] == ":":
+            found.add(words[index + 2])
+        depth += _DEEPER.get(word, 0)
+    return _as_id(found.pop()) if len(found) == 1 else None
+
+
+def _as_id(word: str) -> str | int | None:
+    try:
+        value: str | int = decode_json(word)
+    except InvalidInput:
+        return None
+    return value if type(value) in (str, int) and len(str(value)) <= MAX_REQUEST_ID else None
 
 
 def measure(fields: Json) -> int:

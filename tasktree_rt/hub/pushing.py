@@ -17,15 +17,13 @@ from tasktree_rt.core.access import Grants
 from tasktree_rt.core.closing import OVERLOADED
 from tasktree_rt.core.commands import Acked, Instruction, Message, Policy, Pong, Reply, RequestId
 from tasktree_rt.core.events import Event, Json, parse_event
-from tasktree_rt.dialects.base import Dialect, decode_object, digest, encode_json
+from tasktree_rt.dialects.base import MAX_REQUEST_ID, Dialect, decode_object, digest, encode_json, read_id
 from tasktree_rt.errors import InvalidInput, PeerError, Refused, Unavailable
 from tasktree_rt.hub.hub import Hub
 from tasktree_rt.hub.ingest import Ticket
 from tasktree_rt.hub.matters import Pending
 from tasktree_rt.hub.receipts import Published, result
 from tasktree_rt.hub.session import ConnectionSession, failure
-
-MAX_ID: int = 128
 
 
 @define(eq=False)
@@ -97,7 +95,7 @@ class PushSession(ConnectionSession):
     async def _take(self, message: str | bytes) -> None:
         answer = _Answer(None, len(message), True)
         try:
-            value = decode_object(message)
+            value = _decoded(message, answer)
             answer.request = _request_id(value)
             if value.get("type") == "ping" and "project_id" not in value:
                 answer.message = Pong(answer.request)
@@ -198,11 +196,19 @@ class PushSession(ConnectionSession):
             self.close(OVERLOADED)
 
 
+def _decoded(message: str | bytes, answer: _Answer) -> Json:
+    try:
+        return decode_object(message)
+    except InvalidInput:
+        answer.request = read_id(message)
+        raise
+
+
 def _request_id(value: Json) -> RequestId:
     found = value.get("id")
-    if found is None or type(found) is int or (type(found) is str and len(found) <= MAX_ID):
+    if found is None or type(found) is int or (type(found) is str and len(found) <= MAX_REQUEST_ID):
         return found
-    raise InvalidInput(f"expected a string of at most {MAX_ID} characters or an integer", field="id")
+    raise InvalidInput(f"expected a string of at most {MAX_REQUEST_ID} characters or an integer", field="id")
 
 
 def _raw_events(value: Json) -> list[object]:

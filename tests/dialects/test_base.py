@@ -14,6 +14,7 @@ from websockets.protocol import OPEN, Protocol, Side
 
 from tasktree_rt.core.events import MAX_DEPTH, Event, ProjectId, Record, parse_event
 from tasktree_rt.dialects.base import (
+    READABLE,
     Encoding,
     decode_body,
     decode_json,
@@ -24,6 +25,7 @@ from tasktree_rt.dialects.base import (
     join,
     measure,
     plain,
+    read_id,
     text_frame,
     with_position,
 )
@@ -308,3 +310,70 @@ def test_what_is_plain_survives_the_log(value: object) -> None:
         return
     happened = parse_event(made, now=NOW)
     assert decode_body(encode_body(happened)) == happened
+
+
+ids = st.integers(-(2**63), 2**63) | st.text(max_size=20)
+
+# --- the id of a request that is no JSON -------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ('{"type":"publish","id":"r1","events":[{"type":"x","data":{"a":NaN', "r1"),
+        ('{"type":"ping","id":7,}', 7),
+        ('{"type":ping,"id":-7 }', -7),
+        ('{"id":"r1" "type":"ping"}', "r1"),
+        ('{"data":{"id":1,"x":[{"id":2}]},"a":NaN,"id":3,"b":4}', 3),
+        ('\ufeff{"id":5,"type":"ping"}', 5),
+        (b'{"id":5,"type":"\xff"}', 5),
+        ('{"a":"say \\"id\\":1, ","id":2,', 2),
+        (' {\n"id" :\t"a\\u0062" , ', "ab"),
+        ('{"id":5,"type":"ping","id":5,', 5),
+        ('{"id":5,"type":"ping","id":6,', None),
+        ('{"id":12', None),
+        ('{"id":12"', 12),
+        ('{"id":"r1', None),
+        ('{"id":"r\\x","a":', None),
+        ('{"id":1.5,"a":', None),
+        ('{"id":true,"a":', None),
+        ('{"id":null,"a":', None),
+        ('{"id":{"id":1},"a":', None),
+        ('{"x":"id","y":5,', None),
+        ('["id":5,"a"', None),
+        ('{"a":["id":5,"b":', None),
+        ('"id":5,"a"', None),
+        ("{'id':5,'a':", None),
+        ('{"id":"%s","a":' % ("x" * 128), "x" * 128),
+        ('{"id":"%s","a":' % ("x" * 129), None),
+        ('{"id":%s,"a":' % ("9" * 129), None),
+        ('{"a":"%s","id":5,"b":' % ("x" * 8_192), None),
+        ("", None),
+        ("{", None),
+    ],
+)
+def test_the_id_of_a_broken_request_is_read_where_it_can_be(text: str | bytes, found: object) -> None:
+    with pytest.raises(InvalidInput):
+        decode_object(text)
+    assert (read_id(text), type(read_id(text))) == (found, type(found))
+
+
+@given(st.dictionaries(st.text(max_size=3), json_values, max_size=4), st.integers(0, 60), ids)
+def test_of_a_request_that_is_cut_its_own_id_is_read_or_none(
+    others: dict[str, Any], cut: int, request: str | int
+) -> None:
+    others.pop("id", None)
+    text = json.dumps({**others, "id": request, "more": [1, 2, 3]})
+    assert read_id(text[: max(0, len(text) - cut)]) in (request, None)
+    assert read_id(text[:-2]) in ((request,) if len(text) < READABLE else (request, None))
+
+
+@given(st.text(alphabet='{}[]:,"\\id1 \ufeff') | st.binary())
+def test_whatever_the_text_an_id_or_none_is_read(text: str | bytes) -> None:
+    assert isinstance(read_id(text), str | int | None)
+
+
+def test_a_long_text_is_read_once() -> None:
+    """Words that could be long are not tried again from each of their places."""
+    for text in ('{"' + '\\"' * 100_000, '{"id' * 100_000, '{"id":"' + "\\" * 200_001, "{" * 200_000):
+        assert read_id(text) is None

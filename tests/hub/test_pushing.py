@@ -310,3 +310,18 @@ async def test_what_arrives_for_a_producer_that_is_gone_is_kept_all_the_same(
         world.store.release_appends()
         await wait_all_tasks_blocked()
         assert json.dumps(world.hub.loaded("p").tree.fields("n")) == '{"a": 1}'  # type: ignore[union-attr]
+
+
+async def test_a_request_that_is_no_json_is_answered_under_its_id_where_that_can_be_read(
+    autojump_clock: MockClock,
+) -> None:
+    async with a_world() as world:
+        carried = world.orchestrator()
+        broken = '{"type":"publish","id":"r1","events":[{"type":"x","project_id":"p","data":{"a":NaN}}]}'
+        (error,) = await answers(carried, broken)
+        assert (error["id"], error["code"]) == ("r1", "invalid_json")
+        (error,) = await answers(carried, '{"type":"publish","events":[')
+        assert (error.get("id"), error["code"]) == (None, "invalid_json")
+        (error,) = await answers(carried, '\ufeff{"type":"ping","id":4}')
+        assert (error["id"], error["code"]) == (4, "invalid_json")
+        assert "byte order mark" in error["message"]

@@ -347,3 +347,17 @@ async def test_a_plain_watcher_that_cannot_be_served_now_is_sent_away(autojump_c
         assert await answers(plain) == []
         assert plain.transport.close_read is not None
         assert plain.transport.close_read[0] == 1013
+
+
+async def test_a_request_that_is_no_json_is_answered_under_its_id_where_that_can_be_read(
+    autojump_clock: MockClock,
+) -> None:
+    async with a_world() as world:
+        carried = await greeted(world)
+        (error,) = await answers(carried, '{"type":"subscribe","id":3,"project_id":p}')
+        assert (error["id"], error["code"]) == (3, "invalid_json")
+        (error,) = await answers(carried, '\ufeff{"type":"ping","id":"x"}')
+        assert (error["id"], error["code"]) == ("x", "invalid_json")
+        assert "byte order mark (U+FEFF)" in error["message"]
+        (error,) = await answers(carried, "{")
+        assert (error.get("id"), error["code"]) == (None, "invalid_json")

@@ -15,14 +15,13 @@ from tasktree_rt.core.spelling import PREFIX, as_given
 from tasktree_rt.dialects.base import (
     Encoding,
     decode_body,
-    decode_object,
     encode_json,
     join,
     text_frame,
     with_position,
 )
 from tasktree_rt.dialects.tasktree.messages import as_json
-from tasktree_rt.dialects.tasktree.requests import read_command
+from tasktree_rt.dialects.tasktree.requests import decode_command
 
 SUBPROTOCOL: Final = "tasktree.v1"
 _SPELLED: Final = f'"project_id":"{PREFIX}'.encode()
@@ -65,7 +64,7 @@ class Native(Plain):
         Raises:
             InvalidInput: a `RequestError` where the request has an id.
         """
-        return read_command(decode_object(message))
+        return decode_command(message)
 
     def encode(self, message: Message) -> bytes | None:
         """One text frame; live events have no place in it."""

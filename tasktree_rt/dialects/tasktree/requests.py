@@ -20,9 +20,9 @@ from tasktree_rt.core.commands import (
 from tasktree_rt.core.events import Json, project_id, shown
 from tasktree_rt.core.log import Position
 from tasktree_rt.core.topics import WILDCARD, user_id, user_topic
+from tasktree_rt.dialects.base import MAX_REQUEST_ID, decode_object, read_id
 from tasktree_rt.errors import InvalidInput
 
-MAX_REQUEST_ID: Final = 128
 _CHOICES: Final = (Policy.CONFLATE, Policy.RESYNC, Policy.DISCONNECT)
 
 
@@ -45,6 +45,19 @@ def read_command(value: Json) -> Command:
         return _command(value, request)
     except InvalidInput as error:
         raise RequestError(error, request) from None
+
+
+def decode_command(message: str | bytes) -> Command:
+    """One of the client's requests, as it came.
+
+    Raises:
+        RequestError: it cannot be understood.
+    """
+    try:
+        value = decode_object(message)
+    except InvalidInput as error:
+        raise RequestError(error, read_id(message)) from None
+    return read_command(value)
 
 
 def request_id(value: Json, field: str = "id") -> RequestId:
