@@ -7,8 +7,8 @@ from functools import partial
 
 from tasktree_rt.core.topics import user_of
 from tasktree_rt.hub.holdings import PROJECT, USER_LOG, Holdings
-from tasktree_rt.hub.ingest import Ticket
 from tasktree_rt.hub.project import Project
+from tasktree_rt.hub.ticket import Ticket
 
 
 class Births:

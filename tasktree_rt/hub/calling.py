@@ -11,10 +11,10 @@ from tasktree_rt.core.log import Recovered
 from tasktree_rt.core.topics import user_id, user_topic
 from tasktree_rt.dialects.base import encode_json, plain
 from tasktree_rt.errors import InvalidInput, Refused
-from tasktree_rt.hub.ingest import Ticket
 from tasktree_rt.hub.project import Project
 from tasktree_rt.hub.receipts import Published, result, through
 from tasktree_rt.hub.settling import Settling
+from tasktree_rt.hub.ticket import Ticket
 
 NOTIFICATION: Final = "notification"
 _TEXTS: Final = {"title": 256, "body": 4_096, "level": 32, "url": 2_048}

@@ -17,10 +17,10 @@ from tasktree_rt.core.control import SETTLING, read_instruction, read_result
 from tasktree_rt.core.events import Json, project_id
 from tasktree_rt.dialects.base import encode_json, plain
 from tasktree_rt.errors import InvalidInput, Refused
-from tasktree_rt.hub.ingest import Ticket
 from tasktree_rt.hub.matters import COMMAND, Pending, place_of
 from tasktree_rt.hub.receipts import through
 from tasktree_rt.hub.settling import Settling, closed
+from tasktree_rt.hub.ticket import Ticket
 
 
 class Obedient(Protocol):

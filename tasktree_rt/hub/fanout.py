@@ -26,10 +26,10 @@ from tasktree_rt.core.nodes import Change
 from tasktree_rt.core.topics import TopicIndex
 from tasktree_rt.dialects.base import Encoding
 from tasktree_rt.hub.batch import Batch
-from tasktree_rt.hub.ingest import Ticket
 from tasktree_rt.hub.meter import Meter
 from tasktree_rt.hub.project import Project
 from tasktree_rt.hub.subscriber import GUARD, Subscriber
+from tasktree_rt.hub.ticket import Ticket
 
 _NOTHING: Final = Encoding(b"", ())
 SLICE: Final = 200
@@ -74,6 +74,7 @@ class Fanout:
         self._failed = failed
         self._committed: list[Ticket] = []
         self._wake = trio.Event()
+        self._taken = trio.Event()
         self._underway: dict[str, list[_Delivery]] = {}
         self._guards: list[tuple[Subscriber, str]] = []
         self.ticks = 0
@@ -88,6 +89,11 @@ class Fanout:
         """These are through the store, or have failed; the next tick takes them."""
         self._committed.extend(tickets)
         self._wake.set()
+
+    async def room(self) -> None:
+        """Wait until a tick has taken all that is committed: the committer is one group ahead, not many."""
+        while self._committed:
+            await self._taken.wait()
 
     @property
     def projects(self) -> Collection[str]:
@@ -131,6 +137,8 @@ class Fanout:
             await self._wake.wait()
             self._wake = trio.Event()
             tickets, self._committed = self._committed, []
+            self._taken.set()
+            self._taken = trio.Event()
             await self._tick(tickets)
 
     async def _tick(self, tickets: list[Ticket]) -> None:

@@ -237,6 +237,7 @@ async def open_hub(
         await hub.load_matters()
         async with trio.open_nursery() as nursery:
             for task in (
+                hub.turns.run,
                 hub.ingest.run,
                 hub.fanout.run,
                 hub.roster.run,

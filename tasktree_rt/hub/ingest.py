@@ -1,18 +1,18 @@
 """From a publish to a committed one: judge, wait for the group commit, hand on to the fan-out.
 
-One committer task takes whatever waits and commits it in one transaction, while the fan-out of the
-commit before is still under way. Publishes are accepted in the order they come and committed in that
-order; if a commit fails, everything accepted behind it fails too, since it was judged on top of it.
+One committer task takes a group of what waits and commits it in one transaction, while the fan-out of the
+commit before is still under way. Publishes are accepted in the order they come. Those of one project, and of
+one producer, are committed in that order; between projects and producers it goes by turns (`hub.turns`), so
+that none waits for all that another has in store. If a commit fails, everything that waits fails too, since
+it may have been judged on top of it.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Sequence
 from typing import Final
 
 import trio
-from attrs import define, field
 
 from tasktree_rt.brokers.base import (
     Append,
@@ -29,47 +29,26 @@ from tasktree_rt.brokers.base import (
 from tasktree_rt.core.events import Event
 from tasktree_rt.core.reducer import named_node
 from tasktree_rt.dialects.base import encode_body
-from tasktree_rt.errors import InvalidInput, PeerError, Refused, StoreUnavailable, Unavailable
+from tasktree_rt.errors import InvalidInput, Refused, StoreUnavailable, Unavailable
 from tasktree_rt.hub.health import RETRY_AFTER, StoreHealth, unavailable
 from tasktree_rt.hub.meter import Meter
 from tasktree_rt.hub.producers import Producers
 from tasktree_rt.hub.project import Project
+from tasktree_rt.hub.ticket import Ticket, Unit, cost_of
+from tasktree_rt.hub.turns import FairQueue
 from tasktree_rt.settings import Settings
 
 BATCH: Final = 512
-BATCH_BYTES: Final = 4 * 1024 * 1024
+GROUP: Final = 2048
+"""What a group may cost (`cost_of`): some milliseconds of the store, which others wait for."""
 MANY: Final = 8
 GATHER: Final = 0.0005
 """Seconds that a commit waits for so many publishes as came last time, if they were at least `MANY`."""
 
 
-@define(eq=False)
-class Ticket:
-    """One accepted publish on its way.
-
-    Attributes:
-        settled: called once, with it, when it is through: kept and handed to every outbox, or refused.
-        outcome, error: one of them is set when its fate is known, which is earlier.
-        tied: it is committed with the one before.
-        lost: the store failed, for it and for everything behind it.
-        over: it is through.
-    """
-
-    project: Project
-    append: Append
-    size: int
-    begun: float
-    settled: list[Callable[[Ticket], None]] = field(factory=list)
-    outcome: Appended | Duplicate | None = None
-    error: PeerError | None = None
-
-    tied: bool = False
-    lost: bool = False
-    over: bool = False
-
-
 class Ingest:
-    """Accepts publishes and commits them in groups. `committed` gets the tickets of each commit, in order."""
+    """Accepts publishes and commits them in groups. `committed` gets the tickets of each commit, in order;
+    `room` waits until it has dealt with those of the commit before."""
 
     def __init__(
         self,
@@ -78,6 +57,7 @@ class Ingest:
         meter: Meter,
         *,
         committed: Callable[[list[Ticket]], None],
+        room: Callable[[], Awaitable[None]],
         failed: Callable[[str, BaseException], None],
         wall: Callable[[], int],
         new_epoch: Callable[[], str],
@@ -90,7 +70,9 @@ class Ingest:
         self._failed = failed
         self._wall = wall
         self._new_epoch = new_epoch
-        self._waiting: deque[Ticket] = deque()
+        self._waiting: FairQueue[Unit] = FairQueue()
+        self._waiting_cost = 0
+        self._room = room
         self._in_flight: dict[Key, Ticket] = {}
         self._producers = Producers(broker)
         self._wake = trio.Event()
@@ -141,27 +123,37 @@ class Ingest:
         settles: Sequence[Settled] = (),
         mirrors: Sequence[tuple[Project, Sequence[Event]]] = (),
         owner: str = "",
+        producer: Hashable = None,
     ) -> Ticket:
         """Judge `events` and queue them for the next commit; what `mirrors` tell in other topics' logs is
         committed with them. The ticket is that of `events`. Logs that begin with this count as `owner`'s.
+        What one `producer` publishes is committed in the order in which it comes.
 
         Raises:
             PeerError: refused; nothing is kept.
         """
         if self.store.fault is not None:
             raise unavailable(self.store.fault)
-        if self._unfinished >= self._limits.max_waiting_publishes:
-            raise self._overloaded()
         drafts = [_draft(event, index) for index, event in enumerate(events)]
         told = [(one, said, [_draft(event, 0) for event in said]) for one, said in mirrors]
         sizes = _sizes(drafts)
-        if self._unfinished and self._unfinished_bytes + sum(sizes) > self._limits.max_waiting_bytes:
-            raise self._overloaded()
-        ticket = self._stage(project, events, drafts, sizes, key, digest, opens, settles, owner)
-        self._queue(ticket)
+        self._check_room(project, sum(sizes))
+        unit = [self._stage(project, events, drafts, sizes, key, digest, opens, settles, owner)]
         for one, said, copies in told:  # users' logs: nothing in them is refused
-            self._queue(self._stage(one, said, copies, _sizes(copies), owner=owner, tied=True))
-        return ticket
+            unit.append(self._stage(one, said, copies, _sizes(copies), owner=owner))
+        self._queue(unit, producer)
+        return unit[0]
+
+    def _check_room(self, project: Project, size: int) -> None:
+        """Refuse what would be too much. A project of which nothing waits has as much room again: others
+        have not left it any."""
+        times = 1 if project.pending else 2
+        count, most = self._unfinished, self._unfinished_bytes + size
+        limits = self._limits
+        if count >= times * limits.max_waiting_publishes or (
+            count and most > times * limits.max_waiting_bytes
+        ):
+            raise self._overloaded()
 
     def _stage(
         self,
@@ -174,8 +166,6 @@ class Ingest:
         opens: Sequence[Matter] = (),
         settles: Sequence[Settled] = (),
         owner: str = "",
-        *,
-        tied: bool = False,
     ) -> Ticket:
         project.stage(events, sizes, self._limits, enforce=self._enforce)
         append = Append(
@@ -193,18 +183,24 @@ class Ingest:
             project.staged_about(),
             owner,
         )
-        return Ticket(project, append, sum(sizes), trio.current_time(), tied=tied)
+        return Ticket(project, append, sum(sizes), trio.current_time())
 
-    def _queue(self, ticket: Ticket) -> None:
-        if ticket.append.key is not None:
-            self._in_flight[ticket.append.key] = ticket
-        self._waiting.append(ticket)
+    def _queue(self, unit: Unit, producer: Hashable) -> None:
+        key = unit[0].append.key
+        if key is not None:
+            self._in_flight[key] = unit[0]
+        flows: list[Hashable] = [one.project.project_id for one in unit]
+        if producer is not None:
+            flows.append(producer)
+        cost = cost_of(unit)
+        self._waiting.push(unit, cost, flows)
+        self._waiting_cost += cost
         if len(self._waiting) == self._gathering:
             self._gathered.set()
-        self._unfinished_bytes += ticket.size
-        self._unfinished += 1
-        if self._unfinished == 1:
+        self._unfinished_bytes += sum(one.size for one in unit)
+        if not self._unfinished:
             self._quiet = trio.Event()
+        self._unfinished += len(unit)
         self._wake.set()
 
     async def recover(self) -> None:
@@ -249,6 +245,7 @@ class Ingest:
             while self._waiting:
                 batch = self._take()
                 await self._commit(batch)
+                await self._room()
                 await self._gather(len(batch) + len(self._waiting))
 
     async def _gather(self, count: int) -> None:
@@ -257,7 +254,7 @@ class Ingest:
         Without this, producers who wait for each answer fall into two halves that take turns, and each half
         pays for a commit. `count` came last time.
         """
-        if count < MANY or len(self._waiting) >= min(count, BATCH):
+        if count < MANY or len(self._waiting) >= min(count, BATCH) or self._waiting_cost >= GROUP:
             return
         self._gathering, self._gathered = min(count, BATCH), trio.Event()
         with trio.move_on_after(GATHER):
@@ -265,12 +262,16 @@ class Ingest:
         self._gathering = 0
 
     def _take(self) -> list[Ticket]:
-        batch: list[Ticket] = []
-        size = 0
-        while self._waiting and (self._waiting[0].tied or (len(batch) < BATCH and size < BATCH_BYTES)):
-            ticket = self._waiting.popleft()
-            size += ticket.size
-            batch.append(ticket)
+        """The next group: by turns, and with it what has waited longest, so that nothing waits for ever."""
+        batch = list(self._waiting.pop())
+        if self._waiting:
+            batch += self._waiting.pop_oldest()
+        cost = cost_of(batch)
+        while self._waiting and len(batch) < BATCH and cost < GROUP:
+            unit = self._waiting.pop()
+            cost += cost_of(unit)
+            batch += unit
+        self._waiting_cost -= cost
         return batch
 
     async def _commit(self, batch: list[Ticket]) -> None:
@@ -323,8 +324,10 @@ class Ingest:
     def _fail(self, batch: list[Ticket], fault: StoreUnavailable) -> None:
         """A commit failed: so does all that was accepted behind it."""
         self.store.failed(fault)
-        lost = [*batch, *self._waiting]
-        self._waiting.clear()
+        lost = list(batch)
+        while self._waiting:
+            lost += self._waiting.pop()
+        self._waiting_cost = 0
         for ticket in lost:
             ticket.error = unavailable(fault)
             ticket.lost = True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -14,10 +14,10 @@ from tasktree_rt.core.events import Event, Json, ProjectId, normalise_time, pars
 from tasktree_rt.core.reserved import refuse_message_name, refuse_reserved
 from tasktree_rt.dialects.base import digest, encode_json, plain
 from tasktree_rt.errors import InvalidInput, Refused, Unavailable
-from tasktree_rt.hub.ingest import Ticket
 from tasktree_rt.hub.matters import Pending, cancelled
 from tasktree_rt.hub.project import Project
 from tasktree_rt.hub.receipts import Accepted, Published, known, result, through
+from tasktree_rt.hub.ticket import Ticket
 from tasktree_rt.hub.workings import Workings
 
 
@@ -65,8 +65,11 @@ class Publishing(Workings):
         fingerprint: bytes | None = None,
         still: Callable[[Project], None] = lambda _: None,
         owner: str = "",
+        producer: Hashable = None,
     ) -> Accepted | Published:
         """Accept a publish and return before it is committed; a known one is answered at once.
+
+        What one `producer` submits is committed in the order in which it comes, whatever its projects.
 
         The events' data must be as it came out of a JSON decoder. What an `Accepted` becomes is told to
         its ticket's `settled`, to which the caller adds before it yields to the loop.
@@ -93,9 +96,11 @@ class Publishing(Workings):
         still(project)
         self.births.check(owner, project)
         if ends:
-            ticket = self._end_life(project, events, key, digest_of, owner)
+            ticket = self._end_life(project, events, key, digest_of, owner, producer)
         else:
-            ticket = self.ingest.accept(project, events, key=key, digest=digest_of, owner=owner)
+            ticket = self.ingest.accept(
+                project, events, key=key, digest=digest_of, owner=owner, producer=producer
+            )
         self.births.accepted(owner, ticket, project)
         return Accepted(ticket, False)
 
@@ -150,7 +155,13 @@ class Publishing(Workings):
         return [topic for one in self._ending(name) for topic in one.matter.topics[1:]]
 
     def _end_life(
-        self, project: Project, events: Sequence[Event], key: Key | None, digest_of: bytes, owner: str
+        self,
+        project: Project,
+        events: Sequence[Event],
+        key: Key | None,
+        digest_of: bytes,
+        owner: str,
+        producer: Hashable,
     ) -> Ticket:
         """Delete a project; its prompts and commands are cancelled with it, which users are told."""
         ending = [(one, cancelled(one)) for one in self._ending(project.project_id)]
@@ -163,7 +174,14 @@ class Publishing(Workings):
                 mirrors.append((mirror, [Event(one.resolution, ProjectId(topic), outcome, now)]))
         settles = [Settled(one.id, encode_json(outcome)) for one, outcome in ending]
         ticket = self.ingest.accept(
-            project, events, key=key, digest=digest_of, settles=settles, mirrors=mirrors, owner=owner
+            project,
+            events,
+            key=key,
+            digest=digest_of,
+            settles=settles,
+            mirrors=mirrors,
+            owner=owner,
+            producer=producer,
         )
         for one, outcome in ending:
             one.settling = True

@@ -20,10 +20,10 @@ from tasktree_rt.core.events import Event, Json, parse_event
 from tasktree_rt.dialects.base import MAX_REQUEST_ID, Dialect, decode_object, digest, encode_json, read_id
 from tasktree_rt.errors import InvalidInput, PeerError, Refused, Unavailable
 from tasktree_rt.hub.hub import Hub
-from tasktree_rt.hub.ingest import Ticket
 from tasktree_rt.hub.matters import Pending
 from tasktree_rt.hub.receipts import Published, result
 from tasktree_rt.hub.session import ConnectionSession, failure
+from tasktree_rt.hub.ticket import Ticket
 
 
 @define(eq=False)
@@ -64,6 +64,7 @@ class PushSession(ConnectionSession):
 
     async def message(self, message: str | bytes) -> None:
         """One publish."""
+        await self.hub.turns.take(self, len(message))
         if self.hub.draining:
             await self.hub.drained.wait()
             return
@@ -126,7 +127,9 @@ class PushSession(ConnectionSession):
                 )
                 fingerprint = digest(raw)
             owner = self.subscriber.grants.owner
-            found = await self.hub.submit(events, key=key, fingerprint=fingerprint, owner=owner)
+            found = await self.hub.submit(
+                events, key=key, fingerprint=fingerprint, owner=owner, producer=self
+            )
         except PeerError as error:
             self._refuse(answer, error)
             self._append(answer)

@@ -7,7 +7,7 @@ import trio
 from tasktree_rt.brokers.base import Appended, Duplicate
 from tasktree_rt.core.fixed import fixed
 from tasktree_rt.core.log import Position
-from tasktree_rt.hub.ingest import Ticket
+from tasktree_rt.hub.ticket import Ticket
 
 
 @fixed

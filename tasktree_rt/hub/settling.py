@@ -13,11 +13,11 @@ from tasktree_rt.core.shapes import is_node_id
 from tasktree_rt.dialects.base import decode_json, digest, encode_json
 from tasktree_rt.errors import HubError, Refused
 from tasktree_rt.hub.holdings import OPEN
-from tasktree_rt.hub.ingest import Ticket
 from tasktree_rt.hub.matters import COMMAND, Pending, missing
 from tasktree_rt.hub.publishing import Publishing
 from tasktree_rt.hub.receipts import through
 from tasktree_rt.hub.shelf import readable
+from tasktree_rt.hub.ticket import Ticket
 
 LOADED_AT_ONCE = 1_000
 

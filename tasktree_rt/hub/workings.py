@@ -18,7 +18,7 @@ from tasktree_rt.hub.births import Births
 from tasktree_rt.hub.fanout import Fanout
 from tasktree_rt.hub.heartbeats import Heartbeats
 from tasktree_rt.hub.holdings import PROJECT, Holdings
-from tasktree_rt.hub.ingest import Ingest, Ticket
+from tasktree_rt.hub.ingest import Ingest
 from tasktree_rt.hub.live import LiveTopics
 from tasktree_rt.hub.liveness import Lively
 from tasktree_rt.hub.matters import Matters
@@ -32,6 +32,8 @@ from tasktree_rt.hub.snapshots import Snapshots
 from tasktree_rt.hub.sources import EverySource, ViewSource
 from tasktree_rt.hub.statuses import Statuses
 from tasktree_rt.hub.subscriber import Subscriber
+from tasktree_rt.hub.ticket import Ticket
+from tasktree_rt.hub.turns import Turns
 from tasktree_rt.hub.verdicts import Verdicts
 from tasktree_rt.settings import Settings
 
@@ -74,6 +76,7 @@ class Workings:
             settings,
             meter,
             committed=self._committed,
+            room=self._room,
             failed=self.failed,
             wall=wall,
             new_epoch=new_epoch or random_epochs(),
@@ -81,6 +84,7 @@ class Workings:
         self.fanout = Fanout(
             self.index, meter, finished=self.ingest.finish, touched=self._touched, failed=self.failed
         )
+        self.turns = Turns()
         self.roster = Roster(self.shelf, tidy=self.put_away, failed=self.failed)
         self.live = LiveTopics(settings.limits.max_subscriptions, self.failed)
         self.statuses = Statuses(settings.execution.status_interval, self.failed)
@@ -141,6 +145,9 @@ class Workings:
 
     def _committed(self, tickets: list[Ticket]) -> None:
         self.fanout.committed(tickets)
+
+    async def _room(self) -> None:
+        await self.fanout.room()
 
     def _touched(self, project: Project, born: int) -> None:
         name, now = project.project_id, trio.current_time()

@@ -32,6 +32,8 @@ PAGE_BYTES: Final = 1024 * 1024
 """Of a page's events; it ends early when it has so many."""
 PAST: Final = 4
 """Times its size as JSON: about what a past state takes in memory."""
+REQUEST: Final = 8 * 1024
+"""Bytes of a publish that cost as much as the request around it."""
 CONNECTION_LINE: Final = 1024
 """Bytes of one connection in an answer, about."""
 MAX_KEY: Final = 128
@@ -68,7 +70,7 @@ class Api:
         name = project_id(project)
         if not grants().push.covers(name):
             raise Refused(f"you may not push to {name!r}")
-        raw = await _events()
+        raw = await self._events(name)
         now = self._hub.timestamp()
         events = [
             parse_event(one, now=now, field=f"events[{index}]", project=name) for index, one in enumerate(raw)
@@ -78,6 +80,16 @@ class Api:
             events, key=idempotency(), fingerprint=fingerprint, owner=grants().owner
         )
         return reply(_published(published), 200)
+
+    async def _events(self, name: str) -> list[Any]:
+        body: bytes = await request.get_data(as_text=False)  # type: ignore[assignment]
+        await self._hub.turns.take(name, len(body) + REQUEST)
+        kind = (request.mimetype or "").lower()
+        if kind in ("application/x-ndjson", "application/ndjson", "application/jsonl"):
+            lines = [line for line in body.split(b"\n") if line.strip()]
+            return [_line(line, index) for index, line in enumerate(lines)]
+        value = decode_json(body)
+        return value if isinstance(value, list) else [value]
 
     async def broadcast(self) -> Response:
         """A message without a project, to every watcher; it is not stored."""
@@ -197,16 +209,6 @@ def administers() -> None:
 def reply(value: Json, status: int = 200) -> Response:
     """JSON."""
     return Response(encode_json(value), status, content_type=JSON)
-
-
-async def _events() -> list[Any]:
-    body: bytes = await request.get_data(as_text=False)  # type: ignore[assignment]
-    kind = (request.mimetype or "").lower()
-    if kind in ("application/x-ndjson", "application/ndjson", "application/jsonl"):
-        lines = [line for line in body.split(b"\n") if line.strip()]
-        return [_line(line, index) for index, line in enumerate(lines)]
-    value = decode_json(body)
-    return value if isinstance(value, list) else [value]
 
 
 def _line(line: bytes, index: int) -> Any:  # noqa: ANN401 - any JSON

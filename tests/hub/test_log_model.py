@@ -19,7 +19,7 @@ from tasktree_rt.core.lifecycle import may_change
 from tasktree_rt.core.log import Position, Recovered
 from tasktree_rt.errors import PeerError
 from tasktree_rt.hub.hub import Accepted, result
-from tasktree_rt.hub.ingest import Ticket
+from tasktree_rt.hub.ticket import Ticket
 from tests.hub.world import World, a_world, made, run, small, update
 
 STATUSES = ("ready", "running", "failed", "review", "completed")

@@ -187,6 +187,7 @@ async def test_a_producer_that_reads_no_acks_is_read_no_more(autojump_clock: Moc
         await wait_all_tasks_blocked()
         assert world.hub.loaded("p").tree.head < 200  # type: ignore[union-attr]
         orchestrator.transport.allow(None)
+        await world.settle()
         assert [one["id"] for one in await answers(orchestrator)] == list(range(500))
 
 
