@@ -33,6 +33,8 @@ from tasktree_rt.errors import ConnectionLost, RequestRefused
 
 WAIT: Final = 50.0
 """Seconds for which one request waits for an answer."""
+PATIENCE: Final = 20.0
+"""So long a hub that cannot be reached is asked again for the first time: as long as a restart takes."""
 GRACE: Final = 60.0
 """So long a hub that was asked may be away, beyond a question's own time, before it is given up."""
 BETWEEN: Final = 0.25
@@ -148,7 +150,7 @@ class WebSocketManager:
 
         `step_result` is any object with the fields of `TaskStepResult`. The question survives a restart of
         the hub, and so does this call: it asks again under the same id. What the hub refuses, and a hub that
-        is away for all of `timeout`, come to the default. Cancelling this takes the question back.
+        cannot be reached for 20 s, come to the default. Cancelling this takes the question back.
         """
         callback_id = secrets.token_hex(8)
         asked = question(step_result, step) | {
@@ -174,15 +176,15 @@ class WebSocketManager:
 
     async def _ask(self, asked: Json, default: UserConfirmation) -> UserConfirmation:
         now = asyncio.get_running_loop().time
-        until, retry = now() + asked["timeout"], Retry(Backoff(cap=5.0))
-        known = False
+        begun, retry = now(), Retry(Backoff(cap=5.0))
+        until = begun + min(PATIENCE, asked["timeout"])
         while True:
             try:
                 found = await self._call("POST", "/api/v1/aiecs/notify", {**asked, "wait": WAIT})
             except ConnectionLost as lost:
-                left = until + (GRACE if known else 0.0) - now()
+                left = until - now()
                 if left <= 0:
-                    _logger.warning("a question was not answered in time: %s", lost)
+                    _logger.error("a question was given up: %s", lost)
                     return default
                 await asyncio.sleep(min(retry.delay(), left))
                 continue
@@ -192,7 +194,7 @@ class WebSocketManager:
                 _logger.error("the hub refused a question: %s", refused)
                 return default
             retry.reset()
-            known = True
+            until = begun + asked["timeout"] + GRACE
             if "proceed" in found:
                 return UserConfirmation(found["proceed"], found["feedback"])
 

@@ -19,6 +19,7 @@ import pytest
 import trio
 from websockets.asyncio.client import ClientConnection, connect
 
+from tasktree_rt.compat import aiecs
 from tasktree_rt.compat.aiecs import TaskStepResult, UserConfirmation, WebSocketManager
 from tasktree_rt.errors import ConnectionLost
 from tests.server.process import HubProcess, hub_process
@@ -336,16 +337,37 @@ async def test_what_goes_wrong_is_logged_and_the_program_proceeds(
     assert "the hub refused a question: invalid_message" in caplog.text
 
 
-async def test_with_a_hub_that_is_away_a_question_proceeds_at_its_timeout_and_nothing_else_raises() -> None:
+async def test_with_a_hub_that_is_away_a_question_proceeds_soon_and_nothing_else_raises(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     async def main() -> None:
         away = WebSocketManager("127.0.0.1", 1)
         with pytest.raises(ConnectionLost, match="cannot be reached"):
             await away.start_server()
         assert away.get_status()["running"] is False
         assert await away.notify_user(STEP, "ada", "t1", 1, timeout=0.05) == UserConfirmation(True)
+        monkeypatch.setattr(aiecs, "PATIENCE", 0.05)
+        assert await away.notify_user(STEP, "ada", "t1", 1) == UserConfirmation(True)
         await away.broadcast_message({"type": "news"})
         await away.send_to_user("ada", {"type": "news"})
         await away.send_heartbeat("ada", "t1")
         await away.stop_server()
 
     await trio.to_thread.run_sync(asyncio.run, main())
+    assert "a question was given up" in caplog.text
+
+
+async def test_a_question_asked_while_the_hub_restarts_is_asked_when_it_is_back(tmp_path: Path) -> None:
+    async with hub_process(tmp_path) as hub:
+
+        async def program(manager: WebSocketManager, address: str) -> None:
+            await asyncio.to_thread(lambda: trio.from_thread.run(hub.kill, trio_token=token))
+            asking = asyncio.create_task(manager.notify_user(STEP, "ada", "t1", 1))
+            await until(lambda: len(manager.callback_registry) == 1)
+            await asyncio.to_thread(lambda: trio.from_thread.run(hub.start, trio_token=token))
+            async with connect(address) as client:
+                await confirmed(client, await heard(client, "task_step_result"), proceed=False)
+            assert await asking == UserConfirmation(False, None)
+
+        token = trio.lowlevel.current_trio_token()
+        await within(hub, program)
