@@ -17,7 +17,7 @@ from tasktree_rt.web.hypercorn import HubTCPServer, Replay
 from tasktree_rt.web.kernel import RECEIVED, Address, Io, giving_back
 from tasktree_rt.web.listeners import Gate
 from tasktree_rt.web.meter import Meter
-from tasktree_rt.web.transport import Connection
+from tasktree_rt.web.transport import LAST_BYTES, Connection
 
 if TYPE_CHECKING:
     from hypercorn.config import Config
@@ -124,15 +124,17 @@ class Door:
             sock.close()
 
     async def _farewell(self, sock: socket.socket, patience: float) -> None:
-        """Half-close and read on until the peer is done: closing with something unread would send RST, which
-        takes away from the peer what it has not read yet."""
-        fd = sock.fileno()
+        """Half-close and read on until the peer is done, though not for ever: closing with something unread
+        would send RST, which takes away from the peer what it has not read yet."""
+        fd, left = sock.fileno(), LAST_BYTES
         with trio.move_on_after(patience):
             try:
                 sock.shutdown(socket.SHUT_WR)
-                while True:
+                while left > 0:
                     await self._io.wait_readable(fd)
-                    if not self._io.readv(fd, (RECEIVED,)):
+                    size = self._io.readv(fd, (RECEIVED,))
+                    if not size:
                         return
+                    left -= size
             except OSError:
                 return

@@ -34,6 +34,9 @@ SPARE_FRAMING: Final = 32 * 1024
 FRAMING_SHARE: Final = 8
 """What frames the chunks of a body may have `SPARE_FRAMING` bytes and one byte for so many of the body. Each
 chunk costs the same time, however little is in it; with 48 bytes in each there is no limit."""
+SPARE_READS: Final = 1024
+READ_SHARE: Final = 64
+"""The same of reads: a body may take `SPARE_READS` and one for so many bytes, however slowly it drips in."""
 
 _SENTENCES: Final = {
     400: "This is not a request of HTTP/1.1.",
@@ -73,6 +76,7 @@ class Http11(H11Protocol):
         super().__init__(app, config, context, task_group, state, False, client, server, send)
         self._pipe = pipe
         self._received = 0
+        self._reads = 0
         self._body = 0
 
     async def handle(self, event: Event) -> None:
@@ -81,6 +85,7 @@ class Http11(H11Protocol):
             if self.connection.their_state is h11.MUST_CLOSE:
                 return  # behind a last request (Connection: close): thrown away, nothing of it is kept
             self._received += len(event.data)
+            self._reads += 1
         await super().handle(event)
 
     async def _handle_events(self) -> None:
@@ -108,11 +113,11 @@ class Http11(H11Protocol):
                 self._body += len(event.data)
                 pieces.append(bytes(event.data))
                 if len(pieces) % TURN == 0:
-                    self._check_framing()
+                    self._check_body()
                     await trio.lowlevel.checkpoint()
                 continue
             if pieces:
-                self._check_framing()
+                self._check_body()
                 await self._pass_on(b"".join(pieces))
                 pieces.clear()
             if not await self._go_on(event):
@@ -125,7 +130,7 @@ class Http11(H11Protocol):
     async def _go_on(self, event: object) -> bool:
         """Deal with what is no piece of a body; whether there may be more."""
         if isinstance(event, h11.Request):
-            self._received, self._body = len(self.connection.trailing_data[0]), 0
+            self._received, self._reads, self._body = len(self.connection.trailing_data[0]), 0, 0
             await self.send(Updated(idle=False))
             await self._create_stream(event)
         elif event is h11.PAUSED:
@@ -154,10 +159,20 @@ class Http11(H11Protocol):
         self._pipe.upgrade = data
         return True
 
-    def _check_framing(self) -> None:
+    def _check_body(self) -> None:
+        """Whether the body is worth its cost, also where no route reads it.
+
+        Raises:
+            h11.RemoteProtocolError: it is not.
+        """
         framing = self._received - self._body - len(self.connection.trailing_data[0])
         if framing > SPARE_FRAMING + self._body // FRAMING_SHARE:
             raise _Refusal("The chunks of this body are too small: send more in each.", error_status_hint=400)
+        if self._reads > SPARE_READS + self._body // READ_SHARE:
+            raise _Refusal("This body comes in pieces that are too small.", error_status_hint=400)
+        if self._body > 2 * self.config.websocket_max_message_size + MAX_HEAD:
+            # The route that reads it has refused it at the bound, in the words of the protocol.
+            raise _Refusal("This body is too large.", error_status_hint=413)
 
     async def _create_stream(self, request: h11.Request) -> None:
         """As Hypercorn's, of HTTP only: a WebSocket never gets here."""

@@ -36,6 +36,8 @@ log = get_logger(__name__)
 
 WEIGHTY: Final = 1024
 """A fragment with so many bytes is paid for by the size of its message; a smaller one is counted."""
+DRIBBLE: Final = 64
+"""A read of fewer bytes that completes no frame is counted as one."""
 LAST_FRAMES: Final = 64
 """So many frames after a close of ours are parsed, for the peer's close; the rest is thrown away."""
 LAST_BYTES: Final = 16 * 1024 * 1024
@@ -268,6 +270,8 @@ class Connection:
             return
         frames = self._frames
         frames.feed(data)
+        if len(data) < DRIBBLE and not frames.events:
+            self._session.frames(1)  # each read costs a turn of the loop, however little it brings
         await self._deal()
         while frames.paused:
             if self._last <= 0:

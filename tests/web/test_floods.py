@@ -138,6 +138,19 @@ async def test_fragments_that_carry_their_weight_are_not_counted(started: Starte
     assert session.small_frames == 0
 
 
+async def test_reads_that_complete_no_frame_are_counted(started: Started) -> None:
+    _, client, session = await opened(started)
+    frame = masked(TEXT, b"x" * 20)
+    for at in range(len(frame)):
+        await client.raw(frame[at : at + 1])
+        await trio.testing.wait_all_tasks_blocked()
+    assert session.messages == ["x" * 20]
+    assert session.small_frames == len(frame) - 1
+    await client.raw(masked(TEXT, b"y" * 300)[:100])  # as a slow line may bring it
+    await trio.testing.wait_all_tasks_blocked()
+    assert session.small_frames == len(frame) - 1
+
+
 @pytest.mark.parametrize("flood", FLOODS.values(), ids=FLOODS)
 async def test_after_a_close_of_ours_what_comes_is_thrown_away_unparsed(
     started: Started, parsed: Parsed, flood: bytes

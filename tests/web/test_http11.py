@@ -10,6 +10,8 @@ from quart import request
 from quart_trio import QuartTrio
 from trio.testing import wait_all_tasks_blocked
 
+from tasktree_rt.web.http11 import SPARE_READS
+from tasktree_rt.web.transport import LAST_BYTES
 from tests.web.serving import Served, Started
 from tests.wsclient import TEXT, Answer, WsClient, masked, request_head
 
@@ -223,6 +225,47 @@ async def test_a_body_of_chunks_with_next_to_nothing_in_them_is_refused_early(
 async def send_all(client: WsClient, data: bytes) -> None:
     with suppress(trio.BrokenResourceError):
         await client.raw(data)
+
+
+@pytest.mark.parametrize("framed", ["Transfer-Encoding: chunked", "Content-Length: 1000000"])
+async def test_a_body_that_drips_in_is_refused_after_so_many_reads(started: Started, framed: str) -> None:
+    served = await started()
+    client = await WsClient.dial(served.port)
+    await client.raw(f"POST /size HTTP/1.1\r\nHost: hub\r\n{framed}\r\n\r\n".encode())
+    if "chunked" in framed:
+        await client.raw(b"10000\r\n")
+    for _ in range(SPARE_READS + 100):
+        with suppress(trio.BrokenResourceError):
+            await client.raw(b"x")
+        await wait_all_tasks_blocked()
+    answer = await client.answer()
+    assert answer.status == 400
+    assert b"pieces" in answer.body
+
+
+async def test_a_body_that_no_route_reads_ends_its_connection(started: Started) -> None:
+    served = await started()
+    client = await WsClient.dial(served.port, receive_buffer=4096)
+    await client.raw(b"GET /wait HTTP/1.1\r\nHost: hub\r\nTransfer-Encoding: chunked\r\n\r\n")
+    chunk = b"ffff\r\n" + b"x" * 0xFFFF + b"\r\n"
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(send_all, client, chunk * 200)
+        answer = await client.answer()
+        nursery.cancel_scope.cancel()
+    assert answer.status == 413
+
+
+async def test_what_is_sent_on_and_on_behind_an_answer_is_reset(started: Started) -> None:
+    served = await started(delivery={"close_timeout": 1e6})
+    client = await WsClient.dial(served.port)
+    await client.raw(PREFACE)
+    assert (await client.answer()).status == 505
+    sent = 0
+    with trio.fail_after(60), suppress(trio.BrokenResourceError):
+        while sent < LAST_BYTES + 100_000_000:
+            await client.raw(bytes(1_000_000))
+            sent += 1_000_000
+    assert sent < LAST_BYTES + 100_000_000
 
 
 async def test_others_have_their_turns_while_small_chunks_are_read(started: Started) -> None:
