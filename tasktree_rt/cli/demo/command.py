@@ -40,6 +40,7 @@ class Wish:
     project: ProjectId
     pace: float | None
     once: bool
+    everything: bool
 
 
 @click.command("demo")
@@ -48,6 +49,7 @@ class Wish:
     "--pace", type=click.FloatRange(min=0.1), metavar="EVENTS/S", help="Default: quick but watchable."
 )
 @click.option("--once", is_flag=True, help="Exit when done; default: keep serving and obeying commands.")
+@click.option("--all", "everything", is_flag=True, help="Leave nothing out, also not what git ignores.")
 @click.option("--project", metavar="ID", help="Project to push into; default: made from the folder's name.")
 @click.option("--hub", metavar="URL", help="Push to this running hub instead of starting one.")
 @patience_option
@@ -56,6 +58,7 @@ def demo_command(
     folder: bytes,
     pace: float | None,
     once: bool,
+    everything: bool,
     project: str | None,
     hub: str | None,
     patience: float,
@@ -65,8 +68,9 @@ def demo_command(
 
     Starts a hub, pushes every folder and file as a node, and does real work on each: the SHA-256 of every
     file, and whether every .py compiles. A file that fails says why. Open the address it prints to watch.
-    Links to folders are not followed; sockets, pipes and devices are not opened. A new run of the same
-    folder replaces the tree of the run before.
+    Links to folders are not followed; sockets, pipes and devices are not opened. What git ignores is left
+    out; where there is no git, what tools keep (.git, .venv, node_modules, __pycache__ …). A new run of the
+    same folder replaces the tree of the run before.
 
     With --hub it starts none and pushes to that one, through any restart of it. Ctrl+C breaks the work off
     and marks what is not over as cancelled.
@@ -83,7 +87,7 @@ def demo_command(
     """
     root = os.path.realpath(folder)
     name = checked_project(project) if project else project_id(os.path.basename(root))
-    wish = Wish(root, name, pace, once)
+    wish = Wish(root, name, pace, once, everything)
     if hub is not None:
         _refuse_hub_flags(flags)
         run(_elsewhere, wish, checked_hub(hub), patience)
@@ -133,7 +137,7 @@ async def _work(wish: Wish, sink: HubSink | ClientSink, asked: trio.Event) -> No
     click.echo(
         f"tasktree-rt: {folder}: SHA-256 of every file, compile() of every .py, as project {wish.project}"
     )
-    job = Job(wish.root, wish.project, sink, Afterwards(console), wish.pace)
+    job = Job(wish.root, wish.project, sink, Afterwards(console), wish.pace, wish.everything)
     async with trio.open_nursery() as nursery:
         servant = Servant(job, stays=not wish.once)
         nursery.start_soon(servant.run, sink.commands(wish.project))
@@ -179,7 +183,7 @@ async def _go_on(job: Job, asked: trio.Event) -> None:
 
 
 def _open_hint(address: str, project: ProjectId) -> str:
-    return f"tasktree-rt: open {address}/ in a browser (project {project})"
+    return f"tasktree-rt: open {address}/p/{project}/tree in a browser"
 
 
 def _summary(totals: Totals) -> str:

@@ -69,6 +69,10 @@ class Bar:
         self.progress.update(self.task, description="working", total=files)
         self.console.print(f"{folders} folders, {files} files", highlight=False)
 
+    def left_out(self, what: str) -> None:
+        """See `run.Report`."""
+        self.console.print(escape(what), highlight=False)
+
     def worked(self, path: bytes, fault: str | None) -> None:
         """See `run.Report`."""
         if fault is not None:
@@ -94,6 +98,10 @@ class Lines:
         self._files = files
         self._say(f"{folders} folders, {files} files")
 
+    def left_out(self, what: str) -> None:
+        """See `run.Report`."""
+        self._say(what)
+
     def worked(self, path: bytes, fault: str | None) -> None:
         """See `run.Report`."""
         if fault is not None:
@@ -104,7 +112,7 @@ class Lines:
             self._say(f"{self._done} of {self._files} files, {self._faults.failed} failed")
 
     def _say(self, text: str) -> None:
-        self.console.print(text, highlight=False, soft_wrap=True)
+        self.console.print(escape(text), highlight=False, soft_wrap=True)
 
 
 @define
@@ -114,6 +122,9 @@ class Afterwards:
     console: Console
 
     def walked(self, folders: int, files: int) -> None:
+        """See `run.Report`."""
+
+    def left_out(self, what: str) -> None:
         """See `run.Report`."""
 
     def worked(self, path: bytes, fault: str | None) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Awaitable, Callable, Iterable, Iterator
+from functools import partial
 from itertools import islice
 from typing import Final, Protocol
 
@@ -28,6 +29,7 @@ from tasktree_rt.cli.demo.feed import (
 )
 from tasktree_rt.cli.demo.files import CANCELLED, COMPLETED, FAILED, READY, RUNNING, VANISHED, Files
 from tasktree_rt.cli.demo.gate import Gate
+from tasktree_rt.cli.demo.leaving import left_out
 from tasktree_rt.cli.demo.names import ROOT, node_id, title
 from tasktree_rt.cli.demo.tree import Folders
 from tasktree_rt.cli.demo.walk import Entry, Kind, walk
@@ -46,11 +48,18 @@ FASTEST: Final = 4_000.0
 """… within these bounds, in events per second."""
 
 
+WORK: Final = "the SHA-256 of every file, and whether every .py compiles"
+"""What the run does, said of the folder itself."""
+
+
 class Report(Protocol):
     """Who is told how it goes."""
 
     def walked(self, folders: int, files: int) -> None:
         """All entries are known."""
+
+    def left_out(self, what: str) -> None:
+        """Something in the folder is not looked at."""
 
     def worked(self, path: bytes, fault: str | None) -> None:
         """One file is done."""
@@ -76,6 +85,7 @@ class Job:
     Attributes:
         root: the folder.
         pace: events per second; None for a quick but watchable one.
+        everything: nothing is left out, also not what git ignores.
         feed: where steps go; None while nothing is being done.
         turn: held while a command changes what is done, so that the feed does not end meanwhile.
         rest: set while nothing is being done.
@@ -87,6 +97,7 @@ class Job:
     sink: Sink
     report: Report
     pace: float | None = None
+    everything: bool = False
     folders: Folders = field(factory=Folders, init=False)
     files: Files = field(factory=Files, init=False)
     gate: Gate = field(factory=Gate, init=False)
@@ -171,7 +182,8 @@ class Job:
 
     async def _walk(self, feed: Feed) -> None:
         """Push every entry."""
-        entries = walk(self.root)
+        leaving = await trio.to_thread.run_sync(partial(left_out, self.root, everything=self.everything))
+        entries = walk(self.root, leaving)
         while chunk := await trio.to_thread.run_sync(_next_slice, entries):
             for entry in chunk:
                 self._note(entry)
@@ -180,9 +192,13 @@ class Job:
                 await feed.put(*steps)
         totals = self.totals()
         self.report.walked(totals.folders, totals.files)
+        if what := str(leaving):
+            self.report.left_out(what)
         await feed.tell_folders()
         feed.pace = self.pace or _work_pace(totals.files)
         self.walking = False
+        if what:
+            await feed.put(node_step(b"", {"message": f"{WORK}; {what}"}), log_step(b"", what))
 
     def _note(self, entry: Entry) -> None:
         if entry.kind is Kind.FOLDER:
@@ -241,11 +257,15 @@ def _first_steps(entry: Entry, root: bytes) -> list[Step]:
 
 def _first_changes(entry: Entry, root: bytes) -> Json:
     """How an entry first appears."""
-    changes: Json = {"title": title(entry.path or root) or "/", "kind": entry.kind.value}
+    changes: Json = {
+        "title": title(entry.path or root) or "/",
+        "kind": entry.kind.value,
+        "order": entry.order,
+    }
     if entry.path:
         changes["parent_id"] = node_id(entry.parent)
-    said = entry.fault or entry.note
-    if said is not None:
+    said = entry.fault or entry.note or ("" if entry.path else WORK)
+    if said:
         changes["message"] = said
     if entry.kind is Kind.FOLDER:
         changes |= {"status": "running", "progress": 0, "started_at": now_text()}

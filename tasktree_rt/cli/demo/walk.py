@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from enum import Enum
 from typing import Final
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 
 class Kind(Enum):
@@ -36,12 +36,14 @@ class Entry:
         kind: a link to a file is a file.
         fault: why it cannot be read, if that is known already.
         note: what else there is to say.
+        order: its place among those in the same folder.
     """
 
     path: bytes
     kind: Kind
     fault: str | None = None
     note: str | None = None
+    order: int = 0
 
     @property
     def parent(self) -> bytes:
@@ -57,26 +59,34 @@ _SPECIAL: Final = (
 )
 
 
-def walk(root: bytes) -> Iterator[Entry]:
-    """Every entry of `root`, itself first, depth first, siblings by the bytes of their names.
+def nothing(path: bytes) -> bool:
+    """Leaves nothing out."""
+    return False
+
+
+def walk(root: bytes, leaves_out: Callable[[bytes], bool] = nothing) -> Iterator[Entry]:
+    """Every entry of `root`, itself first, depth first; what `leaves_out` says so of is not looked at.
+
+    The files of a folder come before what is in its folders. Siblings are ordered as people look for them:
+    folders first, hidden ones last, by name, whatever its case.
 
     Raises nothing: faults are in the entries.
     """
-    waiting = [b""]
+    waiting = [Entry(b"", Kind.FOLDER)]
     while waiting:
         folder = waiting.pop()
         try:
-            entries = _listing(root, folder)
+            entries = _listing(root, folder.path, leaves_out)
         except FileNotFoundError:
-            if not folder:
-                yield Entry(folder, Kind.FOLDER, fault="no such folder")
+            if not folder.path:
+                yield evolve(folder, fault="no such folder")
             continue
         except OSError as error:
-            yield Entry(folder, Kind.FOLDER, fault=reason(error))
+            yield evolve(folder, fault=reason(error))
             continue
-        yield Entry(folder, Kind.FOLDER)
+        yield folder
         yield from (entry for entry in entries if entry.kind is not Kind.FOLDER)
-        waiting.extend(entry.path for entry in reversed(entries) if entry.kind is Kind.FOLDER)
+        waiting.extend(entry for entry in reversed(entries) if entry.kind is Kind.FOLDER)
 
 
 def reason(error: OSError) -> str:
@@ -84,12 +94,18 @@ def reason(error: OSError) -> str:
     return (error.strerror or type(error).__name__).lower()
 
 
-def _listing(root: bytes, folder: bytes) -> list[Entry]:
+def _listing(root: bytes, folder: bytes, leaves_out: Callable[[bytes], bool]) -> list[Entry]:
+    prefix = folder + b"/" if folder else b""
     with os.scandir(os.path.join(root, folder) if folder else root) as listing:
         found = sorted(listing, key=lambda item: item.name)
-    prefix = folder + b"/" if folder else b""
-    entries = (_entry(prefix + item.name, item) for item in found)
-    return [entry for entry in entries if entry is not None]
+    entries = [_entry(prefix + item.name, item) for item in found if not leaves_out(prefix + item.name)]
+    ordered = sorted((entry for entry in entries if entry is not None), key=_as_people_look)
+    return [evolve(entry, order=place) for place, entry in enumerate(ordered)]
+
+
+def _as_people_look(entry: Entry) -> tuple[bool, bool, bytes, bytes]:
+    name = entry.path.rpartition(b"/")[2]
+    return entry.kind is not Kind.FOLDER, name.startswith(b"."), name.lower(), name
 
 
 def _entry(path: bytes, item: os.DirEntry[bytes]) -> Entry | None:

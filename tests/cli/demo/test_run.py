@@ -30,6 +30,7 @@ class Recorder:
     publishes: list[list[Event]] = field(factory=list)
     faults: dict[bytes, str] = field(factory=dict)
     count: tuple[int, int] = (0, 0)
+    left: str = ""
 
     async def publish(self, events: Sequence[Event]) -> None:
         await trio.lowlevel.checkpoint()
@@ -42,6 +43,9 @@ class Recorder:
 
     def walked(self, folders: int, files: int) -> None:
         self.count = (folders, files)
+
+    def left_out(self, what: str) -> None:
+        self.left = what
 
     def worked(self, path: bytes, fault: str | None) -> None:
         if fault is not None:

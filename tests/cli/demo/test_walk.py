@@ -15,12 +15,18 @@ def seen(root: Path) -> dict[bytes, Entry]:
     return {entry.path: entry for entry in entries}
 
 
-def test_parents_come_first_and_siblings_by_the_bytes_of_their_names(tmp_path: Path) -> None:
-    for name in ("b/z.py", "b/a/deep.txt", "a.txt", "B.txt", "c/only"):
+def test_parents_come_first_and_siblings_as_people_look_for_them(tmp_path: Path) -> None:
+    for name in ("b/z.py", "b/a/deep.txt", "a.txt", "B.txt", "c/only", ".d/x", ".hidden", "C.txt"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("x")
-    order = [entry.path for entry in walk(os.fsencode(tmp_path))]
-    assert order == [b"", b"B.txt", b"a.txt", b"b", b"b/z.py", b"b/a", b"b/a/deep.txt", b"c", b"c/only"]
+    entries = list(walk(os.fsencode(tmp_path)))
+    files = [b"a.txt", b"B.txt", b"C.txt", b".hidden"]
+    within = [b"b", b"b/z.py", b"b/a", b"b/a/deep.txt", b"c", b"c/only", b".d", b".d/x"]
+    assert [entry.path for entry in entries] == [b"", *files, *within]
+    top = [entry for entry in entries if entry.path and b"/" not in entry.path]
+    ordered = sorted(top, key=lambda entry: entry.order)
+    assert [entry.path for entry in ordered] == [b"b", b"c", b".d", *files]
+    assert [entry.order for entry in ordered] == list(range(7))
 
 
 def test_an_empty_folder_is_itself_alone(tmp_path: Path) -> None:
@@ -44,7 +50,7 @@ def test_links_to_files_are_files_and_links_to_nowhere_are_failed_ones(tmp_path:
     (tmp_path / "dangling").symlink_to("nothing")
     (tmp_path / "self").symlink_to("self")
     entries = seen(tmp_path)
-    assert entries[b"good"] == Entry(b"good", Kind.FILE)
+    assert entries[b"good"] == Entry(b"good", Kind.FILE, order=2)
     assert entries[b"dangling"] == Entry(b"dangling", Kind.FILE, fault="a link to nothing")
     assert entries[b"self"].kind is Kind.FILE
     assert "symbolic links" in (entries[b"self"].fault or "")
