@@ -37,6 +37,9 @@ chunk costs the same time, however little is in it; with 48 bytes in each there 
 SPARE_READS: Final = 1024
 READ_SHARE: Final = 64
 """The same of reads: a body may take `SPARE_READS` and one for so many bytes, however slowly it drips in."""
+SPARE_BODY: Final = 1024 * 1024
+"""A body that is too large for every route ends its connection after twice that and this: until then the
+route that reads it has had the time to say so in the words of the protocol."""
 
 _SENTENCES: Final = {
     400: "This is not a request of HTTP/1.1.",
@@ -170,8 +173,7 @@ class Http11(H11Protocol):
             raise _Refusal("The chunks of this body are too small: send more in each.", error_status_hint=400)
         if self._reads > SPARE_READS + self._body // READ_SHARE:
             raise _Refusal("This body comes in pieces that are too small.", error_status_hint=400)
-        if self._body > 2 * self.config.websocket_max_message_size + MAX_HEAD:
-            # The route that reads it has refused it at the bound, in the words of the protocol.
+        if self._body > 2 * self.config.websocket_max_message_size + SPARE_BODY:
             raise _Refusal("This body is too large.", error_status_hint=413)
 
     async def _create_stream(self, request: h11.Request) -> None:
