@@ -91,9 +91,9 @@ def step_result(prompt: Json, now: float) -> Json:
     }
 
 
-def user_message(user: str, given: Json, now: float) -> Json:
+def user_message(user: str, given: Json) -> Json:
     """A message for one user: as given, with whom it is for."""
-    return {"timestamp": now, **given, "target_user_id": user}
+    return {**given, "target_user_id": user}
 
 
 def heartbeat(user: str, task: str, now: float) -> Json:
@@ -193,17 +193,17 @@ def _live(said: Live, now: float) -> Json | None:
         case "cancelled":
             return task_cancelled(data["user_id"], data["task_id"], now)
         case "message":
-            return _message(said, data, now)
+            return _message(said, data)
         case "notification":
-            return _message(said, {"type": "notification", **data}, now)
+            return _message(said, {"type": "notification", "timestamp": now, **data})
         case _:
             return None
 
 
-def _message(said: Live, given: Json, now: float) -> Json:
+def _message(said: Live, given: Json) -> Json:
     """As given, with whom it is for; for everybody it is only given."""
     user = user_of(said.topic) or said.user
-    return given if user is None else user_message(user, given, now)
+    return given if user is None else user_message(user, given)
 
 
 def _personal(said: Personal, now: float) -> Json:

@@ -101,6 +101,8 @@ def test_a_message_for_a_user_names_them_and_one_for_all_is_as_it_was_given() ->
     for said in (named, Live("@u1", "notification", {"title": "Done"}, "k")):
         (found,) = read_frames(DIALECT.encode(said) or b"")
         assert found == {"type": "notification", "title": "Done", "target_user_id": "u1", "timestamp": 1.5}
+    (found,) = read_frames(DIALECT.encode(Live("@u1", "message", {"x": 1}, "k")) or b"")
+    assert found == {"x": 1, "target_user_id": "u1"}
     (found,) = read_frames(DIALECT.encode(Live("everybody", "message", {"x": 1}, "k")) or b"")
     assert found == {"x": 1}
 

@@ -2427,7 +2427,7 @@ export interface AiecsUserMessage {
    */
   target_user_id: string;
   /**
-   * Seconds since the Unix epoch.
+   * Of a notification: seconds since the Unix epoch.
    */
   timestamp?: number;
   [k: string]: unknown;
