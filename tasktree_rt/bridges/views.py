@@ -48,12 +48,13 @@ class ClusterViews:
         """Topics of executions whose graph is not known yet."""
 
     def begin(self) -> None:
-        """Hear what is watched, now and from now on."""
+        """Hear what is watched from now on. Of what is watched already something may have been missed."""
         self._hub.view_source = self
         self._hub.live.observe(self._watched)
         self._hub.index.observers.append(self._log_watched)
         for topic in self._hub.index.named():
             self._log_watched(topic, True)
+        self._shards.missed(self._carried)
 
     def end(self) -> None:
         """Hear nothing of it any more."""

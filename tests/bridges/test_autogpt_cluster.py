@@ -322,11 +322,13 @@ async def test_a_server_that_becomes_a_cluster_is_heard_as_one(tmp_path: Path) -
                     await cluster.revive(0)
                     await meter.until_up(False)
                     await meter.until_up(True)
-                    world = Platform(running, cluster, Api(), meter)
-                    world.api.http.server_close()
-                    with trio.fail_after(60):
-                        while await world.event(GRAPH) != [0, 1]:
-                            await trio.lowlevel.checkpoint()
+                    found, code, _ = await ended(socket)
+                    assert ([one["error"] for one in found], code) == ([MISSED], 1012)
+                world = Platform(running, cluster, Api(), meter)
+                world.api.http.server_close()
+                async with world.client(GRAPHS) as back:
+                    assert await world.event(GRAPH) == [0, 1]
+                    assert (await heard(back))["method"] == "graph_execution_event"
                 nursery.cancel_scope.cancel()
 
 

@@ -207,6 +207,22 @@ async def test_what_came_before_redis_hung_up_is_all_handed_over(nursery: trio.N
     nursery.cancel_scope.cancel()
 
 
+async def test_a_sentinel_is_down_for_nothing_arrives_there(nursery: trio.Nursery) -> None:
+    async def serve(stream: trio.SocketStream) -> None:
+        await stream.receive_some()
+        await stream.send_all(b"%1\r\n$4\r\nmode\r\n$8\r\nsentinel\r\n")
+        await stream.receive_some()
+
+    listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    port = listeners[0].socket.getsockname()[1]
+    nursery.start_soon(trio.serve_listeners, serve, listeners)
+    heard = Heard(f"redis://127.0.0.1:{port}", evolve(CALM, first=1e9, longest=1e9))
+    await nursery.start(heard.listener.run)
+    assert heard.told == ["down"]
+    assert "Sentinel" in heard.reasons[0]
+    nursery.cancel_scope.cancel()
+
+
 @NEEDED
 async def test_who_may_not_subscribe_is_down_with_redis_own_words(tmp_path: Path) -> None:
     async with redis_server(tmp_path) as server:

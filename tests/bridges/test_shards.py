@@ -167,6 +167,33 @@ async def test_what_is_first_wanted_while_its_node_is_gone_stands_later_and_is_t
 
 
 @NEEDED
+async def test_a_node_that_is_gone_is_no_trouble_once_nothing_is_wanted_of_it(tmp_path: Path) -> None:
+    async with redis_cluster(tmp_path) as cluster, listening(cluster) as heard:
+        await heard.stand(*CHANNELS)
+        dead = cluster.home("a/1")
+        await cluster.kill(dead)
+        await heard.changes.until(lambda: heard.states[-1] != "up")
+        for one in CHANNELS:
+            if cluster.home(one) == dead:
+                heard.shards.unwant(one.encode())
+        await heard.until_up()
+
+
+@NEEDED
+async def test_it_may_be_ended_and_run_again_and_what_was_heard_before_has_a_gap(tmp_path: Path) -> None:
+    async with redis_cluster(tmp_path) as cluster:
+        async with listening(cluster) as heard:
+            await heard.stand(*CHANNELS)
+        for turn in range(2):
+            async with trio.open_nursery() as nursery:
+                await nursery.start(heard.shards.run)
+                await heard.until_gaps(*CHANNELS)
+                assert await cluster.publish("a/1", f"{turn}") >= 1
+                nursery.cancel_scope.cancel()
+            heard.gaps.clear()
+
+
+@NEEDED
 async def test_slots_without_an_owner_are_told(tmp_path: Path) -> None:
     hasty = evolve(CALM, ping_interval=0.05)
     async with redis_cluster(tmp_path) as cluster, listening(cluster, hasty) as heard:

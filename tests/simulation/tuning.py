@@ -29,7 +29,7 @@ from tasktree_rt.hub import (
     workings,
     writing,
 )
-from tasktree_rt.settings import Delivery, Drain, Execution, Keep, Limits, People, Settings
+from tasktree_rt.settings import AutoGpt, Delivery, Drain, Execution, Keep, Limits, People, Settings
 from tests.simulation.seeding import replaced
 
 _MODULES: Final = (
@@ -101,6 +101,8 @@ def settings(dice: Random) -> Settings:
             max_open_commands=dice.choice((2, 12)),
             max_waiting_publishes=dice.choice((20, 50_000, 50_000)),
         ),
+        # Its clients here subscribe anew each time, and are to be told of that and nothing else.
+        autogpt=AutoGpt(inherit_window=0.0),
         delivery=Delivery(
             outbox_messages=dice.choice((16, 16, 32, 64)),
             outbox_bytes=message * dice.choice((2, 3)),

@@ -102,6 +102,8 @@ class Listener:
     async def _read(self, connection: Connection, tried: Callable[[], None]) -> Never:
         if connection.mode == "cluster":
             raise Unfit("it is a cluster")
+        if connection.mode == "sentinel":
+            raise RedisError("it is a Sentinel, where no events are published: name the server itself")
         await connection.send("PSUBSCRIBE", *self._patterns)
         self._missing = len(self._patterns)
         with trio.fail_after(self._patience.connect) as confirmed:

@@ -8,7 +8,7 @@ stands again.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 import trio
@@ -66,12 +66,11 @@ class Shards:
         """What is wanted and not to be had now."""
         self._awaited: dict[bytes, trio.Event] = {}
         self._shards: dict[Node, Shard] = {}
-        self._topology = Topology(())
-        self._learned = -math.inf
-        self._ask_first: Node | None = None
         self._pauses: dict[Node | None, Pause] = {}
-        self._reason: str | None = "not connected yet"
+        self._ask_first: Node | None = None
+        self._reason: str | None = None
         self._changed = trio.Event()
+        self._begin()
 
     # --- what is wanted ---------------------------------------------------------------------------
 
@@ -89,6 +88,10 @@ class Shards:
         if shard is not None:
             del shard.channels[channel]
             shard.order(UNSUBSCRIBE, channel)
+
+    def missed(self, channels: Iterable[bytes]) -> None:
+        """Those were heard in another way so far: tell of a gap when they stand."""
+        self._gaps.update(channels)
 
     def wants(self, channel: bytes) -> bool:
         """Whether it is wanted."""
@@ -114,6 +117,7 @@ class Shards:
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Listen until cancelled, or until the server turns out to be no cluster; started after the first
         attempt."""
+        self._begin()
         async with trio.open_nursery() as nursery:
             started = False
             while True:
@@ -128,6 +132,13 @@ class Shards:
                 with trio.move_on_after(self._until_due()):
                     await self._changed.wait()
             nursery.cancel_scope.cancel()
+
+    def _begin(self) -> None:
+        """Nothing stands; what did stand before has a gap."""
+        self._gaps.update(self._at)
+        self._at, self._shards, self._pauses = {}, {}, {}
+        self._topology, self._learned = Topology(()), -math.inf
+        self._reason = "not connected yet"
 
     def _until_due(self) -> float:
         now = trio.current_time()
@@ -310,7 +321,7 @@ class Shards:
             if reason != self._reason:
                 self._reason = reason
                 self._told.down(reason)
-        elif self._reason is not None and not self._pauses and all(map(self._stands, self._wanted)):
+        elif self._reason is not None and all(map(self._stands, self._wanted)):
             log.info("listening", redis=str(self._seed), nodes=len(self._topology.nodes))
             self._reason = None
             self._told.up()
