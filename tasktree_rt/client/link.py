@@ -87,7 +87,7 @@ class Link:
             Dropped: the connection ended, or the peer does not speak JSON objects.
         """
         try:
-            return decode_object(await self._socket.get_message())
+            return decode_object(await self._socket.get_message(), ours=True)
         except trio_websocket.ConnectionClosed as closed:
             raise self._ended(closed.reason) from None
         except InvalidInput as error:

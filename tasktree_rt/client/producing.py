@@ -123,7 +123,7 @@ class Producing:
     def _events(self, receipt: Receipt) -> list[Json]:
         """What a batch holds; it is in no spool any more if the file cannot be read."""
         try:
-            events: list[Json] = decode_object(self.text(receipt))["events"]
+            events: list[Json] = decode_object(self.text(receipt), ours=True)["events"]
         except (ClientError, InvalidInput) as error:
             _logger.warning("publish %s cannot be divided: %s", receipt.id, error)
             return []

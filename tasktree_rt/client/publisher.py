@@ -297,7 +297,7 @@ class Publisher:
         [job] = batch
         if job.lost is None:
             return []
-        halves = divided([decode_json(job.body)], answer.error.code)
+        halves = divided([decode_json(job.body, ours=True)], answer.error.code)
         parts = [Job(job.project_id, payload.encode_event(event), 1, job.lost) for [event] in halves]
         if parts:
             with self._changed:
@@ -329,7 +329,7 @@ class Publisher:
             self._settle(batch, lost=events, why=error)
         for job in batch:
             if job.lost is not None:
-                job.lost(decode_json(job.body), error)
+                job.lost(decode_json(job.body, ours=True), error)
             if job.lost is None or self._on_error is not _log_error:
                 self._tell(job, error)
 

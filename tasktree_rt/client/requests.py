@@ -143,7 +143,7 @@ def _transient(status: int, request: Request) -> bool:
 
 def _object(response: httpx.Response) -> Json:
     try:
-        return decode_object(response.content)
+        return decode_object(response.content, ours=True)
     except InvalidInput as error:
         raise RequestRefused("invalid_json", f"the peer is not a hub: {error}") from None
 

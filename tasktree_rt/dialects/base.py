@@ -7,6 +7,8 @@ gives it records and messages and gets finished bytes for the wire, the same for
 from __future__ import annotations
 
 import codecs
+import json
+import math
 import re
 from collections.abc import Iterable, Sequence
 from hashlib import blake2b
@@ -17,6 +19,7 @@ from attrs import frozen
 
 from tasktree_rt.core.commands import Command, Message
 from tasktree_rt.core.events import MAX_DEPTH, Event, Json, ProjectId, Record, deeper_than
+from tasktree_rt.core.numbers import DIGITS, beyond, may_be_beyond, told
 from tasktree_rt.core.topics import USER, user_of, user_topic
 from tasktree_rt.errors import InvalidInput
 
@@ -70,26 +73,60 @@ def _mark(text: str | bytes) -> str | None:
     return None
 
 
-def decode_json(text: str | bytes) -> Any:  # noqa: ANN401 (a decode edge)
-    """JSON as Python values.
+def decode_json(text: str | bytes, *, ours: bool = False) -> Any:  # noqa: ANN401 (a decode edge)
+    """JSON as Python values. What a hub wrote (`ours`) may hold integers that are refused today.
 
     Raises:
-        InvalidInput: ``invalid_json``.
+        InvalidInput: ``invalid_json``, with the place of a number that no double can hold.
     """
     try:
-        return _decoder.decode(text)
+        value = _decoder.decode(text)
+    except msgspec.ValidationError as error:  # of JSON without a type only a number can be invalid
+        raise _beyond(_place_of_number(text), "invalid_json", _why(error)) from None
     except (ValueError, RecursionError) as error:  # msgspec.DecodeError and UnicodeError are ValueErrors
         why = _mark(text) or _why(error)
         raise InvalidInput(f"expected JSON: {why}", code="invalid_json") from None
+    if not ours:
+        refuse_beyond(text, value)
+    return value
 
 
-def decode_object(text: str | bytes) -> Json:
-    """A JSON object.
+def refuse_beyond(text: str | bytes, value: object, code: str = "invalid_json") -> None:
+    """Refuse JSON with a number that no double can hold; `value` is what `text` says.
+
+    Raises:
+        InvalidInput: naming the place.
+    """
+    if may_be_beyond(text) and (place := beyond(value)) is not None:
+        raise _beyond(place, code)
+
+
+def _place_of_number(text: str | bytes) -> str | None:
+    """Where in JSON that the codec refuses the number is; None if it cannot be found."""
+    try:
+        return beyond(json.loads(text, parse_int=_read_int))
+    except (ValueError, RecursionError):
+        return None
+
+
+def _read_int(digits: str) -> float:
+    return math.inf if len(digits) > DIGITS + 1 else int(digits)
+
+
+def _beyond(place: str | None, code: str, why: str = "") -> InvalidInput:
+    if place is None:
+        return InvalidInput(f"expected JSON: {why}", code=code)
+    message = f"expected a number of at most 1.8e308: number out of range at {told(place) or 'the top'}"
+    return InvalidInput(message, code=code, field=told(place) or None)
+
+
+def decode_object(text: str | bytes, *, ours: bool = False) -> Json:
+    """A JSON object; `ours` as of `decode_json`.
 
     Raises:
         InvalidInput: ``invalid_json`` or ``invalid_message``.
     """
-    value = decode_json(text)
+    value = decode_json(text, ours=ours)
     if type(value) is not dict:
         raise InvalidInput("expected a JSON object", code="invalid_message")
     return value
@@ -149,9 +186,12 @@ def plain(value: object) -> Any:  # noqa: ANN401 (a decode edge)
         InvalidInput: ``invalid_event``, if it cannot be written as JSON.
     """
     try:
-        return _decoder.decode(_encoder.encode(value))
+        text = _encoder.encode(value)
+        found = _decoder.decode(text)
     except _UNWRITABLE as error:
         raise InvalidInput(f"cannot be written as JSON: {_why(error)}", code="invalid_event") from None
+    refuse_beyond(text, found, "invalid_event")
+    return found
 
 
 def encode_body(event: Event, field: str = "data") -> bytes:

@@ -137,7 +137,7 @@ class Matters:
 
     def load(self, matter: Matter, deadline: int) -> None:
         """One that was open when the hub stopped."""
-        self.add(Pending(matter, decode_json(matter.body), deadline, kept=True))
+        self.add(Pending(matter, decode_json(matter.body, ours=True), deadline, kept=True))
 
     def add(self, pending: Pending) -> None:
         """One more."""

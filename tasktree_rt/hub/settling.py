@@ -177,8 +177,8 @@ class Settling(Publishing):
 
 def settled_before(stored: Matter) -> Pending:
     """One that the store has, and memory has not: it is settled."""
-    outcome = decode_json(stored.outcome) if stored.settled is not None else None
-    return Pending(stored, decode_json(stored.body), None, kept=True, outcome=outcome)
+    outcome = decode_json(stored.outcome, ours=True) if stored.settled is not None else None
+    return Pending(stored, decode_json(stored.body, ours=True), None, kept=True, outcome=outcome)
 
 
 def closed(pending: Pending) -> Refused:

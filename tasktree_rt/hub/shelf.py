@@ -199,7 +199,7 @@ async def encode_parts(snapshot: Snapshot) -> tuple[bytes, ...]:
 async def _fill(checkpoint: Checkpoint, *trees: Nodes) -> None:
     """Load a checkpoint into empty trees, yielding to the loop all the time."""
     for index, part in enumerate(checkpoint.parts):
-        value = decode_json(part)
+        value = decode_json(part, ours=True)
         await breathe()
         if index == 0:
             for tree in trees:

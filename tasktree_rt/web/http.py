@@ -88,7 +88,7 @@ class Api:
         if kind in ("application/x-ndjson", "application/ndjson", "application/jsonl"):
             lines = [line for line in body.split(b"\n") if line.strip()]
             return [_line(line, index) for index, line in enumerate(lines)]
-        value = decode_json(body)
+        value = _decoded(body, "events")
         return value if isinstance(value, list) else [value]
 
     async def broadcast(self) -> Response:
@@ -212,10 +212,19 @@ def reply(value: Json, status: int = 200) -> Response:
 
 
 def _line(line: bytes, index: int) -> Any:  # noqa: ANN401 - any JSON
+    return _decoded(line, f"events[{index}]")
+
+
+def _decoded(text: bytes, within: str) -> Any:  # noqa: ANN401 - any JSON
+    """JSON; a number in it that is refused is told with its place in `within`, an array or one event."""
     try:
-        return decode_json(line)
+        return decode_json(text)
     except InvalidInput as error:
-        error.field = f"events[{index}]"
+        place = error.field
+        if within != "events":
+            error.field = f"{within}.{place}" if place else within
+        elif place:
+            error.field = f"events{place}" if place.startswith("[") else f"events[0].{place}"
         raise
 
 
@@ -342,7 +351,9 @@ class _StoredState:
     def pieces(self) -> Iterator[bytes]:
         """It, as an answer."""
         top, *nodes = self._parts
-        return state_pieces(_kept(self._kept), self._kept.project_id, decode_json(top), nodes_in(nodes))
+        return state_pieces(
+            _kept(self._kept), self._kept.project_id, decode_json(top, ours=True), nodes_in(nodes)
+        )
 
 
 def _kept(one: Kept) -> Json:

@@ -186,8 +186,8 @@ def _prompt(pending: Pending) -> Json:
 
 
 def _stored(one: Matter) -> Json:
-    outcome = None if one.settled is None else decode_json(one.outcome)
-    return _shown(decode_json(one.body), one.received, outcome, one.settled)
+    outcome = None if one.settled is None else decode_json(one.outcome, ours=True)
+    return _shown(decode_json(one.body, ours=True), one.received, outcome, one.settled)
 
 
 def _shown(data: Json, asked: int, outcome: Json | None, settled: int | None) -> Json:

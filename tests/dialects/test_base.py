@@ -148,7 +148,7 @@ def test_a_lone_surrogate_in_a_type_is_refused_too() -> None:
     assert caught.value.code == "invalid_event"
 
 
-@pytest.mark.parametrize("value", [2**63, 2**64, -(2**63) - 1, 10**400])
+@pytest.mark.parametrize("value", [2**63, 2**64, -(2**63) - 1, 10**308])
 def test_integers_beyond_64_bits_are_kept_exactly(value: int) -> None:
     assert decode_body(encode_body(event({"id": value}))).data == {"id": value}
     assert decode_json(encode_json(value)) == value

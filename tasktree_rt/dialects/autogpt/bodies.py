@@ -23,7 +23,7 @@ from tasktree_rt.dialects.autogpt.channels import (
     Through,
     channel,
 )
-from tasktree_rt.dialects.base import encode_json
+from tasktree_rt.dialects.base import encode_json, refuse_beyond
 from tasktree_rt.errors import InvalidInput
 
 GRAPH_UPDATE: Final = "graph_execution_update"
@@ -176,6 +176,7 @@ def read_notification(body: bytes, named: str | None = None) -> tuple[str, Json]
         InvalidInput: as `read_execution`.
     """
     said = _read(_read_notification, _utf8(body)).payload
+    refuse_beyond(body, {"payload": {"payload": said.payload}})
     if named is not None and said.user_id != named:
         raise _wrong("user_id", f"{named!r} as in the channel")
     for field in ("type", "event"):
