@@ -184,3 +184,29 @@ it("a tab that is closed while it asks takes nothing from the others", async () 
   await pill(page, /live, /);
   await page.context().close();
 });
+
+it("a tab that watches more projects at once than the hub takes requests gets them all, and no tab is cut off", async () => {
+  const { page, complaints } = await open(browser);
+  await page.goto(`${hub.url}/p/good/tree`);
+  await page.getByText("hello").waitFor();
+  const other = await page.context().newPage();
+  await other.goto(`${hub.url}/p/good/tree`);
+  await other.getByText("hello").waitFor();
+  const before = await hub.call<{ connections: { connection_id: string }[] }>("GET", "/connections");
+  const ready = await page.evaluate(async () => {
+    type Watched = { loading: { get(): { kind: string } } };
+    const { tasktree_rt } = window as unknown as { tasktree_rt: { watch(id: string): Watched } };
+    const all = Array.from({ length: 500 }, (_, n) => tasktree_rt.watch(`many-${n}`));
+    const waiting = () => all.filter((one) => one.loading.get().kind !== "ready").length;
+    while (waiting() > 0) await new Promise((resolve) => setTimeout(resolve, 50));
+    return all.length;
+  });
+  expect(ready).toBe(500);
+  const after = await hub.call<{ connections: { connection_id: string }[] }>("GET", "/connections");
+  expect(after.connections.map((one) => one.connection_id)).toEqual(
+    before.connections.map((one) => one.connection_id),
+  );
+  await pill(other, /live, /);
+  expect(complaints).toEqual([]);
+  await page.context().close();
+});

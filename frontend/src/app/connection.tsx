@@ -40,10 +40,13 @@ const OFF = 5_000;
 export function ClockNotice(): ReactNode {
   const offset = useReadable(useHub().clock);
   if (Math.abs(offset) < OFF) return null;
+  // As exact as people look at clocks, and steady.
+  const unit = Math.abs(offset) < 60_000 ? 1_000 : 60_000;
+  const off = Math.round(Math.abs(offset) / unit) * unit;
   return (
     <p className="notice c-review clock-notice" role="status">
-      This device's clock is {duration(Math.abs(offset))} {offset < 0 ? "ahead of" : "behind"} the hub's.
-      Times and durations here go by the hub's clock.
+      This device's clock is {duration(off)} {offset < 0 ? "ahead of" : "behind"} the hub's. Times and
+      durations here go by the hub's clock.
     </p>
   );
 }

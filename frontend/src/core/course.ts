@@ -37,7 +37,7 @@ interface Course {
 type Message = Fields;
 
 export class Courses {
-  /** Requests to be sent, in order; the caller takes them out. */
+  /** Requests to be sent, in order; the caller takes them out, by `take` if not at once. */
   readonly outgoing: Fields[] = [];
   readonly #resume = new Map<string, Position>();
   readonly #courses = new Map<string, Course>();
@@ -75,10 +75,22 @@ export class Courses {
     return first === null ? null : first + patience;
   }
 
-  /** Ask again for every topic that is late now. */
+  /** Take so many requests out, to be sent now: an answer is waited for from now on. */
+  take(most: number): Fields[] {
+    const taken = this.outgoing.splice(0, most);
+    for (const request of taken) {
+      const course = this.#courses.get(topicOf(request));
+      if (course !== undefined && course.pending === request.id) course.since = this.#now();
+    }
+    return taken;
+  }
+
+  /** Ask again for every topic that is late now. A request that still waits here to be sent is not late. */
   tend(patience: number): void {
     const before = this.#now() - patience;
+    const unsent = new Set(this.outgoing.map((request) => request.id));
     for (const [topic, course] of this.#courses) {
+      if (course.pending !== null && unsent.has(course.pending)) course.since = this.#now();
       if (!isBehind(course) || course.since > before) continue;
       this.#late.add(topic);
       this.#request(topic);

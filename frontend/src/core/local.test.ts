@@ -93,18 +93,51 @@ it("a topic that is refused for the moment is asked for again, for as long as it
   expect(subscribed()).toEqual(["p", "p"]);
 });
 
-it("many topics are asked for at the pace that the hub takes, and each once", () => {
-  const all = Array.from({ length: 400 }, (_, n) => `p${n}`);
+it("many topics are asked for at the pace that the hub takes, each once, however soon the hub calls late", () => {
+  const all = Array.from({ length: 1_000 }, (_, n) => `p${n}`);
   for (const one of all) engine.watch(one);
-  newest().welcome();
-  expect(subscribed()).toEqual(all.slice(0, 100));
-  world.advance(1_000);
-  expect(subscribed().length).toBeLessThanOrEqual(130);
-  for (let second = 0; second < 20; second += 1) {
+  newest().say({ type: "welcome", data: { connection_id: "c", heartbeat_interval: 2 } });
+  expect(subscribed()).toEqual(all.slice(0, 150));
+  let answered = 0;
+  for (let second = 1; second <= 30; second += 1) {
     world.advance(1_000);
+    expect(newest().sent.length).toBeLessThanOrEqual(150 + 50 * second);
+    for (const { type, id, project_id } of newest().sent.slice(answered)) {
+      if (type !== "subscribe") continue;
+      const at = { project_id, epoch: "e", seq: 1 };
+      newest().say({ type: "subscribed", id, ...at, recovered: null });
+      newest().say({
+        type: "project_state",
+        ...at,
+        reason: "initial",
+        part: 1,
+        parts: 1,
+        data: { nodes: [] },
+      });
+    }
+    answered = newest().sent.length;
     newest().say({ type: "heartbeat", timestamp: "t", positions: {} });
   }
-  expect(subscribed()).toEqual(all);
+  expect(new Set(subscribed())).toEqual(new Set(all));
+  expect(subscribed().length).toBe(all.length);
+});
+
+it("a position that the hub takes for none is given up, and the state asked for", () => {
+  engine.watch("p");
+  newest().welcome();
+  newest().say({ type: "subscribed", id: 1, project_id: "p", epoch: "e", seq: 3, recovered: null });
+  newest().say({ type: "node_update", project_id: "p", data: {}, timestamp: "t", epoch: "e", seq: 4 });
+  newest().end(1006);
+  world.advance(1_000);
+  newest().welcome();
+  expect(newest().sent.find((one) => one.type === "subscribe")).toMatchObject({ since: "e:4" });
+  refuse("p", "invalid_position");
+  world.advance(2_000);
+  expect(
+    newest()
+      .sent.filter((one) => one.type === "subscribe")
+      .at(-1),
+  ).toMatchObject({ state: true });
 });
 
 it("a project that stands still behind the hub is told as such, however busy another one is, and asked for again", () => {

@@ -11,7 +11,15 @@ import type { Told } from "./told.ts";
 
 const ASK_TIMEOUT = 10_000;
 /** The hub refuses a subscription for one of these only for the moment. */
-const PASSING = new Set(["rate_limited", "overloaded", "store_unavailable", "draining", "internal"]);
+const PASSING = new Set([
+  "rate_limited",
+  "overloaded",
+  "store_unavailable",
+  "draining",
+  "internal",
+  // The position from which it was to go on: it is asked for again from its state.
+  "invalid_position",
+]);
 /** Added to the wait before a subscription that was refused for the moment is asked for again. */
 const AGAIN = 1_000;
 
@@ -230,7 +238,7 @@ export class LocalEngine implements Engine {
   #flush(): void {
     const { outgoing } = this.#courses;
     const most = this.#pace.take(outgoing.length, this.#world.now());
-    for (const request of outgoing.splice(0, most)) this.#socket?.send(request);
+    for (const request of this.#courses.take(most)) this.#socket?.send(request);
     if (outgoing.length === 0 || this.#resting !== null || this.#closed) return;
     this.#resting = this.#world.later(() => {
       this.#resting = null;

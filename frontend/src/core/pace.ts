@@ -1,5 +1,5 @@
-const BURST = 100;
-const A_SECOND = 25;
+const BURST = 150;
+const A_SECOND = 40;
 
 /**
  * How many requests a connection may send now: a token bucket well below the hub's own limit, which refuses requests and
