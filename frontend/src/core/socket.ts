@@ -4,7 +4,7 @@ import type { Status } from "./engine.ts";
 import { type Parse, writeExact } from "./exact.ts";
 import { type Fields, isObject } from "./json.ts";
 import { moment } from "./moments.ts";
-import { bounded, isBroadcast, isEvent } from "./words.ts";
+import { bounded, nameOf } from "./words.ts";
 
 export const SUBPROTOCOL = "tasktree.v1";
 
@@ -186,13 +186,13 @@ export class Socket {
       return;
     }
     if (!isObject(message)) return;
-    const control = isEvent(message) || isBroadcast(message) ? null : message.type;
+    const name = nameOf(message);
     // The hub greets once, first; whatever is called so later is nothing of the hub's own.
     if (this.#opened === null) {
-      if (control === "welcome") this.#welcome(message);
-    } else if (control === "draining") this.#advised = advice(message);
-    else if (control === "pong") this.#ponged();
-    else if (control !== "welcome") this.#events.message(message);
+      if (name === "welcome") this.#welcome(message);
+    } else if (name === "draining") this.#advised = advice(message);
+    else if (name === "pong") this.#ponged();
+    else if (name !== "welcome") this.#events.message(message);
   }
 
   #welcome(message: Fields): void {

@@ -11,6 +11,11 @@ export function isBroadcast(message: Fields): boolean {
   return message.project_id === null && "timestamp" in message && !("seq" in message);
 }
 
+/** The name of a message of the hub's own; null if it is none. */
+export function nameOf(message: Fields): unknown {
+  return isEvent(message) || isBroadcast(message) ? null : message.type;
+}
+
 /** A number of the hub's, taken as the bound it is beyond; null if it is none. */
 export function bounded(value: unknown, least: number, most: number): number | null {
   return typeof value === "number" && !Number.isNaN(value) ? Math.min(most, Math.max(least, value)) : null;

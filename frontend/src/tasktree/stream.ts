@@ -1,7 +1,7 @@
 import { Backoff } from "../core/backoff.ts";
 import { type Fields, isObject } from "../core/json.ts";
 import { SUBPROTOCOL } from "../core/socket.ts";
-import { bounded, isEvent } from "../core/words.ts";
+import { bounded, nameOf } from "../core/words.ts";
 import { Course } from "./course.ts";
 
 /** An event as TaskTree's pages know it. */
@@ -113,7 +113,7 @@ export class Stream {
       return;
     }
     if (!isObject(message)) return;
-    if (this.#speaks === null && message.type === "welcome" && !isEvent(message)) this.#welcome(message);
+    if (this.#speaks === null && nameOf(message) === "welcome") this.#welcome(message);
     else if (this.#speaks === "native") this.#heard(message);
     else {
       this.#plain();
@@ -133,7 +133,7 @@ export class Stream {
 
   #heard(message: Fields): void {
     this.#guard(this.#interval * WATCHDOG_SHARE);
-    if (message.type === "draining" && !isEvent(message)) {
+    if (nameOf(message) === "draining") {
       const data = isObject(message.data) ? message.data : {};
       this.#advised = bounded(data.reconnect_after_ms, 0, LONGEST_ADVICE);
     } else this.#course.take(message);

@@ -1,5 +1,6 @@
 import { renderHook } from "@testing-library/react";
 import { afterEach, beforeEach, expect, expectTypeOf, it, vi } from "vitest";
+import names from "../../../tests/cases/names.json";
 import { FakeSocket, FakeWorld, newest } from "../../test/world.ts";
 import { connectTo, disconnect, RELOAD, useWebSocket } from "./index.ts";
 import { asGiven } from "./names.ts";
@@ -71,6 +72,32 @@ it("an event that is called like a message of the hub's is an event", () => {
     "error",
   ]);
 });
+
+it.each(Object.entries(names as Record<string, object[]>))(
+  "an event or a broadcast called %s is told as it is, whatever it carries, and nothing else comes of it",
+  (type, bodies) => {
+    stream();
+    live({ p: 0 });
+    for (const [at, data] of bodies.entries()) {
+      newest().say(event("p", 2 * at + 1, "e", type, data));
+      newest().say({ type, project_id: null, data, timestamp: "t" });
+      newest().say(event("p", 2 * at + 2));
+    }
+    newest().say({ type: "heartbeat", timestamp: "t", positions: { p: `e:${2 * bodies.length}` } });
+    expect(told.map((one) => [one.type, one.type === type ? one.data : one.data.n])).toEqual(
+      bodies.flatMap((data, at) => [
+        [type, data],
+        [type, data],
+        ["step", 2 * at + 2],
+      ]),
+    );
+    expect(newest().sent).toEqual([]);
+    world.advance(11_000);
+    expect(FakeSocket.all).toHaveLength(1);
+    again(300_000);
+    expect(FakeSocket.all.length).toBeGreaterThan(1);
+  },
+);
 
 it("goes on after a break from where each project was, once and in order", () => {
   stream();
