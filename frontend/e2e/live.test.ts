@@ -61,7 +61,7 @@ it("a hub that is killed and comes back: the page says so, comes back by itself 
     node("a", { title: "After", progress: 50 }),
     node("c", {}),
   ]);
-  await page.getByText("After").waitFor({ timeout: 40_000 });
+  await page.getByText("After", { exact: true }).waitFor({ timeout: 40_000 });
   await page.getByRole("status").filter({ hasText: "live" }).waitFor();
   await expect.poll(() => shown(page, "crash")).toEqual(await hub.tree("crash"));
   await page.context().close();
