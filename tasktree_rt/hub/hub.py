@@ -208,8 +208,7 @@ class Hub(Asking, Commanding, Calling, Subscribing):
         for subscriber in list(self._subscribers.values()):
             subscriber.reply(Draining(random.randint(0, window)))  # noqa: S311
             subscriber.close(subscriber.farewell)
-        with trio.move_on_after(self.settings.drain.timeout / 4):
-            await self.returning.store()
+        await self.returning.store(self.settings.drain.timeout / 4)
         self.roster.close()
         self.drained.set()
 

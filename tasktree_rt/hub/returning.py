@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 import trio
@@ -28,6 +29,7 @@ from tasktree_rt.dialects.base import Dialect, plain
 from tasktree_rt.errors import PeerError, StoreUnavailable
 from tasktree_rt.hub.newest import Key, Newest
 from tasktree_rt.hub.subscriber import Subscriber
+from tasktree_rt.hub.ticket import Ticket
 
 if TYPE_CHECKING:
     from tasktree_rt.hub.hub import Hub
@@ -167,15 +169,19 @@ class Returning:
 
     # --- over a restart ---------------------------------------------------------------------------
 
-    async def store(self) -> None:
-        """Write down what was left: the hub stops."""
-        for user, absent in list(self._absent.items()):
-            try:
-                await self._write(user, absent)
-            except (PeerError, StoreUnavailable) as error:
-                log.warning("subscriptions not kept over the restart", user=user, reason=str(error))
+    async def store(self, patience: float) -> None:
+        """Write down what was left: the hub stops, and has so many seconds for it."""
+        everyone, kept = list(self._absent.items()), list[Ticket]()
+        with trio.move_on_after(patience):
+            for user, absent in everyone:
+                with suppress(PeerError, StoreUnavailable):
+                    await self._write(user, absent, kept)
+            await self._hub.ingest.quiet()
+        if len(kept) < len(everyone):
+            log.warning("subscriptions not kept over the restart", users=len(everyone) - len(kept))
 
-    async def _write(self, user: str, absent: Absent) -> None:
+    async def _write(self, user: str, absent: Absent, kept: list[Ticket]) -> None:
+        """Write down one user's; what was written comes to `kept`."""
         topic = hidden_topic(user)
         project = self._hub.shelf.get(topic) or await self._hub.shelf.load(topic)
         if self._hub.shelf.get(topic) is not project:
@@ -188,6 +194,7 @@ class Returning:
         left = int((absent.until - trio.current_time()) * 1_000_000)
         data = {"views": views[::-1], "until": micros_to_time(self._hub.wall() + left)}
         ticket = self._hub.ingest.accept(project, [self._hub.event(LEFT, plain(data))(topic)])
+        ticket.settled.append(lambda over: kept.append(over) if over.error is None else None)
         self._hub.births.accepted("", ticket, project)
 
     @property

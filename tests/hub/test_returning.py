@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import trio
+from structlog.testing import capture_logs
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from tasktree_rt.bridges.intake import Intake
@@ -259,10 +260,19 @@ async def test_what_was_written_down_is_only_for_a_while_and_for_nobodys_eyes(
         assert await world.hub.returning.recall("v") == []
 
 
-async def test_a_store_that_fails_then_harms_nothing_else(autojump_clock: MockClock) -> None:
-    store = Store()
-    async with house(broker=store) as world:
-        await world.watches(EXECUTIONS)
-        store.failing = True
-        await world.hub.drain()
-        store.failing = False
+async def test_a_store_that_fails_or_hangs_then_harms_nothing_else_and_it_is_said(
+    autojump_clock: MockClock,
+) -> None:
+    for fault in ("fails", "hangs"):
+        store = Store()
+        async with house(broker=store) as world:
+            await world.watches(EXECUTIONS)
+            with capture_logs() as lines:
+                store.failing = fault == "fails"
+                if fault == "hangs":
+                    store.hold_appends()
+                await world.hub.drain()
+            store.release_appends()
+            store.failing = False
+        said = [one for one in lines if one["event"] == "subscriptions not kept over the restart"]
+        assert [one["users"] for one in said] == [1]
