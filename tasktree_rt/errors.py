@@ -6,10 +6,12 @@
     ├── PeerError                 the peer's fault: told to the peer with a code of the protocol
     │   ├── InvalidInput          what was sent cannot be understood; ``field`` names the place
     │   ├── Refused               understood, but not allowed in the present state
+    │   │   └── ProjectDamaged    what the store has of a project cannot be read
     │   └── Unavailable           not now: the same request may be sent again after ``retry_after``
     ├── StoreError                the store could not do what was asked
     │   ├── StoreUnusable         never will: foreign, newer, corrupt or locked by another hub
-    │   └── StoreUnavailable      not now: disk full, I/O error, busy
+    │   ├── StoreUnavailable      not now: disk full, I/O error, busy
+    │   └── StoreDamaged          one log cannot be read; all others can
     ├── SettingsError             a setting that cannot be used; names its place
     └── ClientError               raised by ``tasktree_rt.client``
         ├── ConnectionLost        the hub went away and no reconnect was wanted
@@ -36,6 +38,7 @@ HTTP_STATUS: Final[dict[str, int]] = {
     "subject_full": 409,
     "idempotency_conflict": 409,
     "invalid_transition": 409,
+    "project_damaged": 409,
     "prompt_closed": 409,
     "no_orchestrator": 409,
     "too_many_subscriptions": 429,
@@ -101,6 +104,25 @@ class Refused(PeerError):
     default_code = "forbidden"
 
 
+class ProjectDamaged(Refused):
+    """What the store has of a project (or of a user's log) cannot be read; everything else works.
+
+    Attributes:
+        topic: the project, or the user's log.
+        reason: what is wrong with it.
+    """
+
+    default_code = "project_damaged"
+
+    def __init__(self, topic: str, reason: str) -> None:
+        super().__init__(
+            f"what is stored of {topic!r} is damaged: {reason}; export what is left, recover or delete it",
+            field="project_id",
+        )
+        self.topic = topic
+        self.reason = reason
+
+
 class Unavailable(PeerError):
     """Not now; the same request, under the same id, may be sent again after `retry_after` seconds."""
 
@@ -125,6 +147,18 @@ class StoreUnavailable(StoreError):
     def __init__(self, message: str, *, lasting: bool = False) -> None:
         super().__init__(message)
         self.lasting = lasting
+
+
+class StoreDamaged(StoreError):
+    """What the store has of one log, `topic`, cannot be read; `reason` says what of it.
+
+    Everything else works.
+    """
+
+    def __init__(self, topic: str, reason: str) -> None:
+        super().__init__(f"{topic}: {reason}")
+        self.topic = topic
+        self.reason = reason
 
 
 class SettingsError(HubError):

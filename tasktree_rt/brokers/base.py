@@ -9,11 +9,14 @@ was for, except `append`, which is not cancellable once begun.
 Every method raises `StoreUnavailable` for a passing fault (disk full, I/O error, locked). After one
 the broker must work again, by itself, as soon as the cause is gone. Where it says `lasting` (the file is
 gone, its pages are damaged) nothing is kept any more until the broker is opened anew; reading may go on.
+
+`load`, `read`, `read_back`, `checkpoint_at` and `snapshot` raise `StoreDamaged` where something of the
+project is missing or cannot be read. Everything else works then, the deletion of that project too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Final, NamedTuple, Protocol
 
 from attrs import frozen
@@ -194,10 +197,30 @@ class Life:
 
 
 @frozen
+class Outline:
+    """What there is to know of a project without reading its log: its life, with neither checkpoint nor tail;
+    its row in the list of projects, if it has a log; and the seq of its newest event, which is the head
+    unless that is what is damaged."""
+
+    life: Life
+    summary: Summary | None
+    newest: int
+
+
+@frozen
+class Salvaged:
+    """What is left of a stretch of a log: records in order, as far as `reached`. What is not among them is
+    lost."""
+
+    records: tuple[Record, ...]
+    reached: int
+
+
+@frozen
 class Summary:
     """One row of the list of projects; `received` is the newest event's time in microseconds.
 
-    `about` is that of the newest `Append`, opaque; b"" where it said nothing.
+    `about` is that of the newest `Append`, opaque; b"" where it said nothing. `damaged` is the hub's to set.
     """
 
     project_id: str
@@ -207,6 +230,7 @@ class Summary:
     nodes: int
     received: int
     about: bytes = b""
+    damaged: bool = False
 
 
 @frozen
@@ -311,13 +335,16 @@ class Broker(Protocol):
     async def checkpoint_at(self, project_id: str, position: Position) -> Checkpoint | None:
         """The newest checkpoint at or before `position` of that life."""
 
-    async def trim(self, retention: Retention, now: int) -> dict[str, Position]:
+    async def trim(
+        self, retention: Retention, now: int, *, spared: Collection[str] = ()
+    ) -> dict[str, Position]:
         """Drop events that retention no longer wants, up to the newest checkpoint that none of the wanted
         ones precedes, so that the state at every position left can be told; with them the checkpoints
         before that one, idempotency records that nobody can need (older than 24 h or beyond a
         producer's newest 10,000), matters settled longer ago than events are kept, and what is left of
         ended lives; how they ended too, after `KEPT_DEATHS_AGE`. In small steps; `now` in
-        microseconds. Returns the new floors of the projects that lost events.
+        microseconds. Logs of the projects `spared` are left as they are. Returns the new floors of the
+        projects that lost events.
         """
 
     async def uncovered(self, before: int, limit: int) -> list[str]:
@@ -348,6 +375,27 @@ class Broker(Protocol):
     ) -> list[Matter]:
         """Matters after a place, in order; only the open or the settled ones, of a kind, told of in a
         topic, if asked.
+        """
+
+    async def outline(self, project_id: str) -> Outline:
+        """A project as it stands, whatever of its log can be read."""
+
+    async def checkpoints(self, project_id: str) -> list[int]:
+        """The seqs of a project's checkpoints, the newest first."""
+
+    async def salvage(self, project_id: str, after: int, *, limit: int) -> Salvaged:
+        """Whatever can be read of the events after seq `after`, at most `limit`, up to `Outline.newest`.
+
+        There is nothing more once `reached` is the newest, or 0 without a log.
+        """
+
+    async def recover(
+        self, project_id: str, at: Position, new_epoch: str, settles: Sequence[Settled] = ()
+    ) -> bool:
+        """Let a damaged life go on under `new_epoch`, from the checkpoint at `at` (seq 0: from nothing).
+
+        The events up to it and all other checkpoints go, the events after it stay, up to the newest.
+        `settles` are those of its matters that cannot be read. False if that life is over.
         """
 
     async def save_snapshot(self, snapshot: Snapshot, parts: tuple[bytes, ...]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from itertools import islice
 from typing import Final
 
@@ -24,7 +24,10 @@ from tasktree_rt.brokers.base import (
     Life,
     Matter,
     Outcome,
+    Outline,
     Retention,
+    Salvaged,
+    Settled,
     Snapshot,
     Summary,
 )
@@ -141,14 +144,17 @@ class MemoryBroker:
         for one in entry.opens:
             self._places += 1
             self._matters[one.id] = evolve(one, place=self._places)
-        for settled in entry.settles:
-            waiting = self._matters.get(settled.id)
-            if waiting is not None and waiting.settled is None:
-                self._matters[settled.id] = evolve(waiting, settled=entry.received, outcome=settled.outcome)
+        self._settle(entry.settles, entry.received)
         if entry.ends:
             self._deaths[entry.project_id] = Death(life.epoch, life.records[-1])
             del self._lives[entry.project_id]
         return Appended(life.epoch, first, received)
+
+    def _settle(self, settles: Sequence[Settled], received: int) -> None:
+        for settled in settles:
+            waiting = self._matters.get(settled.id)
+            if waiting is not None and waiting.settled is None:
+                self._matters[settled.id] = evolve(waiting, settled=received, outcome=settled.outcome)
 
     def _live(self, entry: Append) -> _Life:
         life = self._lives.get(entry.project_id)
@@ -261,12 +267,15 @@ class MemoryBroker:
             return None
         return life.checkpoints.get(life.checkpoint_before(position.seq))
 
-    async def trim(self, retention: Retention, now: int) -> dict[str, Position]:
+    async def trim(
+        self, retention: Retention, now: int, *, spared: Collection[str] = ()
+    ) -> dict[str, Position]:
         """Drop what nobody can need."""
         floors: dict[str, Position] = {}
         await trio.lowlevel.checkpoint()
         for done, (project_id, life) in enumerate(list(self._lives.items()), 1):
-            if self._lives.get(project_id) is life and life.trim(retention, now):
+            wanted = project_id not in spared and self._lives.get(project_id) is life
+            if wanted and life.trim(retention, now):
                 floors[project_id] = Position(life.epoch, life.floor)
             if done % _TRIMMED_AT_ONCE == 0:
                 await trio.lowlevel.checkpoint()
@@ -345,6 +354,49 @@ class MemoryBroker:
             and (topic is None or topic in one.topics)
         )
         return list(islice(found, limit))
+
+    async def outline(self, project_id: str) -> Outline:
+        """A project as it stands."""
+        await trio.lowlevel.checkpoint()
+        death = self._deaths.get(project_id)
+        life = self._lives.get(project_id)
+        if life is None:
+            return Outline(Life("", 0, 0, death.record.received if death else 0, None, (), death), None, 0)
+        found = Life(life.epoch, life.head, life.floor, life.received, None, (), death, life.owner)
+        return Outline(found, _summary(project_id, life), life.head)
+
+    async def checkpoints(self, project_id: str) -> list[int]:
+        """The seqs of a project's checkpoints."""
+        await trio.lowlevel.checkpoint()
+        life = self._lives.get(project_id)
+        return sorted(life.checkpoints, reverse=True) if life else []
+
+    async def salvage(self, project_id: str, after: int, *, limit: int) -> Salvaged:
+        """Events after a seq."""
+        await trio.lowlevel.checkpoint()
+        life = self._lives.get(project_id)
+        if life is None:
+            return Salvaged((), 0)
+        found = tuple(islice(life.after(after), limit))
+        return Salvaged(found, found[-1].seq if len(found) == limit else life.head)
+
+    async def recover(
+        self, project_id: str, at: Position, new_epoch: str, settles: Sequence[Settled] = ()
+    ) -> bool:
+        """Go on from a checkpoint under another epoch."""
+        await trio.lowlevel.checkpoint()
+        life = self._life_of(project_id, at.epoch)
+        if life is None:
+            return False
+        life.checkpoints = {
+            seq: Checkpoint(new_epoch, seq, one.parts)
+            for seq, one in life.checkpoints.items()
+            if seq == at.seq
+        }
+        life.records = list(life.after(at.seq))
+        life.floor, life.epoch = max(life.floor, at.seq), new_epoch
+        self._settle(settles, life.received)
+        return True
 
     async def save_snapshot(self, snapshot: Snapshot, parts: tuple[bytes, ...]) -> None:
         """Keep a named snapshot."""

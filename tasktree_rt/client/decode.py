@@ -115,6 +115,13 @@ class WireError:
     id: str | int | None = None
     field: str | None = None
     retry_after_ms: int | None = None
+    project_id: str | None = None
+    user_id: str | None = None
+
+    @property
+    def topic(self) -> str | None:
+        """Of which log it speaks, if it says so."""
+        return self.project_id if self.user_id is None else user_topic(self.user_id)
 
 
 def _exactly(*kinds: type) -> Callable[[object, object], object]:

@@ -352,7 +352,7 @@ class Follower:
         if is_transient(error.code):
             wait = milliseconds(message, "retry_after_ms")
             raise Dropped(f"the hub cannot serve now: {error.code}: {error.message}", retry_after=wait)
-        project = self._asked_by(error.id)
+        project = self._asked_by(error.id) or error.topic
         if project is None:
             return []
         self.wanted.pop(project, None)

@@ -284,6 +284,8 @@ class Failure:
     field: str | None = None
     retry_after_ms: int | None = None
     outcome: Json | None = None
+    topic: str | None = None
+    """The project or user's log that cannot be watched; told with `project_damaged`."""
 
 
 @fixed

@@ -58,7 +58,9 @@ def line(summary: Summary) -> bytes:
             "updated_at": micros_to_time(summary.received),
         }
     )
-    return begin[:-1] + b"," + summary.about[1:]
+    if summary.damaged:
+        begin = begin[:-1] + b',"damaged":true}'
+    return begin[:-1] + b"," + (summary.about or _NOTHING)[1:]
 
 
 def counted(nodes: Nodes) -> Mapping[str, int]:
@@ -86,3 +88,7 @@ def _told(top: Json) -> Json:
 
 def _text(value: object, most: int) -> str | None:
     return value[:most] if type(value) is str else None
+
+
+_NOTHING: Final = About().encode(Nodes())
+"""What is said where nothing is known."""

@@ -28,6 +28,7 @@ from tasktree_rt.brokers.base import Summary
 from tasktree_rt.core.commands import Conflated, Message, Policy, RequestId, StatePart, Subscribed
 from tasktree_rt.core.events import Record
 from tasktree_rt.core.log import BEGINNING, Gap, Position, Recovered
+from tasktree_rt.errors import ProjectDamaged
 from tasktree_rt.hub.batch import Events
 from tasktree_rt.hub.project import PlannedSnapshot, Project
 
@@ -59,6 +60,9 @@ class Source(Protocol):
 
     def loaded(self, project_id: str) -> Project | None:
         """The project, if it is in memory."""
+
+    def damage(self, project_id: str) -> ProjectDamaged | None:
+        """What is wrong with a project, as far as it is known."""
 
     async def project(self, project_id: str) -> Project:
         """The project, read from the store if need be."""

@@ -79,8 +79,8 @@ class Executions:
         async with aclosing(self._rows(after)) as rows:
             async for row in rows:
                 if wish.scope.covers(row.project_id) and may_be(row, wish.status):
-                    project = await self._hub.shelf.load(row.project_id)
-                    if project.epoch and wish.met(project):
+                    project = await self._hub.shelf.find(row.project_id)
+                    if project is not None and project.epoch and wish.met(project):
                         found.append(await told(project))
                 if len(found) == wish.limit:
                     break
@@ -109,7 +109,10 @@ class Executions:
             if len(found) == wish.limit:
                 break
             if wish.scope.covers(name):
-                project = await self._hub.shelf.load(name)
+                project = await self._hub.shelf.find(name)
+                if project is None:
+                    self._queue.discard(name)
+                    continue
                 self._note(project)
                 if is_pending(project) and wish.met(project):
                     found.append(await told(project))

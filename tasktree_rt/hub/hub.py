@@ -28,7 +28,7 @@ from tasktree_rt.core.events import project_id
 from tasktree_rt.core.log import Position
 from tasktree_rt.core.topics import WILDCARD
 from tasktree_rt.core.tree import Snapshot
-from tasktree_rt.errors import InvalidInput, Refused
+from tasktree_rt.errors import InvalidInput, ProjectDamaged, Refused
 from tasktree_rt.hub.asking import Asking
 from tasktree_rt.hub.batch import Events
 from tasktree_rt.hub.calling import Calling
@@ -43,6 +43,7 @@ from tasktree_rt.hub.past import PastStates
 from tasktree_rt.hub.project import PlannedSnapshot, Project
 from tasktree_rt.hub.pulling import Objects
 from tasktree_rt.hub.receipts import Accepted, Published, result
+from tasktree_rt.hub.recovery import Recovered, Recovery
 from tasktree_rt.hub.returning import Returning
 from tasktree_rt.hub.shelf import readable
 from tasktree_rt.hub.subscribing import Subscribing
@@ -160,6 +161,42 @@ class Hub(Asking, Commanding, Calling, Subscribing):
             oldest = Position(project.epoch, project.floor)
             raise Refused(f"the oldest position is {oldest}", code="gone", field="at")
         return found
+
+    async def recover(self, topic: str) -> Recovered:
+        """Let a damaged project, or user's log, go on with what of it can be read; watchers get the state.
+
+        One that is not damaged is left as it is.
+
+        Raises:
+            Refused: ``not_found``.
+            Unavailable: not now.
+            ProjectDamaged: it is being recovered or deleted already, or not even its outline can be read.
+        """
+        project = await self.shelf.hold(topic)
+        if project.damage is None:
+            if project.epoch == "":
+                raise Refused(f"there is no project {topic!r}", code="not_found", field="project_id")
+            return Recovered(project.position, project.checkpointed, ())
+        if topic in self.recovering or project.pending:
+            raise ProjectDamaged(topic, "it is being recovered or deleted now")
+        self.recovering.add(topic)
+        try:
+            with readable():
+                settles = self.matters.unreadable(topic)
+                found = await Recovery(self.broker, topic).recover(self.new_epoch(), settles)
+            self.shelf.forget(project)
+        finally:
+            self.recovering.discard(topic)
+        if found is None:
+            raise Refused(f"there is no project {topic!r}", code="not_found", field="project_id")
+        self.matters.forget_unreadable(topic)
+        self._goes_on(await self.shelf.load(topic), project.position)
+        return found
+
+    def _goes_on(self, project: Project, before: Position) -> None:
+        """A recovered project is there again."""
+        self._tell_anew(project, before)
+        self._touched(project, 0)
 
     # --- looking at it ----------------------------------------------------------------------------
 

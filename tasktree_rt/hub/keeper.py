@@ -86,7 +86,8 @@ class Keeper:
         hub = self._hub
         await self._cover_quiet()
         retention = Retention(self._keep.max_events, self._keep.max_age)
-        for name, floor in (await hub.broker.trim(retention, hub.wall())).items():
+        spared = hub.shelf.damaged
+        for name, floor in (await hub.broker.trim(retention, hub.wall(), spared=spared)).items():
             project = hub.shelf.get(name)
             if project is not None and project.epoch == floor.epoch:
                 project.trimmed(floor.seq)
@@ -98,8 +99,8 @@ class Keeper:
         """Checkpoints for those too old to be kept that grow no more: without one their events would stay."""
         before = self._hub.wall() - round(self._keep.max_age * 1_000_000)
         for name in await self._hub.broker.uncovered(before, COVERED_AT_ONCE):
-            project = await self._hub.shelf.load(name)
-            if project.epoch != "":
+            project = await self._hub.shelf.find(name)
+            if project is not None and project.epoch != "":
                 await self._hub.shelf.checkpoint(project)
 
     async def _end_finished(self) -> None:

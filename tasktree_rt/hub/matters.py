@@ -11,10 +11,10 @@ from typing import Any, Final
 import trio
 from attrs import define
 
-from tasktree_rt.brokers.base import Matter
+from tasktree_rt.brokers.base import Matter, Settled
 from tasktree_rt.core.events import Json
-from tasktree_rt.dialects.base import decode_json
-from tasktree_rt.errors import Refused
+from tasktree_rt.dialects.base import decode_object, encode_json
+from tasktree_rt.errors import InvalidInput, Refused, StoreDamaged
 from tasktree_rt.hub.holdings import OPEN, Holdings
 
 PROMPT: Final = "prompt"
@@ -113,6 +113,19 @@ def missing(kind: str, name: str) -> Refused:
     return Refused(f"there is no {kind} {name!r}", code="not_found", field=f"{kind}_id")
 
 
+def readable_object(matter: Matter, stored: bytes) -> Json:
+    """What the store has of a prompt or a command: what was asked, or what settled it.
+
+    Raises:
+        StoreDamaged: it cannot be read.
+    """
+    try:
+        return decode_object(stored, ours=True)
+    except InvalidInput as error:
+        what = f"the {matter.kind} {matter.id!r} cannot be read ({error})"
+        raise StoreDamaged(matter.topics[0], what) from error
+
+
 class Matters:
     """See the module's docstring; by id, by topic, and by deadline."""
 
@@ -122,6 +135,7 @@ class Matters:
         self._by_topic: dict[str, dict[str, Pending]] = {}
         self._deadlines: list[tuple[int, str]] = []
         self._alone: dict[str, trio.Event] = {}
+        self._unreadable: dict[str, dict[str, Matter]] = {}
         self.woken = trio.Event()
         """Set when a deadline may have come nearer."""
 
@@ -136,8 +150,26 @@ class Matters:
         return list(islice(filter(wanted, reversed(self._by_id.values())), most))[::-1]
 
     def load(self, matter: Matter, deadline: int) -> None:
-        """One that was open when the hub stopped."""
-        self.add(Pending(matter, decode_json(matter.body, ours=True), deadline, kept=True))
+        """One that was open when the hub stopped.
+
+        Raises:
+            StoreDamaged: it cannot be read; it is remembered, to end with its project.
+        """
+        try:
+            data = readable_object(matter, matter.body)
+        except StoreDamaged:
+            self._unreadable.setdefault(matter.topics[0], {})[matter.id] = matter
+            raise
+        self.add(Pending(matter, data, deadline, kept=True))
+
+    def unreadable(self, topic: str) -> list[Settled]:
+        """What ends those open ones of a topic that cannot be read."""
+        found = self._unreadable.get(topic, {})
+        return [Settled(one.id, encode_json(cancelled(Pending(one, {}, None)))) for one in found.values()]
+
+    def forget_unreadable(self, topic: str) -> None:
+        """They have ended."""
+        self._unreadable.pop(topic, None)
 
     def add(self, pending: Pending) -> None:
         """One more."""

@@ -117,6 +117,8 @@ class Mirror:
         except (StoreUnavailable, Unavailable):
             self._lay(name, taken, on_top=False)
             await trio.sleep(AGAIN)
+        except PeerError as error:
+            self._lose(len(taken), error.message, project=name)
 
     async def _publish(self, events: list[Event]) -> None:
         """What is refused, a step that the lifecycle does not know say, takes nothing else with it."""

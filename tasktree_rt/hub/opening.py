@@ -10,14 +10,17 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from heapq import heapify, heappop, heappush
 
 from tasktree_rt.brokers.base import Summary
 from tasktree_rt.core.commands import Message, Reply, RequestId, Subscribed, Unsubscribed
 from tasktree_rt.core.log import BEGINNING, Position
 from tasktree_rt.core.topics import user_of
+from tasktree_rt.errors import ProjectDamaged
 from tasktree_rt.hub.batch import Events
 from tasktree_rt.hub.catchup import Catchup, Source, Standing, joining, resuming
+from tasktree_rt.hub.failing import failure
 from tasktree_rt.hub.project import Project
 from tasktree_rt.hub.shelf import LAST_ID
 from tasktree_rt.hub.subscriber import Subscriber
@@ -123,6 +126,10 @@ class Opening:
             self._pass(project_id)
             given = self._since is not None and self._since.pop(project_id, None) is not None
             return Unsubscribed(project_id) if given else None
+        damage = self._source.damage(project_id)
+        if damage is not None:
+            self._pass(project_id)
+            return failure(damage)
         project = self._source.loaded(project_id)
         if project is not None:
             self._open(project)
@@ -138,7 +145,8 @@ class Opening:
     async def fetch(self) -> None:
         """Load the project that is next, or the next page of projects."""
         if self._awaited is not None:
-            await self._source.project(self._awaited)
+            with suppress(ProjectDamaged):  # the next step says so
+                await self._source.project(self._awaited)
             self._awaited = None
         else:
             page = await self._source.page(self._page_end)

@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from typing import Final
 from weakref import ref
 
-from attrs import define
+from attrs import define, evolve
 
-from tasktree_rt.brokers.base import Death, Life, Summary
+from tasktree_rt.brokers.base import Death, Life, Outline, Summary
 from tasktree_rt.core.commands import StatePart
 from tasktree_rt.core.events import Event, ProjectId, Record
 from tasktree_rt.core.lifecycle import may_change
@@ -67,6 +67,9 @@ class Project:
         """Whose its log counts as."""
         self.booked: str | None = None
         """Whose it will be, while the publish that begins it is on its way."""
+        self.damage: str | None = None
+        """Why there is nothing of it here: what the store has cannot be read."""
+        self._stored: Summary | None = None
         self._snapshot: ref[PlannedSnapshot] | None = None
         self._begin("", 0, 0)
 
@@ -97,6 +100,13 @@ class Project:
             self.shown = Shown(older[0].seq - 1)
             for record in older:
                 self.shown.note(record)
+
+    def load_damaged(self, outline: Outline, damage: str) -> None:
+        """Stand for a project that cannot be read, so that it can be listed and deleted."""
+        life = outline.life
+        self._begin(life.epoch, life.head, life.floor)
+        self.death, self.received, self.owner = life.death, life.received, life.owner
+        self.damage, self._stored = damage, outline.summary
 
     @property
     def position(self) -> Position:
@@ -202,7 +212,7 @@ class Project:
 
     def end_life(self, record: Record) -> None:
         """The project was deleted, with this last event."""
-        self.death = Death(self.epoch, record)
+        self.death, self.damage, self._stored = Death(self.epoch, record), None, None
         received = self.received
         self._begin("", 0, 0)
         self.received = received
@@ -221,6 +231,8 @@ class Project:
 
     def summary(self) -> Summary:
         """The row of the list of projects, as watchers see it now."""
+        if self.damage is not None and self._stored is not None:
+            return evolve(self._stored, damaged=True)
         tree, about = self.tree, self._about.encode(self.tree)
         state, count = tree.top["state"], len(tree)
         return Summary(self.project_id, self.epoch, tree.head, state, count, self.received, about)

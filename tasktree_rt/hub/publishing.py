@@ -13,7 +13,7 @@ from tasktree_rt.core.commands import Broadcast, Personal
 from tasktree_rt.core.events import Event, Json, ProjectId, normalise_time, parse_event, project_id
 from tasktree_rt.core.reserved import refuse_message_name, refuse_reserved
 from tasktree_rt.dialects.base import digest, encode_json, plain
-from tasktree_rt.errors import InvalidInput, Refused, Unavailable
+from tasktree_rt.errors import InvalidInput, ProjectDamaged, Refused, Unavailable
 from tasktree_rt.hub.matters import Pending, cancelled
 from tasktree_rt.hub.project import Project
 from tasktree_rt.hub.receipts import Accepted, Published, known, result, through
@@ -84,14 +84,14 @@ class Publishing(Workings):
         ends = events[-1].type == "project_deleted"
         while True:
             self._check_open()
-            project = self.shelf.get(name) or await self.shelf.load(name)
+            project = self.shelf.get(name) or await self._loaded(name, events)
             if ends:
                 await self._load_mirrors(name)
             if key is not None:
                 before = await self.ingest.known(key, digest_of)
                 if before is not None:
                     return Accepted(before, True) if isinstance(before, Ticket) else known(before)
-            if self.shelf.get(name) is project and (not ends or self._mirrors_loaded(name)):
+            if self.shelf.holds(project) and (not ends or self._mirrors_loaded(name)):
                 break
         still(project)
         self.births.check(owner, project)
@@ -104,6 +104,13 @@ class Publishing(Workings):
         self.births.accepted(owner, ticket, project)
         return Accepted(ticket, False)
 
+    async def _loaded(self, name: str, events: Sequence[Event]) -> Project:
+        """A project to publish to; what cannot be read takes nothing but its end."""
+        ends = len(events) == 1 and events[0].type == "project_deleted"
+        if name in self.recovering:
+            raise ProjectDamaged(name, "it is being recovered now")
+        return await (self.shelf.hold(name) if ends else self.shelf.load(name))
+
     async def place(
         self,
         topics: Sequence[str],
@@ -114,7 +121,8 @@ class Publishing(Workings):
         still: Callable[[], None] = lambda: None,
         owner: str = "",
     ) -> Ticket:
-        """Accept one event in each of `topics`, kept all or none; the hub's own way to publish.
+        """Accept one event in each of `topics`, kept all or none; the hub's own way to publish. Of a log that
+        is not the first one's and cannot be read, nothing is said.
 
         `still` is called at the last moment and may raise. Logs that begin with this count as `owner`'s. The
         caller adds to the ticket's `settled` before it yields to the loop.
@@ -124,17 +132,18 @@ class Publishing(Workings):
         """
         while True:
             self._check_open()
-            projects = [self.shelf.get(one) or await self.shelf.load(one) for one in topics]
-            if all(self.shelf.get(name) is one for name, one in zip(topics, projects, strict=True)):
+            home = self.shelf.get(topics[0]) or await self.shelf.load(topics[0])
+            found = [self.shelf.get(one) or await self.shelf.find(one) for one in topics[1:]]
+            others = [one for one in found if one is not None]
+            if all(map(self.shelf.holds, (home, *others))):
                 break
         still()
-        self.births.check(owner, *projects)
-        home, *others = projects
+        self.births.check(owner, home, *others)
         said = [(one, [event(one.project_id)]) for one in others]
         ticket = self.ingest.accept(
             home, [event(topics[0])], opens=opens, settles=settles, mirrors=said, owner=owner
         )
-        self.births.accepted(owner, ticket, *projects)
+        self.births.accepted(owner, ticket, home, *others)
         return ticket
 
     # --- what ends with a project -------------------------------------------------------------------
@@ -145,10 +154,11 @@ class Publishing(Workings):
 
     async def _load_mirrors(self, name: str) -> None:
         for topic in self._mirrors(name):
-            await self.shelf.load(topic)
+            await self.shelf.find(topic)
 
     def _mirrors_loaded(self, name: str) -> bool:
-        return all(self.shelf.get(topic) is not None for topic in self._mirrors(name))
+        damaged = self.shelf.damage
+        return all(self.shelf.get(one) is not None or damaged(one) is not None for one in self._mirrors(name))
 
     def _mirrors(self, name: str) -> list[str]:
         """The users' logs that tell of its end too."""
@@ -170,9 +180,10 @@ class Publishing(Workings):
         for one, outcome in ending:
             for topic in one.matter.topics[1:]:
                 mirror = self.shelf.get(topic)
-                assert mirror is not None
-                mirrors.append((mirror, [Event(one.resolution, ProjectId(topic), outcome, now)]))
+                if mirror is not None:  # else it cannot be read
+                    mirrors.append((mirror, [Event(one.resolution, ProjectId(topic), outcome, now)]))
         settles = [Settled(one.id, encode_json(outcome)) for one, outcome in ending]
+        settles += self.matters.unreadable(project.project_id)
         ticket = self.ingest.accept(
             project,
             events,
@@ -186,7 +197,12 @@ class Publishing(Workings):
         for one, outcome in ending:
             one.settling = True
             ticket.settled.append(partial(self.settled, one, outcome))
+        ticket.settled.append(self._ended)
         return ticket
+
+    def _ended(self, ticket: Ticket) -> None:
+        if ticket.error is None:
+            self.matters.forget_unreadable(ticket.project.project_id)
 
     def settled(self, pending: Pending, outcome: Json, ticket: Ticket) -> None:
         """What settles a prompt or a command is through, or has failed."""
@@ -282,8 +298,10 @@ class Publishing(Workings):
         Raises:
             Refused: ``not_found``.
         """
-        project = await self.shelf.load(project_id(name))
+        project = await self.shelf.hold(project_id(name))
         if project.epoch == "" and not project.pending:
+            if project.damage is not None:
+                raise ProjectDamaged(name, project.damage)
             raise Refused(f"there is no project {name!r}", code="not_found", field="project_id")
         data: Json = {"project_id": name, "cleanup_performed": True}
         return await self.publish(Event("project_deleted", ProjectId(name), data, self.timestamp()))

@@ -19,10 +19,11 @@ from tasktree_rt.core.commands import Acked, Instruction, Message, Policy, Pong,
 from tasktree_rt.core.events import Event, Json, parse_event
 from tasktree_rt.dialects.base import MAX_REQUEST_ID, Dialect, decode_object, digest, encode_json, read_id
 from tasktree_rt.errors import InvalidInput, PeerError, Refused, Unavailable
+from tasktree_rt.hub.failing import failure
 from tasktree_rt.hub.hub import Hub
 from tasktree_rt.hub.matters import Pending
 from tasktree_rt.hub.receipts import Published, result
-from tasktree_rt.hub.session import ConnectionSession, failure
+from tasktree_rt.hub.session import ConnectionSession
 from tasktree_rt.hub.ticket import Ticket
 
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 import trio
-from attrs import define, frozen
+from attrs import define, evolve, frozen
 
 from tasktree_rt.brokers.base import Summary
 from tasktree_rt.core.access import Scope
@@ -168,7 +168,9 @@ class Roster:
         """A row's line. What the store was not told of it (by an older version) the project tells."""
         if row.about:
             return line(row)
-        project = await self._shelf.load(row.project_id)
+        project = await self._shelf.find(row.project_id)
+        if project is None:
+            return line(evolve(row, damaged=True))
         return line(project.summary()) if project.epoch else None
 
     def changes(self, since: int, scope: Scope) -> tuple[int, bytes | None]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Awaitable, Callable
 from typing import Final
 
@@ -12,10 +11,11 @@ from structlog.stdlib import BoundLogger, get_logger
 
 from tasktree_rt.core.access import Grants
 from tasktree_rt.core.closing import TOKEN_INVALID, TOO_FAST, Closing
-from tasktree_rt.core.commands import Failure, Policy, RequestId
+from tasktree_rt.core.commands import Policy, RequestId
 from tasktree_rt.dialects.base import Dialect
 from tasktree_rt.errors import PeerError
 from tasktree_rt.hub.carrier import Transport
+from tasktree_rt.hub.failing import failure
 from tasktree_rt.hub.hub import Hub
 from tasktree_rt.hub.writing import SocketSubscriber
 
@@ -207,9 +207,3 @@ class ConnectionSession:
         """Tell the peer what was wrong."""
         self.hub.meter.refused(error.code)
         self.subscriber.reply(failure(error, request))
-
-
-def failure(error: PeerError, request: RequestId = None) -> Failure:
-    """An error as a message."""
-    after = None if error.retry_after is None else math.ceil(error.retry_after * 1000)
-    return Failure(error.code, error.message, request, error.field, after, error.outcome)

@@ -5,21 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
+from typing import Final
+
+from structlog.stdlib import BoundLogger, get_logger
 
 from tasktree_rt.brokers.base import Matter, Settled
 from tasktree_rt.core.events import Event, Json, ProjectId
 from tasktree_rt.core.prompts import MAX_ID
 from tasktree_rt.core.shapes import is_node_id
-from tasktree_rt.dialects.base import decode_json, digest, encode_json
-from tasktree_rt.errors import HubError, Refused
+from tasktree_rt.dialects.base import digest, encode_json
+from tasktree_rt.errors import HubError, Refused, StoreDamaged
 from tasktree_rt.hub.holdings import OPEN
-from tasktree_rt.hub.matters import COMMAND, Pending, missing
+from tasktree_rt.hub.matters import COMMAND, Pending, missing, readable_object
 from tasktree_rt.hub.publishing import Publishing
 from tasktree_rt.hub.receipts import through
 from tasktree_rt.hub.shelf import readable
 from tasktree_rt.hub.ticket import Ticket
 
 LOADED_AT_ONCE = 1_000
+log: Final[BoundLogger] = get_logger("tasktree_rt.store")
 
 
 class _Taken(HubError):
@@ -38,7 +42,10 @@ class Settling(Publishing):
         place = 0
         while found := await self.broker.matters(open=True, after=place, limit=LOADED_AT_ONCE):
             for matter in found:
-                self.take_up(matter)
+                try:
+                    self.take_up(matter)
+                except StoreDamaged as damage:
+                    log.error("record damaged", project=damage.topic, reason=damage.reason)
             place = found[-1].place
 
     def take_up(self, matter: Matter) -> None:
@@ -78,7 +85,8 @@ class Settling(Publishing):
                 return None if stored is None else settled_before(stored)
             if seen_open:
                 # Not one that was settled while the store was read: nobody has it. Taken up as at the start.
-                self.take_up(stored)
+                with readable():
+                    self.take_up(stored)
             seen_open = True
 
     async def find_matter(self, name: str) -> Matter | None:
@@ -177,8 +185,9 @@ class Settling(Publishing):
 
 def settled_before(stored: Matter) -> Pending:
     """One that the store has, and memory has not: it is settled."""
-    outcome = decode_json(stored.outcome, ours=True) if stored.settled is not None else None
-    return Pending(stored, decode_json(stored.body, ours=True), None, kept=True, outcome=outcome)
+    with readable():
+        outcome = readable_object(stored, stored.outcome) if stored.settled is not None else None
+        return Pending(stored, readable_object(stored, stored.body), None, kept=True, outcome=outcome)
 
 
 def closed(pending: Pending) -> Refused:

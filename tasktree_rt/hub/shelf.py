@@ -1,7 +1,7 @@
 """The projects in memory: read from the store at their first use, checkpointed, put away when idle.
 
-A checkpoint's parts are JSON, opaque to the broker: the first holds the top-level fields, the others
-nodes as ``[[id, fields], ...]``, about 32 KiB each.
+One that cannot be read is kept as an empty one that knows what is wrong: it is only given out to be deleted
+or recovered, and the store is not asked again.
 """
 
 from __future__ import annotations
@@ -11,26 +11,24 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 import trio
+from structlog.stdlib import BoundLogger, get_logger
 
 from tasktree_rt.brokers.base import Broker, Checkpoint, Life, Summary
-from tasktree_rt.core.events import Record, is_project_id
+from tasktree_rt.core.events import is_project_id
 from tasktree_rt.core.log import Gap, Position, Recovered
-from tasktree_rt.core.nodes import Change, Node, Nodes
-from tasktree_rt.core.reducer import reduce
 from tasktree_rt.core.topics import user_of
 from tasktree_rt.core.tree import Snapshot, Tree
-from tasktree_rt.dialects.base import decode_body, decode_json, encode_json, measure
-from tasktree_rt.errors import StoreUnavailable
+from tasktree_rt.errors import ProjectDamaged, StoreDamaged, StoreUnavailable
 from tasktree_rt.hub.health import unavailable
 from tasktree_rt.hub.pace import breathe
-from tasktree_rt.hub.project import PART_BYTES, Project
+from tasktree_rt.hub.project import Project
+from tasktree_rt.hub.stored import SLICE, change, check_events, encode_parts, fill
 
+log: Final[BoundLogger] = get_logger("tasktree_rt.store")
 LOADED: Final = 4_096
 """Projects kept in memory at most, if the rest are idle."""
 OLDER: Final = 1_024
 READ: Final = 512
-SLICE: Final = 16
-"""Nodes or events between two yields to the loop, about a quarter of a millisecond."""
 LAST_ID: Final = "\U0010ffff"
 """Behind every project id."""
 
@@ -41,19 +39,29 @@ def readable() -> Iterator[None]:
 
     Raises:
         Unavailable: for every `StoreUnavailable`.
+        ProjectDamaged: for every `StoreDamaged`.
     """
     try:
         yield
     except StoreUnavailable as error:
         raise unavailable(error, "the store cannot be read") from error
+    except StoreDamaged as error:
+        raise ProjectDamaged(error.topic, error.reason) from error
 
 
 class Shelf:
     """See the module's docstring."""
 
-    def __init__(self, broker: Broker, *, now: Callable[[], float] = trio.current_time) -> None:
+    def __init__(
+        self,
+        broker: Broker,
+        *,
+        now: Callable[[], float] = trio.current_time,
+        damaged: Callable[[Project], None] = lambda _: None,
+    ) -> None:
         self._broker = broker
         self._now = now
+        self._damaged = damaged
         self._projects: dict[str, Project] = {}
         self._loading: dict[str, trio.Event] = {}
 
@@ -64,11 +72,51 @@ class Shelf:
         return iter(list(self._projects.values()))
 
     def get(self, project_id: str) -> Project | None:
-        """The project, if it is in memory."""
-        return self._projects.get(project_id)
+        """The project, if it is in memory and not damaged."""
+        project = self._projects.get(project_id)
+        return None if project is None or project.damage is not None else project
+
+    def holds(self, project: Project) -> bool:
+        """Whether this is the project that is in memory under its name."""
+        return self._projects.get(project.project_id) is project
+
+    def damage(self, project_id: str) -> ProjectDamaged | None:
+        """What is wrong with a project, as far as it is known."""
+        project = self._projects.get(project_id)
+        if project is None or project.damage is None:
+            return None
+        return ProjectDamaged(project_id, project.damage)
+
+    @property
+    def damaged(self) -> frozenset[str]:
+        """The projects that are known to be damaged."""
+        return frozenset(name for name, one in self._projects.items() if one.damage is not None)
+
+    async def find(self, project_id: str) -> Project | None:
+        """The project as `load` gives it; None if it is damaged.
+
+        Raises:
+            Unavailable: the store cannot be read now.
+        """
+        try:
+            return await self.load(project_id)
+        except ProjectDamaged:
+            return None
 
     async def load(self, project_id: str) -> Project:
-        """The project, read from the store if need be; only one reads, the others wait.
+        """The project, read from the store if need be.
+
+        Raises:
+            Unavailable: the store cannot be read now.
+            ProjectDamaged: what the store has of it cannot be read.
+        """
+        project = await self.hold(project_id)
+        if project.damage is not None:
+            raise ProjectDamaged(project_id, project.damage)
+        return project
+
+    async def hold(self, project_id: str) -> Project:
+        """The same, also if it is damaged; only one reads, the others wait.
 
         Raises:
             Unavailable: the store cannot be read now.
@@ -119,22 +167,54 @@ class Shelf:
         return project.summary()
 
     async def read(self, project_id: str, since: Position, limit: int) -> Recovered | Gap:
-        """Events from the store."""
-        return await self._broker.read(project_id, since, limit=limit)
+        """Events from the store; where they are damaged there is a gap."""
+        try:
+            found = await self._broker.read(project_id, since, limit=limit)
+            if isinstance(found, Recovered):
+                await check_events(project_id, found.records)
+        except StoreDamaged as damage:
+            log.warning("log damaged", project=project_id, since=str(since), reason=damage.reason)
+            return Gap("damaged")
+        return found
 
     # --- loading --------------------------------------------------------------------------------
 
     async def _read(self, project_id: str) -> Project:
-        project = Project(project_id)
         if not is_project_id(project_id) and user_of(project_id) is None:
+            return Project(project_id)
+        try:
+            return await self._whole(project_id)
+        except StoreDamaged as damage:
+            log.error("project damaged", project=project_id, reason=damage.reason)
+            project = await self._husk(project_id, damage.reason)
+            self._damaged(project)
             return project
+
+    async def _whole(self, project_id: str) -> Project:
+        project = Project(project_id)
         life = await self._broker.load(project_id)
         project.load(life, await self._older(project_id, life))
         if life.checkpoint is not None:
-            await _fill(life.checkpoint, project.tree, project.staged)
+            await fill(project_id, life.checkpoint.parts, project.tree, project.staged)
         await _advance(project, life)
         project.trimmed(life.floor)
         return project
+
+    async def _husk(self, project_id: str, damage: str) -> Project:
+        """A project of which there is only what can be known without reading its log."""
+        project = Project(project_id)
+        try:
+            outline = await self._broker.outline(project_id)
+        except StoreDamaged:
+            project.damage = damage
+        else:
+            project.load_damaged(outline, damage)
+        return project
+
+    def forget(self, project: Project) -> None:
+        """Read a project anew at its next use."""
+        if self._projects.get(project.project_id) is project:
+            del self._projects[project.project_id]
 
     async def _older(self, project_id: str, life: Life) -> tuple[Any, ...]:
         if life.checkpoint is None:
@@ -142,7 +222,7 @@ class Shelf:
         start = max(life.floor, life.checkpoint.seq - OLDER)
         if start == life.checkpoint.seq:
             return ()
-        found = await self._broker.read(project_id, Position(life.epoch, start), limit=OLDER)
+        found = await self.read(project_id, Position(life.epoch, start), life.checkpoint.seq - start)
         if isinstance(found, Gap):
             return ()
         records = [one for one in found.records if one.seq <= life.checkpoint.seq]
@@ -167,65 +247,23 @@ class Shelf:
         checkpoint = await self._broker.checkpoint_at(project_id, position)
         tree = Tree(position.epoch, checkpoint.seq if checkpoint else 0)
         if checkpoint is not None:
-            await _fill(checkpoint, tree)
+            await fill(project_id, checkpoint.parts, tree)
         while tree.head < position.seq:
             found = await self._broker.read(project_id, Position(position.epoch, tree.head), limit=READ)
             if isinstance(found, Gap) or not found.records:
                 return None
             for record in found.records[: position.seq - tree.head]:
-                tree.advance(_change(tree, record))
+                tree.advance(change(project_id, tree, record))
                 if tree.head % SLICE == 0:
                     await breathe()
         return tree.snapshot()
 
 
-async def encode_parts(snapshot: Snapshot) -> tuple[bytes, ...]:
-    """A state as a checkpoint's parts; yields to the loop between them."""
-    parts = [encode_json(snapshot.top)]
-    part: list[tuple[str, dict[str, Any]]] = []
-    size = 0
-    for node_id, node in snapshot:
-        part.append((node_id, node.fields))
-        size += node.bound
-        if size >= PART_BYTES:
-            parts.append(encode_json(part))
-            part, size = [], 0
-            await breathe()
-    if part:
-        parts.append(encode_json(part))
-    return tuple(parts)
-
-
-async def _fill(checkpoint: Checkpoint, *trees: Nodes) -> None:
-    """Load a checkpoint into empty trees, yielding to the loop all the time."""
-    for index, part in enumerate(checkpoint.parts):
-        value = decode_json(part, ours=True)
-        await breathe()
-        if index == 0:
-            for tree in trees:
-                tree.load((), value)
-            continue
-        for start in range(0, len(value), SLICE):
-            nodes = [(one, _node(one, fields)) for one, fields in value[start : start + SLICE]]
-            for tree in trees:
-                tree.load(nodes, {})
-            await breathe()
-
-
-def _node(node_id: str, fields: dict[str, Any]) -> Node:
-    size = measure(fields) + len(node_id) + 32
-    return Node(fields, size, size)
-
-
-def _change(tree: Tree, record: Record) -> Change:
-    return reduce(tree, decode_body(record.body), len(record.body), measure)
-
-
 async def _advance(project: Project, life: Life) -> None:
     """Reduce the events behind the checkpoint."""
     for index, record in enumerate(life.tail):
-        change = _change(project.tree, record)
-        project.apply(record, change)
-        project.staged.apply(change)
+        found = change(project.project_id, project.tree, record)
+        project.apply(record, found)
+        project.staged.apply(found)
         if index % SLICE == SLICE - 1:
             await breathe()

@@ -11,7 +11,8 @@ from tasktree_rt.brokers.base import Broker, Snapshot
 from tasktree_rt.core.tree import Snapshot as State
 from tasktree_rt.errors import Refused
 from tasktree_rt.hub.holdings import SNAPSHOT, Holdings
-from tasktree_rt.hub.shelf import encode_parts, readable
+from tasktree_rt.hub.shelf import readable
+from tasktree_rt.hub.stored import encode_parts
 
 
 class Snapshots:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import trio
 
 from tasktree_rt.core.access import Grants
@@ -16,6 +18,9 @@ from tasktree_rt.hub.hub import Hub
 from tasktree_rt.hub.project import Project
 from tasktree_rt.hub.statuses import AT_ONCE, counted
 from tasktree_rt.hub.watching import WatchSession
+
+MAX_REASON: Final = 100
+"""Characters of a close frame's reason, which may have 123 bytes."""
 
 
 class ExecutionSession(WatchSession):
@@ -64,9 +69,11 @@ class ExecutionSession(WatchSession):
                 if self.hub.loaded(name) is project:  # it was not put away meanwhile
                     break
             self._join(project, tally)
-        except Unavailable as error:
+        except PeerError as error:
             self.fail(error)
-            self.close(OVERLOADED)
+            self.close(
+                OVERLOADED if isinstance(error, Unavailable) else NOT_FOUND, error.message[:MAX_REASON]
+            )
         except Exception as error:
             self.hub.failed("subscribe", error)
             self.subscriber.abort()

@@ -12,8 +12,8 @@ from tasktree_rt.core.events import project_id
 from tasktree_rt.core.log import Gap, Position, Recovered
 from tasktree_rt.core.topics import WILDCARD, user_of
 from tasktree_rt.dialects.base import Dialect
-from tasktree_rt.errors import Refused
-from tasktree_rt.hub.catchup import Standing, joining, resuming
+from tasktree_rt.errors import ProjectDamaged, Refused
+from tasktree_rt.hub.catchup import Catchup, Standing, joining, resuming
 from tasktree_rt.hub.opening import Opening
 from tasktree_rt.hub.project import Project
 from tasktree_rt.hub.pulling import PullSubscriber
@@ -199,6 +199,17 @@ class Subscribing(Workings):
         self.fanout.guard_all(subscriber, besides=topics)
         self.index.discard(subscriber, WILDCARD)
 
+    def _tell_anew(self, project: Project, before: Position) -> None:
+        """A project goes on under another epoch: those who watch it with ``*`` get its state."""
+        name = str(project.project_id)
+        for subscriber in self.index.watchers(name):
+            opened = subscriber.opening is None or subscriber.opening.passed(name)
+            # A plain language has no word for it: it shows what comes from now on.
+            spoken = subscriber.dialect.encode(Unsubscribed(name)) is not None
+            if opened and spoken and not subscriber.closing and subscriber.grants.sees(name):
+                policy = subscriber.policy_for(name)
+                subscriber.catch_up(name, Catchup(self, subscriber, project, before, policy))
+
     def regrant(self, subscriber: Subscriber, grants: Grants) -> None:
         """The caller's rights have changed: what it may no longer watch ends, and it is told so."""
         for name in self.index.topics(subscriber) - {WILDCARD}:
@@ -225,6 +236,10 @@ class Subscribing(Workings):
     def loaded(self, project_id: str) -> Project | None:
         """The project, if it is in memory."""
         return self.shelf.get(project_id)
+
+    def damage(self, project_id: str) -> ProjectDamaged | None:
+        """What is wrong with a project, as far as it is known."""
+        return self.shelf.damage(project_id)
 
     async def project(self, project_id: str) -> Project:
         """The project, read from the store if need be."""

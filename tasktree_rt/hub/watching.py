@@ -32,7 +32,7 @@ from tasktree_rt.core.events import Json
 from tasktree_rt.core.log import Position
 from tasktree_rt.core.topics import WILDCARD, user_of
 from tasktree_rt.dialects.base import Dialect
-from tasktree_rt.errors import InvalidInput, PeerError, Refused, Unavailable
+from tasktree_rt.errors import InvalidInput, PeerError, ProjectDamaged, Refused, Unavailable
 from tasktree_rt.hub.catchup import resumes
 from tasktree_rt.hub.hub import Hub
 from tasktree_rt.hub.moves import Turns
@@ -40,6 +40,8 @@ from tasktree_rt.hub.session import ConnectionSession
 
 MAX_BEATS: Final = 100
 """Projects that one heartbeat names at most, of those subscribed by name and of ``*`` each."""
+MAX_REASON: Final = 100
+"""Characters of a close frame's reason, which may have 123 bytes; names are ASCII."""
 Authenticate = Callable[[str], Grants]
 
 
@@ -78,6 +80,7 @@ class WatchSession(ConnectionSession):
         try:
             for wish in waiting:
                 await self._watch(wish)
+            self._asked()
         except Exception as error:
             self.hub.failed("subscribe", error)
             self.subscriber.abort()
@@ -112,11 +115,19 @@ class WatchSession(ConnectionSession):
     def _before(self, wish: Subscribe) -> None:
         """A last look before a subscription to a loaded project."""
 
+    def _asked(self) -> None:
+        """All that the query asks for was subscribed to, or refused."""
+
 
 class PlainSession(WatchSession):
     """Events only, no greeting; what the peer says is ignored but for its size and rate."""
 
-    __slots__ = ()
+    __slots__ = ("_damaged",)
+
+    def begin(self) -> None:
+        """Subscribe as the query says."""
+        self._damaged: ProjectDamaged | None = None
+        super().begin()
 
     async def message(self, message: str | bytes) -> None:
         """Not understood, not answered."""
@@ -129,6 +140,13 @@ class PlainSession(WatchSession):
             self.close(OVERLOADED)
         elif error.code == "forbidden":
             self.close(TOKEN_INVALID, error.message)
+        elif isinstance(error, ProjectDamaged):
+            self._damaged = error
+
+    def _asked(self) -> None:
+        """Who watches nothing but what cannot be read learns it from the close."""
+        if self._damaged is not None and not self.hub.topics_of(self.subscriber):
+            self.close(GAP, f"{self._damaged.code}: {self._damaged.topic}"[:MAX_REASON])
 
     def _watch_all(self, wish: Subscribe) -> None:
         self.hub.watch_all(self.subscriber, wish, announce=False)

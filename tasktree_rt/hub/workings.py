@@ -69,8 +69,11 @@ class Workings:
         self.message_limit = settings.limits.max_message_size
         self.draining = False
         self.drained = trio.Event()
+        self.new_epoch = new_epoch or random_epochs()
+        self.recovering: set[str] = set()
+        """Damaged logs that are being recovered."""
         self.index: TopicIndex[Subscriber] = TopicIndex()
-        self.shelf = Shelf(broker)
+        self.shelf = Shelf(broker, damaged=self._damaged)
         self.ingest = Ingest(
             broker,
             settings,
@@ -79,7 +82,7 @@ class Workings:
             room=self._room,
             failed=self.failed,
             wall=wall,
-            new_epoch=new_epoch or random_epochs(),
+            new_epoch=self.new_epoch,
         )
         self.fanout = Fanout(
             self.index, meter, finished=self.ingest.finish, touched=self._touched, failed=self.failed
@@ -159,6 +162,11 @@ class Workings:
         project.last_used = now
         self._touched_projects[name] = project
         self.moves.note(name, now)
+
+    def _damaged(self, project: Project) -> None:
+        """A project was found damaged: the list of projects tells of it."""
+        if user_of(project.project_id) is None and self.roster.watched:
+            self.roster.changed(project)
 
     def _observed(self, project: Project) -> None:
         for callback in self._observers:

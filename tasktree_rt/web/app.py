@@ -13,7 +13,7 @@ from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException, NotFound
 from werkzeug.routing import MapAdapter
 
-from tasktree_rt.errors import PeerError, StoreUnavailable
+from tasktree_rt.errors import PeerError, ProjectDamaged, StoreDamaged, StoreUnavailable
 from tasktree_rt.hub.health import unavailable
 from tasktree_rt.hub.hub import Hub
 from tasktree_rt.settings import Settings
@@ -205,6 +205,10 @@ def _errors(app: QuartTrio, hub: Hub) -> None:
     @app.errorhandler(StoreUnavailable)
     async def store_error(error: StoreUnavailable) -> Response:
         return problem(unavailable(error, "the store cannot do it"))
+
+    @app.errorhandler(StoreDamaged)
+    async def store_damaged(error: StoreDamaged) -> Response:
+        return await peer_error(ProjectDamaged(error.topic, error.reason))
 
     @app.errorhandler(HTTPException)
     async def http_error(error: HTTPException) -> Response:

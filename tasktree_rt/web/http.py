@@ -17,11 +17,15 @@ from tasktree_rt.brokers.base import Key
 from tasktree_rt.brokers.base import Snapshot as Kept
 from tasktree_rt.core.access import Grants
 from tasktree_rt.core.events import Json, ProjectId, Record, micros_to_time, parse_event, project_id
-from tasktree_rt.core.log import BEGINNING, Gap, Position
+from tasktree_rt.core.log import BEGINNING, Gap, Position, Recovered
+from tasktree_rt.core.topics import user_id, user_topic
 from tasktree_rt.dialects.base import decode_json, decode_object, digest, encode_json, with_position
 from tasktree_rt.errors import InvalidInput, Refused
 from tasktree_rt.hub.hub import Hub, Published
 from tasktree_rt.hub.project import PlannedSnapshot, Project
+from tasktree_rt.hub.recovery import Recovered as Recovery
+from tasktree_rt.hub.shelf import readable
+from tasktree_rt.hub.stored import check_events, check_state
 from tasktree_rt.hub.subscriber import Subscriber
 from tasktree_rt.web.large import JSON, PIECE, LargeAnswers, listed
 from tasktree_rt.web.states import nodes_in, nodes_of, state_pieces
@@ -54,6 +58,8 @@ class Api:
             ("GET", "/projects/<project>/state", self.state),
             ("GET", "/projects/<project>/events", self.events),
             ("DELETE", "/projects/<project>", self.delete),
+            ("POST", "/projects/<project>/recover", self.recover),
+            ("POST", "/users/<path:user>/recover", self.recover_user),
             ("POST", "/projects/<project>/snapshots", self.keep),
             ("GET", "/projects/<project>/snapshots", self.kept),
             ("GET", "/projects/<project>/snapshots/<snapshot_id>", self.one_kept),
@@ -131,6 +137,17 @@ class Api:
             raise Refused(f"you may not delete {name!r}")
         return reply(_published(await self._hub.delete_project(name)))
 
+    async def recover(self, project: str) -> Response:
+        """Let a damaged project go on with what of it can be read."""
+        administers()
+        return reply(_recovered(await self._hub.recover(project_id(project)), project_id=project))
+
+    async def recover_user(self, user: str) -> Response:
+        """The same of a user's own log."""
+        administers()
+        topic = user_topic(user_id(user))
+        return reply(_recovered(await self._hub.recover(topic), user_id=user))
+
     async def keep(self, project: str) -> Response:
         """Keep the present state under a name."""
         return await _keep(self._hub, project_id(project))
@@ -146,7 +163,10 @@ class Api:
         name = watched(project)
 
         async def read() -> _StoredState | None:
-            found = await self._hub.broker.snapshot(name, snapshot_id)
+            with readable():
+                found = await self._hub.broker.snapshot(name, snapshot_id)
+                if found is not None:
+                    await check_state(name, found[1])
             return None if found is None else _StoredState(*found)
 
         source = (name, snapshot_id)
@@ -287,7 +307,10 @@ async def history(hub: Hub, name: str) -> HistoryPage:
         return HistoryPage((), epoch, {"next": None})
     read = hub.broker.read_back if back else hub.broker.read
     wanted = {"type": args.get("type"), "node_id": args.get("node_id")}
-    found = await read(name, place, limit=limit, max_bytes=PAGE_BYTES, **wanted)
+    with readable():
+        found = await read(name, place, limit=limit, max_bytes=PAGE_BYTES, **wanted)
+        if isinstance(found, Recovered):
+            await check_events(name, found.records)
     if isinstance(found, Gap):
         oldest = Position(project.epoch, project.floor)
         raise Refused(f"the oldest position is {oldest}", code="gone", field="before" if back else "since")
@@ -332,6 +355,16 @@ async def _keep(hub: Hub, name: ProjectId) -> Response:
         raise InvalidInput("expected an integer of at least 0", code="invalid_position", field="at")
     kept = await hub.snapshots.keep(name, title, grants().owner, partial(hub.state, name, at))
     return reply(_kept(kept), 201)
+
+
+def _recovered(found: Recovery, **named: str) -> Json:
+    return {
+        **named,
+        "epoch": found.position.epoch,
+        "seq": found.position.seq,
+        "checkpoint": found.checkpoint,
+        "lost": [{"first": one.first, "last": one.last, "why": one.why} for one in found.lost],
+    }
 
 
 def _state(planned: PlannedSnapshot) -> Iterator[bytes]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Final
 
 import trio
@@ -11,11 +12,11 @@ from quart import Blueprint, Response, request
 from tasktree_rt.brokers.base import Matter
 from tasktree_rt.core.events import Json, micros_to_time, project_id
 from tasktree_rt.core.topics import user_id, user_topic
-from tasktree_rt.dialects.base import decode_json, decode_object
-from tasktree_rt.errors import InvalidInput, Refused
+from tasktree_rt.dialects.base import decode_object
+from tasktree_rt.errors import InvalidInput, Refused, StoreDamaged
 from tasktree_rt.hub.asking import may_see
 from tasktree_rt.hub.hub import Hub
-from tasktree_rt.hub.matters import PROMPT, Pending
+from tasktree_rt.hub.matters import PROMPT, Pending, readable_object
 from tasktree_rt.hub.shelf import readable
 from tasktree_rt.web.http import PAGE_BYTES, grants, history, limit_asked, number, page_reply, reply
 from tasktree_rt.web.large import LargeAnswers
@@ -72,7 +73,8 @@ class People:
                     break
                 after = one.place
                 if all(name in one.topics for name in topics) and may_see(grants(), one.topics):
-                    found.append(_stored(one))
+                    with suppress(StoreDamaged):  # asked for by its id it says so
+                        found.append(_stored(one))
                     size += len(one.body) + len(one.outcome)
         return reply({"prompts": found, "next": str(after) if full else None})
 
@@ -186,8 +188,8 @@ def _prompt(pending: Pending) -> Json:
 
 
 def _stored(one: Matter) -> Json:
-    outcome = None if one.settled is None else decode_json(one.outcome, ours=True)
-    return _shown(decode_json(one.body, ours=True), one.received, outcome, one.settled)
+    outcome = None if one.settled is None else readable_object(one, one.outcome)
+    return _shown(readable_object(one, one.body), one.received, outcome, one.settled)
 
 
 def _shown(data: Json, asked: int, outcome: Json | None, settled: int | None) -> Json:

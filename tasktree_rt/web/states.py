@@ -42,7 +42,7 @@ def nodes_of(planned: PlannedSnapshot) -> Iterator[bytes]:
 
 
 def nodes_in(parts: Iterable[bytes]) -> Iterator[bytes]:
-    """The same of what `hub.shelf.encode_parts` made of it, but for the first part."""
+    """The same of what `hub.stored.encode_parts` made of it, but for the first part."""
     for part in parts:
         yield encode_json(
             [{"node_id": node_id, **fields} for node_id, fields in decode_json(part, ours=True)]

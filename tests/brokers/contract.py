@@ -12,6 +12,7 @@ from tasktree_rt.brokers.base import (
 )
 from tasktree_rt.core.log import BEGINNING, Position
 from tests.brokers.contract_base import E1, at
+from tests.brokers.contract_damage import Damaged
 from tests.brokers.contract_keeping import Keeping
 from tests.brokers.contract_matters import Matters
 from tests.brokers.contract_publishing import Publishing
@@ -26,7 +27,7 @@ from tests.brokers.making import (
 )
 
 
-class Contract(Publishing, Keeping, Matters):
+class Contract(Publishing, Keeping, Matters, Damaged):
     """The whole suite: reading, and all of the parts."""
 
     async def test_reading_goes_on_exactly_after_a_position(self) -> None:

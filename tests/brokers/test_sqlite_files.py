@@ -17,7 +17,7 @@ import trio
 from tasktree_rt.brokers.sqlite import SqliteBroker
 from tasktree_rt.brokers.sqlite import files as sqlite_files
 from tasktree_rt.brokers.sqlite import schema as sqlite_schema
-from tasktree_rt.errors import StoreUnavailable, StoreUnusable
+from tasktree_rt.errors import StoreDamaged, StoreUnavailable, StoreUnusable
 from tests.brokers.making import checkpoint, entry, fill
 from tests.brokers.opening import opened
 
@@ -92,7 +92,7 @@ async def test_a_damaged_page(path: Path) -> None:
     assert "damaged" in await refusal(path)
 
 
-async def test_damage_that_is_found_later_is_a_fault_of_the_store(
+async def test_damage_that_is_found_later_is_one_projects_and_nothing_is_written_any_more(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with opened(path) as broker:
@@ -102,8 +102,12 @@ async def test_damage_that_is_found_later_is_a_fault_of_the_store(
         file.write(b"\xa5" * 4096 * 10)
     monkeypatch.setattr(sqlite_files, "_SMALL", 0)
     async with opened(path) as broker:
-        with pytest.raises(StoreUnavailable, match="the database is damaged"):
+        with pytest.raises(StoreDamaged, match="the database is damaged"):
             await broker.load("p")
+        for call in (broker.verify, broker.probe, lambda: broker.append([entry("q")])):
+            with pytest.raises(StoreUnavailable, match="the database is damaged") as caught:
+                await call()
+            assert caught.value.lasting
 
 
 async def test_a_folder_in_the_place_of_the_file(tmp_path: Path) -> None:

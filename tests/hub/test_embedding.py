@@ -231,7 +231,7 @@ async def test_deleting_ends_the_life_and_another_may_begin(autojump_clock: Mock
 
 async def test_a_fault_of_the_hubs_own_is_told_and_it_goes_on(autojump_clock: MockClock) -> None:
     class Broken(Store):
-        async def trim(self, *_: object) -> Any:
+        async def trim(self, *_: object, **__: object) -> Any:
             raise RuntimeError("a bug")
 
     told: list[tuple[str, str]] = []

@@ -259,7 +259,7 @@ async def test_a_sweep_that_fails_is_made_up_for_at_the_next(
         await publish(world, 3)
         right = world.store.trim
 
-        async def trim(*_: object) -> dict[str, Position]:
+        async def trim(*_: object, **__: object) -> dict[str, Position]:
             raise StoreUnavailable("busy")
 
         monkeypatch.setattr(world.store, "trim", trim)

@@ -8,9 +8,10 @@ from trio.testing import MockClock
 from tasktree_rt.core.closing import OVERLOADED, TOKEN_MISSING
 from tasktree_rt.dialects.tasktree import Plain
 from tasktree_rt.errors import Unavailable
+from tasktree_rt.hub.failing import failure
 from tasktree_rt.hub.farewell import FarewellSession
 from tasktree_rt.hub.meter import Silence
-from tasktree_rt.hub.session import Bucket, failure
+from tasktree_rt.hub.session import Bucket
 from tests.hub.transport import Carried
 from tests.hub.world import a_world, update
 

@@ -12,7 +12,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from tasktree_rt.core.log import Position, Recovered
 from tasktree_rt.errors import Unavailable
-from tasktree_rt.hub import project, shelf
+from tasktree_rt.hub import project, shelf, stored
 from tests.hub.test_conflation import events
 from tests.hub.world import Store, a_world, run, update
 
@@ -25,7 +25,8 @@ def test_a_project_loaded_from_checkpoint_and_tail_is_the_one_that_was_put_away(
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(shelf, "OLDER", 4)
             patch.setattr(shelf, "SLICE", 2)
-            patch.setattr(shelf, "PART_BYTES", 60)
+            patch.setattr(stored, "SLICE", 2)
+            patch.setattr(stored, "PART_BYTES", 60)
             patch.setattr(project, "TAIL_EVENTS", 8)
             async with a_world() as world:
                 for index, publish in enumerate(publishes):

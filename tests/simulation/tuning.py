@@ -25,6 +25,7 @@ from tasktree_rt.hub import (
     shelf,
     spectating,
     statuses,
+    stored,
     watching,
     workings,
     writing,
@@ -45,6 +46,7 @@ _MODULES: Final = (
     shelf,
     spectating,
     statuses,
+    stored,
     watching,
     workings,
     writing,
@@ -70,7 +72,7 @@ BOUNDS: Final[dict[str, tuple[int, ...]]] = {
     "SHARED": (1, 8),
 }
 """Constants of the product and what they may be instead. `SLICE` is another thing in each module."""
-SLICES: Final = {fanout: (1, 3, 200), shelf: (2, 512), statuses: (1, 200)}
+SLICES: Final = {fanout: (1, 3, 200), shelf: (2, 512), stored: (2, 512), statuses: (1, 200)}
 
 
 @contextmanager

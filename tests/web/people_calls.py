@@ -155,6 +155,7 @@ async def _users(ask: Ask) -> None:
     note = {"title": "Done", "body": "all of it", "level": "info", "url": "/", "data": {"n": 1}}
     assert (await ask("POST", f"{ADA}/notifications", json=note)).status_code == 201
     await ask("GET", f"{ADA}/notifications")
+    await ask("POST", f"{ADA}/recover")
     await ask("GET", f"{ADA}/notifications?limit=1&type=prompt")
     await ask("POST", f"{ADA}/read", json={"seq": 1})
     assert (await ask("POST", f"{A}/autogpt/events", json=AUTOGPT_EVENT)).status_code == 202

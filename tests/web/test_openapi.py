@@ -17,7 +17,7 @@ from quart import request
 
 from tasktree_rt.brokers.memory import MemoryBroker
 from tasktree_rt.core.events import Json
-from tasktree_rt.errors import HTTP_STATUS, StoreUnavailable
+from tasktree_rt.errors import HTTP_STATUS, StoreDamaged, StoreUnavailable
 from tasktree_rt.web import large
 from tests.web import aiecs_calls, execution_calls
 from tests.web.openapi import DOC, SCHEMAS, P, Seen, check, operations
@@ -168,6 +168,7 @@ async def succeed(http: httpx.AsyncClient, seen: Seen) -> None:
     await ask("GET", "/static/icon.svg", headers={"If-None-Match": icon.headers["ETag"]})
     for name in ("openapi", "asyncapi"):
         assert (await ask("GET", f"/api/v1/{name}.json")).json() == document(f"{name}.json")
+    await ask("POST", f"{P}/p/recover")
     await ask("DELETE", f"{P}/q")
 
 
@@ -213,6 +214,10 @@ MISTAKES: Final[tuple[Request, ...]] = (
     (400, "POST", f"{P}/p/snapshots", {"json": {"at": "now"}}),
     (400, "DELETE", f"{P}/-", {}),
     (404, "DELETE", f"{P}/nobody", {}),
+    (400, "POST", f"{P}/-/recover", {}),
+    (404, "POST", f"{P}/nobody/recover", {}),
+    (404, "POST", "/api/v1/users/nobody/recover", {}),
+    (400, "POST", f"/api/v1/users/{'u' * 257}/recover", {}),
     (404, "GET", f"{P}/nobody/state", {}),
     (404, "GET", f"{P}/p/snapshots/none", {}),
     (404, "POST", f"{P}/nobody/snapshots", {}),
@@ -285,6 +290,8 @@ async def faulty() -> AsyncIterator[RealHub]:
                 raise ValueError("a bug")
             if wish == "store":
                 raise StoreUnavailable("the disk is full")
+            if wish == "damage":
+                raise StoreDamaged("p", "event 7 is missing")
 
         yield running
 
@@ -296,7 +303,7 @@ async def go_wrong(seen: Seen) -> None:
             check(await http.get(path), seen)
         for method, path, operation in operations():
             url = re.sub(r"\{\w+\}", "p", path)
-            for wish, status in (("fault", "500"), ("store", "503")):
+            for wish, status in (("fault", "500"), ("store", "503"), ("damage", "409")):
                 if status in operation["responses"] and operation.get("security") != [{}]:
                     answer = await http.request(method, url, headers={"X-Wish": wish})
                     assert answer.status_code == int(status)

@@ -29,6 +29,8 @@ _INSERT_LIFE: Final = (
     "INSERT INTO life (life, project, epoch, head, floor, covered, received, state, nodes, owner) "
     "VALUES (?, ?, ?, 0, 0, 0, ?, NULL, 0, ?)"
 )
+_INSERT_EVENT: Final = "INSERT INTO event VALUES (?, ?, ?, ?, ?)"
+_REPLACE_EVENT: Final = "INSERT OR REPLACE INTO event VALUES (?, ?, ?, ?, ?)"
 _UPDATE_LIFE: Final = "UPDATE life SET head = ?, received = ?, state = ?, nodes = ?, about = ? WHERE life = ?"
 _REPLACE_PUBLISH: Final = "INSERT OR REPLACE INTO publish VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 
@@ -68,7 +70,8 @@ class _Rows:
         """Publishes first: they may be refused."""
         if self.publishes:
             cursor.executemany(_REPLACE_PUBLISH if self.replace else _INSERT_PUBLISH, self.publishes)
-        cursor.executemany("INSERT INTO event VALUES (?, ?, ?, ?, ?)", self.events)
+        # What is behind the head of a damaged log is written over, so that the log can be ended.
+        cursor.executemany(_REPLACE_EVENT if self.replace else _INSERT_EVENT, self.events)
         cursor.executemany(
             _UPDATE_LIFE,
             [

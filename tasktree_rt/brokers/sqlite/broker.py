@@ -14,9 +14,10 @@ still there, `appender` batches to rows, `writer` all transactions, `reader` all
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
+from traceback import clear_frames
 from typing import Final, Protocol, TypeVar
 
 import trio
@@ -31,20 +32,23 @@ from tasktree_rt.brokers.base import (
     Life,
     Matter,
     Outcome,
+    Outline,
     Retention,
+    Salvaged,
+    Settled,
     Snapshot,
     Summary,
 )
-from tasktree_rt.brokers.sqlite import matters, reader
+from tasktree_rt.brokers.sqlite import matters, reader, salvage
 from tasktree_rt.brokers.sqlite.appender import look_up
 from tasktree_rt.brokers.sqlite.files import Connect, Files, refusals
 from tasktree_rt.brokers.sqlite.schema import connect as sqlite_connect
-from tasktree_rt.brokers.sqlite.schema import translated
+from tasktree_rt.brokers.sqlite.schema import is_damage, translated
 from tasktree_rt.brokers.sqlite.worker import Worker
 from tasktree_rt.brokers.sqlite.writer import NewState, Writer
 from tasktree_rt.core.events import Record
 from tasktree_rt.core.log import Gap, Position, Recovered
-from tasktree_rt.errors import StoreUnavailable
+from tasktree_rt.errors import StoreDamaged, StoreUnavailable
 
 T = TypeVar("T")
 
@@ -175,18 +179,36 @@ class SqliteBroker:
             with translated():
                 yield
         except StoreUnavailable as error:
-            found = error
-            try:
-                self._files.check()
-            except StoreUnavailable as lost:
-                found = lost
-            if found.lasting and self._broken is None:
-                self._broken = str(found)
-            raise found from error.__cause__
+            if error.lasting and self._broken is None:
+                self._broken = str(error)
+            self._explain(error)
+            raise
+
+    def _explain(self, error: StoreUnavailable) -> None:
+        """Raise that the files are not where they were, if that is why."""
+        try:
+            self._files.check()
+        except StoreUnavailable as lost:
+            self._broken = str(lost)
+            raise lost from error
 
     def _check_broken(self) -> None:
         if self._broken is not None:
             raise StoreUnavailable(self._broken, lasting=True)
+
+    async def _ask(self, project_id: str, work: Callable[[sqlite3.Connection], T]) -> T:
+        """`_read` of one project: what cannot be read is damage of its own.
+
+        Raises:
+            StoreDamaged: something of it cannot be read.
+            StoreUnavailable: a fault of the store's.
+        """
+        try:
+            return await self._read(work)
+        except StoreUnavailable as error:
+            if is_damage(error.__cause__):
+                raise StoreDamaged(project_id, str(error)) from error
+            raise
 
     async def verify(self) -> None:
         """Look for the files; writes nothing."""
@@ -205,7 +227,12 @@ class SqliteBroker:
             if self._reader is None:
                 raise StoreUnavailable("the store is not open")
             with self._lasting():
-                return work(self._reader)
+                try:
+                    return work(self._reader)
+                except Exception as error:
+                    # A cursor that was broken off would keep its view of the database as long as the error.
+                    clear_frames(error.__traceback__)
+                    raise
 
         return await self._run(call, limiter=self._read_turn)
 
@@ -240,7 +267,7 @@ class SqliteBroker:
 
     async def load(self, project_id: str) -> Life:
         """The project's life as it stands."""
-        return await self._read(lambda connection: reader.load(connection, project_id))
+        return await self._ask(project_id, lambda connection: reader.load(connection, project_id))
 
     async def read(
         self,
@@ -284,7 +311,7 @@ class SqliteBroker:
         found: list[Record] = []
         while True:
             look = (project_id, place, limit, max_bytes, wanted, _SCANNED_AT_ONCE)
-            piece = await self._read(_looking(read, look))
+            piece = await self._ask(project_id, _looking(read, look))
             if isinstance(piece, Gap):
                 return found or piece
             for record in piece.records:
@@ -331,6 +358,33 @@ class SqliteBroker:
             lambda connection: matters.matters(connection, open, kind, topic, after, limit)
         )
 
+    # --- what is left of a damaged project ------------------------------------------------------------
+
+    async def outline(self, project_id: str) -> Outline:
+        """A project as it stands, whatever of its log can be read."""
+        return await self._ask(project_id, lambda connection: salvage.outline(connection, project_id))
+
+    async def checkpoints(self, project_id: str) -> list[int]:
+        """The seqs of its checkpoints, the newest first."""
+        return await self._ask(project_id, lambda connection: salvage.checkpoints(connection, project_id))
+
+    async def salvage(self, project_id: str, after: int, *, limit: int) -> Salvaged:
+        """Whatever can be read of its events."""
+        return await self._ask(
+            project_id, lambda connection: salvage.salvage(connection, project_id, after, limit)
+        )
+
+    async def recover(
+        self, project_id: str, at: Position, new_epoch: str, settles: Sequence[Settled] = ()
+    ) -> bool:
+        """Go on from a checkpoint under another epoch; the events up to it go in small steps before."""
+        life = await self._write(lambda writer: writer.life(project_id, at.epoch))
+        if life is None:
+            return False
+        while (await self._write(partial(Writer.drop_events, life=life, floor=at.seq)))[1]:
+            pass
+        return await self._write(lambda writer: writer.recover(project_id, at, new_epoch, settles))
+
     # --- states ---------------------------------------------------------------------------------------
 
     async def save_checkpoint(self, project_id: str, checkpoint: Checkpoint) -> None:
@@ -339,7 +393,9 @@ class SqliteBroker:
 
     async def checkpoint_at(self, project_id: str, position: Position) -> Checkpoint | None:
         """The newest checkpoint at or before a position."""
-        return await self._read(lambda connection: reader.checkpoint_at(connection, project_id, position))
+        return await self._ask(
+            project_id, lambda connection: reader.checkpoint_at(connection, project_id, position)
+        )
 
     async def save_snapshot(self, snapshot: Snapshot, parts: tuple[bytes, ...]) -> None:
         """Keep a named snapshot."""
@@ -360,7 +416,9 @@ class SqliteBroker:
 
     async def snapshot(self, project_id: str, snapshot_id: str) -> tuple[Snapshot, tuple[bytes, ...]] | None:
         """One of them with its parts."""
-        return await self._read(lambda connection: reader.snapshot(connection, project_id, snapshot_id))
+        return await self._ask(
+            project_id, lambda connection: reader.snapshot(connection, project_id, snapshot_id)
+        )
 
     async def delete_snapshot(self, project_id: str, snapshot_id: str) -> bool:
         """Forget one of them."""
@@ -387,9 +445,11 @@ class SqliteBroker:
 
     # --- trimming -------------------------------------------------------------------------------------
 
-    async def trim(self, retention: Retention, now: int) -> dict[str, Position]:
+    async def trim(
+        self, retention: Retention, now: int, *, spared: Collection[str] = ()
+    ) -> dict[str, Position]:
         """Drop what nobody can need, in small steps. What a failure leaves, the next trim takes."""
-        floors = await self._trim_logs(retention, now)
+        floors = await self._trim_logs(retention, now, spared)
         await self._repeat(Writer.purge_grave)
         await self._repeat(Writer.sweep_states)
         await self._forget_publishes(now)
@@ -403,12 +463,15 @@ class SqliteBroker:
         while await self._write(work):
             pass
 
-    async def _trim_logs(self, retention: Retention, now: int) -> dict[str, Position]:
+    async def _trim_logs(
+        self, retention: Retention, now: int, spared: Collection[str]
+    ) -> dict[str, Position]:
         floors: dict[str, Position] = {}
         cutoff = now - round(retention.max_age * 1_000_000)
         after: int | None = 0
         while after is not None:
-            plan = await self._read(partial(reader.excess, after=after, retention=retention, cutoff=cutoff))
+            look = partial(reader.excess, after=after, retention=retention, cutoff=cutoff, spared=spared)
+            plan = await self._read(look)
             for excess in plan.work:
                 more = True
                 while more:

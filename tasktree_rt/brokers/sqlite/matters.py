@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 from typing import Final
 
-from tasktree_rt.brokers.base import Append, Matter
+from tasktree_rt.brokers.base import Append, Matter, Settled
 
 _SELECT: Final = (
     "SELECT id, kind, topic, mirror, received, deadline, digest, body, settled, outcome, n, owner "
@@ -31,9 +32,14 @@ def write(cursor: sqlite3.Cursor, entry: Append) -> None:
             "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (one.id, one.kind, home, mirror, one.received, one.deadline, one.digest, one.body, one.owner),
         )
+    settle(cursor, entry.settles, entry.received)
+
+
+def settle(cursor: sqlite3.Cursor, settles: Sequence[Settled], received: int) -> None:
+    """End those that are open still."""
     cursor.executemany(
         "UPDATE matter SET settled = ?, outcome = ? WHERE id = ? AND settled IS NULL",
-        [(entry.received, one.outcome, one.id) for one in entry.settles],
+        [(received, one.outcome, one.id) for one in settles],
     )
 
 

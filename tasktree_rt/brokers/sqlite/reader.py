@@ -5,7 +5,7 @@ one statement see one state of the database.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final, Generic, Protocol, TypeVar
 
@@ -24,6 +24,7 @@ from tasktree_rt.brokers.base import (
 from tasktree_rt.brokers.sqlite.schema import MAX_SEQ, PART_BITS, event_key
 from tasktree_rt.core.events import Record
 from tasktree_rt.core.log import BEGINNING, Gap, Position, gap, gap_before
+from tasktree_rt.errors import StoreDamaged
 
 T = TypeVar("T")
 
@@ -42,6 +43,7 @@ _SNAPSHOTS: Final = (
     "FROM life JOIN state USING (life) WHERE snapshot IS NOT NULL AND whole = 1"
 )
 
+_BEYOND: Final = "SELECT 1 FROM event WHERE key > ? AND key < ? LIMIT 1"
 _NEWEST_CHECKPOINT: Final = (
     "SELECT max(seq) FROM state WHERE life = ? AND snapshot IS NULL AND whole = 1 AND seq <= ?"
 )
@@ -61,44 +63,61 @@ def one_view(connection: sqlite3.Connection) -> Iterator[None]:
 def load(connection: sqlite3.Connection, project_id: str) -> Life:
     """See `Broker.load`."""
     with one_view(connection):
-        death = _death(connection, project_id)
+        ended = death(connection, project_id)
         row = connection.execute(
             "SELECT life, epoch, head, floor, covered, received, owner FROM life WHERE project = ?",
             (project_id,),
         ).fetchone()
         if row is None:
-            return Life("", 0, 0, death.record.received if death else 0, None, (), death)
+            return Life("", 0, 0, ended.record.received if ended else 0, None, (), ended)
         life, epoch, head, floor, covered, received, owner = row
-        checkpoint = _checkpoint(connection, life, epoch, covered)
+        checkpoint = _checkpoint(connection, project_id, life, epoch, covered)
         after = checkpoint.seq if checkpoint else 0
         key = (MAX_SEQ, event_key(life, after), event_key(life, head))
         tail = tuple(Record(*event) for event in connection.execute(_EVENTS, key))
-        return Life(epoch, head, floor, received, checkpoint, tail, death, owner)
+        _check_whole(project_id, tail, after, head)
+        if connection.execute(_BEYOND, (event_key(life, head), event_key(life + 1, 0))).fetchone():
+            raise StoreDamaged(project_id, f"there are events beyond the newest, {head}")
+        return Life(epoch, head, floor, received, checkpoint, tail, ended, owner)
 
 
-def _death(connection: sqlite3.Connection, project_id: str) -> Death | None:
+def _check_whole(project_id: str, records: Sequence[Record], after: int, last: int) -> None:
+    """Refuse records that are not all those after `after` up to `last`."""
+    for seq, record in enumerate(records, after + 1):
+        if record.seq != seq:
+            raise StoreDamaged(project_id, f"event {seq} is missing")
+    if after + len(records) != last:
+        raise StoreDamaged(project_id, f"event {after + len(records) + 1} is missing")
+
+
+def death(connection: sqlite3.Connection, project_id: str) -> Death | None:
+    """How the newest life of a project that is over ended."""
     row = connection.execute(
         "SELECT epoch, seq, type, node, received, body FROM death WHERE project = ?", (project_id,)
     ).fetchone()
     return Death(row[0], Record(*row[1:])) if row else None
 
 
-def _checkpoint(connection: sqlite3.Connection, life: int, epoch: str, seq: int) -> Checkpoint | None:
+def _checkpoint(
+    connection: sqlite3.Connection, project_id: str, life: int, epoch: str, seq: int
+) -> Checkpoint | None:
     """The newest one at or before `seq`."""
     row = connection.execute(
         "SELECT state, seq FROM state WHERE life = ? AND snapshot IS NULL AND seq <= ? AND whole = 1 "
         "ORDER BY seq DESC LIMIT 1",
         (life, seq),
     ).fetchone()
-    return Checkpoint(epoch, row[1], _parts(connection, row[0])) if row else None
+    return Checkpoint(epoch, row[1], _parts(connection, project_id, row[0])) if row else None
 
 
-def _parts(connection: sqlite3.Connection, state: int) -> tuple[bytes, ...]:
+def _parts(connection: sqlite3.Connection, project_id: str, state: int) -> tuple[bytes, ...]:
     rows = connection.execute(
-        "SELECT body FROM part WHERE key >= ? AND key < ? ORDER BY key",
+        "SELECT key, body FROM part WHERE key >= ? AND key < ? ORDER BY key",
         (state << PART_BITS, state + 1 << PART_BITS),
-    )
-    return tuple(body for (body,) in rows)
+    ).fetchall()
+    if rows and rows[-1][0] != (state << PART_BITS) + len(rows) - 1:
+        raise StoreDamaged(project_id, "a part of a stored state is missing")
+    return tuple(body for _, body in rows)
 
 
 @frozen
@@ -146,6 +165,8 @@ def read_slice(
         query = _EVENTS if wanted == (None, None) else _FILTERED
         cursor = connection.execute(query, key if query is _EVENTS else key + wanted)
         records, full = _take(cursor, limit, max_bytes)
+        last = records[-1].seq if full and records else end
+        _check_slice(connection, project_id, life, records, wanted, since.seq, last)
         return Slice(records, Position(epoch, end), full or end == head)
 
 
@@ -177,7 +198,28 @@ def read_slice_back(
         query = _EVENTS if wanted == (None, None) else _FILTERED
         cursor = connection.execute(f"{query} DESC", key if query is _EVENTS else key + wanted)
         records, full = _take(cursor, limit, max_bytes)
+        first = records[-1].seq - 1 if full and records else start
+        _check_slice(connection, project_id, life, records[::-1], wanted, first, before.seq)
         return Slice(records, Position(epoch, start), full or start <= floor)
+
+
+def _check_slice(
+    connection: sqlite3.Connection,
+    project_id: str,
+    life: int,
+    records: Sequence[Record],
+    wanted: tuple[str | None, str | None],
+    after: int,
+    last: int,
+) -> None:
+    """Refuse a stretch of a log in which events are missing, also where not all were wanted."""
+    if wanted == (None, None):
+        _check_whole(project_id, records, after, last)
+        return
+    key = (event_key(life, after), event_key(life, last))
+    (count,) = connection.execute("SELECT count(*) FROM event WHERE key > ? AND key <= ?", key).fetchone()
+    if count != last - after:
+        raise StoreDamaged(project_id, f"of the events {after + 1} to {last} some are missing")
 
 
 def _take(cursor: sqlite3.Cursor, limit: int, max_bytes: int) -> tuple[list[Record], bool]:
@@ -197,7 +239,7 @@ def checkpoint_at(connection: sqlite3.Connection, project_id: str, position: Pos
         row = connection.execute(
             "SELECT life FROM life WHERE project = ? AND epoch = ?", (project_id, position.epoch)
         ).fetchone()
-        return _checkpoint(connection, row[0], position.epoch, position.seq) if row else None
+        return _checkpoint(connection, project_id, row[0], position.epoch, position.seq) if row else None
 
 
 def producer_ids(connection: sqlite3.Connection, subject: str, producer_id: str) -> list[str]:
@@ -255,7 +297,7 @@ def snapshot(
     with one_view(connection):
         query = f"{_SNAPSHOTS} AND project = ? AND snapshot = ?"
         row = connection.execute(query, (project_id, snapshot_id)).fetchone()
-        return (Snapshot(*row[:-1]), _parts(connection, row[-1])) if row else None
+        return (Snapshot(*row[:-1]), _parts(connection, project_id, row[-1])) if row else None
 
 
 # --- what there is to trim; looked for here so that finding nothing never holds up an append ----------
@@ -279,9 +321,15 @@ class Plan(Generic[T]):
     after: int | None
 
 
-def excess(connection: sqlite3.Connection, after: int, retention: Retention, cutoff: int) -> Plan[Excess]:
+def excess(
+    connection: sqlite3.Connection,
+    after: int,
+    retention: Retention,
+    cutoff: int,
+    spared: Collection[str] = (),
+) -> Plan[Excess]:
     """Lives with events that retention does not want (those received before `cutoff`, microseconds), up to
-    a checkpoint."""
+    a checkpoint; but none of the projects `spared`."""
     with one_view(connection):
         rows = connection.execute(
             "SELECT life, project, epoch, floor, head, covered FROM life WHERE life > ? AND covered > floor "
@@ -293,7 +341,7 @@ def excess(connection: sqlite3.Connection, after: int, retention: Retention, cut
             wanted = min(covered, head - retention.max_events)
             wanted = _older_than(connection, life, max(floor, wanted), covered, cutoff)
             (reached,) = connection.execute(_NEWEST_CHECKPOINT, (life, wanted)).fetchone()
-            if reached is not None and reached > floor:
+            if reached is not None and reached > floor and project_id not in spared:
                 found.append(Excess(life, project_id, epoch, reached))
     return Plan(found, rows[-1][0] if len(rows) == _AT_ONCE else None)
 

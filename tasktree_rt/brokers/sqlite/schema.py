@@ -173,6 +173,14 @@ DAMAGED: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 """Primary codes of a file whose pages are damaged: it does not mend by itself, and must not be written to."""
 
 
+def is_damage(error: BaseException | None) -> bool:
+    """Whether an error says that something stored cannot be read: pages, or text that is no UTF-8 (which has
+    no code, since the sqlite3 module says it)."""
+    if not isinstance(error, sqlite3.Error):
+        return False
+    return primary_code(error) in DAMAGED or str(error).startswith("Could not decode to UTF-8")
+
+
 def primary_code(error: sqlite3.Error) -> int:
     """SQLite's result code without its extension; -1 if the error is the sqlite3 module's own."""
     return getattr(error, "sqlite_errorcode", -1) & 0xFF if hasattr(error, "sqlite_errorcode") else -1

@@ -10,10 +10,12 @@ from typing import Final, TypeVar
 
 from attrs import frozen
 
-from tasktree_rt.brokers.base import KEPT_IDS, KEPT_IDS_AGE, Append, Outcome
+from tasktree_rt.brokers.base import KEPT_IDS, KEPT_IDS_AGE, Append, Outcome, Settled
 from tasktree_rt.brokers.sqlite import matters
 from tasktree_rt.brokers.sqlite.appender import Appender
-from tasktree_rt.brokers.sqlite.schema import MAX_PARTS, PART_BITS, event_key
+from tasktree_rt.brokers.sqlite.salvage import newest
+from tasktree_rt.brokers.sqlite.schema import MAX_PARTS, MAX_SEQ, PART_BITS, event_key
+from tasktree_rt.core.log import Position
 
 T = TypeVar("T")
 
@@ -128,7 +130,7 @@ class Writer:
         """A number to write its parts under; None if its life is over."""
 
         def begin(cursor: sqlite3.Cursor) -> int | None:
-            life = _life(cursor, new)
+            life = _life(cursor, new.project_id, new.epoch)
             if life is None:
                 return None
             cursor.execute(
@@ -157,7 +159,7 @@ class Writer:
         """Make it visible, in the place of one of the same name; it stays unseen if its life is over."""
 
         def finish(cursor: sqlite3.Cursor) -> None:
-            life = _life(cursor, new)
+            life = _life(cursor, new.project_id, new.epoch)
             if life is None:
                 return
             cursor.execute(
@@ -183,6 +185,37 @@ class Writer:
             return cursor.rowcount > 0
 
         return self.transact(delete)
+
+    def life(self, project_id: str, epoch: str) -> int | None:
+        """The number of a life that goes on."""
+        return self.transact(lambda cursor: _life(cursor, project_id, epoch))
+
+    def recover(self, project_id: str, at: Position, new_epoch: str, settles: Sequence[Settled]) -> bool:
+        """See `Broker.recover`; `drop_events` has been called up to the position."""
+
+        def recover(cursor: sqlite3.Cursor) -> bool:
+            row = cursor.execute(
+                "SELECT life, head, received FROM life WHERE project = ? AND epoch = ?",
+                (project_id, at.epoch),
+            ).fetchone()
+            if row is None:
+                return False
+            life, head, received = row
+            cursor.execute(
+                "UPDATE state SET whole = 0 WHERE life = ? AND snapshot IS NULL AND whole = 1 AND seq <> ?",
+                (life, at.seq),
+            )
+            cursor.execute(
+                "UPDATE life SET epoch = ?1, floor = max(floor, ?2), covered = ?2, head = ?3 WHERE life = ?4",
+                (new_epoch, at.seq, newest(cursor, life, head), life),
+            )
+            matters.settle(cursor, settles, received)
+            return True
+
+        try:
+            return self.transact(recover)
+        finally:
+            self._appender.forget()
 
     # --- trimming: each call is one small transaction and tells whether there is more to do -----------
 
@@ -283,9 +316,9 @@ class Writer:
         return self.transact(forget)
 
 
-def _life(cursor: sqlite3.Cursor, new: NewState) -> int | None:
+def _life(cursor: sqlite3.Cursor, project_id: str, epoch: str) -> int | None:
     row = cursor.execute(
-        "SELECT life FROM life WHERE project = ? AND epoch = ?", (new.project_id, new.epoch)
+        "SELECT life FROM life WHERE project = ? AND epoch = ?", (project_id, epoch)
     ).fetchone()
     return row[0] if row else None
 
@@ -293,16 +326,18 @@ def _life(cursor: sqlite3.Cursor, new: NewState) -> int | None:
 def _delete_events(cursor: sqlite3.Cursor, life: int, floor: int, target: int) -> int:
     """Delete events after `floor` up to `target`, as many as one transaction may; returns the new floor."""
     rows = cursor.execute(
-        "SELECT length(body) FROM event WHERE key > ? AND key <= ? ORDER BY key LIMIT ?",
-        (event_key(life, floor), event_key(life, target), _ROWS),
+        "SELECT key & ?, length(body) FROM event WHERE key > ? AND key <= ? ORDER BY key LIMIT ?",
+        (MAX_SEQ, event_key(life, floor), event_key(life, target), _ROWS),
     ).fetchall()
-    size, count = 0, 0
-    for (length,) in rows:
+    size, reached = 0, floor
+    for seq, length in rows:  # of a damaged log some are missing
         size += length
-        if count and size > _BYTES:
+        if reached > floor and size > _BYTES:
             break
-        count += 1
-    reached = floor + count if rows else target
+        reached = seq
+    else:
+        if len(rows) < _ROWS:
+            reached = target
     cursor.execute(
         "DELETE FROM event WHERE key > ? AND key <= ?", (event_key(life, floor), event_key(life, reached))
     )

@@ -133,7 +133,7 @@ def _failure(said: Failure) -> Json:
         message["retry_after_ms"] = said.retry_after_ms
     if said.outcome is not None:
         message["outcome"] = said.outcome
-    return message
+    return message if said.topic is None else message | named(said.topic)
 
 
 def _acked(said: Acked) -> Json:

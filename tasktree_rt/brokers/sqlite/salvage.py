@@ -1,0 +1,98 @@
+"""What the SQLite broker still reads of a damaged project. Every function takes a connection and blocks."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Final
+
+from tasktree_rt.brokers.base import Life, Outline, Salvaged, Summary
+from tasktree_rt.brokers.sqlite.reader import death, one_view
+from tasktree_rt.brokers.sqlite.schema import MAX_SEQ, event_key, is_damage
+from tasktree_rt.core.events import Record
+
+_LIFE: Final = (
+    "SELECT epoch, head, floor, received, owner, state, nodes, about, life FROM life WHERE project = ?"
+)
+_EVENTS: Final = (
+    "SELECT key & ?1, type, node, received, body FROM event WHERE key > ?2 AND key <= ?3 ORDER BY key"
+)
+_NEXT: Final = "SELECT min(key) & ?1 FROM event WHERE key > ?2 AND key <= ?3"
+_NEWEST: Final = "SELECT max(key) & ?1 FROM event WHERE key > ?2 AND key <= ?3"
+
+
+def outline(connection: sqlite3.Connection, project_id: str) -> Outline:
+    """See `Broker.outline`."""
+    with one_view(connection):
+        ended = death(connection, project_id)
+        row = connection.execute(_LIFE, (project_id,)).fetchone()
+        if row is None:
+            received = ended.record.received if ended else 0
+            return Outline(Life("", 0, 0, received, None, (), ended), None, 0)
+        epoch, head, floor, received, owner, state, nodes, about, number = row
+        life = Life(epoch, head, floor, received, None, (), ended, owner)
+        summary = Summary(project_id, epoch, head, state, nodes, received, about)
+        return Outline(life, summary, newest(connection, number, head))
+
+
+def newest(connection: sqlite3.Connection | sqlite3.Cursor, life: int, head: int) -> int:
+    """The seq of a life's newest event, at least its head."""
+    key = (MAX_SEQ, event_key(life, head), event_key(life, MAX_SEQ))
+    try:
+        (found,) = connection.execute(_NEWEST, key).fetchone()
+    except sqlite3.Error as error:
+        if not is_damage(error):
+            raise
+        return head
+    return head if found is None else found
+
+
+def checkpoints(connection: sqlite3.Connection, project_id: str) -> list[int]:
+    """See `Broker.checkpoints`."""
+    rows = connection.execute(
+        "SELECT seq FROM life JOIN state USING (life) "
+        "WHERE project = ? AND snapshot IS NULL AND whole = 1 ORDER BY seq DESC",
+        (project_id,),
+    )
+    return [seq for (seq,) in rows]
+
+
+def salvage(connection: sqlite3.Connection, project_id: str, after: int, limit: int) -> Salvaged:
+    """See `Broker.salvage`."""
+    with one_view(connection):
+        row = connection.execute(_LIFE, (project_id,)).fetchone()
+        if row is None:
+            return Salvaged((), 0)
+        life = row[8]
+        head = newest(connection, life, row[1])
+        end = min(head, after + limit)
+        rows = _rows(connection, event_key(life, after), event_key(life, end))
+        if not rows and end < head:
+            end = _before_next(connection, event_key(life, end), event_key(life, head), end)
+        return Salvaged(tuple(Record(*one) for one in rows), max(end, after))
+
+
+def _rows(
+    connection: sqlite3.Connection, low: int, high: int
+) -> list[tuple[int, str, str | None, int, bytes]]:
+    """The events of the keys after `low` up to `high`. A stretch that cannot be read is halved, and so on, so
+    that only what is damaged is left out."""
+    try:
+        return connection.execute(_EVENTS, (MAX_SEQ, low, high)).fetchall()
+    except sqlite3.Error as error:
+        if not is_damage(error):
+            raise
+    if high - low <= 1:
+        return []
+    middle = (low + high) // 2
+    return _rows(connection, low, middle) + _rows(connection, middle, high)
+
+
+def _before_next(connection: sqlite3.Connection, low: int, high: int, end: int) -> int:
+    """Up to where there is nothing after seq `end`: a large hole is not looked through."""
+    try:
+        (found,) = connection.execute(_NEXT, (MAX_SEQ, low, high)).fetchone()
+    except sqlite3.Error as error:
+        if not is_damage(error):
+            raise
+        return end
+    return (found if found is not None else (high & MAX_SEQ) + 1) - 1
