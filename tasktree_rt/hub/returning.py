@@ -172,6 +172,8 @@ class Returning:
     async def store(self, patience: float) -> None:
         """Write down what was left: the hub stops, and has so many seconds for it."""
         everyone, kept = list(self._absent.items()), list[Ticket]()
+        if not everyone:
+            return
         with trio.move_on_after(patience):
             for user, absent in everyone:
                 with suppress(PeerError, StoreUnavailable):
