@@ -341,7 +341,8 @@ class Broker(Protocol):
         """Drop events that retention no longer wants, up to the newest checkpoint that none of the wanted
         ones precedes, so that the state at every position left can be told; with them the checkpoints
         before that one, idempotency records that nobody can need (older than 24 h or beyond a
-        producer's newest 10,000), matters settled longer ago than events are kept, and what is left of
+        producer's newest 10,000), matters settled longer ago than events are kept or, of one owner, beyond as
+        many newest as events of a project are, and what is left of
         ended lives; how they ended too, after `KEPT_DEATHS_AGE`. In small steps; `now` in
         microseconds. Logs of the projects `spared` are left as they are. Returns the new floors of the
         projects that lost events.
@@ -362,7 +363,7 @@ class Broker(Protocol):
         """How many logs there are of each owner: of users (True) and of projects (False)."""
 
     async def matter(self, matter_id: str) -> Matter | None:
-        """A prompt or a command, open or settled; those settled are kept as long as events are."""
+        """A prompt or a command, open or settled; those settled are kept as events are, see `trim`."""
 
     async def matters(
         self,

@@ -287,10 +287,22 @@ class MemoryBroker:
         old = [one.id for one in self._matters.values() if one.settled is not None and one.settled < cutoff]
         for matter_id in old:
             del self._matters[matter_id]
+        await self._forget_matters(retention.max_events)
         dead = min(cutoff, now - KEPT_DEATHS_AGE)
         for name in [one for one, death in self._deaths.items() if death.record.received < dead]:
             del self._deaths[name]
         return floors
+
+    async def _forget_matters(self, most: int) -> None:
+        """Forget the oldest of an owner's settled ones beyond so many."""
+        kept: Counter[str] = Counter()
+        for done, one in enumerate(list(reversed(self._matters.values())), 1):
+            if one.settled is not None:
+                kept[one.owner] += 1
+                if kept[one.owner] > most:
+                    self._matters.pop(one.id, None)
+            if done % _TRIMMED_AT_ONCE == 0:
+                await trio.lowlevel.checkpoint()
 
     def _forget_ids(self, producer: tuple[str, str], cutoff: int) -> None:
         """Forget a producer's oldest publishes, up to the first that must be known."""

@@ -42,6 +42,18 @@ class Matters(Suite):
             await broker.append([settling("m", at=NOW + 5, outcome=b"how")])
             assert await broker.matter("m") == evolve(found, settled=NOW + 5, outcome=b"how")
 
+    async def test_of_an_owner_as_many_settled_ones_are_kept_as_events_of_a_project(self) -> None:
+        async with self.broker() as broker:
+            for owner, names in (("sub:ada", "abcde"), ("sub:bob", "xy"), ("", "1234")):
+                for name in names:
+                    await broker.append([opening(evolve(a_matter(name), owner=owner))])
+            await broker.append([settling(*"abde", *"xy", *"1234")])
+            await broker.trim(Retention(3, 1e9), NOW)
+            assert await listed(broker) == ["b", "c", "d", "e", "x", "y", "2", "3", "4"]
+            assert await listed(broker, open=True) == ["c"]
+            await broker.trim(Retention(1, 1e9), NOW)
+            assert await listed(broker) == ["c", "e", "y", "4"]
+
     async def test_of_what_was_never_opened_there_is_nothing(self) -> None:
         async with self.broker() as broker:
             assert await broker.matter("m") is None

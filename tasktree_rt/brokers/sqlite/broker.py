@@ -455,6 +455,8 @@ class SqliteBroker:
         await self._forget_publishes(now)
         cutoff = now - round(retention.max_age * 1_000_000)
         await self._repeat(lambda writer: writer.forget_matters(cutoff))
+        for owner, newest in await self._read(partial(matters.crowded, most=retention.max_events)):
+            await self._repeat(partial(Writer.forget_matters_of, owner=owner, newest=newest))
         graves = min(cutoff, now - KEPT_DEATHS_AGE)
         await self._repeat(lambda writer: writer.forget_graves(graves))
         return floors

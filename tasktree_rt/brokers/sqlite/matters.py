@@ -52,6 +52,25 @@ def forget(cursor: sqlite3.Cursor, cutoff: int) -> bool:
     return cursor.rowcount == _FORGOTTEN_AT_ONCE
 
 
+def crowded(connection: sqlite3.Connection, most: int) -> list[tuple[str, int]]:
+    """Owners of more than so many settled ones, each with the newest that is one too many."""
+    owners = connection.execute(
+        "SELECT owner FROM matter WHERE settled IS NOT NULL GROUP BY owner HAVING count(*) > ?", (most,)
+    ).fetchall()
+    query = "SELECT n FROM matter WHERE owner = ? AND settled IS NOT NULL ORDER BY n DESC LIMIT 1 OFFSET ?"
+    return [(owner, connection.execute(query, (owner, most)).fetchone()[0]) for (owner,) in owners]
+
+
+def forget_of(cursor: sqlite3.Cursor, owner: str, newest: int) -> bool:
+    """Forget some settled ones of an owner up to `newest`; whether there may be more."""
+    cursor.execute(
+        "DELETE FROM matter WHERE n IN "
+        "(SELECT n FROM matter WHERE owner = ? AND settled IS NOT NULL AND n <= ? LIMIT ?)",
+        (owner, newest, _FORGOTTEN_AT_ONCE),
+    )
+    return cursor.rowcount == _FORGOTTEN_AT_ONCE
+
+
 def matter(connection: sqlite3.Connection, matter_id: str) -> Matter | None:
     """See `Broker.matter`."""
     row = connection.execute(_SELECT + "WHERE id = ?", (matter_id,)).fetchone()

@@ -50,8 +50,12 @@ _MATTERS: Final = (
 
 # As an upgrade has it, so that a new database is the same to the letter.
 _ABOUT: Final = ("ALTER TABLE life ADD COLUMN about BLOB NOT NULL DEFAULT x''",)
-_OWNERS: Final = tuple(
-    f"ALTER TABLE {table} ADD COLUMN owner TEXT NOT NULL DEFAULT ''" for table in ("life", "matter", "state")
+_OWNERS: Final = (
+    *(
+        f"ALTER TABLE {table} ADD COLUMN owner TEXT NOT NULL DEFAULT ''"
+        for table in ("life", "matter", "state")
+    ),
+    "CREATE INDEX matter_owner ON matter (owner, n) WHERE settled IS NOT NULL",
 )
 """Whose a log, a prompt or a command, a snapshot counts as."""
 UPGRADES: Final = {1: _MATTERS, 2: _ABOUT, 3: _OWNERS}

@@ -300,6 +300,10 @@ class Writer:
         """Forget some prompts and commands settled before `cutoff` (microseconds)."""
         return self.transact(lambda cursor: matters.forget(cursor, cutoff))
 
+    def forget_matters_of(self, owner: str, newest: int) -> bool:
+        """Forget some of an owner's settled prompts and commands, up to `newest`."""
+        return self.transact(lambda cursor: matters.forget_of(cursor, owner, newest))
+
     def forget_graves(self, cutoff: int) -> bool:
         """Forget some lives that ended before `cutoff` (microseconds), and how: no publish on record can name
         them (the age of both goes by the same clock)."""
