@@ -17,7 +17,7 @@ _IN_VAIN: Final = frozenset(
     {"unauthorized", "forbidden", "not_found", "invalid_project_id", "mixed_projects"}
 )
 """Refusals of the caller or the project: every part would meet the same."""
-_OF_NODES: Final = frozenset({"project_full"})
+_OF_NODES: Final = frozenset({"project_full", "subject_full"})
 """Refusals that concern a node as such, whatever its fields."""
 _DIVIDED: Final = frozenset({"node_update", "project_update"})
 _BATCH: Final = re.compile(r"batch-[0-9a-f]{16}-[0-9]+(?:\.[01])*")

@@ -24,12 +24,12 @@ from types import TracebackType
 from typing import Any, Final, Generic, Self, TypeVar, Unpack
 
 from tasktree_rt.client.asking import Answer, Asked
-from tasktree_rt.client.checking import HubLimits, check_data
+from tasktree_rt.client.checking import HubLimits
 from tasktree_rt.client.dividing import described
 from tasktree_rt.client.nodes import Node, current_node, is_cancellation
 from tasktree_rt.client.outflow import Outflow, OutflowStatistics, muted
 from tasktree_rt.client.publisher import Publisher
-from tasktree_rt.client.sizes import NodeSizes
+from tasktree_rt.client.sayable import Sayable
 from tasktree_rt.core.events import Json, is_node_id, project_id
 from tasktree_rt.dialects.base import encode_json
 from tasktree_rt.errors import ClientError, ConnectionLost, InvalidInput
@@ -65,8 +65,7 @@ class BaseRun(Generic[N_co]):
     def __init__(self, name: str, title: str | None, make: Callable[..., N_co], limits: HubLimits) -> None:
         self.project_id = _project(name)
         self.outflow = Outflow(self.project_id, self._wake)
-        self._limits = limits
-        self._sizes = NodeSizes(limits.node_size)
+        self._sayable = Sayable(self.project_id, limits)
         self._title = title
         self._make = make
         self._history: dict[str, tuple[int, str]] = {}
@@ -85,7 +84,7 @@ class BaseRun(Generic[N_co]):
         if not is_node_id(id):
             raise ValueError(f"{_NO_ID} as a node's id, got {id!r}")
         above = _parent_id(self, parent)
-        sound, _ = self._checked(id, {"title": id, **fields})
+        sound, _ = self._sayable.fields(id, {"title": id, **fields})
         return self._make(self, id, above, sound)
 
     def plan(self, id: str, *, parent: Parent = FROM_CONTEXT, **fields: Any) -> None:
@@ -108,7 +107,7 @@ class BaseRun(Generic[N_co]):
         Raises:
             ValueError: not what a project can have.
         """
-        data = self._sound("project_update", {"changes": changes})
+        data = self._sayable.data("project_update", {"changes": changes})
         self.outflow.say("project_update", data, self.weight(data))
 
     def statistics(self) -> OutflowStatistics:
@@ -134,25 +133,21 @@ class BaseRun(Generic[N_co]):
         """Not for the program's use: a node is left."""
         with self._lock:
             self._history[node.id] = self._history[node.id][0], node.status or "-"
-        self._sizes.ended(node.id)
+        self._sayable.sizes.ended(node.id)
 
     def put(self, node_id: str, changes: Json, size: int) -> None:
         """Not for the program's use: fields of a node that are known to be sound."""
-        self._sizes.note(node_id, changes)
+        self._sayable.sizes.note(node_id, changes)
         self.outflow.change(node_id, changes, size)
 
     def set(self, node_id: str, changes: Json) -> None:
         """Not for the program's use: fields of a node as the program gave them."""
-        sound, weight = self._checked(node_id, changes)
+        sound, weight = self._sayable.fields(node_id, changes)
         self.put(node_id, sound, weight)
 
     def fits(self, node_id: str, changes: Json) -> bool:
         """Not for the program's use: whether a node has room for these fields."""
-        try:
-            self._sizes.check(node_id, changes)
-        except InvalidInput:
-            return False
-        return True
+        return self._sayable.fits(node_id, changes)
 
     def part_lost(self, event: Json, error: ClientError) -> None:
         """Not for the program's use: a part of what the run said did not get to the hub."""
@@ -169,27 +164,6 @@ class BaseRun(Generic[N_co]):
 
     async def have_room(self) -> None:
         """Not for the program's use: before a node is entered with ``async with``."""
-
-    def _checked(self, node_id: str, changes: Json) -> tuple[Json, int]:
-        """Fields of a node as the hub will keep them, and about how many bytes they take.
-
-        Raises:
-            ValueError: the hub would refuse them.
-        """
-        for name in ("status", "deleted", "parent_id", "started_at", "ended_at"):
-            if name in changes:
-                raise ValueError(f"{name}: the node tells that itself")
-        sound: Json = self._sound("node_update", {"node_id": node_id, "changes": changes})["changes"]
-        try:
-            return sound, self._sizes.check(node_id, sound)
-        except InvalidInput as error:
-            raise ValueError(str(error)) from None
-
-    def _sound(self, kind: str, data: Json) -> Json:
-        try:
-            return check_data(self.project_id, kind, data, self._limits)
-        except InvalidInput as error:
-            raise ValueError(str(error)) from None
 
     # --- beginning and end --------------------------------------------------------------------------
 

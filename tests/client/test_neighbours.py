@@ -30,7 +30,7 @@ from tasktree_rt.client.run import BaseRun
 from tasktree_rt.core.events import MAX_DEPTH, Json
 from tasktree_rt.core.limits import MAX_NODE_SIZE
 from tasktree_rt.settings import Limits
-from tests.client.fakehub import Peer, fake_hub
+from tests.client.fakehub import Peer, Store, fake_hub
 from tests.client.running import events, nodes
 from tests.web.realhub import RealHub, real_hub
 
@@ -337,6 +337,54 @@ async def test_what_a_spool_still_holds_of_a_run_is_divided_too(
         found = (await nodes(running))["a"]
         assert ("v" in found, found["title"], found["w"], found["status"]) == (False, "A", 1, "completed")
     assert "was refused for good: node_too_large" in caplog.text
+
+
+async def test_a_batch_that_is_divided_again_after_a_crash_has_the_same_parts_under_the_same_ids(
+    tmp_path: Path,
+) -> None:
+    spool, store, lives = tmp_path / "spool", Store(), 0
+    halfway = trio.Event()
+
+    async def picky(peer: Peer) -> None:
+        """Takes no large value; of the first life only the first part."""
+        while True:
+            publish = await peer.hear("publish")
+            if any("x" * 2000 in str(event) for event in publish["events"]):
+                refusal = {"code": "node_too_large", "message": "no", "field": "events[0]"}
+                await peer.say("error", id=publish["id"], **refusal)
+            elif lives == 1 and len(store.ids) == 1:
+                halfway.set()
+                await peer.silent()
+            else:
+                await peer.say("ack", **store.commit(publish))
+
+    async def first_life(url: str) -> None:
+        async with open_run(url, "p", producer_id="o", spool=spool, title="P") as run:
+            for name in "ab":
+                run.plan(name, v="x" * 2000, w=1)
+            await halfway.wait()
+            scope.cancel()
+            await trio.sleep_forever()
+
+    async with fake_hub(picky) as hub:
+        lives = 1
+        with trio.CancelScope() as scope:
+            await first_life(hub.url)
+        before = list(store.ids)
+        lives = 2
+        async with open_orchestrator(hub.url, "o", spool=spool) as orchestrator:
+            await orchestrator.flush()
+            assert orchestrator.statistics().spooled == 0
+    assert store.ids[:1] == before
+    assert len(set(store.ids)) == len(store.ids)
+    tree: dict[str, Json] = {}
+    for event in store.events:
+        if event["type"] == "node_update":
+            tree.setdefault(event["data"]["node_id"], {}).update(event["data"]["changes"])
+    assert {name: (fields["w"], fields["status"], "v" in fields) for name, fields in tree.items()} == {
+        "a": (1, "ready", False),
+        "b": (1, "ready", False),
+    }
 
 
 async def test_what_is_left_when_the_hub_does_not_come_back_is_counted() -> None:

@@ -16,6 +16,7 @@ from typing import Final
 
 from platformdirs import user_state_path
 
+from tasktree_rt import private
 from tasktree_rt.client.orchestrator import Orchestrator
 from tasktree_rt.client.spool import Spool
 from tasktree_rt.dialects.base import decode_object
@@ -97,8 +98,8 @@ def _holds_something(place: Path) -> bool:
 
 def _is_free(place: Path) -> bool:
     try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        fd = os.open(place, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        private.make_folder(str(place.parent))
+        fd = os.open(place, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, private.FILE)
     except OSError as error:
         raise ClientError(f"spool {place}: {error.strerror or error}") from error
     try:
