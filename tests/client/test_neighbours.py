@@ -30,6 +30,7 @@ from tasktree_rt.client.run import BaseRun
 from tasktree_rt.core.events import MAX_DEPTH, Json
 from tasktree_rt.core.limits import MAX_NODE_SIZE
 from tasktree_rt.settings import Limits
+from tests.cli.processes import PATIENCE
 from tests.client.fakehub import Peer, Store, fake_hub
 from tests.client.running import events, nodes
 from tests.web.realhub import RealHub, real_hub
@@ -373,7 +374,8 @@ async def test_a_batch_that_is_divided_again_after_a_crash_has_the_same_parts_un
         before = list(store.ids)
         lives = 2
         async with open_orchestrator(hub.url, "o", spool=spool) as orchestrator:
-            await orchestrator.flush()
+            with trio.fail_after(PATIENCE):
+                await orchestrator.flush()
             assert orchestrator.statistics().spooled == 0
     assert store.ids[:1] == before
     assert len(set(store.ids)) == len(store.ids)

@@ -84,3 +84,21 @@ def test_after_any_course_everything_unanswered_is_sent_in_the_order_given(
         window.settle(item.id)
     assert left == [str(one) for one in range(added) if str(one) not in settled]
     assert (len(window), window.size) == (0, 0)
+
+
+def test_what_is_to_be_alone_is_in_flight_alone_and_its_parts_come_before_all_others() -> None:
+    window = Window[Item](10, 100)
+    for item in (Item("a", 1), Item("b", 1, alone=True), Item("c", 1)):
+        window.add(item)
+    assert items(window) == ["a"]
+    window.settle("a")
+    assert items(window) == ["b"]
+    window.settle("b")
+    window.add_first([Item("b.0", 1, alone=True), Item("b.1", 1, alone=True)])
+    assert (items(window), len(window), window.size) == (["b.0"], 3, 3)
+    assert window.rewind() == 1
+    assert items(window) == ["b.0"]
+    window.settle("b.0")
+    assert items(window) == ["b.1"]
+    window.settle("b.1")
+    assert items(window) == ["c"]

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import trio
+import trio.testing
 import uvicorn
 from attrs import define
 from fastapi import FastAPI, WebSocket, WebSocketDisconnect
@@ -274,3 +275,38 @@ def test_a_stream_that_is_lost_closes_the_browsers_and_who_comes_next_has_a_new_
         assert (again.heard[0]["data"], again.code) == ({"n": 2}, None)
 
     scripted(monkeypatch, Script([ConnectionLost("the token has expired")], [step(2)]), program)
+
+
+async def test_the_hub_is_told_nothing_before_a_watcher_that_is_on_its_way_stands(
+    monkeypatch: pytest.MonkeyPatch, autojump_clock: trio.testing.MockClock
+) -> None:
+    script = Script([])
+    monkeypatch.setattr(upstream, "open_watcher", script.open_watcher)
+    stands = trio.Event()
+    monkeypatch.setattr(Scripted, "answered", lambda _: stands.wait())
+    steps: list[str] = []
+
+    async def turned() -> None:
+        await trio.lowlevel.checkpoint()
+
+    async def stand(watching: upstream.Upstream) -> None:
+        await watching.stands()
+        steps.append("stands")
+
+    async def tell(watching: upstream.Upstream) -> None:
+        await watching.before_connect()
+        steps.append("told")
+
+    watching = upstream.Upstream("http://hub", None, shown=lambda _: None, turned=turned, lost=lambda: None)
+    await watching.before_connect()  # no watcher is wanted: nothing to wait for
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(watching.run)
+        nursery.start_soon(stand, watching)
+        await trio.testing.wait_all_tasks_blocked()
+        nursery.start_soon(tell, watching)
+        await trio.testing.wait_all_tasks_blocked()
+        assert steps == []
+        stands.set()
+        await trio.testing.wait_all_tasks_blocked()
+        assert sorted(steps) == ["stands", "told"]
+        nursery.cancel_scope.cancel()
