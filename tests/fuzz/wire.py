@@ -11,7 +11,7 @@ from attrs import define, field
 
 from tasktree_rt.core.closing import Closing
 from tasktree_rt.hub.carrier import Transport
-from tasktree_rt.web.head import MAX_HEAD, Head, end_of_head, fault, lenient, strict, websocket_head
+from tasktree_rt.web.head import MAX_HEAD, Head, end_of_head, fault, flaw, lenient, strict, websocket_head
 from tasktree_rt.web.kernel import Io
 from tasktree_rt.web.transport import Connection
 from tests.fuzz.frames import LIMIT, Expected, frames_of, reference
@@ -25,12 +25,16 @@ HEAD_WORDS: Final = (
     b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n",
     b"Content-Length: 1\r\n",
     b"Transfer-Encoding: chunked\r\n",
+    b"PRI * HTTP/2.0\r\n\r\n",
+    b"Upgrade: h2c\r\n",
+    *(b"u@", b"http://a", b"#", b"?", b"[::1]:80"),
     *(b"\r\n", b"\n", b"\r", b"\t", b" ", b": ", b",", b"\x00", b"\x7f", b"\xff", b"HTTP/1.0", b"POST"),
 )
 
 
 def run_head(data: bytes) -> None:
-    """The strict parser says what h11 says, the end is found wherever it is cut, and nothing is raised."""
+    """The strict parser says what h11 says, what has no flaw h11 takes, the end is found wherever it is cut,
+    and nothing is raised."""
     end = end_of_head(data)
     for cut in {1, len(data) // 2, max(0, len(data) - 1)}:
         before = end_of_head(data[:cut])
@@ -40,6 +44,11 @@ def run_head(data: bytes) -> None:
         assert end == head.size <= len(data)
         assert (head.method, head.target, head.http_version, head.headers) == _by_h11(data)
         assert lenient(data) == head or len(data) > MAX_HEAD
+    if 0 < end <= MAX_HEAD and flaw(data) is None:
+        taken = lenient(data[:end])
+        assert taken is not None
+        assert head is None or taken == head
+        assert taken.http_version == b"1.0" or len(taken.values(b"host")) == 1
     asked = websocket_head(data[:MAX_HEAD])
     if asked is not None:
         _sound(asked)
