@@ -78,6 +78,8 @@ class Http11(H11Protocol):
     ) -> None:
         super().__init__(app, config, context, task_group, state, False, client, server, send)
         self._pipe = pipe
+        self._fresh = b""  # what was read last, with the four bytes before it
+        self._chunked = False
         self._received = 0
         self._reads = 0
         self._body = 0
@@ -87,6 +89,7 @@ class Http11(H11Protocol):
         if isinstance(event, RawData):
             if self.connection.their_state is h11.MUST_CLOSE:
                 return  # behind a last request (Connection: close): thrown away, nothing of it is kept
+            self._fresh = self._fresh[-4:] + event.data
             self._received += len(event.data)
             self._reads += 1
         await super().handle(event)
@@ -133,6 +136,7 @@ class Http11(H11Protocol):
     async def _go_on(self, event: object) -> bool:
         """Deal with what is no piece of a body; whether there may be more."""
         if isinstance(event, h11.Request):
+            self._chunked = any(name == b"transfer-encoding" for name, _ in event.headers)
             self._received, self._reads, self._body = len(self.connection.trailing_data[0]), 0, 0
             await self.send(Updated(idle=False))
             await self._create_stream(event)
@@ -140,6 +144,7 @@ class Http11(H11Protocol):
             await self.can_read.clear()
             await self.can_read.wait()
         elif isinstance(event, h11.EndOfMessage) and self.stream is not None:
+            self._check_end(event)
             await self.stream.handle(EndBody(stream_id=STREAM_ID))
         else:
             return False
@@ -161,6 +166,20 @@ class Http11(H11Protocol):
             return False
         self._pipe.upgrade = data
         return True
+
+    def _check_end(self, end: h11.EndOfMessage) -> None:
+        """Of a body in chunks h11 would also take an end in bare LF, and fields behind it.
+
+        Raises:
+            h11.RemoteProtocolError: it ends so.
+        """
+        if not self._chunked:
+            return
+        left = len(self.connection.trailing_data[0])
+        if end.headers or not self._fresh[: len(self._fresh) - left].endswith(b"\r\n\r\n"):
+            raise _Refusal(
+                "A body in chunks ends with 0 and CR LF twice, without fields.", error_status_hint=400
+            )
 
     def _check_body(self) -> None:
         """Whether the body is worth its cost, also where no route reads it.

@@ -181,6 +181,43 @@ def counting(served: Served) -> list[int]:
     return sizes
 
 
+@pytest.mark.parametrize("cut", [0, 1, 2, 3, 4, 5])
+async def test_a_body_in_chunks_ends_in_one_way_wherever_it_is_cut(started: Started, cut: int) -> None:
+    served = await started()
+    client = await WsClient.dial(served.port)
+    for _ in range(2):
+        whole = POST + b"5\r\n12345\r\n0\r\n\r\n"
+        await client.raw(whole[: len(whole) - cut])
+        await wait_all_tasks_blocked()
+        await client.raw(whole[len(whole) - cut :] + HELLO)
+        assert (await client.answer()).body == b"5"
+        assert (await client.answer()).body == b"hello"
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        b"0\r\n\n",
+        b"0\r\nX: y\r\n\r\n",
+        b"0\r\nX: y\n\n",
+        b"0\r\nX: y\r\n z\r\n\r\n",
+        b"0\n\n",
+        b"00\r\nHost: b\r\n\r\n",
+    ],
+)
+@pytest.mark.parametrize("apart", [False, True])
+async def test_a_body_in_chunks_that_ends_otherwise_is_refused(
+    started: Started, end: bytes, apart: bool
+) -> None:
+    served = await started()
+    client = await WsClient.dial(served.port)
+    await client.raw(POST + b"5\r\n12345\r\n" + (b"" if apart else end + HELLO))
+    if apart:
+        await wait_all_tasks_blocked()
+        await client.raw(end + HELLO)
+    assert (await last_answer(client)).status == 400
+
+
 async def test_chunks_read_together_are_given_to_the_app_as_one(started: Started) -> None:
     served = await started()
     sizes = counting(served)
