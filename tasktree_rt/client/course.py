@@ -39,6 +39,11 @@ class Course:
         """Whether something is due."""
         return self.pending is not None or self.awaits or bool(self.parts) or self.told is not None
 
+    def sent(self, now: float) -> None:
+        """Its request is sent. One that was told of a position is behind since then, whatever it asks."""
+        if self.told is None:
+            self.since = now
+
     def further(self, now: float) -> None:
         """It got on."""
         self.since = now

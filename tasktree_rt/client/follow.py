@@ -68,7 +68,7 @@ class Follower:
         self.positions: dict[str, Position] = {}
         self.max_request = 1024 * 1024
         self.requests: list[Json] = []
-        """To be sent, in order; the caller takes them out."""
+        """To be sent, in order; the caller takes them out with `take`."""
         self._policy = policy
         self._now = now
         self._excluded: set[str] = set()
@@ -133,6 +133,16 @@ class Follower:
                 self._forget(other)
         elif WILDCARD in self.wanted:
             self._excluded.add(project)
+
+    def take(self) -> Json | None:
+        """The next request, to be sent now: its answer is waited for from now on."""
+        if not self.requests:
+            return None
+        request = self.requests.pop(0)
+        course = self._courses.get(by_topic(request)["project_id"])
+        if course is not None and course.pending == request["id"]:
+            course.sent(self._now())
+        return request
 
     def ask_without(self, project: str) -> None:
         """Send the request for a project that `unsubscribe` was called with while connected."""
@@ -205,7 +215,10 @@ class Follower:
     def tend(self, patience: float) -> Told:
         """Ask again for every project that is late now; tells of those that were not before."""
         before, told = self._now() - patience, Told()
+        unsent = {request["id"] for request in self.requests}
         for name, course in list(self._courses.items()):
+            if course.pending in unsent:
+                course.since = self._now()  # it waits here for its turn: that is not the hub's delay
             if not course.behind or course.since > before:
                 continue
             if not course.late:

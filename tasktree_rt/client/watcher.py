@@ -325,8 +325,9 @@ class Watcher:
             return  # the receiver learns of it too
 
     def _next_to_send(self) -> Json | None:
-        if self._follower.requests:
-            return self._follower.requests.pop(0)
+        request = self._follower.take()
+        if request is not None:
+            return request
         for project_id in self._watermarks:
             return {"type": "ack", **named(project_id), "seq": self._watermarks.pop(project_id)}
         for topic, mark in self._marks.items():

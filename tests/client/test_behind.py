@@ -11,7 +11,7 @@ from tasktree_rt.client.follow import Follower
 from tasktree_rt.client.messages import Disconnected, ProjectEvent, StateReplaced, Subscribed
 from tasktree_rt.core.log import Position
 from tests.client.fakehub import Json, Peer, fake_hub
-from tests.client.following import asks, event, heartbeat, sent, state, subscribed
+from tests.client.following import asks, event, heartbeat, sent, state, subscribed, unasked
 from tests.client.watching import say_event, say_state, until
 
 PATIENCE = 12.0
@@ -69,8 +69,31 @@ def test_one_that_is_told_again_and_again_is_late_as_of_the_first_time() -> None
         timed.now = now
         timed.follower.receive(heartbeat(p="e:7"))
         timed.now += 1.0
-        subscribed(timed.follower, at="e:5", recovered=True)
+        request = timed.follower.take()
+        assert request is not None
+        unasked(timed.follower, at="e:5", recovered=True, id=request["id"])
     assert timed.tend(12.0) == [Behind("p", Position("e", 7))]
+
+
+def test_requests_that_wait_for_their_turn_here_make_nothing_late() -> None:
+    timed = Timed(begun=False)
+    made = timed.follower
+    made.subscribe("q", None, True)
+    made.ask_for("q")
+    assert made.take() is not None
+    assert timed.tend(11.0) == []
+    assert timed.tend(12.0) == [Behind("p", None)], "its request was sent at the beginning"
+    assert [one["project_id"] for one in made.requests] == ["q", "p"]
+    assert timed.tend(100.0) == []
+    assert [one["project_id"] for one in sent(made)] == ["q", "p"], "none is asked for twice"
+
+
+def test_one_that_was_sent_late_has_its_time_from_then_on() -> None:
+    timed = Timed(begun=False)
+    timed.now = 10.0
+    assert timed.follower.take() is not None
+    assert timed.tend(21.9) == []
+    assert timed.tend(22.0) == [Behind("p", None)]
 
 
 def test_one_that_gets_further_is_not_late_however_long_it_takes() -> None:

@@ -80,7 +80,9 @@ export class Courses {
     const taken = this.outgoing.splice(0, most);
     for (const request of taken) {
       const course = this.#courses.get(topicOf(request));
-      if (course !== undefined && course.pending === request.id) course.since = this.#now();
+      // One that was told of a position is behind since then, however often it asks.
+      const answers = course !== undefined && course.pending === request.id;
+      if (answers && course.told === null) course.since = this.#now();
     }
     return taken;
   }

@@ -187,3 +187,35 @@ it("a project that stands still behind the hub is told as such, however busy ano
   expect(live()).toMatchObject({ kind: "live", late: [] });
   expect(FakeSocket.all).toHaveLength(1);
 });
+
+it("a project whose answers lead nowhere is late too, however often it is asked for", () => {
+  const statuses: Status[] = [];
+  engine = new LocalEngine(
+    "ws://hub/ws/updates",
+    null,
+    { told: () => {}, status: (one) => void statuses.push(one) },
+    world,
+  );
+  engine.watch("p");
+  newest().say({ type: "welcome", data: { heartbeat_interval: 8 } });
+  const answer = (recovered: boolean | null) => {
+    const { id } =
+      newest()
+        .sent.filter((one) => one.type === "subscribe")
+        .at(-1) ?? {};
+    newest().say({ type: "subscribed", project_id: "p", epoch: "e", seq: 1, recovered, id });
+  };
+  answer(null);
+  const state = { state: null, project: {}, orchestrator: null, coordination: null, prompts: [], nodes: [] };
+  const place = { project_id: "p", epoch: "e", seq: 1 };
+  newest().say({ type: "project_state", ...place, reason: "initial", part: 1, parts: 1, data: state });
+  const late: (readonly string[])[] = [];
+  for (let beat = 0; beat < 3; beat += 1) {
+    newest().say({ type: "heartbeat", timestamp: "", positions: { p: "e:9" } });
+    world.advance(100);
+    answer(true);
+    world.advance(7_900);
+    late.push((statuses.at(-1) as Extract<Status, { kind: "live" }>).late);
+  }
+  expect(late).toEqual([[], ["p"], ["p"]]);
+});
