@@ -14,7 +14,7 @@ from tasktree_rt.core.events import Json
 _FIRST: Final = ("parent_id", "status", "started_at", "ended_at", "attempt")
 """What is sent first of a node: where it is, and how it stands."""
 _IN_VAIN: Final = frozenset(
-    {"unauthorized", "forbidden", "not_found", "invalid_project_id", "mixed_projects"}
+    {"unauthorized", "forbidden", "not_found", "invalid_project_id", "mixed_projects", "project_damaged"}
 )
 """Refusals of the caller or the project: every part would meet the same."""
 _OF_NODES: Final = frozenset({"project_full", "subject_full"})
@@ -33,9 +33,14 @@ def is_batch(publish_id: str) -> bool:
     return _BATCH.fullmatch(publish_id) is not None
 
 
+def in_vain(code: str) -> bool:
+    """Whether every part of what was refused with `code` would be refused alike."""
+    return code in _IN_VAIN
+
+
 def divided(events: list[Json], code: str) -> list[list[Json]]:
     """The two halves of what was refused with `code`; nothing if dividing does not help."""
-    if code in _IN_VAIN or not events:
+    if in_vain(code) or not events:
         return []
     if len(events) > 1:
         middle = len(events) // 2

@@ -27,7 +27,7 @@ from tasktree_rt.client import payload
 from tasktree_rt.client.asking import Answer, Asked, make_question
 from tasktree_rt.client.backoff import Backoff, Retry
 from tasktree_rt.client.checking import HubLimits
-from tasktree_rt.client.dividing import divided
+from tasktree_rt.client.dividing import divided, in_vain
 from tasktree_rt.client.outflow import muted
 from tasktree_rt.client.payload import EventLike
 from tasktree_rt.client.posting import Posted, Poster
@@ -289,7 +289,8 @@ class Publisher:
             self._fail(batch, answer.error)
 
     def _divided(self, batch: list[Job], answer: Posted) -> list[list[Job]]:
-        if not answer.splittable or not isinstance(answer.error, PublishRefused):
+        error = answer.error
+        if not answer.splittable or not isinstance(error, PublishRefused) or in_vain(error.code):
             return []
         if len(batch) > 1:
             middle = len(batch) // 2
@@ -297,7 +298,7 @@ class Publisher:
         [job] = batch
         if job.lost is None:
             return []
-        halves = divided([decode_json(job.body, ours=True)], answer.error.code)
+        halves = divided([decode_json(job.body, ours=True)], error.code)
         parts = [Job(job.project_id, payload.encode_event(event), 1, job.lost) for [event] in halves]
         if parts:
             with self._changed:

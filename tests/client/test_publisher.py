@@ -168,13 +168,16 @@ def test_what_is_refused_for_good_fails_alone_and_the_rest_arrives_in_order() ->
     assert (told[0][2].code, told[0][2].field) == ("invalid_event", "events[0]")
 
 
-@pytest.mark.parametrize("status", [401, 403, 404])
-def test_a_refusal_of_the_caller_is_not_tried_event_by_event(status: int) -> None:
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [(401, "unauthorized"), (403, "forbidden"), (404, "http_404"), (409, "project_damaged")],
+)
+def test_a_refusal_that_concerns_every_event_is_not_tried_event_by_event(status: int, code: str) -> None:
     gate = Gate()
 
     def refuse(request: httpx.Request) -> httpx.Response | None:
         gate.wait(request)
-        return refused("forbidden", status)
+        return refused(code, status)
 
     gate.hub.meet = refuse
     told: list[ClientError] = []
