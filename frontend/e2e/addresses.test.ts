@@ -22,9 +22,9 @@ afterAll(async () => {
   await locked?.kill();
 });
 
-function token(watch: string[], sub = "ada"): string {
+function token(watch: string[], exp = 4_000_000_000): string {
   const part = (value: unknown) => Buffer.from(JSON.stringify(value)).toString("base64url");
-  const claims = { exp: 4_000_000_000, sub, tasktree: { watch, push: ["*"], answer: ["*"] } };
+  const claims = { exp, sub: "ada", tasktree: { watch, push: ["*"], answer: ["*"] } };
   const said = `${part({ alg: "HS256", typ: "JWT" })}.${part(claims)}`;
   return `${said}.${createHmac("sha256", SECRET).update(said).digest("base64url")}`;
 }
@@ -208,5 +208,22 @@ it("a tab that watches more projects at once than the hub takes requests gets th
   );
   await pill(other, /live, /);
   expect(complaints).toEqual([]);
+  await page.context().close();
+});
+
+it("a token that runs out while a page is open is told on every page, whatever else is still connected", async () => {
+  const { page } = await open(browser, { expected: /401|403/ });
+  const soon = Math.floor(Date.now() / 1000) + 6;
+  await page.goto(`${locked.url}/p/mine/tree?token=${token(["*"], soon)}`);
+  await page.getByText("This hub refuses the token").waitFor();
+  await pill(page, "the token was refused");
+  for (const path of ["/", "/inbox", "/hub"]) {
+    await follow(page, path);
+    await page.getByText("This hub refuses the token").waitFor();
+    await pill(page, "the token was refused");
+  }
+  await page.getByLabel("Token").fill(token(["*"]));
+  await page.getByRole("button", { name: "Use this token" }).click();
+  await pill(page, "live");
   await page.context().close();
 });

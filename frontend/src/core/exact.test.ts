@@ -21,6 +21,14 @@ it("integers that a number would round are bigint, wherever they are; all else i
   expect(parseExact("12345678901234567")).toBe(12345678901234567n);
 });
 
+it("wherever in the text it begins, and after however many other digits", () => {
+  for (let before = 0; before < 40; before += 1) {
+    const text = `["${"x".repeat(before)}",${"1,".repeat(before)}9007199254740993]`;
+    expect((parseExact(text) as unknown[]).at(-1)).toBe(9007199254740993n);
+    expect(parseExact(`${" ".repeat(before)}9007199254740993`)).toBe(9007199254740993n);
+  }
+});
+
 it("what is no JSON is refused as ever", () => {
   for (const text of ["", "{", '{"a":12345678901234567', '"12345678901234567', "12345678901234567x"])
     expect(() => parseExact(text)).toThrow(SyntaxError);

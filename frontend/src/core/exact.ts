@@ -2,7 +2,7 @@
  * JSON with integers as they are: those that a `number` would round (beyond 2^53) become `bigint`, and are written as they
  * came. Text without a run of 16 digits, which is nearly all, costs one look more than `JSON.parse`.
  */
-const LONG = /\d{16}/;
+const LONG = 16;
 const NUMBER = /-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/g;
 const INTEGER = /^-?\d+$/;
 /** Stands before the digits in a string that takes an integer's place; nobody else can know it. */
@@ -14,7 +14,7 @@ export type Parse = (text: string) => unknown;
 
 /** As `JSON.parse`, with unsafe integers as `bigint`. */
 export function parseExact(text: string): unknown {
-  if (!LONG.test(text)) return JSON.parse(text);
+  if (!hasLongRun(text)) return JSON.parse(text);
   const marked = markedIn(text);
   if (marked === text) return JSON.parse(text);
   return JSON.parse(marked, (_, value: unknown) =>
@@ -37,6 +37,24 @@ export function writeExact(value: unknown, indent?: number): string {
   return marked.replaceAll(WRITTEN, "$1");
 }
 
+/** Whether 16 digits stand in a row. A run of so many has one at a place that 16 divides: only those are looked at. */
+function hasLongRun(text: string): boolean {
+  for (let at = LONG - 1; at < text.length; at += LONG) {
+    if (!isDigit(text, at)) continue;
+    let from = at;
+    while (isDigit(text, from - 1)) from -= 1;
+    let to = at + 1;
+    while (to - from < LONG && isDigit(text, to)) to += 1;
+    if (to - from >= LONG) return true;
+  }
+  return false;
+}
+
+function isDigit(text: string, at: number): boolean {
+  const code = text.charCodeAt(at);
+  return code >= 48 && code <= 57;
+}
+
 /** The text with each unsafe integer outside of strings as a marked string. */
 function markedIn(text: string): string {
   const found: string[] = [];
@@ -52,7 +70,7 @@ function markedIn(text: string): string {
 }
 
 function markedNumbers(between: string): string {
-  if (!LONG.test(between)) return between;
+  if (!hasLongRun(between)) return between;
   return between.replaceAll(NUMBER, (one) =>
     INTEGER.test(one) && !Number.isSafeInteger(Number(one)) ? `"${MARK}${one}"` : one,
   );

@@ -5,6 +5,7 @@ import {
   type Outcome,
   type Prompt,
   type PromptAnswer,
+  shownText,
   writeExact,
 } from "../core/index.ts";
 import { usePrompts } from "../react/hooks.ts";
@@ -38,7 +39,7 @@ export function PromptForm({ prompt }: { prompt: Prompt }): ReactNode {
   };
   return (
     <form className="card prompt" onSubmit={yes} aria-label={prompt.message.slice(0, 80)}>
-      <bdi className="prompt-message">{prompt.message}</bdi>
+      <bdi className="prompt-message">{shownText(prompt.message)}</bdi>
       <Deadline prompt={prompt} />
       {prompt.schema !== undefined && (
         <SchemaField

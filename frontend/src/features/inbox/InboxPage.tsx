@@ -1,5 +1,5 @@
 import { type FormEvent, type ReactNode, useEffect, useState } from "react";
-import { moment, type Notices, type NoticesStore, type Prompt } from "../../core/index.ts";
+import { moment, type Notices, type NoticesStore, type Prompt, shownText } from "../../core/index.ts";
 import { usePrompts, useReadable } from "../../react/hooks.ts";
 import { useHub } from "../../react/provider.tsx";
 import { Link, OutsideLink } from "../../ui/link.tsx";
@@ -70,7 +70,7 @@ function Settled({ prompts }: { prompts: readonly Prompt[] }): ReactNode {
       <h2>Settled while you were here</h2>
       {prompts.map((one) => (
         <div key={one.prompt_id} className="card row wrap">
-          <bdi className="grow">{one.message}</bdi>
+          <bdi className="grow">{shownText(one.message)}</bdi>
           {one.outcome !== undefined && (
             <>
               <span className="muted">{outcomeWords(one.outcome)}</span>
@@ -162,7 +162,7 @@ function List({ store }: { store: NoticesStore }): ReactNode {
                 {one.url === null ? one.title : <OutsideLink href={one.url}>{one.title}</OutsideLink>}
               </strong>
             </bdi>
-            {one.body !== null && <p className="muted">{one.body}</p>}
+            {one.body !== null && <p className="muted">{shownText(one.body)}</p>}
           </div>
           <span className="muted">
             <Ago time={moment(one.timestamp)} />

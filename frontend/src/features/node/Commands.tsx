@@ -5,6 +5,7 @@ import {
   type Fields,
   type Project,
   type StatusClass,
+  shownText,
 } from "../../core/index.ts";
 import { useCommand, useReadable } from "../../react/hooks.ts";
 import { at, clock } from "../../ui/time.ts";
@@ -95,7 +96,7 @@ export function Commands({
               <span className={`badge c-${TONES[one.status]}`}>
                 {one.status === "timeout" ? "no answer" : one.status}
               </span>
-              {one.message !== null && <bdi className="grow">{one.message}</bdi>}
+              {one.message !== null && <bdi className="grow">{shownText(one.message)}</bdi>}
             </li>
           ))}
         </ul>
