@@ -17,7 +17,7 @@ from tasktree_rt.web.hypercorn import HubTCPServer, Replay
 from tasktree_rt.web.kernel import RECEIVED, Address, Io, giving_back
 from tasktree_rt.web.listeners import Gate
 from tasktree_rt.web.meter import Meter
-from tasktree_rt.web.transport import Connection
+from tasktree_rt.web.transport import LAST_BYTES, Connection
 
 if TYPE_CHECKING:
     from hypercorn.config import Config
@@ -30,9 +30,6 @@ log = get_logger(__name__)
 _MOST_REFUSALS: Final = 128
 """Refused connections that are closed politely at a time; beyond it they are just closed."""
 _POLITENESS: Final = 1.0
-MOST_BEHIND: Final = 128 * 1024 * 1024
-"""A peer that sends more than this behind a last answer is reset. Most clients send the whole of a body that
-was refused before they read why."""
 
 
 class Door:
@@ -129,7 +126,7 @@ class Door:
     async def _farewell(self, sock: socket.socket, patience: float) -> None:
         """Half-close and read on until the peer is done, though not for ever: closing with something unread
         would send RST, which takes away from the peer what it has not read yet."""
-        fd, left = sock.fileno(), MOST_BEHIND
+        fd, left = sock.fileno(), LAST_BYTES
         with trio.move_on_after(patience):
             try:
                 sock.shutdown(socket.SHUT_WR)

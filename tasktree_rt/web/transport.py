@@ -40,8 +40,9 @@ DRIBBLE: Final = 64
 """A read of fewer bytes that completes no frame is counted as one."""
 LAST_FRAMES: Final = 64
 """So many frames after a close of ours are parsed, for the peer's close; the rest is thrown away."""
-LAST_BYTES: Final = 16 * 1024 * 1024
-"""A peer that sends more than this after a close of ours is reset."""
+LAST_BYTES: Final = 128 * 1024 * 1024
+"""A peer that sends more than this behind a close, or a last answer, of ours is reset. Most clients send all
+of what was refused before they read why; to throw it away costs next to nothing."""
 
 _RECEIVED_VIEW: Final = memoryview(RECEIVED)
 _INTO: Final = (RECEIVED,)

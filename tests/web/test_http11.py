@@ -10,8 +10,8 @@ from quart import request
 from quart_trio import QuartTrio
 from trio.testing import wait_all_tasks_blocked
 
-from tasktree_rt.web.door import MOST_BEHIND
 from tasktree_rt.web.http11 import SPARE_READS
+from tasktree_rt.web.transport import LAST_BYTES
 from tests.web.serving import Served, Started
 from tests.wsclient import TEXT, Answer, WsClient, masked, request_head
 
@@ -299,10 +299,10 @@ async def test_what_is_sent_on_and_on_behind_an_answer_is_reset(started: Started
     assert (await client.answer()).status == 505
     sent = 0
     with trio.fail_after(60), suppress(trio.BrokenResourceError):
-        while sent < MOST_BEHIND + 100_000_000:
+        while sent < LAST_BYTES + 100_000_000:
             await client.raw(bytes(1_000_000))
             sent += 1_000_000
-    assert sent < MOST_BEHIND + 100_000_000
+    assert sent < LAST_BYTES + 100_000_000
 
 
 async def test_others_have_their_turns_while_small_chunks_are_read(started: Started) -> None:
