@@ -107,19 +107,22 @@ def make_broker(store: str) -> Broker:
     Raises:
         SettingsError: the folder of the default store cannot be made.
     """
-    if store == "memory:":
+    path = store_path(store)
+    if path is None:
         return MemoryBroker()
-    path = Path(store.partition(":")[2]).expanduser() if store else _default_path()
+    if not store:
+        try:
+            private.make_folder(str(path.parent))
+        except OSError as error:
+            raise SettingsError(f"store: cannot make the folder {path.parent}: {error.strerror}") from None
     return SqliteBroker(str(path), log_bytes=LOG_BYTES)
 
 
-def _default_path() -> Path:
-    folder = user_state_path("tasktree-rt")
-    try:
-        private.make_folder(str(folder))
-    except OSError as error:
-        raise SettingsError(f"store: cannot make the folder {folder}: {error.strerror}") from None
-    return folder / DATABASE
+def store_path(store: str) -> Path | None:
+    """The file that a `Settings.store` stands for; None for ``memory:``."""
+    if store == "memory:":
+        return None
+    return Path(store.partition(":")[2]).expanduser() if store else user_state_path("tasktree-rt") / DATABASE
 
 
 @asynccontextmanager

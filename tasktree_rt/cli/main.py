@@ -20,6 +20,8 @@ COMMANDS: Final = {
     "answer": ("tasktree_rt.cli.answer", "answer_command"),
     "command": ("tasktree_rt.cli.command", "command_command"),
     "notify": ("tasktree_rt.cli.notify", "notify_command"),
+    "export": ("tasktree_rt.cli.export", "export_command"),
+    "recover": ("tasktree_rt.cli.recover", "recover_command"),
     "settings": ("tasktree_rt.cli.show", "settings_command"),
 }
 

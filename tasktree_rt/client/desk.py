@@ -256,6 +256,19 @@ class Desk:
 
     # --- how it is done -----------------------------------------------------------------------------
 
+    async def recover(self, *, project_id: str | None = None, user_id: str | None = None) -> Json:
+        """Let a damaged project, or user's log, go on with what of it can be read; for administrators.
+
+        Returns ``epoch, seq, checkpoint`` and ``lost``, a list of ``first, last, why``. What is not damaged
+        is left as it is.
+
+        Raises:
+            RequestRefused: ``forbidden``, ``not_found``; ``project_damaged``: not even its outline is left.
+        """
+        project = quote(project_id or "", safe="")
+        path = f"/projects/{project}/recover" if user_id is None else _user(user_id, "recover")
+        return await self._call(Request("POST", path))
+
     def _talk(self) -> Conversation:
         return Conversation(Retry(self._backoff), self._patience, trio.current_time)
 
