@@ -62,6 +62,7 @@ class Keeper:
         """Do what is due; return whether the store was asked for anything."""
         for project in self._hub.take_touched():
             self._due[project.project_id] = project
+        self._hub.let_go()
         asked = False
         for name, project in list(self._due.items()):
             if self._wants_checkpoint(project):

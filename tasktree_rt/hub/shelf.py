@@ -64,6 +64,7 @@ class Shelf:
         self._damaged = damaged
         self._projects: dict[str, Project] = {}
         self._loading: dict[str, trio.Event] = {}
+        self._left: dict[str, None] = {}
 
     def __len__(self) -> int:
         return len(self._projects)
@@ -129,11 +130,35 @@ class Shelf:
             try:
                 with readable():
                     project = self._projects[project_id] = await self._read(project_id)
+                self.left(project_id)
             finally:
                 del self._loading[project_id]
                 done.set()
         project.last_used = self._now()
         return project
+
+    def left(self, project_id: str) -> None:
+        """Nobody may need a project any more. Without a log it is let go, so that names which were only asked
+        for leave nothing behind."""
+        project = self._projects.get(project_id)
+        if project is not None and project.epoch == "":
+            self._left[project_id] = None
+
+    @property
+    def has_left(self) -> bool:
+        """Whether `let_go` has something to look at."""
+        return bool(self._left)
+
+    def let_go(self, busy: Callable[[str], bool], named: Callable[[str], bool]) -> None:
+        """Forget the projects without a log that were left and that nobody needs. Whom one is `named` by says
+        `left` again; where one is only `busy`, it is looked at again."""
+        for name in list(self._left):
+            project = self._projects.get(name)
+            if project is not None and project.epoch == "" and not named(name):
+                if project.pending or busy(name):
+                    continue
+                del self._projects[name]
+            del self._left[name]
 
     def put_away(self, needed: Callable[[str], bool]) -> None:
         """Forget the projects idle for longest, if there are too many and nobody needs them."""

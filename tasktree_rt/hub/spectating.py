@@ -115,4 +115,5 @@ class ExecutionSession(WatchSession):
         """See `carrier.Session`."""
         if self._spectator is not None:
             self.hub.statuses.leave(self._spectator)
+            self.hub.shelf.left(self._spectator.board.name)
         super().ended(code, reason)

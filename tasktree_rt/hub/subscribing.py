@@ -33,7 +33,10 @@ class Subscribing(Workings):
         """A connection is over."""
         subscriber.over()
         self._subscribers.pop(subscriber.id, None)
+        topics = self.index.topics(subscriber)
         self.index.remove(subscriber)
+        for name in topics:
+            self.shelf.left(name)
         self.live.remove(subscriber)
 
     def pull_subscriber(
@@ -181,6 +184,7 @@ class Subscribing(Workings):
             subscriber.opening.skip(name)
         self.fanout.guard(subscriber, name)
         self.index.discard(subscriber, name)
+        self.shelf.left(name)
 
     def _exclude(self, subscriber: Subscriber, name: str) -> None:
         excluded = subscriber.excluded or set()
@@ -217,6 +221,7 @@ class Subscribing(Workings):
                 subscriber.forget(name)
                 self.fanout.guard(subscriber, name)
                 self.index.discard(subscriber, name)
+                self.shelf.left(name)
                 subscriber.reply(Unsubscribed(name))
         subscriber.regrant(grants)
 

@@ -159,6 +159,7 @@ class Workings:
             if self.roster.watched:
                 self.roster.changed(project)
             self._observed(project)
+        self.shelf.left(name)  # if its life is over
         project.last_used = now
         self._touched_projects[name] = project
         self.moves.note(name, now)
@@ -186,7 +187,15 @@ class Workings:
         busy = {name for one in self._subscribers.values() for name in one.special or ()}
         self.shelf.put_away(lambda name: name in busy or self.is_needed(name))
 
+    def let_go(self) -> None:
+        """Forget the projects without a log that were only asked for."""
+        if self.shelf.has_left:
+            busy = {name for one in self._subscribers.values() for name in one.special or ()}
+            self.shelf.let_go(lambda name: name in busy or self.fanout.underway(name), self._is_named)
+
+    def _is_named(self, project_id: str) -> bool:
+        return self.index.is_named(project_id) or self.statuses.watched(project_id)
+
     def is_needed(self, project_id: str) -> bool:
         """Whether a project must stay in memory."""
-        watched = self.index.is_named(project_id) or self.statuses.watched(project_id)
-        return watched or self.fanout.underway(project_id)
+        return self._is_named(project_id) or self.fanout.underway(project_id)

@@ -82,6 +82,7 @@ class Play:
             await self.world.publish(name, event, key=Key("", f"x{next(self.number)}", "1"))
 
     async def on_sweep(self) -> None:
+        self.world.hub.let_go()
         await self.keeper.sweep()
 
     async def on_drop(self, index: int) -> None:
@@ -206,3 +207,63 @@ async def test_a_store_that_cannot_read_it_back_refuses_and_then_does_not(autoju
         world.store.failing_reads = False
         assert (await world.publish("a", update("n", a=2))).first == 2
         assert [one["seq"] for one in plain.received()] == [2]
+
+
+# --- without a log --------------------------------------------------------------------------------
+
+
+async def test_a_project_without_a_log_goes_when_the_last_who_named_it_leaves(
+    autojump_clock: MockClock,
+) -> None:
+    async with a_world() as world:
+        await world.publish("written", update("n"))
+        first, second = world.peer(), world.peer()
+        names = [f"p{number}" for number in range(20)]
+        for one in (first, second):
+            one.connect(["written", *names])
+        await world.settle()
+        first.drop()
+        await trio.sleep(1)
+        assert all(world.hub.loaded(name) is not None for name in names), "one still watches"
+        second.ask("unsubscribe", "p0")
+        await trio.sleep(1)
+        assert world.hub.loaded("p0") is None
+        second.drop()
+        await trio.sleep(1)
+        assert not any(world.hub.loaded(name) for name in names)
+        assert world.hub.loaded("written") is not None, "it has a log"
+
+
+async def test_it_stays_while_a_publish_is_on_its_way_and_is_what_was_published(
+    autojump_clock: MockClock,
+) -> None:
+    async with a_world() as world:
+        world.store.hold_appends()
+        await world.submit("p", update("n", a=1))
+        peer = world.peer()
+        peer.connect(["p"])
+        await trio.sleep(1)
+        peer.drop()
+        await trio.sleep(1)
+        assert world.hub.loaded("p") is not None
+        world.store.release_appends()
+        await world.hub.ingest.quiet()
+        state = await world.hub.state("p")
+        assert dict(state.nodes)["n"].fields == {"a": 1}
+
+
+async def test_a_deleted_project_goes_and_who_comes_back_is_told_of_its_end(
+    autojump_clock: MockClock,
+) -> None:
+    async with a_world() as world:
+        peer = world.peer()
+        peer.connect(["p"])
+        await world.publish("p", update("n"))
+        await world.settle()
+        peer.drop()
+        await world.publish("p", {"type": "project_deleted"})
+        await trio.sleep(1)
+        assert world.hub.loaded("p") is None
+        peer.connect(["p"])
+        await world.settle()
+        peer.is_current()
