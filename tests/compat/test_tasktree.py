@@ -24,6 +24,7 @@ from tasktree_rt.compat.tasktree.manager import RELOAD
 from tasktree_rt.core.log import Position
 from tasktree_rt.errors import ConnectionLost
 from tests.server.process import HubProcess, hub_process
+from tests.web.realhub import auth, real_hub, token
 
 
 def application(manager: WebSocketManager) -> FastAPI:
@@ -310,3 +311,38 @@ async def test_the_hub_is_told_nothing_before_a_watcher_that_is_on_its_way_stand
         await trio.testing.wait_all_tasks_blocked()
         assert sorted(steps) == ["stands", "told"]
         nursery.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize("spooled", [True, False])
+async def test_a_token_that_is_refused_costs_no_request_and_with_a_spool_no_event(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, spooled: bool
+) -> None:
+    spool = tmp_path / "spool" if spooled else ""
+
+    async def without(url: str) -> tuple[int, int]:
+        manager, told = WebSocketManager(url, spool=spool, exit_timeout=0.0), 0
+        async with asyncio.timeout(60):
+            while "the hub cannot be used" not in caplog.text:
+                await manager.broadcast_to_project("p", {"type": "step", "data": {"n": told}})
+                told += 1
+                await asyncio.sleep(0.01 if told < 5 else 1)  # it is noticed without any more of them too
+        left = manager.statistics()
+        await manager.aclose()
+        return told, left["waiting"] + left["lost"]
+
+    async def with_token(url: str) -> None:
+        manager = WebSocketManager(url, token=token(push=["*"]), spool=spool)
+        async with asyncio.timeout(60):
+            await manager.broadcast_to_project("p", {"type": "step", "data": {"n": -1}})
+            while manager.statistics()["waiting"]:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        await manager.aclose()
+
+    async with real_hub(auth=auth()) as running:
+        told, accounted = await trio.to_thread.run_sync(asyncio.run, without(running.url))
+        assert accounted == told
+        await trio.to_thread.run_sync(asyncio.run, with_token(running.url))
+        async with running.http(headers={"Authorization": f"Bearer {token(watch=['*'])}"}) as http:
+            page = (await http.get("/api/v1/projects/p/events?since=:0&limit=1000")).json()
+    arrived = [one["data"]["n"] for one in page["events"]]
+    assert arrived == [*(range(told) if spooled else []), -1] or (not spooled and arrived[-1] == -1)

@@ -201,6 +201,7 @@ class Hubward:
                         await self._serve(orchestrator)
                 except ClientError as error:
                     if not self._closing.is_set():
+                        self._count_left()
                         _logger.error("the hub cannot be used, trying again in %g s: %s", AGAIN, error)
                     self._quiet_until = trio.current_time() + AGAIN
                     await trio.sleep(CHECK)
@@ -280,11 +281,18 @@ class Hubward:
         _logger.warning("the hub refused an event: %s", error)
 
     async def _look_after(self, orchestrator: Orchestrator) -> None:
-        """Say in the log that the hub is away, and that it is back."""
+        """Say in the log that the hub is away, and that it is back.
+
+        Raises:
+            ConnectionLost: it said that there is no use: it is tried again later.
+        """
         away = False
         while True:
             await trio.sleep(CHECK)
             now = orchestrator.statistics()
+            if not now.connected:
+                with trio.move_on_after(CHECK / 100):
+                    await orchestrator.flush()  # raises if the hub said that there is no use
             if not away and not now.connected and now.unacked:
                 away = True
                 _logger.warning("the hub is away, events wait in %s: %s", self._address.spool, now.last_error)
@@ -299,6 +307,12 @@ class Hubward:
         elif left:
             self.lost += left
             _logger.warning("%d events are lost: the hub is away, and there is no spool", left)
+
+    def _count_left(self) -> None:
+        """The connection is given up, and with it what only memory holds."""
+        gone = self._orchestrator
+        if gone is not None and not gone.spooled:
+            self.lost += gone.statistics().unacked
 
     async def _say_all(self) -> None:
         token = self._address.token
