@@ -11,7 +11,7 @@ import pytest
 from jsonschema import Draft202012Validator
 from trio_websocket import ConnectionClosed, WebSocketConnection
 
-from tasktree_rt.core import closing
+from tasktree_rt.core import closing, reserved
 from tasktree_rt.core.control import ANSWERS, SETTLING
 from tasktree_rt.core.events import Json
 from tasktree_rt.core.reserved import RESERVED
@@ -205,7 +205,12 @@ def test_knows_the_event_types_requests_codes_and_closes_that_the_code_knows() -
     assert set(DOC["components"]["schemas"]["BareEvent"]["properties"]["type"]["not"]["enum"]) == {
         "publish",
         *RESERVED,
+        *reserved.MESSAGES,
     }
+    assert (
+        set(DOC["components"]["schemas"]["NewEvent"]["properties"]["type"]["not"]["enum"])
+        >= reserved.MESSAGES
+    )
     assert DOC["components"]["schemas"]["CommandResult"]["properties"]["status"]["enum"] == list(ANSWERS)
     assert set(DOC["components"]["schemas"]["CommandResultData"]["properties"]["status"]["enum"]) == {
         *ANSWERS,

@@ -1894,7 +1894,7 @@ export interface Refresh {
  */
 export interface NewEvent {
   /**
-   * Known types are checked.
+   * Known types are checked; the name of a message of the hub's own is refused.
    */
   type: string;
   project_id: ProjectId;
@@ -1935,7 +1935,7 @@ export interface Publish {
 export interface BareEvent {
   id?: RequestId;
   /**
-   * Any event type but those the hub says itself.
+   * Any event type but those the hub says itself; the name of a message of the hub's own is refused.
    */
   type: string;
   project_id: ProjectId;
