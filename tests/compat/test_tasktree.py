@@ -17,7 +17,13 @@ from attrs import define
 from fastapi import FastAPI, WebSocket, WebSocketDisconnect
 from websockets.asyncio.client import ClientConnection, connect
 
-from tasktree_rt.client.messages import ProjectDeleted, ProjectEvent, StateReplaced, WatchMessage
+from tasktree_rt.client.messages import (
+    Disconnected,
+    ProjectDeleted,
+    ProjectEvent,
+    StateReplaced,
+    WatchMessage,
+)
 from tasktree_rt.compat.tasktree import WebSocketManager, upstream
 from tasktree_rt.compat.tasktree.browsers import WAITING
 from tasktree_rt.compat.tasktree.manager import RELOAD
@@ -278,39 +284,51 @@ def test_a_stream_that_is_lost_closes_the_browsers_and_who_comes_next_has_a_new_
     scripted(monkeypatch, Script([ConnectionLost("the token has expired")], [step(2)]), program)
 
 
-async def test_the_hub_is_told_nothing_before_a_watcher_that_is_on_its_way_stands(
-    monkeypatch: pytest.MonkeyPatch, autojump_clock: trio.testing.MockClock
-) -> None:
-    script = Script([])
-    monkeypatch.setattr(upstream, "open_watcher", script.open_watcher)
-    stands = trio.Event()
+async def gated(
+    monkeypatch: pytest.MonkeyPatch, life: list[WatchMessage | ConnectionLost]
+) -> tuple[list[str], list[str]]:
+    """What happens within 1,000 s while a watcher with this life does not stand, and once it does."""
+    monkeypatch.setattr(upstream, "open_watcher", Script(life).open_watcher)
+    stands, steps = trio.Event(), list[str]()
     monkeypatch.setattr(Scripted, "answered", lambda _: stands.wait())
-    steps: list[str] = []
 
-    async def turned() -> None:
-        await trio.lowlevel.checkpoint()
-
-    async def stand(watching: upstream.Upstream) -> None:
-        await watching.stands()
-        steps.append("stands")
-
-    async def tell(watching: upstream.Upstream) -> None:
+    async def told() -> None:
         await watching.before_connect()
         steps.append("told")
 
-    watching = upstream.Upstream("http://hub", None, shown=lambda _: None, turned=turned, lost=lambda: None)
-    await watching.before_connect()  # no watcher is wanted: nothing to wait for
     async with trio.open_nursery() as nursery:
+        watching = upstream.Upstream(
+            "http://hub",
+            None,
+            shown=lambda _: None,
+            turned=trio.lowlevel.checkpoint,
+            missed=lambda: steps.append("missed"),
+            lost=lambda: None,
+        )
+        await watching.before_connect()  # no watcher is wanted: nothing to wait for
         nursery.start_soon(watching.run)
-        nursery.start_soon(stand, watching)
+        nursery.start_soon(watching.stands)
         await trio.testing.wait_all_tasks_blocked()
-        nursery.start_soon(tell, watching)
-        await trio.testing.wait_all_tasks_blocked()
-        assert steps == []
+        nursery.start_soon(told)
+        await trio.sleep(1000)
+        before = list(steps)
         stands.set()
         await trio.testing.wait_all_tasks_blocked()
-        assert sorted(steps) == ["stands", "told"]
         nursery.cancel_scope.cancel()
+    return before, steps[len(before) :]
+
+
+async def test_a_hub_that_comes_back_is_told_nothing_before_the_first_watcher_stands(
+    monkeypatch: pytest.MonkeyPatch, autojump_clock: trio.testing.MockClock
+) -> None:
+    away = Disconnected("cannot connect: nobody there", None, 1.0)
+    assert await gated(monkeypatch, [away, away]) == ([], ["told"])
+
+
+async def test_a_hub_that_does_not_let_the_watcher_stand_is_told_and_browsers_are_told_so(
+    monkeypatch: pytest.MonkeyPatch, autojump_clock: trio.testing.MockClock
+) -> None:
+    assert await gated(monkeypatch, [Disconnected("the hub is full", 1013, 1.0)]) == (["told"], ["missed"])
 
 
 @pytest.mark.parametrize("spooled", [True, False])

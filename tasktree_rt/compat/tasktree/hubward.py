@@ -69,6 +69,7 @@ class Hubward:
     Args:
         shown: takes a message for the browsers.
         unsaid: takes a message without a project that the hub, which is away, does not tell anybody.
+        missed: something was told that the browsers have not seen.
         lost: the hub's stream is over for good.
     """
 
@@ -78,6 +79,7 @@ class Hubward:
         *,
         shown: Callable[[WatchMessage], None],
         unsaid: Callable[[Json], None],
+        missed: Callable[[], None],
         lost: Callable[[], None],
     ) -> None:
         self._address = address
@@ -97,6 +99,7 @@ class Hubward:
             address.token,
             shown=lambda message: self._to_loop(shown, message),
             turned=self._turned,
+            missed=lambda: self._to_loop(missed),
             lost=lambda: self._to_loop(lost),
         )
         self.lost = self.refused = 0

@@ -130,7 +130,13 @@ class WebSocketManager:
 
     def _open(self) -> Hubward:
         if self._hubward is None or not self._hubward.alive:
-            self._hubward = Hubward(self._address, shown=self._show, unsaid=self._unsaid, lost=self._lost)
+            self._hubward = Hubward(
+                self._address,
+                shown=self._show,
+                unsaid=self._unsaid,
+                missed=self._missed,
+                lost=self._lost,
+            )
             atexit.unregister(self._close)
             atexit.register(self._close)
         return self._hubward
@@ -153,7 +159,7 @@ class WebSocketManager:
                 text = text_of(message.type, None, message.data, message.timestamp)
             case StateReplaced() | Conflated():
                 # What was merged cannot be said in events: whoever shows it has to load it anew.
-                text = text_of(RELOAD, message.project_id, {}, format_time(datetime.now(UTC)))
+                text = _reload(message.project_id)
             case _:
                 return
         self._connections.show(text)
@@ -161,10 +167,17 @@ class WebSocketManager:
     def _unsaid(self, event: Json) -> None:
         self._connections.show(text_of(event["type"], None, event["data"], event["timestamp"]))
 
+    def _missed(self) -> None:
+        self._connections.show(_reload(None))
+
     def _lost(self) -> None:
         """The stream is over for good: nobody is left to look at what no longer changes, and who comes next
         makes a new one."""
         self._connections.close(RESTART)
+
+
+def _reload(project: str | None) -> str:
+    return text_of(RELOAD, project, {}, format_time(datetime.now(UTC)))
 
 
 def _something_left(place: Path) -> bool:

@@ -10,13 +10,15 @@ import trio
 
 from tasktree_rt.client import Watcher, open_watcher
 from tasktree_rt.client.link import background
-from tasktree_rt.client.messages import WatchMessage
+from tasktree_rt.client.messages import Disconnected, WatchMessage
 from tasktree_rt.errors import ConnectionLost
 
 TURN: Final = 64
 """So many messages are handed to the event loop between two of its rounds."""
 PATIENCE: Final = 10.0
-"""Seconds for which the hub is told nothing because the watcher does not stand yet."""
+"""Seconds for which a hub that answers is told nothing because the watcher does not stand yet."""
+AWAY: Final = "cannot connect"
+"""How the reason begins why a connection ended, where there was nobody to connect to."""
 _logger: Final = logging.getLogger("tasktree_rt.compat")
 
 
@@ -26,6 +28,7 @@ class Upstream:
     Args:
         shown: takes a message for the browsers.
         turned: waits until the browsers that are quick have been sent all so far.
+        missed: the hub was told something before the watcher stood.
         lost: the stream is over for good; who wants it next makes a new one.
     """
 
@@ -36,12 +39,16 @@ class Upstream:
         *,
         shown: Callable[[WatchMessage], None],
         turned: Callable[[], Awaitable[None]],
+        missed: Callable[[], None],
         lost: Callable[[], None],
     ) -> None:
         self._url, self._token = url, token
-        self._shown, self._turned, self._lost = shown, turned, lost
+        self._shown, self._turned, self._missed, self._lost = shown, turned, missed, lost
         self._stands: trio.Event | None = None
         """Of the present watcher; set once it misses nothing any more."""
+        self._heard = trio.Event()
+        """Set once there was a hub to connect to."""
+        self._late = False
         self._wanted = trio.Event()
 
     async def stands(self) -> None:
@@ -52,10 +59,16 @@ class Upstream:
         await self._stands.wait()
 
     async def before_connect(self) -> None:
-        """Wait for a watcher that is on its way, so that it misses nothing of what the hub is told next."""
-        if self._stands is not None:
-            with trio.move_on_after(PATIENCE):
-                await self._stands.wait()
+        """Wait for a watcher that is on its way, so that it misses nothing of what the hub is told next.
+
+        Where there is no hub yet, it waits for as long as that takes.
+        """
+        if self._stands is None or self._stands.is_set():
+            return
+        await self._heard.wait()
+        with trio.move_on_after(PATIENCE) as patience:
+            await self._stands.wait()
+        self._late = self._late or patience.cancelled_caught
 
     async def run(self) -> None:
         """The task."""
@@ -68,9 +81,8 @@ class Upstream:
                 _logger.error("the hub's stream ended: %s", error)
             except Exception:
                 _logger.exception("the hub's stream ended")
-            if self._stands is not None:
-                self._stands.set()
-                self._stands = None
+            self._stand()
+            self._stands, self._heard = None, trio.Event()
             self._lost()
 
     async def _watch(self) -> None:
@@ -83,6 +95,8 @@ class Upstream:
             nursery.start_soon(self._note_standing, watcher)
             told = 0
             async for message in watcher:
+                if not (isinstance(message, Disconnected) and message.reason.startswith(AWAY)):
+                    self._heard.set()
                 self._shown(message)
                 told += 1
                 if told % TURN == 0:
@@ -91,5 +105,12 @@ class Upstream:
 
     async def _note_standing(self, watcher: Watcher) -> None:
         await watcher.answered()
+        self._stand()
+
+    def _stand(self) -> None:
+        self._heard.set()
         if self._stands is not None:
             self._stands.set()
+        if self._late:
+            self._late = False
+            self._missed()
