@@ -215,9 +215,9 @@ class Ingest:
     async def _look_after_store(self) -> None:
         if self.store.fault is None:
             await self._broker.verify()
-            return
-        await self.quiet()
-        await self._broker.probe()
+        else:
+            await self.quiet()
+            await self._broker.probe()
         self.store.works()
 
     async def quiet(self) -> None:

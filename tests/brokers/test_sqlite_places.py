@@ -223,6 +223,30 @@ async def test_a_fault_of_the_disk_is_explained_by_the_file_that_is_gone(path: P
         assert f"{path} is no longer there" in await lost(lambda: broker.append([entry("p")]))
 
 
+async def test_an_io_error_on_a_disk_without_room_is_called_a_full_disk(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fails: dict[str, int] = {}
+
+    def connect(name: str) -> sqlite3.Connection:
+        made = sqlite3.connect(name, isolation_level=None, check_same_thread=False, factory=Faulty)
+        made.fails = fails
+        return made
+
+    room = os.statvfs(path.parent.parent)
+    async with opened(path, connect=connect) as broker:
+        fails["COMMIT"] = sqlite3.SQLITE_IOERR_SHMSIZE
+        with pytest.raises(StoreUnavailable, match="reading or writing the database failed"):
+            await broker.probe()
+        little = os.statvfs_result((*tuple(room)[:4], 3, *tuple(room)[5:]))
+        monkeypatch.setattr(os, "statvfs", lambda _: little)
+        with pytest.raises(StoreUnavailable, match="the disk is full") as caught:
+            await broker.probe()
+        assert not caught.value.lasting
+        fails.clear()
+        await broker.probe()
+
+
 async def test_a_new_broker_may_begin_in_the_place_of_what_was_removed(path: Path) -> None:
     async with opened(path) as broker:
         await fill(broker, 3)

@@ -43,7 +43,7 @@ from tasktree_rt.brokers.sqlite import matters, reader, salvage
 from tasktree_rt.brokers.sqlite.appender import look_up
 from tasktree_rt.brokers.sqlite.files import Connect, Files, refusals
 from tasktree_rt.brokers.sqlite.schema import connect as sqlite_connect
-from tasktree_rt.brokers.sqlite.schema import is_damage, translated
+from tasktree_rt.brokers.sqlite.schema import is_damage, primary_code, translated
 from tasktree_rt.brokers.sqlite.worker import Worker
 from tasktree_rt.brokers.sqlite.writer import NewState, Writer
 from tasktree_rt.core.events import Record
@@ -185,12 +185,16 @@ class SqliteBroker:
             raise
 
     def _explain(self, error: StoreUnavailable) -> None:
-        """Raise that the files are not where they were, if that is why."""
+        """Raise that the files are not where they were, or the disk is full, if that is why."""
         try:
             self._files.check()
         except StoreUnavailable as lost:
             self._broken = str(lost)
             raise lost from error
+        cause = error.__cause__
+        failed = isinstance(cause, sqlite3.Error) and primary_code(cause) == sqlite3.SQLITE_IOERR
+        if failed and self._files.full:
+            raise StoreUnavailable(f"the disk is full ({cause})") from cause
 
     def _check_broken(self) -> None:
         if self._broken is not None:

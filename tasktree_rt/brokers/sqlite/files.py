@@ -26,6 +26,8 @@ from tasktree_rt.errors import StoreUnavailable, StoreUnusable
 _MAGIC: Final = b"SQLite format 3\0"
 _HEADER_SIZE: Final = 100
 _ZEROS: Final = 1 << 20
+_ROOM: Final = 1 << 20
+"""Bytes of a disk below which it is called full."""
 _SMALL: Final = 8 << 20
 """Up to so many bytes a database is checked page by page at open."""
 
@@ -98,6 +100,15 @@ class Files:
         """See `Places.check`; before `opened` there is nothing to be found."""
         if self._places is not None:
             self._places.check()
+
+    @property
+    def full(self) -> bool:
+        """Whether the disk has next to no room; SQLite calls it an I/O error in some places."""
+        try:
+            found = os.statvfs(os.path.dirname(self.path))
+        except OSError:
+            return False
+        return found.f_bavail * found.f_frsize < _ROOM
 
     def before_commit(self) -> None:
         """See `Places.before_commit`."""
