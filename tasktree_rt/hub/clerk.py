@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 from typing import Final
+from weakref import WeakKeyDictionary
 
 import trio
+from structlog.stdlib import BoundLogger, get_logger
 
-from tasktree_rt.errors import PeerError, Refused
+from tasktree_rt.errors import InvalidInput, PeerError, Refused, Unavailable
 from tasktree_rt.hub.asking import timed_out
 from tasktree_rt.hub.commanding import not_obeyed
 from tasktree_rt.hub.matters import COMMAND, Pending
 from tasktree_rt.hub.settling import Settling
 
+log: Final[BoundLogger] = get_logger("tasktree_rt.deadlines")
 LONGEST: Final = 5.0
 """Seconds between two looks at the clock on the wall, which may jump."""
 AT_ONCE: Final = 200
 AGAIN: Final = 1_000_000
 """Microseconds after which what could not be settled is tried again."""
+SELDOM: Final = 300_000_000
+"""Microseconds that the wait grows to where it is refused again and again (a damaged project, a full hub)."""
+OVER: Final = frozenset({"prompt_closed", "gone", "not_found"})
+"""Codes of what is settled already."""
 
 
 class Clerk:
@@ -25,6 +32,7 @@ class Clerk:
     def __init__(self, hub: Settling) -> None:
         self._hub = hub
         self._room = trio.Semaphore(AT_ONCE)
+        self._waits: WeakKeyDictionary[Pending, int] = WeakKeyDictionary()
 
     async def run(self) -> None:
         """The clerk task."""
@@ -52,20 +60,45 @@ class Clerk:
         return min(LONGEST, max(0.0, (deadline - self._hub.wall()) / 1_000_000))
 
     async def _settle(self, pending: Pending, deadline: int | None) -> None:
+        wait: int | None = AGAIN
         try:
             await self._end(pending)
-        except Refused:
-            return  # somebody was quicker
-        except PeerError:
-            pass
+            wait = None
+        except Unavailable:
+            pass  # the hub logs how its store is
+        except PeerError as error:
+            wait = self._refused(pending, error)
         except Exception as error:
             self._hub.failed("clerk", error)
-        else:
-            return
         finally:
             self._room.release()
-        if pending.deadline == deadline:
-            self._hub.matters.expect(pending, self._hub.wall() + AGAIN)
+        if wait is None:
+            self._waits.pop(pending, None)
+        elif pending.deadline == deadline:
+            self._hub.matters.expect(pending, self._hub.wall() + wait)
+
+    def _refused(self, pending: Pending, error: PeerError) -> int | None:
+        """How long to wait before it is tried again; None if it is over, or can never succeed."""
+        if isinstance(error, Refused) and error.code in OVER:
+            return None
+        hopeless = isinstance(error, InvalidInput)
+        before = self._waits.get(pending)
+        if before is None:
+            matter = pending.matter
+            told = log.error if hopeless else log.warning
+            told(
+                "not settled at its deadline",
+                id=pending.id,
+                kind=matter.kind,
+                topic=pending.home,
+                code=error.code,
+                reason=error.message,
+                again=not hopeless,
+            )
+        if hopeless:
+            return None
+        wait = self._waits[pending] = AGAIN if before is None else min(2 * before, SELDOM)
+        return wait
 
     async def _end(self, pending: Pending) -> None:
         outcome = not_obeyed(pending) if pending.matter.kind == COMMAND else timed_out(pending)

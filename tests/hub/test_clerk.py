@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 import trio
 from attrs import evolve
+from structlog.testing import capture_logs
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from tasktree_rt.brokers.base import Append, Draft, Life
+from tasktree_rt.errors import InvalidInput, PeerError, ProjectDamaged, Refused
 from tasktree_rt.hub.clerk import AT_ONCE, LONGEST
 from tests.brokers.contract_matters import a_matter
 from tests.hub.office import BASE, Office, an_office, asked
@@ -213,3 +215,70 @@ async def test_a_fault_of_the_hubs_own_is_told_and_tried_again(
         assert not is_open(office)
         assert len(office.faults) == 2
         office.faults.clear()
+
+
+@pytest.mark.parametrize(
+    "error", [ProjectDamaged("p", "a row is missing"), Refused("the hub is full", code="project_full")]
+)
+async def test_what_the_hub_refuses_is_said_once_and_tried_ever_more_seldom(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch, error: PeerError
+) -> None:
+    async with an_office() as office:
+        await asked(office)
+        right, tries, refusing = office.hub.settle, list[float](), True
+
+        async def settle(*arguments: Any) -> None:
+            tries.append(trio.current_time())
+            if refusing:
+                raise error
+            await right(*arguments)
+
+        monkeypatch.setattr(office.hub, "settle", settle)
+        with capture_logs() as lines:
+            await trio.sleep(60 + 3_600)
+        told = [line for line in lines if line["event"] == "not settled at its deadline"]
+        assert [(line["id"], line["code"], line["again"]) for line in told] == [("a", error.code, True)]
+        assert 10 < len(tries) < 25
+        refusing = False
+        await trio.sleep(310)
+        assert not is_open(office)
+        await office.check(TOPICS)
+
+
+async def test_what_can_never_be_settled_is_tried_once_and_said(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with an_office() as office:
+        await asked(office)
+        right, tries = office.hub.settle, 0
+
+        async def settle(*arguments: Any) -> None:
+            nonlocal tries
+            tries += 1
+            raise InvalidInput("too deep", field="value")
+
+        monkeypatch.setattr(office.hub, "settle", settle)
+        with capture_logs() as lines:
+            await trio.sleep(3_600)
+        assert tries == 1
+        (told,) = [line for line in lines if line["event"] == "not settled at its deadline"]
+        assert (told["log_level"], told["again"]) == ("error", False)
+        assert is_open(office)
+        monkeypatch.setattr(office.hub, "settle", right)
+        office.answer("a", value=1)
+        await wait_all_tasks_blocked()
+        assert not is_open(office)
+
+
+async def test_a_store_that_fails_at_a_deadline_is_not_said_for_every_prompt(
+    autojump_clock: MockClock,
+) -> None:
+    async with an_office() as office:
+        await asked(office)
+        office.store.failing = True
+        with capture_logs() as lines:
+            await trio.sleep(120)
+        assert not [line for line in lines if line["event"] == "not settled at its deadline"]
+        office.store.failing = False
+        await trio.sleep(4)
+        await office.check(TOPICS)
