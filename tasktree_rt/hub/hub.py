@@ -14,9 +14,10 @@ Everything here is called from the Trio task tree the hub runs in. See docs/embe
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from functools import cached_property
+from functools import cached_property, partial
+from typing import Final
 
 import trio
 from attrs import frozen
@@ -46,10 +47,14 @@ from tasktree_rt.hub.receipts import Accepted, Published, result
 from tasktree_rt.hub.recovery import Recovered, Recovery
 from tasktree_rt.hub.returning import Returning
 from tasktree_rt.hub.shelf import readable
+from tasktree_rt.hub.subscriber import Subscriber
 from tasktree_rt.hub.subscribing import Subscribing
 from tasktree_rt.settings import Settings
 
 __all__ = ["Accepted", "Hub", "Published", "Statistics", "open_hub", "result"]
+
+DISMISSED: Final = 200
+"""Connections that are told to come back in one turn of the loop, when the hub stops."""
 
 
 @frozen
@@ -242,12 +247,34 @@ class Hub(Asking, Commanding, Calling, Subscribing):
         with trio.move_on_after(self.settings.drain.timeout / 2):
             await self.ingest.quiet()
         window = int(self.settings.drain.window * 1000)
-        for subscriber in list(self._subscribers.values()):
-            subscriber.reply(Draining(random.randint(0, window)))  # noqa: S311
-            subscriber.close(subscriber.farewell)
+        for number, subscriber in enumerate(list(self._subscribers.values()), 1):
+            self._dismiss(subscriber, window)
+            if number % DISMISSED == 0:
+                await trio.lowlevel.checkpoint()
         await self.returning.store(self.settings.drain.timeout / 4)
         self.roster.close()
+        for subscriber in list(self._subscribers.values()):
+            if not subscriber.closing:  # it came meanwhile
+                self._dismiss(subscriber, window)
         self.drained.set()
+
+    @staticmethod
+    def _dismiss(subscriber: Subscriber, window: int) -> None:
+        """Tell a connection when to come back (within `window` ms), and close it."""
+        subscriber.reply(Draining(random.randint(0, window)))  # noqa: S311
+        subscriber.close(subscriber.farewell)
+
+
+async def _vital(hub: Hub, where: str, task: Callable[[], Awaitable[None]]) -> None:
+    """Run the committer or the fan-out. A fault in them ends the hub: their work is half done, and to go on
+    would leave watchers with a gap that nobody notices. What was acknowledged is in the store: the next hub
+    goes on from there.
+    """
+    try:
+        await task()
+    except Exception as error:
+        hub.failed(where, error)
+        raise
 
 
 @asynccontextmanager
@@ -274,8 +301,9 @@ async def open_hub(
         async with trio.open_nursery() as nursery:
             for task in (
                 hub.turns.run,
-                hub.ingest.run,
-                hub.fanout.run,
+                partial(_vital, hub, "ingest", hub.ingest.run),
+                partial(_vital, hub, "fanout", hub.fanout.run),
+                hub.broadcasts.run,
                 hub.roster.run,
                 hub.statuses.run,
                 hub.relay.run,

@@ -253,7 +253,8 @@ class Publishing(Workings):
     def broadcast(self, message: Mapping[str, Any]) -> int:
         """Send ``{"type", "data"?, "timestamp"?}`` to every watcher. It has no project and is not stored.
 
-        Returns how many it was handed to.
+        Returns how many get it. Where they are many, the last of them get it some turns of the loop later
+        (`Broadcasts.quiet`).
 
         Raises:
             InvalidInput: it is no such object, or its type is the name of a message of the hub's.
@@ -267,12 +268,7 @@ class Publishing(Workings):
         at = self.timestamp() if told is None else normalise_time(told, "timestamp")
         said = Broadcast(kind, data, at)
         watchers = [one for one in self._subscribers.values() if one in self.index and not one.closing]
-        encoded = {one.dialect.name: one.dialect for one in watchers}
-        finished = {name: dialect.encode(said) for name, dialect in encoded.items()}
-        for subscriber in watchers:
-            data_out = finished[subscriber.dialect.name]
-            if data_out is not None:
-                subscriber.say(data_out, said)
+        self.broadcasts.put(said, watchers)
         return len(watchers)
 
     def send_personal_message(self, connection_id: str, message: Json) -> bool:

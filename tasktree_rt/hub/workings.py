@@ -15,6 +15,7 @@ from tasktree_rt.brokers.base import Broker
 from tasktree_rt.core.events import micros_to_time
 from tasktree_rt.core.topics import TopicIndex, user_of
 from tasktree_rt.hub.births import Births
+from tasktree_rt.hub.broadcasts import Broadcasts
 from tasktree_rt.hub.fanout import Fanout
 from tasktree_rt.hub.heartbeats import Heartbeats
 from tasktree_rt.hub.holdings import PROJECT, Holdings
@@ -89,6 +90,7 @@ class Workings:
         )
         self.turns = Turns()
         self.roster = Roster(self.shelf, tidy=self.put_away, failed=self.failed)
+        self.broadcasts = Broadcasts(self.failed)
         self.live = LiveTopics(settings.limits.max_subscriptions, self.failed)
         self.statuses = Statuses(settings.execution.status_interval, self.failed)
         self.holdings = Holdings(settings.limits)

@@ -102,7 +102,9 @@ class Api:
         if not grants().push.everything:
             raise Refused("you may not tell everybody")
         body: bytes = await request.get_data(as_text=False)  # type: ignore[assignment]
-        return reply({"watchers": self._hub.broadcast(decode_object(body))})
+        watchers = self._hub.broadcast(decode_object(body))
+        await self._hub.broadcasts.quiet()
+        return reply({"watchers": watchers})
 
     async def state(self, project: str) -> Response:
         """The whole state, now or as it was."""

@@ -20,9 +20,12 @@ from tasktree_rt.core.commands import (
     Personal,
     Subscribe,
 )
+from tasktree_rt.core.events import Event, ProjectId
 from tasktree_rt.core.log import BEGINNING
 from tasktree_rt.core.tree import Snapshot
 from tasktree_rt.errors import InvalidInput, PeerError, Refused, StoreUnusable
+from tasktree_rt.hub import broadcasts
+from tasktree_rt.hub import hub as hub_module
 from tasktree_rt.hub.batch import Events
 from tasktree_rt.hub.hub import open_hub
 from tasktree_rt.settings import Settings
@@ -143,6 +146,87 @@ async def test_a_broadcast_reaches_every_watcher_and_is_not_stored(autojump_cloc
         assert idle.client.said[-1]["type"] == "welcome"
         assert orchestrator.received() == []
         assert world.store.appends == []
+
+
+async def test_a_broadcast_to_many_goes_out_in_slices_and_in_order(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(broadcasts, "SLICE", 10)
+    async with a_world() as world:
+        watchers = [world.plain() for _ in range(35)]
+        await world.settle()
+        got = [0] * 3
+        for number in range(3):
+            assert world.hub.broadcast({"type": "news", "data": {"n": number}}) == 35
+            got[number] = sum(bool(one.transport.taken) for one in watchers)
+        assert got == [10, 10, 10], "the first slice at once, the others by turns"
+        turns = 0
+        while not all(one.transport.taken for one in watchers):
+            turns += 1
+            await trio.lowlevel.checkpoint()
+        assert turns >= 3
+        await world.hub.broadcasts.quiet()
+        for one in watchers:
+            assert [frame["data"]["n"] for frame in one.received()] == [0, 1, 2]
+
+
+async def test_broadcasts_without_a_pause_are_handed_over_by_their_maker(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(broadcasts, "SLICE", 10)
+    monkeypatch.setattr(broadcasts, "WAITING", 2)
+    async with a_world() as world:
+        watchers = [world.plain() for _ in range(35)]
+        await world.settle()
+        for number in range(20):
+            world.hub.broadcast({"type": "news", "data": {"n": number}})
+            assert len(world.hub.broadcasts._under_way) <= 2
+        await world.hub.broadcasts.quiet()
+        for one in watchers:
+            assert [frame["data"]["n"] for frame in one.received()] == list(range(20))
+
+
+async def test_a_hub_that_stops_tells_its_connections_in_slices_and_those_that_come_meanwhile(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hub_module, "DISMISSED", 10)
+    async with a_world() as world:
+        peers = [world.peer() for _ in range(35)]
+        for one in peers:
+            one.connect()
+        await world.settle()
+        first, *_, last = world.hub.connections.values()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(world.hub.drain)
+            while not first.closing:
+                await trio.lowlevel.checkpoint()
+            assert not last.closing
+            late = world.peer()
+            late.connect()
+        for one in (*peers, late):
+            assert one.connection.received()[-1]["type"] == "draining"
+            assert one.connection.transport.close_read == (1012, "service restart")
+
+
+@pytest.mark.parametrize(
+    ("where", "part", "step"), [("fanout", "fanout", "_tick"), ("ingest", "ingest", "_take")]
+)
+async def test_a_fault_of_the_committer_or_the_fan_out_is_told_and_ends_the_hub(
+    where: str, part: str, step: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, told = MemoryBroker(), list[tuple[str, str]]()
+
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError("half done")
+
+    with pytest.RaisesGroup(ZeroDivisionError, flatten_subgroups=True):
+        async with open_hub(
+            store, Settings(), on_error=lambda where, error: told.append((where, str(error)))
+        ) as hub:
+            await hub.publish(Event("note", ProjectId("p"), {}, hub.timestamp()))
+            monkeypatch.setattr(getattr(hub, part), step, broken)
+            await hub.publish(Event("note", ProjectId("p"), {}, hub.timestamp()))
+    assert told == [(where, "half done")]
 
 
 @pytest.mark.parametrize(
