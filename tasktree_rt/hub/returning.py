@@ -45,7 +45,7 @@ LEFT: Final = "views_left"
 """The event in that log: ``{"views": [[kind, name], …], "until": time}``."""
 HIDDEN: Final = "\x1fviews:"
 """Before a user's id: with it, it is nobody's (`topics.user_id`)."""
-MISSED: Final = "Events may have been missed: too many came while no connection stood. Reload"
+MISSED: Final = "Events may have been missed while no connection stood. Reload, then subscribe again"
 View = tuple[str, str]
 """A kind, and a name."""
 
@@ -208,7 +208,7 @@ class Returning:
         """What a hub that stopped a short while ago wrote down for the user.
 
         Raises:
-            StoreUnavailable: it cannot be read.
+            PeerError: it cannot be read.
         """
         project = await self._hub.shelf.load(hidden_topic(user))
         since = project.position_at(max(project.log.floor, project.tree.head - 1))

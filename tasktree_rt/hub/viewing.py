@@ -7,11 +7,12 @@ from contextlib import suppress
 import trio
 
 from tasktree_rt.core.access import Grants
-from tasktree_rt.core.commands import Command, Ping, Policy, Pong, Show, Shown, Unshow
+from tasktree_rt.core.commands import Command, Failure, Ping, Policy, Pong, Show, Shown, Unshow
 from tasktree_rt.core.topics import live_topic, user_topic
 from tasktree_rt.dialects.base import Dialect
-from tasktree_rt.errors import InvalidInput, PeerError, StoreUnavailable
+from tasktree_rt.errors import InvalidInput, PeerError
 from tasktree_rt.hub.hub import Hub
+from tasktree_rt.hub.returning import MISSED
 from tasktree_rt.hub.session import ConnectionSession
 
 
@@ -52,13 +53,15 @@ class ViewSession(ConnectionSession):
             self._start(self._recall)
 
     async def _recall(self) -> None:
-        """The same of a hub that stopped."""
+        """The same of a hub that stopped; where the store cannot tell, the client is told to reload."""
         try:
-            for kind, name in await self.hub.returning.recall(self._user):
-                with suppress(PeerError):
-                    await self._show(kind, name)
-        except StoreUnavailable:
-            pass
+            found = await self.hub.returning.recall(self._user)
+        except PeerError:
+            self.subscriber.reply(Failure("gone", MISSED))
+            return
+        for kind, name in found:
+            with suppress(PeerError):
+                await self._show(kind, name)
 
     def ended(self, code: int | None, reason: str) -> None:
         """See `carrier.Session`."""

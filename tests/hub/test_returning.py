@@ -19,7 +19,7 @@ from tasktree_rt.core.topics import live_topic, user_id
 from tasktree_rt.dialects.autogpt import AutoGpt
 from tasktree_rt.dialects.autogpt.bodies import read_execution
 from tasktree_rt.dialects.autogpt.channels import EXECUTION as EXECUTION_KIND
-from tasktree_rt.errors import InvalidInput
+from tasktree_rt.errors import InvalidInput, PeerError, ProjectDamaged, Unavailable
 from tasktree_rt.hub import returning
 from tasktree_rt.hub.hub import Hub, open_hub
 from tasktree_rt.hub.returning import hidden_topic
@@ -276,3 +276,23 @@ async def test_a_store_that_fails_or_hangs_then_harms_nothing_else_and_it_is_sai
             store.failing = False
         said = [one for one in lines if one["event"] == "subscriptions not kept over the restart"]
         assert [one["users"] for one in said] == [1]
+
+
+@pytest.mark.parametrize(
+    "error", [Unavailable("the disk is gone"), ProjectDamaged("@u", "its last row is missing")]
+)
+async def test_a_connection_whose_subscriptions_cannot_be_read_stays_and_is_told(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch, error: PeerError
+) -> None:
+    async with house() as world:
+
+        async def load(_: str) -> None:
+            raise error
+
+        monkeypatch.setattr(world.hub.shelf, "load", load)
+        after = world.comes()
+        await wait_all_tasks_blocked()
+        assert [one["error"] for one in after.received()] == [returning.MISSED]
+        after.send(EXECUTION)
+        await wait_all_tasks_blocked()
+        assert [one["success"] for one in after.received()] == [True]
