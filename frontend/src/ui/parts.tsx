@@ -78,7 +78,7 @@ export function Progress({ value, status }: { value: number; status: unknown }):
   );
 }
 
-/** How many of each class, as one bar. */
+/** How many of each class, as one bar. One that failed, waits or runs is seen among any number of others. */
 export function CountsBar({ counts }: { counts: Readonly<Partial<Record<StatusClass, number>>> }): ReactNode {
   const total = CLASSES.reduce((sum, one) => sum + (counts[one] ?? 0), 0);
   const shown = CLASSES.filter((one) => (counts[one] ?? 0) > 0);
@@ -88,6 +88,37 @@ export function CountsBar({ counts }: { counts: Readonly<Partial<Record<StatusCl
       {shown.map((one) => (
         <i key={one} className={`c-${one}`} style={{ width: `${((counts[one] ?? 0) / total) * 100}%` }} />
       ))}
+    </span>
+  );
+}
+
+const URGENT = ["failed", "review", "running"] as const satisfies readonly StatusClass[];
+
+/** How many there are of what a person looks for; nothing of what there is none of. */
+export function UrgentCounts({
+  counts,
+}: {
+  counts: Readonly<Partial<Record<StatusClass, number>>>;
+}): ReactNode {
+  return URGENT.filter((one) => (counts[one] ?? 0) > 0).map((one) => (
+    <span key={one} className={`count c-${one}`}>
+      <Mark status={one} />
+      {counts[one]?.toLocaleString()}
+      <span className="hidden-text"> {one}</span>
+    </span>
+  ));
+}
+
+/** The bar, and the numbers that a person looks for. */
+export function CountsLine({
+  counts,
+}: {
+  counts: Readonly<Partial<Record<StatusClass, number>>>;
+}): ReactNode {
+  return (
+    <span className="counts-line">
+      <CountsBar counts={counts} />
+      <UrgentCounts counts={counts} />
     </span>
   );
 }

@@ -18,7 +18,7 @@ import { classOf } from "../../core/index.ts";
 import { useTreeNode } from "../../react/hooks.ts";
 import { useSnapshot } from "../../ui/looking.ts";
 import { progress, title } from "../../ui/nodes.ts";
-import { CountsBar, Mark, Progress } from "../../ui/parts.tsx";
+import { CountsLine, Mark, Progress } from "../../ui/parts.tsx";
 import { count } from "../../ui/time.ts";
 import type { ViewProps } from "../../ui/view.ts";
 import { AMOUNTS, type Picked, picked, type Spot } from "./picked.ts";
@@ -163,7 +163,7 @@ const SpotCard = memo(function SpotCard({ data: { spot, tree, selected } }: Node
         {spot.kind === "node" && spot.hidden > 0 && <span className="chip">+{count(spot.hidden)}</span>}
       </span>
       {spot.counts !== null ? (
-        <CountsBar counts={spot.counts} />
+        <CountsLine counts={spot.counts} />
       ) : (
         share !== undefined && <Progress value={share} status={fields?.status} />
       )}

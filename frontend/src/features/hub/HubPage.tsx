@@ -5,7 +5,7 @@ import { useHub } from "../../react/provider.tsx";
 import { Link } from "../../ui/link.tsx";
 import { projectAddress } from "../../ui/location.ts";
 import { Plot } from "../../ui/Plot.tsx";
-import { byClass, CountsBar, Failure, Spinner } from "../../ui/parts.tsx";
+import { byClass, CountsLine, Failure, Spinner } from "../../ui/parts.tsx";
 import { bytes, count, duration, hubNow } from "../../ui/time.ts";
 import "../../ui/figures.css";
 
@@ -255,7 +255,7 @@ function Largest(): ReactNode {
               <td className="num">{count(row.nodes)}</td>
               <td className="num">{count(row.seq)}</td>
               <td>
-                <CountsBar counts={byClass(row.counts)} />
+                <CountsLine counts={byClass(row.counts)} />
               </td>
             </tr>
           ))}

@@ -4,7 +4,7 @@ import { type Fields, isEnded, ran, text, texts, time, writeExact } from "../../
 import { useReadable, useTreeNode } from "../../react/hooks.ts";
 import { message, progress, spent, title } from "../../ui/nodes.ts";
 import { PromptForm } from "../../ui/PromptForm.tsx";
-import { Ago, Badge, CopyButton, CountsBar, Progress } from "../../ui/parts.tsx";
+import { Ago, Badge, CopyButton, CountsLine, Progress } from "../../ui/parts.tsx";
 import { duration, useNow } from "../../ui/time.ts";
 import type { ViewProps } from "../../ui/view.ts";
 import { Commands } from "./Commands.tsx";
@@ -124,7 +124,7 @@ function About({
           <h3>
             {rollup.total.toLocaleString()} below it, {Math.round(rollup.progress)} %
           </h3>
-          <CountsBar counts={rollup.counts} />
+          <CountsLine counts={rollup.counts} />
         </section>
       )}
     </>

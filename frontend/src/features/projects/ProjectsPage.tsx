@@ -9,7 +9,7 @@ import {
   Badge,
   byClass,
   CopyLine,
-  CountsBar,
+  CountsLine,
   Empty,
   Failure,
   Sparkline,
@@ -144,7 +144,7 @@ function Cards({ rows }: { rows: readonly ShownRow[] }): ReactNode {
                 </bdi>
               ))}
           </div>
-          <CountsBar counts={byClass(row.counts)} />
+          <CountsLine counts={byClass(row.counts)} />
           <Rate row={row} />
           <div className="projects-foot">
             <span>{count(row.nodes)} nodes</span>
@@ -184,7 +184,7 @@ function Table({ rows }: { rows: readonly ShownRow[] }): ReactNode {
                 <Badge status={stateOf(row)} />
               </td>
               <td>
-                <CountsBar counts={byClass(row.counts)} />
+                <CountsLine counts={byClass(row.counts)} />
               </td>
               <td className="num">{count(row.nodes)}</td>
               <td className="num">{rate(row).toFixed(1)}</td>

@@ -1,8 +1,8 @@
 import { memo, type ReactNode } from "react";
-import { CLASSES, type Fields, isEnded, type Rollup, type TreeStore, text } from "../../core/index.ts";
+import { type Fields, isEnded, type Rollup, type TreeStore, text } from "../../core/index.ts";
 import { useTreeNode } from "../../react/hooks.ts";
 import { message, progress, spent, title } from "../../ui/nodes.ts";
-import { CountsBar, Mark, Progress } from "../../ui/parts.tsx";
+import { CountsBar, Mark, Progress, UrgentCounts } from "../../ui/parts.tsx";
 import { duration, useNow } from "../../ui/time.ts";
 import type { Row } from "./rows.ts";
 
@@ -69,7 +69,7 @@ export const TreeRow = memo(function TreeRow({
       </bdi>
       <span className="hidden-text">{text(fields, "status") ?? "no status"}</span>
       <bdi className="tree-message ellipsis">{message(fields)}</bdi>
-      {row.expandable && !row.expanded && rollup !== null && <Sums rollup={rollup} />}
+      {row.expandable && rollup !== null && <Sums rollup={rollup} all={!row.expanded} />}
       <Share fields={fields} rollup={rollup} />
       <Spent fields={fields} />
     </div>
@@ -87,18 +87,19 @@ function Share({ fields, rollup }: { fields: Fields | undefined; rollup: Rollup 
   return <Progress value={own} status={fields?.status} />;
 }
 
-function Sums({ rollup }: { rollup: Rollup }): ReactNode {
-  const told = CLASSES.filter((one) => one !== "waiting" && one !== "cancelled" && rollup.counts[one] > 0);
+/** What is below: of a branch that is open only what a person looks for. */
+function Sums({ rollup: { counts, progress: share }, all }: { rollup: Rollup; all: boolean }): ReactNode {
   return (
     <span className="tree-roll">
-      {told.map((one) => (
-        <span key={one} className={`tree-count c-${one}`}>
-          <Mark status={one} />
-          {rollup.counts[one].toLocaleString()}
-          <span className="hidden-text"> {one}</span>
+      <UrgentCounts counts={counts} />
+      {all && counts.done > 0 && (
+        <span className="count c-done">
+          <Mark status="done" />
+          {counts.done.toLocaleString()}
+          <span className="hidden-text"> done</span>
         </span>
-      ))}
-      <span>{Math.round(rollup.progress)} %</span>
+      )}
+      {all && <span>{Math.round(share)} %</span>}
     </span>
   );
 }
