@@ -7,7 +7,7 @@ import TreeView from "../features/tree/TreeView.tsx";
 import { useReadable, useWatched } from "../react/hooks.ts";
 import { useHub } from "../react/provider.tsx";
 import { Link, OutsideLink } from "../ui/link.tsx";
-import { go, projectAddress, usePlace, VIEWS, type ViewName, withQuery } from "../ui/location.ts";
+import { go, projectAddress, select, usePlace, VIEWS, type ViewName, withQuery } from "../ui/location.ts";
 import { Badge, CopyLine, Empty, Spinner } from "../ui/parts.tsx";
 import { Boundary } from "./boundary.tsx";
 import { TokenForm } from "./TokenPage.tsx";
@@ -129,13 +129,29 @@ function Tabs({ projectId, view }: { projectId: string; view: ViewName }): React
   );
 }
 
-const select = (nodeId: string | null) => go(withQuery({ node: nodeId }), true);
+/** Escape closes the panel, but first whatever has a use for it: a search, a list that is open. */
+function useEscape(selected: string | null): void {
+  useEffect(() => {
+    if (selected === null) return;
+    const pressed = (event: KeyboardEvent) => {
+      if (event.key !== "Escape" || event.defaultPrevented || event.isComposing) return;
+      const { target } = event;
+      if (target instanceof HTMLSelectElement) return;
+      if (target instanceof HTMLInputElement && target.value !== "") return;
+      if (target instanceof HTMLTextAreaElement && target.value !== "") return;
+      select(null);
+    };
+    window.addEventListener("keydown", pressed);
+    return () => window.removeEventListener("keydown", pressed);
+  }, [selected]);
+}
 
 function Stage({ project, view }: { project: Project; view: ViewName }): ReactNode {
   const hub = useHub();
   const { query } = usePlace();
   const selected = query.get("node");
   const at = query.get("at");
+  useEscape(selected);
   const [travel, setTravel] = useState<Travel | null>(null);
   const begin = useCallback(() => setTravel((there) => there ?? hub.travel(project)), [hub, project]);
   const end = useCallback(() => {

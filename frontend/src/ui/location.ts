@@ -29,10 +29,10 @@ export function usePlace(): Place {
 }
 
 /** Go to another address of the app. `replace`: back does not return to the one that is left. */
-export function go(address: string, replace = false): void {
+export function go(address: string, replace = false, state: unknown = null): void {
   if (address === here()) return;
-  if (replace) window.history.replaceState(null, "", address);
-  else window.history.pushState(null, "", address);
+  if (replace) window.history.replaceState(state, "", address);
+  else window.history.pushState(state, "", address);
   moved.tell();
 }
 
@@ -45,6 +45,30 @@ export function withQuery(changes: Readonly<Record<string, string | null>>, path
   }
   const words = query.toString();
   return `${path ?? window.location.pathname}${words === "" ? "" : `?${words}`}`;
+}
+
+/** The address with another node chosen, or none; what belongs to the one before goes. */
+function withNode(nodeId: string | null): string {
+  return withQuery(nodeId === null ? { node: null, tab: null, line: null } : { node: nodeId, line: null });
+}
+
+/** Choose a node. Back returns to what was chosen before; one that is closed at once leaves no trace. */
+export function select(nodeId: string | null, replace = false): void {
+  const before = new URLSearchParams(window.location.search).get("node");
+  if (nodeId === before) return;
+  if (nodeId === null && opened()) {
+    window.history.back();
+    return;
+  }
+  const state = replace ? window.history.state : before === null ? OPENED : null;
+  go(withNode(nodeId), replace, state);
+}
+
+/** Of an entry of the history: the one before it is the same page without a node. */
+const OPENED = { opened: true };
+
+function opened(): boolean {
+  return (window.history.state as Partial<typeof OPENED> | null)?.opened === true;
 }
 
 export const VIEWS = ["tree", "board", "graph", "timeline", "overview", "events"] as const;

@@ -7,7 +7,8 @@ export interface ViewProps {
   readonly tree: TreeStore;
   readonly project: Project;
   readonly selected: string | null;
-  readonly onSelect: (nodeId: string | null) => void;
+  /** Choose a node, or none. `replace`: Back does not return to the one that was chosen before. */
+  readonly onSelect: (nodeId: string | null, replace?: boolean) => void;
   /** Whether the tree is of the past. */
   readonly past: boolean;
 }

@@ -1,7 +1,8 @@
-import { type ReactNode, useState } from "react";
+import type { ReactNode } from "react";
 import type { Prompt } from "../../core/index.ts";
 import { type Fields, isEnded, ran, text, texts, time, writeExact } from "../../core/index.ts";
 import { useReadable, useTreeNode } from "../../react/hooks.ts";
+import { go, usePlace, withQuery } from "../../ui/location.ts";
 import { message, progress, spent, title } from "../../ui/nodes.ts";
 import { PromptForm } from "../../ui/PromptForm.tsx";
 import { Ago, Badge, CopyButton, CountsLine, Progress } from "../../ui/parts.tsx";
@@ -13,13 +14,17 @@ import { NodeMoments } from "./NodeMoments.tsx";
 import "./node.css";
 
 const TABS = ["fields", "log", "history"] as const;
+type Tab = (typeof TABS)[number];
 const NAMES = { fields: "Fields", log: "Log", history: "History" } as const;
 
 /** All about one node. */
 export default function NodePanel(props: ViewProps & { nodeId: string }): ReactNode {
   const { nodeId, tree, project, onSelect, past } = props;
   const node = useTreeNode(tree, nodeId);
-  const [tab, setTab] = useState<(typeof TABS)[number]>("fields");
+  const { query } = usePlace();
+  const tab = TABS.find((one) => one === query.get("tab")) ?? "fields";
+  const line = query.get("line") ?? "";
+  const show = (one: Tab) => go(withQuery({ tab: one === "fields" ? null : one, line: null }), true);
   const fields = node?.fields;
   return (
     <div className="node">
@@ -28,13 +33,14 @@ export default function NodePanel(props: ViewProps & { nodeId: string }): ReactN
           <bdi>{title(nodeId, fields)}</bdi>
         </h2>
         <CopyButton label="Copy id" text={nodeId} />
+        <CopyButton label="Copy link" text={window.location.origin + withQuery({})} />
         <button type="button" className="button icon" aria-label="Close" onClick={() => onSelect(null)}>
           ✕
         </button>
       </div>
       <div className="node-tabs" role="tablist" aria-label="About the node">
         {TABS.map((one) => (
-          <button key={one} type="button" role="tab" aria-selected={one === tab} onClick={() => setTab(one)}>
+          <button key={one} type="button" role="tab" aria-selected={one === tab} onClick={() => show(one)}>
             {NAMES[one]}
           </button>
         ))}
@@ -44,7 +50,14 @@ export default function NodePanel(props: ViewProps & { nodeId: string }): ReactN
           <p className="notice">There is no node of this id {past ? "at that time" : "now"}.</p>
         )}
         {tab === "fields" && fields !== undefined && <About {...props} fields={fields} />}
-        {tab === "log" && <NodeLog key={nodeId} project={project} nodeId={nodeId} />}
+        {tab === "log" && (
+          <NodeLog
+            key={nodeId}
+            project={project}
+            nodeId={nodeId}
+            wanted={/^\d{1,15}$/.test(line) ? Number(line) : null}
+          />
+        )}
         {tab === "history" && <NodeMoments project={project} nodeId={nodeId} />}
       </div>
     </div>

@@ -100,11 +100,11 @@ function branches(tree: TreeStore): ReadonlySet<string> {
 }
 
 /** Selects whatever runs, as it begins. */
-function Follower({ tree, onSelect }: { tree: TreeStore; onSelect: (id: string) => void }): ReactNode {
+function Follower({ tree, onSelect }: Pick<ViewProps, "tree" | "onSelect">): ReactNode {
   const snapshot = useSnapshot(tree, 400);
   const id = newestRunning(snapshot);
   useEffect(() => {
-    if (id !== null) onSelect(id);
+    if (id !== null) onSelect(id, true);
   }, [id, onSelect]);
   return null;
 }
@@ -146,6 +146,7 @@ function Lines({
 }: LinesProps & { all: readonly Row[] }): ReactNode {
   const box = useRef<HTMLDivElement>(null);
   const [active, setActive] = useState<string | null>(selected);
+  const brought = useRef<string | null>(null);
   const height = useMemo(rowHeight, []);
   const virtual = useVirtualizer({
     count: all.length,
@@ -170,24 +171,26 @@ function Lines({
   const pick = useCallback(
     (id: string) => {
       setActive(id);
+      brought.current = id;
       onSelect(id);
     },
     [onSelect],
   );
 
-  // What is selected from elsewhere (a link, the follower) is brought into view, its ancestors opened.
-  // biome-ignore lint/correctness/useExhaustiveDependencies: only a new selection scrolls
+  // What is selected from elsewhere (a link, Back, the follower) is brought into view once: its ancestors opened, itself
+  // in the middle. One that is not there yet, or that a filter hides, waits.
+  // biome-ignore lint/correctness/useExhaustiveDependencies: only a new selection scrolls, once it has a row
   useEffect(() => {
-    if (selected === null || selected === active) return;
+    if (selected === null) brought.current = null;
+    if (selected === null || selected === brought.current) return;
     setActive(selected);
-    const closed = tree
-      .get()
-      .shape.path(selected)
-      .slice(0, -1)
-      .filter((id) => look.collapsed.has(id));
-    if (closed.length > 0) keep(new Set([...look.collapsed].filter((id) => !closed.includes(id))));
+    const path = tree.get().shape.path(selected).slice(0, -1);
+    const closed = new Set(path.filter((id) => look.collapsed.has(id)));
+    if (closed.size > 0) keep(new Set([...look.collapsed].filter((id) => !closed.has(id))));
     const at = places.get(selected);
-    if (at !== undefined) virtual.scrollToIndex(at, { align: "auto" });
+    if (at === undefined || closed.size > 0) return;
+    brought.current = selected;
+    if (!inView(box.current, at, height)) virtual.scrollToIndex(at, { align: "center" });
   }, [selected, places]);
 
   const move = (to: number) => {
@@ -256,6 +259,13 @@ function Lines({
       </div>
     </div>
   );
+}
+
+/** Whether the row of this index can be seen whole. */
+function inView(box: HTMLElement | null, at: number, height: number): boolean {
+  if (box === null) return false;
+  const top = at * height - box.scrollTop;
+  return top >= 0 && top + height <= box.clientHeight;
 }
 
 interface Keys {
