@@ -9,7 +9,8 @@ import {
   writeExact,
 } from "../core/index.ts";
 import { usePrompts } from "../react/hooks.ts";
-import { initial, SchemaField } from "./SchemaForm.tsx";
+import { SchemaField } from "./SchemaForm.tsx";
+import { initial } from "./schema.ts";
 import { at, duration, useNow } from "./time.ts";
 import "./prompt.css";
 

@@ -1,7 +1,8 @@
 import { fireEvent, render, screen } from "@testing-library/react";
 import { useState } from "react";
 import { expect, it } from "vitest";
-import { initial, SchemaField } from "./SchemaForm.tsx";
+import { SchemaField } from "./SchemaForm.tsx";
+import { fault, initial } from "./schema.ts";
 
 function Form({ schema, told }: { schema: unknown; told: (value: unknown) => void }) {
   const [value, setValue] = useState(() => initial(schema));
@@ -66,4 +67,79 @@ it("a schema that refers to itself does not go on for ever", () => {
   render(<Form schema={schema} told={() => {}} />);
   const loop = { $ref: "#/$defs/B", $defs: { B: { $ref: "#/$defs/B" } } };
   render(<Form schema={loop} told={() => {}} />);
+});
+
+it("what may be left out begins with its default; what a person has to choose begins with nothing", () => {
+  const schema = {
+    type: "object",
+    required: ["tone", "only", "notes", "maybe"],
+    properties: {
+      tone: { enum: ["formal", "casual"] },
+      only: { enum: ["this"] },
+      notes: { type: "array", items: { type: "string" } },
+      maybe: { anyOf: [{ type: "string" }, { type: "null" }] },
+      words: { type: "integer", default: 900 },
+      style: { type: "object", properties: { serif: { type: "boolean", default: true } } },
+      bound: {
+        type: "object",
+        required: ["to"],
+        properties: { to: { type: "string" }, by: { type: "string", default: "hand" } },
+      },
+      absent: { anyOf: [{ type: "integer" }, { type: "null" }], default: null },
+    },
+  };
+  expect(initial(schema)).toEqual({
+    only: "this",
+    notes: [],
+    maybe: null,
+    words: 900,
+    style: { serif: true },
+    absent: null,
+  });
+});
+
+it.each([
+  [{ type: "string", minLength: 2 }, "a", "ab"],
+  [{ type: "string", maxLength: 1 }, "ab", "😀"],
+  [{ type: "string", pattern: "^[a-z]+$" }, "a1", "ab"],
+  [{ type: "string", format: "date-time" }, "tomorrow", "2026-01-31T12:00:00Z"],
+  [{ type: "integer" }, 1.5, 2],
+  [{ type: "number", minimum: 1 }, 0, 1],
+  [{ type: "number", maximum: 1 }, 2, 1],
+  [{ type: "number", exclusiveMinimum: 1 }, 1, 1.1],
+  [{ type: "number", exclusiveMaximum: 1 }, 1, 0.9],
+  [{ type: "number", multipleOf: 0.1 }, 0.25, 0.3],
+  [{ type: "array", minItems: 2 }, ["a"], ["a", "b"]],
+  [{ type: "array", maxItems: 1 }, ["a", "b"], ["a"]],
+  [{ type: "array", uniqueItems: true }, ["a", "a"], ["a", "b"]],
+  [{ type: "array", items: { type: "string", minLength: 2 } }, ["ab", "a"], ["ab"]],
+])("%j takes no %j, but %j", (schema, wrong, right) => {
+  expect(fault(schema, wrong)).not.toBe("");
+  expect(fault(schema, right)).toBe("");
+});
+
+it("a list has one item a line, of texts and of numbers", () => {
+  let value: unknown;
+  const schema = {
+    type: "object",
+    properties: {
+      sections: { type: "array", items: { type: "string" } },
+      sizes: { type: "array", items: { type: "integer" } },
+    },
+  };
+  render(
+    <Form
+      schema={schema}
+      told={(next) => {
+        value = next;
+      }}
+    />,
+  );
+  fireEvent.change(screen.getByLabelText(/sections/), {
+    target: { value: "Intro, part one\n\n Results \n" },
+  });
+  fireEvent.change(screen.getByLabelText(/sizes/), { target: { value: "1\n9007199254740993" } });
+  expect(value).toEqual({ sections: ["Intro, part one", "Results"], sizes: [1, 9007199254740993n] });
+  fireEvent.change(screen.getByLabelText(/sizes/), { target: { value: "1, 2" } });
+  screen.getByText(/“1, 2” is no number/);
 });

@@ -1,7 +1,8 @@
-import { type ReactNode, useId, useState } from "react";
+import { type ReactNode, type RefObject, useEffect, useId, useRef, useState } from "react";
 import { type Fields, isObject, parseExact, writeExact } from "../core/index.ts";
+import { DEEPEST, demanded, fault, figure, resolved, same } from "./schema.ts";
 
-interface SchemaFieldProps {
+export interface SchemaFieldProps {
   readonly schema: unknown;
   /** The whole schema, which local references point into. */
   readonly root: unknown;
@@ -9,102 +10,99 @@ interface SchemaFieldProps {
   readonly required?: boolean;
   readonly value: unknown;
   readonly onChange: (value: unknown) => void;
+  readonly depth?: number;
 }
 
-const DEEPEST = 6;
-
-/** A value to begin with: what the schema proposes, else what its type begins with. */
-export function initial(schema: unknown, root: unknown = schema, depth = 0): unknown {
-  const one = resolved(schema, root);
-  if ("default" in one) return one.default;
-  if ("const" in one) return one.const;
-  if (Array.isArray(one.enum)) return one.enum[0];
-  if (one.type === "boolean") return false;
-  if (one.type === "array") return [];
-  if (one.type !== "object" || depth > DEEPEST || !isObject(one.properties)) return undefined;
-  const required = Array.isArray(one.required) ? one.required : [];
-  const made: Record<string, unknown> = {};
-  for (const [name, property] of Object.entries(one.properties)) {
-    if (!required.includes(name)) continue;
-    const begun = initial(property, root, depth + 1);
-    if (begun !== undefined) made[name] = begun;
-  }
-  return made;
+/** What the kinds of fields are given: their schema is resolved. */
+interface KindProps extends Omit<SchemaFieldProps, "schema"> {
+  readonly schema: Fields;
 }
 
-/** A field for what a JSON Schema describes: fitting inputs where they exist, JSON where they do not. */
-export function SchemaField(props: SchemaFieldProps & { readonly depth?: number }): ReactNode {
+const LINES = ["string", "integer", "number"];
+
+/**
+ * A field for what a JSON Schema describes: fitting inputs where they exist, JSON where they do not. A form around it is
+ * not sent by the browser while what is written in one is wrong.
+ */
+export function SchemaField(props: SchemaFieldProps): ReactNode {
   const schema = resolved(props.schema, props.root);
-  const depth = props.depth ?? 0;
-  if (Array.isArray(schema.enum)) return <Choice {...props} options={schema.enum} />;
-  if (schema.type === "boolean") return <Check {...props} />;
-  if (schema.type === "string") return <Words {...props} schema={schema} />;
-  if (schema.type === "integer" || schema.type === "number") return <Figure {...props} schema={schema} />;
-  if (schema.type === "array" && isObject(schema.items) && Array.isArray(schema.items.enum)) {
-    return <Several {...props} options={schema.items.enum} />;
-  }
-  if (schema.type === "object" && isObject(schema.properties) && depth < DEEPEST) {
-    return <Group {...props} schema={schema} properties={schema.properties} depth={depth} />;
-  }
-  return <Raw {...props} />;
+  const Kind = kind(schema, resolved(schema.items, props.root), props.depth ?? 0);
+  return <Kind {...props} schema={schema} />;
 }
 
-function resolved(schema: unknown, root: unknown): Fields {
-  let one = schema;
-  for (let steps = 0; steps < 16 && isObject(one) && typeof one.$ref === "string"; steps += 1) {
-    const names = one.$ref.replace(/^#\/?/, "").split("/");
-    one = names.reduce<unknown>((at, name) => {
-      const plain = decodeURIComponent(name).replaceAll("~1", "/").replaceAll("~0", "~");
-      return plain === "" ? at : isObject(at) ? at[plain] : undefined;
-    }, root);
-  }
-  return isObject(one) ? one : {};
+function kind(schema: Fields, items: Fields, depth: number): (props: KindProps) => ReactNode {
+  if (Array.isArray(schema.enum)) return Choice;
+  if (schema.type === "boolean") return Check;
+  if (schema.type === "string") return Words;
+  if (schema.type === "integer" || schema.type === "number") return Figure;
+  if (schema.type === "array" && Array.isArray(items.enum)) return Several;
+  if (schema.type === "array" && LINES.includes(String(items.type))) return List;
+  if (schema.type === "object" && isObject(schema.properties) && depth < DEEPEST) return Group;
+  return Raw;
 }
 
-function Label({
-  id,
-  schema,
-  label,
-  required,
-}: {
-  id: string;
-  schema: Fields;
-  label: string;
-  required?: boolean | undefined;
-}): ReactNode {
+type Control = HTMLInputElement | HTMLTextAreaElement | HTMLSelectElement;
+
+/** Tell the browser what is wrong with a field: its form is then not sent, and the field is marked. */
+function useFault<T extends Control>(words: string): RefObject<T | null> {
+  const field = useRef<T>(null);
+  useEffect(() => field.current?.setCustomValidity(words), [words]);
+  return field;
+}
+
+interface LabelProps {
+  readonly id: string;
+  readonly schema: Fields;
+  readonly label: string;
+  readonly required?: boolean | undefined;
+  readonly hint?: string;
+}
+
+function Label({ id, schema, label, required, hint }: LabelProps): ReactNode {
   const description = typeof schema.description === "string" ? schema.description : null;
   return (
     <label htmlFor={id}>
       {typeof schema.title === "string" ? schema.title : label}
+      {hint !== undefined && ` (${hint})`}
       {required === true && <span aria-hidden="true"> *</span>}
       {description !== null && <span className="muted"> – {description}</span>}
     </label>
   );
 }
 
-function Choice({
-  schema,
-  root,
-  label,
-  required,
-  value,
-  onChange,
-  options,
-}: SchemaFieldProps & { options: unknown[] }): ReactNode {
+function Wrong({ id, words }: { id: string; words: string }): ReactNode {
+  return words === "" ? null : (
+    <span id={`${id}-wrong`} className="field-wrong">
+      {words}
+    </span>
+  );
+}
+
+/** The attributes of a field whose text is wrong. */
+function marked(id: string, words: string) {
+  return words === "" ? {} : { "aria-invalid": true, "aria-describedby": `${id}-wrong` };
+}
+
+const shown = (one: unknown) => (typeof one === "string" ? one : writeExact(one));
+
+function Choice({ schema, label, required, value, onChange }: KindProps): ReactNode {
   const id = useId();
+  const options = schema.enum as unknown[];
+  const chosen = options.findIndex((one) => same(one, value));
   return (
     <div className="stack">
-      <Label id={id} schema={resolved(schema, root)} label={label} required={required} />
+      <Label id={id} schema={schema} label={label} required={required} />
       <select
         id={id}
         className="input"
-        value={options.indexOf(value)}
-        onChange={(event) => onChange(options[Number(event.target.value)])}
+        required={required === true}
+        value={chosen < 0 ? "" : chosen}
+        onChange={({ target }) => onChange(target.value === "" ? undefined : options[Number(target.value)])}
       >
-        {required !== true && <option value={-1}>–</option>}
+        <option value="">{required === true ? "choose …" : "–"}</option>
         {options.map((one, at) => (
           <option key={at} value={at}>
-            {typeof one === "string" ? one : writeExact(one)}
+            {shown(one)}
           </option>
         ))}
       </select>
@@ -112,7 +110,7 @@ function Choice({
   );
 }
 
-function Check({ schema, root, label, value, onChange }: SchemaFieldProps): ReactNode {
+function Check({ schema, label, value, onChange }: KindProps): ReactNode {
   const id = useId();
   return (
     <div className="row">
@@ -122,124 +120,162 @@ function Check({ schema, root, label, value, onChange }: SchemaFieldProps): Reac
         checked={value === true}
         onChange={(event) => onChange(event.target.checked)}
       />
-      <Label id={id} schema={resolved(schema, root)} label={label} />
+      <Label id={id} schema={schema} label={label} />
     </div>
   );
 }
 
 const INPUTS: Record<string, string> = { date: "date", email: "email", uri: "url", time: "time" };
+const HINTS: Record<string, string> = { "date-time": "2026-01-31T12:00:00Z" };
 
-function Words({
-  schema,
-  label,
-  required,
-  value,
-  onChange,
-}: SchemaFieldProps & { schema: Fields }): ReactNode {
+function Words({ schema, label, required, value, onChange }: KindProps): ReactNode {
   const id = useId();
+  const text = typeof value === "string" ? value : "";
+  const words = text === "" ? "" : fault(schema, text);
+  const line = useFault<HTMLInputElement>(words);
+  const area = useFault<HTMLTextAreaElement>(words);
   const long = typeof schema.maxLength !== "number" || schema.maxLength > 200;
+  const format = String(schema.format);
+  const type = INPUTS[format] ?? "text";
   const shared = {
     id,
     className: "input",
-    value: typeof value === "string" ? value : "",
+    value: text,
     required: required === true,
-    ...(typeof schema.maxLength === "number" ? { maxLength: schema.maxLength } : {}),
-    ...(typeof schema.minLength === "number" ? { minLength: schema.minLength } : {}),
+    ...marked(id, words),
+    onChange: (event: { target: { value: string } }) => onChange(event.target.value || undefined),
   };
-  const change = (event: { target: { value: string } }) => onChange(event.target.value);
-  const type = INPUTS[String(schema.format)] ?? "text";
+  const plain = long && type === "text" && schema.pattern === undefined && HINTS[format] === undefined;
   return (
     <div className="stack">
       <Label id={id} schema={schema} label={label} required={required} />
-      {long && type === "text" && schema.pattern === undefined ? (
-        <textarea {...shared} rows={2} onChange={change} />
+      {plain ? (
+        <textarea ref={area} rows={2} {...shared} />
       ) : (
-        <input {...shared} type={type} onChange={change} />
+        <input ref={line} type={type} placeholder={HINTS[format]} {...shared} />
       )}
+      <Wrong id={id} words={words} />
     </div>
   );
 }
 
-function Figure({
-  schema,
-  label,
-  required,
-  value,
-  onChange,
-}: SchemaFieldProps & { schema: Fields }): ReactNode {
+function Figure({ schema, label, required, value, onChange }: KindProps): ReactNode {
   const id = useId();
+  const number = typeof value === "number" || typeof value === "bigint";
+  // What a browser cannot read as a number it gives as nothing, and says that it is wrong.
+  const [unread, setUnread] = useState(false);
+  const words = unread ? "This is no number yet." : fault(schema, value);
+  const field = useFault<HTMLInputElement>(words);
   return (
     <div className="stack">
       <Label id={id} schema={schema} label={label} required={required} />
       <input
+        ref={field}
         id={id}
         className="input"
         type="number"
-        step={
-          typeof schema.multipleOf === "number" ? schema.multipleOf : schema.type === "integer" ? 1 : "any"
-        }
+        step="any"
         required={required === true}
-        value={typeof value === "number" || typeof value === "bigint" ? String(value) : ""}
-        {...(typeof schema.minimum === "number" ? { min: schema.minimum } : {})}
-        {...(typeof schema.maximum === "number" ? { max: schema.maximum } : {})}
-        onChange={(event) => onChange(event.target.value === "" ? undefined : figure(event.target))}
+        value={number ? String(value) : ""}
+        {...marked(id, words)}
+        onInput={(event) => setUnread(event.currentTarget.validity.badInput)}
+        onChange={(event) => onChange(figure(event.target.value))}
       />
+      <Wrong id={id} words={words} />
     </div>
   );
 }
 
-/** The number that was typed; an integer beyond 2^53 as it is. */
-function figure({ value, valueAsNumber }: HTMLInputElement): number | bigint {
-  return /^-?\d+$/.test(value) && !Number.isSafeInteger(valueAsNumber) ? BigInt(value) : valueAsNumber;
-}
-
-function Several({
-  schema,
-  root,
-  label,
-  value,
-  onChange,
-  options,
-}: SchemaFieldProps & { options: unknown[] }): ReactNode {
+function Several({ schema, root, label, value, onChange }: KindProps): ReactNode {
+  const id = useId();
+  const options = resolved(schema.items, root).enum as unknown[];
   const chosen = Array.isArray(value) ? value : [];
+  const has = (one: unknown) => chosen.some((other) => same(one, other));
   const toggle = (one: unknown) =>
-    onChange(chosen.includes(one) ? chosen.filter((other) => other !== one) : [...chosen, one]);
-  const told = resolved(schema, root);
+    onChange(has(one) ? chosen.filter((other) => !same(one, other)) : [...chosen, one]);
+  const words = Array.isArray(value) ? fault({ ...schema, items: undefined }, chosen) : "";
+  const first = useFault<HTMLInputElement>(words);
   return (
-    <fieldset className="card">
-      <legend>{typeof told.title === "string" ? told.title : label}</legend>
+    <fieldset className="card" {...(words === "" ? {} : { "aria-describedby": `${id}-wrong` })}>
+      <legend>{typeof schema.title === "string" ? schema.title : label}</legend>
       {options.map((one, at) => (
         <label key={at} className="row">
-          <input type="checkbox" checked={chosen.includes(one)} onChange={() => toggle(one)} />
-          {typeof one === "string" ? one : writeExact(one)}
+          <input
+            ref={at === 0 ? first : null}
+            type="checkbox"
+            checked={has(one)}
+            onChange={() => toggle(one)}
+          />
+          {shown(one)}
         </label>
       ))}
+      <Wrong id={id} words={words} />
     </fieldset>
   );
 }
 
-interface GroupProps extends SchemaFieldProps {
-  readonly schema: Fields;
-  readonly properties: Fields;
-  readonly depth: number;
+/** Texts or numbers, one a line. */
+function List({ schema, root, label, required, value, onChange }: KindProps): ReactNode {
+  const id = useId();
+  const items = resolved(schema.items, root);
+  const [text, setText] = useState(() => (Array.isArray(value) ? value.map(shown).join("\n") : ""));
+  const read = listed(text, items.type !== "string");
+  const words = read.wrong || (text === "" ? "" : fault({ ...schema, items }, read.found));
+  const missing = required === true && typeof schema.minItems === "number" && schema.minItems > 0;
+  const field = useFault<HTMLTextAreaElement>(words);
+  const change = (next: string) => {
+    setText(next);
+    const { found, wrong } = listed(next, items.type !== "string");
+    if (wrong === "") onChange(found.length === 0 && required !== true ? undefined : found);
+  };
+  return (
+    <div className="stack">
+      <Label id={id} schema={schema} label={label} required={required} hint="one a line" />
+      <textarea
+        ref={field}
+        id={id}
+        className="input"
+        rows={3}
+        required={missing}
+        value={text}
+        {...marked(id, words)}
+        onChange={(event) => change(event.target.value)}
+      />
+      <Wrong id={id} words={words} />
+    </div>
+  );
 }
 
-function Group({ schema, root, label, value, onChange, properties, depth }: GroupProps): ReactNode {
+function listed(text: string, numbers: boolean): { found: unknown[]; wrong: string } {
+  const lines = text
+    .split("\n")
+    .map((one) => one.trim())
+    .filter((one) => one !== "");
+  if (!numbers) return { found: lines, wrong: "" };
+  const found = lines.map(figure);
+  const bad = found.indexOf(undefined);
+  return { found, wrong: bad < 0 ? "" : `“${lines[bad]?.slice(0, 40)}” is no number. One a line.` };
+}
+
+function Group({ schema, root, label, required, value, onChange, depth = 0 }: KindProps): ReactNode {
   const there = isObject(value) ? value : {};
-  const required = Array.isArray(schema.required) ? schema.required : [];
-  const set = (name: string) => (next: unknown) => {
+  // Of what may be left out nothing is demanded before it is begun.
+  const begun = required === true || Object.keys(there).length > 0;
+  const set = (name: string, property: unknown) => (next: unknown) => {
     const { [name]: _, ...rest } = there;
-    onChange(next === undefined ? rest : { ...rest, [name]: next });
+    const empty = demanded(schema).includes(name) && resolved(property, root).nullable === true ? null : next;
+    const made = next === undefined && empty === undefined ? rest : { ...rest, [name]: next ?? empty };
+    onChange(required !== true && Object.keys(made).length === 0 ? undefined : made);
   };
-  const fields = Object.entries(properties).map(([name, property]) => (
+  const fields = Object.entries(schema.properties as Fields).map(([name, property]) => (
     <SchemaField
       key={name}
       schema={property}
       root={root}
       label={name}
-      required={required.includes(name)}
+      required={begun && demanded(schema).includes(name) && resolved(property, root).nullable !== true}
       value={there[name]}
-      onChange={set(name)}
+      onChange={set(name, property)}
       depth={depth + 1}
     />
   ));
@@ -252,32 +288,40 @@ function Group({ schema, root, label, value, onChange, properties, depth }: Grou
   );
 }
 
-function Raw({ schema, root, label, required, value, onChange }: SchemaFieldProps): ReactNode {
+function Raw({ schema, label, required, value, onChange }: KindProps): ReactNode {
   const id = useId();
-  const [words, setWords] = useState(() => (value === undefined ? "" : writeExact(value, 2)));
-  const [wrong, setWrong] = useState(false);
-  const change = (text: string) => {
-    setWords(text);
-    try {
-      onChange(text.trim() === "" ? undefined : parseExact(text));
-      setWrong(false);
-    } catch {
-      setWrong(true);
-    }
+  const [text, setText] = useState(() => (value === undefined ? "" : writeExact(value, 2)));
+  const words = text.trim() === "" || parsed(text) !== undefined ? "" : "This is no JSON yet.";
+  const field = useFault<HTMLTextAreaElement>(words);
+  const change = (next: string) => {
+    setText(next);
+    if (next.trim() === "") onChange(undefined);
+    else if (parsed(next) !== undefined) onChange(parsed(next));
   };
   return (
     <div className="stack">
-      <Label id={id} schema={resolved(schema, root)} label={`${label} (JSON)`} required={required} />
+      <Label id={id} schema={schema} label={label} required={required} hint="JSON" />
       <textarea
+        ref={field}
         id={id}
         className="input mono"
         rows={4}
         spellCheck={false}
-        aria-invalid={wrong}
-        value={words}
+        required={required === true}
+        value={text}
+        {...marked(id, words)}
         onChange={(event) => change(event.target.value)}
       />
-      {wrong && <span className="muted">This is no JSON yet.</span>}
+      <Wrong id={id} words={words} />
     </div>
   );
+}
+
+/** JSON as a value; undefined: it is none. */
+function parsed(text: string): unknown {
+  try {
+    return parseExact(text);
+  } catch {
+    return undefined;
+  }
 }
