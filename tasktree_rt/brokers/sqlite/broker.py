@@ -162,9 +162,12 @@ class SqliteBroker:
         def call() -> T:
             if self._writer is None:
                 raise StoreUnavailable("the store is not open")
-            with self._lasting():
-                self._check_broken()
+            self._check_broken()
+            try:
                 return work(self._writer)
+            except (sqlite3.Error, StoreUnavailable) as error:
+                with self._lasting():  # entered only here: a commit that is well pays nothing for it
+                    raise error
 
         return await self._run_writer(call, limiter=self._write_turn)
 
