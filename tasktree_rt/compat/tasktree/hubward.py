@@ -25,7 +25,7 @@ from tasktree_rt.client.messages import WatchMessage
 from tasktree_rt.client.requests import read_refusal
 from tasktree_rt.client.urls import api_url
 from tasktree_rt.compat.tasktree.spooling import take_over, usable_place
-from tasktree_rt.compat.tasktree.upstream import Upstream
+from tasktree_rt.compat.tasktree.upstream import COMES_BACK, Upstream
 from tasktree_rt.core.events import Json
 from tasktree_rt.dialects.base import encode_json
 from tasktree_rt.errors import ClientError, ConnectionLost, PublishRefused
@@ -149,6 +149,8 @@ class Hubward:
             with suppress(TimeoutError):
                 async with asyncio.timeout(patience):
                     await stands.wait()
+            if not stands.is_set():
+                self._soon(self._upstream.not_waited_for)
 
     def close(self, timeout: float) -> None:
         """Flush for at most `timeout` seconds, and end; what is left stays in the spool. Blocks."""
@@ -223,6 +225,7 @@ class Hubward:
             max_in_flight=64 if spool else IN_MEMORY,
             on_refused=self._on_refused,
             flush_timeout=0.0,
+            backoff=COMES_BACK,
             before_connect=self._before_connect,
         ) as orchestrator:
             left = orchestrator.statistics().unacked

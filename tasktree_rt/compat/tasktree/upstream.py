@@ -8,7 +8,7 @@ from typing import Final
 
 import trio
 
-from tasktree_rt.client import Watcher, open_watcher
+from tasktree_rt.client import Backoff, Watcher, open_watcher
 from tasktree_rt.client.link import background
 from tasktree_rt.client.messages import Disconnected, WatchMessage
 from tasktree_rt.errors import ConnectionLost
@@ -17,6 +17,8 @@ TURN: Final = 64
 """So many messages are handed to the event loop between two of its rounds."""
 PATIENCE: Final = 10.0
 """Seconds for which a hub that answers is told nothing because the watcher does not stand yet."""
+COMES_BACK: Final = Backoff(0.25, 4.0)
+"""How long to wait before the hub is tried again: it is one of this backend's own, and its browsers wait."""
 AWAY: Final = "cannot connect"
 """How the reason begins why a connection ended, where there was nobody to connect to."""
 _logger: Final = logging.getLogger("tasktree_rt.compat")
@@ -58,6 +60,10 @@ class Upstream:
             self._wanted.set()
         await self._stands.wait()
 
+    def not_waited_for(self) -> None:
+        """A browser goes on without a watcher that stands: it is told once one does."""
+        self._late = self._late or (self._stands is not None and not self._stands.is_set())
+
     async def before_connect(self) -> None:
         """Wait for a watcher that is on its way, so that it misses nothing of what the hub is told next.
 
@@ -88,7 +94,12 @@ class Upstream:
     async def _watch(self) -> None:
         async with (
             open_watcher(
-                self._url, token=self._token, policy="conflate", state=False, views=False
+                self._url,
+                token=self._token,
+                policy="conflate",
+                state=False,
+                views=False,
+                backoff=COMES_BACK,
             ) as watcher,
             background() as nursery,
         ):
