@@ -22,9 +22,10 @@ _Entry = tuple[int, int, int, T, tuple[Hashable, ...]]
 
 KEPT: Final = 1_024
 """Flows that may be known, and entries kept, although nothing of them waits."""
-TURN: Final = 32 * 1024
-"""Bytes of publishes that are read in one turn of the loop, of all producers together: some milliseconds."""
-MESSAGE: Final = 1024
+TURN: Final = 64 * 1024
+"""Bytes of publishes that are read in one turn of the loop, of all producers together: some milliseconds. A
+producer with 64 small ones unanswered has them read in one turn, so that they are committed together."""
+MESSAGE: Final = 256
 """Bytes that a message costs beside its own."""
 
 
@@ -105,38 +106,44 @@ class FairQueue(Generic[T]):
         self._ends = {flow: self._ends[flow] for entry in self._heap for flow in entry[4]}
 
 
-class Turns:
-    """Shares the loop's turns among those who read publishes: `TURN` bytes in each, by fair turns."""
+class Turns(trio.abc.Instrument):
+    """Shares the loop's turns among those who read publishes: `TURN` bytes in each, by fair turns.
+
+    An instrument of Trio's, since only those are told of every turn.
+    """
 
     def __init__(self) -> None:
         self._queue: FairQueue[tuple[trio.Event, int]] = FairQueue()
         self._left = TURN
         self._wake = trio.Event()
 
+    def after_io_wait(self, timeout: float) -> None:
+        """A turn of the loop begins; what was read beyond the last one's share counts against it."""
+        self._left = min(TURN, self._left + TURN)
+
     async def take(self, who: Hashable, size: int) -> None:
         """Wait until `who` may read a message of `size` bytes; at once, where nobody else reads much."""
         cost = size + MESSAGE
         if self._left > 0 and not self._queue:
-            self._spend(cost)
+            self._left -= cost
             return
         turn = trio.Event()
         self._queue.push((turn, cost), cost, (who,))
+        self._wake.set()
         await turn.wait()
 
-    def _spend(self, cost: int) -> None:
-        self._left -= cost
-        if self._left <= 0:
-            self._wake.set()
-
     async def run(self) -> None:
-        """The task that gives the turns."""
-        while True:
-            await self._wake.wait()
-            self._wake = trio.Event()
-            while self._queue or self._left <= 0:
-                await trio.lowlevel.checkpoint()
-                self._left = min(TURN, self._left + TURN)
-                while self._queue and self._left > 0:
-                    turn, cost = self._queue.pop()
-                    self._left -= cost
-                    turn.set()
+        """Give the turns; runs until cancelled."""
+        trio.lowlevel.add_instrument(self)
+        try:
+            while True:
+                await self._wake.wait()
+                self._wake = trio.Event()
+                while self._queue:
+                    await trio.lowlevel.checkpoint()
+                    while self._queue and self._left > 0:
+                        turn, cost = self._queue.pop()
+                        self._left -= cost
+                        turn.set()
+        finally:
+            trio.lowlevel.remove_instrument(self)
