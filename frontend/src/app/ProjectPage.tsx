@@ -1,14 +1,23 @@
-import { lazy, type ReactNode, Suspense, useCallback, useEffect, useState } from "react";
-import type { HubError, Project, Travel } from "../core/index.ts";
-import { text, texts } from "../core/index.ts";
+import { lazy, type ReactNode, Suspense, useEffect } from "react";
+import {
+  Cell,
+  type HubError,
+  type Project,
+  type Travel,
+  type Travelling,
+  type TreeStore,
+  text,
+  texts,
+} from "../core/index.ts";
 import NodePanel from "../features/node/NodePanel.tsx";
-import { Scrubber, useTravel } from "../features/travel/Scrubber.tsx";
+import { Scrubber, usePosition, useTravel } from "../features/travel/Scrubber.tsx";
 import TreeView from "../features/tree/TreeView.tsx";
 import { useReadable, useWatched } from "../react/hooks.ts";
 import { useHub } from "../react/provider.tsx";
 import { Link, OutsideLink } from "../ui/link.tsx";
-import { go, projectAddress, select, usePlace, VIEWS, type ViewName, withQuery } from "../ui/location.ts";
-import { Badge, CopyLine, Empty, Spinner } from "../ui/parts.tsx";
+import { projectAddress, select, usePlace, VIEWS, type ViewName, withQuery } from "../ui/location.ts";
+import { Badge, CopyLine, Empty, Failure, Spinner } from "../ui/parts.tsx";
+import { PastContext } from "../ui/past.ts";
 import { Boundary } from "./boundary.tsx";
 import { TokenForm } from "./TokenPage.tsx";
 
@@ -25,17 +34,21 @@ const SHOWN = {
 export function ProjectPage({ projectId, view }: { projectId: string; view: ViewName }): ReactNode {
   const project = useWatched(projectId);
   const loading = useReadable(project.loading);
+  const travel = useTravel(project, loading.kind === "ready");
+  const past = usePosition(travel);
   if (loading.kind === "refused") return <Refused projectId={projectId} error={loading.error} />;
   return (
-    <div className="project">
-      <Head project={project} />
-      <Tabs projectId={projectId} view={view} />
-      {loading.kind === "loading" ? (
-        <Spinner label={`Loading ${projectId} …`} />
-      ) : (
-        <Stage project={project} view={view} />
-      )}
-    </div>
+    <PastContext value={past}>
+      <div className="project">
+        <Head project={project} tree={travel?.tree ?? project.tree} />
+        <Tabs projectId={projectId} view={view} />
+        {loading.kind === "loading" ? (
+          <Spinner label={`Loading ${projectId} …`} />
+        ) : (
+          <Stage project={project} travel={travel} view={view} />
+        )}
+      </div>
+    </PastContext>
   );
 }
 
@@ -68,13 +81,13 @@ function Refused({ projectId, error }: { projectId: string; error: HubError }): 
   );
 }
 
-function useTop(project: Project) {
+function useTop(tree: TreeStore) {
   // A selector: the head is drawn again when its own fields are others, not at each change of the tree.
-  return useReadable({ subscribe: project.tree.subscribe, get: () => project.tree.get().top });
+  return useReadable({ subscribe: tree.subscribe, get: () => tree.get().top });
 }
 
-function Head({ project }: { project: Project }): ReactNode {
-  const top = useTop(project);
+function Head({ project, tree }: { project: Project; tree: TreeStore }): ReactNode {
+  const top = useTop(tree);
   const name = text(top.project, "title") ?? text(top.project, "name") ?? project.id;
   const url = text(top.project, "url");
   const waiting = top.prompts.length;
@@ -146,22 +159,16 @@ function useEscape(selected: string | null): void {
   }, [selected]);
 }
 
-function Stage({ project, view }: { project: Project; view: ViewName }): ReactNode {
-  const hub = useHub();
+interface StageProps {
+  readonly project: Project;
+  readonly travel: Travel | null;
+  readonly view: ViewName;
+}
+
+function Stage({ project, travel, view }: StageProps): ReactNode {
   const { query } = usePlace();
   const selected = query.get("node");
-  const at = query.get("at");
   useEscape(selected);
-  const [travel, setTravel] = useState<Travel | null>(null);
-  const begin = useCallback(() => setTravel((there) => there ?? hub.travel(project)), [hub, project]);
-  const end = useCallback(() => {
-    setTravel((there) => {
-      there?.close();
-      return null;
-    });
-    go(withQuery({ at: null }), true);
-  }, []);
-  useTravel(project, travel, at, begin);
   const tree = travel?.tree ?? project.tree;
   const View = SHOWN[view];
   const props = { projectId: project.id, project, tree, selected, onSelect: select, past: travel !== null };
@@ -170,11 +177,13 @@ function Stage({ project, view }: { project: Project; view: ViewName }): ReactNo
       <div className="stage">
         <div className="stage-view">
           <Boundary name={view}>
-            <Nothing project={project} past={travel !== null}>
-              <Suspense fallback={<Spinner label="Loading …" />}>
-                <View {...props} />
-              </Suspense>
-            </Nothing>
+            <Arrived travel={travel}>
+              <Nothing project={project} past={travel !== null}>
+                <Suspense fallback={<Spinner label="Loading …" />}>
+                  <View {...props} />
+                </Suspense>
+              </Nothing>
+            </Arrived>
           </Boundary>
         </div>
         {selected !== null && (
@@ -185,9 +194,19 @@ function Stage({ project, view }: { project: Project; view: ViewName }): ReactNo
           </aside>
         )}
       </div>
-      <Scrubber project={project} travel={travel} onBegin={begin} onEnd={end} />
+      <Scrubber project={project} travel={travel} />
     </>
   );
+}
+
+const NOW = new Cell<Travelling | null>(null);
+
+/** A travel shows something once it has arrived at its first position. */
+function Arrived({ travel, children }: { travel: Travel | null; children: ReactNode }): ReactNode {
+  const now = useReadable(travel ?? NOW);
+  if (travel === null || now === null || travel.tree.position !== null) return children;
+  if (now.error === null) return <Spinner label="Loading …" />;
+  return <Failure error={now.error} again={() => void travel.seek(now.at)} />;
 }
 
 /** Of a project without anything: what to do next. */

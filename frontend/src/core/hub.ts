@@ -136,9 +136,9 @@ export class Hub {
     letGo(this.#users, userId, () => this.#engine.unwatch(`@${userId}`));
   }
 
-  /** A node's output; null: the project's own. */
-  log(project: Project, nodeId: string | null): LogStore {
-    return new LogStore(project, nodeId, this.http, this.#schedule);
+  /** A node's output; null: the project's own. `end`: only up to that position, `epoch:seq`. */
+  log(project: Project, nodeId: string | null, end?: string): LogStore {
+    return new LogStore(project, nodeId, this.http, this.#schedule, end);
   }
 
   travel(project: Project): Travel {

@@ -25,6 +25,7 @@ export interface Log {
   readonly error: HubError | null;
 }
 
+const NEWEST = "end";
 const PAGE = 500;
 const MOST = 20_000;
 const ENOUGH = 100;
@@ -38,7 +39,8 @@ export class LogStore implements Readable<Log> {
   readonly #schedule: Scheduler;
   readonly #listeners = new Listeners();
   #lines: LogLine[] = [];
-  #before: string | null = "end";
+  readonly #end: string;
+  #before: string | null;
   #loading = false;
   #error: HubError | null = null;
   #skipped = 0;
@@ -46,7 +48,16 @@ export class LogStore implements Readable<Log> {
   #snapshot: Log = { lines: [], loading: true, more: false, skipped: 0, error: null };
   #stop: (() => void) | null = null;
 
-  constructor(project: Project, nodeId: string | null, http: Http, schedule: Scheduler = onFrame) {
+  /** `end`: of the past, the lines up to that position and none that come. */
+  constructor(
+    project: Project,
+    nodeId: string | null,
+    http: Http,
+    schedule: Scheduler = onFrame,
+    end: string = NEWEST,
+  ) {
+    this.#end = end;
+    this.#before = end;
     this.#project = project;
     this.#nodeId = nodeId;
     this.#http = http;
@@ -78,7 +89,7 @@ export class LogStore implements Readable<Log> {
       for (let pages = 0; pages < MOST_PAGES && found < ENOUGH && this.#before !== null; pages += 1) {
         const page = await this.#page(this.#before);
         this.#before = page.next;
-        const mine = page.events.filter(this.#mine).map(line);
+        const mine = linesOf(page.events, this.#nodeId);
         found += mine.length;
         this.#merge(mine);
       }
@@ -93,18 +104,26 @@ export class LogStore implements Readable<Log> {
   /** Load what summaries skipped. */
   async refill(): Promise<void> {
     this.#skipped = 0;
-    this.#before = "end";
+    this.#before = this.#end;
     this.#lines = [];
     await this.older();
   }
 
   #start(): void {
+    const ends = this.#end === NEWEST ? this.#follow() : [];
+    this.#stop = () => {
+      for (const end of ends) end();
+    };
+    if (this.#before === this.#end) void this.older();
+  }
+
+  #follow(): (() => void)[] {
     const seen = () => this.#nodeSkipped();
     let before = seen();
-    const ends = [
+    return [
       this.#project.onEvents((events) => {
-        const mine = events.filter(this.#mine);
-        if (mine.length > 0) this.#merge(mine.map(line));
+        const mine = linesOf(events, this.#nodeId);
+        if (mine.length > 0) this.#merge(mine);
       }),
       this.#project.skipped.subscribe(() => {
         this.#skipped += seen() - before;
@@ -112,10 +131,6 @@ export class LogStore implements Readable<Log> {
         this.#wake();
       }),
     ];
-    this.#stop = () => {
-      for (const end of ends) end();
-    };
-    if (this.#before === "end") void this.older();
   }
 
   #nodeSkipped(): number {
@@ -126,9 +141,6 @@ export class LogStore implements Readable<Log> {
     const node = this.#nodeId === null ? {} : { node_id: this.#nodeId };
     return this.#http.events(this.#project.id, { before, type: "log", limit: PAGE, ...node });
   }
-
-  #mine = (event: StoredEvent): boolean =>
-    event.type === "log" && (text(event.data, "node_id") ?? null) === this.#nodeId;
 
   #merge(more: LogLine[]): void {
     const first = more[0];
@@ -154,13 +166,19 @@ export class LogStore implements Readable<Log> {
       this.#snapshot = {
         lines: this.#lines.slice(),
         loading: this.#loading,
-        more: this.#before !== null && this.#before !== "end",
+        more: this.#before !== null && this.#before !== this.#end,
         skipped: this.#skipped,
         error: this.#error,
       };
       this.#listeners.tell();
     });
   }
+}
+
+/** The lines of one node among events; `null`: those of no node. */
+export function linesOf(events: readonly StoredEvent[], nodeId: string | null): LogLine[] {
+  const mine = ({ type, data }: StoredEvent) => type === "log" && (text(data, "node_id") ?? null) === nodeId;
+  return events.filter(mine).map(line);
 }
 
 function line({ seq, epoch, timestamp, data }: StoredEvent): LogLine {

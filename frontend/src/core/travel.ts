@@ -3,12 +3,16 @@ import { HubError } from "./errors.ts";
 import type { Http } from "./http.ts";
 import { moment } from "./moments.ts";
 import { Listeners, type Readable } from "./readable.ts";
+import { Ring } from "./ring.ts";
 import type { StoredEvent } from "./told.ts";
 import { onFrame, type Scheduler, TreeStore } from "./tree.ts";
 
 export interface Travelling {
   /** The seq that is shown. */
   readonly at: number;
+  readonly epoch: string;
+  /** The seq that was sought last: what was played since is in `events`. */
+  readonly from: number;
   /** The newest seq when the travel began, or since `head` was told. */
   readonly head: number;
   readonly oldest: number;
@@ -21,17 +25,19 @@ export interface Travelling {
 }
 
 const PAGE = 1_000;
+const MAX_PLAYED = 5_000;
 /** Nobody waits longer than this for the next event, whatever the speed: a quiet night is no show. */
 const LONGEST_WAIT = 2_000;
 
 export class Travel implements Readable<Travelling> {
   readonly tree: TreeStore;
   readonly projectId: string;
+  /** What was played since `from`, the oldest first. */
+  readonly events: Ring<StoredEvent>;
   readonly #http: Http;
   readonly #listeners = new Listeners();
   #snapshot: Travelling;
   #ahead: StoredEvent[] = [];
-  #epoch: string;
   #timer: ReturnType<typeof setTimeout> | null = null;
   #seeking: AbortController | null = null;
   #fetching: Promise<void> | null = null;
@@ -39,9 +45,10 @@ export class Travel implements Readable<Travelling> {
   constructor(projectId: string, epoch: string, head: number, http: Http, schedule: Scheduler = onFrame) {
     this.projectId = projectId;
     this.tree = new TreeStore(projectId, schedule);
-    this.#epoch = epoch;
+    this.events = new Ring(MAX_PLAYED, schedule);
     this.#http = http;
-    this.#snapshot = { at: head, head, oldest: 0, speed: 0, loading: true, time: null, error: null };
+    const still = { oldest: 0, speed: 0, loading: true, time: null, error: null };
+    this.#snapshot = { at: head, from: head, epoch, head, ...still };
   }
 
   get = (): Travelling => this.#snapshot;
@@ -62,12 +69,15 @@ export class Travel implements Readable<Travelling> {
     this.#set({ at, loading: true });
     try {
       const state = await this.#http.state(this.projectId, at, seeking.signal);
-      if (seeking.signal.aborted || state.kind !== "state") return;
-      this.#epoch = state.position.epoch;
+      if (state.kind !== "state") return;
+      const { seq, epoch } = state.position;
+      // Its time is part of what is shown: both at once.
+      const time = await this.#when(epoch, seq, seeking.signal);
+      if (seeking.signal.aborted) return;
       this.#ahead = [];
+      this.events.clear();
       this.tree.take(state);
-      this.#set({ at: state.position.seq, loading: false, error: null });
-      await this.#when(state.position.seq, seeking.signal);
+      this.#set({ at: seq, from: seq, epoch, time, loading: false, error: null });
     } catch (error) {
       if (!seeking.signal.aborted) this.#failed(error);
     }
@@ -97,12 +107,11 @@ export class Travel implements Readable<Travelling> {
   }
 
   /** When the event at `seq` happened. */
-  async #when(seq: number, signal: AbortSignal): Promise<void> {
-    if (seq === 0) return;
-    const since = `${this.#epoch}:${seq - 1}`;
-    const page = await this.#http.events(this.projectId, { since, limit: 1 }, signal).catch(() => null);
-    const time = page?.events[0]?.timestamp;
-    if (!signal.aborted && time !== undefined) this.#set({ time });
+  async #when(epoch: string, seq: number, signal: AbortSignal): Promise<string | null> {
+    if (seq === 0) return null;
+    const before = `${epoch}:${seq}`;
+    const page = await this.#http.events(this.projectId, { before, limit: 1 }, signal).catch(() => null);
+    return page?.events[0]?.timestamp ?? null;
   }
 
   async #next(): Promise<void> {
@@ -114,9 +123,17 @@ export class Travel implements Readable<Travelling> {
     }
     for (const event of due) this.tree.take({ kind: "event", topic: this.projectId, event });
     const last = due.at(-1) as StoredEvent;
+    this.events.push(due);
     this.#set({ at: last.seq, time: last.timestamp });
+    if (this.events.total >= MAX_PLAYED) this.#anchor();
     if (this.#ahead.length === 0) await this.#fetch();
     if (this.#snapshot.speed > 0) this.#timer = setTimeout(() => void this.#next(), this.#wait(last));
+  }
+
+  /** From here on history is read up to this position. */
+  #anchor(): void {
+    this.events.clear();
+    this.#set({ from: this.#snapshot.at });
   }
 
   /** The events of the next 50 ms of the show, at least one. */
@@ -144,7 +161,7 @@ export class Travel implements Readable<Travelling> {
   }
 
   async #load(): Promise<void> {
-    const since = `${this.#epoch}:${this.#snapshot.at}`;
+    const since = `${this.#snapshot.epoch}:${this.#snapshot.at}`;
     try {
       const page = await this.#http.events(this.projectId, { since, limit: PAGE });
       this.#ahead.push(...page.events);

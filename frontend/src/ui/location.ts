@@ -29,7 +29,11 @@ export function usePlace(): Place {
 }
 
 /** Go to another address of the app. `replace`: back does not return to the one that is left. */
-export function go(address: string, replace = false, state: unknown = null): void {
+export function go(
+  address: string,
+  replace = false,
+  state: unknown = replace ? window.history.state : null,
+): void {
   if (address === here()) return;
   if (replace) window.history.replaceState(state, "", address);
   else window.history.pushState(state, "", address);
@@ -60,8 +64,8 @@ export function select(nodeId: string | null, replace = false): void {
     window.history.back();
     return;
   }
-  const state = replace ? window.history.state : before === null ? OPENED : null;
-  go(withNode(nodeId), replace, state);
+  if (replace) go(withNode(nodeId), true);
+  else go(withNode(nodeId), false, before === null ? OPENED : null);
 }
 
 /** Of an entry of the history: the one before it is the same page without a node. */

@@ -1,6 +1,7 @@
-import { useSyncExternalStore } from "react";
+import { useMemo, useSyncExternalStore } from "react";
 import { type HubClock, moment } from "../core/index.ts";
 import { Listeners } from "../core/readable.ts";
+import { usePast } from "./past.ts";
 
 const ticked = new Listeners();
 let clockOf: () => number = Date.now;
@@ -30,9 +31,22 @@ function subscribe(listener: () => void): () => void {
   };
 }
 
-/** The hub's time in milliseconds, another one each second. One clock for the whole page. */
+const still = () => () => {};
+
+/**
+ * The page's now in milliseconds: the hub's time, another one each second; of a page that shows the past, the time of
+ * its position. One clock for the whole page.
+ */
 export function useNow(): number {
-  return useSyncExternalStore(subscribe, () => now);
+  const past = usePast();
+  const present = useSyncExternalStore(past === null ? subscribe : still, () => now);
+  return past === null ? present : past.time;
+}
+
+/** Gives the page's now at the moment of asking, for what is not drawn again each second. */
+export function useMoment(): () => number {
+  const past = usePast();
+  return useMemo(() => (past === null ? hubNow : () => past.time), [past]);
 }
 
 /** The hub's time, this moment. */

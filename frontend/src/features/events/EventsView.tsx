@@ -1,25 +1,32 @@
 import { useVirtualizer } from "@tanstack/react-virtual";
-import { type ReactNode, useDeferredValue, useEffect, useMemo, useRef, useState } from "react";
+import { type ReactNode, useCallback, useDeferredValue, useEffect, useMemo, useRef, useState } from "react";
 import { type HubError, type StoredEvent, text, writeExact } from "../../core/index.ts";
 import { useReadable } from "../../react/hooks.ts";
 import { useHub } from "../../react/provider.tsx";
 import { download } from "../../ui/download.ts";
 import { Failure } from "../../ui/parts.tsx";
+import { historyEnd, usePast } from "../../ui/past.ts";
 import { clock, count, full, at as timeAt } from "../../ui/time.ts";
 import type { ViewProps } from "../../ui/view.ts";
 import "./events.css";
 
 /** The log of events: what was, a page at a time, and what comes. */
 export default function EventsView({ projectId, project, selected, onSelect }: ViewProps): ReactNode {
-  const live = useReadable(project.events);
-  const earlier = useEarlier(projectId, project.tree.get().position?.epoch ?? "");
+  const past = usePast();
+  const live = useReadable(past?.events ?? project.events);
+  const epoch = past?.epoch ?? project.tree.get().position?.epoch ?? "";
+  const earlier = useEarlier(projectId, epoch, historyEnd(past));
+  const until = past?.at ?? Number.POSITIVE_INFINITY;
   const [type, setType] = useState("");
   const [words, setWords] = useState("");
   const [onlyNode, setOnlyNode] = useState(false);
   const [paused, setPaused] = useState<readonly StoredEvent[] | null>(null);
   const [open, setOpen] = useState<StoredEvent | null>(null);
   const search = useDeferredValue(words.toLowerCase());
-  const all = useMemo(() => joined(earlier.events, paused ?? live), [earlier.events, paused, live]);
+  const all = useMemo(
+    () => joined(earlier.events, paused ?? live).filter((one) => one.seq <= until),
+    [earlier.events, paused, live, until],
+  );
   const types = useMemo(() => [...new Set(all.map((one) => one.type))].sort(), [all]);
   const node = onlyNode ? selected : null;
   const shown = useMemo(
@@ -136,34 +143,46 @@ interface Earlier {
 
 const PAGE = 500;
 
-function useEarlier(projectId: string, epoch: string): Earlier {
+/** The events before those that come: `end` says where the newest page ends. */
+function useEarlier(projectId: string, epoch: string, end: string): Earlier {
   const hub = useHub();
   const [events, setEvents] = useState<readonly StoredEvent[]>([]);
-  const [before, setBefore] = useState<string | null>("end");
-  const [loading, setLoading] = useState(false);
+  const [before, setBefore] = useState<string | null>(null);
+  const [loading, setLoading] = useState(true);
   const [error, setError] = useState<HubError | null>(null);
-  const load = () => {
-    if (before === null || loading) return;
-    setLoading(true);
-    hub.http
-      .events(projectId, { before, limit: PAGE })
-      .then(
-        (page) => {
-          setEvents((there) => [...page.events, ...there]);
-          setBefore(page.next);
-          setError(null);
-        },
-        (reason: HubError) => setError(reason),
-      )
-      .finally(() => setLoading(false));
-  };
+  const stop = useRef<AbortController | null>(null);
+  const page = useCallback(
+    async (at: string) => {
+      stop.current ??= new AbortController();
+      const { signal } = stop.current;
+      setLoading(true);
+      try {
+        const found = await hub.http.events(projectId, { before: at, limit: PAGE }, signal);
+        if (signal.aborted) return;
+        setEvents((there) => (at === end ? found.events : [...found.events, ...there]));
+        setBefore(found.next);
+        setError(null);
+      } catch (reason) {
+        if (signal.aborted) return;
+        setBefore(at);
+        setError(reason as HubError);
+      }
+      setLoading(false);
+    },
+    [hub, projectId, end],
+  );
   // biome-ignore lint/correctness/useExhaustiveDependencies: the first page comes by itself, once for each life
   useEffect(() => {
-    setEvents([]);
-    setBefore("end");
-    load();
-  }, [projectId, epoch]);
-  return { events, more: before !== null && before !== "end", loading, error, load };
+    void page(end);
+    return () => {
+      stop.current?.abort();
+      stop.current = null;
+    };
+  }, [page, epoch]);
+  const load = () => {
+    if (before !== null && !loading) void page(before);
+  };
+  return { events, more: before !== null && events.length > 0, loading, error, load };
 }
 
 interface LinesProps {

@@ -1,11 +1,12 @@
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { type ReactNode, useDeferredValue, useEffect, useMemo, useRef, useState } from "react";
-import { type Log, type LogLine, type LogStore, type Project, shownText } from "../../core/index.ts";
+import { type Log, type LogLine, type LogStore, linesOf, type Project, shownText } from "../../core/index.ts";
 import { useReadable } from "../../react/hooks.ts";
 import { useHub } from "../../react/provider.tsx";
 import { download } from "../../ui/download.ts";
 import { go, withQuery } from "../../ui/location.ts";
 import { Failure } from "../../ui/parts.tsx";
+import { historyEnd, type Past, usePast, usePlayed } from "../../ui/past.ts";
 import { at, clock, count } from "../../ui/time.ts";
 import { pieces, printed } from "./ansi.ts";
 
@@ -34,8 +35,11 @@ const FURTHEST = 20_000;
 /** A node's output, live: with its colours, to be searched, followed, and taken along. */
 export function NodeLog({ project, nodeId, wanted }: NodeLogProps): ReactNode {
   const hub = useHub();
-  const store = useMemo(() => hub.log(project, nodeId), [hub, project, nodeId]);
-  const log = useReadable(store);
+  const past = usePast();
+  const end = past === null ? undefined : historyEnd(past);
+  const store = useMemo(() => hub.log(project, nodeId, end), [hub, project, nodeId, end]);
+  const stored = useReadable(store);
+  const log = useShown(stored, nodeId, past);
   const [search, setSearch] = useState("");
   const [follow, setFollow] = useState(wanted === null);
   const words = useDeferredValue(search.toLowerCase());
@@ -95,6 +99,17 @@ export function NodeLog({ project, nodeId, wanted }: NodeLogProps): ReactNode {
       )}
     </>
   );
+}
+
+/** What there is at the page's position: what was loaded, what was played since, and nothing of after it. */
+function useShown(stored: Log, nodeId: string, past: Past | null): Log {
+  const played = usePlayed(past);
+  const until = past?.at;
+  return useMemo(() => {
+    if (until === undefined) return stored;
+    const lines = [...stored.lines, ...linesOf(played, nodeId)].filter((one) => one.seq <= until);
+    return { ...stored, lines };
+  }, [stored, played, nodeId, until]);
 }
 
 /** Load what came before until the line that is wanted is there. Returns whether there is none to be had. */

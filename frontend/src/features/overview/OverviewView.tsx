@@ -6,7 +6,8 @@ import { useSnapshot } from "../../ui/looking.ts";
 import { title } from "../../ui/nodes.ts";
 import { Plot } from "../../ui/Plot.tsx";
 import { CountsBar, Mark } from "../../ui/parts.tsx";
-import { count, duration, hubNow } from "../../ui/time.ts";
+import { historyEnd, usePast } from "../../ui/past.ts";
+import { count, duration, useMoment } from "../../ui/time.ts";
 import type { ViewProps } from "../../ui/view.ts";
 import { failures, over, slowest, throughput } from "./figures.ts";
 import "../../ui/figures.css";
@@ -14,14 +15,14 @@ import "../../ui/figures.css";
 const HISTORY = 5_000;
 
 /** The newest events from before this page watched. */
-function useHistory(projectId: string): readonly StoredEvent[] {
+function useHistory(projectId: string, end: string): readonly StoredEvent[] {
   const hub = useHub();
   const [events, setEvents] = useState<readonly StoredEvent[]>([]);
   useEffect(() => {
     const stop = new AbortController();
     const load = async () => {
       let all: readonly StoredEvent[] = [];
-      let before: string | null = "end";
+      let before: string | null = end;
       while (before !== null && all.length < HISTORY) {
         const page: { events: readonly StoredEvent[]; next: string | null } = await hub.http.events(
           projectId,
@@ -36,20 +37,24 @@ function useHistory(projectId: string): readonly StoredEvent[] {
     // What cannot be loaded is not drawn; what comes is.
     load().catch(() => {});
     return () => stop.abort();
-  }, [hub, projectId]);
+  }, [hub, projectId, end]);
   return events;
 }
 
 export default function OverviewView({ projectId, project, tree, onSelect }: ViewProps): ReactNode {
   const snapshot = useSnapshot(tree, 1000);
-  const history = useHistory(projectId);
-  const live = useReadable(project.events);
-  const now = hubNow();
-  const states = useMemo(() => over(snapshot, hubNow()), [snapshot]);
+  const past = usePast();
+  const history = useHistory(projectId, historyEnd(past));
+  const live = useReadable(past?.events ?? project.events);
+  const moment = useMoment();
+  const now = moment();
+  const states = useMemo(() => over(snapshot, moment()), [snapshot, moment]);
+  const until = past?.at ?? Number.POSITIVE_INFINITY;
   const rates = useMemo(() => {
     const last = history.at(-1)?.seq ?? 0;
-    return throughput([...history, ...live.filter((one) => one.seq > last)]);
-  }, [history, live]);
+    const all = [...history, ...live.filter((one) => one.seq > last)];
+    return throughput(all.filter((one) => one.seq <= until));
+  }, [history, live, until]);
   const counts = useMemo(() => {
     const found = Object.fromEntries(CLASSES.map((one) => [one, 0])) as Record<StatusClass, number>;
     for (const fields of snapshot.nodes.values()) found[classOf(fields.status)] += 1;

@@ -15,13 +15,13 @@ const MOST_BARS = 400;
 /** A stretch of time that is looked at; null: all of it, also as it grows. */
 type Window = readonly [from: number, to: number] | null;
 
-export default function TimelineView({ tree, selected, onSelect, past }: ViewProps): ReactNode {
+export default function TimelineView({ tree, selected, onSelect }: ViewProps): ReactNode {
   const snapshot = useSnapshot(tree, 500);
   const [leaves, setLeaves] = useState(true);
   const [critical, setCritical] = useState(true);
   const [looked, setLooked] = useState<Window>(null);
   const clockNow = useNow();
-  const now = past ? lastMoment(snapshot) : clockNow;
+  const now = Number.isNaN(clockNow) ? lastMoment(snapshot) : clockNow;
   const all = useMemo(() => spans(snapshot, now, leaves), [snapshot, now, leaves]);
   const lanes = useMemo(() => packed(all), [all]);
   const path = useMemo(
@@ -86,7 +86,7 @@ export default function TimelineView({ tree, selected, onSelect, past }: ViewPro
       </div>
       <Lanes
         {...{ lanes, from, to, now, path, snapshot, selected, onSelect }}
-        nowShown={!past && now >= from && now <= to}
+        nowShown={now >= from && now <= to}
         onZoom={zoom}
       />
     </>

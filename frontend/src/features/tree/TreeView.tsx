@@ -4,6 +4,7 @@ import { CLASSES, type StatusClass, type TreeStore } from "../../core/index.ts";
 import { useShape, useSnapshot } from "../../ui/looking.ts";
 import { title } from "../../ui/nodes.ts";
 import { CopyButton, Empty, Mark } from "../../ui/parts.tsx";
+import { useMoment } from "../../ui/time.ts";
 import type { ViewProps } from "../../ui/view.ts";
 import { type Look, looksAtFields, newestRunning, type Row, rows, SORTS, type Sort } from "./rows.ts";
 import { rowId, TreeRow } from "./TreeRow.tsx";
@@ -128,7 +129,8 @@ function PlainLines(props: LinesProps): ReactNode {
 /** A filter or a sort looks at the fields of all nodes. */
 function LookingLines(props: LinesProps): ReactNode {
   const snapshot = useSnapshot(props.tree);
-  const all = useMemo(() => rows(snapshot, props.look), [snapshot, props.look]);
+  const now = useMoment();
+  const all = useMemo(() => rows(snapshot, props.look, now()), [snapshot, props.look, now]);
   return <Lines {...props} all={all} />;
 }
 

@@ -35,10 +35,10 @@ export function looksAtFields(look: Look): boolean {
 }
 
 /** The rows from top to bottom. A filter keeps the ancestors of what it finds, and opens them. */
-export function rows(snapshot: TreeSnapshot, look: Look): Row[] {
+export function rows(snapshot: TreeSnapshot, look: Look, now: number = hubNow()): Row[] {
   const { shape, nodes } = snapshot;
   const kept = look.search === "" && look.classes.size === 0 ? null : found(nodes, shape, look);
-  const sort = sorter(nodes, look.sort);
+  const sort = sorter(nodes, look.sort, now);
   const all: Row[] = [];
   const visible = (ids: readonly string[]) => {
     const those = kept === null ? ids : ids.filter((id) => kept.has(id));
@@ -86,10 +86,10 @@ function mentions(id: string, fields: Fields, words: string): boolean {
 function sorter(
   nodes: ReadonlyMap<string, Fields>,
   by: Sort,
+  now: number,
 ): ((one: string, other: string) => number) | null {
   const key = KEYS[by];
   if (key === null) return null;
-  const now = hubNow();
   return (one, other) => {
     const a = key(one, nodes.get(one), now);
     const b = key(other, nodes.get(other), now);
