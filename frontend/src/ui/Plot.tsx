@@ -65,7 +65,10 @@ function options(place: HTMLElement, series: readonly Series[], stacked: boolean
     height: HEIGHT,
     cursor: { drag: { x: false, y: false } },
     legend: { live: true },
-    scales: { x: { time: true }, y: { range: (_, __, most) => [0, Math.max(1, most * 1.05)] } },
+    scales: {
+      x: { time: true },
+      y: { range: (_, __, most) => [0, Math.max(1, most * 1.05)] },
+    },
     axes: [axis, { ...axis, size: 52 }],
     series: [
       {},
@@ -80,7 +83,17 @@ function options(place: HTMLElement, series: readonly Series[], stacked: boolean
   };
 }
 
-function data(times: readonly number[], series: readonly Series[], stacked: boolean): UPlot.AlignedData {
+/** The columns of a plot. One moment alone would be the beginning of an axis of years: a minute is before it. */
+export function data(
+  times: readonly number[],
+  series: readonly Series[],
+  stacked: boolean,
+): UPlot.AlignedData {
+  const [first] = times;
+  if (times.length === 1 && first !== undefined) {
+    const led = series.map((one) => ({ ...one, values: [null, ...one.values] }));
+    return data([first - 60, first], led, stacked);
+  }
   const lines = series.map((one) => [...one.values]);
   if (stacked) {
     for (let at = lines.length - 2; at >= 0; at -= 1) {

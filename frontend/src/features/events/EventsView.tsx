@@ -8,6 +8,7 @@ import { Failure } from "../../ui/parts.tsx";
 import { historyEnd, usePast } from "../../ui/past.ts";
 import { clock, count, full, at as timeAt } from "../../ui/time.ts";
 import type { ViewProps } from "../../ui/view.ts";
+import { useWord } from "../../ui/words.ts";
 import "./events.css";
 
 /** The log of events: what was, a page at a time, and what comes. */
@@ -17,8 +18,8 @@ export default function EventsView({ projectId, project, selected, onSelect }: V
   const epoch = past?.epoch ?? project.tree.get().position?.epoch ?? "";
   const earlier = useEarlier(projectId, epoch, historyEnd(past));
   const until = past?.at ?? Number.POSITIVE_INFINITY;
-  const [type, setType] = useState("");
-  const [words, setWords] = useState("");
+  const [type, setType] = useWord("type");
+  const [words, setWords] = useWord("q");
   const [onlyNode, setOnlyNode] = useState(false);
   const [paused, setPaused] = useState<readonly StoredEvent[] | null>(null);
   const [open, setOpen] = useState<StoredEvent | null>(null);
@@ -27,7 +28,10 @@ export default function EventsView({ projectId, project, selected, onSelect }: V
     () => joined(earlier.events, paused ?? live).filter((one) => one.seq <= until),
     [earlier.events, paused, live, until],
   );
-  const types = useMemo(() => [...new Set(all.map((one) => one.type))].sort(), [all]);
+  const types = useMemo(
+    () => [...new Set([...all.map((one) => one.type), type])].filter((one) => one !== "").sort(),
+    [all, type],
+  );
   const node = onlyNode ? selected : null;
   const shown = useMemo(
     () =>
@@ -39,6 +43,7 @@ export default function EventsView({ projectId, project, selected, onSelect }: V
       ),
     [all, type, node, search],
   );
+  const filtered = type !== "" || node !== null || search !== "";
   return (
     <>
       <div className="toolbar">
@@ -81,7 +86,7 @@ export default function EventsView({ projectId, project, selected, onSelect }: V
         </button>
         {earlier.more && (
           <button type="button" className="button" disabled={earlier.loading} onClick={earlier.load}>
-            Earlier events
+            {filtered ? "Search earlier events" : "Earlier events"}
           </button>
         )}
         <button
@@ -97,10 +102,23 @@ export default function EventsView({ projectId, project, selected, onSelect }: V
         >
           Download NDJSON
         </button>
-        <span className="muted">{count(shown.length)} shown</span>
+        <span className="muted" role="status">
+          {filtered ? `${count(shown.length)} of ` : ""}
+          {searched(all, earlier.more)}
+        </span>
       </div>
       {earlier.error !== null && <Failure error={earlier.error} again={earlier.load} />}
-      <Lines events={shown} open={open} onOpen={setOpen} follow={paused === null} />
+      {shown.length === 0 ? (
+        <p className="empty muted">
+          {earlier.loading
+            ? "Loading …"
+            : filtered
+              ? `Nothing matches in ${searched(all, earlier.more)}.${earlier.more ? " Earlier ones were not searched." : ""}`
+              : "No event yet."}
+        </p>
+      ) : (
+        <Lines events={shown} open={open} onOpen={setOpen} />
+      )}
       {open !== null && (
         <>
           <div className="toolbar">
@@ -125,6 +143,11 @@ export default function EventsView({ projectId, project, selected, onSelect }: V
       )}
     </>
   );
+}
+
+/** What a search looked through, in words. */
+function searched(all: readonly StoredEvent[], more: boolean): string {
+  return more ? `the newest ${count(all.length)} events` : `all ${count(all.length)} events`;
 }
 
 function joined(earlier: readonly StoredEvent[], live: readonly StoredEvent[]): readonly StoredEvent[] {
@@ -189,10 +212,9 @@ interface LinesProps {
   readonly events: readonly StoredEvent[];
   readonly open: StoredEvent | null;
   readonly onOpen: (event: StoredEvent) => void;
-  readonly follow: boolean;
 }
 
-function Lines({ events, open, onOpen, follow }: LinesProps): ReactNode {
+function Lines({ events, open, onOpen }: LinesProps): ReactNode {
   const box = useRef<HTMLDivElement>(null);
   const virtual = useVirtualizer({
     count: events.length,
@@ -202,8 +224,6 @@ function Lines({ events, open, onOpen, follow }: LinesProps): ReactNode {
   });
   // The newest stand at the top: nothing moves under the eyes of who reads further down.
   const at = (index: number) => events[events.length - 1 - index];
-  if (events.length === 0)
-    return <p className="empty muted">{follow ? "No event matches yet." : "No event matches."}</p>;
   return (
     <div ref={box} className="events" tabIndex={0} role="group" aria-label="Events, the newest first">
       <div className="events-inner" style={{ height: virtual.getTotalSize() }}>

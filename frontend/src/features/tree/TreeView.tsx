@@ -6,7 +6,8 @@ import { title } from "../../ui/nodes.ts";
 import { CopyButton, Empty, Mark } from "../../ui/parts.tsx";
 import { useMoment } from "../../ui/time.ts";
 import type { ViewProps } from "../../ui/view.ts";
-import { type Look, looksAtFields, newestRunning, type Row, rows, SORTS, type Sort } from "./rows.ts";
+import { useWord } from "../../ui/words.ts";
+import { type Look, looksAtFields, newestRunning, type Row, rows, SORTS } from "./rows.ts";
 import { rowId, TreeRow } from "./TreeRow.tsx";
 import "./tree.css";
 
@@ -16,10 +17,12 @@ const NOBODY: ReadonlySet<string> = new Set();
 
 export default function TreeView({ projectId, tree, selected, onSelect }: ViewProps): ReactNode {
   const [collapsed, setCollapsed] = useState(() => collapsedIn.get(projectId) ?? NOBODY);
-  const [search, setSearch] = useState("");
-  const [classes, setClasses] = useState<ReadonlySet<StatusClass>>(new Set());
-  const [sort, setSort] = useState<Sort>("order");
-  const [follow, setFollow] = useState(false);
+  const [search, setSearch] = useWord("q");
+  const [only, setOnly] = useWord("status");
+  const [by, setSort] = useWord("sort");
+  const classes = useMemo(() => new Set(CLASSES.filter((one) => only.split(",").includes(one))), [only]);
+  const sort = SORTS.find((one) => one === by) ?? "order";
+  const [follow, setFollow] = useFollow();
   const look = useMemo(() => ({ collapsed, search, classes, sort }), [collapsed, search, classes, sort]);
   const keep = useCallback(
     (next: ReadonlySet<string>) => {
@@ -32,7 +35,7 @@ export default function TreeView({ projectId, tree, selected, onSelect }: ViewPr
   const toggle = (one: StatusClass) => {
     const next = new Set(classes);
     if (!next.delete(one)) next.add(one);
-    setClasses(next);
+    setOnly([...next].join(","));
   };
   const path = selected === null ? [] : tree.get().shape.path(selected);
   return (
@@ -63,7 +66,7 @@ export default function TreeView({ projectId, tree, selected, onSelect }: ViewPr
           className="input"
           aria-label="Sort by"
           value={sort}
-          onChange={(event) => setSort(event.target.value as Sort)}
+          onChange={({ target }) => setSort(target.value === "order" ? "" : target.value)}
         >
           {SORTS.map((one) => (
             <option key={one} value={one}>
@@ -71,8 +74,13 @@ export default function TreeView({ projectId, tree, selected, onSelect }: ViewPr
             </option>
           ))}
         </select>
-        <button type="button" className="button" aria-pressed={follow} onClick={() => setFollow(!follow)}>
-          Follow
+        <button
+          type="button"
+          className="button tree-follow"
+          aria-pressed={follow}
+          onClick={() => setFollow(!follow)}
+        >
+          Follow what runs
         </button>
         <button type="button" className="button" onClick={() => keep(branches(tree))}>
           Collapse all
@@ -93,11 +101,29 @@ export default function TreeView({ projectId, tree, selected, onSelect }: ViewPr
 function branches(tree: TreeStore): ReadonlySet<string> {
   const { nodes, shape } = tree.get();
   const found = new Set<string>();
-  for (const id of nodes.keys())
-    if (shape.children(id).length > 0 && shape.parent(id) !== null) found.add(id);
-  // At least something stays open: the top.
-  if (found.size === 0) for (const id of shape.roots) if (shape.children(id).length > 0) found.add(id);
+  for (const id of nodes.keys()) if (shape.children(id).length > 0) found.add(id);
   return found;
+}
+
+const DONE_BY_HAND = ["wheel", "touchmove", "pointerdown", "keydown"] as const;
+
+/** Whether what runs is followed: only until the person does anything, or it would jump while one reads. */
+function useFollow(): [boolean, (follow: boolean) => void] {
+  const [follow, setFollow] = useState(false);
+  useEffect(() => {
+    if (!follow) return;
+    const end = (event: Event) => {
+      // The button turns it off by itself.
+      const pressed = !(event instanceof KeyboardEvent) || event.key === "Enter" || event.key === " ";
+      const on = event.target instanceof Element && event.target.closest(".tree-follow") !== null;
+      if (!(pressed && on)) setFollow(false);
+    };
+    for (const one of DONE_BY_HAND) window.addEventListener(one, end, { passive: true });
+    return () => {
+      for (const one of DONE_BY_HAND) window.removeEventListener(one, end);
+    };
+  }, [follow]);
+  return [follow, setFollow];
 }
 
 /** Selects whatever runs, as it begins. */
