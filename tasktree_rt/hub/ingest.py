@@ -189,9 +189,11 @@ class Ingest:
         key = unit[0].append.key
         if key is not None:
             self._in_flight[key] = unit[0]
-        flows: list[Hashable] = [one.project.project_id for one in unit]
+        flows: tuple[Hashable, ...] = (unit[0].append.project_id,)
+        if len(unit) > 1:
+            flows = tuple(one.append.project_id for one in unit)
         if producer is not None:
-            flows.append(producer)
+            flows = (*flows, producer)
         cost = cost_of(unit)
         self._waiting.push(unit, cost, flows)
         self._waiting_cost += cost

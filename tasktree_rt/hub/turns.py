@@ -9,7 +9,7 @@ publishes, and a quiet one behind none of them.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Sequence
 from heapq import heapify, heappop, heappush
 from typing import Final, Generic, TypeVar
 
@@ -17,7 +17,7 @@ import trio
 
 T = TypeVar("T")
 
-_Entry = tuple[int, int, int, T, tuple[Hashable, ...]]
+_Entry = tuple[int, int, int, T, Sequence[Hashable]]
 """Where it ends and starts by what its flows have had, its number, itself, and its flows."""
 
 KEPT: Final = 1_024
@@ -27,6 +27,8 @@ TURN: Final = 64 * 1024
 producer with 64 small ones unanswered has them read in one turn, so that they are committed together."""
 MESSAGE: Final = 256
 """Bytes that a message costs beside its own."""
+LOT: Final = 8 * 1024
+"""Bytes that a producer may read when its turn comes: to wait costs as much as to read some."""
 
 
 class FairQueue(Generic[T]):
@@ -50,17 +52,19 @@ class FairQueue(Generic[T]):
         """How many flows and entries are kept."""
         return len(self._ends) + len(self._heap) + len(self._arrived) + len(self._taken)
 
-    def push(self, item: T, cost: int, flows: Iterable[Hashable]) -> None:
+    def push(self, item: T, cost: int, flows: Sequence[Hashable]) -> None:
         """Queue `item`, which costs at least 1, behind all that waits of its `flows`."""
-        ends, start, named = self._ends, self._now, tuple(flows)
-        for one in named:
-            start = max(start, ends.get(one, 0))
+        ends, start = self._ends, self._now
+        for one in flows:
+            had = ends.get(one, 0)
+            if had > start:
+                start = had
         end = start + cost
-        for one in named:
+        for one in flows:
             ends[one] = end
         self._count += 1
         self._waiting += 1
-        entry = (end, start, self._count, item, named)
+        entry = (end, start, self._count, item, flows)
         heappush(self._heap, entry)
         self._arrived.append(entry)
 
@@ -113,22 +117,29 @@ class Turns(trio.abc.Instrument):
     """
 
     def __init__(self) -> None:
-        self._queue: FairQueue[tuple[trio.Event, int]] = FairQueue()
+        self._queue: FairQueue[tuple[trio.Event, Hashable, int]] = FairQueue()
         self._left = TURN
         self._wake = trio.Event()
+        self._given: dict[Hashable, int] = {}
+        self._to_give: dict[Hashable, int] = {}
 
     def after_io_wait(self, timeout: float) -> None:
         """A turn of the loop begins; what was read beyond the last one's share counts against it."""
         self._left = min(TURN, self._left + TURN)
+        self._given, self._to_give = self._to_give, {}
 
     async def take(self, who: Hashable, size: int) -> None:
         """Wait until `who` may read a message of `size` bytes; at once, where nobody else reads much."""
         cost = size + MESSAGE
+        given = self._given.get(who, 0)
+        if given >= cost:
+            self._given[who] = given - cost
+            return
         if self._left > 0 and not self._queue:
             self._left -= cost
             return
-        turn = trio.Event()
-        self._queue.push((turn, cost), cost, (who,))
+        turn, lot = trio.Event(), max(cost, LOT)
+        self._queue.push((turn, who, cost), lot, (who,))
         self._wake.set()
         await turn.wait()
 
@@ -141,9 +152,15 @@ class Turns(trio.abc.Instrument):
                 self._wake = trio.Event()
                 while self._queue:
                     await trio.lowlevel.checkpoint()
-                    while self._queue and self._left > 0:
-                        turn, cost = self._queue.pop()
-                        self._left -= cost
-                        turn.set()
+                    self._give()
         finally:
             trio.lowlevel.remove_instrument(self)
+
+    def _give(self) -> None:
+        """Let producers read, in the next turn of the loop, as far as the share of this one goes."""
+        while self._queue and self._left > 0:
+            turn, who, cost = self._queue.pop()
+            lot = max(cost, LOT)
+            self._left -= lot
+            self._to_give[who] = lot - cost
+            turn.set()
