@@ -9,7 +9,7 @@ publishes, and a quiet one behind none of them.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Hashable, Sequence
+from collections.abc import Collection, Hashable
 from heapq import heapify, heappop, heappush
 from typing import Final, Generic, TypeVar
 
@@ -17,7 +17,7 @@ import trio
 
 T = TypeVar("T")
 
-_Entry = tuple[int, int, int, T, Sequence[Hashable]]
+_Entry = tuple[int, int, int, T, Collection[Hashable]]
 """Where it ends and starts by what its flows have had, its number, itself, and its flows."""
 
 KEPT: Final = 1_024
@@ -52,7 +52,7 @@ class FairQueue(Generic[T]):
         """How many flows and entries are kept."""
         return len(self._ends) + len(self._heap) + len(self._arrived) + len(self._taken)
 
-    def push(self, item: T, cost: int, flows: Sequence[Hashable]) -> None:
+    def push(self, item: T, cost: int, flows: Collection[Hashable]) -> None:
         """Queue `item`, which costs at least 1, behind all that waits of its `flows`."""
         ends, start = self._ends, self._now
         for one in flows:
