@@ -3,7 +3,7 @@ import type { Status } from "../core/index.ts";
 import { useReadable } from "../react/hooks.ts";
 import { useHub } from "../react/provider.tsx";
 import { projectOf, usePlace } from "../ui/location.ts";
-import { clock, duration, useNow } from "../ui/time.ts";
+import { clock, duration, useClock } from "../ui/time.ts";
 
 const SUMMARISED_FOR = 5_000;
 
@@ -20,7 +20,7 @@ export function ConnectionPill(): ReactNode {
   const list = useReadable(hub.rows.status);
   const project = projectOf(usePlace().path);
   const status = shown(socket, list, project !== null && hub.watching);
-  const { tone, text, wait } = words(status, project, useNow() - hub.clock.get());
+  const { tone, text, wait } = words(status, project, useClock() - hub.clock.get());
   return (
     <span className={`pill c-${tone}`} role="status">
       {text}

@@ -5,7 +5,7 @@ import { createRoot } from "react-dom/client";
 import { createHub } from "../core/index.ts";
 import { HubProvider } from "../react/provider.tsx";
 import { read } from "../ui/preference.ts";
-import { followClock } from "../ui/time.ts";
+import { followClock, followStatus } from "../ui/time.ts";
 import { App } from "./App.tsx";
 import { applyTheme } from "./theme.ts";
 import { firstToken, shareToken } from "./token.ts";
@@ -21,6 +21,7 @@ const hub = createHub({
 
 shareToken(hub);
 followClock(hub.clock);
+followStatus(hub.status);
 
 // For the console, and for tests that compare what is shown with what the hub has.
 Object.assign(window, { tasktree_rt: hub });

@@ -11,7 +11,7 @@ import {
 import { usePrompts } from "../react/hooks.ts";
 import { SchemaField } from "./SchemaForm.tsx";
 import { initial } from "./schema.ts";
-import { at, duration, useNow } from "./time.ts";
+import { at, duration, useClock } from "./time.ts";
 import "./prompt.css";
 
 /** A question, and the means to answer it. */
@@ -109,7 +109,7 @@ export function outcomeWords({ how, proceed, value, by, feedback }: Outcome): st
 }
 
 function Deadline({ prompt }: { prompt: Prompt }): ReactNode {
-  const left = at(prompt.deadline) - useNow();
+  const left = at(prompt.deadline) - useClock();
   const otherwise = prompt.default.proceed ? "yes" : "no";
   return (
     <span className={left < 60_000 ? "badge c-failed" : "muted"}>

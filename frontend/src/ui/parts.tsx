@@ -1,6 +1,6 @@
 import { type ReactNode, useState } from "react";
 import { CLASSES, classOf, type HubError, type StatusClass } from "../core/index.ts";
-import { ago, full, useNow } from "./time.ts";
+import { ago, full, useClock } from "./time.ts";
 
 const MARKS: Record<StatusClass, ReactNode> = {
   waiting: (
@@ -131,7 +131,7 @@ export function byClass(counts: Readonly<Record<string, number>> | undefined): R
 }
 
 export function Ago({ time }: { time: number | undefined }): ReactNode {
-  const now = useNow();
+  const now = useClock();
   if (time === undefined || Number.isNaN(time)) return <span className="muted">–</span>;
   return <time title={full(time)}>{ago(time, now)}</time>;
 }

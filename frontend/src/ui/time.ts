@@ -1,5 +1,5 @@
 import { useMemo, useSyncExternalStore } from "react";
-import { type HubClock, moment } from "../core/index.ts";
+import { type HubClock, moment, type Readable, type Status } from "../core/index.ts";
 import { Listeners } from "../core/readable.ts";
 import { usePast } from "./past.ts";
 
@@ -7,6 +7,8 @@ const ticked = new Listeners();
 let clockOf: () => number = Date.now;
 let now = Date.now();
 let timer: ReturnType<typeof setInterval> | undefined;
+/** The moment from which nothing is heard of the hub; null: it is heard. */
+let lost: number | null = null;
 
 function tick(): void {
   now = clockOf();
@@ -18,6 +20,18 @@ export function followClock(clock: HubClock): void {
   clockOf = () => clock.now();
   now = clockOf();
   clock.subscribe(tick);
+}
+
+/** What is shown of a run stands still while the hub is not heard: nobody here knows whether it goes on. */
+export function followStatus(status: Readable<Status>): void {
+  let live = false;
+  status.subscribe(() => {
+    const { kind } = status.get();
+    if (kind === "live") lost = null;
+    else if (live && lost === null) lost = clockOf();
+    live = kind === "live";
+    tick();
+  });
 }
 
 function subscribe(listener: () => void): () => void {
@@ -33,20 +47,26 @@ function subscribe(listener: () => void): () => void {
 
 const still = () => () => {};
 
-/**
- * The page's now in milliseconds: the hub's time, another one each second; of a page that shows the past, the time of
- * its position. One clock for the whole page.
- */
-export function useNow(): number {
+/** The time in milliseconds, another one each second: the hub's; of a page that shows the past, its position's. */
+export function useClock(): number {
   const past = usePast();
   const present = useSyncExternalStore(past === null ? subscribe : still, () => now);
   return past === null ? present : past.time;
 }
 
-/** Gives the page's now at the moment of asking, for what is not drawn again each second. */
+/** The same for how long something has been going on: it stands still while the hub is not heard. */
+export function useNow(): number {
+  const past = usePast();
+  const present = useSyncExternalStore(past === null ? subscribe : still, () => lost ?? now);
+  return past === null ? present : past.time;
+}
+
+const known = () => lost ?? clockOf();
+
+/** Gives that now at the moment of asking, for what is not drawn again each second. */
 export function useMoment(): () => number {
   const past = usePast();
-  return useMemo(() => (past === null ? hubNow : () => past.time), [past]);
+  return useMemo(() => (past === null ? known : () => past.time), [past]);
 }
 
 /** The hub's time, this moment. */

@@ -6,7 +6,7 @@ import { usePlace } from "../../ui/location.ts";
 import { useSnapshot } from "../../ui/looking.ts";
 import { message, title } from "../../ui/nodes.ts";
 import { Badge, byClass, CountsBar, Empty, Mark, Spinner } from "../../ui/parts.tsx";
-import { clock, count, useNow } from "../../ui/time.ts";
+import { clock, count, useClock } from "../../ui/time.ts";
 import "./tv.css";
 
 const TURN = 15_000;
@@ -61,7 +61,7 @@ function Channel({ row, place, connection }: ChannelProps): ReactNode {
   const project = useWatched(row.project_id);
   const snapshot = useSnapshot(project.tree, 500);
   const counts = byClass(row.counts);
-  const now = useNow();
+  const now = useClock();
   return (
     <main className="tv">
       <div className="row wrap">
