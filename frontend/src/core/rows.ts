@@ -24,6 +24,8 @@ export interface ProjectRow {
   /** Open prompts. */
   readonly prompts?: number;
   readonly orchestrator?: Fields | null;
+  /** What the store has of it cannot be read: it cannot be watched until it is recovered or deleted. */
+  readonly damaged?: boolean;
 }
 
 /** A row and how many events a second it had, one figure for each of the last seconds. */

@@ -20,8 +20,9 @@ export function rate(row: ShownRow): number {
   return last.length === 0 ? 0 : last.reduce((sum, one) => sum + one, 0) / last.length;
 }
 
-/** What a project is at: its own state, else what its nodes tell. */
+/** What a project is at: that it cannot be read, else its own state, else what its nodes tell. */
 export function stateOf(row: ShownRow): string | null {
+  if (row.damaged === true) return "damaged";
   if (row.state !== null) return row.state;
   const counts = byClass(row.counts);
   if (counts.running > 0) return "running";
