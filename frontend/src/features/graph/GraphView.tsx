@@ -21,7 +21,7 @@ import { progress, title } from "../../ui/nodes.ts";
 import { CountsLine, Mark, Progress } from "../../ui/parts.tsx";
 import { count } from "../../ui/time.ts";
 import type { ViewProps } from "../../ui/view.ts";
-import { AMOUNTS, type Picked, picked, type Spot } from "./picked.ts";
+import { AMOUNTS, cut, type Opened, type Picked, picked, type Spot } from "./picked.ts";
 
 type SpotNode = Node<{ spot: Spot; tree: TreeStore; selected: boolean }, "spot">;
 
@@ -42,7 +42,12 @@ function Graph({ tree, selected, onSelect }: ViewProps): ReactNode {
   const snapshot = useSnapshot(tree, 1000);
   const [amount, setAmount] = useState(0);
   const most = AMOUNTS[amount] ?? AMOUNTS[0];
-  const graph = useMemo(() => picked(snapshot, selected, most), [snapshot, selected, most]);
+  const [opened, setOpened] = useState<Opened>(new Map());
+  const graph = useMemo(() => picked(snapshot, selected, most, opened), [snapshot, selected, most, opened]);
+  const press = ({ id, kind }: Spot) => {
+    if (kind === "node") onSelect(id);
+    else setOpened(new Map(opened).set(id, (opened.get(id) ?? 0) + 1));
+  };
   const nodes = useMemo(() => placed(graph, tree, selected), [graph, tree, selected]);
   const edges = useMemo(() => drawn(graph), [graph]);
   const { fitView } = useReactFlow();
@@ -89,7 +94,7 @@ function Graph({ tree, selected, onSelect }: ViewProps): ReactNode {
           maxZoom={2}
           onlyRenderVisibleElements
           proOptions={{ hideAttribution: true }}
-          onNodeClick={(_, node) => (node as SpotNode).data.spot.kind === "node" && onSelect(node.id)}
+          onNodeClick={(_, node) => press((node as SpotNode).data.spot)}
         >
           <Controls showInteractive={false} />
         </ReactFlow>
@@ -157,9 +162,15 @@ const SpotCard = memo(function SpotCard({ data: { spot, tree, selected } }: Node
       <Handle type="target" position={Position.Left} />
       <span className="row">
         {spot.kind === "node" && <Mark status={fields?.status} />}
-        <bdi className="ellipsis grow">
-          {spot.kind === "cluster" ? `${count(spot.hidden)} more` : title(spot.id, fields)}
-        </bdi>
+        {spot.kind === "cluster" ? (
+          <button type="button" className="graph-more grow" title="Draw more of them">
+            {count(spot.hidden)} more
+          </button>
+        ) : (
+          <bdi className="ellipsis grow" title={title(spot.id, fields)}>
+            {cut(title(spot.id, fields))}
+          </bdi>
+        )}
         {spot.kind === "node" && spot.hidden > 0 && <span className="chip">+{count(spot.hidden)}</span>}
       </span>
       {spot.counts !== null ? (

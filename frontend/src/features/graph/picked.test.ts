@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect, it } from "vitest";
 import { tree } from "../../../test/trees.ts";
-import { AMOUNTS, picked } from "./picked.ts";
+import { AMOUNTS, cut, picked } from "./picked.ts";
 
 const wide = (count: number) =>
   Object.fromEntries(
@@ -42,4 +42,20 @@ it("around a node stand its ancestors, what it needs and what needs it", () => {
     ["x", "z"],
     ["y", "x"],
   ]);
+});
+
+it("a cluster that is opened shows more of its nodes each time, until none is left", () => {
+  const snapshot = tree(wide(31));
+  const drawn = (times: number) =>
+    picked(snapshot, null, AMOUNTS[0], new Map([["cluster of n0", times]])).spots;
+  const nodes = (times: number) => drawn(times).filter((one) => one.kind === "node").length;
+  expect([nodes(0), nodes(1), nodes(2)]).toEqual([9, 25, 31]);
+  expect(drawn(1).find((one) => one.kind === "cluster")).toMatchObject({ hidden: 6 });
+  expect(drawn(2).some((one) => one.kind === "cluster")).toBe(false);
+});
+
+it("names that begin alike are told apart by their ends", () => {
+  expect(cut("short")).toBe("short");
+  expect(cut("tests/integration/test_users.py::test_login")).toBe("tests/in…est_login");
+  expect(cut("tests/integration/test_users.py::test_logout")).toBe("tests/in…st_logout");
 });
