@@ -319,8 +319,8 @@ async def test_a_server_that_becomes_a_cluster_is_heard_as_one(tmp_path: Path) -
                     )
                     assert (await heard(socket))["method"] == "graph_execution_event"
                     await old.end()
+                    await meter.until_up(False)  # before the cluster is there: else it may be up again unseen
                     await cluster.revive(0)
-                    await meter.until_up(False)
                     await meter.until_up(True)
                     found, code, _ = await ended(socket)
                     assert ([one["error"] for one in found], code) == ([MISSED], 1012)
