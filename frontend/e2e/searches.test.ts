@@ -31,6 +31,7 @@ it("a search and filters are kept over all views, a reload and a link", async ()
   await page.getByRole("button", { name: "Only failed" }).click();
   await page.getByLabel("Sort by").selectOption("title");
   await expect.poll(() => shown(page)).toBe(3);
+  await page.getByText(`1 of ${2 * GROUPS + 1}`, { exact: true }).waitFor();
   for (const view of ["Board", "Overview", "Tree"])
     await page.getByRole("link", { name: view, exact: true }).click();
   await expect.poll(() => shown(page)).toBe(3);

@@ -3,8 +3,8 @@ import { type Fields, isEnded, type Rollup, type TreeStore, text } from "../../c
 import { useTreeNode } from "../../react/hooks.ts";
 import { message, progress, spent, title } from "../../ui/nodes.ts";
 import { CountsBar, Mark, Progress, UrgentCounts } from "../../ui/parts.tsx";
+import type { Row } from "../../ui/rows.ts";
 import { duration, useNow } from "../../ui/time.ts";
-import type { Row } from "./rows.ts";
 
 export interface TreeRowProps {
   readonly tree: TreeStore;

@@ -1,13 +1,15 @@
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { type KeyboardEvent, type ReactNode, useCallback, useEffect, useMemo, useRef, useState } from "react";
-import { CLASSES, type StatusClass, type TreeStore } from "../../core/index.ts";
+import type { TreeStore } from "../../core/index.ts";
+import { FilterFields } from "../../ui/FilterFields.tsx";
+import { isFilter, useFilter } from "../../ui/filter.ts";
 import { useShape, useSnapshot } from "../../ui/looking.ts";
 import { title } from "../../ui/nodes.ts";
-import { CopyButton, Empty, Mark } from "../../ui/parts.tsx";
+import { CopyButton, Empty } from "../../ui/parts.tsx";
+import { type Look, looksAtFields, newestRunning, type Row, rows, SORTS } from "../../ui/rows.ts";
 import { useMoment } from "../../ui/time.ts";
 import type { ViewProps } from "../../ui/view.ts";
 import { useWord } from "../../ui/words.ts";
-import { type Look, looksAtFields, newestRunning, type Row, rows, SORTS } from "./rows.ts";
 import { rowId, TreeRow } from "./TreeRow.tsx";
 import "./tree.css";
 
@@ -17,13 +19,11 @@ const NOBODY: ReadonlySet<string> = new Set();
 
 export default function TreeView({ projectId, tree, selected, onSelect }: ViewProps): ReactNode {
   const [collapsed, setCollapsed] = useState(() => collapsedIn.get(projectId) ?? NOBODY);
-  const [search, setSearch] = useWord("q");
-  const [only, setOnly] = useWord("status");
+  const filter = useFilter();
   const [by, setSort] = useWord("sort");
-  const classes = useMemo(() => new Set(CLASSES.filter((one) => only.split(",").includes(one))), [only]);
   const sort = SORTS.find((one) => one === by) ?? "order";
   const [follow, setFollow] = useFollow();
-  const look = useMemo(() => ({ collapsed, search, classes, sort }), [collapsed, search, classes, sort]);
+  const look = useMemo(() => ({ collapsed, filter, sort }), [collapsed, filter, sort]);
   const keep = useCallback(
     (next: ReadonlySet<string>) => {
       collapsedIn.set(projectId, next);
@@ -32,36 +32,11 @@ export default function TreeView({ projectId, tree, selected, onSelect }: ViewPr
     [projectId],
   );
   const Lines = looksAtFields(look) ? LookingLines : PlainLines;
-  const toggle = (one: StatusClass) => {
-    const next = new Set(classes);
-    if (!next.delete(one)) next.add(one);
-    setOnly([...next].join(","));
-  };
   const path = selected === null ? [] : tree.get().shape.path(selected);
   return (
     <>
       <div className="toolbar" role="toolbar" aria-label="Tree">
-        <input
-          className="input grow"
-          type="search"
-          placeholder="Search title, id, message"
-          aria-label="Search the tree"
-          value={search}
-          onChange={(event) => setSearch(event.target.value)}
-        />
-        {CLASSES.map((one) => (
-          <button
-            key={one}
-            type="button"
-            className="button icon"
-            aria-pressed={classes.has(one)}
-            aria-label={`Only ${one}`}
-            title={`Only ${one}`}
-            onClick={() => toggle(one)}
-          >
-            <Mark status={one} />
-          </button>
-        ))}
+        <FilterFields tree={tree} />
         <select
           className="input"
           aria-label="Sort by"
@@ -244,8 +219,7 @@ function Lines({
   };
 
   if (all.length === 0) {
-    const filtered = look.search !== "" || look.classes.size > 0;
-    return filtered ? (
+    return isFilter(look.filter) ? (
       <Empty title="Nothing matches">
         <p className="muted">Take the filter away, or search for something else.</p>
       </Empty>

@@ -1,14 +1,7 @@
-import {
-  classOf,
-  type Fields,
-  type Rollup,
-  type Shape,
-  type StatusClass,
-  type TreeSnapshot,
-  time,
-} from "../../core/index.ts";
-import { message, progress, spent, title, URGENCY } from "../../ui/nodes.ts";
-import { hubNow } from "../../ui/time.ts";
+import { classOf, type Fields, type Rollup, type Shape, type TreeSnapshot, time } from "../core/index.ts";
+import { type Filter, isFilter, matching } from "./filter.ts";
+import { progress, spent, title, URGENCY } from "./nodes.ts";
+import { hubNow } from "./time.ts";
 
 export interface Row {
   readonly id: string;
@@ -24,20 +17,19 @@ export type Sort = (typeof SORTS)[number];
 
 export interface Look {
   readonly collapsed: ReadonlySet<string>;
-  readonly search: string;
-  readonly classes: ReadonlySet<StatusClass>;
+  readonly filter: Filter;
   readonly sort: Sort;
 }
 
 /** Whether what is shown depends on more than who is shown where. */
 export function looksAtFields(look: Look): boolean {
-  return look.search !== "" || look.classes.size > 0 || look.sort !== "order";
+  return isFilter(look.filter) || look.sort !== "order";
 }
 
 /** The rows from top to bottom. A filter keeps the ancestors of what it finds, and opens them. */
 export function rows(snapshot: TreeSnapshot, look: Look, now: number = hubNow()): Row[] {
   const { shape, nodes } = snapshot;
-  const kept = look.search === "" && look.classes.size === 0 ? null : found(nodes, shape, look);
+  const kept = isFilter(look.filter) ? withAncestors(shape, matching(snapshot, look.filter)) : null;
   const sort = sorter(nodes, look.sort, now);
   const all: Row[] = [];
   const visible = (ids: readonly string[]) => {
@@ -63,24 +55,13 @@ export function rows(snapshot: TreeSnapshot, look: Look, now: number = hubNow())
   return all;
 }
 
-function found(nodes: ReadonlyMap<string, Fields>, shape: Shape, look: Look): Set<string> {
+function withAncestors(shape: Shape, ids: Iterable<string>): Set<string> {
   const kept = new Set<string>();
-  const words = look.search.toLowerCase();
-  for (const [id, fields] of nodes) {
-    if (look.classes.size > 0 && !look.classes.has(classOf(fields.status))) continue;
-    if (words !== "" && !mentions(id, fields, words)) continue;
+  for (const id of ids) {
     for (let at: string | null | undefined = id; at != null && !kept.has(at); at = shape.parent(at))
       kept.add(at);
   }
   return kept;
-}
-
-function mentions(id: string, fields: Fields, words: string): boolean {
-  return (
-    id.toLowerCase().includes(words) ||
-    title(id, fields).toLowerCase().includes(words) ||
-    (message(fields)?.toLowerCase().includes(words) ?? false)
-  );
 }
 
 function sorter(

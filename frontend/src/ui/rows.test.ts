@@ -1,9 +1,10 @@
 import { expect, it } from "vitest";
-import { tree } from "../../../test/trees.ts";
-import type { Fields, StatusClass } from "../../core/index.ts";
+import { tree } from "../../test/trees.ts";
+import type { Fields, StatusClass } from "../core/index.ts";
+import { NO_FILTER } from "./filter.ts";
 import { type Look, newestRunning, rows } from "./rows.ts";
 
-const plain: Look = { collapsed: new Set(), search: "", classes: new Set(), sort: "order" };
+const plain: Look = { collapsed: new Set(), filter: NO_FILTER, sort: "order" };
 const NODES = {
   a: { title: "Alpha" },
   a1: { parent_id: "a", title: "One", status: "failed", message: "no such file" },
@@ -27,12 +28,16 @@ it("a collapsed branch hides what is below", () => {
 });
 
 it("a search keeps the ancestors of what it finds, and opens them", () => {
-  expect(ids(NODES, { search: "such file", collapsed: new Set(["a"]) })).toEqual(["a", "a1"]);
-  expect(ids(NODES, { search: "BETA" })).toEqual(["b"]);
+  expect(ids(NODES, { filter: { ...NO_FILTER, search: "such file" }, collapsed: new Set(["a"]) })).toEqual([
+    "a",
+    "a1",
+  ]);
+  expect(ids(NODES, { filter: { ...NO_FILTER, search: "BETA" } })).toEqual(["b"]);
 });
 
 it("a filter by what statuses mean keeps ancestors too", () => {
-  expect(ids(NODES, { classes: new Set<StatusClass>(["failed", "running"]) })).toEqual(["a", "a1", "b"]);
+  const classes = new Set<StatusClass>(["failed", "running"]);
+  expect(ids(NODES, { filter: { ...NO_FILTER, classes } })).toEqual(["a", "a1", "b"]);
 });
 
 it("sorts siblings, not the whole", () => {

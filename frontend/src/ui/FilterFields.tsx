@@ -1,0 +1,52 @@
+import type { ReactNode } from "react";
+import { CLASSES, type TreeStore } from "../core/index.ts";
+import { isFilter, matching, NO_FILTER, setFilter, toggled, useFilter } from "./filter.ts";
+import { useSnapshot } from "./looking.ts";
+import { Mark } from "./parts.tsx";
+import { count } from "./time.ts";
+
+/** The search and the filters by status that every view of nodes has, and how many nodes they find. */
+export function FilterFields({ tree }: { tree: TreeStore }): ReactNode {
+  const filter = useFilter();
+  return (
+    <>
+      <input
+        className="input grow"
+        type="search"
+        placeholder="Search title, id, message"
+        aria-label="Search the tree"
+        value={filter.search}
+        onChange={({ target }) => setFilter({ ...filter, search: target.value })}
+      />
+      {CLASSES.map((one) => (
+        <button
+          key={one}
+          type="button"
+          className="button icon"
+          aria-pressed={filter.classes.has(one)}
+          aria-label={`Only ${one}`}
+          title={`Only ${one}`}
+          onClick={() => setFilter(toggled(filter, one))}
+        >
+          <Mark status={one} />
+        </button>
+      ))}
+      {isFilter(filter) && <Found tree={tree} />}
+    </>
+  );
+}
+
+function Found({ tree }: { tree: TreeStore }): ReactNode {
+  const filter = useFilter();
+  const snapshot = useSnapshot(tree);
+  return (
+    <>
+      <span className="muted nowrap" role="status">
+        {count(matching(snapshot, filter).size)} of {count(snapshot.nodes.size)}
+      </span>
+      <button type="button" className="button" onClick={() => setFilter(NO_FILTER)}>
+        Show all
+      </button>
+    </>
+  );
+}
