@@ -26,6 +26,7 @@ Answering, commanding and notifying: `open_desk`. Everything raised on purpose i
 
 from tasktree_rt.client.asking import Answer, Asked
 from tasktree_rt.client.backoff import Backoff
+from tasktree_rt.client.base_run import current_run
 from tasktree_rt.client.decorator import node
 from tasktree_rt.client.desk import Desk, EventPage, NotificationPage, Outcome, open_desk
 from tasktree_rt.client.handler import NodeHandler
@@ -49,7 +50,7 @@ from tasktree_rt.client.outflow import OutflowStatistics
 from tasktree_rt.client.payload import EventLike
 from tasktree_rt.client.publisher import Publisher, PublisherStatistics
 from tasktree_rt.client.receipts import Acked, Receipt
-from tasktree_rt.client.run import Run, current_run
+from tasktree_rt.client.run import Run
 from tasktree_rt.client.triorun import TrioRun, open_run
 from tasktree_rt.client.view import TreeView
 from tasktree_rt.client.watcher import Watcher, open_watcher

@@ -15,7 +15,7 @@ import cattrs
 from attrs import Factory, field, frozen
 from attrs.validators import ge
 
-from tasktree_rt.client.link import Dropped
+from tasktree_rt.client.connection_errors import Dropped
 from tasktree_rt.client.messages import Conflated, ProjectEvent, StateReplaced
 from tasktree_rt.core.commands import Broadcast
 from tasktree_rt.core.events import Json
@@ -29,7 +29,6 @@ T = TypeVar("T")
 SHORTEST_INTERVAL: Final = 1.0
 LONGEST_INTERVAL: Final = 3_600.0
 """Bounds of a heartbeat interval in seconds; one beyond them is taken as the bound."""
-MANY: Final = 10**12
 
 
 def is_event(message: Json) -> bool:
@@ -180,12 +179,6 @@ def structure(message: object, shape: type[T]) -> T:
         return _converter.structure(message, shape)
     except (TypeError, ValueError, KeyError, AttributeError) as error:
         raise not_a_hub(shape.__name__.removeprefix("Wire").lower(), error) from None
-
-
-def milliseconds(data: object, key: str) -> float | None:
-    """The seconds of a field in milliseconds, if there is such a field; `Retry.delay` bounds them."""
-    value = data.get(key) if isinstance(data, dict) else None
-    return min(value, MANY) / 1000 if isinstance(value, (int, float)) and value >= 0 else None
 
 
 def not_a_hub(what: str, error: object) -> Dropped:

@@ -9,8 +9,9 @@ from collections.abc import Callable
 from typing import Any, Final, ParamSpec, TypeVar, cast, overload
 from weakref import WeakKeyDictionary
 
-from tasktree_rt.client.nodes import Node, cut
-from tasktree_rt.client.run import BaseRun, current_run
+from tasktree_rt.client.base_run import BaseRun, current_run
+from tasktree_rt.client.nodes import Node
+from tasktree_rt.client.outcome import cut
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -22,6 +22,7 @@ from collections.abc import Callable, Mapping
 from itertools import count
 from typing import Final
 
+from tasktree_rt.client.connection_errors import Dropped
 from tasktree_rt.client.course import Course
 from tasktree_rt.client.decode import (
     WireError,
@@ -33,14 +34,12 @@ from tasktree_rt.client.decode import (
     continues,
     is_broadcast,
     is_event,
-    milliseconds,
     read_broadcast,
     read_conflated,
     read_event,
     read_position,
     structure,
 )
-from tasktree_rt.client.link import Dropped
 from tasktree_rt.client.messages import (
     Behind,
     ProjectDeleted,
@@ -50,7 +49,7 @@ from tasktree_rt.client.messages import (
     Unsubscribed,
     WatchMessage,
 )
-from tasktree_rt.client.payload import is_transient
+from tasktree_rt.client.refusals import is_transient, milliseconds
 from tasktree_rt.core.commands import Personal
 from tasktree_rt.core.events import Json
 from tasktree_rt.core.log import Position

@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 from typing import Any
 
+from tasktree_rt.client.base_run import BaseRun
+from tasktree_rt.client.log_guard import muted
 from tasktree_rt.client.nodes import current_node
-from tasktree_rt.client.outflow import muted
-from tasktree_rt.client.run import BaseRun
 from tasktree_rt.core.events import Json
 
 

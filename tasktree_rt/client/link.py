@@ -1,4 +1,4 @@
-"""One WebSocket connection to a hub, and staying connected.
+"""One WebSocket connection to a hub.
 
 trio-websocket does the framing. What it leaves to its user is done here: the TCP stream is closed in
 every case (when the server closes first, its ``aclose`` returns with the stream open), a handshake
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 from typing import Final, cast
 from urllib.parse import urlsplit
 
@@ -18,35 +18,17 @@ import trio
 import trio_websocket
 from attrs import frozen
 
-from tasktree_rt.client.backoff import Retry
+from tasktree_rt.client.connection_errors import Dropped
+from tasktree_rt.client.nursery import background
 from tasktree_rt.core.closing import Advice, advice
 from tasktree_rt.core.events import Json
 from tasktree_rt.dialects.base import decode_object
-from tasktree_rt.errors import ConnectionLost, InvalidInput
+from tasktree_rt.errors import InvalidInput
 
 _RECEIVE_BYTES: Final = 64 * 1024
 _RETRIED_STATUS: Final = frozenset({408, 425, 429})
 _FINAL_ADVICE: Final = frozenset({Advice.STOP, Advice.GET_TOKEN})
 _ABNORMAL: Final = 1006
-STEADY: Final = 5.0
-
-
-class Dropped(ConnectionLost):
-    """This connection ended, or never came to be.
-
-    Attributes:
-        code: the WebSocket close code; None if there was none.
-        retry_after: seconds the hub asked to stay away.
-        final: connecting again would end the same way.
-    """
-
-    def __init__(
-        self, message: str, *, code: int | None = None, retry_after: float | None = None, final: bool = False
-    ) -> None:
-        super().__init__(message)
-        self.code = code
-        self.retry_after = retry_after
-        self.final = final
 
 
 @frozen
@@ -177,66 +159,6 @@ async def open_link(url: str, options: LinkOptions) -> AsyncIterator[Link]:
                 with trio.CancelScope(shield=True):
                     await trio.aclose_forcefully(stream)
             nursery.cancel_scope.cancel()
-
-
-@asynccontextmanager
-async def background() -> AsyncIterator[trio.Nursery]:
-    """A nursery that lets a single exception out as it is, not as a group of one."""
-    alone: BaseException
-    try:
-        async with trio.open_nursery() as nursery:
-            yield nursery
-        return
-    except BaseExceptionGroup as group:
-        # Without the Cancelled of an outer scope, if any: the next checkpoint raises it anew.
-        _, others = group.split(trio.Cancelled)
-        if others is None or len(others.exceptions) != 1:
-            raise
-        alone = others.exceptions[0]
-    context = alone.__context__
-    try:
-        raise alone
-    finally:
-        alone.__context__ = context
-        del alone
-
-
-async def stay_connected(
-    connect: Callable[[], AbstractAsyncContextManager[Link]],
-    serve: Callable[[Link], Awaitable[None]],
-    dropped: Callable[[Dropped, float], Awaitable[None]],
-    retry: Retry,
-    patience: float,
-) -> None:
-    """Connect and `serve`, again and again; `dropped` is told of every end and the delay until the next try.
-
-    `serve` ends by raising `Dropped`. The back-off starts anew after a link that was `good` and lasted for
-    `STEADY` seconds, or that lasted as long as the longest delay: a hub that fails soon after every
-    connect, however well it begins, is not to be hammered.
-
-    Raises:
-        Dropped: one that is final, or there was no good link for more than `patience` seconds.
-    """
-    last_good = trio.current_time()
-    while True:
-        begun, link = trio.current_time(), None
-        try:
-            async with connect() as link:
-                await serve(link)
-        except Dropped as end:
-            now = trio.current_time()
-            lasted = now - begun
-            if link is not None and (link.good or lasted >= retry.backoff.cap):
-                last_good = now
-                if lasted >= STEADY:
-                    retry.reset()
-            if end.final:
-                raise
-            if now - last_good > patience:
-                raise Dropped(f"gave up after {patience:g} s: {end}", code=end.code, final=True) from end
-            delay = retry.delay(end.retry_after)
-            await dropped(end, delay)
-            await trio.sleep(delay)
 
 
 async def _connect(url: str, options: LinkOptions) -> trio.abc.Stream:

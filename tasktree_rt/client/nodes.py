@@ -8,34 +8,19 @@ node itself, to use `Node.child`.
 
 from __future__ import annotations
 
-import asyncio
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar, Token
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
+from typing import Any, Final, Protocol, Self, TypeVar
 
-import trio
-
-from tasktree_rt.client.outflow import clean, now_text
+from tasktree_rt.client.outcome import ENDED, is_cancellation, last_line
+from tasktree_rt.client.outflow import Outflow, clean, now_text
 from tasktree_rt.core.events import Json
 
-if TYPE_CHECKING:
-    from tasktree_rt.client.run import BaseRun
-
-MAX_MESSAGE: Final = 2_000
-"""Characters of a failed node's message, and of a title made of a function's arguments."""
 LEAST_MESSAGE: Final = 60
 """Of a node that is as large as it may be."""
-BROKEN_OFF: Final = (
-    trio.Cancelled,
-    asyncio.CancelledError,
-    KeyboardInterrupt,
-    SystemExit,
-    GeneratorExit,
-)
-"""What ends a node as cancelled, not as failed."""
 
 _current: ContextVar[Node | None] = ContextVar("tasktree_rt_node", default=None)
 N = TypeVar("N", bound="Node")
@@ -44,6 +29,42 @@ N = TypeVar("N", bound="Node")
 def current_node() -> Node | None:
     """The node within whose block this is running."""
     return _current.get()
+
+
+class Host(Protocol):
+    """What a node needs of its run."""
+
+    @property
+    def outflow(self) -> Outflow:
+        """Where lines of output go."""
+
+    def node(self, id: str, *, parent: Node, **fields: Any) -> Any:  # noqa: ANN401 - of the node's own class
+        """Make a node under `parent`."""
+
+    async def have_room(self) -> None:
+        """Wait until the buffer has room for a node's beginning."""
+
+    def begin(self, node: Node) -> int:
+        """Note that a node is entered; returns which attempt of its id this is, from 1."""
+
+    def end(self, node: Node) -> None:
+        """Note that a node is left."""
+
+    def put(self, node_id: str, changes: Json, size: int) -> None:
+        """Send fields that were checked; `size` is about how many characters they take."""
+
+    def set(self, node_id: str, changes: Json) -> None:
+        """Check fields, and send them.
+
+        Raises:
+            ValueError: the hub would refuse them.
+        """
+
+    def fits(self, node_id: str, changes: Json) -> bool:
+        """Whether the node stays below its largest size with these fields."""
+
+    def weight(self, data: Json) -> int:
+        """About how many characters `data` takes."""
 
 
 class Node:
@@ -64,7 +85,7 @@ class Node:
         parent_id: the node it stands under; None: at the top.
     """
 
-    def __init__(self, run: BaseRun[Any], id: str, parent_id: str | None, fields: Json) -> None:
+    def __init__(self, run: Host, id: str, parent_id: str | None, fields: Json) -> None:
         self.run = run
         self.id = id
         self.parent_id = parent_id
@@ -179,36 +200,3 @@ class Node:
         finally:
             if self._status == "review":
                 self._turn("running")
-
-
-ENDED: Final = frozenset({"completed", "failed", "cancelled"})
-
-
-def is_cancellation(error: BaseException) -> bool:
-    """Whether nothing failed: it, or all that a group holds, says that the work was broken off."""
-    if isinstance(error, BaseExceptionGroup):
-        return all(map(is_cancellation, error.exceptions))
-    return isinstance(error, BROKEN_OFF)
-
-
-def last_line(error: BaseException) -> str:
-    """The last line of the traceback: the exception and what it says; of a group, its only failure's."""
-    while isinstance(error, BaseExceptionGroup):
-        failures = [one for one in error.exceptions if not is_cancellation(one)]
-        if len(failures) != 1:
-            break
-        error = failures[0]
-    kind = type(error)
-    home = "" if kind.__module__ in ("builtins", "__main__") else f"{kind.__module__}."
-    try:
-        said = str(error)
-    except Exception:  # an exception's own fault must not take the place of it
-        said = "(its text cannot be made)"
-    first, *rest = said.splitlines() or [""]
-    line = f"{home}{kind.__qualname__}: {first}" if first else f"{home}{kind.__qualname__}"
-    return cut(f"{line} …" if rest else line)
-
-
-def cut(text: str) -> str:
-    """A text made of what the program's own values say, as a node may have it."""
-    return clean(text)[:MAX_MESSAGE]

@@ -24,13 +24,16 @@ from tasktree_rt.client import payload
 from tasktree_rt.client.asking import Answer, Asked
 from tasktree_rt.client.backoff import Backoff, Retry
 from tasktree_rt.client.checking import HubLimits
+from tasktree_rt.client.connection_errors import Dropped
 from tasktree_rt.client.desk import Desk, open_desk
 from tasktree_rt.client.dividing import batch_id
-from tasktree_rt.client.link import Dropped, Link, LinkOptions, background, open_link, stay_connected
+from tasktree_rt.client.link import Link, LinkOptions, open_link
+from tasktree_rt.client.nursery import background
 from tasktree_rt.client.obeying import Commands
 from tasktree_rt.client.payload import EventLike
 from tasktree_rt.client.producing import OnRefused, Producing
 from tasktree_rt.client.receipts import Lost, Receipt
+from tasktree_rt.client.reconnect import stay_connected
 from tasktree_rt.client.spool import Place, Spool
 from tasktree_rt.client.urls import socket_url
 from tasktree_rt.client.window import Window

@@ -13,7 +13,6 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable
-from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Final
 
@@ -23,8 +22,6 @@ from tasktree_rt.core.events import Json, format_time
 from tasktree_rt.core.limits import MAX_EVENTS_PER_PUBLISH
 from tasktree_rt.dialects.base import encode_json
 
-muted: ContextVar[bool] = ContextVar("tasktree_rt_muted", default=False)
-"""Set where events are sent: what is logged there must not become an event to be sent."""
 MAX_LINE: Final = 32 * 1024
 """Characters of a line; what is longer is cut, and says so."""
 MAX_WORD: Final = 512

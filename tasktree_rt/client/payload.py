@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any
 
 from attrs import frozen
 
 from tasktree_rt.client.checking import HubLimits, check_event, check_publish
 from tasktree_rt.core.events import Event, format_time
 from tasktree_rt.dialects.base import encode_json
-from tasktree_rt.errors import HTTP_STATUS, PeerError, PublishRefused
+from tasktree_rt.errors import PeerError, PublishRefused
 
 EventLike = Event | Mapping[str, Any]
 """An event: `core.events.Event`, or its JSON object (``type``, ``project_id``, ``data``, ``timestamp?``)."""
@@ -110,12 +110,3 @@ def log_line(
     data = {"level": level, "message": message, "node_id": node_id, "stream": stream}
     kept = {name: value for name, value in data.items() if value is not None}
     return {"type": "log", "project_id": project_id, "data": kept}
-
-
-_PASSING: Final = 429
-
-
-def is_transient(code: object) -> bool:
-    """Whether a refusal with `code` may be cured by sending the same again, later, under the same id."""
-    status = HTTP_STATUS.get(code, 0) if isinstance(code, str) else 0
-    return status >= 500 or status == _PASSING

@@ -17,12 +17,14 @@ from typing import Final
 
 import trio
 
-from tasktree_rt.client.decode import milliseconds
+from tasktree_rt.client.connection_errors import Dropped
 from tasktree_rt.client.dividing import divided
-from tasktree_rt.client.link import Dropped, Link, background
+from tasktree_rt.client.link import Link
+from tasktree_rt.client.nursery import background
 from tasktree_rt.client.obeying import AGAIN, Inbox
-from tasktree_rt.client.payload import encode_event, is_transient, publish_text
+from tasktree_rt.client.payload import encode_event, publish_text
 from tasktree_rt.client.receipts import Acked, Receipt, read_ack
+from tasktree_rt.client.refusals import is_transient, milliseconds
 from tasktree_rt.client.spool import Spool
 from tasktree_rt.client.window import Window
 from tasktree_rt.core.closing import TOO_LARGE

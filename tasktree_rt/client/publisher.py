@@ -28,7 +28,7 @@ from tasktree_rt.client.asking import Answer, Asked, make_question
 from tasktree_rt.client.backoff import Backoff, Retry
 from tasktree_rt.client.checking import HubLimits
 from tasktree_rt.client.dividing import divided, in_vain
-from tasktree_rt.client.outflow import muted
+from tasktree_rt.client.log_guard import muted
 from tasktree_rt.client.payload import EventLike
 from tasktree_rt.client.posting import Posted, Poster
 from tasktree_rt.client.receipts import Lost

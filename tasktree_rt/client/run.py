@@ -16,177 +16,19 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from abc import abstractmethod
-from collections.abc import Callable
-from contextlib import suppress
-from contextvars import ContextVar, Token
 from types import TracebackType
-from typing import Any, Final, Generic, Self, TypeVar, Unpack
+from typing import Any, Final, Self, Unpack
 
 from tasktree_rt.client.asking import Answer, Asked
-from tasktree_rt.client.checking import HubLimits
-from tasktree_rt.client.dividing import described
-from tasktree_rt.client.nodes import Node, current_node, is_cancellation
-from tasktree_rt.client.outflow import Outflow, OutflowStatistics, muted
+from tasktree_rt.client.base_run import FLUSH, BaseRun, about, checked_project
+from tasktree_rt.client.log_guard import muted
+from tasktree_rt.client.nodes import Node
 from tasktree_rt.client.publisher import Publisher
-from tasktree_rt.client.sayable import Sayable
-from tasktree_rt.core.events import Json, is_node_id, project_id
-from tasktree_rt.dialects.base import encode_json
-from tasktree_rt.errors import ClientError, ConnectionLost, InvalidInput
+from tasktree_rt.core.events import Json
+from tasktree_rt.errors import ConnectionLost
 
-N_co = TypeVar("N_co", bound=Node, covariant=True)
-FLUSH: Final = 0.1
-"""Seconds between two publishes, about: ten times a second a node's progress may be seen to move."""
 ROOM: Final = 1.0
-_NO_ID: Final = "expected 1-512 characters without control characters"
-
-_run: ContextVar[BaseRun[Any] | None] = ContextVar("tasktree_rt_run", default=None)
 _logger: Final = logging.getLogger("tasktree_rt.client")
-
-
-class _FromContext:
-    def __repr__(self) -> str:
-        return "<the current node>"
-
-
-FROM_CONTEXT: Final = _FromContext()
-Parent = Node | str | None | _FromContext
-
-
-def current_run() -> BaseRun[Any] | None:
-    """The run of the current node; else the one within whose block this is running."""
-    node = current_node()
-    return _run.get() if node is None else node.run
-
-
-class BaseRun(Generic[N_co]):
-    """What `Run` and `TrioRun` have in common."""
-
-    def __init__(self, name: str, title: str | None, make: Callable[..., N_co], limits: HubLimits) -> None:
-        self.project_id = _project(name)
-        self.outflow = Outflow(self.project_id, self._wake)
-        self._sayable = Sayable(self.project_id, limits)
-        self._title = title
-        self._make = make
-        self._history: dict[str, tuple[int, str]] = {}
-        """How often each node was begun, and how it ended; "" while it has not."""
-        self._lock = threading.Lock()
-        self._token: Token[BaseRun[Any] | None] | None = None
-
-    def node(self, id: str, *, parent: Parent = FROM_CONTEXT, **fields: Any) -> N_co:
-        """A node, to be entered. `fields` are those of `Node.update`: ``title``, ``kind``, ``order`` …
-
-        `parent` is a node, its id, or None for the top; by default the current node, if it is of this run.
-
-        Raises:
-            ValueError: not an id, or not what a node can have.
-        """
-        if not is_node_id(id):
-            raise ValueError(f"{_NO_ID} as a node's id, got {id!r}")
-        above = _parent_id(self, parent)
-        sound, _ = self._sayable.fields(id, {"title": id, **fields})
-        return self._make(self, id, above, sound)
-
-    def plan(self, id: str, *, parent: Parent = FROM_CONTEXT, **fields: Any) -> None:
-        """Show a node that is to come as ``ready``; `node` with the same id begins it.
-
-        Raises:
-            ValueError: as `node`.
-        """
-        made = self.node(id, parent=parent, **fields)
-        begun = {**made._fields, "parent_id": made.parent_id, "status": "ready"}
-        self.put(id, begun, self.weight(begun))
-
-    def log(self, message: object, *, level: str = "info") -> None:
-        """A line of output of the run itself."""
-        self.outflow.line(str(message), level=level, node_id=None, extra={})
-
-    def update(self, **changes: Any) -> None:
-        """Set the project's own fields: ``title``, ``group``, ``labels``, ``url`` …
-
-        Raises:
-            ValueError: not what a project can have.
-        """
-        data = self._sayable.data("project_update", {"changes": changes})
-        self.outflow.say("project_update", data, self.weight(data))
-
-    def statistics(self) -> OutflowStatistics:
-        """How it goes."""
-        return self.outflow.statistics()
-
-    # --- for nodes ----------------------------------------------------------------------------------
-
-    def begin(self, node: Node) -> int:
-        """Not for the program's use: a node is entered. Returns how often its id was, this time included."""
-        with self._lock:
-            times, ended = self._history.get(node.id, (0, "-"))
-            if node.status is not None or not ended:
-                raise ValueError(f"node {node.id!r} is running already, or was")
-            self._history[node.id] = times + 1, ""
-        if ended == "failed":
-            self.put(node.id, {"status": "ready"}, 0)
-        elif times:
-            self.put(node.id, {"deleted": True, "status": None}, 0)
-        return times + 1
-
-    def end(self, node: Node) -> None:
-        """Not for the program's use: a node is left."""
-        with self._lock:
-            self._history[node.id] = self._history[node.id][0], node.status or "-"
-        self._sayable.sizes.ended(node.id)
-
-    def put(self, node_id: str, changes: Json, size: int) -> None:
-        """Not for the program's use: fields of a node that are known to be sound."""
-        self._sayable.sizes.note(node_id, changes)
-        self.outflow.change(node_id, changes, size)
-
-    def set(self, node_id: str, changes: Json) -> None:
-        """Not for the program's use: fields of a node as the program gave them."""
-        sound, weight = self._sayable.fields(node_id, changes)
-        self.put(node_id, sound, weight)
-
-    def fits(self, node_id: str, changes: Json) -> bool:
-        """Not for the program's use: whether a node has room for these fields."""
-        return self._sayable.fits(node_id, changes)
-
-    def part_lost(self, event: Json, error: ClientError) -> None:
-        """Not for the program's use: a part of what the run said did not get to the hub."""
-        self.outflow.lose()
-        _logger.warning("lost: %s: %s", described(event), error)
-
-    def weight(self, data: Json) -> int:
-        """Not for the program's use: about how many characters it takes."""
-        return len(encode_json(data))
-
-    def deletion(self) -> Json:
-        """Not for the program's use: the event that empties the project."""
-        return {"type": "project_deleted", "project_id": self.project_id, "data": {}}
-
-    async def have_room(self) -> None:
-        """Not for the program's use: before a node is entered with ``async with``."""
-
-    # --- beginning and end --------------------------------------------------------------------------
-
-    @abstractmethod
-    def _wake(self) -> None:
-        """There is something to be sent."""
-
-    def _begin(self) -> None:
-        self._token = _run.set(self)
-        if self._title is not None:
-            self.update(title=self._title)
-        self._pass("running")
-
-    def _end(self, error: BaseException | None) -> None:
-        token, self._token = self._token, None
-        if token is not None:
-            with suppress(ValueError):  # as in Node.__exit__
-                _run.reset(token)
-        cancelled = error is not None and is_cancellation(error)
-        self._pass("cancelled" if cancelled else "completed" if error is None else "failed")
-
-    def _pass(self, state: str) -> None:
-        self.outflow.say("state_transition", {"from": None, "to": state, "context": {}})
 
 
 class ThreadNode(Node):
@@ -232,9 +74,11 @@ class Run(BaseRun[ThreadNode]):
         self._changed = threading.Condition()
         self._own = isinstance(hub, str)
         if isinstance(hub, str):
-            options.setdefault("producer_id", f"run-{_project(name)}")
+            options.setdefault("producer_id", f"run-{checked_project(name)}")
             hub = Publisher(hub, **options)
-        super().__init__(name, title, ThreadNode, hub.limits)
+        super().__init__(
+            name, title, hub.limits, ThreadNode, wake=self._wake, wait_for_room=self._wait_for_room
+        )
         self.publisher = hub
         self._fresh = fresh
         self._flush_timeout = flush_timeout
@@ -281,12 +125,10 @@ class Run(BaseRun[ThreadNode]):
             self.publisher.close()
         self._thread.join(ROOM)
 
-    def put(self, node_id: str, changes: Json, size: int) -> None:
-        """See `BaseRun.put`; waits for room."""
-        if "status" in changes and not self.outflow.room:
-            with self._changed:
-                self._changed.wait_for(lambda: self.outflow.room or self._gone)
-        super().put(node_id, changes, size)
+    def _wait_for_room(self) -> bool:
+        with self._changed:
+            self._changed.wait_for(lambda: self.outflow.room or self._gone)
+        return True
 
     def _wake(self) -> None:
         if self._idle:
@@ -330,33 +172,3 @@ class Run(BaseRun[ThreadNode]):
             self.part_lost(event, error)
             return False
         return True
-
-
-def about(run: BaseRun[Any], asked: Asked) -> Asked:
-    """What is asked in a run is of its project, unless a user is named, and about the run's current node."""
-    if asked.get("project_id") is None and asked.get("user_id") is None:
-        asked["project_id"] = run.project_id
-    node = current_node()
-    if node is not None and node.run is run and asked.get("project_id") == run.project_id:
-        asked.setdefault("node_id", node.id)
-    return asked
-
-
-def _project(name: str) -> str:
-    try:
-        return project_id(name)
-    except InvalidInput as error:
-        raise ValueError(str(error)) from None
-
-
-def _parent_id(run: BaseRun[Any], parent: Parent) -> str | None:
-    if isinstance(parent, _FromContext):
-        node = current_node()
-        return node.id if node is not None and node.run is run else None
-    if isinstance(parent, Node):
-        return parent.id
-    if parent is None:
-        return None
-    if not is_node_id(parent):
-        raise ValueError(f"{_NO_ID} as the parent's id, got {parent!r}")
-    return parent

@@ -12,13 +12,14 @@ import trio
 from attrs import define
 
 from tasktree_rt.client.asking import Answer, Asked
+from tasktree_rt.client.base_run import FLUSH, BaseRun, about
 from tasktree_rt.client.dividing import divided
-from tasktree_rt.client.link import background
-from tasktree_rt.client.nodes import Node, is_cancellation
+from tasktree_rt.client.log_guard import muted
+from tasktree_rt.client.nodes import Node
+from tasktree_rt.client.nursery import background
 from tasktree_rt.client.obeying import Commands
 from tasktree_rt.client.orchestrator import Orchestrator, open_orchestrator
-from tasktree_rt.client.outflow import muted
-from tasktree_rt.client.run import FLUSH, BaseRun, about
+from tasktree_rt.client.outcome import is_cancellation
 from tasktree_rt.core.events import Json
 from tasktree_rt.errors import ConnectionLost, PublishRefused
 
@@ -54,7 +55,9 @@ class TrioRun(BaseRun[TrioNode]):
         self._awake = trio.Event()
         self._trio = trio.lowlevel.current_trio_token()
         self._sent = trio.lowlevel.ParkingLot()
-        super().__init__(name, title, TrioNode, orchestrator.limits)
+        super().__init__(
+            name, title, orchestrator.limits, TrioNode, wake=self._wake, wait_for_room=lambda: False
+        )
         self.orchestrator = orchestrator
         self.left = trio.Event()
         self.lost: ConnectionLost | None = None
@@ -90,13 +93,6 @@ class TrioRun(BaseRun[TrioNode]):
         await trio.lowlevel.checkpoint()
         while not self.outflow.room and self.lost is None:
             await self._sent.park()
-
-    def put(self, node_id: str, changes: Json, size: int) -> None:
-        """See `BaseRun.put`; it never waits."""
-        if "status" in changes and not self.outflow.room:
-            self.outflow.lose()
-            return
-        super().put(node_id, changes, size)
 
     def _wake(self) -> None:
         if self._awake.is_set():

@@ -14,11 +14,14 @@ import trio
 from attrs import define
 
 from tasktree_rt.client.backoff import Backoff, Retry
-from tasktree_rt.client.decode import WireWelcome, is_control, milliseconds, structure
+from tasktree_rt.client.connection_errors import Dropped
+from tasktree_rt.client.decode import WireWelcome, is_control, structure
 from tasktree_rt.client.follow import Follower
-from tasktree_rt.client.link import Dropped, Link, LinkOptions, background, open_link, stay_connected
+from tasktree_rt.client.link import Link, LinkOptions, open_link
 from tasktree_rt.client.messages import Connected, Disconnected, WatchMessage
-from tasktree_rt.client.payload import is_transient
+from tasktree_rt.client.nursery import background
+from tasktree_rt.client.reconnect import stay_connected
+from tasktree_rt.client.refusals import is_transient, milliseconds
 from tasktree_rt.client.urls import socket_url
 from tasktree_rt.client.view import TreeView
 from tasktree_rt.core.events import Json

@@ -1,7 +1,7 @@
 import pytest
 
+from tasktree_rt.client.connection_errors import Dropped
 from tasktree_rt.client.follow import Follower
-from tasktree_rt.client.link import Dropped
 from tasktree_rt.client.messages import (
     ProjectEvent,
     Subscribed,

@@ -5,7 +5,9 @@ import trio
 from trio.testing import MockClock
 
 from tasktree_rt.client.backoff import Backoff, Retry
-from tasktree_rt.client.link import Dropped, Link, LinkOptions, open_link, stay_connected
+from tasktree_rt.client.connection_errors import Dropped
+from tasktree_rt.client.link import Link, LinkOptions, open_link
+from tasktree_rt.client.reconnect import stay_connected
 from tests.client.fakehub import Peer, Refusal, fake_hub, raw_hub, tcp_server
 
 OPTIONS = LinkOptions(connect_timeout=10, close_timeout=2, max_message_size=1024)

@@ -24,9 +24,9 @@ from tasktree_rt.client import (
     open_orchestrator,
     open_run,
 )
+from tasktree_rt.client.base_run import BaseRun
 from tasktree_rt.client.checking import HubLimits
 from tasktree_rt.client.dividing import divided
-from tasktree_rt.client.run import BaseRun
 from tasktree_rt.core.events import MAX_DEPTH, Json
 from tasktree_rt.core.limits import MAX_NODE_SIZE
 from tasktree_rt.settings import Limits

@@ -21,7 +21,7 @@ from tasktree_rt.client import (
     open_orchestrator,
     open_run,
 )
-from tasktree_rt.client.nodes import is_cancellation, last_line
+from tasktree_rt.client.outcome import is_cancellation, last_line
 from tasktree_rt.core.events import Json
 from tests.client.fakehub import Peer, fake_hub
 from tests.client.running import events, nodes, statuses

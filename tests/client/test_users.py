@@ -19,8 +19,8 @@ from tasktree_rt.client import (
     open_desk,
     open_watcher,
 )
+from tasktree_rt.client.connection_errors import Dropped
 from tasktree_rt.client.follow import Follower
-from tasktree_rt.client.link import Dropped
 from tests.client.fakehub import Json, Peer, fake_hub
 from tests.client.following import conflated, event, heartbeat, state
 from tests.client.watching import until

@@ -11,9 +11,9 @@ import attrs
 import jwt
 import pytest
 
+from tasktree_rt.client.connection_errors import Dropped
 from tasktree_rt.client.decode import read_position
 from tasktree_rt.client.follow import Follower
-from tasktree_rt.client.link import Dropped
 from tasktree_rt.client.view import TreeView
 from tasktree_rt.core.access import Scope
 from tasktree_rt.core.commands import (

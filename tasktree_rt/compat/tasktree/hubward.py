@@ -20,8 +20,8 @@ import trio
 from attrs import define, frozen
 
 from tasktree_rt.client import Orchestrator, Receipt, open_orchestrator
-from tasktree_rt.client.link import background
 from tasktree_rt.client.messages import WatchMessage
+from tasktree_rt.client.nursery import background
 from tasktree_rt.client.requests import read_refusal
 from tasktree_rt.client.urls import api_url
 from tasktree_rt.compat.tasktree.spooling import take_over, usable_place
