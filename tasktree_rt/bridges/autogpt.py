@@ -141,7 +141,7 @@ class RedisBridge:
             self._meter.message(SYSTEM, "malformed")
             log.debug("malformed", channel=name[:200], reason=str(error))
         except Exception as error:
-            self._hub.failed("autogpt", error)
+            self._hub.report_fault("autogpt", error)
 
     def _notification(self, named: str, body: bytes) -> None:
         user, payload = read_notification(body, named)

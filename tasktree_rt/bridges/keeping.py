@@ -119,7 +119,7 @@ class Keeping:
             except PeerError as error:
                 self._show_only(one.user, one.payload, str(error))
             except Exception as error:
-                self._hub.failed("autogpt", error)
+                self._hub.report_fault("autogpt", error)
                 self._show_only(one.user, one.payload, "a fault of the hub's")
             lane.held -= one.size
             if stored and not any(each.held for each in self._lanes):

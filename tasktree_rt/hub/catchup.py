@@ -55,7 +55,7 @@ class Source(Protocol):
 
     message_limit: int
 
-    def failed(self, where: str, error: BaseException) -> None:
+    def report_fault(self, where: str, error: BaseException) -> None:
         """A fault of the hub's own."""
 
     def loaded(self, project_id: str) -> Project | None:

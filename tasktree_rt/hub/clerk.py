@@ -69,7 +69,7 @@ class Clerk:
         except PeerError as error:
             wait = self._refused(pending, error)
         except Exception as error:
-            self._hub.failed("clerk", error)
+            self._hub.report_fault("clerk", error)
         finally:
             self._room.release()
         if wait is None:

@@ -35,6 +35,7 @@ from tasktree_rt.hub.batch import Events
 from tasktree_rt.hub.calling import Calling
 from tasktree_rt.hub.clerk import Clerk
 from tasktree_rt.hub.commanding import Commanding
+from tasktree_rt.hub.context import HubContext
 from tasktree_rt.hub.holdings import PROJECT, USER_LOG
 from tasktree_rt.hub.keeper import Keeper
 from tasktree_rt.hub.liveness import Liveness
@@ -188,7 +189,7 @@ class Hub(Asking, Commanding, Calling, Subscribing):
         try:
             with readable():
                 settles = self.matters.unreadable(topic)
-                found = await Recovery(self.broker, topic).recover(self.new_epoch(), settles)
+                found = await Recovery(self.broker, topic).recover(self.context.new_epoch(), settles)
             self.shelf.forget(project)
         finally:
             self.recovering.discard(topic)
@@ -273,7 +274,7 @@ async def _vital(hub: Hub, where: str, task: Callable[[], Awaitable[None]]) -> N
     try:
         await task()
     except Exception as error:
-        hub.failed(where, error)
+        hub.context.report_fault(where, error)
         raise
 
 
@@ -295,7 +296,7 @@ async def open_hub(
     """
     await broker.open()
     try:
-        hub = Hub(broker, settings, meter or Silence(), on_error=on_error)
+        hub = Hub(broker, HubContext(settings, meter or Silence(), on_error=on_error))
         await hub.count_holdings()
         await hub.load_matters()
         async with trio.open_nursery() as nursery:

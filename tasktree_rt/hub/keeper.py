@@ -45,7 +45,7 @@ class Keeper:
             except (StoreUnavailable, Unavailable) as error:
                 self._failed(error)
             except Exception as error:
-                self._hub.failed("keeper", error)
+                self._hub.report_fault("keeper", error)
 
     def _failed(self, error: Exception) -> None:
         """The store refused this round. Said once, and not at all where publishes are refused too."""

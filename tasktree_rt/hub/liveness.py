@@ -37,7 +37,7 @@ class House(Protocol):
     def wall(self) -> int:
         """Now, in microseconds since the Unix epoch."""
 
-    def failed(self, where: str, error: BaseException) -> None:
+    def report_fault(self, where: str, error: BaseException) -> None:
         """A fault of the hub's own."""
 
 
@@ -67,4 +67,4 @@ class Liveness:
         try:
             session.tend(now, wall)
         except Exception as error:
-            self._hub.failed("liveness", error)
+            self._hub.report_fault("liveness", error)

@@ -102,7 +102,7 @@ class Mirror:
             try:
                 await self._write(name, taken)
             except Exception as error:
-                self._hub.failed("mirror", error)
+                self._hub.report_fault("mirror", error)
             finally:
                 self._busy.discard(name)
                 self._wake.set()

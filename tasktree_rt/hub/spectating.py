@@ -75,7 +75,7 @@ class ExecutionSession(WatchSession):
                 OVERLOADED if isinstance(error, Unavailable) else NOT_FOUND, error.message[:MAX_REASON]
             )
         except Exception as error:
-            self.hub.failed("subscribe", error)
+            self.hub.report_fault("subscribe", error)
             self.subscriber.abort()
         finally:
             self._begun.set()

@@ -82,7 +82,7 @@ class WatchSession(ConnectionSession):
                 await self._watch(wish)
             self._asked()
         except Exception as error:
-            self.hub.failed("subscribe", error)
+            self.hub.report_fault("subscribe", error)
             self.subscriber.abort()
         finally:
             self._begun.set()

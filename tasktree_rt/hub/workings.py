@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import secrets
-import time
 from collections.abc import Callable, Mapping
-from random import Random
-from typing import Any, Final
+from typing import Any
 
 import trio
-from structlog.stdlib import BoundLogger, get_logger
 
 from tasktree_rt.brokers.base import Broker
-from tasktree_rt.core.events import micros_to_time
 from tasktree_rt.core.topics import TopicIndex, user_of
 from tasktree_rt.hub.births import Births
 from tasktree_rt.hub.broadcasts import Broadcasts
+from tasktree_rt.hub.context import HubContext
 from tasktree_rt.hub.fanout import Fanout
 from tasktree_rt.hub.heartbeats import Heartbeats
 from tasktree_rt.hub.holdings import PROJECT, Holdings
@@ -23,7 +20,6 @@ from tasktree_rt.hub.ingest import Ingest
 from tasktree_rt.hub.live import LiveTopics
 from tasktree_rt.hub.liveness import Lively
 from tasktree_rt.hub.matters import Matters
-from tasktree_rt.hub.meter import Meter
 from tasktree_rt.hub.moves import Moves
 from tasktree_rt.hub.project import Project
 from tasktree_rt.hub.relay import Relay
@@ -36,41 +32,22 @@ from tasktree_rt.hub.subscriber import Subscriber
 from tasktree_rt.hub.ticket import Ticket
 from tasktree_rt.hub.turns import Turns
 from tasktree_rt.hub.verdicts import Verdicts
-from tasktree_rt.settings import Settings
-
-log: Final[BoundLogger] = get_logger("tasktree_rt.hub")
-
-
-def random_epochs() -> Callable[[], str]:
-    """Names for lives, 48 random bits each.
-
-    Every publish carries one, should it begin a life: asking the system for each would cost more than all
-    else of accepting it, so that it is asked once.
-    """
-    bits = Random(secrets.randbits(256)).getrandbits  # noqa: S311 - must differ, not be secret
-    return lambda: f"{bits(48):012x}"
 
 
 class Workings:
     """See the module's docstring; the arguments are those of `Hub`."""
 
-    def __init__(
-        self,
-        broker: Broker,
-        settings: Settings,
-        meter: Meter,
-        *,
-        on_error: Callable[[str, BaseException], None] | None = None,
-        wall: Callable[[], int] = lambda: time.time_ns() // 1000,
-        new_epoch: Callable[[], str] | None = None,
-    ) -> None:
+    def __init__(self, broker: Broker, context: HubContext) -> None:
+        settings, meter = context.settings, context.meter
+        self.context = context
         self.settings = settings
         self.meter = meter
+        self.timestamp = context.timestamp
+        self.report_fault = context.report_fault
         self.broker = broker
         self.message_limit = settings.limits.max_message_size
         self.draining = False
         self.drained = trio.Event()
-        self.new_epoch = new_epoch or random_epochs()
         self.recovering: set[str] = set()
         """Damaged logs that are being recovered."""
         self.index: TopicIndex[Subscriber] = TopicIndex()
@@ -81,20 +58,22 @@ class Workings:
             meter,
             committed=self._committed,
             room=self._room,
-            failed=self.failed,
-            wall=wall,
-            new_epoch=self.new_epoch,
+            failed=self.report_fault,
+            wall=context.wall,
+            new_epoch=context.new_epoch,
         )
         self.fanout = Fanout(
-            self.index, meter, finished=self.ingest.finish, touched=self._touched, failed=self.failed
+            self.index, meter, finished=self.ingest.finish, touched=self._touched, failed=self.report_fault
         )
         self.turns = Turns()
-        self.roster = Roster(self.shelf, tidy=self.put_away, failed=self.failed)
-        self.broadcasts = Broadcasts(self.failed)
-        self.live = LiveTopics(settings.limits.max_subscriptions, self.failed)
-        self.statuses = Statuses(settings.execution.status_interval, self.failed)
+        self.roster = Roster(self.shelf, tidy=self.put_away, failed=self.report_fault)
+        self.broadcasts = Broadcasts(self.report_fault)
+        self.live = LiveTopics(settings.limits.max_subscriptions, self.report_fault)
+        self.statuses = Statuses(settings.execution.status_interval, self.report_fault)
         self.holdings = Holdings(settings.limits)
-        self.snapshots = Snapshots(broker, self.holdings, settings.limits.max_snapshots_per_project, wall)
+        self.snapshots = Snapshots(
+            broker, self.holdings, settings.limits.max_snapshots_per_project, context.wall
+        )
         self.births = Births(self.holdings, self.snapshots.ended)
         self.relay = Relay(self.live, self.holdings, lambda: secrets.token_hex(8))
         self.matters = Matters(self.holdings)
@@ -105,21 +84,15 @@ class Workings:
         self.view_source: ViewSource = EverySource()
         self.outside: dict[str, str] = {}
         """How it stands with systems that the hub listens to, by name: ``up``, or what is wrong."""
-        self._wall = wall
-        self._on_error = on_error
         self._subscribers: dict[str, Subscriber] = {}
         self._touched_projects: dict[str, Project] = {}
         self.moves = Moves()
         self.heartbeats = Heartbeats(settings.delivery.heartbeat_interval, self.timestamp)
         self._observers: list[Callable[[Project], None]] = [self.statuses.changed]
 
-    def timestamp(self) -> str:
-        """Now, as events carry it."""
-        return micros_to_time(self._wall())
-
     def wall(self) -> int:
         """Now, in microseconds since the Unix epoch."""
-        return self._wall()
+        return self.context.wall()
 
     @property
     def stored_projects(self) -> int:
@@ -130,13 +103,6 @@ class Workings:
     def connections(self) -> Mapping[str, Subscriber]:
         """Every connection by its id."""
         return self._subscribers
-
-    def failed(self, where: str, error: BaseException) -> None:
-        """A fault of the hub's own: logged, counted, told to `on_error`; nobody else is harmed."""
-        log.error("fault", where=where, exc_info=error)
-        self.meter.failed(where)
-        if self._on_error is not None:
-            self._on_error(where, error)
 
     def observe(self, callback: Callable[[Project], None]) -> None:
         """Call `callback(project)` for every publish of a project that was applied, in the tick that does so.
@@ -176,7 +142,7 @@ class Workings:
             try:
                 callback(project)
             except Exception as error:
-                self.failed("observe", error)
+                self.report_fault("observe", error)
 
     def take_touched(self) -> list[Project]:
         """The projects with new events since the last call (for the keeper)."""

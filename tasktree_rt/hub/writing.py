@@ -228,7 +228,7 @@ class SocketSubscriber(Showing):
         try:
             return self._pump(budget)
         except Exception as error:
-            self.source.failed("outbox", error)
+            self.source.report_fault("outbox", error)
             if self.closing:
                 self.abort()
                 return Pumped.IDLE
@@ -270,7 +270,7 @@ class SocketSubscriber(Showing):
             # Whoever comes again resumes; waiting here would hold up everything else of this connection.
             self.close(OVERLOADED)
         except Exception as error:
-            self.source.failed("catch-up", error)
+            self.source.report_fault("catch-up", error)
             self.close(INTERNAL)
 
     def _pump(self, budget: int) -> Pumped:

@@ -221,7 +221,7 @@ def _errors(app: QuartTrio, hub: Hub) -> None:
 
     @app.errorhandler(Exception)
     async def fault(error: Exception) -> Response:
-        hub.failed("http", error)
+        hub.report_fault("http", error)
         return status_problem(500, "a fault of the hub's; it is logged", "internal")
 
 

@@ -25,6 +25,7 @@ from tasktree_rt.core.access import OPEN, Grants
 from tasktree_rt.core.events import Event, ProjectId
 from tasktree_rt.core.log import BEGINNING, Recovered
 from tasktree_rt.errors import PeerError, StoreUnavailable
+from tasktree_rt.hub.context import HubContext
 from tasktree_rt.hub.hub import Hub, open_hub
 from tasktree_rt.hub.matters import COMMAND, PROMPT, Pending
 from tasktree_rt.settings import Limits, People, Settings
@@ -164,7 +165,7 @@ class Office:
 
     async def _run(self, task_status: trio.TaskStatus[Hub]) -> None:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("tasktree_rt.hub.hub.Hub", partial(Hub, wall=self.wall))
+            patch.setattr("tasktree_rt.hub.hub.HubContext", partial(HubContext, wall=self.wall))
             async with open_hub(self.broker, self.settings, on_error=self._fault) as hub:
                 task_status.started(hub)
                 await self._ending.wait()

@@ -23,7 +23,7 @@ VIA: Json = {"dialect": "test"}
 
 def with_walls_clock(hub: Hub) -> None:
     """Let the hub's clock on the wall go with Trio's."""
-    hub._wall = lambda: START + round(trio.current_time() * 1_000_000)
+    hub.context.wall = lambda: START + round(trio.current_time() * 1_000_000)
 
 
 def native(world: World, *topics: str, grants: Grants = OPEN, room: int | None = None) -> Carried:

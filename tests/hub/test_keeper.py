@@ -90,7 +90,7 @@ async def test_finished_projects_end_after_their_time(autojump_clock: MockClock)
         keeper = Keeper(world.hub)
         await keeper.sweep()
         assert world.hub.loaded("done").epoch != ""  # type: ignore[union-attr]
-        world.hub._wall = lambda: now + 100_000_000
+        world.hub.context.wall = lambda: now + 100_000_000
         await keeper.sweep()
         assert world.hub.loaded("done").epoch == ""  # type: ignore[union-attr]
         assert world.hub.loaded("going").epoch != ""  # type: ignore[union-attr]

@@ -14,7 +14,7 @@ from trio.testing import MockClock
 from tasktree_rt.brokers.base import Checkpoint
 from tasktree_rt.core.log import Position
 from tasktree_rt.errors import StoreUnavailable
-from tasktree_rt.hub import workings
+from tasktree_rt.hub import context
 from tasktree_rt.hub.project import Project
 from tasktree_rt.settings import Keep, Settings
 from tests.hub.world import Store, World, a_world, small, update
@@ -52,7 +52,7 @@ class Saves(Store):
 def wall(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the hub's wall clock go with Trio's."""
     now = SimpleNamespace(time_ns=lambda: int((START + trio.current_time()) * 1e9))
-    monkeypatch.setattr(workings, "time", now)
+    monkeypatch.setattr(context, "time", now)
 
 
 async def publish(world: World, events: int, project: str = "p") -> None:

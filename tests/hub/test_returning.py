@@ -256,7 +256,7 @@ async def test_what_was_written_down_is_only_for_a_while_and_for_nobodys_eyes(
         await world.watches(EXECUTIONS, user="v")
         await world.hub.drain()
         later = world.hub.wall() + 1_001
-        monkeypatch.setattr(world.hub, "_wall", lambda: later)
+        monkeypatch.setattr(world.hub.context, "wall", lambda: later)
         assert await world.hub.returning.recall("v") == []
 
 
