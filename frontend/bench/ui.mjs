@@ -1,5 +1,5 @@
-// The dashboard in a real browser, beside a plain list of the same data: `node bench/ui.mjs [--minutes 5] [--rounds 5]`.
-// Prints the figures as a table for docs/dashboard.md.
+// The dashboard in a real browser, beside a plain list of the same data: `node bench/ui.mjs [--minutes 5] [--rounds 5]`;
+// `--only timeline`: the timeline alone. Prints the figures as a table for docs/dashboard.md.
 import { spawn } from "node:child_process";
 import { mkdtempSync } from "node:fs";
 import { cpus, tmpdir } from "node:os";
@@ -10,7 +10,11 @@ import { chromium } from "playwright-core";
 import { build, preview } from "vite";
 
 const { values: flags } = parseArgs({
-  options: { minutes: { type: "string", default: "5" }, rounds: { type: "string", default: "5" } },
+  options: {
+    minutes: { type: "string", default: "5" },
+    rounds: { type: "string", default: "5" },
+    only: { type: "string", default: "" },
+  },
 });
 const MINUTES = Number(flags.minutes);
 const ROUNDS = Number(flags.rounds);
@@ -85,6 +89,34 @@ async function fill(url, project) {
   for (let at = 0; at < all.length; at += 500) await push(url, project, all.slice(at, at + 500));
 }
 
+const SPANS = 20_000;
+
+/** A run of the past day: groups of steps that began and ended, some of which failed and some of which still run. */
+async function fillSpans(url, project) {
+  const begun = Date.now() - 3_600_000;
+  const at = (ms) => new Date(begun + ms).toISOString();
+  const all = Array.from({ length: SPANS }, (_, n) => {
+    if (n < 200)
+      return update(`n${n}`, { title: `Group ${n}`, status: "running", started_at: at(n * 15_000) });
+    const from = (n % 200) * 15_000 + Math.floor(n / 200) * 2_000;
+    const long = 500 + ((n * 7_919) % 9_000);
+    const status = n % 500 === 499 ? "failed" : n % 1000 === 0 ? "running" : "completed";
+    const ended = status === "running" ? {} : { ended_at: at(from + long) };
+    const waits = n >= 400 ? { depends_on: [`n${n - 200}`] } : {};
+    return update(`n${n}`, {
+      title: `Step ${n}`,
+      parent_id: `n${n % 200}`,
+      kind: `kind ${n % 7}`,
+      status,
+      progress: 50,
+      started_at: at(from),
+      ...ended,
+      ...waits,
+    });
+  });
+  for (let n = 0; n < all.length; n += 500) await push(url, project, all.slice(n, n + 500));
+}
+
 /** Updates of random nodes until told to stop; returns how many there were. */
 function load(url, project, perSecond) {
   let going = true;
@@ -131,9 +163,23 @@ async function opening(browser, address) {
   return ms;
 }
 
-/** Ten seconds of the wheel; the share of frames that took longer than 33 ms, and how many frames there were. */
+/** Ten seconds of the wheel, which scrolls; see `wheeling`. */
 async function scrolling(page) {
   await page.mouse.move(600, 500);
+  return wheeling(page, (turn) => page.mouse.wheel(0, turn % 80 < 40 ? 240 : -240));
+}
+
+/** Ten seconds of the wheel with Ctrl, which zooms in and out of a timeline; see `wheeling`. */
+async function zooming(page) {
+  await page.mouse.move(900, 500);
+  await page.keyboard.down("Control");
+  const found = await wheeling(page, (turn) => page.mouse.wheel(0, turn % 40 < 20 ? -120 : 120));
+  await page.keyboard.up("Control");
+  return found;
+}
+
+/** Ten seconds of something; the share of frames that took longer than 33 ms, and how many frames there were. */
+async function wheeling(page, turned) {
   await page.evaluate(() => {
     window.frames_ = [];
     let last = performance.now();
@@ -146,7 +192,7 @@ async function scrolling(page) {
   });
   const until = performance.now() + 10_000;
   for (let turn = 0; performance.now() < until; turn += 1) {
-    await page.mouse.wheel(0, turn % 80 < 40 ? 240 : -240);
+    await turned(turn);
     await sleep(16);
   }
   const frames = await page.evaluate(() => {
@@ -226,6 +272,33 @@ async function frozen(page, url, project, seconds) {
   return { missed: after.seq - before.seq, ms, steps: after.version - back.version };
 }
 
+const shown = ({ over, perSecond }) => `${over.toFixed(1)} % (${Math.round(perSecond)} frames/s)`;
+
+/** The timeline of 20,000 nodes: zooming and scrolling while nothing happens, then under load. */
+async function timeline(browser, url) {
+  await fillSpans(url, "spans");
+  const page = await browser.newPage({ viewport: { width: 1280, height: 800 } });
+  await page.goto(`${url}/p/spans/timeline`);
+  await page.waitForSelector(".timeline, .gantt");
+  await sleep(1500);
+  const buttons = await page.evaluate(() => document.querySelectorAll("*").length);
+  note("timeline of 20,000 nodes: elements of the page", buttons.toLocaleString("en"), "–");
+  note("zooming it for 10 s: frames over 33 ms", shown(await zooming(page)), "–");
+  const stop = load(url, "spans", 1000);
+  await sleep(1000);
+  note("the same under 1,000 updates/s", shown(await zooming(page)), "–");
+  note("1,000 updates/s, 10 s of the wheel in the timeline", shown(await scrolling(page)), "–");
+  await stop();
+  const collapse = page.getByRole("button", { name: "Collapse all" });
+  if ((await collapse.count()) > 0) {
+    await collapse.click();
+    await sleep(500);
+    note("zooming it, all branches collapsed and summarised", shown(await zooming(page)), "–");
+  }
+  await page.close();
+}
+
+const TIMELINE_ONLY = flags.only === "timeline";
 const { server, origin } = await plainPage();
 const { child, url } = await startHub(origin);
 const browser = await chromium.launch({
@@ -237,7 +310,8 @@ const note = (figure, ours, beside) => {
   rows.push(`| ${figure} | ${ours} | ${beside} |`);
   console.error(rows.at(-1));
 };
-try {
+
+async function everything() {
   await fill(url, "large");
   const plain = (more = "") => `${origin}/?hub=${encodeURIComponent(url)}&project=large${more}`;
   const ours = [];
@@ -312,6 +386,11 @@ try {
     `${Math.round(back.ms)} ms in ${back.steps} step(s), ${back.missed} events missed`,
     "–",
   );
+}
+
+try {
+  if (!TIMELINE_ONLY) await everything();
+  await timeline(browser, url);
 } finally {
   await browser.close();
   await server.close();

@@ -1,54 +1,24 @@
-import { useVirtualizer } from "@tanstack/react-virtual";
-import { type KeyboardEvent, type ReactNode, useCallback, useEffect, useMemo, useRef, useState } from "react";
-import type { TreeStore } from "../../core/index.ts";
+import { type ReactNode, useEffect, useMemo, useState } from "react";
 import { FilterFields } from "../../ui/FilterFields.tsx";
-import { isFilter, useFilter } from "../../ui/filter.ts";
+import { FoldButtons, SortField, useLook } from "../../ui/look.tsx";
 import { useShape, useSnapshot } from "../../ui/looking.ts";
 import { title } from "../../ui/nodes.ts";
-import { CopyButton, Empty } from "../../ui/parts.tsx";
-import { type Look, looksAtFields, newestRunning, type Row, rows, SORTS } from "../../ui/rows.ts";
+import { CopyButton } from "../../ui/parts.tsx";
+import { looksAtFields, newestRunning, rows } from "../../ui/rows.ts";
+import { TreeLines, type TreeLinesProps } from "../../ui/TreeLines.tsx";
 import { useMoment } from "../../ui/time.ts";
 import type { ViewProps } from "../../ui/view.ts";
-import { useWord } from "../../ui/words.ts";
-import { rowId, TreeRow } from "./TreeRow.tsx";
-import "./tree.css";
-
-/** What is collapsed in which project, for as long as the page is open. */
-const collapsedIn = new Map<string, ReadonlySet<string>>();
-const NOBODY: ReadonlySet<string> = new Set();
 
 export default function TreeView({ projectId, tree, selected, onSelect }: ViewProps): ReactNode {
-  const [collapsed, setCollapsed] = useState(() => collapsedIn.get(projectId) ?? NOBODY);
-  const filter = useFilter();
-  const [by, setSort] = useWord("sort");
-  const sort = SORTS.find((one) => one === by) ?? "order";
+  const { look, keep } = useLook(projectId);
   const [follow, setFollow] = useFollow();
-  const look = useMemo(() => ({ collapsed, filter, sort }), [collapsed, filter, sort]);
-  const keep = useCallback(
-    (next: ReadonlySet<string>) => {
-      collapsedIn.set(projectId, next);
-      setCollapsed(next);
-    },
-    [projectId],
-  );
   const Lines = looksAtFields(look) ? LookingLines : PlainLines;
   const path = selected === null ? [] : tree.get().shape.path(selected);
   return (
     <>
       <div className="toolbar" role="toolbar" aria-label="Tree">
         <FilterFields tree={tree} />
-        <select
-          className="input"
-          aria-label="Sort by"
-          value={sort}
-          onChange={({ target }) => setSort(target.value === "order" ? "" : target.value)}
-        >
-          {SORTS.map((one) => (
-            <option key={one} value={one}>
-              {one === "order" ? "in order" : `by ${one}`}
-            </option>
-          ))}
-        </select>
+        <SortField />
         <button
           type="button"
           className="button tree-follow"
@@ -57,12 +27,7 @@ export default function TreeView({ projectId, tree, selected, onSelect }: ViewPr
         >
           Follow what runs
         </button>
-        <button type="button" className="button" onClick={() => keep(branches(tree))}>
-          Collapse all
-        </button>
-        <button type="button" className="button" onClick={() => keep(NOBODY)}>
-          Expand all
-        </button>
+        <FoldButtons tree={tree} keep={keep} />
         {path.length > 0 && (
           <CopyButton label="Copy path" text={path.map((id) => title(id, tree.node(id))).join(" / ")} />
         )}
@@ -71,13 +36,6 @@ export default function TreeView({ projectId, tree, selected, onSelect }: ViewPr
       <Lines tree={tree} look={look} selected={selected} onSelect={onSelect} keep={keep} />
     </>
   );
-}
-
-function branches(tree: TreeStore): ReadonlySet<string> {
-  const { nodes, shape } = tree.get();
-  const found = new Set<string>();
-  for (const id of nodes.keys()) if (shape.children(id).length > 0) found.add(id);
-  return found;
 }
 
 const DONE_BY_HAND = ["wheel", "touchmove", "pointerdown", "keydown"] as const;
@@ -111,229 +69,18 @@ function Follower({ tree, onSelect }: Pick<ViewProps, "tree" | "onSelect">): Rea
   return null;
 }
 
-interface LinesProps {
-  readonly tree: TreeStore;
-  readonly look: Look;
-  readonly selected: string | null;
-  readonly onSelect: (id: string | null) => void;
-  readonly keep: (collapsed: ReadonlySet<string>) => void;
-}
-
 /** Who is shown where is all that counts: not drawn again when fields change. */
-function PlainLines(props: LinesProps): ReactNode {
+function PlainLines(props: Omit<TreeLinesProps, "all">): ReactNode {
   const shape = useShape(props.tree);
   // biome-ignore lint/correctness/useExhaustiveDependencies: the shape is what changes
   const all = useMemo(() => rows(props.tree.get(), props.look), [props.tree, props.look, shape]);
-  return <Lines {...props} all={all} />;
+  return <TreeLines {...props} all={all} />;
 }
 
 /** A filter or a sort looks at the fields of all nodes. */
-function LookingLines(props: LinesProps): ReactNode {
+function LookingLines(props: Omit<TreeLinesProps, "all">): ReactNode {
   const snapshot = useSnapshot(props.tree);
   const now = useMoment();
   const all = useMemo(() => rows(snapshot, props.look, now()), [snapshot, props.look, now]);
-  return <Lines {...props} all={all} />;
-}
-
-function rowHeight(): number {
-  return Number.parseFloat(getComputedStyle(document.documentElement).getPropertyValue("--row")) || 32;
-}
-
-function Lines({
-  tree,
-  all,
-  look,
-  selected,
-  onSelect,
-  keep,
-}: LinesProps & { all: readonly Row[] }): ReactNode {
-  const box = useRef<HTMLDivElement>(null);
-  const [active, setActive] = useState<string | null>(selected);
-  const brought = useRef<string | null>(null);
-  const height = useMemo(rowHeight, []);
-  const virtual = useVirtualizer({
-    count: all.length,
-    getScrollElement: () => box.current,
-    estimateSize: () => height,
-    overscan: 12,
-    getItemKey: (at) => all[at]!.id,
-  });
-  const places = useMemo(() => new Map(all.map((row, at) => [row.id, at])), [all]);
-  const lookRef = useRef(look);
-  lookRef.current = look;
-  const twist = useCallback(
-    (id: string) => {
-      const next = new Set(lookRef.current.collapsed);
-      if (!next.delete(id)) next.add(id);
-      // At once: several may be twisted before this is drawn again.
-      lookRef.current = { ...lookRef.current, collapsed: next };
-      keep(next);
-    },
-    [keep],
-  );
-  const pick = useCallback(
-    (id: string) => {
-      setActive(id);
-      brought.current = id;
-      onSelect(id);
-    },
-    [onSelect],
-  );
-
-  // What is selected from elsewhere (a link, Back, the follower) is brought into view once: its ancestors opened, itself
-  // in the middle. One that is not there yet, or that a filter hides, waits.
-  // biome-ignore lint/correctness/useExhaustiveDependencies: only a new selection scrolls, once it has a row
-  useEffect(() => {
-    if (selected === null) brought.current = null;
-    if (selected === null || selected === brought.current) return;
-    setActive(selected);
-    const path = tree.get().shape.path(selected).slice(0, -1);
-    const closed = new Set(path.filter((id) => look.collapsed.has(id)));
-    if (closed.size > 0) keep(new Set([...look.collapsed].filter((id) => !closed.has(id))));
-    const at = places.get(selected);
-    if (at === undefined || closed.size > 0) return;
-    brought.current = selected;
-    if (!inView(box.current, at, height)) virtual.scrollToIndex(at, { align: "center" });
-  }, [selected, places]);
-
-  const move = (to: number) => {
-    const row = all[Math.max(0, Math.min(all.length - 1, to))];
-    if (row === undefined) return;
-    setActive(row.id);
-    virtual.scrollToIndex(places.get(row.id) ?? 0, { align: "auto" });
-  };
-  const onKeyDown = (event: KeyboardEvent) => {
-    if (event.ctrlKey || event.metaKey || event.altKey) return;
-    if (
-      pressed(event.key, {
-        all,
-        at: active === null ? -1 : (places.get(active) ?? -1),
-        move,
-        twist,
-        pick,
-        tree,
-      })
-    ) {
-      event.preventDefault();
-    }
-  };
-
-  if (all.length === 0) {
-    return isFilter(look.filter) ? (
-      <Empty title="Nothing matches">
-        <p className="muted">Take the filter away, or search for something else.</p>
-      </Empty>
-    ) : (
-      <Empty title="No nodes yet">
-        <p className="muted">The project is there, but nothing was pushed into its tree.</p>
-      </Empty>
-    );
-  }
-  const items = virtual.getVirtualItems();
-  const shown = active !== null && items.some((item) => all[item.index]?.id === active);
-  return (
-    <div
-      ref={box}
-      className="tree"
-      role="tree"
-      aria-label="Nodes"
-      tabIndex={0}
-      onKeyDown={onKeyDown}
-      onFocus={() => active === null && move(0)}
-      {...(shown ? { "aria-activedescendant": rowId(active) } : {})}
-    >
-      <div className="tree-inner" role="presentation" style={{ height: virtual.getTotalSize() }}>
-        {items.map((item) => {
-          const row = all[item.index] as Row;
-          return (
-            <TreeRow
-              key={row.id}
-              tree={tree}
-              row={row}
-              top={item.start}
-              active={row.id === active}
-              selected={row.id === selected}
-              onPick={pick}
-              onTwist={twist}
-            />
-          );
-        })}
-      </div>
-    </div>
-  );
-}
-
-/** Whether the row of this index can be seen whole. */
-function inView(box: HTMLElement | null, at: number, height: number): boolean {
-  if (box === null) return false;
-  const top = at * height - box.scrollTop;
-  return top >= 0 && top + height <= box.clientHeight;
-}
-
-interface Keys {
-  readonly all: readonly Row[];
-  readonly at: number;
-  readonly move: (to: number) => void;
-  readonly twist: (id: string) => void;
-  readonly pick: (id: string) => void;
-  readonly tree: TreeStore;
-}
-
-const PAGE = 15;
-
-/** The keys of the ARIA tree pattern. Returns whether the key means something here. */
-function pressed(key: string, { all, at, move, twist, pick, tree }: Keys): boolean {
-  const row = all[at];
-  switch (key) {
-    case "ArrowDown":
-      move(at + 1);
-      return true;
-    case "ArrowUp":
-      move(at - 1);
-      return true;
-    case "Home":
-      move(0);
-      return true;
-    case "End":
-      move(all.length - 1);
-      return true;
-    case "PageDown":
-      move(at + PAGE);
-      return true;
-    case "PageUp":
-      move(at - PAGE);
-      return true;
-  }
-  if (row === undefined) return false;
-  switch (key) {
-    case "ArrowRight":
-      if (row.expandable && !row.expanded) twist(row.id);
-      else if (row.expanded) move(at + 1);
-      return true;
-    case "ArrowLeft":
-      if (row.expanded) twist(row.id);
-      else move(all.findIndex((one) => one.id === tree.get().shape.parent(row.id)));
-      return true;
-    case "Enter":
-    case " ":
-      pick(row.id);
-      return true;
-    case "*":
-      for (const sibling of all) {
-        if (sibling.depth === row.depth && sibling.expandable && !sibling.expanded) twist(sibling.id);
-      }
-      return true;
-  }
-  if (key.length !== 1) return false;
-  // A letter goes to the next row that begins with it.
-  const letter = key.toLowerCase();
-  for (let step = 1; step <= all.length; step += 1) {
-    const to = (at + step) % all.length;
-    const id = all[to]?.id ?? "";
-    if (title(id, tree.node(id)).toLowerCase().startsWith(letter)) {
-      move(to);
-      return true;
-    }
-  }
-  return false;
+  return <TreeLines {...props} all={all} />;
 }

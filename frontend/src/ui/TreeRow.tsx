@@ -1,10 +1,10 @@
 import { memo, type ReactNode } from "react";
-import { type Fields, isEnded, type Rollup, type TreeStore, text } from "../../core/index.ts";
-import { useTreeNode } from "../../react/hooks.ts";
-import { message, progress, spent, title } from "../../ui/nodes.ts";
-import { CountsBar, Mark, Progress, UrgentCounts } from "../../ui/parts.tsx";
-import type { Row } from "../../ui/rows.ts";
-import { duration, useNow } from "../../ui/time.ts";
+import { type Fields, isEnded, type Rollup, type TreeStore, text } from "../core/index.ts";
+import { useTreeNode } from "../react/hooks.ts";
+import { message, progress, spent, title } from "./nodes.ts";
+import { CountsBar, Mark, Progress, UrgentCounts } from "./parts.tsx";
+import type { Row } from "./rows.ts";
+import { duration, useNow } from "./time.ts";
 
 export interface TreeRowProps {
   readonly tree: TreeStore;
