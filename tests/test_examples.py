@@ -21,8 +21,9 @@ from tasktree_rt.core.reserved import RESERVED
 from tasktree_rt.core.shapes import SHAPES
 from tasktree_rt.dialects.tasktree.requests import _READERS
 from tasktree_rt.errors import HTTP_STATUS
+from tasktree_rt.metrics import Metrics
 from tasktree_rt.settings import Execution, Settings, shown_value
-from tasktree_rt.web.metrics import Metrics
+from tasktree_rt.web.metrics import MetricsPage
 from tests.browser import open_page, program
 from tests.cli.processes import CODE, PATIENCE
 from tests.client.watching import prompted
@@ -259,7 +260,7 @@ async def test_operating_lists_every_metric() -> None:
         for name in re.findall(r"tasktree_\w+", row[0])
     }
     async with real_hub() as running:
-        found = Metrics().text(running.hub).decode()
+        found = MetricsPage(Metrics(), running.hub).text().decode()
     assert listed == {
         name.removesuffix("_total") for name in re.findall(r"^# TYPE (\w+)", found, re.MULTILINE)
     } - set(re.findall(r"^# TYPE (\w+_created)", found, re.MULTILINE))

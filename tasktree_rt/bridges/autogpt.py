@@ -17,7 +17,6 @@ from structlog.stdlib import BoundLogger, get_logger
 from tasktree_rt.bridges.graphs import Graphs
 from tasktree_rt.bridges.intake import Intake
 from tasktree_rt.bridges.keeping import Keeping
-from tasktree_rt.bridges.meter import Meter
 from tasktree_rt.bridges.redis.connection import Patience
 from tasktree_rt.bridges.redis.listener import Listener, Unfit
 from tasktree_rt.bridges.redis.shards import Shards, Told
@@ -31,6 +30,7 @@ from tasktree_rt.errors import InvalidInput
 from tasktree_rt.hub.hub import Hub
 from tasktree_rt.hub.sources import EverySource
 from tasktree_rt.hub.subscriber import Subscriber
+from tasktree_rt.metrics import Metrics
 
 log: Final[BoundLogger] = get_logger("tasktree_rt.autogpt")
 SYSTEM: Final = "autogpt_redis"
@@ -67,7 +67,7 @@ class RedisBridge:
         mirror: bool,
         max_event_size: int,
         window: float,
-        meter: Meter,
+        meter: Metrics,
         patience: Patience | None = None,
     ) -> None:
         self._hub = hub
@@ -138,23 +138,23 @@ class RedisBridge:
         try:
             take()
         except InvalidInput as error:
-            self._meter.message(SYSTEM, "malformed")
+            self._meter.bridge_message(SYSTEM, "malformed")
             log.debug("malformed", channel=name[:200], reason=str(error))
         except Exception as error:
             self._hub.report_fault("autogpt", error)
 
     def _notification(self, named: str, body: bytes) -> None:
         user, payload = read_notification(body, named)
-        self._meter.message(SYSTEM, "notification")
+        self._meter.bridge_message(SYSTEM, "notification")
         self._keeping.take(user, payload, len(body))
 
     def _event(self, place: Place, body: bytes) -> None:
         if len(body) > self._most:
-            self._meter.message(SYSTEM, "too_large")
+            self._meter.bridge_message(SYSTEM, "too_large")
             self._intake.event(too_large(place, len(body), self._most))
             return
         event = read_execution(body, place)
-        self._meter.message(SYSTEM, "event")
+        self._meter.bridge_message(SYSTEM, "event")
         self._views.learn(event.user, event.execution, event.graph)
         twice = place.through is Through.GRAPH and self._views.hears_execution(
             event.user, event.graph, event.execution
@@ -183,7 +183,7 @@ class RedisBridge:
 
     def _say(self, state: str) -> None:
         self._hub.outside[SYSTEM] = state
-        self._meter.up(SYSTEM, state == UP)
+        self._meter.bridge_up(SYSTEM, state == UP)
 
     async def _tell(self, concerned: Sequence[Subscriber]) -> None:
         """AutoGPT's client reloads what it shows when it connects, and at no other time: let it, one after

@@ -14,7 +14,6 @@ from attrs import define, field, frozen
 from structlog.stdlib import BoundLogger, get_logger
 
 from tasktree_rt.bridges.intake import Intake
-from tasktree_rt.bridges.meter import Meter
 from tasktree_rt.core.access import OPEN
 from tasktree_rt.core.commands import Live
 from tasktree_rt.core.events import Json
@@ -23,6 +22,7 @@ from tasktree_rt.dialects.autogpt.notifications import from_autogpt
 from tasktree_rt.errors import PeerError
 from tasktree_rt.hub.calling import NOTIFICATION
 from tasktree_rt.hub.hub import Hub
+from tasktree_rt.metrics import Metrics
 
 log: Final[BoundLogger] = get_logger("tasktree_rt.autogpt")
 LANES: Final = 16
@@ -66,7 +66,7 @@ class Spell:
 class Keeping:
     """See the module's docstring."""
 
-    def __init__(self, hub: Hub, intake: Intake, meter: Meter, system: str) -> None:
+    def __init__(self, hub: Hub, intake: Intake, meter: Metrics, system: str) -> None:
         self._hub = hub
         self._intake = intake
         self._meter = meter
@@ -128,7 +128,7 @@ class Keeping:
     # --- what is not kept -------------------------------------------------------------------------
 
     def _show_only(self, user: str, payload: Json, reason: str) -> None:
-        self._meter.message(self._system, "not_kept")
+        self._meter.bridge_message(self._system, "not_kept")
         if self._spell is None:
             self._spell = Spell()
             log.warning("notifications are shown, but not kept", reason=reason)
@@ -152,5 +152,5 @@ class Keeping:
             except (trio.EndOfChannel, trio.ClosedResourceError):
                 lane.held = 0  # the one that was being stored
             left += 1
-            self._meter.message(self._system, "not_kept")
+            self._meter.bridge_message(self._system, "not_kept")
         return left

@@ -26,10 +26,10 @@ from tasktree_rt.brokers.memory import MemoryBroker
 from tasktree_rt.brokers.sqlite import SqliteBroker
 from tasktree_rt.errors import SettingsError
 from tasktree_rt.hub.hub import Hub, open_hub
+from tasktree_rt.metrics import Metrics
 from tasktree_rt.settings import Settings
 from tasktree_rt.web.app import create_app
 from tasktree_rt.web.listeners import close_listener, open_all
-from tasktree_rt.web.metrics import Metrics
 from tasktree_rt.web.server import raise_open_files_limit, serve, tune_gc
 
 DATABASE: Final = "hub.db"
@@ -74,14 +74,14 @@ async def run_hub(
         raise_open_files_limit()
         metrics = Metrics()
         async with (
-            open_hub(broker, settings, meter=metrics.hub_meter) as hub,
+            open_hub(broker, settings, meter=metrics) as hub,
             _bridges(hub, settings, metrics),
             trio.open_nursery() as nursery,
         ):
             app = create_app(settings, hub, metrics)
             tune_gc()
             server = partial(
-                serve, app, hub, settings, sockets=sockets, shutdown=shutdown.wait, meter=metrics.edge_meter
+                serve, app, hub, settings, sockets=sockets, shutdown=shutdown.wait, meter=metrics
             )
             addresses = await nursery.start(server)
             started(Running(hub, tuple(addresses), broker.name))
@@ -144,7 +144,7 @@ async def _bridges(hub: Hub, settings: Settings, metrics: Metrics) -> AsyncItera
                 mirror=settings.mirrors_autogpt,
                 max_event_size=settings.autogpt.max_event_size,
                 window=settings.drain.window,
-                meter=metrics.bridge_meter,
+                meter=metrics,
             )
             await nursery.start(bridge.run)
         yield

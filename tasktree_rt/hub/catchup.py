@@ -204,7 +204,7 @@ class Catchup:
             self._epoch, self._seq = snapshot.epoch, snapshot.seq
             few = self._project.tree.head - self._seq <= SMALL_REPLAY
             self.replaying = self._policy is Policy.DISCONNECT or (self._policy is Policy.RESYNC and few)
-            self._subscriber.meter.caught_up(f"state:{self._reason}", 0)
+            self._subscriber.meter.caught_up(f"state:{self._reason}")
         return part
 
     def _replay(self) -> Events | None:
@@ -238,7 +238,7 @@ class Catchup:
             size += sum(map(len, difference.removed)) + sum(map(len, shown[1]))
             if size < self._source.message_limit // 2:
                 self._seq = project.tree.head
-                self._subscriber.meter.caught_up("conflated", self._seq - after)
+                self._subscriber.meter.caught_up("conflated")
                 return Conflated(
                     self.project_id,
                     after,

@@ -11,7 +11,7 @@ from typing import Final
 from structlog.stdlib import BoundLogger, get_logger
 
 from tasktree_rt.core.events import micros_to_time
-from tasktree_rt.hub.meter import Meter
+from tasktree_rt.metrics import Metrics
 from tasktree_rt.settings import Settings
 
 log: Final[BoundLogger] = get_logger("tasktree_rt.hub")
@@ -47,7 +47,7 @@ class HubContext:
     def __init__(
         self,
         settings: Settings,
-        meter: Meter,
+        meter: Metrics,
         *,
         on_error: Callable[[str, BaseException], None] | None = None,
         wall: Callable[[], int] = system_clock,

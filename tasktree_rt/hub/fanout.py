@@ -26,10 +26,10 @@ from tasktree_rt.core.nodes import Change
 from tasktree_rt.core.topics import TopicIndex
 from tasktree_rt.dialects.base import Encoding
 from tasktree_rt.hub.batch import Batch
-from tasktree_rt.hub.meter import Meter
 from tasktree_rt.hub.project import Project
 from tasktree_rt.hub.subscriber import GUARD, Subscriber
 from tasktree_rt.hub.ticket import Ticket
+from tasktree_rt.metrics import Metrics
 
 _NOTHING: Final = Encoding(b"", ())
 SLICE: Final = 200
@@ -61,7 +61,7 @@ class Fanout:
     def __init__(
         self,
         index: TopicIndex[Subscriber],
-        meter: Meter,
+        meter: Metrics,
         *,
         finished: Callable[[list[Ticket]], None],
         touched: Callable[[Project, int], None],

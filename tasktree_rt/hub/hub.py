@@ -39,7 +39,6 @@ from tasktree_rt.hub.context import HubContext
 from tasktree_rt.hub.holdings import PROJECT, USER_LOG
 from tasktree_rt.hub.keeper import Keeper
 from tasktree_rt.hub.liveness import Liveness
-from tasktree_rt.hub.meter import Meter, Silence
 from tasktree_rt.hub.mirror import Mirror
 from tasktree_rt.hub.past import PastStates
 from tasktree_rt.hub.project import PlannedSnapshot, Project
@@ -50,6 +49,7 @@ from tasktree_rt.hub.returning import Returning
 from tasktree_rt.hub.shelf import readable
 from tasktree_rt.hub.subscriber import Subscriber
 from tasktree_rt.hub.subscribing import Subscribing
+from tasktree_rt.metrics import Metrics
 from tasktree_rt.settings import Settings
 
 __all__ = ["Accepted", "Hub", "Published", "Statistics", "open_hub", "result"]
@@ -283,7 +283,7 @@ async def open_hub(
     broker: Broker,
     settings: Settings,
     *,
-    meter: Meter | None = None,
+    meter: Metrics | None = None,
     on_error: Callable[[str, BaseException], None] | None = None,
 ) -> AsyncIterator[Hub]:
     """Open the broker and run a hub on it for as long as the block lasts.
@@ -296,7 +296,7 @@ async def open_hub(
     """
     await broker.open()
     try:
-        hub = Hub(broker, HubContext(settings, meter or Silence(), on_error=on_error))
+        hub = Hub(broker, HubContext(settings, meter or Metrics(), on_error=on_error))
         await hub.count_holdings()
         await hub.load_matters()
         async with trio.open_nursery() as nursery:

@@ -31,11 +31,11 @@ from tasktree_rt.core.reducer import named_node
 from tasktree_rt.dialects.base import encode_body
 from tasktree_rt.errors import InvalidInput, Refused, StoreUnavailable, Unavailable
 from tasktree_rt.hub.health import RETRY_AFTER, StoreHealth, unavailable
-from tasktree_rt.hub.meter import Meter
 from tasktree_rt.hub.producers import Producers
 from tasktree_rt.hub.project import Project
 from tasktree_rt.hub.ticket import Ticket, Unit, cost_of
 from tasktree_rt.hub.turns import FairQueue
+from tasktree_rt.metrics import Metrics
 from tasktree_rt.settings import Settings
 
 BATCH: Final = 512
@@ -54,7 +54,7 @@ class Ingest:
         self,
         broker: Broker,
         settings: Settings,
-        meter: Meter,
+        meter: Metrics,
         *,
         committed: Callable[[list[Ticket]], None],
         room: Callable[[], Awaitable[None]],

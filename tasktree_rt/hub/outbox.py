@@ -13,7 +13,7 @@ from tasktree_rt.core.commands import Message, Policy
 from tasktree_rt.core.log import Position
 from tasktree_rt.dialects.base import Dialect, Encoding, join
 from tasktree_rt.hub.batch import Batch
-from tasktree_rt.hub.meter import Meter
+from tasktree_rt.metrics import Metrics
 from tasktree_rt.settings import Delivery
 
 REPLY_ROOM: Final = 64
@@ -110,7 +110,7 @@ class Outbox(Front):
         "meter",
     )
 
-    def __init__(self, dialect: Dialect, delivery: Delivery, meter: Meter) -> None:
+    def __init__(self, dialect: Dialect, delivery: Delivery, meter: Metrics) -> None:
         self.dialect = dialect
         self.delivery = delivery
         self.meter = meter

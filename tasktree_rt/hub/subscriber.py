@@ -25,10 +25,10 @@ from tasktree_rt.core.log import Position
 from tasktree_rt.dialects.base import Dialect, Encoding
 from tasktree_rt.hub.batch import Batch, Events, Finished
 from tasktree_rt.hub.catchup import Catchup, Source, Standing
-from tasktree_rt.hub.meter import Meter
 from tasktree_rt.hub.newest import Key
 from tasktree_rt.hub.outbox import Item, Outbox
 from tasktree_rt.hub.project import PlannedSnapshot
+from tasktree_rt.metrics import Metrics
 from tasktree_rt.settings import Delivery
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ class Subscriber(Outbox):
         *,
         policy: Policy,
         delivery: Delivery,
-        meter: Meter,
+        meter: Metrics,
         grants: Grants,
         address: str = "",
         now: Callable[[], float] = trio.current_time,

@@ -16,10 +16,10 @@ from tasktree_rt.errors import StoreUnavailable, Unavailable
 from tasktree_rt.hub.batch import Batch
 from tasktree_rt.hub.carrier import Transport
 from tasktree_rt.hub.catchup import Source
-from tasktree_rt.hub.meter import Meter
 from tasktree_rt.hub.outbox import Item
 from tasktree_rt.hub.pace import breathe
 from tasktree_rt.hub.showing import Showing
+from tasktree_rt.metrics import Metrics
 from tasktree_rt.settings import Delivery
 
 CHUNK: Final = 64 * 1024
@@ -64,7 +64,7 @@ class SocketSubscriber(Showing):
         *,
         policy: Policy,
         delivery: Delivery,
-        meter: Meter,
+        meter: Metrics,
         grants: Grants,
         address: str = "",
     ) -> None:

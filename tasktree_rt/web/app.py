@@ -16,6 +16,7 @@ from werkzeug.routing import MapAdapter
 from tasktree_rt.errors import PeerError, ProjectDamaged, StoreDamaged, StoreUnavailable
 from tasktree_rt.hub.health import unavailable
 from tasktree_rt.hub.hub import Hub
+from tasktree_rt.metrics import Metrics
 from tasktree_rt.settings import Settings
 from tasktree_rt.web.aiecs import PATH as AIECS_PATH
 from tasktree_rt.web.aiecs import AiecsRoutes
@@ -25,7 +26,7 @@ from tasktree_rt.web.bodies import HubRequest
 from tasktree_rt.web.execution import ExecutionRoutes
 from tasktree_rt.web.http import Api, administers, reply
 from tasktree_rt.web.large import LargeAnswers
-from tasktree_rt.web.metrics import Metrics
+from tasktree_rt.web.metrics import MetricsPage
 from tasktree_rt.web.pages import Pages
 from tasktree_rt.web.people import People
 from tasktree_rt.web.problems import problem, status_problem
@@ -116,15 +117,15 @@ def create_app(
     _operations(app, hub)
     _pages(app, settings, site)
     if metrics is not None and settings.metrics:
-        _scraping(app, hub, metrics)
+        _scraping(app, MetricsPage(metrics, hub))
     return app
 
 
-def _scraping(app: QuartTrio, hub: Hub, metrics: Metrics) -> None:
+def _scraping(app: QuartTrio, page: MetricsPage) -> None:
     @app.get("/metrics")
     async def scrape() -> Response:
         administers()
-        return Response(metrics.text(hub), content_type=METRICS_TYPE)
+        return Response(page.text(), content_type=METRICS_TYPE)
 
 
 def _in_slices(app: QuartTrio, hub: Hub, answers: LargeAnswers) -> None:

@@ -10,13 +10,13 @@ from attrs import evolve
 from hypercorn.typing import ConnectionState
 from structlog import get_logger
 
+from tasktree_rt.metrics import Metrics
 from tasktree_rt.settings import Settings
 from tasktree_rt.web.answers import answer
 from tasktree_rt.web.handshake import Answered, Gone, Handshake, Other, Outcome, Upgraded
 from tasktree_rt.web.hypercorn import HubTCPServer, Replay
 from tasktree_rt.web.kernel import RECEIVED, Address, Io, giving_back
 from tasktree_rt.web.listeners import Gate
-from tasktree_rt.web.meter import Meter
 from tasktree_rt.web.transport import LAST_BYTES, Connection
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class Door:
         config: Config,
         context: WorkerContext,
         state: dict[str, Any],
-        meter: Meter,
+        meter: Metrics,
         io: Io,
     ) -> None:
         self._wrapped = wrapped
@@ -69,7 +69,7 @@ class Door:
         if refusal is None:
             self._nursery.start_soon(self._carry, sock, client)
             return
-        self._meter.refused(refusal)
+        self._meter.connection_refused(refusal)
         if self._refusals >= _MOST_REFUSALS:
             sock.close()
             return
@@ -91,7 +91,6 @@ class Door:
                     max_message_size=self._limits.max_message_size,
                     close_timeout=self._delivery.close_timeout,
                     io=self._io,
-                    meter=self._meter,
                 )
                 del outcome
                 await connection.run(received)

@@ -26,10 +26,10 @@ from werkzeug.datastructures import Headers
 from werkzeug.exceptions import HTTPException
 
 from tasktree_rt.hub.carrier import Session
+from tasktree_rt.metrics import Metrics
 from tasktree_rt.web.answers import answer, rendered, sound
 from tasktree_rt.web.head import MAX_HEAD, Head, end_of_head, fault, path_and_query, websocket_head
 from tasktree_rt.web.kernel import RECEIVED, Address, Io, address_of
-from tasktree_rt.web.meter import Meter
 
 if TYPE_CHECKING:
     from hypercorn.typing import WebsocketScope
@@ -100,7 +100,7 @@ class Handshake:
     state: Mapping[str, Any]
     timeout: float
     io: Io
-    meter: Meter
+    meter: Metrics
 
     async def run(self, sock: socket.socket, client: Address | None) -> Outcome:
         """From the first byte to the 101, or another answer, within `timeout`. Closing is the caller's."""

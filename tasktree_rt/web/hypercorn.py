@@ -25,11 +25,11 @@ from hypercorn.typing import ConnectionState
 from hypercorn.utils import parse_socket_addr
 from structlog import get_logger
 
+from tasktree_rt.metrics import Metrics
 from tasktree_rt.settings import Settings
 from tasktree_rt.web.head import MAX_HEAD
 from tasktree_rt.web.http11 import Http11
 from tasktree_rt.web.kernel import reset
-from tasktree_rt.web.meter import Meter
 
 if TYPE_CHECKING:
     from hypercorn.protocol import ProtocolWrapper
@@ -52,7 +52,7 @@ class Replay:
             from then on this reads as the end, and the socket stays open in both directions.
     """
 
-    def __init__(self, sock: socket.socket, head: bytes, *, stall_timeout: float, meter: Meter) -> None:
+    def __init__(self, sock: socket.socket, head: bytes, *, stall_timeout: float, meter: Metrics) -> None:
         self.socket = trio.socket.from_stdlib_socket(sock)
         self.aborted = False
         self.upgrade = b""
@@ -99,7 +99,7 @@ class Replay:
             if view:
                 self.abort()
         if view:
-            self._meter.write_stalled()
+            self._meter.response_stalled()
             raise trio.BrokenResourceError("the peer does not read")
 
     async def send_eof(self) -> None:

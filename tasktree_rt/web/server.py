@@ -18,12 +18,12 @@ from hypercorn.trio.lifespan import Lifespan
 from hypercorn.trio.worker_context import WorkerContext
 from structlog import get_logger
 
+from tasktree_rt.metrics import Metrics
 from tasktree_rt.settings import Settings
 from tasktree_rt.web.door import Door
 from tasktree_rt.web.hypercorn import hypercorn_config
 from tasktree_rt.web.kernel import KERNEL, Io
 from tasktree_rt.web.listeners import accept_from, close_listener, open_all, url_of
-from tasktree_rt.web.meter import NO_METER, Meter
 
 if TYPE_CHECKING:
     from hypercorn.config import Config
@@ -56,7 +56,7 @@ async def serve(
     *,
     sockets: Sequence[socket.socket] | None = None,
     shutdown: Callable[[], Awaitable[object]] = trio.sleep_forever,
-    meter: Meter = NO_METER,
+    meter: Metrics | None = None,
     io: Io = KERNEL,
     task_status: trio.TaskStatus[list[str]] = trio.TASK_STATUS_IGNORED,
 ) -> None:
@@ -75,7 +75,7 @@ async def serve(
         LifespanEnded: the app's task group crashed; the cause is chained.
     """
     listeners = list(sockets) if sockets is not None else open_all(settings)
-    server = _Server(app, settings, meter, io)
+    server = _Server(app, settings, meter or Metrics(), io)
     try:
         await server.run(hub, listeners, shutdown, task_status)
     finally:
@@ -85,7 +85,7 @@ async def serve(
 
 
 class _Server:
-    def __init__(self, app: QuartTrio, settings: Settings, meter: Meter, io: Io) -> None:
+    def __init__(self, app: QuartTrio, settings: Settings, meter: Metrics, io: Io) -> None:
         self._settings = settings
         self._config: Config = hypercorn_config(settings)
         self._state: dict[str, Any] = {}

@@ -22,7 +22,7 @@ from typing import Final, cast
 
 import trio
 from structlog import get_logger
-from websockets.frames import Close, CloseCode, Frame, Opcode
+from websockets.frames import Close, Frame, Opcode
 from websockets.protocol import State
 
 from tasktree_rt.core import closing
@@ -30,7 +30,6 @@ from tasktree_rt.core.closing import Closing
 from tasktree_rt.hub.carrier import Session
 from tasktree_rt.web.frames import BINARY, CLOSE, Frames, Messages, Unfit, fitting
 from tasktree_rt.web.kernel import KERNEL, RECEIVED, Io, Socket, reset
-from tasktree_rt.web.meter import NO_METER, Meter
 
 log = get_logger(__name__)
 
@@ -73,7 +72,6 @@ class Connection:
         "_last",
         "_lost",
         "_messages",
-        "_meter",
         "_nursery",
         "_session",
         "_shut",
@@ -90,14 +88,12 @@ class Connection:
         max_message_size: int,
         close_timeout: float,
         io: Io = KERNEL,
-        meter: Meter = NO_METER,
     ) -> None:
         self._sock = sock
         self._fd = sock.fileno()
         self._session = session
         self._io = io
         self.send = self.write_nowait if io.sender is None else io.sender(sock)
-        self._meter = meter
         self._close_timeout = close_timeout
         self._frames = Frames(max_message_size)
         self._messages = Messages(max_message_size)
@@ -197,8 +193,6 @@ class Connection:
         self._frames.parser.close()
         self._frames.parser_exc = None
         received = self._frames.close_rcvd
-        last = self._frames.close_sent or received
-        self._meter.closed(CloseCode.ABNORMAL_CLOSURE if last is None else last.code)
         try:
             if received is None:
                 self._session.ended(None, "")

@@ -19,6 +19,7 @@ from trio_websocket import ConnectionClosed, WebSocketConnection
 from tasktree_rt.bridges.autogpt import MISSED, SYSTEM, RedisBridge
 from tasktree_rt.bridges.keeping import LANE_BYTES, LAST_WAIT
 from tasktree_rt.bridges.redis.connection import Patience
+from tasktree_rt.metrics import Metrics
 from tests.bridges.redisserver import NEEDED, RedisServer, Waiter, redis_server
 from tests.bridges.test_redis import CALM
 from tests.cli.processes import PATIENCE
@@ -33,20 +34,23 @@ OURS = {"user_id": USER}
 MOST = 10_000
 
 
-class Counting:
-    """A meter that a test can wait for."""
+class Counting(Metrics):
+    """Metrics that a test can wait for."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.changes = Waiter()
         self.counts: Counter[str] = Counter()
         self.is_up = False
 
-    def up(self, name: str, up: bool) -> None:
-        assert name == SYSTEM
+    def bridge_up(self, system: str, up: bool) -> None:
+        assert system == SYSTEM
+        super().bridge_up(system, up)
         self.is_up = up
         self.changes.change()
 
-    def message(self, name: str, kind: str) -> None:
+    def bridge_message(self, system: str, kind: str) -> None:
+        super().bridge_message(system, kind)
         self.counts[kind] += 1
         self.changes.change()
 

@@ -32,6 +32,7 @@ from tasktree_rt.dialects.autogpt.requests import FORMAT, MISSING, SHAPE, UNPROC
 from tasktree_rt.dialects.base import Dialect
 from tasktree_rt.errors import InvalidInput
 from tasktree_rt.hub.viewing import ViewSession
+from tasktree_rt.metrics import Metrics
 from tests.dialects.execution_golden import read_frames
 from tests.fuzz.stage import Stage
 from tests.fuzz.target import json_of, text_of
@@ -138,16 +139,16 @@ def _heard(dialect: Aiecs, form: str | bytes) -> Any:
 # --- Redis ----------------------------------------------------------------------------------------
 
 
-class _Counting:
-    """A meter."""
+class _Counting(Metrics):
+    """Metrics that keep the number of messages of each kind."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.counts: Counter[str] = Counter()
 
-    def up(self, name: str, up: bool) -> None:
-        assert name == SYSTEM
-
-    def message(self, name: str, kind: str) -> None:
+    def bridge_message(self, system: str, kind: str) -> None:
+        assert system == SYSTEM
+        super().bridge_message(system, kind)
         self.counts[kind] += 1
 
 

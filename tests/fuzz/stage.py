@@ -24,12 +24,12 @@ from tasktree_rt.dialects.tasktree import Orchestrator
 from tasktree_rt.errors import InvalidInput
 from tasktree_rt.hub.hub import Hub, open_hub
 from tasktree_rt.hub.pushing import PushSession
+from tasktree_rt.metrics import Metrics
 from tasktree_rt.settings import Limits, Settings
 from tasktree_rt.web.app import create_app
 from tasktree_rt.web.handshake import Answered, Gone, Handshake, Other, Upgraded
 from tasktree_rt.web.head import end_of_head, fault, websocket_head
 from tasktree_rt.web.kernel import Io
-from tasktree_rt.web.meter import NO_METER
 from tests.fuzz.target import told_well_on_the_wire
 from tests.fuzz.words import NOW
 from tests.hub.transport import Carried
@@ -303,7 +303,7 @@ def run_handshake(data: bytes) -> None:
 async def _shake_hands(stage: Stage, data: bytes) -> None:
     sock = _Socket(data)
     io = Io(sock.readv, sock.write, _at_once, _at_once)
-    handshake = Handshake(stage.app, {}, 5.0, io, NO_METER)
+    handshake = Handshake(stage.app, {}, 5.0, io, Metrics())
     outcome = await handshake.run(sock, ("127.0.0.1", 5))  # type: ignore[arg-type]
     written = bytes(sock.written)
     end = end_of_head(data)

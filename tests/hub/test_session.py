@@ -10,8 +10,8 @@ from tasktree_rt.dialects.tasktree import Plain
 from tasktree_rt.errors import Unavailable
 from tasktree_rt.hub.failing import failure
 from tasktree_rt.hub.farewell import FarewellSession
-from tasktree_rt.hub.meter import Silence
 from tasktree_rt.hub.session import Bucket
+from tasktree_rt.metrics import Metrics
 from tests.hub.transport import Carried
 from tests.hub.world import a_world, update
 
@@ -50,7 +50,7 @@ async def test_an_end_is_counted_by_its_code_and_leaves_nothing_behind(
 ) -> None:
     async with a_world() as world:
         codes: list[tuple[str, int]] = []
-        monkeypatch.setattr(Silence, "closed", lambda _, dialect, code: codes.append((dialect, code)))
+        monkeypatch.setattr(Metrics, "closed", lambda _, dialect, code: codes.append((dialect, code)))
         ended, vanished, closed = (world.plain() for _ in range(3))
         closed.session.close(OVERLOADED)
         ended.end(1000)

@@ -23,9 +23,9 @@ from tasktree_rt.brokers.base import Broker
 from tasktree_rt.brokers.memory import MemoryBroker
 from tasktree_rt.core.events import Json, parse_event
 from tasktree_rt.hub.hub import Hub, open_hub
+from tasktree_rt.metrics import Metrics
 from tasktree_rt.settings import Auth, Settings
 from tasktree_rt.web.app import create_app
-from tasktree_rt.web.metrics import Metrics
 from tasktree_rt.web.server import serve
 from tests.web.serving import small
 
@@ -112,13 +112,11 @@ async def real_hub(
     """Run one; `settings` as of `serving.small`, `built` as of `create_app`."""
     chosen = small(**settings)
     metrics, stop = Metrics(), trio.Event()
-    async with open_hub(broker or MemoryBroker(), chosen, meter=metrics.hub_meter) as hub:
+    async with open_hub(broker or MemoryBroker(), chosen, meter=metrics) as hub:
         app = create_app(chosen, hub, metrics, built=built)
 
         async def run(task_status: trio.TaskStatus[list[str]] = trio.TASK_STATUS_IGNORED) -> None:
-            await serve(
-                app, hub, chosen, shutdown=stop.wait, meter=metrics.edge_meter, task_status=task_status
-            )
+            await serve(app, hub, chosen, shutdown=stop.wait, meter=metrics, task_status=task_status)
 
         async with trio.open_nursery() as nursery:
             urls = await nursery.start(run)

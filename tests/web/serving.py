@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from typing import Any
 
@@ -17,12 +16,14 @@ from structlog.testing import capture_logs
 from tasktree_rt.core import closing
 from tasktree_rt.core.closing import Closing
 from tasktree_rt.hub.carrier import Transport
+from tasktree_rt.metrics import Metrics
 from tasktree_rt.settings import Delivery, Drain, Limits, Settings
 from tasktree_rt.web.kernel import KERNEL, Io
 from tasktree_rt.web.server import serve
 from tests.wsclient import WsClient
 
 Start = Callable[[Callable[[], Awaitable[None]]], None]
+EDGE = {"tasktree_handshakes", "tasktree_connections_refused", "tasktree_http_stalled"}
 
 
 def frame(opcode: int, data: bytes) -> bytes:
@@ -119,23 +120,22 @@ class Hub:
                 session.close(closing.RESTART)
 
 
-class CountingMeter:
-    """Counts, by the name of the method and its argument."""
+@define
+class EdgeCounts:
+    """What a server's metrics count at its edge."""
 
-    def __init__(self) -> None:
-        self.counts: Counter[str] = Counter()
+    metrics: Metrics = field(factory=Metrics)
 
-    def handshake(self, outcome: str) -> None:
-        self.counts[f"handshake {outcome}"] += 1
-
-    def refused(self, reason: str) -> None:
-        self.counts[f"refused {reason}"] += 1
-
-    def closed(self, code: int) -> None:
-        self.counts[f"closed {code}"] += 1
-
-    def write_stalled(self) -> None:
-        self.counts["write_stalled"] += 1
+    @property
+    def counts(self) -> dict[str, float]:
+        """Counts by the metric's name and its label, those above 0."""
+        found: dict[str, float] = {}
+        for family in self.metrics.registry.collect():
+            for one in family.samples if family.name in EDGE else ():
+                if one.name.endswith("_total") and one.value:
+                    name = family.name.removeprefix("tasktree_")
+                    found[" ".join((name, *one.labels.values()))] = one.value
+        return found
 
 
 def make_app(hub: Hub) -> QuartTrio:
@@ -257,7 +257,7 @@ class Served:
 
     port: int
     hub: Hub
-    meter: CountingMeter
+    edge: EdgeCounts
     app: QuartTrio
     stop: trio.Event
     ended: trio.Event
@@ -304,7 +304,7 @@ async def started(nursery: trio.Nursery) -> AsyncIterator[Started]:
         app = app or make_app(hub)
         if edit is not None:
             edit(app)
-        meter, stop, ended = CountingMeter(), trio.Event(), trio.Event()
+        edge, stop, ended = EdgeCounts(), trio.Event(), trio.Event()
 
         async def run(task_status: trio.TaskStatus[Sequence[str]] = trio.TASK_STATUS_IGNORED) -> None:
             try:
@@ -313,7 +313,7 @@ async def started(nursery: trio.Nursery) -> AsyncIterator[Started]:
                     hub,
                     small(**settings),
                     shutdown=stop.wait,
-                    meter=meter,
+                    meter=edge.metrics,
                     io=io,
                     task_status=task_status,
                 )
@@ -321,7 +321,7 @@ async def started(nursery: trio.Nursery) -> AsyncIterator[Started]:
                 ended.set()
 
         urls = await nursery.start(run)
-        return Served(int(urls[0].rsplit(":", 1)[1]), hub, meter, app, stop, ended)
+        return Served(int(urls[0].rsplit(":", 1)[1]), hub, edge, app, stop, ended)
 
     yield start
     nursery.cancel_scope.cancel()

@@ -160,7 +160,7 @@ async def test_reads_that_complete_no_frame_are_counted(started: Started) -> Non
 async def test_after_a_close_of_ours_what_comes_is_thrown_away_unparsed(
     started: Started, parsed: Parsed, flood: bytes
 ) -> None:
-    served, client, session = await opened(started, delivery={"close_timeout": 60.0})
+    _, client, session = await opened(started, delivery={"close_timeout": 60.0})
     session.close(closing.NORMAL)
     assert (await close_frame(client)).code == 1000
     await client.raw(flood * (2_000_000 // len(flood)))
@@ -169,7 +169,6 @@ async def test_after_a_close_of_ours_what_comes_is_thrown_away_unparsed(
         await session.done.wait()
     assert parsed.count <= LAST_FRAMES + TURN
     assert not session.messages
-    assert served.meter.counts["closed 1000"] == 1
 
 
 @pytest.mark.parametrize(

@@ -117,7 +117,7 @@ async def test_an_upgrade_pipelined_behind_other_requests_is_accepted(
     assert (await client.recv()).data == b"early"
     await client.text("later")
     assert (await client.recv()).data == b"later"
-    assert served.meter.counts["handshake accepted"] == 1
+    assert served.edge.counts["handshakes accepted"] == 1
     assert not structlog_records
 
 

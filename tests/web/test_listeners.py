@@ -178,7 +178,7 @@ async def test_a_connection_over_the_limit_gets_503_and_a_place_once_one_is_free
     assert (answer.status, answer.headers["retry-after"]) == (503, "1")
     await refused.eof()
     assert await refused.rest() == b""
-    assert served.meter.counts[f"refused {reason}"] == 1
+    assert served.edge.counts[f"connections_refused {reason}"] == 1
     await first.stream.aclose()
     await served.hub.sessions[0].done.wait()
     await trio.testing.wait_all_tasks_blocked()
@@ -194,7 +194,7 @@ async def test_a_flood_over_the_limit_is_bounded_too(
     flood = [await WsClient.dial(served.port) for _ in range(200)]
     await trio.testing.wait_all_tasks_blocked()
     assert trio.lowlevel.current_statistics().tasks_living <= tasks + 128
-    assert served.meter.counts["refused max_connections"] == len(flood)
+    assert served.edge.counts["connections_refused max_connections"] == len(flood)
     await trio.sleep(2)
     assert trio.lowlevel.current_statistics().tasks_living == tasks
     refused = await WsClient.dial(served.port)

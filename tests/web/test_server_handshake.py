@@ -40,7 +40,7 @@ async def test_an_accepted_handshake_says_what_the_view_agreed_to_and_no_extensi
         "sec-websocket-protocol": "c",
         "x-path": "/echo",
     }
-    assert served.meter.counts == {"handshake accepted": 1}
+    assert served.edge.counts == {"handshakes accepted": 1}
 
 
 async def test_a_head_may_come_a_byte_at_a_time(started: Started) -> None:
@@ -80,7 +80,7 @@ async def test_a_refusal_of_the_view_is_its_response(started: Started) -> None:
     assert (await ask(served.port, request_head("/shut"))).status == 403
     assert (await ask(served.port, request_head("/thinks-better"))).status == 403
     assert (await served.session()).endings == [(None, "")]
-    assert served.meter.counts == {"handshake rejected": 5}
+    assert served.edge.counts == {"handshakes rejected": 5}
 
 
 async def test_a_refusal_is_not_lost_to_a_reset_though_the_peer_said_more(started: Started) -> None:
@@ -102,7 +102,7 @@ async def test_an_unsound_request_never_reaches_a_view(started: Started, head: b
     answer = await ask(served.port, head)
     assert answer.status == status
     assert answer.headers.get("sec-websocket-version") == ("13" if status == 426 else None)
-    assert served.meter.counts == {"handshake invalid": 1}
+    assert served.edge.counts == {"handshakes invalid": 1}
 
 
 async def test_what_is_not_http_is_answered_400(started: Started) -> None:
@@ -132,7 +132,7 @@ async def test_a_view_that_raises_is_answered_500(
     served = await started(edit=lambda app: app.config.update(PROPAGATE_EXCEPTIONS=propagates))
     served.app.logger.disabled = True
     assert (await ask(served.port, request_head(path))).status == 500
-    assert served.meter.counts == {"handshake failed": 1}
+    assert served.edge.counts == {"handshakes failed": 1}
     assert [record["event"] for record in structlog_records] == ["websocket view failed"] * propagates
     if path == "/crash-later":
         assert served.hub.sessions[0].endings == [(None, "")]
@@ -184,7 +184,7 @@ async def test_a_half_open_handshake_is_ended_in_time(
     assert await silent.rest() == b""
     assert (await slow.answer()).status == 408
     assert trio.current_time() == pytest.approx(4.0, abs=0.1)
-    assert served.meter.counts == {"handshake timeout": 2}
+    assert served.edge.counts == {"handshakes timeout": 2}
 
 
 async def test_a_view_that_hangs_is_ended_in_time(
@@ -195,7 +195,7 @@ async def test_a_view_that_hangs_is_ended_in_time(
     await client.raw(request_head("/hang"))
     assert await client.rest() == b""
     assert trio.current_time() == pytest.approx(4.0, abs=0.1)
-    assert served.meter.counts == {"handshake timeout": 1}
+    assert served.edge.counts == {"handshakes timeout": 1}
     assert (await served.session()).endings == [(None, "")]
 
 

@@ -5,8 +5,9 @@ import socket
 import pytest
 import trio
 
+from tasktree_rt.metrics import Metrics
 from tasktree_rt.web.hypercorn import Replay
-from tests.web.serving import CountingMeter, Started
+from tests.web.serving import EdgeCounts, Started
 from tests.wsclient import TEXT, WsClient, masked, request_head
 
 
@@ -41,9 +42,9 @@ async def test_a_stream_that_is_not_read_is_reset_after_stall_timeout_and_counte
     client = await WsClient.dial(served.port, receive_buffer=4096)
     await client.raw(b"GET /stream HTTP/1.1\r\nHost: hub\r\n\r\n")
     await trio.sleep(6.9)
-    assert not served.meter.counts
+    assert not served.edge.counts
     await trio.sleep(0.2)
-    assert served.meter.counts == {"write_stalled": 1}
+    assert served.edge.counts == {"http_stalled": 1}
     with pytest.raises(trio.BrokenResourceError):
         await client.rest()
 
@@ -52,10 +53,10 @@ async def test_a_write_ends_stall_timeout_after_the_last_byte_that_was_taken(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     ours, theirs = socket.socketpair()
-    meter = CountingMeter()
+    edge = EdgeCounts()
     with ours, theirs:
         ours.setblocking(False)
-        stream = Replay(ours, b"", stall_timeout=7.0, meter=meter)
+        stream = Replay(ours, b"", stall_timeout=7.0, meter=edge.metrics)
         fill(ours)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(trickle, theirs)
@@ -64,7 +65,7 @@ async def test_a_write_ends_stall_timeout_after_the_last_byte_that_was_taken(
             assert trio.current_time() == pytest.approx(5 * 5 + 7)
             with pytest.raises(trio.ClosedResourceError):
                 await stream.send_all(b"y")
-        assert meter.counts == {"write_stalled": 1}
+        assert edge.counts == {"http_stalled": 1}
 
 
 async def test_a_write_of_which_nothing_is_taken_ends_after_stall_timeout(
@@ -75,7 +76,7 @@ async def test_a_write_of_which_nothing_is_taken_ends_after_stall_timeout(
         ours.setblocking(False)
         fill(ours)
         with pytest.raises(trio.BrokenResourceError):
-            await Replay(ours, b"", stall_timeout=7.0, meter=CountingMeter()).send_all(b"y")
+            await Replay(ours, b"", stall_timeout=7.0, meter=Metrics()).send_all(b"y")
         assert trio.current_time() == pytest.approx(7)
 
 
@@ -97,7 +98,7 @@ async def test_a_cancelled_write_resets_the_connection(autojump_clock: trio.test
     ours, theirs = socket.socketpair()
     with ours, theirs:
         ours.setblocking(False)
-        stream = Replay(ours, b"", stall_timeout=7.0, meter=CountingMeter())
+        stream = Replay(ours, b"", stall_timeout=7.0, meter=Metrics())
         with trio.move_on_after(1):
             await stream.send_all(b"y" * 50_000_000)
         assert stream.aborted
@@ -117,7 +118,7 @@ async def test_a_stream_that_is_read_slowly_lives(
         got = 0
         while got < 4_000_000:
             got += len(await client.stream.receive_some(1_000_000))
-    assert not served.meter.counts
+    assert not served.edge.counts
 
 
 async def test_a_stream_ends_when_its_reader_goes(started: Started) -> None:
@@ -161,7 +162,7 @@ async def test_a_later_request_on_a_kept_connection_may_ask_for_a_websocket(
     assert (await client.recv()).data == b"early"
     await client.text("later")
     assert (await client.recv()).data == b"later"
-    assert served.meter.counts["handshake accepted"] == 1
+    assert served.edge.counts["handshakes accepted"] == 1
 
 
 async def test_a_later_request_that_is_refused_a_websocket_gets_the_answer_of_the_first(

@@ -1,0 +1,212 @@
+"""Count what the hub, the web server and the bridges do, as Prometheus metrics.
+
+Counters and histograms change as things happen. `web.metrics` reads the gauges from the hub at each scrape.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from tasktree_rt.core.closing import BY_CODE
+
+SECONDS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
+MESSAGES: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 4096, 16384)
+MAX_VALUES: Final = 64
+OTHER: Final = "other"
+CODES: Final = BY_CODE.keys() | {1003, 1005, 1006, 1008, 1010}
+"""Close codes that have a label value of their own: the hub's, and those of RFC 6455."""
+
+
+class _Labelled:
+    """A counter with one label. It keeps its children, since finding one costs more than counting.
+
+    After `MAX_VALUES` values each new value counts as ``other``.
+    """
+
+    def __init__(self, counter: Counter) -> None:
+        self._counter = counter
+        self._children: dict[str, Counter] = {}
+
+    def inc(self, value: str, amount: float = 1) -> None:
+        child = self._children.get(value)
+        if child is None:
+            name = value if len(self._children) < MAX_VALUES else OTHER
+            child = self._counter.labels(name)
+            if name == value:
+                self._children[value] = child
+        child.inc(amount)
+
+
+class Metrics:
+    """All metrics of one hub, in a registry of their own: two hubs in one process do not share them.
+
+    Each method returns at once and raises nothing.
+    """
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._define_publishing()
+        self._define_delivery()
+        self._define_interactions()
+        self._define_server()
+        self._define_bridges()
+
+    # --- publishing -----------------------------------------------------------------------------------
+
+    def _define_publishing(self) -> None:
+        self._events = _Labelled(self._counter("events", "Events accepted and committed.", "type"))
+        self._event_bytes = self._counter("event_bytes", "Bytes of their bodies.")
+        self._handling = self._histogram(
+            "handling_seconds", "Receipt of a tick's oldest publish to its tick.", SECONDS
+        )
+        self._refused = _Labelled(self._counter("refusals", "Requests refused, by error code.", "code"))
+        self._commits = self._histogram("commit_seconds", "One group commit.", SECONDS)
+        self._commit_size = self._histogram("commit_publishes", "Publishes in one group commit.", MESSAGES)
+        self._faults = _Labelled(self._counter("faults", "Faults of the hub's own, by place.", "where"))
+
+    def published(self, types: Mapping[str, int], size: int, seconds: float) -> None:
+        """Count the events of a tick: the number of each type, the bytes of their bodies, and the seconds
+        from the receipt of the oldest to the tick.
+        """
+        for kind, number in types.items():
+            self._events.inc(kind, number)
+        self._event_bytes.inc(size)
+        self._handling.observe(seconds)
+
+    def refused(self, code: str) -> None:
+        """Count a refused publish or other request by its error code."""
+        self._refused.inc(code)
+
+    def committed(self, publishes: int, seconds: float) -> None:
+        """Count one group commit."""
+        self._commits.observe(seconds)
+        self._commit_size.observe(publishes)
+
+    def failed(self, where: str) -> None:
+        """Count a fault of the hub's own."""
+        self._faults.inc(where)
+
+    # --- delivery -------------------------------------------------------------------------------------
+
+    def _define_delivery(self) -> None:
+        self._deliveries = self._counter("deliveries", "Messages offered to subscribers.")
+        self._delivered_bytes = self._counter(
+            "delivered_bytes", "Bytes of event bodies offered to subscribers."
+        )
+        self._flush = self._histogram("flush_seconds", "One tick of the fan-out.", SECONDS)
+        self._sheds = _Labelled(
+            self._counter("sheds", "Projects shed at a full outbox, by policy.", "policy")
+        )
+        self._lag = self._histogram(
+            "lag_messages", "Messages a subscriber was behind when it was shed.", MESSAGES
+        )
+        self._caught_up = _Labelled(
+            self._counter("catch_ups", "Laggards brought up to date, by how.", "kind")
+        )
+        self._queue = self._histogram(
+            "queue_messages", "Depth of an outbox after something had to wait.", MESSAGES
+        )
+        self._stalled = self._counter("stalled", "Connections aborted: nothing taken, or no sign of life.")
+        self._closes = self._counter("closes", "WebSocket connections ended.", "dialect", "code")
+
+    def flushed(self, deliveries: int, size: int, seconds: float) -> None:
+        """Count one tick of the fan-out: messages and bytes over all subscribers."""
+        self._deliveries.inc(deliveries)
+        self._delivered_bytes.inc(size)
+        self._flush.observe(seconds)
+
+    def shed(self, policy: str, missed: int) -> None:
+        """Count a subscriber with a full outbox, and the messages of the project that it had missed."""
+        self._sheds.inc(policy)
+        self._lag.observe(missed)
+
+    def caught_up(self, kind: str) -> None:
+        """Count a catch-up: ``conflated``, ``state:<reason>`` or ``replay``."""
+        self._caught_up.inc(kind)
+
+    def queued(self, messages: int) -> None:
+        """Observe the depth of an outbox after a message had to wait in it."""
+        self._queue.observe(messages)
+
+    def stalled(self) -> None:
+        """Count a connection that the hub aborted because the peer took nothing or gave no sign of life."""
+        self._stalled.inc()
+
+    def closed(self, dialect: str, code: int) -> None:
+        """Count a WebSocket connection that ended with a close code (1006: without one)."""
+        # A peer may send any of some thousand codes, and a label value stays for ever.
+        self._closes.labels(dialect, str(code) if code in CODES else OTHER).inc()
+
+    # --- prompts and commands ---------------------------------------------------------------------------
+
+    def _define_interactions(self) -> None:
+        self._opened = self._counter("matters_opened", "Prompts and commands opened.", "kind")
+        self._settled = self._counter(
+            "matters_settled", "Prompts and commands settled, by how.", "kind", "how"
+        )
+
+    def opened(self, kind: str) -> None:
+        """Count a prompt or command that was opened."""
+        self._opened.labels(kind).inc()
+
+    def settled(self, kind: str, how: str) -> None:
+        """Count a prompt or command that was resolved: ``answered``, ``timeout``, ``cancelled``; ``done``,
+        ``refused``.
+        """
+        self._settled.labels(kind, how).inc()
+
+    # --- the web server -------------------------------------------------------------------------------
+
+    def _define_server(self) -> None:
+        self._handshakes = _Labelled(
+            self._counter("handshakes", "WebSocket handshakes by outcome.", "outcome")
+        )
+        self._connections_refused = _Labelled(
+            self._counter("connections_refused", "Connections refused unseen.", "reason")
+        )
+        self._http_stalled = self._counter("http_stalled", "HTTP responses aborted: the peer took nothing.")
+
+    def handshake(self, outcome: str) -> None:
+        """Count a request for a WebSocket by its outcome: ``accepted``, ``rejected`` (by the view),
+        ``invalid``, ``timeout``, ``failed`` (the view raised) or ``lost`` (the peer went).
+        """
+        self._handshakes.inc(outcome)
+
+    def connection_refused(self, reason: str) -> None:
+        """Count a connection refused before any work: ``max_connections`` or
+        ``max_connections_per_address``.
+        """
+        self._connections_refused.inc(reason)
+
+    def response_stalled(self) -> None:
+        """Count an HTTP response aborted because the peer took no byte of it for `stall_timeout`."""
+        self._http_stalled.inc()
+
+    # --- bridges: without one there is nothing to see ---------------------------------------------------
+
+    def _define_bridges(self) -> None:
+        self._bridge_up = Gauge(
+            "tasktree_bridge_up", "1 while it is listened to.", ["system"], registry=self.registry
+        )
+        self._bridge_messages = self._counter(
+            "bridge_messages", "Messages from other systems.", "system", "kind"
+        )
+
+    def bridge_up(self, system: str, up: bool) -> None:
+        """Note whether the hub hears a foreign system."""
+        self._bridge_up.labels(system).set(up)
+
+    def bridge_message(self, system: str, kind: str) -> None:
+        """Count a message of a foreign system: ``event``, ``notification``, ``malformed`` or
+        ``too_large``; and ``not_kept`` for a notification that was not stored.
+        """
+        self._bridge_messages.labels(system, kind).inc()
+
+    def _counter(self, name: str, text: str, *labels: str) -> Counter:
+        return Counter(f"tasktree_{name}", text, labels, registry=self.registry)
+
+    def _histogram(self, name: str, text: str, buckets: tuple[float, ...]) -> Histogram:
+        return Histogram(f"tasktree_{name}", text, buckets=buckets, registry=self.registry)
