@@ -2,29 +2,10 @@
 
 from __future__ import annotations
 
-from attrs import frozen
-
 from tasktree_rt.core.commands import Subscribed
 from tasktree_rt.core.events import Record
 from tasktree_rt.core.log import Position
 from tasktree_rt.dialects.base import Dialect, Encoding
-
-
-@frozen
-class Events:
-    """Consecutive events of one life of a project, as a message."""
-
-    project_id: str
-    epoch: str
-    records: tuple[Record, ...]
-
-
-@frozen
-class Finished:
-    """So many messages, finished for the wire."""
-
-    data: bytes
-    count: int
 
 
 class Batch:

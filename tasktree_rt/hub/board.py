@@ -17,7 +17,7 @@ from tasktree_rt.core.executions import TERMINAL, LogLine, NodeStatus, Tally, st
 from tasktree_rt.core.log import Gap, Position
 from tasktree_rt.core.nodes import Node
 from tasktree_rt.dialects.base import Dialect, decode_body
-from tasktree_rt.hub.batch import Finished
+from tasktree_rt.hub.feed import Finished
 from tasktree_rt.hub.project import Project
 from tasktree_rt.hub.subscriber import Subscriber
 

@@ -19,68 +19,20 @@ with the new life, if there is one, from its beginning.
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import Final
 
-from attrs import evolve, frozen
+from attrs import evolve
 
-from tasktree_rt.brokers.base import Summary
 from tasktree_rt.core.commands import Conflated, Message, Policy, RequestId, StatePart, Subscribed
 from tasktree_rt.core.events import Record
 from tasktree_rt.core.log import BEGINNING, Gap, Position, Recovered
-from tasktree_rt.errors import ProjectDamaged
-from tasktree_rt.hub.batch import Events
+from tasktree_rt.hub.feed import Events, Reader, Source, Standing
 from tasktree_rt.hub.project import PlannedSnapshot, Project
-
-if TYPE_CHECKING:
-    from tasktree_rt.hub.subscriber import Subscriber
 
 MAX_NODES: Final = 1_000
 REPLAY_EVENTS: Final = 256
 REPLAY_BYTES: Final = 256 * 1024
 SMALL_REPLAY: Final = 256
-
-
-@frozen
-class Standing:
-    """What a watcher has of a project: the state at a position; `owed` is the reason of a state that it was
-    promised and has not got whole."""
-
-    position: Position
-    owed: str | None = None
-
-
-class Source(Protocol):
-    """What a catch-up needs of the hub."""
-
-    message_limit: int
-
-    def report_fault(self, where: str, error: BaseException) -> None:
-        """A fault of the hub's own."""
-
-    def loaded(self, project_id: str) -> Project | None:
-        """The project, if it is in memory."""
-
-    def damage(self, project_id: str) -> ProjectDamaged | None:
-        """What is wrong with a project, as far as it is known."""
-
-    async def project(self, project_id: str) -> Project:
-        """The project, read from the store if need be."""
-
-    def replace(self, subscriber: Subscriber, project: Project) -> Standing | None:
-        """End a subscription that another one replaces; where it stood, if there was one."""
-
-    async def page(self, after: str) -> list[Summary]:
-        """The next projects by id, after one."""
-
-    async def read(self, project: Project, since: Position, limit: int) -> Recovered | Gap:
-        """Older events from the store."""
-
-    def underway(self) -> tuple[int, Collection[str]]:
-        """The number of the tick that runs now and its projects; none if there is none."""
-
-    def went_live(self, subscriber: Subscriber, project_id: str) -> None:
-        """The subscriber stands at the applied head from now on."""
 
 
 class Catchup:
@@ -98,11 +50,11 @@ class Catchup:
         "_part",
         "_policy",
         "_project",
+        "_reader",
         "_reason",
         "_seq",
         "_snapshot",
         "_source",
-        "_subscriber",
         "must_fetch",
         "project_id",
         "replaying",
@@ -111,7 +63,7 @@ class Catchup:
     def __init__(
         self,
         source: Source,
-        subscriber: Subscriber,
+        reader: Reader,
         project: Project,
         position: Position,
         policy: Policy,
@@ -122,7 +74,7 @@ class Catchup:
         has: Position | None = None,
     ) -> None:
         self._source = source
-        self._subscriber = subscriber
+        self._reader = reader
         self._project = project
         self.project_id = str(project.project_id)
         self._epoch = position.epoch
@@ -166,7 +118,7 @@ class Catchup:
         if self._snapshot is not None:
             return self._state_part()
         if self._seq == self._project.tree.head:
-            self._source.went_live(self._subscriber, self.project_id)
+            self._reader.went_live(self.project_id)
             return None
         return self._replay() if self.replaying else self._conflate()
 
@@ -204,7 +156,7 @@ class Catchup:
             self._epoch, self._seq = snapshot.epoch, snapshot.seq
             few = self._project.tree.head - self._seq <= SMALL_REPLAY
             self.replaying = self._policy is Policy.DISCONNECT or (self._policy is Policy.RESYNC and few)
-            self._subscriber.meter.caught_up(f"state:{self._reason}")
+            self._reader.meter.caught_up(f"state:{self._reason}")
         return part
 
     def _replay(self) -> Events | None:
@@ -238,7 +190,7 @@ class Catchup:
             size += sum(map(len, difference.removed)) + sum(map(len, shown[1]))
             if size < self._source.message_limit // 2:
                 self._seq = project.tree.head
-                self._subscriber.meter.caught_up("conflated")
+                self._reader.meter.caught_up("conflated")
                 return Conflated(
                     self.project_id,
                     after,
@@ -287,7 +239,7 @@ def resumes(project: Project, since: Position, max_replay: int) -> bool:
 
 def resuming(
     source: Source,
-    subscriber: Subscriber,
+    reader: Reader,
     project: Project,
     since: Position,
     policy: Policy,
@@ -299,16 +251,16 @@ def resuming(
     if resumes(project, since, max_replay):
         start = project.position_at(since.seq)
         opening = Subscribed(name, start, True, request)
-        return Catchup(source, subscriber, project, start, policy, opening=opening, replay=True)
+        return Catchup(source, reader, project, start, policy, opening=opening, replay=True)
     opening = Subscribed(name, project.position, False, request)
     if project.epoch == "" and since.epoch != "" and project.death is not None:
-        return Catchup(source, subscriber, project, since, policy, opening=opening, replay=True)
-    return _with_state(source, subscriber, project, policy, "gap", opening, since)
+        return Catchup(source, reader, project, since, policy, opening=opening, replay=True)
+    return _with_state(source, reader, project, policy, "gap", opening, since)
 
 
 def joining(
     source: Source,
-    subscriber: Subscriber,
+    reader: Reader,
     project: Project,
     policy: Policy,
     *,
@@ -321,18 +273,18 @@ def joining(
     if state:
         opening = Subscribed(name, project.position, None, request)
         has = BEGINNING if standing is None else at
-        return _with_state(source, subscriber, project, policy, "initial", opening, has)
+        return _with_state(source, reader, project, policy, "initial", opening, has)
     opening = Subscribed(name, at, None, request)
     if standing is not None and standing.owed is not None and project.epoch != "":
-        return _with_state(source, subscriber, project, policy, standing.owed, opening, at)
+        return _with_state(source, reader, project, policy, standing.owed, opening, at)
     few = at.epoch != project.epoch or project.tree.head - at.seq <= SMALL_REPLAY
     replay = few or policy is Policy.DISCONNECT
-    return Catchup(source, subscriber, project, at, policy, opening=opening, replay=replay)
+    return Catchup(source, reader, project, at, policy, opening=opening, replay=replay)
 
 
 def _with_state(
     source: Source,
-    subscriber: Subscriber,
+    reader: Reader,
     project: Project,
     policy: Policy,
     reason: str,
@@ -346,4 +298,4 @@ def _with_state(
     if opening.position == project.position:
         # A snapshot that others are being sent may be some events old: the subscription stands where it does.
         opening = evolve(opening, position=at)
-    return Catchup(source, subscriber, project, at, policy, opening=opening, state=reason, has=has)
+    return Catchup(source, reader, project, at, policy, opening=opening, state=reason, has=has)

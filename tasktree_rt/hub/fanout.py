@@ -26,8 +26,9 @@ from tasktree_rt.core.nodes import Change
 from tasktree_rt.core.topics import TopicIndex
 from tasktree_rt.dialects.base import Encoding
 from tasktree_rt.hub.batch import Batch
+from tasktree_rt.hub.feed import GUARD
 from tasktree_rt.hub.project import Project
-from tasktree_rt.hub.subscriber import GUARD, Subscriber
+from tasktree_rt.hub.subscriber import Subscriber
 from tasktree_rt.hub.ticket import Ticket
 from tasktree_rt.metrics import Metrics
 

@@ -31,11 +31,11 @@ from tasktree_rt.core.topics import WILDCARD
 from tasktree_rt.core.tree import Snapshot
 from tasktree_rt.errors import InvalidInput, ProjectDamaged, Refused
 from tasktree_rt.hub.asking import Asking
-from tasktree_rt.hub.batch import Events
 from tasktree_rt.hub.calling import Calling
 from tasktree_rt.hub.clerk import Clerk
 from tasktree_rt.hub.commanding import Commanding
 from tasktree_rt.hub.context import HubContext
+from tasktree_rt.hub.feed import Events
 from tasktree_rt.hub.holdings import PROJECT, USER_LOG
 from tasktree_rt.hub.keeper import Keeper
 from tasktree_rt.hub.liveness import Liveness
@@ -52,7 +52,7 @@ from tasktree_rt.hub.subscribing import Subscribing
 from tasktree_rt.metrics import Metrics
 from tasktree_rt.settings import Settings
 
-__all__ = ["Accepted", "Hub", "Published", "Statistics", "open_hub", "result"]
+__all__ = ["Accepted", "Events", "Hub", "Published", "Statistics", "open_hub", "result"]
 
 DISMISSED: Final = 200
 """Connections that are told to come back in one turn of the loop, when the hub stops."""

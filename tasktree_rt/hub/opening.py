@@ -18,12 +18,11 @@ from tasktree_rt.core.commands import Message, Reply, RequestId, Subscribed, Uns
 from tasktree_rt.core.log import BEGINNING, Position
 from tasktree_rt.core.topics import user_of
 from tasktree_rt.errors import ProjectDamaged
-from tasktree_rt.hub.batch import Events
-from tasktree_rt.hub.catchup import Catchup, Source, Standing, joining, resuming
+from tasktree_rt.hub.catchup import Catchup, joining, resuming
 from tasktree_rt.hub.failing import failure
+from tasktree_rt.hub.feed import Events, Reader, Source, Standing
 from tasktree_rt.hub.project import Project
 from tasktree_rt.hub.shelf import LAST_ID
-from tasktree_rt.hub.subscriber import Subscriber
 
 
 class Opening:
@@ -42,7 +41,7 @@ class Opening:
     def __init__(
         self,
         source: Source,
-        subscriber: Subscriber,
+        reader: Reader,
         named: Collection[str],
         *,
         since: Mapping[str, Position] | None,
@@ -53,7 +52,7 @@ class Opening:
         before: str = "",
     ) -> None:
         self._source = source
-        self._subscriber = subscriber
+        self._reader = reader
         self._named = set(named)
         self._since = None if since is None else dict(since)
         self._state = state
@@ -122,7 +121,7 @@ class Opening:
         if project_id in self._named:
             self._pass(project_id)
             return None
-        if not self._subscriber.grants.watch.covers(project_id):
+        if not self._reader.grants.watch.covers(project_id):
             self._pass(project_id)
             given = self._since is not None and self._since.pop(project_id, None) is not None
             return Unsubscribed(project_id) if given else None
@@ -178,24 +177,24 @@ class Opening:
         name = str(project.project_id)
         self._pass(name)
         stood = name <= self._before and name not in self._anew
-        standing = self._source.replace(self._subscriber, project) if stood else None
+        standing = self._reader.replace(project) if stood else None
         given = self._since is not None and name in self._since
         if project.epoch == "" and not given and standing is None:
             # It was noticed, and is gone: whoever has not heard of it need not hear of its end.
-            self._source.went_live(self._subscriber, name)
+            self._reader.went_live(name)
             return
-        if not self._subscriber.closing:
-            self._subscriber.catch_up(name, self._catchup(project, standing))
+        if not self._reader.closing:
+            self._reader.catch_up(name, self._catchup(project, standing))
 
     def _catchup(self, project: Project, standing: Standing | None) -> Catchup:
-        source, subscriber = self._source, self._subscriber
-        policy = subscriber.policy_for(project.project_id)
+        source, reader = self._source, self._reader
+        policy = reader.policy_for(project.project_id)
         if self._since is None:
-            return joining(source, subscriber, project, policy, state=self._state, standing=standing)
+            return joining(source, reader, project, policy, state=self._state, standing=standing)
         since = self._since.pop(project.project_id, BEGINNING)
-        return resuming(source, subscriber, project, since, policy, self._max_replay)
+        return resuming(source, reader, project, since, policy, self._max_replay)
 
     def _finish(self) -> Message:
         self._cursor = LAST_ID
-        self._subscriber.open_all(None)
+        self._reader.open_all(None)
         return Reply(self.request)

@@ -11,11 +11,10 @@ from tasktree_rt.core.commands import Command, Message
 from tasktree_rt.core.events import Record
 from tasktree_rt.dialects.base import Encoding, join
 from tasktree_rt.errors import StoreUnavailable, Unavailable
-from tasktree_rt.hub.batch import Batch, Events, Finished
-from tasktree_rt.hub.catchup import Catchup
-from tasktree_rt.hub.opening import Opening
+from tasktree_rt.hub.batch import Batch
+from tasktree_rt.hub.feed import Events, Feed, Finished
 from tasktree_rt.hub.outbox import Item
-from tasktree_rt.hub.subscriber import Feed, Subscriber
+from tasktree_rt.hub.subscriber import Subscriber
 
 
 class Objects:
@@ -121,7 +120,7 @@ class PullSubscriber(Subscriber):
             elif (message := due.step()) is not None:
                 return message
 
-    async def _fetch(self, due: Catchup | Opening | Feed) -> None:
+    async def _fetch(self, due: Feed) -> None:
         try:
             await due.fetch()
         except (StoreUnavailable, Unavailable):

@@ -13,8 +13,7 @@ costs a position, not a queue.
 from __future__ import annotations
 
 from collections.abc import Callable
-from enum import Enum
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import Protocol
 
 import trio
 
@@ -23,47 +22,38 @@ from tasktree_rt.core.closing import GAP, RESTART, SLOW_CONSUMER
 from tasktree_rt.core.commands import Conflated, Message, Policy, StatePart
 from tasktree_rt.core.log import Position
 from tasktree_rt.dialects.base import Dialect, Encoding
-from tasktree_rt.hub.batch import Batch, Events, Finished
-from tasktree_rt.hub.catchup import Catchup, Source, Standing
+from tasktree_rt.hub.batch import Batch
+from tasktree_rt.hub.catchup import Catchup
+from tasktree_rt.hub.feed import (
+    GUARD,
+    Events,
+    Feed,
+    Finished,
+    Guard,
+    ProjectFeed,
+    Source,
+    Standing,
+    TopicFeed,
+)
 from tasktree_rt.hub.newest import Key
+from tasktree_rt.hub.opening import Opening
 from tasktree_rt.hub.outbox import Item, Outbox
-from tasktree_rt.hub.project import PlannedSnapshot
+from tasktree_rt.hub.project import PlannedSnapshot, Project
 from tasktree_rt.metrics import Metrics
 from tasktree_rt.settings import Delivery
 
-if TYPE_CHECKING:
-    from tasktree_rt.hub.opening import Opening
 
+class SubscriberSource(Source, Protocol):
+    """What a subscriber needs of the hub: for its feeds, and for itself."""
 
-class Guard(Enum):
-    """Stands in `Subscriber.special` for a project whose present tick does not concern the subscriber."""
+    def report_fault(self, where: str, error: BaseException) -> None:
+        """Report a fault of the hub's own."""
 
-    GUARD = "guard"
+    def replace(self, subscriber: Subscriber, project: Project) -> Standing | None:
+        """End a subscription that another one replaces; returns what it had sent, if there was one."""
 
-
-GUARD: Final = Guard.GUARD
-
-
-class Feed(Protocol):
-    """Something with words of its own for one connection, made when they can be sent."""
-
-    @property
-    def topic(self) -> str:
-        """What it speaks of."""
-
-    @property
-    def ready(self) -> bool:
-        """Whether there may be something to say."""
-
-    @property
-    def must_fetch(self) -> bool:
-        """Whether `fetch` has to be awaited before the next `step`."""
-
-    async def fetch(self) -> None:
-        """Get ready for the next `step`."""
-
-    def step(self) -> Finished | None:
-        """The next words; None if there are none for now, which `ready` then says too."""
+    def went_live(self, subscriber: Subscriber, project_id: str) -> None:
+        """Note that the subscriber has everything up to the applied head."""
 
 
 class Subscriber(Outbox):
@@ -101,7 +91,7 @@ class Subscriber(Outbox):
         self,
         id: str,
         dialect: Dialect,
-        source: Source,
+        source: SubscriberSource,
         *,
         policy: Policy,
         delivery: Delivery,
@@ -118,10 +108,10 @@ class Subscriber(Outbox):
         self.address = address
         self.farewell = RESTART
         self.policies: dict[str, Policy] | None = None
-        self.special: dict[str, Catchup | Guard] | None = None
+        self.special: dict[str, ProjectFeed | Guard] | None = None
         self.opening: Opening | None = None
         self.excluded: set[str] | None = None
-        self.feed: Feed | None = None
+        self.feed: TopicFeed | None = None
         self.picky = not grants.watch.everything
         self.direct = None
         self.acked: dict[str, int] | None = None
@@ -211,7 +201,7 @@ class Subscriber(Outbox):
         opening = oldest.batch.opening if unsaid else None
         self.catch_up(name, Catchup(self.source, self, project, position, policy, opening=opening))
 
-    def catch_up(self, project_id: str, catchup: Catchup | Guard) -> None:
+    def catch_up(self, project_id: str, catchup: ProjectFeed | Guard) -> None:
         """From now on, `project_id` gets what `catchup` says instead of its events as they come."""
         if self.special is None:
             self.special = {}
@@ -220,6 +210,14 @@ class Subscriber(Outbox):
         self.picky = True
         if catchup is not GUARD:
             self.kick()
+
+    def replace(self, project: Project) -> Standing | None:
+        """See `feed.Reader`."""
+        return self.source.replace(self, project)
+
+    def went_live(self, project_id: str) -> None:
+        """See `feed.Reader`."""
+        self.source.went_live(self, project_id)
 
     def live(self, project_id: str) -> None:
         """Nothing special about this project any more."""
@@ -282,7 +280,7 @@ class Subscriber(Outbox):
             self.forget(name)
         return ended
 
-    def _due(self) -> Catchup | Opening | Feed | None:
+    def _due(self) -> Feed | None:
         """Who may speak next; to be asked when the queue is empty."""
         if self.special is not None:
             for catchup in self.special.values():

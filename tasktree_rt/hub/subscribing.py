@@ -13,7 +13,8 @@ from tasktree_rt.core.log import Gap, Position, Recovered
 from tasktree_rt.core.topics import WILDCARD, user_of
 from tasktree_rt.dialects.base import Dialect
 from tasktree_rt.errors import ProjectDamaged, Refused
-from tasktree_rt.hub.catchup import Catchup, Standing, joining, resuming
+from tasktree_rt.hub.catchup import Catchup, joining, resuming
+from tasktree_rt.hub.feed import Standing
 from tasktree_rt.hub.opening import Opening
 from tasktree_rt.hub.project import Project
 from tasktree_rt.hub.pulling import PullSubscriber

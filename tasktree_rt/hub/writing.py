@@ -15,10 +15,10 @@ from tasktree_rt.dialects.base import Dialect, Encoding
 from tasktree_rt.errors import StoreUnavailable, Unavailable
 from tasktree_rt.hub.batch import Batch
 from tasktree_rt.hub.carrier import Transport
-from tasktree_rt.hub.catchup import Source
 from tasktree_rt.hub.outbox import Item
 from tasktree_rt.hub.pace import breathe
 from tasktree_rt.hub.showing import Showing
+from tasktree_rt.hub.subscriber import SubscriberSource
 from tasktree_rt.metrics import Metrics
 from tasktree_rt.settings import Delivery
 
@@ -60,7 +60,7 @@ class SocketSubscriber(Showing):
         self,
         id: str,
         dialect: Dialect,
-        source: Source,
+        source: SubscriberSource,
         *,
         policy: Policy,
         delivery: Delivery,

@@ -18,7 +18,7 @@ from tasktree_rt.core.access import OPEN
 from tasktree_rt.core.commands import Conflated, Failure, Message, Reply, StatePart, Subscribed
 from tasktree_rt.core.log import Position
 from tasktree_rt.errors import PeerError, ProjectDamaged, Refused, StoreUnavailable
-from tasktree_rt.hub.batch import Events
+from tasktree_rt.hub.feed import Events
 from tasktree_rt.hub.hub import Hub, open_hub
 from tasktree_rt.hub.recovery import Lost, Recovered
 from tasktree_rt.settings import Settings

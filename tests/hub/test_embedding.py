@@ -26,7 +26,7 @@ from tasktree_rt.core.tree import Snapshot
 from tasktree_rt.errors import InvalidInput, PeerError, Refused, StoreUnusable
 from tasktree_rt.hub import broadcasts
 from tasktree_rt.hub import hub as hub_module
-from tasktree_rt.hub.batch import Events
+from tasktree_rt.hub.feed import Events
 from tasktree_rt.hub.hub import open_hub
 from tasktree_rt.settings import Settings
 from tests.hub.world import Store, a_world, made, update

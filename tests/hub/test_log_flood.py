@@ -11,7 +11,7 @@ import trio.testing
 from tasktree_rt.brokers.memory import MemoryBroker
 from tasktree_rt.core.commands import Conflated, Message
 from tasktree_rt.core.events import Event, ProjectId
-from tasktree_rt.hub.batch import Events
+from tasktree_rt.hub.feed import Events
 from tasktree_rt.hub.hub import Hub, open_hub
 from tasktree_rt.settings import Limits, Settings
 

@@ -15,7 +15,7 @@ from tasktree_rt.core.access import Grants, Scope
 from tasktree_rt.core.commands import Conflated, Message, Policy, StatePart, Subscribed
 from tasktree_rt.core.log import Position
 from tasktree_rt.errors import PeerError
-from tasktree_rt.hub.batch import Events
+from tasktree_rt.hub.feed import Events
 from tasktree_rt.settings import Delivery, Settings
 from tests.hub.world import World, a_world, update
 
