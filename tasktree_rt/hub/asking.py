@@ -14,7 +14,7 @@ from tasktree_rt.core.topics import user_id, user_of, user_topic
 from tasktree_rt.dialects.base import encode_json, plain
 from tasktree_rt.errors import InvalidInput, Refused
 from tasktree_rt.hub.matters import PROMPT, Pending, cancelled, place_of
-from tasktree_rt.hub.settling import Settling, closed, conflict, fingerprint
+from tasktree_rt.hub.settling import Settlement, Settling, closed, conflict, fingerprint
 
 
 class Asking(Settling):
@@ -65,6 +65,20 @@ class Asking(Settling):
         Raises:
             PeerError: ``prompt_closed`` with the outcome that stands, ``forbidden``, or bad input.
         """
+        pending, outcome = await self._answered(prompt_id, given, grants, via)
+        await self.settle(pending, outcome)
+        return outcome
+
+    async def stage_answer(self, prompt_id: str, given: Json, *, grants: Grants, via: Json) -> Settlement:
+        """The same, only queued for the next commit when this returns.
+
+        Raises:
+            PeerError: as `answer`, as far as it is known before the commit.
+        """
+        return await self.stage(*await self._answered(prompt_id, given, grants, via))
+
+    async def _answered(self, prompt_id: str, given: Json, grants: Grants, via: Json) -> tuple[Pending, Json]:
+        """The prompt, and what this answer makes of it."""
         pending = await self.prompt(prompt_id, grants=grants)
         if not _may_answer(grants, pending.matter.topics):
             raise Refused("you may not answer this prompt")
@@ -74,9 +88,7 @@ class Asking(Settling):
         self._check_size(given, "value")
         said = await self._read_answer(pending.data, given, grants.owner)
         outcome = {"prompt_id": pending.id, **place_of(pending), **said}
-        outcome |= {"by": grants.subject or None, "how": "answered", "via": via}
-        await self.settle(pending, outcome)
-        return outcome
+        return pending, outcome | {"by": grants.subject or None, "how": "answered", "via": via}
 
     def _check_size(self, said: Json, field: str) -> bytes:
         """What is said as JSON, if it is not too much: looked at before anything else is done with it."""

@@ -58,16 +58,31 @@ class Calling(Settling):
         Raises:
             PeerError: refused.
         """
+        project, seq, ticket = await self._reads(user, seq, grants)
+        if ticket is not None:
+            await through(ticket)
+        return max(seq, int(project.tree.top.get("read", 0)))
+
+    async def stage_read(self, user: str, seq: int, *, grants: Grants) -> Ticket | None:
+        """The same, only queued for the next commit when this returns; None if it was read before.
+
+        Raises:
+            PeerError: as `read_up_to`, as far as it is known before the commit.
+        """
+        return (await self._reads(user, seq, grants))[2]
+
+    async def _reads(self, user: str, seq: int, grants: Grants) -> tuple[Project, int, Ticket | None]:
+        """The user's log, up to where it is read with this, and the publish that says so, if it is news."""
         name = user_id(user)
         if not grants.is_user(name):
             raise Refused(f"you may not read for {name!r}")
         topic = user_topic(name)
         project = await self.shelf.load(topic)
         seq = _newest_told(project, min(seq, project.tree.head))
-        if seq > project.staged.top.get("read", 0):
-            event = self.event("notifications_read", {"seq": seq})
-            await through(await self.place((topic,), event))
-        return max(seq, int(project.tree.top.get("read", 0)))
+        if seq <= project.staged.top.get("read", 0):
+            return project, seq, None
+        event = self.event("notifications_read", {"seq": seq})
+        return project, seq, await self.place((topic,), event)
 
 
 def _newest_told(project: Project, seq: int) -> int:

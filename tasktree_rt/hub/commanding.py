@@ -18,8 +18,8 @@ from tasktree_rt.core.events import Json, project_id
 from tasktree_rt.dialects.base import encode_json, plain
 from tasktree_rt.errors import InvalidInput, Refused
 from tasktree_rt.hub.matters import COMMAND, Pending, place_of
-from tasktree_rt.hub.receipts import through
-from tasktree_rt.hub.settling import Settling, closed
+from tasktree_rt.hub.receipts import ended, through
+from tasktree_rt.hub.settling import Settlement, Settling, closed
 from tasktree_rt.hub.ticket import Ticket
 
 
@@ -39,6 +39,18 @@ class Commanding(Settling):
         Raises:
             Refused: ``no_orchestrator``, ``forbidden``, …; nothing was kept.
         """
+        pending, ticket = await self.stage_command(project, given, grants=grants, via=via)
+        await through(ticket)
+        return pending
+
+    async def stage_command(
+        self, project: str, given: Json, *, grants: Grants, via: Json
+    ) -> tuple[Pending, Ticket]:
+        """The same, only queued for the next commit when this returns.
+
+        Raises:
+            Refused: as `command`, as far as it is known before the commit.
+        """
         name = project_id(project)
         if not grants.command.covers(name):
             raise Refused(f"you may not command {name!r}")
@@ -54,8 +66,8 @@ class Commanding(Settling):
         body = encode_json(data)
         matter = Matter(data["command_id"], COMMAND, (name,), now, deadline, b"", body, owner=grants.owner)
         pending = Pending(matter, data, deadline)
-        await self.open_matter(pending, COMMAND, self.settings.limits.max_open_commands)
-        return pending
+        most = self.settings.limits.max_open_commands
+        return pending, await self.stage_opening(pending, COMMAND, most)
 
     @property
     def _patience(self) -> int:
@@ -98,24 +110,43 @@ class Commanding(Settling):
             one.give(pending)
 
     async def obeyed(self, one: Obedient, given: Json) -> None:
-        """What the orchestrator at `one` says of a command it was given.
+        """Take what the orchestrator at `one` says of a command it was given; durable when this returns.
 
         Raises:
             PeerError: it was given to another, is settled already, or bad input.
         """
+        found = await self.stage_result(one, given)
+        await ended(found.ticket)
+        found.check()
+
+    async def stage_result(self, one: Obedient, given: Json) -> Settlement:
+        """The same, only queued for the next commit when this returns, so that later publishes join it.
+
+        Raises:
+            PeerError: as `obeyed`, as far as it is known before the commit.
+        """
         said = read_result(given)
-        pending = await self.matter(COMMAND, said["command_id"])
+        pending = await self._command(said["command_id"])
         if pending.outcome is not None:
             raise closed(pending)
         if pending.holder is not one:
             raise Refused("the command was given to another orchestrator", field="command_id")
         result = {**said, **place_of(pending)}
         if said["status"] in SETTLING:
-            await self.settle(pending, result)
-        else:
-            ticket = await self.tell(pending, result)
-            ticket.settled.append(partial(self._accepted, one, pending))
-            await through(ticket)
+            return await self.stage(pending, result, producer=one)
+        found = await self.tell(pending, result, producer=one)
+        if not found.late:
+            found.ticket.settled.append(partial(self._accepted, one, pending))
+        return found
+
+    async def _command(self, name: str) -> Pending:
+        """A command, without waiting for the commit that opens it: until then nobody holds it."""
+        pending = self.matters.get(name)
+        return (
+            pending
+            if pending is not None and pending.matter.kind == COMMAND
+            else await self.matter(COMMAND, name)
+        )
 
     def _accepted(self, one: Obedient, pending: Pending, ticket: Ticket) -> None:
         """It may take as long as it likes, while it lives."""

@@ -29,6 +29,7 @@ from tasktree_rt.hub.hub import Hub
 from tasktree_rt.hub.live import EVERY_USER
 from tasktree_rt.hub.matters import PROMPT, Pending
 from tasktree_rt.hub.relay import CANCELLED, EVERYBODY
+from tasktree_rt.hub.settling import Settlement
 from tasktree_rt.hub.watching import WatchSession
 
 TASK: Final = "aiecs"
@@ -103,8 +104,7 @@ class ConfirmingSession(WatchSession):
             if command is not None:
                 await self._obey(command)
         except PeerError as error:
-            if error.code not in SETTLED:
-                self.fail(error)
+            self._refused(error)
         if self.subscriber.crowded:
             await self.subscriber.room()
 
@@ -116,15 +116,26 @@ class ConfirmingSession(WatchSession):
                 self._listen(command.project_id)
             case Answer():
                 via: Json = {"dialect": self.subscriber.dialect.name, "connection": self.subscriber.id}
-                await self.hub.answer(
+                found = await self.hub.stage_answer(
                     command.prompt_id, command.given, grants=self.subscriber.grants, via=via
                 )
+                found.ticket.settled.append(lambda _: self._answered(found))
             case Received():
                 self.hub.relay.received(command.message_id, self.subscriber.grants)
             case CancelTask():
                 await self._cancel(command.user_id, command.task_id)
             case _:
                 raise InvalidInput("this connection does not do that", field="action")
+
+    def _answered(self, found: Settlement) -> None:
+        try:
+            found.check()
+        except PeerError as error:
+            self._refused(error)
+
+    def _refused(self, error: PeerError) -> None:
+        if error.code not in SETTLED:
+            self.fail(error)
 
     def _listen(self, topic: str) -> None:
         user = user_of(topic) or ""
@@ -146,4 +157,4 @@ class ConfirmingSession(WatchSession):
         with suppress(PeerError):
             via: Json = {"dialect": self.subscriber.dialect.name, "connection": self.subscriber.id}
             grants = self.subscriber.grants
-            await self.hub.command(task_project(task), {"name": "cancel"}, grants=grants, via=via)
+            await self.hub.stage_command(task_project(task), {"name": "cancel"}, grants=grants, via=via)

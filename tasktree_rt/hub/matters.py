@@ -16,6 +16,7 @@ from tasktree_rt.core.events import Json
 from tasktree_rt.dialects.base import decode_object, encode_json
 from tasktree_rt.errors import InvalidInput, Refused, StoreDamaged
 from tasktree_rt.hub.holdings import OPEN, Holdings
+from tasktree_rt.hub.ticket import Ticket
 
 PROMPT: Final = "prompt"
 COMMAND: Final = "command"
@@ -31,7 +32,7 @@ class Pending:
         deadline: when it settles itself, microseconds; None while an orchestrator works on it.
         kept: it is in the store.
         lost: it was never kept, and will not be.
-        settling: something is on its way that settles it.
+        settling: the publish on its way that settles it.
         outcome: what settled it.
         holder: to whom a command was given.
     """
@@ -41,7 +42,7 @@ class Pending:
     deadline: int | None
     kept: bool = False
     lost: bool = False
-    settling: bool = False
+    settling: Ticket | None = None
     outcome: Json | None = None
     holder: Any = None
     _changed: trio.Event | None = None

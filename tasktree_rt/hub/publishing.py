@@ -120,12 +120,14 @@ class Publishing(Workings):
         settles: Sequence[Settled] = (),
         still: Callable[[], None] = lambda: None,
         owner: str = "",
+        producer: Hashable = None,
     ) -> Ticket:
         """Accept one event in each of `topics`, kept all or none; the hub's own way to publish. Of a log that
         is not the first one's and cannot be read, nothing is said.
 
-        `still` is called at the last moment and may raise. Logs that begin with this count as `owner`'s. The
-        caller adds to the ticket's `settled` before it yields to the loop.
+        `still` is called at the last moment and may raise. Logs that begin with this count as `owner`'s. What
+        one `producer` publishes is committed in the order in which it comes. The caller adds to the ticket's
+        `settled` before it yields to the loop.
 
         Raises:
             PeerError: refused.
@@ -141,7 +143,13 @@ class Publishing(Workings):
         self.births.check(owner, home, *others)
         said = [(one, [event(one.project_id)]) for one in others]
         ticket = self.ingest.accept(
-            home, [event(topics[0])], opens=opens, settles=settles, mirrors=said, owner=owner
+            home,
+            [event(topics[0])],
+            opens=opens,
+            settles=settles,
+            mirrors=said,
+            owner=owner,
+            producer=producer,
         )
         self.births.accepted(owner, ticket, home, *others)
         return ticket
@@ -195,7 +203,7 @@ class Publishing(Workings):
             producer=producer,
         )
         for one, outcome in ending:
-            one.settling = True
+            one.settling = ticket
             ticket.settled.append(partial(self.settled, one, outcome))
         ticket.settled.append(self._ended)
         return ticket
@@ -206,7 +214,7 @@ class Publishing(Workings):
 
     def settled(self, pending: Pending, outcome: Json, ticket: Ticket) -> None:
         """What settles a prompt or a command is through, or has failed."""
-        pending.settling = False
+        pending.settling = None
         if ticket.error is None and not isinstance(ticket.outcome, Duplicate):
             pending.outcome = outcome
             self.matters.remove(pending)

@@ -24,6 +24,7 @@ from tasktree_rt.hub.hub import Hub
 from tasktree_rt.hub.matters import Pending
 from tasktree_rt.hub.receipts import Published, result
 from tasktree_rt.hub.session import ConnectionSession
+from tasktree_rt.hub.settling import Settlement
 from tasktree_rt.hub.ticket import Ticket
 
 
@@ -102,9 +103,11 @@ class PushSession(ConnectionSession):
             if value.get("type") == "ping" and "project_id" not in value:
                 answer.message = Pong(answer.request)
             elif value.get("type") == "command_result" and "project_id" not in value:
-                await self.hub.obeyed(self, value)
-                answer.message = Reply(answer.request)
                 answer.wanted = answer.request is not None
+                found = await self.hub.stage_result(self, value)
+                self._append(answer)
+                found.ticket.settled.append(lambda _: self._obeyed(answer, found))
+                return
             else:
                 raw = _raw_events(value)
                 answer.wanted = value["type"] == "publish" or answer.request is not None
@@ -178,6 +181,14 @@ class PushSession(ConnectionSession):
     def _settled(self, answer: _Answer, ticket: Ticket) -> None:
         try:
             self._settle(answer, result(ticket, duplicate=answer.repeat))
+        except PeerError as error:
+            self._refuse(answer, error)
+        self.hub.ingest.afterwards[self._send_answers] = None
+
+    def _obeyed(self, answer: _Answer, found: Settlement) -> None:
+        try:
+            found.check()
+            answer.message = Reply(answer.request)
         except PeerError as error:
             self._refuse(answer, error)
         self.hub.ingest.afterwards[self._send_answers] = None

@@ -45,11 +45,16 @@ async def through(ticket: Ticket) -> None:
     Raises:
         PeerError: it was refused after all.
     """
+    await ended(ticket)
+    if ticket.error is not None:
+        raise ticket.error
+
+
+async def ended(ticket: Ticket) -> None:
+    """Wait until a publish is durable and handed on, or refused after all (its `error`)."""
     over = trio.Event()
     ticket.settled.append(lambda _: over.set())
     await over.wait()
-    if ticket.error is not None:
-        raise ticket.error
 
 
 def result(ticket: Ticket, *, duplicate: bool = False) -> Published:

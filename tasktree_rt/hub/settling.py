@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Final
@@ -11,10 +11,12 @@ from structlog.stdlib import BoundLogger, get_logger
 
 from tasktree_rt.brokers.base import Matter, Settled
 from tasktree_rt.core.events import Event, Json, ProjectId
+from tasktree_rt.core.fixed import fixed
 from tasktree_rt.core.prompts import MAX_ID
 from tasktree_rt.core.shapes import is_node_id
 from tasktree_rt.dialects.base import digest, encode_json
-from tasktree_rt.errors import HubError, Refused, StoreDamaged
+from tasktree_rt.errors import HubError, Refused, StoreDamaged, Unavailable
+from tasktree_rt.hub.health import RETRY_AFTER
 from tasktree_rt.hub.holdings import OPEN
 from tasktree_rt.hub.matters import COMMAND, Pending, missing, readable_object
 from tasktree_rt.hub.publishing import Publishing
@@ -28,6 +30,32 @@ log: Final[BoundLogger] = get_logger("tasktree_rt.store")
 
 class _Taken(HubError):
     """Something else settles it already."""
+
+
+@fixed
+class Settlement:
+    """What a peer says of a prompt or a command, staged and not yet committed.
+
+    `ticket` is the publish to wait for; with `late` it belongs to another peer, whose outcome came first.
+    """
+
+    pending: Pending
+    ticket: Ticket
+    late: bool = False
+
+    def check(self) -> None:
+        """Raise what became of it, once its ticket is over.
+
+        Raises:
+            Refused: ``prompt_closed`` or ``gone`` with the outcome that stands.
+            Unavailable: the store failed; nothing was kept.
+        """
+        if self.ticket.error is not None:
+            raise self.ticket.error
+        if self.late:
+            if self.pending.outcome is not None:
+                raise closed(self.pending)
+            raise Unavailable("it stays open: send it again", code="overloaded", retry_after=RETRY_AFTER)
 
 
 class Settling(Publishing):
@@ -110,6 +138,16 @@ class Settling(Publishing):
         Raises:
             PeerError: refused; it does not exist.
         """
+        await through(await self.stage_opening(pending, kind, most, opened))
+
+    async def stage_opening(
+        self, pending: Pending, kind: str, most: int, opened: Callable[[Pending], None] = lambda _: None
+    ) -> Ticket:
+        """The same, only queued for the next commit when this returns.
+
+        Raises:
+            PeerError: as `open_matter`, as far as it is known before the commit.
+        """
         topics = pending.matter.topics
 
         def still() -> None:
@@ -125,7 +163,7 @@ class Settling(Publishing):
         )
         self.matters.add(pending)
         ticket.settled.append(partial(self._opened, pending, opened))
-        await through(ticket)
+        return ticket
 
     def _opened(self, pending: Pending, opened: Callable[[Pending], None], ticket: Ticket) -> None:
         if ticket.error is not None:
@@ -145,18 +183,34 @@ class Settling(Publishing):
             Refused: ``prompt_closed`` or ``gone`` with the outcome that stands.
             Unavailable: not now; it stays open.
         """
-        ticket = await self.tell(pending, outcome, settles=[Settled(pending.id, encode_json(outcome))])
-        pending.settling = True
-        ticket.settled.append(partial(self.settled, pending, outcome))
-        await through(ticket)
+        while (found := await self.stage(pending, outcome)).late:
+            while pending.settling:
+                await pending.change()
+        await through(found.ticket)
 
-    async def tell(self, pending: Pending, said: Json, *, settles: Sequence[Settled] = ()) -> Ticket:
-        """Place what is said of one that is open, as soon as nothing is on its way that settles it.
+    async def stage(self, pending: Pending, outcome: Json, producer: Hashable = None) -> Settlement:
+        """Queue the end of `pending` for the next commit, behind what `producer` published; returns before
+        the commit.
+
+        Raises:
+            PeerError: as `settle`, as far as it is known before the commit.
+        """
+        settles = [Settled(pending.id, encode_json(outcome))]
+        found = await self.tell(pending, outcome, settles=settles, producer=producer)
+        if not found.late:
+            pending.settling = found.ticket
+            found.ticket.settled.append(partial(self.settled, pending, outcome))
+        return found
+
+    async def tell(
+        self, pending: Pending, said: Json, *, settles: Sequence[Settled] = (), producer: Hashable = None
+    ) -> Settlement:
+        """Queue an event about `pending`, which is open; behind a publish that settles it, it is late.
 
         The caller goes on as after `place`.
 
         Raises:
-            PeerError: as `settle`.
+            PeerError: as `settle`, as far as it is known before the commit.
         """
         event = self.event(pending.resolution, said)
 
@@ -167,12 +221,15 @@ class Settling(Publishing):
         while True:
             if not await pending.is_kept():
                 raise missing(pending.matter.kind, pending.id)
-            while pending.settling:
-                await pending.change()
+            if pending.settling is not None:
+                return Settlement(pending, pending.settling, late=True)
             if pending.outcome is not None:
                 raise closed(pending)
             with suppress(_Taken):
-                return await self.place(pending.matter.topics, event, settles=settles, still=still)
+                ticket = await self.place(
+                    pending.matter.topics, event, settles=settles, still=still, producer=producer
+                )
+                return Settlement(pending, ticket)
 
     def event(self, kind: str, data: Json) -> partial[Event]:
         """One of the hub's own, for whichever topic."""

@@ -36,6 +36,7 @@ from tasktree_rt.errors import InvalidInput, PeerError, ProjectDamaged, Refused,
 from tasktree_rt.hub.catchup import resumes
 from tasktree_rt.hub.hub import Hub
 from tasktree_rt.hub.moves import Turns
+from tasktree_rt.hub.replies import Replies
 from tasktree_rt.hub.session import ConnectionSession
 
 MAX_BEATS: Final = 100
@@ -163,7 +164,7 @@ class PlainSession(WatchSession):
 class NativeSession(WatchSession):
     """``tasktree.v1``. `authenticate` turns a refreshed token into grants."""
 
-    __slots__ = ("_authenticate", "_due", "_told", "_turns")
+    __slots__ = ("_authenticate", "_due", "_ordered", "_told", "_turns")
 
     def __init__(
         self,
@@ -178,6 +179,7 @@ class NativeSession(WatchSession):
     ) -> None:
         super().__init__(hub, dialect, wishes, grants=grants, policy=policy, address=address)
         self._authenticate = authenticate
+        self._ordered: Replies | None = None
         self._due = hub.heartbeats.first(self.subscriber.begun)
         self._told = ""
         self._turns: Turns | None = None
@@ -207,8 +209,25 @@ class NativeSession(WatchSession):
                 await self._obey(command)
         except PeerError as error:
             self.fail(error, getattr(error, "request", request))
+        if self._ordered is not None and self._ordered.full:
+            await self._ordered.room()
         if self.subscriber.crowded:
             await self.subscriber.room()
+
+    def fail(self, error: PeerError, request: RequestId = None) -> None:
+        """Tell the peer what was wrong, behind the replies to earlier requests."""
+        if self._ordered is None:
+            super().fail(error, request)
+        else:
+            self._ordered.refuse(error, request)
+
+    @property
+    def _replies(self) -> Replies:
+        """Made at its first use: most connections only watch."""
+        if self._ordered is None:
+            most = self.hub.settings.limits.max_unacked
+            self._ordered = Replies(self.subscriber.replies, self.hub.meter, most)
+        return self._ordered
 
     async def _obey(self, command: Command) -> None:
         match command:
@@ -225,15 +244,19 @@ class NativeSession(WatchSession):
                 await self._note(command)
             case Answer():
                 via = self._via()
-                await self.hub.answer(command.prompt_id, command.given, grants=self._grants, via=via)
-                self.subscriber.reply(Reply(command.id))
+                found = await self.hub.stage_answer(
+                    command.prompt_id, command.given, grants=self._grants, via=via
+                )
+                self._replies.promise(found.ticket, command.id, Reply(command.id), found.check)
             case Instruct():
                 via = self._via()
-                sent = await self.hub.command(command.project_id, command.given, grants=self._grants, via=via)
-                self.subscriber.reply(Reply(command.id, sent.id))
+                sent, ticket = await self.hub.stage_command(
+                    command.project_id, command.given, grants=self._grants, via=via
+                )
+                self._replies.promise(ticket, command.id, Reply(command.id, sent.id))
             case Refresh():
                 self.hub.regrant(self.subscriber, self._authenticate(command.token))
-                self.subscriber.reply(Reply(command.id))
+                self._replies.say(Reply(command.id))
             case _:
                 raise InvalidInput("this connection cannot publish", field="type")
 
@@ -248,9 +271,12 @@ class NativeSession(WatchSession):
     async def _note(self, ack: Ack) -> None:
         user = user_of(ack.project_id)
         if user is not None:
-            await self.hub.read_up_to(user, ack.seq, grants=self._grants)
-            if ack.id is not None:
-                self.subscriber.reply(Reply(ack.id))
+            ticket = await self.hub.stage_read(user, ack.seq, grants=self._grants)
+            reply = None if ack.id is None else Reply(ack.id)
+            if ticket is not None:
+                self._replies.promise(ticket, ack.id, reply)
+            elif reply is not None:
+                self._replies.say(reply)
             return
         acked = self.subscriber.acked = self.subscriber.acked or {}
         if ack.project_id not in acked and len(acked) >= self.hub.settings.limits.max_subscriptions:

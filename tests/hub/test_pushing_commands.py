@@ -199,3 +199,94 @@ async def test_what_the_hub_says_itself_nobody_publishes(autojump_clock: MockClo
             (error,) = await answers(orchestrator, message)
             assert (error["code"], error["field"]) == ("invalid_event", "events[0].type")
         assert world.store.appends == []
+
+
+async def test_a_result_that_waits_for_its_commit_holds_up_no_publish_and_is_answered_in_order(
+    autojump_clock: MockClock,
+) -> None:
+    async with a_world() as world:
+        orchestrator = world.orchestrator("x", serves=("p",))
+        pending = await command(world)
+        await answers(orchestrator)
+        world.store.hold_appends()
+        await world.submit("other", update("n"))
+        await quiet()
+        await world.submit("p", *(update("n"),) * 5)  # by turns alone the result's project comes late
+        await quiet()
+        before = len(world.store.appends)
+        messages = [pushed(one, project) for one, project in enumerate(("q", "p", "r", "p"), 2)]
+        said = await answers(orchestrator, result(pending, "done", id=1), *messages)
+        assert said == []
+        assert world.hub.ingest.waiting == 7, "all are accepted while the store takes nothing"
+        world.store.release_appends()
+        await quiet()
+        said = [one for one in orchestrator.received() if one["type"] != "command"]
+        assert [(one["type"], one["id"]) for one in said] == [
+            ("reply", 1),
+            *(("ack", one) for one in range(2, 6)),
+        ]
+        lots = [[entry.project_id for entry in lot] for lot in world.store.appends[before:]]
+        assert lots == [["other"], ["p", "p", "q", "p", "r", "p"]], "one commit takes them, in their order"
+
+
+async def test_a_result_behind_one_that_is_not_committed_yet_holds_up_nothing_and_learns_what_stands(
+    autojump_clock: MockClock,
+) -> None:
+    async with a_world() as world:
+        orchestrator = world.orchestrator("x", serves=("p",))
+        pending = await command(world)
+        await answers(orchestrator)
+        world.store.hold_appends()
+        twice = (result(pending, "done", id=1), result(pending, "refused", id=2))
+        assert await answers(orchestrator, *twice, result(pending, "accepted", id=3), pushed(4)) == []
+        assert world.hub.ingest.waiting == 2
+        world.store.release_appends()
+        reply, late, later, ack = await answers(orchestrator)
+        assert [one["id"] for one in (reply, late, later, ack)] == [1, 2, 3, 4]
+        for error in (late, later):
+            assert (error["code"], error["outcome"]["status"]) == ("gone", "done")
+        assert results(world) == ["done"]
+
+
+async def test_a_result_whose_commit_fails_is_told_so_in_order_and_what_follows_it_fails_too(
+    autojump_clock: MockClock,
+) -> None:
+    async with a_world() as world:
+        orchestrator = world.orchestrator("x", serves=("p",))
+        pending = await command(world)
+        await answers(orchestrator)
+        world.store.hold_appends()
+        await answers(orchestrator, pushed(1), result(pending, "done", id=2), result(pending, "done", id=3))
+        await answers(orchestrator, pushed(4))
+        world.store.failing = True
+        world.store.release_appends()
+        said = await answers(orchestrator)
+        assert [(one["id"], one["code"]) for one in said] == [
+            (one, "store_unavailable") for one in range(1, 5)
+        ]
+        assert orchestrator.transport.close_read == (1013, "try again later")
+        assert pending.outcome is None
+        world.store.failing = False
+
+
+async def test_a_drain_answers_a_result_and_the_publishes_behind_it(autojump_clock: MockClock) -> None:
+    async with a_world() as world:
+        orchestrator = world.orchestrator("x", serves=("p",))
+        pending = await command(world)
+        await answers(orchestrator)
+        world.store.hold_appends()
+        await answers(orchestrator, result(pending, "done", id=1), pushed(2), result(pending, "done", id=3))
+        world.nursery.start_soon(world.hub.drain)
+        await quiet()
+        world.store.release_appends()
+        said = await answers(orchestrator)
+        assert [(one["type"], one.get("id")) for one in said] == [
+            ("reply", 1),
+            ("ack", 2),
+            ("error", 3),
+            ("draining", None),
+        ]
+
+
+def pushed(number: int, project: str = "p") -> Json:
+    return {"type": "publish", "id": number, "events": [{"project_id": project, **update(f"n{number}")}]}

@@ -10,8 +10,11 @@ from trio.testing import MockClock
 
 from tasktree_rt.core.access import EVERYTHING, OPEN, Grants, Scope
 from tasktree_rt.core.events import Json
+from tasktree_rt.dialects.aiecs import Aiecs
+from tasktree_rt.hub.confirming import ConfirmingSession
 from tests.hub.people import answers, asked, native, quiet, told, with_walls_clock
-from tests.hub.world import a_world, update
+from tests.hub.transport import Carried
+from tests.hub.world import a_world, small, update
 
 ANNA = Grants("anna", watch=EVERYTHING)
 
@@ -324,3 +327,86 @@ async def test_a_user_is_not_told_of_to_whoever_opens_everything_meanwhile(
         assert [one for one in said if "user_id" in one] == []
         assert said[-1] == {"type": "reply", "id": 1}
         await told(anna[-1], "prompt")
+
+
+# --- while the store is slow --------------------------------------------------------------------------
+
+
+async def test_what_waits_for_its_commit_holds_up_no_later_request_and_replies_keep_their_order(
+    autojump_clock: MockClock,
+) -> None:
+    async with a_world() as world:
+        world.orchestrator(serves=("p",))
+        await world.publish("q", update("n"))
+        watching = native(world, grants=OPEN)
+        first, second = await asked(world, project_id="p"), await asked(world, project_id="q")
+        await answers(watching)
+        world.store.hold_appends()
+        yes = {"type": "answer", "proceed": True}
+        said = await answers(
+            watching,
+            {**yes, "id": 1, "prompt_id": first},
+            {**yes, "id": 2, "prompt_id": "none"},
+            {"type": "command", "id": 3, "project_id": "p", "name": "retry"},
+            {**yes, "id": 4, "prompt_id": second},
+            {"type": "refresh", "id": 5, "token": "t"},
+            {"type": "ping", "id": 6},
+            {"type": "subscribe", "id": 7, "project_id": "q"},
+        )
+        assert [(one["type"], one["id"]) for one in said] == [("pong", 6), ("subscribed", 7)]
+        assert world.hub.ingest.waiting == 3
+        world.store.release_appends()
+        said = [one for one in await answers(watching) if "id" in one]
+        kinds = ["reply", "error", "reply", "reply", "reply"]
+        assert [(one["type"], one["id"]) for one in said] == list(zip(kinds, range(1, 6), strict=True))
+        assert said[1]["code"] == "not_found"
+
+
+async def test_an_answer_whose_commit_fails_is_told_so_and_the_prompt_stays_open(
+    autojump_clock: MockClock,
+) -> None:
+    async with a_world() as world:
+        watching = native(world, "p")
+        prompt = await asked(world, project_id="p")
+        await answers(watching)
+        world.store.hold_appends()
+        answer = {"type": "answer", "prompt_id": prompt, "proceed": True}
+        await answers(watching, {**answer, "id": 1}, {**answer, "id": 2})
+        world.store.failing = True
+        world.store.release_appends()
+        said = await answers(watching)
+        assert [(one["id"], one["code"]) for one in said] == [(one, "store_unavailable") for one in (1, 2)]
+        world.store.failing = False
+        await trio.sleep(5)
+        assert {"type": "reply", "id": 3} in await answers(watching, {**answer, "id": 3})
+
+
+async def test_so_many_answers_that_wait_pause_the_reading(autojump_clock: MockClock) -> None:
+    async with a_world(small(limits={"max_unacked": 2})) as world:
+        watching = native(world)
+        prompts = [await asked(world, project_id="p") for _ in range(4)]
+        await answers(watching)
+        world.store.hold_appends()
+        for number, prompt in enumerate(prompts):
+            watching.send({"type": "answer", "id": number, "prompt_id": prompt, "proceed": True})
+        assert await answers(watching, {"type": "ping", "id": 9}) == []
+        assert world.hub.ingest.waiting == 2
+        world.store.release_appends()
+        said = await answers(watching)
+        assert [one["id"] for one in said if one["type"] == "reply"] == [0, 1, 2, 3]
+        assert {"type": "pong", "id": 9} in said
+
+
+async def test_who_confirms_in_another_language_is_heard_while_the_confirmation_waits(
+    autojump_clock: MockClock,
+) -> None:
+    async with a_world() as world:
+        session = ConfirmingSession(world.hub, Aiecs(lambda: 0.0), everything=True, grants=OPEN)
+        confirming = Carried(session, world.nursery)
+        prompt = await asked(world, user_id="ada")
+        await answers(confirming)
+        world.store.hold_appends()
+        confirm = {"action": "confirm", "callback_id": prompt, "proceed": True}
+        said = await answers(confirming, confirm, {"action": "ping"})
+        assert [one.get("type") or one.get("action") for one in said] == ["pong"]
+        assert world.hub.ingest.waiting == 1
