@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Callable
 from contextlib import suppress
 from contextvars import ContextVar, Token
 from typing import Any, Final, Generic, TypeVar
 
 from tasktree_rt.client.asking import Asked
+from tasktree_rt.client.attempts import REPLACED, Attempts
 from tasktree_rt.client.checking import HubLimits
 from tasktree_rt.client.dividing import described
 from tasktree_rt.client.nodes import Node, current_node
@@ -71,23 +71,24 @@ class BaseRun(Generic[N_co]):
         self._sayable = Sayable(self.project_id, limits)
         self._title = title
         self._make = make
-        self._history: dict[str, tuple[int, str]] = {}
-        """How often each node was begun, and how it ended; "" while it has not."""
-        self._lock = threading.Lock()
+        self._attempts = Attempts()
         self._token: Token[BaseRun[Any] | None] | None = None
 
     def node(self, id: str, *, parent: Parent = FROM_CONTEXT, **fields: Any) -> N_co:
         """A node, to be entered. `fields` are those of `Node.update`: ``title``, ``kind``, ``order`` …
 
         `parent` is a node, its id, or None for the top; by default the current node, if it is of this run.
+        Without a current node, a node that the hub has already stays where it is, a new one goes to the top.
 
         Raises:
             ValueError: not an id, or not what a node can have.
         """
         if not is_node_id(id):
             raise ValueError(f"{_NO_ID} as a node's id, got {id!r}")
+        sound, _ = self._sayable.fields(id, fields)
         above = _parent_id(self, parent)
-        sound, _ = self._sayable.fields(id, {"title": id, **fields})
+        if above is not None or parent is None:
+            sound["parent_id"] = above
         return self._make(self, id, above, sound)
 
     def plan(self, id: str, *, parent: Parent = FROM_CONTEXT, **fields: Any) -> None:
@@ -97,8 +98,9 @@ class BaseRun(Generic[N_co]):
             ValueError: as `node`.
         """
         made = self.node(id, parent=parent, **fields)
-        begun = {**made._fields, "parent_id": made.parent_id, "status": "ready"}
-        self.put(id, begun, self.weight(begun))
+        planned = {**made.fields, "status": "ready"}
+        self._attempts.describe(id, planned)
+        self.put(id, planned, self.weight(planned))
 
     def log(self, message: object, *, level: str = "info") -> None:
         """A line of output of the run itself."""
@@ -119,23 +121,27 @@ class BaseRun(Generic[N_co]):
 
     # --- for nodes ----------------------------------------------------------------------------------
 
-    def begin(self, node: Node) -> int:
-        """Not for the program's use: a node is entered. Returns how often its id was, this time included."""
-        with self._lock:
-            times, ended = self._history.get(node.id, (0, "-"))
-            if node.status is not None or not ended:
-                raise ValueError(f"node {node.id!r} is running already, or was")
-            self._history[node.id] = times + 1, ""
-        if ended == "failed":
-            self.put(node.id, {"status": "ready"}, 0)
-        elif times:
+    def begin(self, node: Node) -> tuple[int, Json]:
+        """Not for the program's use: a node is entered.
+
+        Returns which attempt of its id this is, and the fields that describe it.
+
+        Raises:
+            ValueError: it is open, or this very object was entered before.
+        """
+        if node.status is not None:
+            raise ValueError(f"node {node.id!r} is running already, or was")
+        entry = self._attempts.begin(node.id)
+        self._attempts.describe(node.id, node.fields)
+        if entry.before in REPLACED:
             self.put(node.id, {"deleted": True, "status": None}, 0)
-        return times + 1
+        elif entry.before is not None:
+            self.put(node.id, {"status": "ready"}, 0)
+        return entry.attempt, {**entry.described, **node.fields}
 
     def end(self, node: Node) -> None:
         """Not for the program's use: a node is left."""
-        with self._lock:
-            self._history[node.id] = self._history[node.id][0], node.status or "-"
+        self._attempts.end(node.id, node.status or "cancelled")
         self._sayable.sizes.ended(node.id)
 
     def put(self, node_id: str, changes: Json, size: int) -> None:
@@ -152,6 +158,7 @@ class BaseRun(Generic[N_co]):
     def set(self, node_id: str, changes: Json) -> None:
         """Not for the program's use: fields of a node as the program gave them."""
         sound, weight = self._sayable.fields(node_id, changes)
+        self._attempts.describe(node_id, sound)
         self.put(node_id, sound, weight)
 
     def fits(self, node_id: str, changes: Json) -> bool:

@@ -44,8 +44,12 @@ class Host(Protocol):
     async def have_room(self) -> None:
         """Wait until the buffer has room for a node's beginning."""
 
-    def begin(self, node: Node) -> int:
-        """Note that a node is entered; returns which attempt of its id this is, from 1."""
+    def begin(self, node: Node) -> tuple[int, Json]:
+        """Note that a node is entered; returns which attempt of its id this is, and its first fields.
+
+        Raises:
+            ValueError: it is open.
+        """
 
     def end(self, node: Node) -> None:
         """Note that a node is left."""
@@ -72,8 +76,9 @@ class Node:
 
     It is entered with ``with`` or ``async with``:
 
-    - entering says ``running`` and `started_at` (after ``ready``, if a node of that id failed before in this
-      run; one that was completed or cancelled is replaced);
+    - entering says ``running`` and `started_at`. If a node of that id was in this run before, it keeps its
+      title, kind, order, dependencies and parent unless others are given. One that failed passes through
+      ``ready`` and keeps its other fields and its subtree too; completed or cancelled it loses them;
     - leaving says ``review``, ``completed`` and `ended_at`; after an exception ``failed``, with the last line
       of the traceback as `message` and all of it as a line of output; after a cancellation (of the Trio or
       asyncio task, Ctrl+C, `SystemExit`) ``cancelled``. The exception goes on.
@@ -82,14 +87,15 @@ class Node:
 
     Attributes:
         id: unique in the project.
-        parent_id: the node it stands under; None: at the top.
+        parent_id: the node that it is entered under; None: at the top, or where it was before.
+        fields: those it was made with.
     """
 
     def __init__(self, run: Host, id: str, parent_id: str | None, fields: Json) -> None:
         self.run = run
         self.id = id
         self.parent_id = parent_id
-        self._fields = fields
+        self.fields = fields
         self._status: str | None = None
         self._has_progress = "progress" in fields
         self._token: Token[Node | None] | None = None
@@ -159,8 +165,8 @@ class Node:
         self.__exit__(kind, error, trace)
 
     def _begin(self) -> None:
-        attempt = self.run.begin(self)
-        begun: Json = {**self._fields, "started_at": now_text(), "parent_id": self.parent_id}
+        attempt, fields = self.run.begin(self)
+        begun: Json = {**fields, "started_at": now_text()}
         if attempt > 1:
             begun |= {"attempt": attempt, "ended_at": None, "message": None}
             begun.setdefault("progress", None)

@@ -7,6 +7,7 @@ and refuses the change where it is made.
 from __future__ import annotations
 
 import threading
+from collections import OrderedDict
 from typing import Final
 
 from tasktree_rt.core.events import Json
@@ -17,18 +18,26 @@ OWN: Final = 512
 """Bytes of a node that are kept for what the run itself says of it: status, times, progress."""
 SMALL: Final = 1024
 """Bytes of a node that has ended which are not worth to be remembered."""
+MOST_NODES: Final = 10_000
+"""Nodes whose sizes are remembered; beyond, the run forgets those of the node that it named first."""
 
 
 class NodeSizes:
     """Bytes of each field of each node of one run; any thread may ask.
 
-    What the hub had of a node before this run it does not know, so a count may be too low, never too high.
+    What the hub had of a node before this run it does not know, and of more than `most_nodes` nodes it
+    forgets some, so a count may be too low, never too high.
     """
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, most_nodes: int = MOST_NODES) -> None:
         self._most = most - OWN
-        self._fields: dict[str, dict[str, int]] = {}
+        self._most_nodes = most_nodes
+        self._fields: OrderedDict[str, dict[str, int]] = OrderedDict()
         self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        """Nodes whose sizes are remembered."""
+        return len(self._fields)
 
     def check(self, node_id: str, changes: Json) -> int:
         """About how many bytes `changes` take in an event.
@@ -59,6 +68,8 @@ class NodeSizes:
             for name, value in changes.items():
                 if value is None:
                     del kept[name]
+            if len(self._fields) > self._most_nodes:
+                self._fields.popitem(last=False)
 
     def ended(self, node_id: str) -> None:
         """A node has ended: a small one is forgotten."""

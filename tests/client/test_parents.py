@@ -135,13 +135,13 @@ async def test_every_call_of_a_decorated_function_is_a_node() -> None:
             leaf()  # type: ignore[call-arg]
         await run.flush()
         found = await nodes(running)
-    assert {name: (one["title"], one.get("parent_id"), one["status"]) for name, one in found.items()} == {
+    assert {name: (one.get("title"), one.get("parent_id"), one["status"]) for name, one in found.items()} == {
         "page-one": ("Page one", None, "completed"),
-        "leaf": ("leaf", "page-one", "completed"),
+        "leaf": (None, "page-one", "completed"),
         "page-two": ("Page two", None, "completed"),
-        "leaf#2": ("leaf#2", "page-two", "completed"),
-        "leaf#3": ("leaf#3", None, "completed"),
-        "leaf#4": ("leaf#4", None, "failed"),
+        "leaf#2": (None, "page-two", "completed"),
+        "leaf#3": (None, None, "completed"),
+        "leaf#4": (None, None, "failed"),
     }
 
 

@@ -177,7 +177,6 @@ async def test_what_the_hub_refuses_takes_nothing_else_with_it(
         assert (await nodes(running))["n"]["status"] == "completed"
         assert [one["message"] for one in await events(running, "log")] == [f"line {n}" for n in range(5)]
         assert (await nodes(running))["too big"].keys() == {
-            "title",
             "status",
             "started_at",
             "parent_id",
