@@ -1,0 +1,38 @@
+"""What the hub asks of a store, one module for each thing that a store keeps.
+
+`log` has the events, `states` checkpoints and snapshots, `interactions` prompts and commands, `producers` the
+ids of publishes, `projects` what is known of all logs, `damage` what can be read of a damaged one; `Broker`
+is all of them. The docstrings are the contract. ``tests/brokers/contract.py`` holds every broker to it.
+"""
+
+from tasktree_rt.brokers.base.broker import KEPT_DEATHS_AGE, Broker, Retention
+from tasktree_rt.brokers.base.damage import Outline, Salvaged
+from tasktree_rt.brokers.base.interactions import Matter, Settled
+from tasktree_rt.brokers.base.log import Append, Appended, Death, Draft, Life, Outcome
+from tasktree_rt.brokers.base.producers import KEPT_IDS, KEPT_IDS_AGE, Conflict, Duplicate, Key
+from tasktree_rt.brokers.base.projects import Summary
+from tasktree_rt.brokers.base.states import Checkpoint, Snapshot
+
+__all__ = [
+    "KEPT_DEATHS_AGE",
+    "KEPT_IDS",
+    "KEPT_IDS_AGE",
+    "Append",
+    "Appended",
+    "Broker",
+    "Checkpoint",
+    "Conflict",
+    "Death",
+    "Draft",
+    "Duplicate",
+    "Key",
+    "Life",
+    "Matter",
+    "Outcome",
+    "Outline",
+    "Retention",
+    "Salvaged",
+    "Settled",
+    "Snapshot",
+    "Summary",
+]

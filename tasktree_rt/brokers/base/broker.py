@@ -1,0 +1,86 @@
+"""The contract of a broker: all that a store keeps, and its own life.
+
+A broker keeps, per project, one *life*: an epoch, a head, a log of records, checkpoints. Bodies and
+checkpoint parts are bytes that it does not interpret. All methods are called from one Trio task tree; a
+broker makes itself safe against its own threads. A cancelled call may or may not have done its work, except
+`append`, which cannot be cancelled once begun.
+
+Every method raises `StoreUnavailable` for a passing fault (disk full, I/O error, locked). After it the broker
+must work again, by itself, as soon as the cause is gone. Where the error says `lasting` (the file is gone,
+its pages are damaged) the broker keeps nothing more until it is opened anew; reading may go on.
+
+`load`, `read`, `read_back`, `checkpoint_at` and `snapshot` raise `StoreDamaged` where something of the
+project is missing or cannot be read. Everything else works then, the deletion of that project too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Final, Protocol
+
+from attrs import frozen
+
+from tasktree_rt.brokers.base.damage import Damage
+from tasktree_rt.brokers.base.interactions import Interactions
+from tasktree_rt.brokers.base.log import Log
+from tasktree_rt.brokers.base.producers import KEPT_IDS_AGE, Producers
+from tasktree_rt.brokers.base.projects import Projects
+from tasktree_rt.brokers.base.states import States
+from tasktree_rt.core.log import Position
+
+KEPT_DEATHS_AGE: Final = 2 * KEPT_IDS_AGE
+"""Microseconds for which a broker remembers, at least, how a life ended; as long as events are kept if that
+is longer."""
+
+
+@frozen
+class Retention:
+    """The part of a log that is kept: at most `max_events`, none older than `max_age` seconds."""
+
+    max_events: int
+    max_age: float
+
+
+class Broker(Log, States, Interactions, Producers, Projects, Damage, Protocol):
+    """A store of logs. The module's docstring says what holds for every method."""
+
+    @property
+    def name(self) -> str:
+        """The store's name for people: ``sqlite:/path`` or ``memory:``."""
+
+    @property
+    def durable(self) -> bool:
+        """Whether an `Appended` survives the death of the process."""
+
+    async def open(self) -> None:
+        """Make the store ready. Called once, before anything else.
+
+        Raises:
+            StoreUnusable: foreign, newer, corrupt, not writable, or open in another hub.
+        """
+
+    async def aclose(self) -> None:
+        """Finish what was begun and release all resources. May be called twice."""
+
+    async def trim(
+        self, retention: Retention, now: int, *, spared: Collection[str] = ()
+    ) -> dict[str, Position]:
+        """Delete, in small steps, what retention no longer wants; `now` in microseconds.
+
+        - Events, up to the newest checkpoint that no wanted event precedes, so that the state at every
+          position left can be computed; and the checkpoints before that one. Not of the projects `spared`.
+        - The ids of publishes older than `KEPT_IDS_AGE` or beyond a producer's newest `KEPT_IDS`.
+        - Prompts and commands settled longer ago than events are kept or, of one owner, beyond as many newest
+          as a project keeps events.
+        - What is left of ended lives; how they ended too, after `KEPT_DEATHS_AGE`.
+
+        Returns the new floors of the projects that lost events.
+        """
+
+    async def probe(self) -> None:
+        """Raise `StoreUnavailable` if an append would. Really writes, cheaply."""
+
+    async def verify(self) -> None:
+        """Raise `StoreUnavailable` if the next hub to open the store would not find what was kept, as far as
+        that can be found out without writing. Cheap enough for once a second.
+        """

@@ -1,0 +1,65 @@
+"""Prompts and commands: what waits for an answer or a result, and what did."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from attrs import frozen
+
+
+@frozen
+class Matter:
+    """A prompt or a command, open or settled.
+
+    Attributes:
+        id: unique over all prompts and commands.
+        kind: ``prompt`` or ``command``.
+        topics: the logs that have its events; the first is its home.
+        received: when it was opened, microseconds.
+        deadline: when it settles itself, microseconds.
+        digest: of what was asked; tells a repeat from another one under the same id.
+        body: what was asked, opaque.
+        settled, outcome: when and how; None and b"" while it is open.
+        place: its place in the order of opening, given by the broker.
+        owner: the subject that it counts for, opaque; "" is none.
+    """
+
+    id: str
+    kind: str
+    topics: tuple[str, ...]
+    received: int
+    deadline: int
+    digest: bytes
+    body: bytes
+    settled: int | None = None
+    outcome: bytes = b""
+    place: int = 0
+    owner: str = ""
+
+
+@frozen
+class Settled:
+    """The outcome of a prompt or command, opaque."""
+
+    id: str
+    outcome: bytes
+
+
+class Interactions(Protocol):
+    """The store of prompts and commands; `Log.append` opens and settles them."""
+
+    async def matter(self, matter_id: str) -> Matter | None:
+        """Return a prompt or command, open or settled; `Broker.trim` says how long settled ones are kept."""
+
+    async def matters(
+        self,
+        *,
+        open: bool | None = None,
+        kind: str | None = None,
+        topic: str | None = None,
+        after: int = 0,
+        limit: int = 100,
+    ) -> list[Matter]:
+        """Return prompts and commands after a place, in order. Filters: only open or only settled ones, of a
+        kind, with events in a topic.
+        """
