@@ -1,24 +1,16 @@
 import { lazy, type ReactNode, Suspense, useEffect } from "react";
-import {
-  Cell,
-  type HubError,
-  type Project,
-  type Travel,
-  type Travelling,
-  type TreeStore,
-  text,
-  texts,
-} from "../core/index.ts";
+import { Cell, type HubError, type Project, type Travel, type Travelling } from "../core/index.ts";
 import NodePanel from "../features/node/NodePanel.tsx";
 import { Scrubber, usePosition, useTravel } from "../features/travel/Scrubber.tsx";
 import TreeView from "../features/tree/TreeView.tsx";
 import { useReadable, useWatched } from "../react/hooks.ts";
 import { useHub } from "../react/provider.tsx";
-import { Link, OutsideLink } from "../ui/link.tsx";
+import { Link } from "../ui/link.tsx";
 import { projectAddress, select, usePlace, VIEWS, type ViewName, withQuery } from "../ui/location.ts";
-import { Badge, CopyLine, Empty, Failure, Spinner } from "../ui/parts.tsx";
+import { CopyLine, Empty, Failure, Spinner } from "../ui/parts.tsx";
 import { PastContext } from "../ui/past.ts";
 import { Boundary } from "./boundary.tsx";
+import { ProjectHead } from "./ProjectHead.tsx";
 import { TokenForm } from "./TokenPage.tsx";
 
 const SHOWN = {
@@ -40,7 +32,7 @@ export function ProjectPage({ projectId, view }: { projectId: string; view: View
   return (
     <PastContext value={past}>
       <div className="project">
-        <Head project={project} tree={travel?.tree ?? project.tree} />
+        <ProjectHead project={project} tree={travel?.tree ?? project.tree} />
         <Tabs projectId={projectId} view={view} />
         {loading.kind === "loading" ? (
           <Spinner label={`Loading ${projectId} …`} />
@@ -78,49 +70,6 @@ function Refused({ projectId, error }: { projectId: string; error: HubError }): 
         <Link href="/">All projects</Link>
       </div>
     </Empty>
-  );
-}
-
-function useTop(tree: TreeStore) {
-  // A selector: the head is drawn again when its own fields are others, not at each change of the tree.
-  return useReadable({ subscribe: tree.subscribe, get: () => tree.get().top });
-}
-
-function Head({ project, tree }: { project: Project; tree: TreeStore }): ReactNode {
-  const top = useTop(tree);
-  const name = text(top.project, "title") ?? text(top.project, "name") ?? project.id;
-  const url = text(top.project, "url");
-  const waiting = top.prompts.length;
-  useEffect(() => {
-    document.title = `${name} · tasktree_rt`;
-    return () => {
-      document.title = "tasktree_rt";
-    };
-  }, [name]);
-  return (
-    <div className="project-head">
-      <h1 className="ellipsis">
-        <bdi>{name}</bdi>
-      </h1>
-      {top.state !== null && <Badge status={top.state} />}
-      {text(top.orchestrator ?? undefined, "status") !== undefined && (
-        <span className="chip">orchestrator {text(top.orchestrator ?? undefined, "status")}</span>
-      )}
-      {text(top.project, "group") !== undefined && <bdi className="chip">{text(top.project, "group")}</bdi>}
-      {texts(top.project, "labels")
-        .slice(0, 6)
-        .map((one) => (
-          <bdi key={one} className="chip">
-            {one}
-          </bdi>
-        ))}
-      {url !== undefined && <OutsideLink href={url}>source</OutsideLink>}
-      {waiting > 0 && (
-        <Link href="/inbox" className="badge c-review">
-          {waiting} waiting for a person
-        </Link>
-      )}
-    </div>
   );
 }
 

@@ -4,6 +4,7 @@ import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
 import { createHub } from "../core/index.ts";
 import { HubProvider } from "../react/provider.tsx";
+import { followKeys } from "../ui/keys.ts";
 import { read } from "../ui/preference.ts";
 import { followClock, followStatus } from "../ui/time.ts";
 import { App } from "./App.tsx";
@@ -22,6 +23,7 @@ const hub = createHub({
 shareToken(hub);
 followClock(hub.clock);
 followStatus(hub.status);
+followKeys();
 
 // For the console, and for tests that compare what is shown with what the hub has.
 Object.assign(window, { tasktree_rt: hub });

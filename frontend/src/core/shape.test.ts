@@ -51,6 +51,9 @@ it("a roll-up counts everything below, also after changes", () => {
           for (const one of below) expected[classOf(nodes.get(one)?.status)]! += 1;
           expect(shape.rollup(id)?.counts ?? null).toEqual(below.length === 0 ? null : expected);
         }
+        const all = Object.fromEntries(CLASSES.map((one) => [one, 0]));
+        for (const { status } of nodes.values()) all[classOf(status)]! += 1;
+        expect(shape.counts).toEqual(all);
       },
     ),
   );

@@ -28,14 +28,22 @@ interface Share {
 
 const NONE: readonly string[] = [];
 
+function nothing(): Record<StatusClass, number> {
+  return Object.fromEntries(CLASSES.map((one) => [one, 0])) as Record<StatusClass, number>;
+}
+
 export class Shape {
   readonly roots: readonly string[];
+  /** All nodes by what their status means. Changes with them: take what you need of it. */
+  readonly counts: Readonly<Record<StatusClass, number>>;
+  readonly #counts = nothing();
   readonly #parents: ReadonlyMap<string, string | null>;
   readonly #children: ReadonlyMap<string, readonly string[]>;
   readonly #sums = new Map<string, Sums>();
   readonly #shares = new Map<string, Share>();
 
   constructor(nodes: ReadonlyMap<string, Fields>) {
+    this.counts = this.#counts;
     this.#parents = shownParents(nodes);
     const children = new Map<string, string[]>();
     const roots: string[] = [];
@@ -62,6 +70,7 @@ export class Shape {
     for (const id of down.reverse()) {
       const share = this.#shareOf(id, nodes.get(id) ?? {});
       this.#shares.set(id, share);
+      this.#counts[share.status] += 1;
       const parent = this.#parents.get(id);
       if (parent == null) continue;
       const above = this.#at(parent);
@@ -114,6 +123,8 @@ export class Shape {
     const now = this.#shareOf(id, fields);
     if (before?.status === now.status && before.progress === now.progress) return;
     this.#shares.set(id, now);
+    if (before !== undefined) this.#counts[before.status] -= 1;
+    this.#counts[now.status] += 1;
     for (let at = this.#parents.get(id); at != null; at = this.#parents.get(at)) {
       add(this.#at(at), before, now);
       touched?.add(at);
@@ -130,8 +141,7 @@ export class Shape {
   #at(id: string): Sums {
     let sums = this.#sums.get(id);
     if (sums === undefined) {
-      const counts = Object.fromEntries(CLASSES.map((one) => [one, 0])) as Record<StatusClass, number>;
-      sums = { counts, total: 0, leaves: 0, progress: 0 };
+      sums = { counts: nothing(), total: 0, leaves: 0, progress: 0 };
       this.#sums.set(id, sums);
     }
     return sums;

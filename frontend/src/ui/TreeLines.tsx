@@ -11,6 +11,7 @@ import {
 } from "react";
 import type { TreeStore } from "../core/index.ts";
 import { isFilter } from "./filter.ts";
+import { KEYS } from "./keys.ts";
 import { title } from "./nodes.ts";
 import { Empty } from "./parts.tsx";
 import type { Look, Row } from "./rows.ts";
@@ -225,7 +226,7 @@ function pressed(key: string, { all, at, move, twist, pick, tree }: Keys): boole
       }
       return true;
   }
-  if (key.length !== 1) return false;
+  if (key.length !== 1 || KEYS.get().some((one) => one.key === key)) return false;
   // A letter goes to the next row that begins with it.
   const letter = key.toLowerCase();
   for (let step = 1; step <= all.length; step += 1) {

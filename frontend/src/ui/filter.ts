@@ -73,3 +73,10 @@ export function matching(snapshot: TreeSnapshot, filter: Filter): ReadonlySet<st
   found.set(snapshot, { filter, ids });
   return ids;
 }
+
+/** A snapshot with only the nodes that a filter lets through. */
+export function filtered(snapshot: TreeSnapshot, filter: Filter): TreeSnapshot {
+  if (!isFilter(filter)) return snapshot;
+  const ids = matching(snapshot, filter);
+  return { ...snapshot, nodes: new Map([...snapshot.nodes].filter(([id]) => ids.has(id))) };
+}

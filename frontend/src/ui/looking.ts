@@ -1,5 +1,5 @@
-import { useEffect, useState, useSyncExternalStore } from "react";
-import type { Shape, TreeSnapshot, TreeStore } from "../core/index.ts";
+import { useCallback, useEffect, useRef, useState, useSyncExternalStore } from "react";
+import { CLASSES, type Shape, type StatusClass, type TreeSnapshot, type TreeStore } from "../core/index.ts";
 
 /** Who is shown where; another object only when that is another. */
 export function useShape(tree: TreeStore): Shape {
@@ -8,6 +8,20 @@ export function useShape(tree: TreeStore): Shape {
     () => tree.get().shape,
     () => tree.get().shape,
   );
+}
+
+export type Counts = Readonly<Record<StatusClass, number>>;
+
+/** How many nodes there are of each class; another object only when a number is another. */
+export function useCounts(tree: TreeStore): Counts {
+  const last = useRef<Counts | null>(null);
+  const get = useCallback(() => {
+    const { counts } = tree.get().shape;
+    const before = last.current;
+    if (before === null || CLASSES.some((one) => counts[one] !== before[one])) last.current = { ...counts };
+    return last.current as Counts;
+  }, [tree]);
+  return useSyncExternalStore(tree.subscribe, get, get);
 }
 
 const REST = 8;

@@ -1,8 +1,9 @@
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { memo, type ReactNode, useMemo, useRef } from "react";
 import type { TreeStore } from "../../core/index.ts";
-
 import { useTreeNode } from "../../react/hooks.ts";
+import { FilterFields } from "../../ui/FilterFields.tsx";
+import { isFilter, matching, useFilter } from "../../ui/filter.ts";
 import { useSnapshot } from "../../ui/looking.ts";
 import { message, progress, title } from "../../ui/nodes.ts";
 import { Mark, Progress } from "../../ui/parts.tsx";
@@ -22,10 +23,15 @@ const NAMES: Record<BoardName, string> = {
 export default function BoardView({ tree, selected, onSelect }: ViewProps): ReactNode {
   const snapshot = useSnapshot(tree);
   const [board, setBoard] = usePreference("board", "auto");
-  const all = useMemo(() => columns(snapshot, board as BoardName), [snapshot, board]);
+  const filter = useFilter();
+  const all = useMemo(() => {
+    const every = columns(snapshot, board as BoardName);
+    return isFilter(filter) ? only(every, matching(snapshot, filter)) : every;
+  }, [snapshot, board, filter]);
   return (
     <>
       <div className="toolbar">
+        <FilterFields tree={tree} />
         <select
           className="input"
           aria-label="Columns"
@@ -46,6 +52,10 @@ export default function BoardView({ tree, selected, onSelect }: ViewProps): Reac
       </section>
     </>
   );
+}
+
+function only(all: readonly Column[], ids: ReadonlySet<string>): Column[] {
+  return all.map((column) => ({ ...column, ids: column.ids.filter((id) => ids.has(id)) }));
 }
 
 interface CardsProps {

@@ -1,9 +1,18 @@
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { type ReactNode, useCallback, useDeferredValue, useEffect, useMemo, useRef, useState } from "react";
-import { type HubError, type StoredEvent, text, writeExact } from "../../core/index.ts";
+import {
+  classOf,
+  type HubError,
+  type StatusClass,
+  type StoredEvent,
+  type TreeStore,
+  text,
+  writeExact,
+} from "../../core/index.ts";
 import { useReadable } from "../../react/hooks.ts";
 import { useHub } from "../../react/provider.tsx";
 import { download } from "../../ui/download.ts";
+import { setFilter, toggled, useFilter } from "../../ui/filter.ts";
 import { Failure } from "../../ui/parts.tsx";
 import { historyEnd, usePast } from "../../ui/past.ts";
 import { clock, count, full, at as timeAt } from "../../ui/time.ts";
@@ -12,7 +21,7 @@ import { useWord } from "../../ui/words.ts";
 import "./events.css";
 
 /** The log of events: what was, a page at a time, and what comes. */
-export default function EventsView({ projectId, project, selected, onSelect }: ViewProps): ReactNode {
+export default function EventsView({ projectId, project, tree, selected, onSelect }: ViewProps): ReactNode {
   const past = usePast();
   const live = useReadable(past?.events ?? project.events);
   const epoch = past?.epoch ?? project.tree.get().position?.epoch ?? "";
@@ -24,6 +33,8 @@ export default function EventsView({ projectId, project, selected, onSelect }: V
   const [paused, setPaused] = useState<readonly StoredEvent[] | null>(null);
   const [open, setOpen] = useState<StoredEvent | null>(null);
   const search = useDeferredValue(words.toLowerCase());
+  const filter = useFilter();
+  const { classes } = filter;
   const all = useMemo(
     () => joined(earlier.events, paused ?? live).filter((one) => one.seq <= until),
     [earlier.events, paused, live, until],
@@ -39,11 +50,12 @@ export default function EventsView({ projectId, project, selected, onSelect }: V
         (one) =>
           (type === "" || one.type === type) &&
           (node === null || text(one.data, "node_id") === node) &&
+          (classes.size === 0 || isOf(tree, one, classes)) &&
           (search === "" || writeExact(one.data).toLowerCase().includes(search)),
       ),
-    [all, type, node, search],
+    [all, type, node, search, classes, tree],
   );
-  const filtered = type !== "" || node !== null || search !== "";
+  const filtered = type !== "" || node !== null || search !== "" || classes.size > 0;
   return (
     <>
       <div className="toolbar">
@@ -66,6 +78,18 @@ export default function EventsView({ projectId, project, selected, onSelect }: V
             <option key={one}>{one}</option>
           ))}
         </select>
+        {[...classes].map((one) => (
+          <button
+            key={one}
+            type="button"
+            className="button"
+            aria-pressed="true"
+            title="Only events of nodes with this status now"
+            onClick={() => setFilter(toggled(filter, one))}
+          >
+            Only {one}
+          </button>
+        ))}
         {selected !== null && (
           <button
             type="button"
@@ -143,6 +167,12 @@ export default function EventsView({ projectId, project, selected, onSelect }: V
       )}
     </>
   );
+}
+
+/** Whether an event names a node whose status is of one of these classes now. */
+function isOf(tree: TreeStore, { data }: StoredEvent, classes: ReadonlySet<StatusClass>): boolean {
+  const fields = tree.node(text(data, "node_id") ?? "");
+  return fields !== undefined && classes.has(classOf(fields.status));
 }
 
 /** What a search looked through, in words. */

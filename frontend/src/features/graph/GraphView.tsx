@@ -16,6 +16,8 @@ import { memo, type ReactNode, useEffect, useMemo, useState } from "react";
 import type { TreeStore } from "../../core/index.ts";
 import { classOf } from "../../core/index.ts";
 import { useTreeNode } from "../../react/hooks.ts";
+import { FilterFields } from "../../ui/FilterFields.tsx";
+import { isFilter, matches, useFilter } from "../../ui/filter.ts";
 import { useSnapshot } from "../../ui/looking.ts";
 import { progress, title } from "../../ui/nodes.ts";
 import { CountsLine, Mark, Progress } from "../../ui/parts.tsx";
@@ -62,6 +64,7 @@ function Graph({ tree, selected, onSelect }: ViewProps): ReactNode {
   return (
     <>
       <div className="toolbar">
+        <FilterFields tree={tree} />
         <span className="muted grow">
           {count(there)} of {count(total)} nodes are drawn
           {selected === null
@@ -156,9 +159,13 @@ function drawn({ spots, depends }: Picked): Edge[] {
 const SpotCard = memo(function SpotCard({ data: { spot, tree, selected } }: NodeProps<SpotNode>) {
   const fields = useTreeNode(tree, spot.id)?.fields;
   const share = progress(fields);
+  const filter = useFilter();
   const kind = spot.kind === "cluster" ? "waiting" : classOf(fields?.status);
+  const faint = spot.kind === "node" && isFilter(filter) && !matches(spot.id, fields, filter);
   return (
-    <div className={`graph-node c-${kind} ${spot.kind}${selected ? " selected" : ""}`}>
+    <div
+      className={`graph-node c-${kind} ${spot.kind}${selected ? " selected" : ""}${faint ? " faint" : ""}`}
+    >
       <Handle type="target" position={Position.Left} />
       <span className="row">
         {spot.kind === "node" && <Mark status={fields?.status} />}

@@ -2,6 +2,8 @@ import { type ReactNode, useEffect, useMemo, useState } from "react";
 import { CLASSES, classOf, type StatusClass, type StoredEvent } from "../../core/index.ts";
 import { useReadable } from "../../react/hooks.ts";
 import { useHub } from "../../react/provider.tsx";
+import { FilterFields } from "../../ui/FilterFields.tsx";
+import { filtered, useFilter } from "../../ui/filter.ts";
 import { useSnapshot } from "../../ui/looking.ts";
 import { title } from "../../ui/nodes.ts";
 import { Plot } from "../../ui/Plot.tsx";
@@ -42,7 +44,9 @@ function useHistory(projectId: string, end: string): readonly StoredEvent[] {
 }
 
 export default function OverviewView({ projectId, project, tree, onSelect }: ViewProps): ReactNode {
-  const snapshot = useSnapshot(tree, 1000);
+  const every = useSnapshot(tree, 1000);
+  const filter = useFilter();
+  const snapshot = useMemo(() => filtered(every, filter), [every, filter]);
   const past = usePast();
   const history = useHistory(projectId, historyEnd(past));
   const live = useReadable(past?.events ?? project.events);
@@ -63,70 +67,75 @@ export default function OverviewView({ projectId, project, tree, onSelect }: Vie
   const slow = slowest(snapshot, now);
   const reasons = failures(snapshot);
   return (
-    <div className="scroll" tabIndex={0} role="group" aria-label="Overview">
-      <div className="page">
-        <div className="figures">
-          {CLASSES.map((one) => (
-            <div key={one} className={`card c-${one}`}>
-              <span className="row muted">
-                <Mark status={one} /> {one}
-              </span>
-              <strong>{count(counts[one])}</strong>
-            </div>
-          ))}
-        </div>
-        <CountsBar counts={counts} />
-        <div className="plots">
-          <Plot
-            title="States over time"
-            times={states.times}
-            stacked
-            series={[
-              { label: "running", colour: "--running", values: states.byClass.running },
-              { label: "failed", colour: "--failed", values: states.byClass.failed },
-              { label: "cancelled", colour: "--cancelled", values: states.byClass.cancelled },
-              { label: "done", colour: "--done", values: states.byClass.done },
-            ]}
-          />
-          <Plot
-            title="Events a second"
-            times={rates.times}
-            series={[{ label: "events/s", colour: "--accent", values: rates.rates }]}
-          />
-        </div>
-        <section className="stack" aria-label="Slowest nodes">
-          <h2>Slowest nodes</h2>
-          {slow.length === 0 && <p className="muted">Nothing tells yet when it began.</p>}
-          <table className="plain">
-            <tbody>
-              {slow.map(({ id, ms }) => (
-                <tr key={id}>
-                  <td>
-                    <button type="button" className="button plain" onClick={() => onSelect(id)}>
-                      <Mark status={snapshot.nodes.get(id)?.status} />
-                      <bdi className="ellipsis">{title(id, snapshot.nodes.get(id))}</bdi>
-                    </button>
-                  </td>
-                  <td className="num">{duration(ms)}</td>
-                </tr>
-              ))}
-            </tbody>
-          </table>
-        </section>
-        <section className="stack" aria-label="Failures by message">
-          <h2>Failures by message</h2>
-          {reasons.length === 0 && <p className="muted">Nothing has failed.</p>}
-          {reasons.map((one) => (
-            <div key={one.message} className="card row wrap">
-              <span className="badge c-failed">{count(one.ids.length)}</span>
-              <bdi className="grow mono">{one.message.slice(0, 400)}</bdi>
-              <button type="button" className="button" onClick={() => onSelect(one.ids[0] ?? null)}>
-                Show the first
-              </button>
-            </div>
-          ))}
-        </section>
+    <>
+      <div className="toolbar">
+        <FilterFields tree={tree} />
       </div>
-    </div>
+      <div className="scroll" tabIndex={0} role="group" aria-label="Overview">
+        <div className="page">
+          <div className="figures">
+            {CLASSES.map((one) => (
+              <div key={one} className={`card c-${one}`}>
+                <span className="row muted">
+                  <Mark status={one} /> {one}
+                </span>
+                <strong>{count(counts[one])}</strong>
+              </div>
+            ))}
+          </div>
+          <CountsBar counts={counts} />
+          <div className="plots">
+            <Plot
+              title="States over time"
+              times={states.times}
+              stacked
+              series={[
+                { label: "running", colour: "--running", values: states.byClass.running },
+                { label: "failed", colour: "--failed", values: states.byClass.failed },
+                { label: "cancelled", colour: "--cancelled", values: states.byClass.cancelled },
+                { label: "done", colour: "--done", values: states.byClass.done },
+              ]}
+            />
+            <Plot
+              title="Events a second"
+              times={rates.times}
+              series={[{ label: "events/s", colour: "--accent", values: rates.rates }]}
+            />
+          </div>
+          <section className="stack" aria-label="Slowest nodes">
+            <h2>Slowest nodes</h2>
+            {slow.length === 0 && <p className="muted">Nothing tells yet when it began.</p>}
+            <table className="plain">
+              <tbody>
+                {slow.map(({ id, ms }) => (
+                  <tr key={id}>
+                    <td>
+                      <button type="button" className="button plain" onClick={() => onSelect(id)}>
+                        <Mark status={snapshot.nodes.get(id)?.status} />
+                        <bdi className="ellipsis">{title(id, snapshot.nodes.get(id))}</bdi>
+                      </button>
+                    </td>
+                    <td className="num">{duration(ms)}</td>
+                  </tr>
+                ))}
+              </tbody>
+            </table>
+          </section>
+          <section className="stack" aria-label="Failures by message">
+            <h2>Failures by message</h2>
+            {reasons.length === 0 && <p className="muted">Nothing has failed.</p>}
+            {reasons.map((one) => (
+              <div key={one.message} className="card row wrap">
+                <span className="badge c-failed">{count(one.ids.length)}</span>
+                <bdi className="grow mono">{one.message.slice(0, 400)}</bdi>
+                <button type="button" className="button" onClick={() => onSelect(one.ids[0] ?? null)}>
+                  Show the first
+                </button>
+              </div>
+            ))}
+          </section>
+        </div>
+      </div>
+    </>
   );
 }

@@ -1,0 +1,52 @@
+import { type ReactNode, useEffect } from "react";
+import { type Project, type TreeStore, text, texts } from "../core/index.ts";
+import { Triage } from "../features/triage/Triage.tsx";
+import { useReadable } from "../react/hooks.ts";
+import { Link, OutsideLink } from "../ui/link.tsx";
+import { usePlace } from "../ui/location.ts";
+import { Badge } from "../ui/parts.tsx";
+
+function useTop(tree: TreeStore) {
+  return useReadable({ subscribe: tree.subscribe, get: () => tree.get().top });
+}
+
+/** What a project is called, how it is, and which of its nodes need a look. */
+export function ProjectHead({ project, tree }: { project: Project; tree: TreeStore }): ReactNode {
+  const top = useTop(tree);
+  const { query } = usePlace();
+  const name = text(top.project, "title") ?? text(top.project, "name") ?? project.id;
+  const url = text(top.project, "url");
+  const waiting = top.prompts.length;
+  useEffect(() => {
+    document.title = `${name} · tasktree_rt`;
+    return () => {
+      document.title = "tasktree_rt";
+    };
+  }, [name]);
+  return (
+    <div className="project-head">
+      <h1 className="ellipsis">
+        <bdi>{name}</bdi>
+      </h1>
+      {top.state !== null && <Badge status={top.state} />}
+      <Triage tree={tree} selected={query.get("node")} />
+      {waiting > 0 && (
+        <Link href="/inbox" className="badge c-review">
+          {waiting} open {waiting === 1 ? "question" : "questions"}
+        </Link>
+      )}
+      {text(top.orchestrator ?? undefined, "status") !== undefined && (
+        <span className="chip">orchestrator {text(top.orchestrator ?? undefined, "status")}</span>
+      )}
+      {text(top.project, "group") !== undefined && <bdi className="chip">{text(top.project, "group")}</bdi>}
+      {texts(top.project, "labels")
+        .slice(0, 6)
+        .map((one) => (
+          <bdi key={one} className="chip">
+            {one}
+          </bdi>
+        ))}
+      {url !== undefined && <OutsideLink href={url}>source</OutsideLink>}
+    </div>
+  );
+}
