@@ -9,7 +9,7 @@ from typing import Any, Final
 import pytest
 
 from tasktree_rt.core.events import Json
-from tasktree_rt.hub import publishing
+from tasktree_rt.hub import broadcasts, publishing
 
 BODIES: Final[dict[str, list[Json]]] = json.loads(
     (Path(__file__).parent / "cases" / "names.json").read_text(encoding="utf-8")
@@ -25,4 +25,4 @@ def take_anything(patch: pytest.MonkeyPatch) -> None:
         """Refuse nothing."""
 
     patch.setattr(publishing, "refuse_reserved", nothing)
-    patch.setattr(publishing, "refuse_message_name", nothing)
+    patch.setattr(broadcasts, "refuse_message_name", nothing)

@@ -333,7 +333,7 @@ async def take(town: Town, step: tuple[Any, ...]) -> None:
         case "join", letter, kind, target:
             town.join(letter, kind, target)
         case "delete", letter:
-            if (project := town.hub.loaded(f"{letter}-p")) is not None and project.epoch:
+            if (project := town.hub.shelf.get(f"{letter}-p")) is not None and project.epoch:
                 await town.hub.delete_project(f"{letter}-p")
         case how, letter, kind:
             for one in town.members:

@@ -84,7 +84,7 @@ class Executions:
                         found.append(await told(project))
                 if len(found) == wish.limit:
                     break
-        self._hub.put_away()
+        self._hub.idle.put_away()
         return found
 
     async def waiting(self, wish: Wish, patience: float) -> list[Json]:

@@ -48,7 +48,6 @@ from tasktree_rt.hub.recovery import Recovered, Recovery
 from tasktree_rt.hub.returning import Returning
 from tasktree_rt.hub.shelf import readable
 from tasktree_rt.hub.subscriber import Subscriber
-from tasktree_rt.hub.subscribing import Subscribing
 from tasktree_rt.metrics import Metrics
 from tasktree_rt.settings import Settings
 
@@ -79,7 +78,7 @@ class Statistics:
     draining: bool
 
 
-class Hub(Asking, Commanding, Calling, Subscribing):
+class Hub(Asking, Commanding, Calling):
     """See the module's docstring; made by `open_hub`."""
 
     @cached_property
@@ -112,16 +111,18 @@ class Hub(Asking, Commanding, Calling, Subscribing):
         Gives an async iterator of what a native connection would be told: `Subscribed`, `StatePart`,
         `Events`, `Conflated`, … A reader that falls behind is treated by `policy`, as any other.
         """
-        subscriber = self.pull_subscriber(Objects(), policy=policy, grants=grants, address="in-process")
+        subscriber = self.connections.pull_subscriber(
+            Objects(), policy=policy, grants=grants, address="in-process"
+        )
         wish = Subscribe(project, since=since, state=state)
         try:
             if project == WILDCARD:
-                self.watch_all(subscriber, wish)
+                self.subscriptions.watch_all(subscriber, wish)
             else:
-                await self.watch(subscriber, wish)
+                await self.subscriptions.watch(subscriber, wish)
             yield subscriber.messages()
         finally:
-            self.detach(subscriber)
+            self.connections.detach(subscriber)
 
     async def state(self, name: str, seq: int | None = None) -> Snapshot:
         """A project's state now, or as it was after event `seq` of its present life.
@@ -201,17 +202,17 @@ class Hub(Asking, Commanding, Calling, Subscribing):
 
     def _goes_on(self, project: Project, before: Position) -> None:
         """A recovered project is there again."""
-        self._tell_anew(project, before)
-        self._touched(project, 0)
+        self.subscriptions.renew(project, before)
+        self.activity.touched(project, 0)
 
     # --- looking at it ----------------------------------------------------------------------------
 
     def statistics(self) -> Statistics:
         """The hub at a glance."""
-        everyone = self._subscribers.values()
+        everyone = self.connections.values()
         return Statistics(
             connections=len(everyone),
-            subscriptions=sum(len(self.topics_of(one)) for one in everyone),
+            subscriptions=sum(len(self.connections.topics_of(one)) for one in everyone),
             projects_loaded=len(self.shelf),
             publishes_waiting=self.ingest.waiting,
             outbox_messages=sum(one.waiting for one in everyone),
@@ -248,13 +249,13 @@ class Hub(Asking, Commanding, Calling, Subscribing):
         with trio.move_on_after(self.settings.drain.timeout / 2):
             await self.ingest.quiet()
         window = int(self.settings.drain.window * 1000)
-        for number, subscriber in enumerate(list(self._subscribers.values()), 1):
+        for number, subscriber in enumerate(list(self.connections.values()), 1):
             self._dismiss(subscriber, window)
             if number % DISMISSED == 0:
                 await trio.lowlevel.checkpoint()
         await self.returning.store(self.settings.drain.timeout / 4)
         self.roster.close()
-        for subscriber in list(self._subscribers.values()):
+        for subscriber in list(self.connections.values()):
             if not subscriber.closing:  # it came meanwhile
                 self._dismiss(subscriber, window)
         self.drained.set()

@@ -60,9 +60,9 @@ class Keeper:
 
     async def _round(self) -> bool:
         """Do what is due; return whether the store was asked for anything."""
-        for project in self._hub.take_touched():
+        for project in self._hub.activity.take_touched():
             self._due[project.project_id] = project
-        self._hub.let_go()
+        self._hub.idle.let_go()
         asked = False
         for name, project in list(self._due.items()):
             if self._wants_checkpoint(project):
@@ -94,7 +94,7 @@ class Keeper:
                 project.trimmed(floor.seq)
         if self._keep.project_ttl:
             await self._end_finished()
-        hub.put_away()
+        hub.idle.put_away()
 
     async def _cover_quiet(self) -> None:
         """Checkpoints for those too old to be kept that grow no more: without one their events would stay."""

@@ -9,9 +9,8 @@ from typing import Any
 from attrs import evolve
 
 from tasktree_rt.brokers.base import Duplicate, Key, Matter, Settled
-from tasktree_rt.core.commands import Broadcast, Personal
-from tasktree_rt.core.events import Event, Json, ProjectId, normalise_time, parse_event, project_id
-from tasktree_rt.core.reserved import refuse_message_name, refuse_reserved
+from tasktree_rt.core.events import Event, Json, ProjectId, parse_event, project_id
+from tasktree_rt.core.reserved import refuse_reserved
 from tasktree_rt.dialects.base import digest, encode_json, plain
 from tasktree_rt.errors import InvalidInput, ProjectDamaged, Refused, Unavailable
 from tasktree_rt.hub.matters import Pending, cancelled
@@ -257,44 +256,6 @@ class Publishing(Workings):
         event = parse_event(plain(dict(message)), now=self.timestamp(), field="message", project=named)
         refuse_reserved(event.type, "message.type")
         return await self.publish(event)
-
-    def broadcast(self, message: Mapping[str, Any]) -> int:
-        """Send ``{"type", "data"?, "timestamp"?}`` to every watcher. It has no project and is not stored.
-
-        Returns how many get it. Where they are many, the last of them get it some turns of the loop later
-        (`Broadcasts.quiet`).
-
-        Raises:
-            InvalidInput: it is no such object, or its type is the name of a message of the hub's.
-        """
-        given = plain(dict(message))
-        kind, data = given.get("type"), given.get("data", {})
-        if not isinstance(kind, str) or not isinstance(data, dict):
-            raise InvalidInput('expected {"type": string, "data": object}', field="message")
-        refuse_message_name(kind, "type", "invalid_message")
-        told = given.get("timestamp")
-        at = self.timestamp() if told is None else normalise_time(told, "timestamp")
-        said = Broadcast(kind, data, at)
-        watchers = [one for one in self._subscribers.values() if one in self.index and not one.closing]
-        self.broadcasts.put(said, watchers)
-        return len(watchers)
-
-    def send_personal_message(self, connection_id: str, message: Json) -> bool:
-        """Send any JSON object to one connection; False if there is no such connection.
-
-        Raises:
-            InvalidInput: it cannot be written as JSON, or looks like an event or a message of the hub's own.
-        """
-        said = plain(dict(message))
-        refuse_message_name(said.get("type"), "message.type", "invalid_message")
-        if "seq" in said and "timestamp" in said:
-            expected = "seq and timestamp together make an event: expected at most one of them"
-            raise InvalidInput(expected, code="invalid_message", field="message.seq")
-        subscriber = self._subscribers.get(connection_id)
-        if subscriber is None or subscriber.closing:
-            return False
-        subscriber.reply(Personal(said))
-        return True
 
     async def delete_project(self, name: str) -> Published:
         """End a project's life.

@@ -69,9 +69,9 @@ class ConnectionSession:
     def __init__(self, hub: Hub, dialect: Dialect, *, grants: Grants, policy: Policy, address: str) -> None:
         self.hub = hub
         self.subscriber = SocketSubscriber(
-            hub.new_connection_id(),
+            hub.connections.new_connection_id(),
             dialect,
-            hub,
+            hub.subscriptions,
             policy=policy,
             delivery=hub.settings.delivery,
             meter=hub.meter,
@@ -91,7 +91,7 @@ class ConnectionSession:
         self._start = start
         self._attached = True
         self.subscriber.open(transport, start)
-        self.hub.attach(self.subscriber)
+        self.hub.connections.attach(self.subscriber)
         self.hub.sessions[self] = None
         log.info("opened", **self._described())
         if self.hub.drained.is_set():
@@ -124,7 +124,7 @@ class ConnectionSession:
             return
         subscriber = self.subscriber
         subscriber.over()
-        self.hub.detach(subscriber)
+        self.hub.connections.detach(subscriber)
         self.hub.sessions.pop(self, None)
         # Without a close of the peer's there is nothing to echo: the frame layer ended it.
         sent = subscriber.close_code or (None if code else subscriber.frame_code)

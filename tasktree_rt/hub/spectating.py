@@ -53,7 +53,7 @@ class ExecutionSession(WatchSession):
             self.close(TOKEN_INVALID)
         elif not is_project_id(name):
             self._unknown()
-        elif (project := self.hub.loaded(name)) is not None and self._is_quick(project):
+        elif (project := self.hub.shelf.get(name)) is not None and self._is_quick(project):
             self._join(project, Tally())
         else:
             self._begun = trio.Event()
@@ -64,9 +64,9 @@ class ExecutionSession(WatchSession):
         try:
             name = f"{PREFIX}{self._execution}"
             while True:
-                project = await self.hub.project(name)
+                project = await self.hub.shelf.load(name)
                 tally = await counted(project)
-                if self.hub.loaded(name) is project:  # it was not put away meanwhile
+                if self.hub.shelf.get(name) is project:  # it was not put away meanwhile
                     break
             self._join(project, tally)
         except PeerError as error:

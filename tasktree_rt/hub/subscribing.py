@@ -1,72 +1,38 @@
-"""The watching face of the hub: subscriptions, and what the catch-ups ask for (`catchup.Source`)."""
+"""Subscribe to projects and take subscriptions back, and what the catch-ups ask for (`catchup.Source`)."""
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Collection
 
 from tasktree_rt.brokers.base import Summary
 from tasktree_rt.core.access import Grants
-from tasktree_rt.core.commands import Policy, Reply, Subscribe, Unsubscribed
+from tasktree_rt.core.commands import Reply, Subscribe, Unsubscribed
 from tasktree_rt.core.events import project_id
 from tasktree_rt.core.log import Gap, Position, Recovered
-from tasktree_rt.core.topics import WILDCARD, user_of
-from tasktree_rt.dialects.base import Dialect
+from tasktree_rt.core.topics import WILDCARD, TopicIndex, user_of
 from tasktree_rt.errors import ProjectDamaged, Refused
 from tasktree_rt.hub.catchup import Catchup, joining, resuming
+from tasktree_rt.hub.context import HubContext
+from tasktree_rt.hub.fanout import Fanout
 from tasktree_rt.hub.feed import Standing
 from tasktree_rt.hub.opening import Opening
 from tasktree_rt.hub.project import Project
-from tasktree_rt.hub.pulling import PullSubscriber
-from tasktree_rt.hub.shelf import LAST_ID
+from tasktree_rt.hub.shelf import LAST_ID, Shelf
 from tasktree_rt.hub.subscriber import Subscriber
-from tasktree_rt.hub.workings import Workings
 
 
-class Subscribing(Workings):
-    """What `Hub` does for those who watch."""
+class Subscriptions:
+    """See the module's docstring. Who subscribes to which topic is in `index`."""
 
-    def attach(self, subscriber: Subscriber) -> None:
-        """A connection begins."""
-        self._subscribers[subscriber.id] = subscriber
-
-    def detach(self, subscriber: Subscriber) -> None:
-        """A connection is over."""
-        subscriber.over()
-        self._subscribers.pop(subscriber.id, None)
-        topics = self.index.topics(subscriber)
-        self.index.remove(subscriber)
-        for name in topics:
-            self.shelf.left(name)
-        self.live.remove(subscriber)
-
-    def pull_subscriber(
-        self, dialect: Dialect, *, policy: Policy, grants: Grants, address: str
-    ) -> PullSubscriber:
-        """An attached outbox without a socket; the caller detaches it."""
-        subscriber = PullSubscriber(
-            self.new_connection_id(),
-            dialect,
-            self,
-            policy=policy,
-            delivery=self.settings.delivery,
-            meter=self.meter,
-            grants=grants,
-            address=address,
-        )
-        subscriber.open()
-        self.attach(subscriber)
-        return subscriber
-
-    @staticmethod
-    def new_connection_id() -> str:
-        """Unique over all lives of the hub."""
-        return secrets.token_hex(8)
-
-    def topics_of(self, subscriber: Subscriber) -> frozenset[str]:
-        """All that `subscriber` asked for: projects, users, live topics."""
-        feed = () if subscriber.feed is None else (subscriber.feed.topic,)
-        return self.index.topics(subscriber) | self.live.topics(subscriber) | frozenset(feed)
+    def __init__(
+        self, context: HubContext, cache: Shelf, fanout: Fanout, index: TopicIndex[Subscriber]
+    ) -> None:
+        self._settings = context.settings
+        self._cache = cache
+        self._fanout = fanout
+        self._index = index
+        self.message_limit = context.settings.limits.max_message_size
+        self.report_fault = context.report_fault
 
     # --- subscriptions ------------------------------------------------------------------------------
 
@@ -77,7 +43,7 @@ class Subscribing(Workings):
             PeerError: ``forbidden``, ``too_many_subscriptions``, ``invalid_project_id``, or the store fails.
         """
         self._admit(subscriber, wish.project_id)
-        await self.shelf.load(wish.project_id)
+        await self._cache.load(wish.project_id)
         self.watch_nowait(subscriber, wish)
 
     def watch_nowait(self, subscriber: Subscriber, wish: Subscribe) -> bool:
@@ -88,7 +54,7 @@ class Subscribing(Workings):
         """
         name = wish.project_id
         self._admit(subscriber, name)
-        project = self.shelf.get(name)
+        project = self._cache.get(name)
         if project is None:
             return False
         standing = self.replace(subscriber, project)
@@ -96,14 +62,14 @@ class Subscribing(Workings):
             return True
         if wish.policy is not None:
             subscriber.policies = {**(subscriber.policies or {}), name: wish.policy}
-        self.index.add(subscriber, name)
+        self._index.add(subscriber, name)
         if subscriber.excluded is not None:
             subscriber.excluded.discard(name)
         if subscriber.opening is not None:
             subscriber.opening.skip(name)
         policy = subscriber.policy_for(name)
         if isinstance(wish.since, Position):
-            limit = self.settings.delivery.max_replay
+            limit = self._settings.delivery.max_replay
             catchup = resuming(self, subscriber, project, wish.since, policy, limit, wish.id)
         else:
             catchup = joining(
@@ -115,9 +81,9 @@ class Subscribing(Workings):
     def replace(self, subscriber: Subscriber, project: Project) -> Standing | None:
         """End a subscription that another one replaces; where it stood, if there was one."""
         name = str(project.project_id)
-        if not self.index.wants(subscriber, name):
+        if not self._index.wants(subscriber, name):
             return None
-        self.fanout.settle(subscriber, name)
+        self._fanout.settle(subscriber, name)
         opened = subscriber.opening is None or subscriber.opening.passed(name)
         standing = subscriber.standing(name, project.position) if opened else None
         subscriber.forget(name)
@@ -131,15 +97,15 @@ class Subscribing(Workings):
         """
         if wish.policy is not None:
             subscriber.policy = wish.policy
-        topics = self.index.topics(subscriber)
+        topics = self._index.topics(subscriber)
         before = self._reached(subscriber) if WILDCARD in topics else ""
         anew = set(subscriber.excluded or ())
         if anew:
-            self.index.discard(subscriber, WILDCARD)  # which forgets what was taken out of it
+            self._index.discard(subscriber, WILDCARD)  # which forgets what was taken out of it
             subscriber.excluded = None
         if subscriber.opening is not None:
             anew |= subscriber.opening.anew
-        self.index.add(subscriber, WILDCARD)
+        self._index.add(subscriber, WILDCARD)
         if announce:
             since = None if wish.since is None or isinstance(wish.since, Position) else wish.since
             self._end_opening(subscriber)
@@ -150,7 +116,7 @@ class Subscribing(Workings):
                 since=since,
                 state=wish.state,
                 request=wish.id,
-                max_replay=self.settings.delivery.max_replay,
+                max_replay=self._settings.delivery.max_replay,
                 anew=anew,
                 before=before,
             )
@@ -174,7 +140,7 @@ class Subscribing(Workings):
         Raises:
             Refused: ``too_many_subscriptions``: too many names were taken out.
         """
-        topics = self.index.topics(subscriber)
+        topics = self._index.topics(subscriber)
         if name == WILDCARD:
             self._unwatch_all(subscriber, topics)
             return
@@ -183,13 +149,13 @@ class Subscribing(Workings):
         subscriber.forget(name)
         if subscriber.opening is not None:
             subscriber.opening.skip(name)
-        self.fanout.guard(subscriber, name)
-        self.index.discard(subscriber, name)
-        self.shelf.left(name)
+        self._fanout.guard(subscriber, name)
+        self._index.discard(subscriber, name)
+        self._cache.left(name)
 
     def _exclude(self, subscriber: Subscriber, name: str) -> None:
         excluded = subscriber.excluded or set()
-        most = self.settings.limits.max_subscriptions
+        most = self._settings.limits.max_subscriptions
         if len(excluded) >= most and name not in excluded:
             message = f"at most {most} names can be taken out of *"
             raise Refused(message, code="too_many_subscriptions", field="project_id", retry_after=1.0)
@@ -201,13 +167,13 @@ class Subscribing(Workings):
         for other in list(subscriber.special or ()):
             if other not in topics:
                 subscriber.forget(other)
-        self.fanout.guard_all(subscriber, besides=topics)
-        self.index.discard(subscriber, WILDCARD)
+        self._fanout.guard_all(subscriber, besides=topics)
+        self._index.discard(subscriber, WILDCARD)
 
-    def _tell_anew(self, project: Project, before: Position) -> None:
-        """A project goes on under another epoch: those who watch it with ``*`` get its state."""
+    def renew(self, project: Project, before: Position) -> None:
+        """Give the state of a project that goes on under another epoch to those who watch it with ``*``."""
         name = str(project.project_id)
-        for subscriber in self.index.watchers(name):
+        for subscriber in self._index.watchers(name):
             opened = subscriber.opening is None or subscriber.opening.passed(name)
             # A plain language has no word for it: it shows what comes from now on.
             spoken = subscriber.dialect.encode(Unsubscribed(name)) is not None
@@ -217,12 +183,12 @@ class Subscribing(Workings):
 
     def regrant(self, subscriber: Subscriber, grants: Grants) -> None:
         """The caller's rights have changed: what it may no longer watch ends, and it is told so."""
-        for name in self.index.topics(subscriber) - {WILDCARD}:
+        for name in self._index.topics(subscriber) - {WILDCARD}:
             if not grants.sees(name):
                 subscriber.forget(name)
-                self.fanout.guard(subscriber, name)
-                self.index.discard(subscriber, name)
-                self.shelf.left(name)
+                self._fanout.guard(subscriber, name)
+                self._index.discard(subscriber, name)
+                self._cache.left(name)
                 subscriber.reply(Unsubscribed(name))
         subscriber.regrant(grants)
 
@@ -231,8 +197,8 @@ class Subscribing(Workings):
             project_id(name)
         if not subscriber.grants.sees(name):
             raise Refused(f"you may not watch {name!r}", code="forbidden", field="project_id")
-        topics = self.index.topics(subscriber)
-        most = self.settings.limits.max_subscriptions
+        topics = self._index.topics(subscriber)
+        most = self._settings.limits.max_subscriptions
         if name not in topics and len(topics) >= most:
             message = f"at most {most} subscriptions"
             raise Refused(message, code="too_many_subscriptions", field="project_id", retry_after=1.0)
@@ -241,29 +207,29 @@ class Subscribing(Workings):
 
     def loaded(self, project_id: str) -> Project | None:
         """The project, if it is in memory."""
-        return self.shelf.get(project_id)
+        return self._cache.get(project_id)
 
     def damage(self, project_id: str) -> ProjectDamaged | None:
         """What is wrong with a project, as far as it is known."""
-        return self.shelf.damage(project_id)
+        return self._cache.damage(project_id)
 
     async def project(self, project_id: str) -> Project:
         """The project, read from the store if need be."""
-        return await self.shelf.load(project_id)
+        return await self._cache.load(project_id)
 
     async def page(self, after: str) -> list[Summary]:
         """The next projects by id."""
-        return await self.shelf.page(after)
+        return await self._cache.page(after)
 
     async def read(self, project: Project, since: Position, limit: int) -> Recovered | Gap:
         """Older events from the store."""
-        return await self.shelf.read(project.project_id, since, limit)
+        return await self._cache.read(project.project_id, since, limit)
 
     def underway(self) -> tuple[int, Collection[str]]:
         """The number of the tick that runs now and its projects; none if there is none."""
-        return self.fanout.ticks, self.fanout.projects
+        return self._fanout.ticks, self._fanout.projects
 
     def went_live(self, subscriber: Subscriber, project_id: str) -> None:
         """The subscriber stands at the applied head."""
         subscriber.live(project_id)
-        self.fanout.guard(subscriber, project_id)
+        self._fanout.guard(subscriber, project_id)

@@ -97,21 +97,21 @@ class WatchSession(ConnectionSession):
             if self.hub.shelf.get(wish.project_id) is None:
                 return False
             self._before(wish)
-            return self.hub.watch_nowait(self.subscriber, wish)
+            return self.hub.subscriptions.watch_nowait(self.subscriber, wish)
         except PeerError as error:
             self.fail(error, wish.id)
             return True
 
     async def _watch(self, wish: Subscribe) -> None:
         try:
-            await self.hub.project(wish.project_id)
+            await self.hub.shelf.load(wish.project_id)
             self._before(wish)
-            await self.hub.watch(self.subscriber, wish)
+            await self.hub.subscriptions.watch(self.subscriber, wish)
         except PeerError as error:
             self.fail(error, wish.id)
 
     def _watch_all(self, wish: Subscribe) -> None:
-        self.hub.watch_all(self.subscriber, wish)
+        self.hub.subscriptions.watch_all(self.subscriber, wish)
 
     def _before(self, wish: Subscribe) -> None:
         """A last look before a subscription to a loaded project."""
@@ -146,15 +146,15 @@ class PlainSession(WatchSession):
 
     def _asked(self) -> None:
         """Who watches nothing but what cannot be read learns it from the close."""
-        if self._damaged is not None and not self.hub.topics_of(self.subscriber):
+        if self._damaged is not None and not self.hub.connections.topics_of(self.subscriber):
             self.close(GAP, f"{self._damaged.code}: {self._damaged.topic}"[:MAX_REASON])
 
     def _watch_all(self, wish: Subscribe) -> None:
-        self.hub.watch_all(self.subscriber, wish, announce=False)
+        self.hub.subscriptions.watch_all(self.subscriber, wish, announce=False)
 
     def _before(self, wish: Subscribe) -> None:
         """A gap cannot be told in this language: it closes before any event."""
-        project = self.hub.loaded(wish.project_id)
+        project = self.hub.shelf.get(wish.project_id)
         if project is None or not isinstance(wish.since, Position):
             return
         if not resumes(project, wish.since, self.hub.settings.delivery.max_replay):
@@ -232,11 +232,11 @@ class NativeSession(WatchSession):
     async def _obey(self, command: Command) -> None:
         match command:
             case Subscribe(project_id="*"):
-                self.hub.watch_all(self.subscriber, command)
+                self.hub.subscriptions.watch_all(self.subscriber, command)
             case Subscribe():
-                await self.hub.watch(self.subscriber, command)
+                await self.hub.subscriptions.watch(self.subscriber, command)
             case Unsubscribe():
-                self.hub.unwatch(self.subscriber, command.project_id)
+                self.hub.subscriptions.unwatch(self.subscriber, command.project_id)
                 self.subscriber.reply(Unsubscribed(command.project_id, command.id))
             case Ping():
                 self.subscriber.reply(Pong(command.id))
@@ -255,7 +255,7 @@ class NativeSession(WatchSession):
                 )
                 self._replies.promise(ticket, command.id, Reply(command.id, sent.id))
             case Refresh():
-                self.hub.regrant(self.subscriber, self._authenticate(command.token))
+                self.hub.subscriptions.regrant(self.subscriber, self._authenticate(command.token))
                 self._replies.say(Reply(command.id))
             case _:
                 raise InvalidInput("this connection cannot publish", field="type")
@@ -320,7 +320,7 @@ class NativeSession(WatchSession):
         topics = hub.index.topics(subscriber)
         positions: dict[str, Position] = {}
         for name in self._in_turn(topics, now):
-            project = hub.loaded(name)
+            project = hub.shelf.get(name)
             live = name not in unsent and (subscriber.special is None or name not in subscriber.special)
             if project is None or project.epoch == "":
                 continue

@@ -302,7 +302,7 @@ async def history(hub: Hub, name: str) -> HistoryPage:
     """A page of a topic's events as the query asks for them: those after ``since``, or the newest ones before
     ``before``; the oldest first in either case."""
     args, limit = request.args, limit_asked()
-    project = await hub.project(name)
+    project = await hub.shelf.load(name)
     epoch, back = project.epoch, "before" in args
     place = _place(project.position)
     if place == BEGINNING:
@@ -409,7 +409,7 @@ def _connection(hub: Hub, one: Subscriber) -> Json:
         "dialect": one.dialect.name,
         "address": one.address,
         "subject": one.grants.subject,
-        "subscriptions": sorted(hub.topics_of(one)),
+        "subscriptions": sorted(hub.connections.topics_of(one)),
         "policy": one.policy.value,
         "seconds": round(one.now() - one.begun, 3),
         "sent_messages": one.sent_messages,

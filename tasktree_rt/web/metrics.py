@@ -42,7 +42,7 @@ class _Gauges(Collector):
         open_now, wanted = Tally[str](), Tally[str]()
         for one in hub.connections.values():
             open_now[one.dialect.name] += 1
-            wanted[one.dialect.name] += len(hub.topics_of(one))
+            wanted[one.dialect.name] += len(hub.connections.topics_of(one))
         for dialect, number in open_now.items():
             connections.add_metric([dialect], number)
             subscriptions.add_metric([dialect], wanted[dialect])

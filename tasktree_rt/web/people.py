@@ -123,7 +123,7 @@ class People:
         if not grants().sees(topic):
             raise Refused(f"you may not read for {user!r}")
         found = await history(self._hub, topic)
-        project = await self._hub.project(topic)
+        project = await self._hub.shelf.load(topic)
         return page_reply(self._answers, found, read=project.tree.top.get("read", 0))
 
     async def read(self, user: str) -> Response:

@@ -41,11 +41,13 @@ def stream_routes(hub: Hub) -> Blueprint:
         since = None if given is None else Position.parse(given)
         policy = read_policy(request.args.get("policy")) or Policy.CONFLATE
         address = request.headers.get("Remote-Addr", "")
-        subscriber = hub.pull_subscriber(_DIALECT, policy=policy, grants=grants(), address=address)
+        subscriber = hub.connections.pull_subscriber(
+            _DIALECT, policy=policy, grants=grants(), address=address
+        )
         try:
-            await hub.watch(subscriber, Subscribe(name, since=since, state=since is None))
+            await hub.subscriptions.watch(subscriber, Subscribe(name, since=since, state=since is None))
         except BaseException:
-            hub.detach(subscriber)
+            hub.connections.detach(subscriber)
             raise
         return streamed(_body(hub, subscriber), hub.settings.delivery.heartbeat_interval)
 
@@ -74,4 +76,4 @@ async def _body(hub: Hub, subscriber: PullSubscriber) -> AsyncIterator[bytes]:
                     return
                 yield piece
     finally:
-        hub.detach(subscriber)
+        hub.connections.detach(subscriber)

@@ -112,7 +112,7 @@ class Stage:
     async def forget(self, *projects: str) -> None:
         """The next input begins without them."""
         for name in projects:
-            project = self.hub.loaded(name)
+            project = self.hub.shelf.get(name)
             if project is not None and project.epoch:
                 await self.hub.delete_project(name)
 
@@ -157,7 +157,7 @@ def _is_bare(message: bytes) -> bool:
 
 
 async def _assert_kept(stage: Stage, name: str, answers: list[Any]) -> None:
-    project = await stage.hub.project(name)
+    project = await stage.hub.shelf.load(name)
     acked = [
         place["seq"]
         for answer in answers

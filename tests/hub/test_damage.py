@@ -91,7 +91,7 @@ async def test_it_goes_on_from_the_newest_good_checkpoint_and_what_can_be_read(p
         assert set(NEWEST.values()) - set((await nodes(hub, BAD)).values()) <= lost
         await hub.publish(made(hub, BAD, 13))
         assert await hub.recover(BAD) == Recovered(
-            Position(found.position.epoch, 13), (await hub.project(BAD)).checkpointed, ()
+            Position(found.position.epoch, 13), (await hub.shelf.load(BAD)).checkpointed, ()
         )
         there = await nodes(hub, BAD)
     async with hub_on(path) as hub:
@@ -110,7 +110,7 @@ async def test_events_behind_the_damage_stay_in_the_log(path: Path) -> None:
         with pytest.raises(Refused) as caught:
             await hub.state(BAD, 9)
         assert caught.value.code == "gone"
-        assert (await hub.project(BAD)).position == Position(epoch, 12)
+        assert (await hub.shelf.load(BAD)).position == Position(epoch, 12)
 
 
 async def test_without_a_good_checkpoint_everything_that_is_left_is_reduced(path: Path) -> None:
@@ -133,13 +133,13 @@ async def test_a_trimmed_log_without_a_good_checkpoint_goes_on_with_what_is_left
         found = await hub.recover(BAD)
         assert found.lost == (Lost(1, 4, "no stored state can be read"),)
         assert await nodes(hub, BAD) == NEWEST
-        assert (await hub.project(BAD)).floor == 4
+        assert (await hub.shelf.load(BAD)).floor == 4
 
 
 async def test_damage_behind_a_checkpoint_is_a_gap_to_who_resumes_there(path: Path) -> None:
     await make(path, body(3, "?"), statement(f"DELETE FROM event WHERE {event('= 6')}"))
     async with hub_on(path) as hub:
-        project = await hub.project(BAD)
+        project = await hub.shelf.load(BAD)
         assert await nodes(hub, BAD) == NEWEST
         for seq in (0, 2, 5):
             async with hub.subscribe(BAD, since=project.position_at(seq)) as messages:
@@ -240,7 +240,7 @@ async def test_retention_spares_what_is_known_to_be_damaged(path: Path) -> None:
 async def test_what_is_not_damaged_is_not_recovered(path: Path) -> None:
     async with open_hub(MemoryBroker(), Settings()) as hub:
         await fill(hub)
-        project = await hub.project(BAD)
+        project = await hub.shelf.load(BAD)
         assert (await hub.recover(BAD)).position == project.position
         with pytest.raises(Refused, match="there is no project"):
             await hub.recover("none")

@@ -79,8 +79,10 @@ def settings() -> Settings:
 
 async def read_stream(world: World, dialect: Dialect) -> None:
     """A reader of server-sent events."""
-    subscriber = world.hub.pull_subscriber(dialect, policy=Policy.CONFLATE, grants=OPEN, address="")
-    await world.hub.watch(subscriber, WISH[0])
+    subscriber = world.hub.connections.pull_subscriber(
+        dialect, policy=Policy.CONFLATE, grants=OPEN, address=""
+    )
+    await world.hub.subscriptions.watch(subscriber, WISH[0])
 
     async def read() -> None:
         async for _ in subscriber.encoded(b""):

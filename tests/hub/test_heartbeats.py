@@ -40,7 +40,7 @@ async def positions(carried: Carried) -> dict[str, str]:
 
 
 def at(world: World, project: str) -> str:
-    found = world.hub.loaded(project)
+    found = world.hub.shelf.get(project)
     assert found is not None
     return str(found.position)
 

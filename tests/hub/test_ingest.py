@@ -27,7 +27,7 @@ async def refusal(world: World, project: str, *events: dict[str, Any], key: Key 
 
 
 def picture(world: World, name: str) -> dict[str, Any]:
-    project = world.hub.loaded(name)
+    project = world.hub.shelf.get(name)
     assert project is not None
     nodes = {key: node.fields for key, node in project.tree.nodes.items()}
     staged = {key: node.fields for key, node in project.staged.nodes.items()}
@@ -38,7 +38,7 @@ def picture(world: World, name: str) -> dict[str, Any]:
 
 def replayed(world: World, name: str) -> dict[str, Any]:
     """What the log of the present life says."""
-    project = world.hub.loaded(name)
+    project = world.hub.shelf.get(name)
     assert project is not None
     tree = NaiveTree(name)
     for kind, data in world.oracle.lives.get((name, project.epoch), []):
@@ -120,7 +120,7 @@ async def test_the_same_id_is_kept_once_and_answered_the_same(autojump_clock: Mo
         assert (first.duplicate, again.duplicate) == (False, True)
         other = await refusal(world, "p", update("n", other=1), key=key)
         assert (other.code, other.field) == ("idempotency_conflict", "id")
-        assert world.hub.loaded("p").tree.head == 2  # type: ignore[union-attr]
+        assert world.hub.shelf.get("p").tree.head == 2  # type: ignore[union-attr]
 
 
 async def test_a_conflict_with_one_in_flight_is_refused_at_once(autojump_clock: MockClock) -> None:
@@ -249,7 +249,7 @@ async def test_observe_keeps_and_counts_what_cannot_be(autojump_clock: MockClock
     async with a_world() as world:
         await world.publish("p", update("n", status="completed"))
         await world.publish("p", update("n", status="running"))
-        assert world.hub.loaded("p").transitions_questioned == 1  # type: ignore[union-attr]
+        assert world.hub.shelf.get("p").transitions_questioned == 1  # type: ignore[union-attr]
 
 
 async def test_nothing_of_a_refused_publish_is_kept(autojump_clock: MockClock) -> None:
@@ -460,7 +460,7 @@ def test_any_interleaving_of_publishes_repeats_and_failures_is_what_the_model_sa
             assert world.hub.ingest.waiting == 0
             assert not world.hub.ingest._in_flight
             for name in ("p", "q"):
-                if world.hub.loaded(name) is not None:
+                if world.hub.shelf.get(name) is not None:
                     assert picture(world, name) == replayed(world, name)
             await world.publish("p", update("last"))
 

@@ -39,7 +39,7 @@ async def test_and_every_so_many_bytes(autojump_clock: MockClock) -> None:
         await world.publish("p", update("n", text="x" * 3_000))
         await trio.sleep(1)
         assert (await world.store.load("p")).checkpoint is not None
-        assert world.hub.loaded("p").bytes_since_checkpoint == 0  # type: ignore[union-attr]
+        assert world.hub.shelf.get("p").bytes_since_checkpoint == 0  # type: ignore[union-attr]
 
 
 async def test_a_checkpoint_that_failed_is_tried_again(
@@ -68,7 +68,7 @@ async def test_the_sweep_trims_what_a_checkpoint_covers_and_memory_follows(autoj
         await trio.sleep(1)
         await filled(world, 7)
         await trio.sleep(20)
-        project = world.hub.loaded("p")
+        project = world.hub.shelf.get("p")
         assert project is not None
         assert (project.floor, project.log.floor, project.tree.floor) == (10, 10, 10)
         peer = world.peer()
@@ -89,11 +89,11 @@ async def test_finished_projects_end_after_their_time(autojump_clock: MockClock)
         await world.publish("going", {"type": "state_transition", "data": {"from": "x", "to": "running"}})
         keeper = Keeper(world.hub)
         await keeper.sweep()
-        assert world.hub.loaded("done").epoch != ""  # type: ignore[union-attr]
+        assert world.hub.shelf.get("done").epoch != ""  # type: ignore[union-attr]
         world.hub.context.wall = lambda: now + 100_000_000
         await keeper.sweep()
-        assert world.hub.loaded("done").epoch == ""  # type: ignore[union-attr]
-        assert world.hub.loaded("going").epoch != ""  # type: ignore[union-attr]
+        assert world.hub.shelf.get("done").epoch == ""  # type: ignore[union-attr]
+        assert world.hub.shelf.get("going").epoch != ""  # type: ignore[union-attr]
 
 
 async def test_the_longest_idle_are_put_away_unless_somebody_needs_them(
@@ -120,7 +120,7 @@ async def test_the_longest_idle_are_put_away_unless_somebody_needs_them(
         await wait_all_tasks_blocked()
         published = await world.publish("p3", update("n", b=3))
         assert published.first == 2
-        assert world.hub.loaded("p3").tree.fields("n") == {"a": 3, "b": 3}  # type: ignore[union-attr]
+        assert world.hub.shelf.get("p3").tree.fields("n") == {"a": 3, "b": 3}  # type: ignore[union-attr]
 
 
 async def test_a_project_that_was_put_away_is_gone_from_memory(
@@ -129,9 +129,9 @@ async def test_a_project_that_was_put_away_is_gone_from_memory(
     monkeypatch.setattr(shelf, "LOADED", 0)
     async with a_world() as world:
         await world.publish("p", update("n"))
-        project = ref(world.hub.loaded("p"))
+        project = ref(world.hub.shelf.get("p"))
         await trio.sleep(1)
-        world.hub.shelf.put_away(world.hub.is_needed)
+        world.hub.shelf.put_away(world.hub.idle.is_needed)
         await world.publish("q", update("n"))  # what the loop still held of the last tick
         gc.collect()
         assert project() is None
@@ -154,8 +154,8 @@ async def test_a_project_in_the_tick_under_way_is_not_put_away(
             await world.submit("p", update("n", a=value))
         while not world.hub.fanout.underway("p"):
             await trio.lowlevel.checkpoint()
-        world.hub.shelf.put_away(world.hub.is_needed)
-        assert world.hub.loaded("p") is not None
+        world.hub.shelf.put_away(world.hub.idle.is_needed)
+        assert world.hub.shelf.get("p") is not None
         for peer in peers:
             peer.connection.transport.allow(None)
         await world.settle()

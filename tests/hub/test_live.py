@@ -236,7 +236,7 @@ async def test_topics_are_bounded_and_counted() -> None:
         with pytest.raises(Refused, match="at most 2 subscriptions") as error:
             house.hub.live.subscribe(subscriber, "c")
         assert error.value.code == "too_many_subscriptions"
-        assert house.hub.topics_of(subscriber) == {"a", "b"}
+        assert house.hub.connections.topics_of(subscriber) == {"a", "b"}
         assert house.hub.statistics().subscriptions == 2
 
 

@@ -36,7 +36,7 @@ async def nodes_of(hub: Hub, name: str) -> dict[str, Any]:
 
 
 async def events_of(hub: Hub, name: str) -> int:
-    return (await hub.project(name)).tree.head
+    return (await hub.shelf.load(name)).tree.head
 
 
 async def test_what_changes_while_the_store_is_busy_is_written_once(autojump_clock: MockClock) -> None:

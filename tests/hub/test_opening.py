@@ -24,7 +24,7 @@ async def three(world: World) -> dict[str, str]:
     """Projects a, b, c with 1, 2 and 3 events; their epochs."""
     for count, name in enumerate("abc", 1):
         await world.publish(name, *[update("n", a=value) for value in range(count)])
-    return {name: world.hub.loaded(name).epoch for name in "abc"}  # type: ignore[union-attr]
+    return {name: world.hub.shelf.get(name).epoch for name in "abc"}  # type: ignore[union-attr]
 
 
 async def test_each_project_has_its_word_in_order_and_then_comes_the_reply(autojump_clock: MockClock) -> None:
@@ -103,7 +103,7 @@ async def test_named_ones_that_one_may_not_watch_are_unsubscribed(autojump_clock
             ("unsubscribed", "b", None),
             ("reply", None, None),
         ]
-        assert world.hub.loaded("b") is None, "nobody reads it for that"
+        assert world.hub.shelf.get("b") is None, "nobody reads it for that"
 
 
 async def test_a_name_overrides_everything_and_can_be_taken_out(autojump_clock: MockClock) -> None:

@@ -29,7 +29,7 @@ def given(carried: Carried) -> list[str]:
 
 def results(world: World, project: str = "p") -> list[str]:
     """What was stored about commands."""
-    epoch = world.hub.loaded(project).epoch  # type: ignore[union-attr]
+    epoch = world.hub.shelf.get(project).epoch  # type: ignore[union-attr]
     life = world.oracle.lives[project, epoch]
     return [data["status"] for kind, data in life if kind == "command_result"]
 

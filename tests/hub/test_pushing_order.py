@@ -40,7 +40,7 @@ async def answers(carried: Carried, *messages: object) -> list[Message]:
 
 
 def head(world: World, project: str = "p") -> int:
-    found = world.hub.loaded(project)
+    found = world.hub.shelf.get(project)
     return 0 if found is None else found.tree.head
 
 

@@ -82,7 +82,7 @@ class Play:
             await self.world.publish(name, event, key=Key("", f"x{next(self.number)}", "1"))
 
     async def on_sweep(self) -> None:
-        self.world.hub.let_go()
+        self.world.hub.idle.let_go()
         await self.keeper.sweep()
 
     async def on_drop(self, index: int) -> None:
@@ -98,7 +98,7 @@ class Play:
         self.connected(index).connection.transport.allow(room)
 
     async def on_checkpoint(self, name: str) -> None:
-        found = self.world.hub.loaded(name)
+        found = self.world.hub.shelf.get(name)
         if found is not None and found.epoch:
             await self.world.hub.shelf.checkpoint(found)
 
@@ -224,14 +224,14 @@ async def test_a_project_without_a_log_goes_when_the_last_who_named_it_leaves(
         await world.settle()
         first.drop()
         await trio.sleep(1)
-        assert all(world.hub.loaded(name) is not None for name in names), "one still watches"
+        assert all(world.hub.shelf.get(name) is not None for name in names), "one still watches"
         second.ask("unsubscribe", "p0")
         await trio.sleep(1)
-        assert world.hub.loaded("p0") is None
+        assert world.hub.shelf.get("p0") is None
         second.drop()
         await trio.sleep(1)
-        assert not any(world.hub.loaded(name) for name in names)
-        assert world.hub.loaded("written") is not None, "it has a log"
+        assert not any(world.hub.shelf.get(name) for name in names)
+        assert world.hub.shelf.get("written") is not None, "it has a log"
 
 
 async def test_it_stays_while_a_publish_is_on_its_way_and_is_what_was_published(
@@ -245,7 +245,7 @@ async def test_it_stays_while_a_publish_is_on_its_way_and_is_what_was_published(
         await trio.sleep(1)
         peer.drop()
         await trio.sleep(1)
-        assert world.hub.loaded("p") is not None
+        assert world.hub.shelf.get("p") is not None
         world.store.release_appends()
         await world.hub.ingest.quiet()
         state = await world.hub.state("p")
@@ -263,7 +263,7 @@ async def test_a_deleted_project_goes_and_who_comes_back_is_told_of_its_end(
         peer.drop()
         await world.publish("p", {"type": "project_deleted"})
         await trio.sleep(1)
-        assert world.hub.loaded("p") is None
+        assert world.hub.shelf.get("p") is None
         peer.connect(["p"])
         await world.settle()
         peer.is_current()

@@ -61,7 +61,7 @@ async def publish(world: World, events: int, project: str = "p") -> None:
 
 
 def loaded(world: World, name: str = "p") -> Project:
-    found = world.hub.loaded(name)
+    found = world.hub.shelf.get(name)
     assert found is not None
     return found
 

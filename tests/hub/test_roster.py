@@ -297,13 +297,13 @@ async def test_a_fault_of_the_roster_is_told_and_it_goes_on(
 
         with monkeypatch.context() as patch:
             patch.setattr(About, "encode", wrong)
-            world.hub.roster.changed(await world.hub.project("p"))
+            world.hub.roster.changed(await world.hub.shelf.load("p"))
             patch.setattr(roster, "line", wrong)
             world.hub.roster._dirty["p"].epoch = "e"
             await trio.sleep(PACE)
         assert world.faults == ["roster: ValueError('a bug')"]
         world.faults.clear()
-        world.hub.roster.changed(await world.hub.project("q"))
+        world.hub.roster.changed(await world.hub.shelf.load("q"))
         assert await seen.take() == {"projects": [], "removed": ["q"], "whole": False}
 
 
@@ -327,7 +327,7 @@ async def step(world: World, boards: list[Board], what: str, which: Any, number:
     hub = world.hub
     if what == "publish":
         await world.publish(which, update(f"n{number % 3}", status=f"s{number % 2}"))
-    elif what == "delete" and (await hub.project(which)).epoch:
+    elif what == "delete" and (await hub.shelf.load(which)).epoch:
         await hub.delete_project(which)
     elif what == "take":
         with trio.move_on_after(0.01):

@@ -262,11 +262,11 @@ def test_when_nobody_watches_any_more_nothing_is_kept() -> None:
         async with world_with(0.0) as world:
             some = [spectator(world) for _ in range(3)]
             assert world.hub.statuses.watched(PROJECT)
-            assert world.hub.is_needed(PROJECT)
+            assert world.hub.idle.is_needed(PROJECT)
             for one in some:
                 one.end()
             assert not world.hub.statuses.watched(PROJECT)
-            assert not world.hub.is_needed(PROJECT)
+            assert not world.hub.idle.is_needed(PROJECT)
             await world.publish(PROJECT, progress(1))
             await world.settle()
             assert spectator(world).received()[0]["progress"] == 1

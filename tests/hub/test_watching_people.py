@@ -292,7 +292,7 @@ async def test_heartbeats_name_the_positions_of_users_apart(autojump_clock: Mock
         watching = native(world, "@anna", "p", grants=ANNA)
         at = await world.hub.notify("anna", {"title": "one"}, grants=OPEN)
         await world.publish("p", update("n"))
-        epoch = world.hub.loaded("p").epoch  # type: ignore[union-attr]
+        epoch = world.hub.shelf.get("p").epoch  # type: ignore[union-attr]
         await answers(watching)
         await trio.sleep(60)
         beat = next(one for one in watching.received() if one["type"] == "heartbeat")
@@ -307,7 +307,7 @@ async def test_a_user_whose_token_is_replaced_by_anothers_stops_seeing(autojump_
     async with a_world() as world:
         watching = native(world, "@anna", grants=ANNA)
         await answers(watching)
-        world.hub.regrant(watching.session.subscriber, Grants("bert", EVERYTHING))
+        world.hub.subscriptions.regrant(watching.session.subscriber, Grants("bert", EVERYTHING))
         await world.hub.notify("anna", {"title": "secret"}, grants=OPEN)
         assert await answers(watching) == [{"type": "unsubscribed", "user_id": "anna"}]
 

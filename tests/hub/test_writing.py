@@ -306,7 +306,9 @@ async def test_a_catch_up_that_begins_another_while_it_is_asked_begins_no_second
         await trio.testing.wait_all_tasks_blocked()
         carried.received()
         subscriber = carried.session.subscriber
-        opening = Opening(world.hub, subscriber, (), since=None, state=True, request=1, max_replay=10)
+        opening = Opening(
+            world.hub.subscriptions, subscriber, (), since=None, state=True, request=1, max_replay=10
+        )
         while opening._more:
             await opening.fetch()
         subscriber.open_all(opening)

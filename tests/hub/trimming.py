@@ -17,6 +17,6 @@ async def trim(world: World, most: int) -> None:
             checkpoint = Checkpoint(project.epoch, floor, (encode_json(top), encode_json(nodes)))
             await world.store.save_checkpoint(project.project_id, checkpoint)
     for name, reached in (await world.store.trim(Retention(most, 1e9), world.hub.wall())).items():
-        trimmed = world.hub.loaded(name)
+        trimmed = world.hub.shelf.get(name)
         if trimmed is not None and trimmed.epoch == reached.epoch:
             trimmed.trimmed(reached.seq)

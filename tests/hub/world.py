@@ -219,7 +219,7 @@ class Peer:
         for name, course in self.client.courses.items():
             if not course.subscribed:
                 continue
-            project = hub.loaded(name)
+            project = hub.shelf.get(name)
             assert not course.awaits_state, name
             assert not course.parts, name
             if project is None:

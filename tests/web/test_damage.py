@@ -161,7 +161,9 @@ async def test_a_plain_connection_to_it_alone_is_closed_and_one_to_others_too_go
         for place in (query, "/ws/updates"):
             async with running.socket(place, native=False) as socket:
                 with trio.fail_after(30):
-                    while not any(running.hub.topics_of(one) for one in running.hub.connections.values()):
+                    while not any(
+                        running.hub.connections.topics_of(one) for one in running.hub.connections.values()
+                    ):
                         await trio.lowlevel.checkpoint()
                 await running.publish(GOOD, node_update("n", title="on"))
                 assert (await heard(socket))["project_id"] == GOOD

@@ -94,7 +94,7 @@ async def plain(running: RealHub, names: list[str]) -> None:
     query = "&".join(f"project_id={name}" for name in names)
     async with running.socket(f"/ws/updates?{query}", native=False) as socket:
         await socket.send_message("hello")
-        await running.hub.project(names[-1])
+        await running.hub.shelf.load(names[-1])
 
 
 async def in_process(running: RealHub, names: list[str]) -> None:
@@ -226,7 +226,7 @@ async def test_names_that_are_only_asked_for_leave_nothing_in_the_hub(
         with trio.fail_after(PATIENCE):
             while running.hub.connections or running.hub.sessions or running.hub.ingest.waiting:
                 await trio.lowlevel.checkpoint()
-        running.hub.let_go()
+        running.hub.idle.let_go()
         assert grown(before, census((running.hub, running.app.extensions))) == {}
         assert len(running.hub.shelf) <= 10
 

@@ -65,7 +65,11 @@ class Ground:
 
     async def logged(self, node: str) -> list[str]:
         events = await self.hub.broker.read(
-            PROJECT, (await self.hub.project(PROJECT)).position_at(0), limit=10_000, type="log", node_id=node
+            PROJECT,
+            (await self.hub.shelf.load(PROJECT)).position_at(0),
+            limit=10_000,
+            type="log",
+            node_id=node,
         )
         assert not hasattr(events, "why")
         return [record.body.decode() for record in events.records]
@@ -164,11 +168,11 @@ async def test_pause_stops_everything_until_resume(
     async with ground(tmp_path, pace=30, over=False) as demo:
         await trio.sleep(2)
         assert (await demo.command("pause"))[0] == "done"
-        before = (await demo.hub.project(PROJECT)).position.seq
+        before = (await demo.hub.shelf.load(PROJECT)).position.seq
         assert await demo.state() == "paused"
         assert "ready" in (await demo.statuses()).values(), "work does not run ahead of what is shown"
         await trio.sleep(3_600)
-        assert (await demo.hub.project(PROJECT)).position.seq == before
+        assert (await demo.hub.shelf.load(PROJECT)).position.seq == before
         assert await demo.command("pause") == ("refused", "the run is paused already")
         assert (await demo.command("resume"))[0] == "done"
         assert await demo.state() == "running"
