@@ -19,8 +19,7 @@ import pytest
 import trio
 from websockets.asyncio.client import ClientConnection, connect
 
-from tasktree_rt.compat import aiecs
-from tasktree_rt.compat.aiecs import TaskStepResult, UserConfirmation, WebSocketManager
+from tasktree_rt.compat.aiecs import TaskStepResult, UserConfirmation, WebSocketManager, questions
 from tasktree_rt.errors import ConnectionLost
 from tests.server.process import HubProcess, hub_process
 
@@ -346,7 +345,7 @@ async def test_with_a_hub_that_is_away_a_question_proceeds_soon_and_nothing_else
             await away.start_server()
         assert away.get_status()["running"] is False
         assert await away.notify_user(STEP, "ada", "t1", 1, timeout=0.05) == UserConfirmation(True)
-        monkeypatch.setattr(aiecs, "PATIENCE", 0.05)
+        monkeypatch.setattr(questions, "PATIENCE", 0.05)
         assert await away.notify_user(STEP, "ada", "t1", 1) == UserConfirmation(True)
         await away.broadcast_message({"type": "news"})
         await away.send_to_user("ada", {"type": "news"})

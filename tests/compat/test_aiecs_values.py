@@ -15,7 +15,7 @@ import pydantic.v1 as pydantic_v1
 import pytest
 from attrs import frozen
 
-from tasktree_rt.compat.values import CUT, MAX_DEPTH, MAX_PARTS, plain
+from tasktree_rt.compat.aiecs.values import CUT, MAX_DEPTH, MAX_PARTS, plain
 
 
 class Colour(Enum):

@@ -6,7 +6,7 @@ import logging
 from dataclasses import dataclass
 from typing import Any, Final
 
-from tasktree_rt.compat.values import plain, read
+from tasktree_rt.compat.aiecs.values import plain, read
 from tasktree_rt.core.events import Json
 
 FIELDS: Final = ("result", "status", "error_code", "error_message")
