@@ -25,7 +25,7 @@ Registry = dict[str, Callable[[UserConfirmation], None]]
 
 
 class Questions:
-    """Asks through `api`; `registry` holds, by callback id, what confirms a question in the program itself."""
+    """Asks through `api`; `registry` holds by callback id how the program itself confirms a question."""
 
     def __init__(self, api: HubApi, registry: Registry) -> None:
         self._api = api
