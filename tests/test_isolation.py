@@ -39,7 +39,7 @@ from tasktree_rt.settings import Execution as Executions
 from tasktree_rt.web.auth import authenticate
 from tests.dialects.autogpt.test_bodies import GRAPH, NODE, body
 from tests.hub.transport import Carried
-from tests.hub.world import World, a_world, made, run, small, update
+from tests.hub.world import World, a_world, made, relay_of, run, small, update
 
 AUTH: Final = Auth(secret="s" * 32)
 AT_ONCE: Final = Executions(status_interval=0.0)
@@ -97,6 +97,7 @@ class Town:
     def __init__(self, world: World) -> None:
         self.world = world
         self.hub = world.hub
+        self.relay = relay_of(world.hub)
         self.intake = Intake(world.hub, mirror=False)
         self.members: list[Member] = []
         self.prompts: dict[str, Pending] = {}
@@ -129,7 +130,7 @@ class Town:
             case "autogpt":
                 return ViewSession(hub, AutoGpt(), mine.subject, expires=mine.expires)
             case _:
-                return ConfirmingSession(hub, Aiecs(lambda: 1.5), everything=False, grants=mine)
+                return ConfirmingSession(hub, Aiecs(lambda: 1.5), self.relay, everything=False, grants=mine)
 
     async def settle(self) -> None:
         """Until nothing happens by itself; then look at what came."""
@@ -193,11 +194,11 @@ async def _notification(town: Town, letter: str, mark: str) -> None:
 
 
 async def _message(town: Town, letter: str, mark: str) -> None:
-    town.hub.relay.show(USERS[letter], MESSAGE, {"type": "x", "text": mark, "user_id": "anybody"})
+    town.relay.show(USERS[letter], MESSAGE, {"type": "x", "text": mark, "user_id": "anybody"})
 
 
 async def _heartbeat(town: Town, letter: str, mark: str) -> None:
-    town.hub.relay.works(USERS[letter], mark, LONG)
+    town.relay.works(USERS[letter], mark, LONG)
 
 
 async def _graph(town: Town, letter: str, mark: str) -> None:

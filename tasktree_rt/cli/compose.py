@@ -28,8 +28,11 @@ from tasktree_rt.errors import SettingsError
 from tasktree_rt.hub.hub import Hub, open_hub
 from tasktree_rt.metrics import Metrics
 from tasktree_rt.settings import Settings
+from tasktree_rt.web.aiecs import AiecsSystem
 from tasktree_rt.web.app import create_app
-from tasktree_rt.web.listeners import close_listener, open_all
+from tasktree_rt.web.autogpt import AutoGptSystem
+from tasktree_rt.web.foreign import ForeignSystem, addresses_of
+from tasktree_rt.web.listeners import open_all
 from tasktree_rt.web.server import raise_open_files_limit, serve, tune_gc
 
 DATABASE: Final = "hub.db"
@@ -68,7 +71,8 @@ async def run_hub(
         StoreUnusable: the store cannot be opened.
     """
     # The sockets first: a port that is taken is told before a database is made or recovered.
-    sockets = open_all(settings)
+    systems = foreign_systems()
+    listeners = open_all(settings, addresses_of(systems, settings))
     try:
         broker = make_broker(settings.store)
         raise_open_files_limit()
@@ -78,17 +82,21 @@ async def run_hub(
             _bridges(hub, settings, metrics),
             trio.open_nursery() as nursery,
         ):
-            app = create_app(settings, hub, metrics)
+            app = create_app(settings, hub, metrics, compat=systems)
             tune_gc()
             server = partial(
-                serve, app, hub, settings, sockets=sockets, shutdown=shutdown.wait, meter=metrics
+                serve, app, hub, settings, sockets=listeners, shutdown=shutdown.wait, meter=metrics
             )
             addresses = await nursery.start(server)
             started(Running(hub, tuple(addresses), broker.name))
     finally:
-        for sock in sockets:
-            if sock.fileno() >= 0:
-                close_listener(sock)
+        for listener in listeners:
+            listener.close()
+
+
+def foreign_systems() -> tuple[ForeignSystem, ...]:
+    """All foreign systems that a hub can serve: AIECS and AutoGPT. For `web.app.create_app` (``compat``)."""
+    return (AiecsSystem(), AutoGptSystem())
 
 
 async def start_hub(

@@ -28,7 +28,7 @@ from tasktree_rt.errors import InvalidInput, PeerError, Refused
 from tasktree_rt.hub.hub import Hub
 from tasktree_rt.hub.live import EVERY_USER
 from tasktree_rt.hub.matters import PROMPT, Pending
-from tasktree_rt.hub.relay import CANCELLED, EVERYBODY
+from tasktree_rt.hub.relay import CANCELLED, EVERYBODY, Relay
 from tasktree_rt.hub.settling import Settlement
 from tasktree_rt.hub.watching import WatchSession
 
@@ -57,13 +57,21 @@ def _is_for_people(pending: Pending) -> bool:
 class ConfirmingSession(WatchSession):
     """One of them. `everything`: shown what any user is, as long as nobody has to say who they are."""
 
-    __slots__ = ("_everything",)
+    __slots__ = ("_everything", "_relay")
 
     def __init__(
-        self, hub: Hub, dialect: Dialect, *, everything: bool, grants: Grants, address: str = ""
+        self,
+        hub: Hub,
+        dialect: Dialect,
+        relay: Relay,
+        *,
+        everything: bool,
+        grants: Grants,
+        address: str = "",
     ) -> None:
         super().__init__(hub, dialect, (), grants=grants, policy=Policy.NEWEST, address=address)
         self.subscriber.farewell = GOING_AWAY
+        self._relay = relay
         self._everything = everything
 
     @property
@@ -79,7 +87,7 @@ class ConfirmingSession(WatchSession):
 
     def begin(self) -> None:
         """Listen."""
-        self.hub.relay.join(self)
+        self._relay.join(self)
         self.hub.live.subscribe(self.subscriber, EVERYBODY)
         if self._everything:
             self.hub.live.subscribe(self.subscriber, EVERY_USER)
@@ -92,7 +100,7 @@ class ConfirmingSession(WatchSession):
 
     def ended(self, code: int | None, reason: str) -> None:
         """See `carrier.Session`."""
-        self.hub.relay.leave(self)
+        self._relay.leave(self)
         super().ended(code, reason)
 
     async def message(self, message: str | bytes) -> None:
@@ -121,7 +129,7 @@ class ConfirmingSession(WatchSession):
                 )
                 found.ticket.settled.append(lambda _: self._answered(found))
             case Received():
-                self.hub.relay.received(command.message_id, self.subscriber.grants)
+                self._relay.received(command.message_id, self.subscriber.grants)
             case CancelTask():
                 await self._cancel(command.user_id, command.task_id)
             case _:
@@ -142,7 +150,7 @@ class ConfirmingSession(WatchSession):
         if not self.subscriber.grants.is_user(user):
             raise Refused(f"you are not {user!r}")
         if self.hub.settings.aiecs.one_per_user:
-            self.hub.relay.take_over(user, self)
+            self._relay.take_over(user, self)
         if not self._everything:
             self.hub.live.subscribe(self.subscriber, topic)
         self.subscriber.reply(Subscribed(topic, BEGINNING, None))
@@ -153,7 +161,7 @@ class ConfirmingSession(WatchSession):
         if not self.subscriber.grants.is_user(user):
             raise Refused(f"you are not {user!r}")
         data: Json = {"user_id": user, "task_id": task}
-        self.hub.relay.show(user if self.hub.settings.auth.on else None, CANCELLED, data)
+        self._relay.show(user if self.hub.settings.auth.on else None, CANCELLED, data)
         with suppress(PeerError):
             via: Json = {"dialect": self.subscriber.dialect.name, "connection": self.subscriber.id}
             grants = self.subscriber.grants

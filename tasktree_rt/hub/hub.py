@@ -308,7 +308,6 @@ async def open_hub(
                 hub.broadcasts.run,
                 hub.roster.run,
                 hub.statuses.run,
-                hub.relay.run,
                 hub.mirror.run,
                 hub.returning.run,
                 hub.ingest.recover,

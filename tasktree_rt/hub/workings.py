@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from typing import Any
 
 import trio
@@ -23,7 +22,6 @@ from tasktree_rt.hub.live import LiveTopics
 from tasktree_rt.hub.liveness import Lively
 from tasktree_rt.hub.matters import Matters
 from tasktree_rt.hub.moves import Moves
-from tasktree_rt.hub.relay import Relay
 from tasktree_rt.hub.roster import Roster
 from tasktree_rt.hub.shelf import Shelf
 from tasktree_rt.hub.snapshots import Snapshots
@@ -62,7 +60,6 @@ class Workings:
         self._compose_projects()
         self._compose_delivery()
         self.matters = Matters(self.holdings)
-        self.relay = Relay(self.live, self.holdings, lambda: secrets.token_hex(8))
 
     def _compose_projects(self) -> None:
         context, limits = self.context, self.settings.limits

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, cast
 
-from quart import Blueprint, Response, request
+import trio
+from quart import Blueprint, Response, current_app, request
+from quart_trio import QuartTrio
 
 from tasktree_rt.core.closing import OVERLOADED
 from tasktree_rt.core.events import Json, shown
@@ -19,14 +21,16 @@ from tasktree_rt.hub.confirming import ConfirmingSession, task_project
 from tasktree_rt.hub.farewell import FarewellSession
 from tasktree_rt.hub.hub import Hub
 from tasktree_rt.hub.matters import PROMPT, Pending
-from tasktree_rt.hub.relay import MESSAGE
+from tasktree_rt.hub.relay import MESSAGE, Relay
 from tasktree_rt.settings import Settings
 from tasktree_rt.web.auth import authenticate
 from tasktree_rt.web.http import administers, grants, number, reply
+from tasktree_rt.web.listeners import FixedPath
 from tasktree_rt.web.people import LONGEST_WAIT, held_back, waited
 from tasktree_rt.web.sockets import Answer, address, closing, leave, socket_routes, token
 
 PATH: Final = "/ws/aiecs"
+PREFIX: Final = "/api/v1/aiecs"
 STEP: Final = ("step", "result", "status", "error_code", "error_message", "task_id")
 NOTIFY: Final = (*STEP, "callback_id", "user_id", "message", "timeout", "default_proceed", "wait")
 HERE: Final = {"prompt_id": "callback_id", "default.proceed": "default_proceed"}
@@ -34,23 +38,60 @@ HERE: Final = {"prompt_id": "callback_id", "default.proceed": "default_proceed"}
 MAX_INTERVAL: Final = 3_600.0
 
 
+EXTENSION: Final = "aiecs"
+"""Key of ``app.extensions``: the app's `Relay`."""
+
+
+class AiecsSystem:
+    """AIECS, as `web.foreign.ForeignSystem`."""
+
+    def addresses(self, settings: Settings) -> Sequence[FixedPath]:
+        """``aiecs.host`` and ``aiecs.port``, where AIECS' own server has its WebSocket at any path."""
+        host, port = settings.aiecs.host, settings.aiecs.port
+        bind = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        return [FixedPath(bind, PATH)] if port else []
+
+    def routes(self, hub: Hub, settings: Settings) -> Sequence[Blueprint]:
+        """``/ws/aiecs`` and ``/api/v1/aiecs``. Heartbeats of tasks are sent while the app is served."""
+        relay = Relay(hub.live, hub.holdings, lambda: secrets.token_hex(8))
+        views = AiecsRoutes(hub, settings, relay)
+        routes, scope = views.routes(), trio.CancelScope()
+        routes.record(lambda state: state.app.extensions.setdefault(EXTENSION, relay))
+
+        async def send_heartbeats() -> None:
+            nonlocal scope
+            with trio.CancelScope() as scope:
+                await relay.run()
+
+        @routes.before_app_serving
+        async def begin() -> None:
+            cast(QuartTrio, current_app).nursery.start_soon(send_heartbeats)
+
+        @routes.after_app_serving
+        async def end() -> None:
+            scope.cancel()
+
+        return [views.sockets(), routes]
+
+
 class AiecsRoutes:
     """The views; `sockets` and `routes` register them."""
 
-    def __init__(self, hub: Hub, settings: Settings) -> None:
+    def __init__(self, hub: Hub, settings: Settings, relay: Relay) -> None:
         self._hub = hub
         self._settings = settings
+        self._relay = relay
         self._dialect = Aiecs(lambda: hub.wall() / 1_000_000)
 
     def sockets(self) -> Blueprint:
-        """``/ws/aiecs``."""
+        """Make the route of ``/ws/aiecs``."""
         found = socket_routes("aiecs_sockets", self._settings)
         found.add_websocket(PATH, "aiecs", self.listen)
         return found
 
     def routes(self) -> Blueprint:
-        """The rest, under ``/api/v1/aiecs``."""
-        found = Blueprint("aiecs", __name__)
+        """Make the HTTP routes, under ``/api/v1/aiecs``."""
+        found = Blueprint("aiecs", __name__, url_prefix=PREFIX)
         for method, path, view in (
             ("POST", "/notify", self.notify),
             ("POST", "/broadcast", self.broadcast),
@@ -73,9 +114,9 @@ class AiecsRoutes:
         else:
             everything = chosen.broadcast_all and not self._settings.auth.on
             session = ConfirmingSession(
-                self._hub, self._dialect, everything=everything, grants=found, address=address()
+                self._hub, self._dialect, self._relay, everything=everything, grants=found, address=address()
             )
-            if len(self._hub.relay) >= chosen.max_connections:
+            if len(self._relay) >= chosen.max_connections:
                 session = FarewellSession(self._hub, self._dialect, OVERLOADED, address())
         await leave(self._hub, session)
         return None
@@ -88,7 +129,7 @@ class AiecsRoutes:
 
         def opened(pending: Pending) -> None:
             if everybody:
-                self._hub.relay.show(None, PROMPT, pending.data, pending.id)
+                self._relay.show(None, PROMPT, pending.data, pending.id)
 
         try:
             pending, _ = await self._hub.ask(self._prompt(given), grants=grants(), opened=opened)
@@ -124,8 +165,8 @@ class AiecsRoutes:
         given = await _body("message")
         if not grants().push.everything:
             raise Refused("you may not tell everybody")
-        self._hub.relay.show(None, MESSAGE, _object(given, "message"))
-        return reply({"connections": len(self._hub.relay)})
+        self._relay.show(None, MESSAGE, _object(given, "message"))
+        return reply({"connections": len(self._relay)})
 
     async def message(self, user: str) -> Response:
         """Tell a user something; with ``requires_ack``, answered when it is acknowledged, or 504."""
@@ -135,10 +176,10 @@ class AiecsRoutes:
             raise Refused(f"you may not write to {name!r}")
         message = _object(given, "message")
         if not _flag(given, "requires_ack", False):
-            self._hub.relay.show(name, MESSAGE, message)
+            self._relay.show(name, MESSAGE, message)
             return reply({"user_id": name}, 202)
         timeout = _number(given, "timeout", LONGEST_WAIT, 30.0)
-        message_id, done = await self._hub.relay.acknowledged(name, message, timeout, grants().owner)
+        message_id, done = await self._relay.acknowledged(name, message, timeout, grants().owner)
         return reply({"message_id": message_id, "acknowledged": done}, 200 if done else 504)
 
     async def heartbeat(self) -> Response:
@@ -148,13 +189,13 @@ class AiecsRoutes:
         interval = _number(given, "interval", MAX_INTERVAL, self._settings.aiecs.heartbeat_interval)
         if interval <= 0:
             raise InvalidInput("expected a number above 0", field="interval")
-        self._hub.relay.works(user, task, interval, grants().owner)
+        self._relay.works(user, task, interval, grants().owner)
         return reply({"user_id": user, "task_id": task, "interval": interval}, 202)
 
     async def rest(self) -> Response:
         """A task is no longer at work."""
         user, task = self._task(request.args)
-        return reply({"user_id": user, "task_id": task, "was_at_work": self._hub.relay.rests(user, task)})
+        return reply({"user_id": user, "task_id": task, "was_at_work": self._relay.rests(user, task)})
 
     def _task(self, given: Mapping[str, Any]) -> tuple[str, str]:
         user, task = user_id(given.get("user_id")), user_id(given.get("task_id"), "task_id")
@@ -165,7 +206,7 @@ class AiecsRoutes:
     async def status(self) -> Response:
         """How this part of the hub is; with ``wait`` as soon as others are connected than in ``version``."""
         administers()
-        chosen, relay = self._settings.aiecs, self._hub.relay
+        chosen, relay = self._settings.aiecs, self._relay
         wait = number("wait", request.args.get("wait", "0"), LONGEST_WAIT, 0)
         if wait:
             await held_back(self._hub, partial(relay.change, request.args.get("version", "")), wait)

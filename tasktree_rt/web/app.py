@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from importlib.resources.abc import Traversable
-from typing import Any, Final
+from typing import Final
 
 import trio
 from quart import Response, g, request
-from quart.wrappers import Websocket
 from quart.wrappers.base import BaseRequestWebsocket
 from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException, NotFound
@@ -18,12 +18,10 @@ from tasktree_rt.hub.health import unavailable
 from tasktree_rt.hub.hub import Hub
 from tasktree_rt.metrics import Metrics
 from tasktree_rt.settings import Settings
-from tasktree_rt.web.aiecs import PATH as AIECS_PATH
-from tasktree_rt.web.aiecs import AiecsRoutes
 from tasktree_rt.web.auth import Doorman, authenticate, token_of
-from tasktree_rt.web.autogpt import AutoGptRoutes
 from tasktree_rt.web.bodies import HubRequest
 from tasktree_rt.web.execution import ExecutionRoutes
+from tasktree_rt.web.foreign import ForeignSystem, addresses_of, put_addresses
 from tasktree_rt.web.http import Api, administers, reply
 from tasktree_rt.web.large import LargeAnswers
 from tasktree_rt.web.metrics import MetricsPage
@@ -54,17 +52,10 @@ CODES: Final = {404: "not_found", 405: "invalid_message", 413: "too_large", 400:
 
 
 class _App(QuartTrio):
-    """Quart's app, but a Host that can be no host's name is judged at the door and not a fault (500), and a
-    port of AIECS' own is answered at any path."""
+    """Quart's app, but a Host that is no host's name is refused like any foreign one instead of failing
+    (500)."""
 
     request_class = HubRequest
-    aiecs_port = 0
-
-    async def handle_websocket(self, websocket: Websocket) -> Any:  # noqa: ANN401 (Quart's own type)
-        server = websocket.scope.get("server")
-        if server and self.aiecs_port and server[1] == self.aiecs_port:
-            websocket.path = AIECS_PATH
-        return await super().handle_websocket(websocket)
 
     def create_url_adapter(self, request: BaseRequestWebsocket | None) -> MapAdapter | None:
         try:
@@ -81,30 +72,35 @@ class _App(QuartTrio):
 
 
 def create_app(
-    settings: Settings, hub: Hub, metrics: Metrics | None = None, *, built: Traversable | None = None
+    settings: Settings,
+    hub: Hub,
+    metrics: Metrics | None = None,
+    *,
+    built: Traversable | None = None,
+    compat: Iterable[ForeignSystem] = (),
 ) -> QuartTrio:
-    """The hub's web app.
+    """Make the hub's web app.
 
     `metrics` are served at ``/metrics``, if they are given and ``settings.metrics`` is on. `built` is a
-    folder with a build of the dashboard; by default it is the package's own.
+    folder with a build of the dashboard; by default it is the package's own. `compat` are the foreign
+    systems whose clients the app serves too; `tasktree_rt.cli.compose.foreign_systems()` are all that
+    ``tasktree-rt serve`` has.
 
     It serves WebSockets only under `web.server.serve`; under another ASGI server those routes answer 426.
     """
     app = _App("tasktree_rt", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = settings.limits.max_message_size
     app.config["RESPONSE_TIMEOUT"] = None
-    app.aiecs_port = settings.aiecs.port
     app.config["BODY_TIMEOUT"] = settings.limits.handshake_timeout * 3
     app.register_blueprint(SocketRoutes(hub, settings).routes())
     executions = ExecutionRoutes(hub, settings)
     app.register_blueprint(executions.sockets(), url_prefix=API)
     app.register_blueprint(executions.routes(), url_prefix=API)
-    aiecs = AiecsRoutes(hub, settings)
-    app.register_blueprint(aiecs.sockets())
-    app.register_blueprint(aiecs.routes(), url_prefix=f"{API}/aiecs")
-    autogpt = AutoGptRoutes(hub, settings)
-    app.register_blueprint(autogpt.sockets())
-    app.register_blueprint(autogpt.routes(), url_prefix=API)
+    systems = tuple(compat)
+    for system in systems:
+        for blueprint in system.routes(hub, settings):
+            app.register_blueprint(blueprint)
+    put_addresses(app, addresses_of(systems, settings))
     answers = app.extensions["large_answers"] = LargeAnswers(settings.limits)
     app.register_blueprint(Api(hub, answers).routes(), url_prefix=API)
     app.register_blueprint(People(hub, answers).routes(), url_prefix=API)

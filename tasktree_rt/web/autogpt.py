@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from quart import Blueprint, Response, request
@@ -18,10 +19,24 @@ from tasktree_rt.hub.viewing import ViewSession
 from tasktree_rt.settings import Settings
 from tasktree_rt.web.autogpt_tokens import AutoGptTokens
 from tasktree_rt.web.http import grants, reply
+from tasktree_rt.web.listeners import FixedPath
 from tasktree_rt.web.problems import status_problem
 from tasktree_rt.web.sockets import Answer, address, leave, socket_routes, token
 
 AUTOGPT: Final = AutoGpt()
+
+
+class AutoGptSystem:
+    """AutoGPT's platform, as `web.foreign.ForeignSystem`."""
+
+    def addresses(self, settings: Settings) -> Sequence[FixedPath]:
+        """None: its clients come to ``settings.bind``."""
+        return []
+
+    def routes(self, hub: Hub, settings: Settings) -> Sequence[Blueprint]:
+        """``/ws`` and ``/api/v1/autogpt``."""
+        views = AutoGptRoutes(hub, settings)
+        return [views.sockets(), views.routes()]
 
 
 class AutoGptRoutes:
@@ -34,16 +49,16 @@ class AutoGptRoutes:
         self._intake = Intake(hub, mirror=settings.mirrors_autogpt)
 
     def sockets(self) -> Blueprint:
-        """``/ws``."""
+        """Make the route of ``/ws``."""
         found = socket_routes("autogpt_sockets", self._settings)
         found.add_websocket("/ws", "autogpt", self.view)
         return found
 
     def routes(self) -> Blueprint:
-        """What AutoGPT may push, under ``/api/v1``."""
-        found = Blueprint("autogpt", __name__)
-        found.add_url_rule("/autogpt/events", "event", self.event, methods=["POST"])
-        found.add_url_rule("/autogpt/notifications", "notify", self.notify, methods=["POST"])
+        """Make the routes that AutoGPT pushes to, under ``/api/v1/autogpt``."""
+        found = Blueprint("autogpt", __name__, url_prefix="/api/v1/autogpt")
+        found.add_url_rule("/events", "event", self.event, methods=["POST"])
+        found.add_url_rule("/notifications", "notify", self.notify, methods=["POST"])
         return found
 
     async def view(self) -> Answer:

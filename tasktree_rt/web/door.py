@@ -63,11 +63,11 @@ class Door:
         """From now on connections live in `nursery`."""
         self._nursery = nursery
 
-    def arrived(self, sock: socket.socket, client: Address | None) -> None:
+    def arrived(self, sock: socket.socket, client: Address | None, path: str | None) -> None:
         """A socket was accepted: start its task, or refuse it before any work."""
         refusal = self._gate.enter(client)
         if refusal is None:
-            self._nursery.start_soon(self._carry, sock, client)
+            self._nursery.start_soon(self._carry, sock, client, path)
             return
         self._meter.connection_refused(refusal)
         if self._refusals >= _MOST_REFUSALS:
@@ -76,13 +76,13 @@ class Door:
         self._refusals += 1
         self._nursery.start_soon(self._refuse, sock)
 
-    async def _carry(self, sock: socket.socket, client: Address | None) -> None:
+    async def _carry(self, sock: socket.socket, client: Address | None, path: str | None) -> None:
         """One connection from its first byte to its last. An idle WebSocket waits in here: no more frames,
         and no more locals, than it needs."""
         try:
-            outcome = await self._handshake.run(sock, client)
+            outcome = await self._handshake.run(sock, client, path)
             if isinstance(outcome, Other):
-                outcome = await self._http(sock, client, outcome.received)
+                outcome = await self._http(sock, client, path, outcome.received)
             if isinstance(outcome, Upgraded):
                 received = outcome.received
                 connection = Connection(
@@ -102,14 +102,17 @@ class Door:
             sock.close()
             self._gate.leave(client)
 
-    async def _http(self, sock: socket.socket, client: Address | None, received: bytes) -> Outcome:
+    async def _http(
+        self, sock: socket.socket, client: Address | None, path: str | None, received: bytes
+    ) -> Outcome:
         """Serve requests until the connection ends, or one of them asks for a WebSocket."""
         stall_timeout = self._delivery.stall_timeout
         stream = Replay(sock, received, stall_timeout=stall_timeout, meter=self._meter)
         state = ConnectionState(dict(self._state))
         await HubTCPServer(self._wrapped, self._config, self._context, state, stream).run()
         if stream.upgrade:
-            return await evolve(self._handshake, io=giving_back(self._io, stream.upgrade)).run(sock, client)
+            handshake = evolve(self._handshake, io=giving_back(self._io, stream.upgrade))
+            return await handshake.run(sock, client, path)
         return Gone() if stream.aborted else Answered()
 
     async def _refuse(self, sock: socket.socket) -> None:

@@ -102,8 +102,9 @@ class Handshake:
     io: Io
     meter: Metrics
 
-    async def run(self, sock: socket.socket, client: Address | None) -> Outcome:
-        """From the first byte to the 101, or another answer, within `timeout`. Closing is the caller's."""
+    async def run(self, sock: socket.socket, client: Address | None, path: str | None = None) -> Outcome:
+        """From the first byte to the 101, or another answer, within `timeout`; the caller closes `sock`. With
+        a `path` the WebSocket is served there, whatever path the request names."""
         data = bytearray()
         head: Head | None = None
         with trio.move_on_after(self.timeout):
@@ -117,7 +118,7 @@ class Handshake:
             head = websocket_head(received)
             if head is None:
                 return Other(received)
-            return await self._decide(sock, client, head, received[head.size :])
+            return await self._decide(sock, client, path, head, received[head.size :])
         if head is not None:
             return Gone()  # a view too slow, or an answer that the peer does not read; it is counted
         self.meter.handshake("timeout")
@@ -148,14 +149,14 @@ class Handshake:
         return end
 
     async def _decide(
-        self, sock: socket.socket, client: Address | None, head: Head, received: bytes
+        self, sock: socket.socket, client: Address | None, path: str | None, head: Head, received: bytes
     ) -> Outcome:
         wrong = fault(head)
         if wrong is not None:
             self.meter.handshake("invalid")
             await self._answer(sock, answer(*wrong))
             return Answered()
-        visit = Visit(self._scope(sock, client, head))
+        visit = Visit(self._scope(sock, client, path, head))
         outcome = "timeout"
         try:
             outcome, reply = await self._visit(visit, head)
@@ -185,15 +186,17 @@ class Handshake:
             log.error("websocket view failed", path=visit.scope["path"], exc_info=group)
         return ("rejected", answer(400)) if bad_request else ("failed", answer(500))
 
-    def _scope(self, sock: socket.socket, client: Address | None, head: Head) -> WebsocketScope:
-        path, _, query = path_and_query(head.target).partition(b"?")
+    def _scope(
+        self, sock: socket.socket, client: Address | None, path: str | None, head: Head
+    ) -> WebsocketScope:
+        raw_path, _, query = path_and_query(head.target).partition(b"?")
         scope: dict[str, Any] = {
             "type": "websocket",
             "asgi": {"spec_version": "2.3", "version": "3.0"},
             "scheme": "ws",
             "http_version": "1.1",
-            "path": unquote(path.decode("ascii")),
-            "raw_path": path,
+            "path": unquote(raw_path.decode("ascii")) if path is None else path,
+            "raw_path": raw_path,
             "query_string": query,
             "root_path": "",
             "headers": head.headers,

@@ -8,10 +8,11 @@ import os
 import socket
 import stat
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
 import trio
+from attrs import frozen
 from structlog import get_logger
 
 from tasktree_rt.errors import SettingsError
@@ -48,23 +49,48 @@ _INHERITED: Final = (
 )
 
 
-def open_all(settings: Settings) -> list[socket.socket]:
-    """Listening sockets on every address of the settings.
+@frozen
+class FixedPath:
+    """An address to listen on (`open_sockets`) whose WebSockets are all served at `path`, whatever path the
+    client asks for. HTTP requests go to the path that they name."""
+
+    bind: str
+    path: str
+
+
+@frozen
+class Listener:
+    """A listening socket; with a `path`, all its WebSockets are served there (`FixedPath`)."""
+
+    sock: socket.socket
+    path: str | None = None
+
+    @property
+    def url(self) -> str:
+        """Where a client finds it: ``http://127.0.0.1:8000`` or ``unix:/path``."""
+        return url_of(self.sock)
+
+    def close(self) -> None:
+        """Stop listening, if it still does; removes the name of a Unix socket."""
+        if self.sock.fileno() >= 0:
+            close_listener(self.sock)
+
+
+def open_all(settings: Settings, fixed: Iterable[FixedPath] = ()) -> list[Listener]:
+    """Open ``settings.bind`` and every address of `fixed`; all of them or none.
 
     Raises:
         SettingsError: as `open_sockets`.
     """
-    found = open_sockets(settings.bind)
-    aiecs = settings.aiecs
-    if not aiecs.port:
-        return found
-    host = f"[{aiecs.host}]" if ":" in aiecs.host else aiecs.host
+    found = [Listener(sock) for sock in open_sockets(settings.bind)]
     try:
-        return [*found, *open_sockets(f"{host}:{aiecs.port}")]
+        for one in fixed:
+            found += [Listener(sock, one.path) for sock in open_sockets(one.bind)]
     except BaseException:
-        for sock in found:
-            close_listener(sock)
+        for listener in found:
+            listener.close()
         raise
+    return found
 
 
 def open_sockets(bind: str) -> list[socket.socket]:
@@ -225,21 +251,22 @@ class Gate:
                 del self._by_address[client[0]]
 
 
-Arrived = Callable[[socket.socket, Address | None], None]
+Arrived = Callable[[socket.socket, Address | None, str | None], None]
+"""Called with each accepted socket, the peer's address, and the listener's path."""
 
 
-async def accept_from(listener: socket.socket, arrived: Arrived) -> None:
+async def accept_from(listener: Listener, arrived: Arrived) -> None:
     """Accept for ever, in batches, handing each socket over non-blocking.
 
     Nothing but a cancellation ends it: when descriptors run out it pauses and says so once, until one is free
     again.
     """
-    exhausted = False
+    exhausted, accepting = False, listener.sock
     while True:
-        await trio.lowlevel.wait_readable(listener)
+        await trio.lowlevel.wait_readable(accepting)
         for _ in range(_BATCH):
             try:
-                sock, address = listener.accept()
+                sock, address = accepting.accept()
             except BlockingIOError:
                 break
             except OSError as error:
@@ -252,4 +279,4 @@ async def accept_from(listener: socket.socket, arrived: Arrived) -> None:
                 continue  # that one connection went before it was accepted
             exhausted = False
             sock.setblocking(False)
-            arrived(sock, address_of(sock.family, address))
+            arrived(sock, address_of(sock.family, address), listener.path)

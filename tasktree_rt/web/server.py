@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import gc
 import resource
-import socket
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -21,9 +20,10 @@ from structlog import get_logger
 from tasktree_rt.metrics import Metrics
 from tasktree_rt.settings import Settings
 from tasktree_rt.web.door import Door
+from tasktree_rt.web.foreign import addresses_in
 from tasktree_rt.web.hypercorn import hypercorn_config
 from tasktree_rt.web.kernel import KERNEL, Io
-from tasktree_rt.web.listeners import accept_from, close_listener, open_all, url_of
+from tasktree_rt.web.listeners import Listener, accept_from, open_all
 
 if TYPE_CHECKING:
     from hypercorn.config import Config
@@ -54,7 +54,7 @@ async def serve(
     hub: Drainable,
     settings: Settings,
     *,
-    sockets: Sequence[socket.socket] | None = None,
+    sockets: Sequence[Listener] | None = None,
     shutdown: Callable[[], Awaitable[object]] = trio.sleep_forever,
     meter: Metrics | None = None,
     io: Io = KERNEL,
@@ -63,8 +63,9 @@ async def serve(
     """Serve `app` until `shutdown` returns, then drain.
 
     Args:
-        sockets: listening sockets (`open_all`), closed at the end; opened from the settings if not
-        given. shutdown: awaited; when it returns the drain begins, which is over within
+        sockets: listening sockets (`open_all`), closed at the end; without them the server opens those of
+            the settings and of the app's foreign systems.
+        shutdown: awaited; when it returns the drain begins, which is over within
             ``settings.drain.timeout`` whatever any peer does. `trio.Event.wait` does.
         task_status: told the URLs served, once connections are accepted and the app has started.
 
@@ -74,14 +75,13 @@ async def serve(
         SettingsError: ``settings.bind`` cannot be had.
         LifespanEnded: the app's task group crashed; the cause is chained.
     """
-    listeners = list(sockets) if sockets is not None else open_all(settings)
+    listeners = list(sockets) if sockets is not None else open_all(settings, addresses_in(app))
     server = _Server(app, settings, meter or Metrics(), io)
     try:
         await server.run(hub, listeners, shutdown, task_status)
     finally:
         for listener in listeners:
-            if listener.fileno() >= 0:
-                close_listener(listener)
+            listener.close()
 
 
 class _Server:
@@ -98,7 +98,7 @@ class _Server:
     async def run(
         self,
         hub: Drainable,
-        listeners: list[socket.socket],
+        listeners: list[Listener],
         shutdown: Callable[[], Awaitable[object]],
         task_status: trio.TaskStatus[list[str]],
     ) -> None:
@@ -110,11 +110,11 @@ class _Server:
                 async with trio.open_nursery() as accepting:
                     for listener in listeners:
                         accepting.start_soon(accept_from, listener, self._door.arrived)
-                    task_status.started([url_of(listener) for listener in listeners])
+                    task_status.started([listener.url for listener in listeners])
                     await shutdown()
                     accepting.cancel_scope.cancel()
                 for listener in listeners:
-                    close_listener(listener)
+                    listener.close()
                 end = trio.current_time() + self._settings.drain.timeout * (1 - _LAST_WORDS)
                 await self._drain(hub, end)
                 # What is left is the last words of responses and closing handshakes.

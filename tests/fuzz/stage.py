@@ -15,6 +15,7 @@ from quart_trio import QuartTrio
 from trio.testing import wait_all_tasks_blocked
 
 from tasktree_rt.brokers.memory import MemoryBroker
+from tasktree_rt.cli.compose import foreign_systems
 from tasktree_rt.core.access import OPEN
 from tasktree_rt.core.events import Event, ProjectId, parse_event
 from tasktree_rt.core.executions import STATUSES
@@ -95,7 +96,7 @@ class Stage:
     async def _main(self) -> None:
         self._token = trio.lowlevel.current_trio_token()
         async with open_hub(MemoryBroker(), _SETTINGS, on_error=self._failed) as self.hub:
-            self.app = create_app(_SETTINGS, self.hub)
+            self.app = create_app(_SETTINGS, self.hub, compat=foreign_systems())
             self.http = self.app.test_client()
             self._ready.set()
             await self._end.wait()

@@ -26,7 +26,7 @@ from tasktree_rt.settings import Execution as Timing
 from tasktree_rt.settings import Settings
 from tests.dialects.execution_golden import NAME, PROJECT
 from tests.hub.transport import Carried
-from tests.hub.world import World, a_world, run, update
+from tests.hub.world import World, a_world, relay_of, run, update
 
 WATCHERS = 30
 WISH = (Subscribe(str(PROJECT)),)
@@ -125,13 +125,16 @@ def test_what_is_only_shown_is_encoded_once_too(watchers: int) -> None:
     async def body() -> None:
         async with a_world() as world:
             dialect = Counting(Aiecs(lambda: 0.0))
+            relay = relay_of(world.hub)
             everybody = [
-                Carried(ConfirmingSession(world.hub, dialect, everything=True, grants=OPEN), world.nursery)
+                Carried(
+                    ConfirmingSession(world.hub, dialect, relay, everything=True, grants=OPEN), world.nursery
+                )
                 for _ in range(watchers)
             ]
             await world.settle()
             dialect.count = 0
-            world.hub.relay.show(None, MESSAGE, {"type": "hello"})
+            relay.show(None, MESSAGE, {"type": "hello"})
             assert dialect.count == 1
             assert all(one.received() == [{"type": "hello"}] for one in everybody)
 

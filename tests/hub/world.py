@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -23,6 +24,7 @@ from tasktree_rt.errors import StoreUnavailable
 from tasktree_rt.hub.hub import Hub, Published, open_hub
 from tasktree_rt.hub.ingest import GATHER
 from tasktree_rt.hub.pushing import PushSession
+from tasktree_rt.hub.relay import Relay
 from tasktree_rt.hub.watching import NativeSession, PlainSession
 from tasktree_rt.settings import Delivery, Limits, Settings
 from tests.hub.client import Client, Oracle, Star
@@ -43,6 +45,11 @@ def small(**kept: Any) -> Settings:
         delivery=Delivery(outbox_messages=16, outbox_bytes=2048, **kept.pop("delivery", {})),
         **kept,
     )
+
+
+def relay_of(hub: Hub) -> Relay:
+    """Make the part of AIECS that sends messages and heartbeats; `Relay.run` sends the heartbeats."""
+    return Relay(hub.live, hub.holdings, lambda: secrets.token_hex(8))
 
 
 def update(node_id: str, **changes: Any) -> dict[str, Any]:

@@ -107,7 +107,7 @@ class Foreign:
         if self._world.process.accepts:
             for watcher in self._world.watchers:
                 watcher.is_told(user, self._number)
-            self._world.process.hub.relay.show(user, MESSAGE, {"type": "note", "number": self._number})
+            self._world.process.relay.show(user, MESSAGE, {"type": "note", "number": self._number})
 
     def task(self, dice: Random) -> None:
         """A task of somebody's is at work, or no longer."""
@@ -115,9 +115,9 @@ class Foreign:
         if self._world.process.accepts:
             if dice.random() < 0.7:
                 self.work.add((user, task))
-                self._world.process.hub.relay.works(user, task, dice.choice((0.5, 2.0)))
+                self._world.process.relay.works(user, task, dice.choice((0.5, 2.0)))
             else:
-                self._world.process.hub.relay.rests(user, task)
+                self._world.process.relay.rests(user, task)
 
     def is_mirrored(self, project: str, kind: str, data: Fields) -> bool:
         """Whether an event of a project tells of what was said of an execution."""

@@ -88,8 +88,10 @@ class AiecsWatcher(Listener):
         self._confirmed = 0
 
     def connect(self) -> None:
-        hub = self.world.process.hub
-        self.carry(ConfirmingSession(hub, self._dialect, everything=self._everything, grants=OPEN))
+        process, everything = self.world.process, self._everything
+        self.carry(
+            ConfirmingSession(process.hub, self._dialect, process.relay, everything=everything, grants=OPEN)
+        )
         self.send({"action": "subscribe", "user_id": self.user})
 
     def confirm(self, attempt: Attempt, prompt: Matter, proceed: object) -> None:

@@ -10,6 +10,8 @@ import trio
 from tasktree_rt.brokers.sqlite import SqliteBroker
 from tasktree_rt.errors import StoreUnavailable
 from tasktree_rt.hub.hub import Hub, open_hub
+from tasktree_rt.hub.relay import Relay
+from tests.hub.world import relay_of
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -20,6 +22,7 @@ class Process:
 
     Attributes:
         running: the hub, from its opening to its end.
+        relay: AIECS' messages and heartbeats of that hub.
         accepts: whether new connections are taken.
         dead: it was killed; whatever its tasks still do on their way out, nobody sees it.
         over: nothing is left of it.
@@ -28,6 +31,7 @@ class Process:
     def __init__(self, world: World) -> None:
         self._world = world
         self.running: Hub | None = None
+        self.relay: Relay
         self.accepts = False
         self.dead = False
         self.over = trio.Event()
@@ -52,9 +56,10 @@ class Process:
         world = self._world
         broker = SqliteBroker(world.disk.path, run=world.disk.run, connect=world.disk.connect)
         async with open_hub(broker, world.settings, on_error=self._fault) as hub:
-            self.running = hub
+            self.running, self.relay = hub, relay_of(hub)
             world.disk.begin_audit()
             async with trio.open_nursery() as self._connections:
+                self._connections.start_soon(self.relay.run)
                 self.accepts = True
                 await self._stop.wait()
                 await self._drain(hub)

@@ -21,6 +21,7 @@ from trio_websocket import WebSocketConnection, wrap_client_stream
 
 from tasktree_rt.brokers.base import Broker
 from tasktree_rt.brokers.memory import MemoryBroker
+from tasktree_rt.cli.compose import foreign_systems
 from tasktree_rt.core.events import Json, parse_event
 from tasktree_rt.hub.hub import Hub, open_hub
 from tasktree_rt.metrics import Metrics
@@ -113,7 +114,7 @@ async def real_hub(
     chosen = small(**settings)
     metrics, stop = Metrics(), trio.Event()
     async with open_hub(broker or MemoryBroker(), chosen, meter=metrics) as hub:
-        app = create_app(chosen, hub, metrics, built=built)
+        app = create_app(chosen, hub, metrics, built=built, compat=foreign_systems())
 
         async def run(task_status: trio.TaskStatus[list[str]] = trio.TASK_STATUS_IGNORED) -> None:
             await serve(app, hub, chosen, shutdown=stop.wait, meter=metrics, task_status=task_status)

@@ -13,7 +13,17 @@ import pytest
 import trio
 
 from tasktree_rt.errors import SettingsError
-from tasktree_rt.web.listeners import Gate, accept_from, close_listener, open_sockets, url_of
+from tasktree_rt.settings import Settings
+from tasktree_rt.web.listeners import (
+    FixedPath,
+    Gate,
+    Listener,
+    accept_from,
+    close_listener,
+    open_all,
+    open_sockets,
+    url_of,
+)
 from tests.web.serving import Started
 from tests.wsclient import WsClient, request_head
 
@@ -91,7 +101,7 @@ async def test_accepted_sockets_inherit_the_options_of_their_listener() -> None:
     (listener,) = open_sockets("127.0.0.1:0")
     arrived: list[socket.socket] = []
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(accept_from, listener, lambda sock, _: arrived.append(sock))
+        nursery.start_soon(accept_from, Listener(listener), lambda sock, *_: arrived.append(sock))
         async with await WsClient.dial(listener.getsockname()[1]):
             await trio.testing.wait_all_tasks_blocked()
         nursery.cancel_scope.cancel()
@@ -106,6 +116,24 @@ async def test_accepted_sockets_inherit_the_options_of_their_listener() -> None:
         assert sock.getsockopt(tcp, socket.TCP_KEEPINTVL) == 10
         assert sock.getsockopt(tcp, socket.TCP_KEEPCNT) == 3
         assert not sock.getblocking()
+
+
+async def test_an_address_that_is_taken_leaves_none_of_the_others_open(tmp_path: Path) -> None:
+    path = tmp_path / "hub.sock"
+    (taken,) = open_sockets("127.0.0.1:0")
+    wanted = FixedPath(f"127.0.0.1:{taken.getsockname()[1]}", "/elsewhere")
+    with pytest.raises(SettingsError, match="in use"):
+        open_all(Settings(bind=f"unix:{path}"), [wanted])
+    assert not path.exists()
+    taken.close()
+
+
+async def test_a_listener_is_closed_any_number_of_times() -> None:
+    listener, other = open_all(Settings(bind="127.0.0.1:0"), [FixedPath("127.0.0.1:0", "/elsewhere")])
+    assert (listener.path, other.path) == (None, "/elsewhere")
+    for one in (listener, listener, other):
+        one.close()
+    assert {listener.sock.fileno(), other.sock.fileno()} == {-1}
 
 
 # --- accepting ----------------------------------------------------------------------------------------------
@@ -133,12 +161,12 @@ async def test_running_out_of_descriptors_pauses_and_is_told_once(
     arrived: list[socket.socket] = []
     at: list[float] = []
 
-    def note(sock: socket.socket, client: object) -> None:
+    def note(sock: socket.socket, client: object, path: object) -> None:
         arrived.append(sock)
         at.append(trio.current_time())
 
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(accept_from, listener, note)
+        nursery.start_soon(accept_from, Listener(listener), note)
         async with await WsClient.dial(listener.getsockname()[1]):
             await trio.sleep(5)
         nursery.cancel_scope.cancel()

@@ -8,7 +8,7 @@ import pytest
 import trio
 from quart_trio import QuartTrio
 
-from tasktree_rt.web.listeners import open_sockets
+from tasktree_rt.web.listeners import Listener, open_sockets
 from tasktree_rt.web.server import LifespanEnded, raise_open_files_limit, serve, tune_gc
 from tests.web.serving import Hub, Started, make_app, small
 from tests.wsclient import CLOSE, WsClient, request_head
@@ -50,7 +50,7 @@ async def test_an_app_that_cannot_start_ends_the_server_with_its_error() -> None
 
     (sock,) = open_sockets("127.0.0.1:0")
     with pytest.RaisesGroup(pytest.RaisesExc(Exception, match="no database"), flatten_subgroups=True):
-        await serve(app, Hub(), small(), sockets=[sock])
+        await serve(app, Hub(), small(), sockets=[Listener(sock)])
     assert sock.fileno() == -1, "the listener must be closed"
 
 
@@ -79,7 +79,7 @@ async def test_cancelling_serve_ends_everything_at_once(started: Started) -> Non
     hub = Hub()
     (sock,) = open_sockets("127.0.0.1:0")
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(lambda: serve(make_app(hub), hub, small(), sockets=[sock]))
+        nursery.start_soon(lambda: serve(make_app(hub), hub, small(), sockets=[Listener(sock)]))
         await trio.testing.wait_all_tasks_blocked()
         await WsClient.open(sock.getsockname()[1])
         nursery.cancel_scope.cancel()
@@ -227,7 +227,12 @@ async def test_a_unix_socket_serves_and_goes(tmp_path: Path) -> None:
             settings = small(limits={"max_connections_per_address": 1})
             sockets = open_sockets(f"unix:{path}")
             await serve(
-                make_app(hub), hub, settings, sockets=sockets, shutdown=stop.wait, task_status=task_status
+                make_app(hub),
+                hub,
+                settings,
+                sockets=[Listener(one) for one in sockets],
+                shutdown=stop.wait,
+                task_status=task_status,
             )
 
         assert await nursery.start(run) == [f"unix:{path}"]
