@@ -36,7 +36,7 @@ def test_a_mutant_still_applies_to_the_package(name: str, package: Path) -> None
 
 @pytest.mark.parametrize("name", ["conflated-forgets-removals", "seam-off-by-one"])
 def test_a_mutant_is_found_soon(name: str) -> None:
-    after, rule = mutants.hunt(name, seeds=60)
+    after, rule = mutants.hunt(name, seeds=120)
     assert after is not None
     assert rule
 
