@@ -14,7 +14,7 @@ from tasktree_rt.dialects.aiecs import Aiecs
 from tasktree_rt.hub.confirming import ConfirmingSession
 from tests.hub.people import answers, asked, native, quiet, told, with_walls_clock
 from tests.hub.transport import Carried
-from tests.hub.world import a_world, small, update
+from tests.hub.world import a_world, relay_of, small, update
 
 ANNA = Grants("anna", watch=EVERYTHING)
 
@@ -401,7 +401,9 @@ async def test_who_confirms_in_another_language_is_heard_while_the_confirmation_
     autojump_clock: MockClock,
 ) -> None:
     async with a_world() as world:
-        session = ConfirmingSession(world.hub, Aiecs(lambda: 0.0), everything=True, grants=OPEN)
+        session = ConfirmingSession(
+            world.hub, Aiecs(lambda: 0.0), relay_of(world.hub), everything=True, grants=OPEN
+        )
         confirming = Carried(session, world.nursery)
         prompt = await asked(world, user_id="ada")
         await answers(confirming)
