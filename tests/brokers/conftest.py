@@ -5,7 +5,7 @@ pytest.register_assert_rewrite(
     "tests.brokers.contract",
     "tests.brokers.contract_damage",
     "tests.brokers.contract_keeping",
-    "tests.brokers.contract_matters",
+    "tests.brokers.contract_interactions",
     "tests.brokers.contract_publishing",
     "tests.brokers.history",
 )

@@ -13,8 +13,8 @@ from tasktree_rt.brokers.base import (
 from tasktree_rt.core.log import BEGINNING, Position
 from tests.brokers.contract_base import E1, at
 from tests.brokers.contract_damage import Damaged
+from tests.brokers.contract_interactions import Matters
 from tests.brokers.contract_keeping import Keeping
-from tests.brokers.contract_matters import Matters
 from tests.brokers.contract_publishing import Publishing
 from tests.brokers.history import Operation, Run
 from tests.brokers.making import (

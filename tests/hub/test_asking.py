@@ -12,7 +12,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 from tasktree_rt.brokers.base import Draft, Matter
 from tasktree_rt.core.access import EVERYTHING, OPEN, Grants
 from tasktree_rt.errors import Unavailable
-from tests.brokers.contract_matters import a_matter, opening
+from tests.brokers.contract_interactions import a_matter, opening
 from tests.hub.office import Gate, an_office, asked, code
 
 TOPICS = ("p", "q", "@anna")

@@ -14,7 +14,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 from tasktree_rt.brokers.base import Append, Draft, Life
 from tasktree_rt.errors import InvalidInput, PeerError, ProjectDamaged, Refused
 from tasktree_rt.hub.clerk import AT_ONCE, LONGEST
-from tests.brokers.contract_matters import a_matter
+from tests.brokers.contract_interactions import a_matter
 from tests.hub.office import BASE, Office, an_office, asked
 
 TOPICS = ("p", "q", "@anna")

@@ -17,7 +17,7 @@ from typing import Final
 from attrs import Factory, define
 
 from tasktree_rt.brokers.base import Append, Appended, Conflict, Duplicate, Key, Outcome
-from tasktree_rt.brokers.sqlite import matters
+from tasktree_rt.brokers.sqlite import interactions
 from tasktree_rt.brokers.sqlite.schema import MAX_LIFE, MAX_SEQ, event_key
 from tasktree_rt.errors import StoreUnavailable
 
@@ -143,7 +143,7 @@ class Appender:
             self._record(cursor, rows, entry, entry.key, life.life, first)
             known[entry.key] = (entry.digest, Duplicate(entry.project_id, life.epoch, first, count))
         if entry.opens or entry.settles:
-            matters.write(cursor, entry)
+            interactions.write(cursor, entry)
         if entry.ends:
             rows.write(cursor)
             self._bury(cursor, entry, life)

@@ -6,9 +6,9 @@ one reads, so that a read never waits for a commit. Everything large (checkpoint
 leave) is done in many small transactions that take their turn with the appends. The file does not shrink:
 what was deleted is written over.
 
-The parts: `schema` the tables, `files` opening and refusing, `guard` the file beside it that keeps a second
-hub out and knows a restored backup, `hold` the lock on the file whatever its name, `places` whether it is
-still there, `appender` batches to rows, `writer` all transactions, `reader` all queries.
+The parts: `schema` the tables, `files` opening and refusing, `lock_file` the file beside it that keeps a
+second hub out and knows a restored backup, `hold` the lock on the file whatever its name, `places` whether it
+is still there, `appender` batches to rows, `writer` all transactions, `reader` all queries.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from tasktree_rt.brokers.base import (
     Snapshot,
     Summary,
 )
-from tasktree_rt.brokers.sqlite import matters, reader, salvage
+from tasktree_rt.brokers.sqlite import interactions, reader, salvage
 from tasktree_rt.brokers.sqlite.appender import look_up
 from tasktree_rt.brokers.sqlite.files import Connect, Files, refusals
 from tasktree_rt.brokers.sqlite.schema import connect as sqlite_connect
@@ -349,7 +349,7 @@ class SqliteBroker:
 
     async def matter(self, matter_id: str) -> Matter | None:
         """A prompt or a command."""
-        return await self._read(lambda connection: matters.matter(connection, matter_id))
+        return await self._read(lambda connection: interactions.matter(connection, matter_id))
 
     async def matters(
         self,
@@ -362,7 +362,7 @@ class SqliteBroker:
     ) -> list[Matter]:
         """Prompts and commands after a place."""
         return await self._read(
-            lambda connection: matters.matters(connection, open, kind, topic, after, limit)
+            lambda connection: interactions.matters(connection, open, kind, topic, after, limit)
         )
 
     # --- what is left of a damaged project ------------------------------------------------------------
@@ -462,7 +462,7 @@ class SqliteBroker:
         await self._forget_publishes(now)
         cutoff = now - round(retention.max_age * 1_000_000)
         await self._repeat(lambda writer: writer.forget_matters(cutoff))
-        for owner, newest in await self._read(partial(matters.crowded, most=retention.max_events)):
+        for owner, newest in await self._read(partial(interactions.crowded, most=retention.max_events)):
             await self._repeat(partial(Writer.forget_matters_of, owner=owner, newest=newest))
         graves = min(cutoff, now - KEPT_DEATHS_AGE)
         await self._repeat(lambda writer: writer.forget_graves(graves))

@@ -1,7 +1,7 @@
 """Opening a database: what may be opened, making a new one, noticing that it is an older copy, and later that
 it is no longer where it was.
 
-An older copy (a restored backup; `guard` says how it is known) keeps everything it has, but each of
+An older copy (a restored backup; `lock_file` says how it is known) keeps everything it has, but each of
 its projects goes on under a new epoch: logs, checkpoints, snapshots and idempotency records name a life by
 its number, so renaming the lives is all there is to do, in the transaction that also begins the new lineage.
 No position given out before, in this history or in the one that was lost, ever names another event.
@@ -18,8 +18,8 @@ from typing import Final
 
 from tasktree_rt import private
 from tasktree_rt.brokers.sqlite import schema
-from tasktree_rt.brokers.sqlite.guard import Guard
 from tasktree_rt.brokers.sqlite.hold import Hold
+from tasktree_rt.brokers.sqlite.lock_file import Guard
 from tasktree_rt.brokers.sqlite.places import Places
 from tasktree_rt.errors import StoreUnavailable, StoreUnusable
 

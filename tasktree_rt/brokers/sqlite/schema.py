@@ -63,7 +63,7 @@ UPGRADES: Final = {1: _MATTERS, 2: _ABOUT, 3: _OWNERS}
 
 SCHEMA: Final = (
     *_MATTERS,
-    # One row. `commits` grows with every append, see sqlite_guard; `lives` is the newest life's number.
+    # One row. `commits` grows with every append, see `lock_file`; `lives` is the newest life's number.
     """CREATE TABLE store (
         id INTEGER PRIMARY KEY CHECK (id = 1),
         lineage TEXT NOT NULL,

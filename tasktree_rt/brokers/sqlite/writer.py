@@ -11,7 +11,7 @@ from typing import Final, TypeVar
 from attrs import frozen
 
 from tasktree_rt.brokers.base import KEPT_IDS, KEPT_IDS_AGE, Append, Outcome, Settled
-from tasktree_rt.brokers.sqlite import matters
+from tasktree_rt.brokers.sqlite import interactions
 from tasktree_rt.brokers.sqlite.appender import Appender
 from tasktree_rt.brokers.sqlite.salvage import newest
 from tasktree_rt.brokers.sqlite.schema import MAX_PARTS, MAX_SEQ, PART_BITS, event_key
@@ -209,7 +209,7 @@ class Writer:
                 "UPDATE life SET epoch = ?1, floor = max(floor, ?2), covered = ?2, head = ?3 WHERE life = ?4",
                 (new_epoch, at.seq, newest(cursor, life, head), life),
             )
-            matters.settle(cursor, settles, received)
+            interactions.settle(cursor, settles, received)
             return True
 
         try:
@@ -298,11 +298,11 @@ class Writer:
 
     def forget_matters(self, cutoff: int) -> bool:
         """Forget some prompts and commands settled before `cutoff` (microseconds)."""
-        return self.transact(lambda cursor: matters.forget(cursor, cutoff))
+        return self.transact(lambda cursor: interactions.forget(cursor, cutoff))
 
     def forget_matters_of(self, owner: str, newest: int) -> bool:
         """Forget some of an owner's settled prompts and commands, up to `newest`."""
-        return self.transact(lambda cursor: matters.forget_of(cursor, owner, newest))
+        return self.transact(lambda cursor: interactions.forget_of(cursor, owner, newest))
 
     def forget_graves(self, cutoff: int) -> bool:
         """Forget some lives that ended before `cutoff` (microseconds), and how: no publish on record can name

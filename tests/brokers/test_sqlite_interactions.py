@@ -11,7 +11,7 @@ import pytest
 from tasktree_rt.brokers.base import Appended
 from tasktree_rt.brokers.sqlite import appender, schema
 from tasktree_rt.errors import StoreError, StoreUnavailable, StoreUnusable
-from tests.brokers.contract_matters import a_matter, listed, opening, settling
+from tests.brokers.contract_interactions import a_matter, listed, opening, settling
 from tests.brokers.making import NOW, append_one, entry, events, fill
 from tests.brokers.opening import faulty_connect, opened
 
