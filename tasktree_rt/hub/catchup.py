@@ -27,7 +27,8 @@ from tasktree_rt.core.commands import Conflated, Message, Policy, RequestId, Sta
 from tasktree_rt.core.events import Record
 from tasktree_rt.core.log import BEGINNING, Gap, Position, Recovered
 from tasktree_rt.hub.feed import Events, Reader, Source, Standing
-from tasktree_rt.hub.project import PlannedSnapshot, Project
+from tasktree_rt.hub.project import Project
+from tasktree_rt.hub.shared_snapshot import PlannedSnapshot
 
 MAX_NODES: Final = 1_000
 REPLAY_EVENTS: Final = 256

@@ -41,12 +41,13 @@ from tasktree_rt.hub.keeper import Keeper
 from tasktree_rt.hub.liveness import Liveness
 from tasktree_rt.hub.mirror import Mirror
 from tasktree_rt.hub.past import PastStates
-from tasktree_rt.hub.project import PlannedSnapshot, Project
+from tasktree_rt.hub.project import Project
 from tasktree_rt.hub.pulling import Objects
 from tasktree_rt.hub.receipts import Accepted, Published, result
 from tasktree_rt.hub.recovery import Recovered, Recovery
 from tasktree_rt.hub.returning import Returning
-from tasktree_rt.hub.shelf import readable
+from tasktree_rt.hub.shared_snapshot import PlannedSnapshot
+from tasktree_rt.hub.store_errors import readable
 from tasktree_rt.hub.subscriber import Subscriber
 from tasktree_rt.metrics import Metrics
 from tasktree_rt.settings import Settings
@@ -160,7 +161,7 @@ class Hub(Asking, Commanding, Calling):
 
         async def read() -> PlannedSnapshot | None:
             with readable():
-                found = await self.shelf.state_at(name, position)
+                found = await self.checkpoints.state_at(name, position)
             return None if found is None else PlannedSnapshot(name, found)
 
         found = await self.past.get((name, position), read)

@@ -66,7 +66,7 @@ class Keeper:
         asked = False
         for name, project in list(self._due.items()):
             if self._wants_checkpoint(project):
-                await self._hub.shelf.checkpoint(project)
+                await self._hub.checkpoints.save(project)
                 asked = True
             self._due.pop(name, None)
         if trio.current_time() >= self._next_sweep:
@@ -102,7 +102,7 @@ class Keeper:
         for name in await self._hub.broker.uncovered(before, COVERED_AT_ONCE):
             project = await self._hub.shelf.find(name)
             if project is not None and project.epoch != "":
-                await self._hub.shelf.checkpoint(project)
+                await self._hub.checkpoints.save(project)
 
     async def _end_finished(self) -> None:
         after = ""

@@ -15,25 +15,21 @@ from weakref import ref
 from attrs import define, evolve
 
 from tasktree_rt.brokers.base import Death, Life, Outline, Summary
-from tasktree_rt.core.commands import StatePart
 from tasktree_rt.core.events import Event, ProjectId, Record
 from tasktree_rt.core.lifecycle import may_change
 from tasktree_rt.core.log import Log, Position
 from tasktree_rt.core.nodes import NO_CHANGE, Change, Nodes
 from tasktree_rt.core.reducer import reduce
 from tasktree_rt.core.shown import Shown
-from tasktree_rt.core.tree import Snapshot, Tree
+from tasktree_rt.core.tree import Tree
 from tasktree_rt.dialects.base import measure
 from tasktree_rt.errors import Refused
 from tasktree_rt.hub.about import About
+from tasktree_rt.hub.shared_snapshot import PlannedSnapshot
 from tasktree_rt.settings import Limits
 
 TAIL_EVENTS: Final = 2_048
 TAIL_BYTES: Final = 2 * 1024 * 1024
-PART_BYTES: Final = 32 * 1024
-"""Of a state; about half a millisecond to encode or to read."""
-REMEMBERED: Final = 64
-"""Parts whose encodings are kept for others who read the same state."""
 FRESH_ENOUGH: Final = 500
 NODES_AN_EVENT: Final = 200
 """A snapshot in use is shared with newcomers while the head is at most `FRESH_ENOUGH` events beyond it,
@@ -251,81 +247,6 @@ class Project:
         behind = self.tree.head - found.seq
         tolerable = min(FRESH_ENOUGH, len(self.tree) // NODES_AN_EVENT)
         return found.epoch == self.epoch and found.seq >= least and behind <= tolerable
-
-
-class PlannedSnapshot:
-    """A frozen state, cut into parts of about 32 KiB, with the newest encodings kept for others.
-
-    How many parts there are is known at once; where one ends only when it is asked for, since to look at each
-    of a hundred thousand nodes takes 20 ms. No part is larger than `PART_BYTES` by more than a node.
-    """
-
-    __slots__ = (
-        "__weakref__",
-        "_cuts",
-        "_encoded",
-        "_reached",
-        "_walk",
-        "parts",
-        "project_id",
-        "snapshot",
-    )
-
-    def __init__(self, project_id: str, snapshot: Snapshot) -> None:
-        self.project_id = project_id
-        self.snapshot = snapshot
-        self.parts = max(1, -(-snapshot.bound // PART_BYTES))
-        """At least one."""
-        self._walk = iter(snapshot)
-        self._cuts = [0]
-        self._reached = 0
-        self._encoded: dict[tuple[str, str, int], bytes | None] = {}
-
-    @property
-    def epoch(self) -> str:
-        """The life it belongs to."""
-        return self.snapshot.epoch
-
-    @property
-    def seq(self) -> int:
-        """The position's seq."""
-        return self.snapshot.seq
-
-    def part(self, index: int, reason: str) -> StatePart:
-        """The part `index`, from 0."""
-        while len(self._cuts) < index + 2:
-            self._cut()
-        return StatePart(
-            self.project_id,
-            Position(self.epoch, self.seq),
-            reason,
-            index + 1,
-            self.parts,
-            self.snapshot.top if index == 0 else None,
-            self.snapshot.share(self._cuts[index], self._cuts[index + 1]),
-            self,
-        )
-
-    def _cut(self) -> None:
-        """Find the end of the next part: where its share of the bytes is reached."""
-        number, place, reached = len(self._cuts), self._cuts[-1], self._reached
-        whole = len(self.snapshot)
-        target = self.snapshot.bound * number // self.parts
-        while place < whole and (reached < target or number == self.parts):
-            reached += next(self._walk)[1].bound
-            place += 1
-        self._reached = reached
-        self._cuts.append(place)
-
-    def remember(self, key: tuple[str, str, int], encoded: bytes | None) -> None:
-        """Keep an encoding for the others who go through the parts at about the same time."""
-        self._encoded[key] = encoded
-        if len(self._encoded) > REMEMBERED:
-            self._encoded.pop(next(iter(self._encoded)))
-
-    def recall(self, key: tuple[str, str, int]) -> bytes | None:
-        """One of them."""
-        return self._encoded.get(key)
 
 
 def _inverse(nodes: Nodes, change: Change) -> Change:

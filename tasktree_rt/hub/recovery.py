@@ -19,8 +19,8 @@ from tasktree_rt.core.log import Position
 from tasktree_rt.core.nodes import NO_CHANGE
 from tasktree_rt.core.tree import Tree
 from tasktree_rt.errors import StoreDamaged
+from tasktree_rt.hub.checkpoints import SLICE, change, encode_parts, fill
 from tasktree_rt.hub.pace import breathe
-from tasktree_rt.hub.stored import SLICE, change, encode_parts, fill
 
 log: Final[BoundLogger] = get_logger("tasktree_rt.store")
 READ: Final = 1_000

@@ -21,7 +21,7 @@ from tasktree_rt.hub.holdings import OPEN
 from tasktree_rt.hub.matters import COMMAND, Pending, missing, readable_object
 from tasktree_rt.hub.publishing import Publishing
 from tasktree_rt.hub.receipts import through
-from tasktree_rt.hub.shelf import readable
+from tasktree_rt.hub.store_errors import readable
 from tasktree_rt.hub.ticket import Ticket
 
 LOADED_AT_ONCE = 1_000

@@ -1,4 +1,4 @@
-"""The projects in memory: read from the store at their first use, checkpointed, put away when idle.
+"""The projects in memory: read from the store at their first use, put away when idle.
 
 One that cannot be read is kept as an empty one that knows what is wrong: it is only given out to be deleted
 or recovered, and the store is not asked again.
@@ -7,46 +7,26 @@ or recovered, and the store is not asked again.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import Any, Final
 
 import trio
 from structlog.stdlib import BoundLogger, get_logger
 
-from tasktree_rt.brokers.base import Broker, Checkpoint, Life, Summary
+from tasktree_rt.brokers.base import Broker, Life, Summary
 from tasktree_rt.core.events import is_project_id
 from tasktree_rt.core.log import Gap, Position, Recovered
 from tasktree_rt.core.topics import user_of
-from tasktree_rt.core.tree import Snapshot, Tree
-from tasktree_rt.errors import ProjectDamaged, StoreDamaged, StoreUnavailable
-from tasktree_rt.hub.health import unavailable
-from tasktree_rt.hub.pace import breathe
+from tasktree_rt.errors import ProjectDamaged, StoreDamaged
+from tasktree_rt.hub.checkpoints import advance, check_events, fill
 from tasktree_rt.hub.project import Project
-from tasktree_rt.hub.stored import SLICE, change, check_events, encode_parts, fill
+from tasktree_rt.hub.store_errors import readable
 
 log: Final[BoundLogger] = get_logger("tasktree_rt.store")
 LOADED: Final = 4_096
 """Projects kept in memory at most, if the rest are idle."""
 OLDER: Final = 1_024
-READ: Final = 512
 LAST_ID: Final = "\U0010ffff"
 """Behind every project id."""
-
-
-@contextmanager
-def readable() -> Iterator[None]:
-    """Inside, a store that cannot be read is what a peer is told.
-
-    Raises:
-        Unavailable: for every `StoreUnavailable`.
-        ProjectDamaged: for every `StoreDamaged`.
-    """
-    try:
-        yield
-    except StoreUnavailable as error:
-        raise unavailable(error, "the store cannot be read") from error
-    except StoreDamaged as error:
-        raise ProjectDamaged(error.topic, error.reason) from error
 
 
 class Shelf:
@@ -221,7 +201,7 @@ class Shelf:
         project.load(life, await self._older(project_id, life))
         if life.checkpoint is not None:
             await fill(project_id, life.checkpoint.parts, project.tree, project.staged)
-        await _advance(project, life)
+        await advance(project, life)
         project.trimmed(life.floor)
         return project
 
@@ -253,42 +233,3 @@ class Shelf:
         records = [one for one in found.records if one.seq <= life.checkpoint.seq]
         complete = bool(records) and records[-1].seq == life.checkpoint.seq
         return tuple(records) if complete else ()
-
-    # --- checkpoints ----------------------------------------------------------------------------
-
-    async def checkpoint(self, project: Project) -> None:
-        """Write the present state to the store, encoded in slices."""
-        snapshot, size = project.tree.snapshot(), project.bytes_since_checkpoint
-        parts = await encode_parts(snapshot)
-        await self._broker.save_checkpoint(
-            project.project_id, Checkpoint(snapshot.epoch, snapshot.seq, parts)
-        )
-        if project.epoch == snapshot.epoch:
-            project.checkpointed = snapshot.seq
-            project.bytes_since_checkpoint -= size
-
-    async def state_at(self, project_id: str, position: Position) -> Snapshot | None:
-        """The state as it was at `position`; None if the store does not reach back to it."""
-        checkpoint = await self._broker.checkpoint_at(project_id, position)
-        tree = Tree(position.epoch, checkpoint.seq if checkpoint else 0)
-        if checkpoint is not None:
-            await fill(project_id, checkpoint.parts, tree)
-        while tree.head < position.seq:
-            found = await self._broker.read(project_id, Position(position.epoch, tree.head), limit=READ)
-            if isinstance(found, Gap) or not found.records:
-                return None
-            for record in found.records[: position.seq - tree.head]:
-                tree.advance(change(project_id, tree, record))
-                if tree.head % SLICE == 0:
-                    await breathe()
-        return tree.snapshot()
-
-
-async def _advance(project: Project, life: Life) -> None:
-    """Reduce the events behind the checkpoint."""
-    for index, record in enumerate(life.tail):
-        found = change(project.project_id, project.tree, record)
-        project.apply(record, found)
-        project.staged.apply(found)
-        if index % SLICE == SLICE - 1:
-            await breathe()

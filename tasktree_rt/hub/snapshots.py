@@ -10,9 +10,9 @@ import trio
 from tasktree_rt.brokers.base import Broker, Snapshot
 from tasktree_rt.core.tree import Snapshot as State
 from tasktree_rt.errors import Refused
+from tasktree_rt.hub.checkpoints import encode_parts
 from tasktree_rt.hub.holdings import SNAPSHOT, Holdings
-from tasktree_rt.hub.shelf import readable
-from tasktree_rt.hub.stored import encode_parts
+from tasktree_rt.hub.store_errors import readable
 
 
 class Snapshots:

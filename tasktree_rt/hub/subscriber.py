@@ -38,7 +38,8 @@ from tasktree_rt.hub.feed import (
 from tasktree_rt.hub.newest import Key
 from tasktree_rt.hub.opening import Opening
 from tasktree_rt.hub.outbox import Item, Outbox
-from tasktree_rt.hub.project import PlannedSnapshot, Project
+from tasktree_rt.hub.project import Project
+from tasktree_rt.hub.shared_snapshot import PlannedSnapshot
 from tasktree_rt.metrics import Metrics
 from tasktree_rt.settings import Delivery
 

@@ -11,6 +11,7 @@ from tasktree_rt.core.topics import TopicIndex
 from tasktree_rt.hub.activity import Activity
 from tasktree_rt.hub.births import Births
 from tasktree_rt.hub.broadcasts import Broadcasts
+from tasktree_rt.hub.checkpoints import Checkpoints
 from tasktree_rt.hub.connections import Connections
 from tasktree_rt.hub.context import HubContext
 from tasktree_rt.hub.fanout import Fanout
@@ -68,6 +69,7 @@ class Workings:
         self.births = Births(self.holdings, self.snapshots.ended)
         self.moves = Moves()
         self.shelf = Shelf(self.broker, damaged=lambda project: self.activity.damaged(project))  # noqa: PLW0108 - made later
+        self.checkpoints = Checkpoints(self.broker)
         self.roster = Roster(self.shelf, tidy=lambda: self.idle.put_away(), failed=context.report_fault)  # noqa: PLW0108 - made later
         self.activity = Activity(context, self.births, self.shelf, self.roster, self.moves)
         self.observe = self.activity.observe

@@ -21,11 +21,12 @@ from tasktree_rt.core.log import BEGINNING, Gap, Position, Recovered
 from tasktree_rt.core.topics import user_id, user_topic
 from tasktree_rt.dialects.base import decode_json, decode_object, digest, encode_json, with_position
 from tasktree_rt.errors import InvalidInput, Refused
+from tasktree_rt.hub.checkpoints import check_events, check_state
 from tasktree_rt.hub.hub import Hub, Published
-from tasktree_rt.hub.project import PlannedSnapshot, Project
+from tasktree_rt.hub.project import Project
 from tasktree_rt.hub.recovery import Recovered as Recovery
-from tasktree_rt.hub.shelf import readable
-from tasktree_rt.hub.stored import check_events, check_state
+from tasktree_rt.hub.shared_snapshot import PlannedSnapshot
+from tasktree_rt.hub.store_errors import readable
 from tasktree_rt.hub.subscriber import Subscriber
 from tasktree_rt.web.large import JSON, PIECE, LargeAnswers, listed
 from tasktree_rt.web.states import nodes_in, nodes_of, state_pieces

@@ -22,7 +22,7 @@ from tasktree_rt.core.events import Json
 from tasktree_rt.dialects.base import encode_json
 from tasktree_rt.errors import Refused, Unavailable
 from tasktree_rt.hub.pace import breathe
-from tasktree_rt.hub.project import PART_BYTES
+from tasktree_rt.hub.shared_snapshot import PART_BYTES
 from tasktree_rt.settings import Limits
 
 JSON: Final = "application/json"

@@ -17,7 +17,7 @@ from tasktree_rt.errors import InvalidInput, Refused, StoreDamaged
 from tasktree_rt.hub.asking import may_see
 from tasktree_rt.hub.hub import Hub
 from tasktree_rt.hub.matters import PROMPT, Pending, readable_object
-from tasktree_rt.hub.shelf import readable
+from tasktree_rt.hub.store_errors import readable
 from tasktree_rt.web.http import PAGE_BYTES, grants, history, limit_asked, number, page_reply, reply
 from tasktree_rt.web.large import LargeAnswers
 

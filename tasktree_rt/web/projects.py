@@ -14,7 +14,7 @@ from tasktree_rt.dialects.base import encode_json, raw_json
 from tasktree_rt.dialects.tasktree.messages import as_json
 from tasktree_rt.errors import StoreUnavailable, Unavailable
 from tasktree_rt.hub.hub import Hub
-from tasktree_rt.hub.shelf import readable
+from tasktree_rt.hub.store_errors import readable
 from tasktree_rt.web.http import grants, limit_asked, reply
 from tasktree_rt.web.stream import ALIVE, RETRY, streamed
 

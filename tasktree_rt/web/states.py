@@ -11,7 +11,7 @@ from tasktree_rt.core.events import Json
 from tasktree_rt.core.nodes import wholes
 from tasktree_rt.dialects.base import decode_json, encode_json
 from tasktree_rt.dialects.tasktree.messages import state_data
-from tasktree_rt.hub.project import PlannedSnapshot
+from tasktree_rt.hub.shared_snapshot import PlannedSnapshot
 
 END: Final = b"]}}"
 HTTP: Final = "http"
@@ -42,7 +42,7 @@ def nodes_of(planned: PlannedSnapshot) -> Iterator[bytes]:
 
 
 def nodes_in(parts: Iterable[bytes]) -> Iterator[bytes]:
-    """The same of what `hub.stored.encode_parts` made of it, but for the first part."""
+    """The same of what `hub.checkpoints.encode_parts` made of it, but for the first part."""
     for part in parts:
         yield encode_json(
             [{"node_id": node_id, **fields} for node_id, fields in decode_json(part, ours=True)]

@@ -349,7 +349,7 @@ async def test_prompts_stand_in_the_state_as_it_was(autojump_clock: MockClock) -
             state = await office.hub.state("p", seq)
             assert [one["prompt_id"] for one in state.top["prompts"]] == names
         project = await office.hub.shelf.load("p")
-        await office.hub.shelf.checkpoint(project)
+        await office.hub.checkpoints.save(project)
         await office.restart()
         assert [one["prompt_id"] for one in (await office.hub.state("p")).top["prompts"]] == ["b"]
 

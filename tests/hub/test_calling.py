@@ -86,7 +86,7 @@ async def test_what_is_read_stays_read(autojump_clock: MockClock) -> None:
         await office.restart()
         assert await office.hub.read_up_to("anna", 0, grants=OPEN) == 3
         project = await office.hub.shelf.load("@anna")
-        await office.hub.shelf.checkpoint(project)
+        await office.hub.checkpoints.save(project)
         await office.restart()
         assert await office.hub.read_up_to("anna", 0, grants=OPEN) == 3
 
@@ -109,7 +109,7 @@ async def test_reading_goes_on_when_what_was_told_is_no_longer_in_memory(autojum
         for _ in range(5):
             await tell(office)
         project = await office.hub.shelf.load("@anna")
-        await office.hub.shelf.checkpoint(project)
+        await office.hub.checkpoints.save(project)
         floors = await office.broker.trim(Retention(0, 1e9), office.wall())
         project.trimmed(floors["@anna"].seq)
         assert await office.hub.read_up_to("anna", 4, grants=OPEN) == 4
@@ -196,7 +196,7 @@ async def test_a_trimmed_users_log_keeps_its_open_prompts(autojump_clock: MockCl
         await office.hub.ask({"user_id": "anna", "prompt_id": "a", "message": "?"}, grants=OPEN)
         for _ in range(10):
             await tell(office)
-        await office.hub.shelf.checkpoint(await office.hub.shelf.load("@anna"))
+        await office.hub.checkpoints.save(await office.hub.shelf.load("@anna"))
         for _ in range(10):
             await tell(office)
         await office.broker.trim(Retention(5, 1e9), office.wall())

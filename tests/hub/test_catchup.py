@@ -12,7 +12,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 from tasktree_rt.brokers.base import Append, Outcome
 from tasktree_rt.core.commands import Policy, Subscribe
 from tasktree_rt.core.log import Position
-from tasktree_rt.hub import catchup, project
+from tasktree_rt.hub import catchup, project, shared_snapshot
 from tests.hub.test_watching import answers, greeted
 from tests.hub.trimming import trim
 from tests.hub.world import World, a_world, small, update
@@ -123,7 +123,7 @@ async def test_more_missed_than_is_replayed_is_a_gap(autojump_clock: MockClock) 
 async def test_events_wait_until_the_last_part_of_a_state(
     autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch, policy: Policy
 ) -> None:
-    monkeypatch.setattr(project, "PART_BYTES", 100)
+    monkeypatch.setattr(shared_snapshot, "PART_BYTES", 100)
     async with a_world() as world:
         await filled(world, 8)
         peer = world.peer(policy)
@@ -189,7 +189,7 @@ async def test_nobody_is_given_a_state_older_than_what_he_has(
 async def test_an_unfinished_state_is_begun_again_by_a_subscription_that_goes_on(
     autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(project, "PART_BYTES", 100)
+    monkeypatch.setattr(shared_snapshot, "PART_BYTES", 100)
     async with a_world() as world:
         epoch = await filled(world, 8)
         carried = await greeted(world)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasktree_rt.core.commands import Policy
-from tasktree_rt.hub import catchup, fanout, project, writing
+from tasktree_rt.hub import catchup, fanout, project, shared_snapshot, writing
 from tests.hub.trimming import trim
 from tests.hub.world import Peer, World, a_world, run, update
 
@@ -25,7 +25,7 @@ def everything_interleaves() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(fanout, "SLICE", 1)
         patch.setattr(project, "TAIL_EVENTS", 6)
-        patch.setattr(project, "PART_BYTES", 100)
+        patch.setattr(shared_snapshot, "PART_BYTES", 100)
         patch.setattr(project, "NODES_AN_EVENT", 1)
         patch.setattr(catchup, "REPLAY_EVENTS", 3)
         patch.setattr(catchup, "SMALL_REPLAY", 4)

@@ -170,7 +170,7 @@ async def test_a_fault_of_the_keepers_is_told_and_it_goes_on(
             async def fail(*_: object) -> None:
                 raise RuntimeError("a bug")
 
-            patch.setattr(world.hub.shelf, "checkpoint", fail)
+            patch.setattr(world.hub.checkpoints, "save", fail)
             await world.publish("p", update("n"))
             await trio.sleep(1)
         assert set(world.faults) == {"keeper: RuntimeError('a bug')"}

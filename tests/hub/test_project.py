@@ -14,7 +14,8 @@ from tasktree_rt.core.nodes import Change, Node, Nodes
 from tasktree_rt.core.tree import Tree
 from tasktree_rt.dialects.base import encode_body
 from tasktree_rt.errors import Refused
-from tasktree_rt.hub.project import PlannedSnapshot, Project
+from tasktree_rt.hub.project import Project
+from tasktree_rt.hub.shared_snapshot import PlannedSnapshot
 from tasktree_rt.settings import Limits
 from tests.hub.test_conflation import events
 from tests.hub.world import made, update
@@ -105,7 +106,7 @@ def test_whatever_the_sizes_every_node_is_in_one_part_and_no_part_is_too_large(
     tree = Tree("e")
     tree.advance(Change(put=nodes))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("tasktree_rt.hub.project.PART_BYTES", most)
+        patch.setattr("tasktree_rt.hub.shared_snapshot.PART_BYTES", most)
         planned = PlannedSnapshot("p", tree.snapshot())
         asked = list(range(planned.parts))
         order.shuffle(asked)

@@ -16,7 +16,7 @@ from trio.testing import MockClock
 from tasktree_rt.brokers.base import Key
 from tasktree_rt.core.commands import Policy
 from tasktree_rt.errors import PeerError, Unavailable
-from tasktree_rt.hub import fanout, project, shelf
+from tasktree_rt.hub import fanout, shared_snapshot, shelf
 from tasktree_rt.hub.keeper import Keeper
 from tasktree_rt.settings import Keep
 from tests.hub.world import Peer, World, a_world, run, small, update
@@ -54,7 +54,7 @@ def nothing_idle_stays() -> Iterator[None]:
         patch.setattr(shelf, "LOADED", 0)
         patch.setattr(shelf, "OLDER", 3)
         patch.setattr(fanout, "SLICE", 1)
-        patch.setattr(project, "PART_BYTES", 100)
+        patch.setattr(shared_snapshot, "PART_BYTES", 100)
         yield
 
 
@@ -100,7 +100,7 @@ class Play:
     async def on_checkpoint(self, name: str) -> None:
         found = self.world.hub.shelf.get(name)
         if found is not None and found.epoch:
-            await self.world.hub.shelf.checkpoint(found)
+            await self.world.hub.checkpoints.save(found)
 
     async def on_hold(self) -> None:
         self.world.store.hold()

@@ -12,7 +12,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from tasktree_rt.core.log import Position, Recovered
 from tasktree_rt.errors import Unavailable
-from tasktree_rt.hub import project, shelf, stored
+from tasktree_rt.hub import checkpoints, project, shelf
 from tests.hub.test_conflation import events
 from tests.hub.world import Store, a_world, run, update
 
@@ -24,15 +24,14 @@ def test_a_project_loaded_from_checkpoint_and_tail_is_the_one_that_was_put_away(
     async def body() -> None:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(shelf, "OLDER", 4)
-            patch.setattr(shelf, "SLICE", 2)
-            patch.setattr(stored, "SLICE", 2)
-            patch.setattr(stored, "PART_BYTES", 60)
+            patch.setattr(checkpoints, "SLICE", 2)
+            patch.setattr(checkpoints, "PART_BYTES", 60)
             patch.setattr(project, "TAIL_EVENTS", 8)
             async with a_world() as world:
                 for index, publish in enumerate(publishes):
                     await world.publish("p", *publish)
                     if index == checkpointed:
-                        await world.hub.shelf.checkpoint(world.hub.shelf.get("p"))  # type: ignore[arg-type]
+                        await world.hub.checkpoints.save(world.hub.shelf.get("p"))  # type: ignore[arg-type]
                 before = world.hub.shelf.get("p")
                 assert before is not None
                 world.hub.shelf._projects.clear()

@@ -36,7 +36,7 @@ async def sweep(world: World, most: int) -> None:
     """As the keeper does it: a checkpoint now, and then a trim."""
     project = world.hub.shelf.get("p")
     assert project is not None
-    await world.hub.shelf.checkpoint(project)
+    await world.hub.checkpoints.save(project)
     for floor in (await world.store.trim(Retention(most, 1e9), world.hub.wall())).values():
         project.trimmed(floor.seq)
 

@@ -16,16 +16,17 @@ from tasktree_rt.hub import (
     batch,
     board,
     catchup,
+    checkpoints,
     fanout,
     ingest,
     keeper,
     moves,
     outbox,
     project,
+    shared_snapshot,
     shelf,
     spectating,
     statuses,
-    stored,
     watching,
     workings,
     writing,
@@ -37,16 +38,17 @@ _MODULES: Final = (
     batch,
     board,
     catchup,
+    checkpoints,
     fanout,
     ingest,
     keeper,
     moves,
     outbox,
     project,
+    shared_snapshot,
     shelf,
     spectating,
     statuses,
-    stored,
     watching,
     workings,
     writing,
@@ -72,7 +74,7 @@ BOUNDS: Final[dict[str, tuple[int, ...]]] = {
     "SHARED": (1, 8),
 }
 """Constants of the product and what they may be instead. `SLICE` is another thing in each module."""
-SLICES: Final = {fanout: (1, 3, 200), shelf: (2, 512), stored: (2, 512), statuses: (1, 200)}
+SLICES: Final = {fanout: (1, 3, 200), checkpoints: (2, 512), statuses: (1, 200)}
 
 
 @contextmanager

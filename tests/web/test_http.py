@@ -9,7 +9,7 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from tasktree_rt.hub import project, stored
+from tasktree_rt.hub import checkpoints, shared_snapshot
 from tasktree_rt.web import large
 from tests.web.realhub import auth, heard, node_update, real_hub, token
 
@@ -68,7 +68,7 @@ async def test_the_state_is_what_it_was_at_any_position_kept() -> None:
 async def test_a_large_state_is_encoded_in_parts_and_is_all_there(
     slices: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in (project, stored):
+    for module in (shared_snapshot, checkpoints):
         monkeypatch.setattr(module, "PART_BYTES", 64)
     monkeypatch.setattr(large, "PIECE", 1)
     async with real_hub() as running, running.http() as http:

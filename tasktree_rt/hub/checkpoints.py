@@ -1,4 +1,4 @@
-"""A project's stored bytes made into trees, in slices; what cannot be made sense of is damage.
+"""Checkpoints: trees made into stored bytes and back, in slices. What cannot be read is damage.
 
 A checkpoint's parts are JSON, opaque to the broker: the first holds the top-level fields, the others nodes as
 ``[[id, fields], ...]``, about 32 KiB each. An event's body is the event as watchers get it, without position.
@@ -9,20 +9,59 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
+from tasktree_rt.brokers.base import Broker, Checkpoint, Life
 from tasktree_rt.core.events import Record
+from tasktree_rt.core.log import Gap, Position
 from tasktree_rt.core.nodes import Change, Node, Nodes
 from tasktree_rt.core.reducer import reduce
-from tasktree_rt.core.tree import Snapshot
+from tasktree_rt.core.tree import Snapshot, Tree
 from tasktree_rt.dialects.base import decode_body, decode_json, encode_json, measure
 from tasktree_rt.errors import StoreDamaged
 from tasktree_rt.hub.pace import breathe
-from tasktree_rt.hub.project import PART_BYTES
+from tasktree_rt.hub.project import Project
+from tasktree_rt.hub.shared_snapshot import PART_BYTES
 
+READ: Final = 512
+"""Events that are read from the store at a time."""
 SLICE: Final = 16
 """Nodes or events between two yields to the loop, about a quarter of a millisecond."""
 MAX_CAUSE: Final = 120
 _SHAPES: Final[dict[str, type]] = {"project": dict, "prompts": list}
 """Top-level fields that everything else relies on."""
+
+
+class Checkpoints:
+    """The states that a store keeps, beside the events."""
+
+    def __init__(self, broker: Broker) -> None:
+        self._broker = broker
+
+    async def save(self, project: Project) -> None:
+        """Write a project's present state to the store, encoded in slices."""
+        snapshot, size = project.tree.snapshot(), project.bytes_since_checkpoint
+        parts = await encode_parts(snapshot)
+        await self._broker.save_checkpoint(
+            project.project_id, Checkpoint(snapshot.epoch, snapshot.seq, parts)
+        )
+        if project.epoch == snapshot.epoch:
+            project.checkpointed = snapshot.seq
+            project.bytes_since_checkpoint -= size
+
+    async def state_at(self, project_id: str, position: Position) -> Snapshot | None:
+        """The state as it was at `position`; None if the store does not reach back to it."""
+        checkpoint = await self._broker.checkpoint_at(project_id, position)
+        tree = Tree(position.epoch, checkpoint.seq if checkpoint else 0)
+        if checkpoint is not None:
+            await fill(project_id, checkpoint.parts, tree)
+        while tree.head < position.seq:
+            found = await self._broker.read(project_id, Position(position.epoch, tree.head), limit=READ)
+            if isinstance(found, Gap) or not found.records:
+                return None
+            for record in found.records[: position.seq - tree.head]:
+                tree.advance(change(project_id, tree, record))
+                if tree.head % SLICE == 0:
+                    await breathe()
+        return tree.snapshot()
 
 
 async def encode_parts(snapshot: Snapshot) -> tuple[bytes, ...]:
@@ -110,6 +149,16 @@ def change(topic: str, tree: Nodes, record: Record) -> Change:
         return reduce(tree, decode_body(record.body), len(record.body), measure)
     except Exception as error:
         raise _damaged(topic, f"event {record.seq}", error) from error
+
+
+async def advance(project: Project, life: Life) -> None:
+    """Reduce the events behind the checkpoint."""
+    for index, record in enumerate(life.tail):
+        found = change(project.project_id, project.tree, record)
+        project.apply(record, found)
+        project.staged.apply(found)
+        if index % SLICE == SLICE - 1:
+            await breathe()
 
 
 async def check_events(topic: str, records: Iterable[Record]) -> None:
