@@ -11,11 +11,11 @@ from tasktree_rt.dialects.base import Dialect, Encoding
 class Batch:
     """What one tick brings a project's watchers, in one life of its log.
 
-    `at`: trio time of the tick. `opens`: the life begins here; where the dialect has a word for that, it
-    comes before the events. `ends`: the last record is ``project_deleted``.
+    `opens`: the life begins here; where the dialect has a word for that, it comes before the events.
+    `ends`: the last record is ``project_deleted``.
     """
 
-    __slots__ = ("_encodings", "at", "ends", "epoch", "opens", "project_id", "records")
+    __slots__ = ("_encodings", "ends", "epoch", "opens", "project_id", "records")
 
     def __init__(
         self,
@@ -23,13 +23,11 @@ class Batch:
         epoch: str,
         records: tuple[Record, ...],
         *,
-        at: float = 0.0,
         opens: bool = False,
     ) -> None:
         self.project_id = project_id
         self.epoch = epoch
         self.records = records
-        self.at = at
         self.opens = opens
         self.ends = records[-1].type == "project_deleted"
         self._encodings: dict[str, Encoding] = {}

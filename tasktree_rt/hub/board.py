@@ -227,7 +227,7 @@ class Spectator:
         """There may be something newer: say it as soon as the socket takes it."""
         if not self.subscriber.closing:
             self.ready = True
-            self.subscriber.kick()
+            self.subscriber.wake()
 
     def step(self) -> Finished | None:
         """The next words; None if there are none, or the connection was closed."""

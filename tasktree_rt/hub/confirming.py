@@ -113,8 +113,8 @@ class ConfirmingSession(WatchSession):
                 await self._obey(command)
         except PeerError as error:
             self._refused(error)
-        if self.subscriber.crowded:
-            await self.subscriber.room()
+        if self.subscriber.outbox.crowded:
+            await self.subscriber.outbox.room()
 
     async def _obey(self, command: Command) -> None:
         match command:

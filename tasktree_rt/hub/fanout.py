@@ -146,7 +146,7 @@ class Fanout:
         begun = trio.current_time()
         runs = self._apply(tickets)
         deliveries = [
-            _Delivery(_batch(run, begun), watchers)
+            _Delivery(_batch(run), watchers)
             for run in runs
             if (watchers := self._index.watchers(run.project.project_id))
         ]
@@ -198,7 +198,6 @@ class Fanout:
                     continue
                 subscriber.sent_bytes += size
                 subscriber.sent_messages += len(encoding.ends)
-                subscriber.last_sent = batch.at
             except Exception as error:
                 self._give_up(subscriber, error)
 
@@ -252,8 +251,8 @@ class Fanout:
         return runs
 
 
-def _batch(run: _Run, begun: float) -> Batch:
-    return Batch(run.project.project_id, run.epoch, tuple(run.records), at=begun, opens=run.opens)
+def _batch(run: _Run) -> Batch:
+    return Batch(run.project.project_id, run.epoch, tuple(run.records), opens=run.opens)
 
 
 def _apply_one(

@@ -1,21 +1,21 @@
-"""A bounded channel of finished messages: what one connection still has to be sent."""
+"""What the hub has still to send to one connection: a bounded channel, and the newest live events."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Final
+from collections.abc import Callable
+from typing import Final, TypeVar
 
 import trio
 from attrs import define
 
-from tasktree_rt.core.closing import SLOW_CONSUMER, Closing
-from tasktree_rt.core.commands import Message, Policy
+from tasktree_rt.core.commands import Message
 from tasktree_rt.core.log import Position
-from tasktree_rt.dialects.base import Dialect, Encoding, join
+from tasktree_rt.dialects.base import Encoding
 from tasktree_rt.hub.batch import Batch
-from tasktree_rt.metrics import Metrics
+from tasktree_rt.hub.newest import Key, Newest
 from tasktree_rt.settings import Delivery
 
+R = TypeVar("R")
 REPLY_ROOM: Final = 64
 """So many replies may wait before reading from that peer stops."""
 REPLY_BYTES: Final = 4
@@ -77,123 +77,126 @@ class Item:
         return self.encoding.data[begin : ends[self.start - 1]]
 
 
-class Front:
-    """What the fan-out touches of a subscriber for each delivery.
+class Outbox:
+    """Queue messages in the order in which they are to go out, within the bounds of `delivery`.
 
-    Kept together at the head of the object: when a subscriber's turn comes nothing of it is in the
-    processor's cache, and each line fetched from memory counts beside one system call.
-    """
+    A project's events are refused where they do not fit. Replies have a bound of their own: the hub reads
+    nothing from a peer while many of them wait, and closes a peer that outgrows it. Of live events only the
+    newest of each key waits, behind everything else.
 
-    __slots__ = ("dialect", "direct", "last_sent", "picky", "sent_bytes", "sent_messages")
-
-    dialect: Dialect
-    direct: Callable[[bytes], int] | None
-    last_sent: float
-    picky: bool
-    sent_bytes: int
-    sent_messages: int
-
-
-class Outbox(Front):
-    """The channel, and what is counted of it. Events are refused where they do not fit, replies never:
-    nobody is read from who has many of them waiting, and who outgrows their own bound is closed.
+    Attributes:
+        waiting, waiting_bytes: the messages that wait, and their bytes.
+        rest: what is left of a message of which the socket took a part; it goes first, and counts as sent.
     """
 
     __slots__ = (
+        "_current",
+        "_delivery",
+        "_ended",
         "_in",
+        "_newest",
         "_out",
         "_replies",
-        "_waiting",
-        "_waiting_bytes",
-        "closing",
-        "delivery",
-        "meter",
+        "_room",
+        "rest",
+        "waiting",
+        "waiting_bytes",
     )
 
-    def __init__(self, dialect: Dialect, delivery: Delivery, meter: Metrics) -> None:
-        self.dialect = dialect
-        self.delivery = delivery
-        self.meter = meter
-        self.closing = False
+    def __init__(self, delivery: Delivery) -> None:
+        self._delivery = delivery
         self._in, self._out = trio.open_memory_channel[Item](delivery.outbox_messages + 2 * REPLY_ROOM)
-        self._waiting = 0
-        self._waiting_bytes = 0
+        self._current: Item | None = None
+        self._newest: Newest | None = None
         self._replies = 0
+        self._room: trio.Event | None = None
+        self._ended = False
+        self.rest: memoryview | None = None
+        self.waiting = 0
+        self.waiting_bytes = 0
 
-    def kick(self) -> None:
-        """There may be something to do: send what can be sent."""
-        raise NotImplementedError
+    # --- in ---------------------------------------------------------------------------------------
 
-    def close(self, closing: Closing, reason: str = "") -> None:
-        """Finish what is begun, and the replies; drop the rest, and end."""
-        raise NotImplementedError
-
-    # --- replies ----------------------------------------------------------------------------------
-
-    def reply(self, message: Message) -> None:
-        """Send one message that is never shed."""
-        data = self.dialect.encode(message)
-        if data is not None:
-            self.say(data, message)
-
-    def say(self, data: bytes, message: Message | None = None) -> None:
-        """The same, of one that is encoded already."""
-        self._reply(Item(Encoding(data, (len(data),)), None, 0, message))
-
-    def replies(self, messages: Iterable[Message]) -> None:
-        """Send several of them in one go."""
-        encoded = [data for data in map(self.dialect.encode, messages) if data is not None]
-        if encoded:
-            self._reply(Item(join(encoded), None))
-
-    def _reply(self, item: Item) -> None:
-        if self.closing:
-            return
-        try:
-            self._put(item)
-        except trio.WouldBlock:
-            self.meter.shed(Policy.DISCONNECT.value, 0)
-            self.close(SLOW_CONSUMER)
-            return
-        self.kick()
-
-    @property
-    def crowded(self) -> bool:
-        """So many replies wait unsent that nothing more should be asked."""
-        return self._replies >= REPLY_ROOM or (
-            self._replies > 0 and self._waiting_bytes >= self.delivery.outbox_bytes
-        )
-
-    @property
-    def waiting(self) -> int:
-        """Messages that wait."""
-        return self._waiting
-
-    @property
-    def waiting_bytes(self) -> int:
-        """Their bytes."""
-        return self._waiting_bytes
-
-    # --- the queue --------------------------------------------------------------------------------
-
-    def _put(self, item: Item) -> None:
+    def put(self, item: Item) -> None:
         """Queue an item.
 
         Raises:
-            trio.WouldBlock: it does not fit; the signal to shed.
+            trio.WouldBlock: it does not fit.
         """
         count, size = item.count, item.size
         if item.batch is not None:
-            over = self._waiting + count > self.delivery.outbox_messages
-            if over or self._waiting_bytes + size > self.delivery.outbox_bytes:
+            over = self.waiting + count > self._delivery.outbox_messages
+            if over or self.waiting_bytes + size > self._delivery.outbox_bytes:
                 raise trio.WouldBlock
-        elif self._waiting and self._waiting_bytes + size > REPLY_BYTES * self.delivery.outbox_bytes:
+        elif self.waiting and self.waiting_bytes + size > REPLY_BYTES * self._delivery.outbox_bytes:
             raise trio.WouldBlock
         self._in.send_nowait(item)
-        self._waiting += count
-        self._waiting_bytes += size
+        self.waiting += count
+        self.waiting_bytes += size
         if item.batch is None:
             self._replies += count
+
+    def put_newest(self, key: Key, data: bytes, *, last: bool) -> int:
+        """Queue a live event as the newest of its key; returns how many older ones it replaces.
+
+        Raises:
+            trio.WouldBlock: more waits than fits.
+        """
+        if self._newest is None:
+            self._newest = Newest()
+        newest = self._newest
+        replaced = self._recount(newest, lambda one: one.put(key, data, last=last))
+        # One event that is larger than the whole outbox may wait, alone: else it could never be sent.
+        if self.waiting > self._delivery.outbox_messages or (
+            self.waiting_bytes > self._delivery.outbox_bytes and len(newest) > 1
+        ):
+            raise trio.WouldBlock
+        return int(replaced)
+
+    def forget_newest(self, topic: str | None) -> None:
+        """Drop the live events of a topic (of all, if None) that wait."""
+        if self._newest is not None:
+            self._recount(self._newest, lambda newest: newest.forget(topic))
+
+    def _recount(self, newest: Newest, change: Callable[[Newest], R]) -> R:
+        """`change` it; what waits there counts as all that waits does."""
+        count, size = len(newest), newest.size
+        try:
+            return change(newest)
+        finally:
+            self.waiting += len(newest) - count
+            self.waiting_bytes += newest.size - size
+
+    # --- out --------------------------------------------------------------------------------------
+
+    def take(self, room: int) -> bytes | memoryview | None:
+        """Take the next messages that fit into `room` bytes, at least one; None if nothing waits."""
+        if self.rest is not None:
+            rest, self.rest = self.rest, None
+            return rest
+        pieces: list[bytes] = []
+        size = 0
+        while size < room and (item := self._current or self._next()) is not None:
+            before = item.count
+            piece = item.take(room - size)
+            self._current = item if item.count else None
+            self._took(item, before - item.count, len(piece))
+            pieces.append(piece)
+            size += len(piece)
+        if pieces:
+            return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        return self.take_newest()
+
+    def take_newest(self) -> bytes | None:
+        """Take the first of the live events; None if none waits."""
+        return self._recount(self._newest, Newest.take) if self._newest else None
+
+    def take_item(self) -> Item | None:
+        """Take the next item, for a reader that looks at values; None if none waits."""
+        item = self._next()
+        if item is not None:
+            self._took(item, item.count, item.size)
+        return item
 
     def _next(self) -> Item | None:
         try:
@@ -202,32 +205,88 @@ class Outbox(Front):
             return None
 
     def _took(self, item: Item, count: int, size: int) -> None:
-        self._waiting -= count
-        self._waiting_bytes -= size
+        self.waiting -= count
+        self.waiting_bytes -= size
         if item.batch is None:
             self._replies -= count
+            if self._room is not None and not self.crowded:
+                self._room.set()
 
-    def _drop(self, project_id: str | None) -> Item | None:
-        """Take what waits of a project out of the queue (of all, if None); returns the oldest of it."""
+    # --- dropping ---------------------------------------------------------------------------------
+
+    def drop(self, project_id: str) -> Item | None:
+        """Drop the events of a project that wait; returns the oldest item of them."""
+        return self._keep(lambda item: item.batch is None or item.batch.project_id != project_id)
+
+    def end(self, *, replies: bool) -> None:
+        """Drop what waits, but for the replies if `replies`; nothing is put here any more."""
+        self._ended = True
+        self.forget_newest(None)
+        self._keep(lambda item: replies and item.batch is None)
+        if self._room is not None:
+            self._room.set()
+
+    def _keep(self, keep: Callable[[Item], bool]) -> Item | None:
+        """Drop all items but those to `keep`; returns the oldest that was dropped."""
         oldest: Item | None = None
+        if self._current is not None and not keep(self._current):
+            oldest, self._current = self._current, None
+            self._took(oldest, oldest.count, oldest.size)
         for item in self._emptied():
-            if project_id is None or (item.batch is not None and item.batch.project_id == project_id):
+            if keep(item):
+                self._in.send_nowait(item)
+            else:
                 oldest = oldest or item
                 self._took(item, item.count, item.size)
-            else:
-                self._in.send_nowait(item)
         return oldest
 
-    def _emptied(self) -> list[Item]:
-        """All that is in the channel, taken out of it; the caller puts back what is to stay."""
-        items: list[Item] = []
-        while (item := self._next()) is not None:
-            items.append(item)
-        return items
+    # --- looking at it ----------------------------------------------------------------------------
 
-    def _queue(self) -> list[Item]:
-        """All that waits, the oldest first."""
+    @property
+    def crowded(self) -> bool:
+        """Whether so many replies wait unsent that nothing more should be asked."""
+        return self._replies >= REPLY_ROOM or (
+            self._replies > 0 and self.waiting_bytes >= self._delivery.outbox_bytes
+        )
+
+    async def room(self) -> None:
+        """Wait until not too many replies wait, or nothing is put here any more."""
+        while self.crowded and not self._ended:
+            if self._room is None or self._room.is_set():
+                self._room = trio.Event()
+            await self._room.wait()
+
+    @property
+    def unsent(self) -> set[str]:
+        """The projects of which something waits."""
+        return {item.batch.project_id for item in self._items() if item.batch is not None}
+
+    def waits(self, kind: type[Message]) -> bool:
+        """Whether a message of this kind waits."""
+        return any(isinstance(item.message, kind) for item in self._items())
+
+    def first(self, project_id: str) -> Item | None:
+        """Return the oldest item of a project that waits."""
+        for item in self._items():
+            if item.batch is not None and item.batch.project_id == project_id:
+                return item
+        return None
+
+    @property
+    def newest(self) -> int:
+        """How many live events wait."""
+        return 0 if self._newest is None else len(self._newest)
+
+    def _items(self) -> list[Item]:
+        """Return all items that wait, the oldest first."""
         items = self._emptied()
         for item in items:
             self._in.send_nowait(item)
+        return items if self._current is None else [self._current, *items]
+
+    def _emptied(self) -> list[Item]:
+        """Take all items out of the channel; the caller puts back those that are to stay."""
+        items: list[Item] = []
+        while (item := self._next()) is not None:
+            items.append(item)
         return items

@@ -1,4 +1,4 @@
-"""The outbox of somebody who asks: server-sent events, and `Hub.subscribe` in the same process."""
+"""The subscriber of a reader that asks: server-sent events, and `Hub.subscribe` in the same process."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from tasktree_rt.core.commands import Command, Message
 from tasktree_rt.core.events import Record
 from tasktree_rt.dialects.base import Encoding, join
 from tasktree_rt.errors import StoreUnavailable, Unavailable
-from tasktree_rt.hub.batch import Batch
 from tasktree_rt.hub.feed import Events, Feed, Finished
 from tasktree_rt.hub.outbox import Item
 from tasktree_rt.hub.subscriber import Subscriber
@@ -35,58 +34,65 @@ class Objects:
         return join(record.body for record in records)
 
 
-class PullSubscriber(Subscriber):
-    """An outbox without a socket. Slow means: does not ask. Shed as any other."""
+class PullReader:
+    """The outlet of a subscriber whose reader asks: wakes it, and keeps why the stream ended."""
 
     __slots__ = ("_wake", "ending")
 
-    def open(self) -> None:
-        """Make ready."""
+    def __init__(self) -> None:
         self._wake = trio.Event()
         self.ending: tuple[Closing, str] | None = None
 
-    def offer(self, batch: Batch) -> None:
-        """Into the channel."""
-        if self.closing:
-            return
-        if batch.ends:
-            self._enqueue_end(batch)
-        else:
-            self._enqueue(Item(batch.encoding(self.dialect), batch))
+    def wake(self) -> None:
+        """See `subscriber.Outlet`: the reader asks when it can take more."""
         self._wake.set()
 
-    def kick(self) -> None:
-        """Wake who asks."""
+    wake_later = wake
+
+    def close(self, closing: Closing, reason: str) -> None:
+        """See `subscriber.Outlet`: of what waits only the replies are still given."""
+        self.ending = closing, reason
         self._wake.set()
 
-    def close(self, closing: Closing, reason: str = "") -> None:
-        """End the stream; of what waits only the replies are still given."""
-        if not self.closing:
-            said = [item for item in self._queue() if item.batch is None]
-            self.over()
-            for item in said:
-                self._put(item)
-            self.ending = (closing, reason or closing.reason)
-            self._wake.set()
+    async def woken(self) -> None:
+        """Wait until there may be something new."""
+        self._wake = trio.Event()
+        await self._wake.wait()
 
-    async def encoded(self, alive: bytes) -> AsyncIterator[bytes]:
+
+class PullSubscriber(Subscriber):
+    """A subscriber without a socket. Slow means: does not ask. Shed as any other."""
+
+    __slots__ = ()
+
+    outlet: PullReader
+
+    def open(self) -> None:
+        """Make ready."""
+        self.outlet = PullReader()
+
+    @property
+    def ending(self) -> tuple[Closing, str] | None:
+        """Why the hub ended the stream; None if it did not."""
+        return self.outlet.ending
+
+    async def encoded(self, alive: bytes, interval: float) -> AsyncIterator[bytes]:
         """What is to be sent, in the subscriber's language, until it is closed.
 
-        Where there is nothing for `heartbeat_interval`, that is `alive`.
+        Where there is nothing for `interval` seconds, that is `alive`.
         """
         while True:
             found: Item | Message | Events | Finished | None = None
-            with trio.move_on_after(self.delivery.heartbeat_interval) as silence:
+            with trio.move_on_after(interval) as silence:
                 found = await self.await_next()
             if silence.cancelled_caught:
                 yield alive
                 continue
             if found is None:
                 return
-            data = found.rest if isinstance(found, Item) else self._encode(found)
+            data = found.rest if isinstance(found, Item) else self.encode(found)
             if data:
                 self.sent_bytes += len(data)
-                self.last_sent = self.now()
                 yield data
 
     def messages(self) -> Messages:
@@ -94,27 +100,28 @@ class PullSubscriber(Subscriber):
         return Messages(self)
 
     def over(self) -> None:
-        """See `Subscriber.over`; whoever waits for a message learns that there is none to come."""
+        """See `Subscriber.over`; a reader that waits for a message learns that there is none to come."""
         super().over()
-        self._wake.set()
+        self.outlet.wake()
 
     async def await_next(self) -> Item | Message | Events | Finished | None:
         """The next thing to be sent; None when there is nothing to come."""
         # A reader that never waits for anything else must still let others run; nothing is taken before a
         # cancellation could lose it.
         await trio.lowlevel.checkpoint()
+        outbox = self.outbox
         while True:
-            item = self._next()
+            item = outbox.take_item()
             if item is not None:
-                self._took(item, item.count, item.size)
                 self.sent_messages += item.count
                 return item
+            if (live := outbox.take_newest()) is not None:
+                return Finished(live, 1)
             if self.closing:
                 return None
-            due = self._due()
+            due = self.due()
             if due is None:
-                self._wake = trio.Event()
-                await self._wake.wait()
+                await self.outlet.woken()
             elif due.must_fetch:
                 await self._fetch(due)
             elif (message := due.step()) is not None:

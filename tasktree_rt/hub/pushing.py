@@ -77,8 +77,8 @@ class PushSession(ConnectionSession):
         ) and not self.subscriber.closing:
             self._room = trio.Event()
             await self._room.wait()
-        if self.subscriber.crowded:
-            await self.subscriber.room()
+        if self.subscriber.outbox.crowded:
+            await self.subscriber.outbox.room()
 
     def begin(self) -> None:
         """Take the commands that wait."""

@@ -90,7 +90,7 @@ class ConnectionSession:
         """See `carrier.Session`."""
         self._start = start
         self._attached = True
-        self.subscriber.open(transport, start)
+        self.subscriber.open(transport, start, stall_timeout=self.hub.settings.delivery.stall_timeout)
         self.hub.connections.attach(self.subscriber)
         self.hub.sessions[self] = None
         log.info("opened", **self._described())

@@ -108,8 +108,8 @@ class ExecutionSession(WatchSession):
                 self.subscriber.reply(Pong(None))
         except PeerError as error:
             self.fail(error)
-        if self.subscriber.crowded:
-            await self.subscriber.room()
+        if self.subscriber.outbox.crowded:
+            await self.subscriber.outbox.room()
 
     def ended(self, code: int | None, reason: str) -> None:
         """See `carrier.Session`."""

@@ -119,7 +119,7 @@ class Statuses:
     def _offer(self, board: Board, spectators: Iterable[Spectator]) -> None:
         """Nearly always a status is wanted and the socket takes it all: that way is written out here, as in
         `fanout`."""
-        said, size, at = board.said, len(board.said), board.flushed
+        said, size = board.said, len(board.said)
         quick = not (board.over or board.gone)
         for spectator in spectators:
             try:
@@ -138,7 +138,6 @@ class Statuses:
                     spectator.said = said
                     subscriber.sent_bytes += size
                     subscriber.sent_messages += 1
-                    subscriber.last_sent = at
                 elif taken:
                     spectator.said = said
                     subscriber.sent_one(said, taken)

@@ -1,13 +1,13 @@
-"""One connection's outbox: a bounded channel, what is shed when it is full, and who catches up.
+"""One connection's subscriptions: what the hub sends it, what it sheds where it is slow, and what catches up.
 
 What is sent takes one of three ways. A *live* project's events are offered as they come: straight to
-the socket if nothing waits, else to the bounded channel; where they do not fit, the project is shed.
-*Replies* wait in the same channel and are never shed. A project that is not live has a `Catchup`,
-which is asked for its next message whenever nothing else waits, and makes it only then: a laggard
-costs a position, not a queue.
+the socket if nothing waits, else to the bounded outbox; where they do not fit, the project is shed.
+*Replies* wait in the same outbox and are never shed. A project that is not live has a `Catchup`,
+which is asked for its next message whenever nothing else waits, and makes it only then: for a slow
+reader the hub stores its position, not a backlog.
 
-`Subscriber` is what both kinds of outbox share: `writing.SocketSubscriber` pushes into a transport,
-`pulling.PullSubscriber` is asked (server-sent events, `Hub.subscribe`).
+`Subscriber` is complete but for its *outlet*, which moves the messages on: `writing.SocketSubscriber` has a
+socket's writer, `pulling.PullSubscriber` a reader that asks (server-sent events, `Hub.subscribe`).
 """
 
 from __future__ import annotations
@@ -18,12 +18,13 @@ from typing import Protocol
 import trio
 
 from tasktree_rt.core.access import Grants
-from tasktree_rt.core.closing import GAP, RESTART, SLOW_CONSUMER
+from tasktree_rt.core.closing import GAP, RESTART, SLOW_CONSUMER, Closing
 from tasktree_rt.core.commands import Conflated, Message, Policy, StatePart
 from tasktree_rt.core.log import Position
 from tasktree_rt.dialects.base import Dialect, Encoding
 from tasktree_rt.hub.batch import Batch
 from tasktree_rt.hub.catchup import Catchup
+from tasktree_rt.hub.encoding import encoded
 from tasktree_rt.hub.feed import (
     GUARD,
     Events,
@@ -39,7 +40,6 @@ from tasktree_rt.hub.newest import Key
 from tasktree_rt.hub.opening import Opening
 from tasktree_rt.hub.outbox import Item, Outbox
 from tasktree_rt.hub.project import Project
-from tasktree_rt.hub.shared_snapshot import PlannedSnapshot
 from tasktree_rt.metrics import Metrics
 from tasktree_rt.settings import Delivery
 
@@ -57,10 +57,41 @@ class SubscriberSource(Source, Protocol):
         """Note that the subscriber has everything up to the applied head."""
 
 
-class Subscriber(Outbox):
+class Outlet(Protocol):
+    """Moves a subscriber's messages on."""
+
+    def wake(self) -> None:
+        """Send what waits, as far as that can be now."""
+
+    def wake_later(self) -> None:
+        """Send what waits as soon as that can be: it cannot now."""
+
+    def close(self, closing: Closing, reason: str) -> None:
+        """End the connection behind what is begun and the replies that wait."""
+
+
+class Front:
+    """What the fan-out touches of a subscriber for each delivery.
+
+    Kept together at the head of the object: when a subscriber's turn comes nothing of it is in the
+    processor's cache, and each line fetched from memory counts beside one system call.
+    """
+
+    __slots__ = ("dialect", "direct", "picky", "sent_bytes", "sent_messages")
+
+    dialect: Dialect
+    direct: Callable[[bytes], int] | None
+    picky: bool
+    sent_bytes: int
+    sent_messages: int
+
+
+class Subscriber(Front):
     """See the module's docstring. Not thread-safe; belongs to the hub's Trio task tree.
 
     Attributes:
+        outbox: what waits.
+        outlet: moves it on; set before the first message.
         special: projects that are not simply live: a catch-up, or `GUARD`.
         opening: opens the projects of ``*`` one by one.
         feed: speaks when nobody else has anything to say.
@@ -74,19 +105,25 @@ class Subscriber(Outbox):
         "acked",
         "address",
         "begun",
+        "closing",
         "excluded",
         "farewell",
         "feed",
         "grants",
         "id",
+        "meter",
         "now",
         "opening",
+        "outbox",
+        "outlet",
         "policies",
         "policy",
         "sheds",
         "source",
         "special",
     )
+
+    outlet: Outlet
 
     def __init__(
         self,
@@ -101,7 +138,14 @@ class Subscriber(Outbox):
         address: str = "",
         now: Callable[[], float] = trio.current_time,
     ) -> None:
-        super().__init__(dialect, delivery, meter)
+        self.dialect = dialect
+        self.direct = None
+        self.picky = not grants.watch.everything
+        self.sent_messages = 0
+        self.sent_bytes = 0
+        self.outbox = Outbox(delivery)
+        self.closing = False
+        self.meter = meter
         self.id = id
         self.source = source
         self.policy = policy
@@ -113,37 +157,117 @@ class Subscriber(Outbox):
         self.opening: Opening | None = None
         self.excluded: set[str] | None = None
         self.feed: TopicFeed | None = None
-        self.picky = not grants.watch.everything
-        self.direct = None
         self.acked: dict[str, int] | None = None
-        self.sent_messages = 0
-        self.sent_bytes = 0
         self.sheds = 0
         self.now = now
         self.begun = now()
-        self.last_sent = 0.0
 
-    # --- what the fan-out calls -----------------------------------------------------------------
+    def wake(self) -> None:
+        """Send what can be sent: there may be something new."""
+        self.outlet.wake()
 
-    def offer(self, batch: Batch) -> None:
-        """New events of a project this subscriber watches."""
-        raise NotImplementedError
+    def close(self, closing: Closing, reason: str = "") -> None:
+        """Finish what is begun, and the replies; drop the rest, and end."""
+        if not self.closing:
+            self.end(replies=True)
+            self.outlet.close(closing, reason or closing.reason)
 
-    def sent_part(self, batch: Batch, encoding: Encoding, taken: int) -> None:
-        """Called after a `direct` send that took less than all."""
-        raise NotImplementedError
+    def over(self) -> None:
+        """Take nothing any more: the connection is gone."""
+        self.end(replies=False)
 
-    def sent_one(self, data: bytes, taken: int) -> None:
-        """Called after a `direct` send of one message, of which `taken` bytes went, at least one."""
-        raise NotImplementedError
+    def end(self, *, replies: bool) -> None:
+        """Take nothing any more, and drop what waits; the replies stay if `replies`."""
+        self.closing = True
+        self.direct = None  # for good: an offer must not reach the socket behind the close frame
+        self.special = self.opening = self.feed = None
+        self.outbox.end(replies=replies)
+
+    # --- replies ----------------------------------------------------------------------------------
+
+    def reply(self, message: Message) -> None:
+        """Send one message that is never shed."""
+        data = self.dialect.encode(message)
+        if data is not None:
+            self.say(data, message)
+
+    def say(self, data: bytes, message: Message | None = None) -> None:
+        """Send a reply that is encoded already."""
+        self.queue_reply(Encoding(data, (len(data),)), message)
+
+    def queue_reply(self, encoding: Encoding, message: Message | None = None) -> None:
+        """Queue replies; a peer that lets too many wait is closed."""
+        if self.closing:
+            return
+        try:
+            self.outbox.put(Item(encoding, None, 0, message))
+        except trio.WouldBlock:
+            self.meter.shed(Policy.DISCONNECT.value, 0)
+            self.close(SLOW_CONSUMER)
+            return
+        self.outlet.wake()
+
+    # --- live events ------------------------------------------------------------------------------
 
     def show(self, key: Key, data: bytes, *, last: bool = False) -> None:
-        """A live event, encoded (`hub.live`); `last`: nothing more comes of its key."""
-        raise NotImplementedError
+        """Send a live event, encoded (`hub.live`), or let it wait as the newest of its key; `last`: nothing
+        more comes of its key.
+        """
+        if self.closing:
+            return
+        outbox = self.outbox
+        try:
+            replaced = outbox.put_newest(key, data, last=last)
+        except trio.WouldBlock:
+            self.meter.shed(Policy.DISCONNECT.value, outbox.newest)
+            self.close(SLOW_CONSUMER)
+            return
+        if replaced:
+            self.sheds += 1
+            self.meter.shed(Policy.NEWEST.value, 1)
+        else:
+            self.meter.queued(outbox.waiting)
+        self.outlet.wake()
 
     def unshow(self, topic: str | None) -> None:
-        """Drop what waits of a live topic (of all, if None)."""
-        raise NotImplementedError
+        """Drop the live events of a topic (of all, if None) that wait."""
+        self.outbox.forget_newest(topic)
+
+    # --- what the fan-out calls -------------------------------------------------------------------
+
+    def offer(self, batch: Batch) -> None:
+        """Queue new events of a project that this subscriber watches."""
+        if not self.closing:
+            self.enqueue(batch)
+            self.outlet.wake()
+
+    def sent_part(self, batch: Batch, encoding: Encoding, taken: int) -> None:
+        """Note that the socket took only `taken` bytes of a batch: what is left of the message begun goes
+        next, the messages behind it wait or are shed.
+        """
+        self.direct = None
+        self.outlet.wake_later()
+        self.sent_bytes += taken
+        index = 0
+        for end in encoding.ends:
+            if end > taken:
+                break
+            index += 1
+        if taken > (encoding.ends[index - 1] if index else 0):
+            self.outbox.rest = memoryview(encoding.data)[taken : encoding.ends[index]]
+            index += 1
+        self.sent_messages += index
+        if index < len(encoding.ends):
+            self._enqueue(Item(encoding, batch, index))
+
+    def sent_one(self, data: bytes, taken: int, count: int = 1) -> None:
+        """Note that the socket took `taken` bytes, at least one, of `count` messages that are never shed."""
+        self.sent_bytes += taken
+        self.sent_messages += count
+        if taken < len(data):
+            self.direct = None
+            self.outbox.rest = memoryview(data)[taken:]
+            self.outlet.wake_later()
 
     def admits(self, batch: Batch) -> bool:
         """Whether a batch is to be offered, asked only if something is special here."""
@@ -154,25 +278,25 @@ class Subscriber(Outbox):
             return False
         return self.grants.sees(project_id)
 
-    def over(self) -> None:
-        """The connection is gone: nothing is taken any more."""
-        self.closing = True
-        self.special = self.opening = self.feed = None
-        self._drop(None)
-
     # --- shedding and catching up -----------------------------------------------------------------
 
-    def _enqueue(self, item: Item) -> None:
+    def enqueue(self, batch: Batch) -> None:
         """Queue a project's events, or shed the project."""
+        if batch.ends:
+            self._enqueue_end(batch)
+        else:
+            self._enqueue(Item(batch.encoding(self.dialect), batch))
+
+    def _enqueue(self, item: Item) -> None:
         try:
-            self._put(item)
-            self.meter.queued(self._waiting)
+            self.outbox.put(item)
+            self.meter.queued(self.outbox.waiting)
         except trio.WouldBlock:
             self._shed(item)
 
     def _enqueue_end(self, batch: Batch) -> None:
         """Queue the end of a project's life, which stands for everything of it that still waits."""
-        oldest = self._drop(batch.project_id) or Item(batch.encoding(self.dialect), batch)
+        oldest = self.outbox.drop(batch.project_id) or Item(batch.encoding(self.dialect), batch)
         position, unsaid = oldest.before()
         # Of a life that has not been announced nobody need hear the end.
         if not unsaid:
@@ -187,7 +311,7 @@ class Subscriber(Outbox):
         batch = item.batch
         assert batch is not None
         name = batch.project_id
-        oldest = self._drop(name) or item
+        oldest = self.outbox.drop(name) or item
         assert oldest.batch is not None
         position, unsaid = oldest.before()
         policy = self.policy_for(name)
@@ -210,7 +334,7 @@ class Subscriber(Outbox):
         self.special[project_id] = catchup
         self.picky = True
         if catchup is not GUARD:
-            self.kick()
+            self.outlet.wake()
 
     def replace(self, project: Project) -> Standing | None:
         """See `feed.Reader`."""
@@ -233,7 +357,7 @@ class Subscriber(Outbox):
         self.opening = opening
         if opening is not None:
             self.picky = True
-            self.kick()
+            self.outlet.wake()
         elif self.special is None:
             self.picky = not self.grants.watch.everything
 
@@ -241,21 +365,12 @@ class Subscriber(Outbox):
         """The subscription is over: drop what waits of it. Who asked for it is still answered."""
         found = self.special.get(project_id) if self.special else None
         unsaid = None if found is None or found is GUARD else found.unanswered
-        self._drop(project_id)
+        self.outbox.drop(project_id)
         self.live(project_id)
         if unsaid is not None:
             self.reply(unsaid)
         if self.policies is not None:
             self.policies.pop(project_id, None)
-
-    @property
-    def unsent(self) -> set[str]:
-        """Projects of which something waits."""
-        return {item.batch.project_id for item in self._queue() if item.batch is not None}
-
-    def waits(self, kind: type[Message]) -> bool:
-        """Whether a message of this kind waits."""
-        return any(isinstance(item.message, kind) for item in self._queue())
 
     def lag(self, project_id: str) -> Position | None:
         """Where a project that is not live stands; None if it is live."""
@@ -267,22 +382,20 @@ class Subscriber(Outbox):
         found = self.special.get(project_id) if self.special else None
         if found is not None and found is not GUARD:
             return found.standing
-        for item in self._queue():
-            if item.batch is not None and item.batch.project_id == project_id:
-                return Standing(item.before()[0])
-        return Standing(applied)
+        oldest = self.outbox.first(project_id)
+        return Standing(applied if oldest is None else oldest.before()[0])
 
     def regrant(self, grants: Grants) -> list[str]:
         """From now on only this may be watched; returns the projects that were dropped here."""
         self.grants = grants
         self.picky = self.picky or not grants.watch.everything
-        ended = [name for name in {*self.unsent, *(self.special or ())} if not grants.sees(name)]
+        ended = [name for name in {*self.outbox.unsent, *(self.special or ())} if not grants.sees(name)]
         for name in ended:
             self.forget(name)
         return ended
 
-    def _due(self) -> Feed | None:
-        """Who may speak next; to be asked when the queue is empty."""
+    def due(self) -> Feed | None:
+        """Return the feed that may speak next; to be asked when the outbox is empty."""
         if self.special is not None:
             for catchup in self.special.values():
                 if catchup is not GUARD:
@@ -291,32 +404,14 @@ class Subscriber(Outbox):
             return self.feed
         return self.opening
 
-    def _encode(self, message: Message | Events | Finished) -> bytes | None:
-        if isinstance(message, Finished):
-            self.sent_messages += message.count - 1
-            return message.data
-        if isinstance(message, Events):
-            encoding = self.dialect.encode_events(message.records, message.epoch)
-            self.sent_messages += len(encoding.ends) - 1
-            return encoding.data
-        if not isinstance(message, (StatePart, Conflated)):
-            return self.dialect.encode(message)
-        data = (
-            _shared(self.dialect, message) if isinstance(message, StatePart) else self.dialect.encode(message)
-        )
-        if data is None:
-            # A language without a word for this would go on as if nothing were missing.
+    def encode(self, message: Message | Events | Finished) -> bytes | None:
+        """Encode and count what a feed made; None if there is nothing to send of it.
+
+        A language without a word for a state or a conflated message would go on as if nothing were
+        missing: the connection is closed.
+        """
+        data, count = encoded(self.dialect, message)
+        self.sent_messages += count
+        if data is None and isinstance(message, (StatePart, Conflated)):
             self.close(GAP, f"gap: reload the state, which is at {message.position}")
         return data
-
-
-def _shared(dialect: Dialect, message: StatePart) -> bytes | None:
-    origin = message.origin
-    if not isinstance(origin, PlannedSnapshot):
-        return dialect.encode(message)
-    key = (dialect.name, message.reason, message.part)
-    found = origin.recall(key)
-    if found is None:
-        found = dialect.encode(message)
-        origin.remember(key, found)
-    return found

@@ -85,8 +85,8 @@ class ViewSession(ConnectionSession):
                 await self._obey(command)
         except PeerError as error:
             self.fail(error)
-        if self.subscriber.crowded:
-            await self.subscriber.room()
+        if self.subscriber.outbox.crowded:
+            await self.subscriber.outbox.room()
 
     async def _obey(self, command: Command) -> None:
         match command:

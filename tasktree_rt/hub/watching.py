@@ -211,8 +211,8 @@ class NativeSession(WatchSession):
             self.fail(error, getattr(error, "request", request))
         if self._ordered is not None and self._ordered.full:
             await self._ordered.room()
-        if self.subscriber.crowded:
-            await self.subscriber.room()
+        if self.subscriber.outbox.crowded:
+            await self.subscriber.outbox.room()
 
     def fail(self, error: PeerError, request: RequestId = None) -> None:
         """Tell the peer what was wrong, behind the replies to earlier requests."""
@@ -294,9 +294,9 @@ class NativeSession(WatchSession):
         subscriber = self.subscriber
         unsent: set[str] = set()
         if not subscriber.idle:
-            if subscriber.closing or subscriber.waits(Heartbeat):
+            if subscriber.closing or subscriber.outbox.waits(Heartbeat):
                 return
-            unsent = subscriber.unsent
+            unsent = subscriber.outbox.unsent
         said, data = self.hub.heartbeats.encoded(subscriber.dialect, self._positions(now, unsent), now)
         if data is not None:
             self._say(data, said)

@@ -69,7 +69,9 @@ async def _body(hub: Hub, subscriber: PullSubscriber) -> AsyncIterator[bytes]:
     expires = subscriber.grants.expires
     try:
         yield RETRY
-        pieces = cast("AsyncGenerator[bytes, None]", subscriber.encoded(ALIVE))
+        pieces = cast(
+            "AsyncGenerator[bytes, None]", subscriber.encoded(ALIVE, hub.settings.delivery.heartbeat_interval)
+        )
         async with aclosing(pieces):
             async for piece in pieces:
                 if expires is not None and hub.wall() >= expires * 1_000_000:

@@ -287,7 +287,7 @@ async def test_statistics_tell_what_waits_and_who_lags(autojump_clock: MockClock
             await world.publish("p", update("n", a=value))
         now = world.hub.statistics()
         assert (now.outbox_messages, now.ticks) == (4, before.ticks + 5), "the first is begun"
-        assert now.outbox_bytes == stalled.session.subscriber.waiting_bytes > 0
+        assert now.outbox_bytes == stalled.session.subscriber.outbox.waiting_bytes > 0
         assert (now.store, now.store_error, now.draining) == ("memory:", None, False)
         world.store.hold_appends()
         await world.submit("p", update("n"))

@@ -85,7 +85,7 @@ async def read_stream(world: World, dialect: Dialect) -> None:
     await world.hub.subscriptions.watch(subscriber, WISH[0])
 
     async def read() -> None:
-        async for _ in subscriber.encoded(b""):
+        async for _ in subscriber.encoded(b"", 15.0):
             pass
 
     world.nursery.start_soon(read)

@@ -106,9 +106,9 @@ async def test_a_slow_reader_gets_the_newest_of_each_key_in_the_order_the_keys_b
             house.say("a", value)
             house.say("b", value)
         assert len(quick.received()) == 100
-        assert slow.session.subscriber.waiting == 2
+        assert slow.session.subscriber.outbox.waiting == 2
         assert await told(slow) == [{"a": 49}, {"b": 49}]
-        assert slow.session.subscriber.waiting == slow.session.subscriber.waiting_bytes == 0
+        assert slow.session.subscriber.outbox.waiting == slow.session.subscriber.outbox.waiting_bytes == 0
         house.say("a", 50)
         assert slow.received() == [{"a": 50}]
 
@@ -140,7 +140,7 @@ async def test_more_keys_than_the_outbox_holds_messages_close_the_connection() -
         assert len(quick.received()) == 17
         assert await told(slow) == []
         assert slow.transport.close_read == (4008, "slow consumer")
-        assert slow.session.subscriber.waiting_bytes == 0
+        assert slow.session.subscriber.outbox.waiting_bytes == 0
 
 
 async def test_more_bytes_than_the_outbox_holds_close_the_connection() -> None:
@@ -148,7 +148,7 @@ async def test_more_bytes_than_the_outbox_holds_close_the_connection() -> None:
         slow = house.watcher("t", room=0)
         house.say("a", "x" * 1500)
         house.say("a", "y" * 1500)
-        assert slow.session.subscriber.waiting == 1
+        assert slow.session.subscriber.outbox.waiting == 1
         house.say("b", "z" * 1500)
         assert await told(slow) == []
         assert slow.transport.close_read == (4008, "slow consumer")

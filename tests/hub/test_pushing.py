@@ -101,7 +101,7 @@ async def test_an_ack_never_waits_for_a_readers_socket_but_for_every_outbox(
             waiting = [one for one in watchers if one is not watchers[3] and not one.transport.taken]
             await trio.lowlevel.checkpoint()
         assert not [one for one in waiting if not one.transport.taken]
-        assert watchers[3].session.subscriber.waiting + (not watchers[3].session.subscriber.idle) >= 1
+        assert watchers[3].session.subscriber.outbox.waiting + (not watchers[3].session.subscriber.idle) >= 1
 
 
 async def test_a_bare_event_without_an_id_gets_errors_only(autojump_clock: MockClock) -> None:

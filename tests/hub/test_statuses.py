@@ -286,7 +286,7 @@ def test_a_reader_that_takes_nothing_costs_no_queue_and_then_gets_only_the_newes
             for value in range(1, 101):
                 await world.publish(PROJECT, progress(value % 100, message="m" * value))
                 await world.settle()
-                assert slow.session.subscriber.waiting_bytes == 0
+                assert slow.session.subscriber.outbox.waiting_bytes == 0
             slow.transport.allow(None)
             await world.settle()
             assert len(seen(quick)) == 101
@@ -544,7 +544,7 @@ def test_who_asks_and_does_not_read_is_not_read_any_more() -> None:
             for _ in range(1_000):
                 one.send({"type": "ping"})
             await world.settle()
-            assert one.session.subscriber.waiting <= 65
+            assert one.session.subscriber.outbox.waiting <= 65
             one.transport.allow(None)
             await world.settle()
             assert Counter(said["type"] for said in one.received()) == {"status": 1, "pong": 1_000}

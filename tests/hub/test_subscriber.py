@@ -39,8 +39,8 @@ async def test_however_much_is_published_a_stalled_reader_costs_no_more_than_its
             assert healthy.connection.session.subscriber.idle, "it gets everything at once"
             for one in stalled:
                 subscriber = one.connection.session.subscriber
-                assert subscriber.waiting <= delivery.outbox_messages
-                assert subscriber.waiting_bytes <= delivery.outbox_bytes
+                assert subscriber.outbox.waiting <= delivery.outbox_messages
+                assert subscriber.outbox.waiting_bytes <= delivery.outbox_bytes
                 assert subscriber.special is None or len(subscriber.special) <= 5
         healthy.is_current()
         for one in stalled:
@@ -147,7 +147,7 @@ async def test_an_end_replaces_what_waits_of_its_project(autojump_clock: MockClo
         for value in range(5):
             await world.publish("p0", update("n", a=value))
         await world.publish("p0", {"type": "project_deleted"})
-        assert connection.session.subscriber.waiting == 1
+        assert connection.session.subscriber.outbox.waiting == 1
         connection.transport.allow(None)
         await trio.testing.wait_all_tasks_blocked()
         assert [one["seq"] for one in connection.received()] == [2, 7], "what was begun, and the end"
@@ -167,7 +167,7 @@ async def test_hundreds_of_ends_do_not_cost_a_stalled_reader_its_connection(
         for number in range(300):
             await world.publish(f"p{number:03}", {"type": "project_deleted"})
         subscriber = peer.connection.session.subscriber
-        assert subscriber.waiting <= world.hub.settings.delivery.outbox_messages
+        assert subscriber.outbox.waiting <= world.hub.settings.delivery.outbox_messages
         peer.connection.transport.allow(None)
         await world.settle()
         assert all(not one.tree.nodes for one in peer.client.courses.values())
@@ -181,7 +181,7 @@ async def test_broadcasts_to_a_stalled_reader_are_bounded_too(autojump_clock: Mo
         most = 0
         for _ in range(500):
             world.hub.broadcast({"type": "news", "data": {"text": PAD}})
-            most = max(most, subscriber.waiting_bytes)
+            most = max(most, subscriber.outbox.waiting_bytes)
         assert most <= 4 * world.hub.settings.delivery.outbox_bytes
         assert subscriber.close_code == 4008
 
@@ -209,7 +209,7 @@ async def test_the_bound_on_messages_holds_where_bytes_would_do(autojump_clock: 
         subscriber = peer.connection.session.subscriber
         for value in range(40):
             await world.publish("p0", update("n", a=value))
-            assert subscriber.waiting <= 16
+            assert subscriber.outbox.waiting <= 16
         assert subscriber.sheds == 1
 
 
@@ -228,7 +228,10 @@ async def test_what_is_left_of_a_group_half_handed_over_is_dropped_with_the_rest
         for value in range(10, 30):
             await world.publish("p0", update("n", a=value))
         assert connection.session.subscriber.lag("p0") is not None
-        assert (connection.session.subscriber.waiting, connection.session.subscriber.waiting_bytes) == (0, 0)
+        assert (
+            connection.session.subscriber.outbox.waiting,
+            connection.session.subscriber.outbox.waiting_bytes,
+        ) == (0, 0)
         connection.transport.allow(None)
         await world.settle()
         peer.is_current()

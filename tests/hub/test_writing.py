@@ -44,7 +44,7 @@ async def test_nothing_waiting_means_one_write_and_no_task(autojump_clock: MockC
         assert peer.connection.transport.writes == writes + 2
         assert len(peer.connection.scopes) == scopes
         assert subscriber.idle
-        assert (subscriber.waiting, subscriber.waiting_bytes) == (0, 0)
+        assert (subscriber.outbox.waiting, subscriber.outbox.waiting_bytes) == (0, 0)
 
 
 @pytest.mark.parametrize("room", range(0, 700, 37))
@@ -121,7 +121,7 @@ async def test_closing_finishes_the_begun_frame_and_the_replies_and_nothing_else
         assert [one["type"] for one in said] == ["node_update", "pong"]
         assert said[0]["data"]["changes"] == {"progress": 1}
         assert connection.transport.close_read == (1012, "bye")
-        assert connection.session.subscriber.waiting_bytes == 0
+        assert connection.session.subscriber.outbox.waiting_bytes == 0
 
 
 async def test_nothing_is_written_behind_the_close_frame(autojump_clock: MockClock) -> None:
@@ -183,7 +183,7 @@ async def test_of_many_pongs_only_so_many_wait(autojump_clock: MockClock) -> Non
         peer.connection.transport.allow(0)
         for _ in range(1_000):
             peer.connection.session.control(b"\x8a\x00")
-        assert peer.connection.session.subscriber.waiting <= 64
+        assert peer.connection.session.subscriber.outbox.waiting <= 64
 
 
 async def test_reading_stops_while_replies_crowd_and_goes_on_after(autojump_clock: MockClock) -> None:
@@ -194,7 +194,7 @@ async def test_reading_stops_while_replies_crowd_and_goes_on_after(autojump_cloc
         for number in range(150):
             connection.send({"type": "ping", "id": number})
         await trio.testing.wait_all_tasks_blocked()
-        assert connection.session.subscriber.waiting <= 65
+        assert connection.session.subscriber.outbox.waiting <= 65
         connection.transport.allow(None)
         await trio.testing.wait_all_tasks_blocked()
         assert [one["id"] for one in connection.received()] == list(range(150))
@@ -291,7 +291,7 @@ async def test_what_is_counted_is_what_was_sent(autojump_clock: MockClock) -> No
             sent += more
         subscriber = peer.connection.session.subscriber
         assert subscriber.sent_bytes == transport.taken
-        assert json.dumps(subscriber.waiting) == "0"
+        assert json.dumps(subscriber.outbox.waiting) == "0"
         assert subscriber.sent_messages >= sent
 
 

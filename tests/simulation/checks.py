@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import trio
 
-from tasktree_rt.hub import outbox, writing
+from tasktree_rt.hub import outbox, socket_writer
 from tasktree_rt.hub.newest import Newest
 from tasktree_rt.hub.subscriber import Subscriber
 from tests.simulation.violation import Violation
@@ -23,9 +23,9 @@ def bounded(world: World) -> None:
         return
     delivery = world.settings.delivery
     messages = delivery.outbox_messages + outbox.REPLY_ROOM
-    size = 2 * delivery.outbox_bytes + writing.CHUNK + 8_192
+    size = 2 * delivery.outbox_bytes + socket_writer.CHUNK + 8_192
     for subscriber in hub.connections.values():
-        waiting = getattr(subscriber, "waiting", 0)
+        waiting = subscriber.outbox.waiting
         if waiting > messages:
             raise Violation("bounded", f"{subscriber.id}: {waiting} messages wait")
         if waiting and held(subscriber) > size:
@@ -33,9 +33,15 @@ def bounded(world: World) -> None:
 
 
 def held(subscriber: Subscriber) -> int:
-    """The bytes that a subscriber's own fields hold on to, whatever they are called."""
-    names = [name for kind in type(subscriber).__mro__ for name in getattr(kind, "__slots__", ())]
-    return sum(_size(getattr(subscriber, name, None)) for name in names)
+    """The bytes that a subscriber's fields and its parts' hold on to, whatever they are called."""
+    return sum(
+        _size(value) for part in (subscriber, subscriber.outbox, subscriber.outlet) for value in _fields(part)
+    )
+
+
+def _fields(part: object) -> list[Any]:
+    names = [name for kind in type(part).__mro__ for name in getattr(kind, "__slots__", ())]
+    return [getattr(part, name, None) for name in names]
 
 
 def _size(value: Any) -> int:

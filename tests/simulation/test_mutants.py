@@ -44,7 +44,7 @@ def test_a_mutant_is_found_soon(name: str) -> None:
 @contextmanager
 def every_policy_forgotten() -> Iterator[None]:
     """A bug to be found: what is shed is simply lost."""
-    with replaced(Subscriber, "_shed", lambda self, item: self._drop(item.batch.project_id)):
+    with replaced(Subscriber, "_shed", lambda self, item: self.outbox.drop(item.batch.project_id)):
         yield
 
 

@@ -174,7 +174,7 @@ async def test_readers_that_stall_cost_a_bounded_memory_and_are_cut_off(
         for number in range(300):
             await place.hub.publish("p", *[node_update(f"n{number % 9}", title="x" * 15_000)] * 4)
             # A message that is begun is finished, and those of an answer under way are kept.
-            assert all(one.waiting_bytes <= 65_536 + 20_000 for one in readers)
+            assert all(one.outbox.waiting_bytes <= 65_536 + 20_000 for one in readers)
             await trio.sleep(0.1)
         assert not hub.connections
 
