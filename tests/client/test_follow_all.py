@@ -76,8 +76,7 @@ def test_positions_given_at_the_start_are_asked_from() -> None:
 def test_positions_that_do_not_fit_into_a_message_give_way_to_states() -> None:
     made = Follower("conflate")
     made.subscribe("*", {f"p{number}": Position("e", 1) for number in range(1000)}, state=False)
-    made.max_request = 10_000
-    made.opening()
+    made.opening(10_000)
     assert asks(made)[1] == ("subscribe", "*", True)
 
 
