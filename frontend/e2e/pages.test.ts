@@ -93,6 +93,7 @@ const PAGES = [
   ["/p/run/graph", ".graph-node"],
   ["/p/run/timeline", ".timeline-bar"],
   ["/p/run/overview", ".u-wrap"],
+  ["/p/run/failures", ".failures-message"],
   ["/p/run/events", ".events-row"],
   ["/inbox", ".prompt"],
   ["/hub", ".u-wrap"],

@@ -19,6 +19,7 @@ const SHOWN = {
   graph: lazy(() => import("../features/graph/GraphView.tsx")),
   timeline: lazy(() => import("../features/timeline/TimelineView.tsx")),
   overview: lazy(() => import("../features/overview/OverviewView.tsx")),
+  failures: lazy(() => import("../features/failures/FailuresView.tsx")),
   events: lazy(() => import("../features/events/EventsView.tsx")),
 } as const satisfies Record<ViewName, unknown>;
 

@@ -12,6 +12,14 @@ export interface EventPage {
   readonly next: string | null;
 }
 
+export interface EventQuery {
+  readonly since?: string;
+  readonly before?: string;
+  readonly limit?: number;
+  readonly type?: string;
+  readonly node_id?: string;
+}
+
 /** The hub's HTTP interface, as far as a dashboard needs it. Whatever fails throws `HubError`. */
 export class Http {
   readonly base: string;
@@ -94,11 +102,7 @@ export class Http {
   }
 
   /** A page of a project's events, the oldest first. `before`: the ones that end there (`end`: the newest). */
-  events(
-    projectId: string,
-    query: { since?: string; before?: string; limit?: number; type?: string; node_id?: string },
-    signal?: AbortSignal,
-  ): Promise<EventPage> {
+  events(projectId: string, query: EventQuery, signal?: AbortSignal): Promise<EventPage> {
     const words = new URLSearchParams();
     for (const [name, value] of Object.entries(query))
       if (value !== undefined) words.set(name, String(value));

@@ -4,7 +4,7 @@ export { type Heard, HubClock } from "./clock.ts";
 export type { Engine, EngineEvents, Status } from "./engine.ts";
 export { HubError } from "./errors.ts";
 export { parseExact, writeExact } from "./exact.ts";
-export { type EventPage, Http } from "./http.ts";
+export { type EventPage, type EventQuery, Http } from "./http.ts";
 export { type CommandRequest, createHub, Hub, type HubOptions } from "./hub.ts";
 export { type Fields, isObject, number, own, text, texts, time } from "./json.ts";
 export { LocalEngine } from "./local.ts";

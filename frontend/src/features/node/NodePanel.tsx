@@ -1,6 +1,6 @@
-import type { ReactNode } from "react";
+import { type ReactNode, useCallback, useRef } from "react";
 import type { Prompt } from "../../core/index.ts";
-import { type Fields, isEnded, ran, text, texts, time, writeExact } from "../../core/index.ts";
+import { classOf, type Fields, isEnded, ran, text, texts, time, writeExact } from "../../core/index.ts";
 import { useReadable, useTreeNode } from "../../react/hooks.ts";
 import { go, usePlace, withQuery } from "../../ui/location.ts";
 import { message, progress, spent, title } from "../../ui/nodes.ts";
@@ -9,6 +9,7 @@ import { Ago, Badge, CopyButton, CountsLine, Progress } from "../../ui/parts.tsx
 import { duration, useNow } from "../../ui/time.ts";
 import type { ViewProps } from "../../ui/view.ts";
 import { Commands } from "./Commands.tsx";
+import { FailedBelow, Failure } from "./Failure.tsx";
 import { NodeLog } from "./NodeLog.tsx";
 import { NodeMoments } from "./NodeMoments.tsx";
 import "./node.css";
@@ -24,7 +25,18 @@ export default function NodePanel(props: ViewProps & { nodeId: string }): ReactN
   const { query } = usePlace();
   const tab = TABS.find((one) => one === query.get("tab")) ?? "fields";
   const line = query.get("line") ?? "";
-  const show = (one: Tab) => go(withQuery({ tab: one === "fields" ? null : one, line: null }), true);
+  // The log of a failed node opens where it first tells of a fault.
+  const fault = useRef<{ nodeId: string; seq: number } | null>(null);
+  const onFault = useCallback(
+    (seq: number) => {
+      fault.current = { nodeId, seq };
+    },
+    [nodeId],
+  );
+  const show = (one: Tab) => {
+    const seq = one === "log" && fault.current?.nodeId === nodeId ? String(fault.current.seq) : null;
+    go(withQuery({ tab: one === "fields" ? null : one, line: seq }), true);
+  };
   const fields = node?.fields;
   return (
     <div className="node">
@@ -49,7 +61,7 @@ export default function NodePanel(props: ViewProps & { nodeId: string }): ReactN
         {node === undefined && (
           <p className="notice">There is no node of this id {past ? "at that time" : "now"}.</p>
         )}
-        {tab === "fields" && fields !== undefined && <About {...props} fields={fields} />}
+        {tab === "fields" && fields !== undefined && <About {...props} fields={fields} onFault={onFault} />}
         {tab === "log" && (
           <NodeLog
             key={nodeId}
@@ -84,7 +96,8 @@ function About({
   onSelect,
   past,
   fields,
-}: ViewProps & { nodeId: string; fields: Fields }): ReactNode {
+  onFault,
+}: ViewProps & { nodeId: string; fields: Fields; onFault: (seq: number) => void }): ReactNode {
   const rollup = useTreeNode(tree, nodeId)?.rollup ?? null;
   const share = progress(fields);
   const parent = text(fields, "parent_id");
@@ -100,7 +113,12 @@ function About({
         <Spent fields={fields} />
       </div>
       {share !== undefined && <Progress value={share} status={fields.status} />}
-      {message(fields) !== undefined && <bdi className="notice node-message">{message(fields)}</bdi>}
+      {classOf(fields.status) === "failed" ? (
+        <Failure key={nodeId} project={project} nodeId={nodeId} fields={fields} onFault={onFault} />
+      ) : (
+        message(fields) !== undefined && <bdi className="notice node-message">{message(fields)}</bdi>
+      )}
+      {(rollup?.counts.failed ?? 0) > 0 && <FailedBelow tree={tree} nodeId={nodeId} onSelect={onSelect} />}
       {!past && <Waiting {...{ project, nodeId }} />}
       {!past && <Commands project={project} nodeId={nodeId} fields={fields} />}
       <dl className="fields">
