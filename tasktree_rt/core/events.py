@@ -9,12 +9,14 @@ looks only at the fields that `shapes` knows: what a program made itself goes th
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, Final, NewType
 
 from tasktree_rt.core.fixed import fixed
 from tasktree_rt.core.shapes import MISSING, NODE_ID, SHAPES, is_node_id, shown, wrong
+from tasktree_rt.errors import InvalidInput
 
 __all__ = [
     "MAX_DEPTH",
@@ -225,3 +227,14 @@ def _without_leap(value: str) -> str:
 def _is_normal(value: str) -> bool:
     """Whether everything but the digits is where `format_time` would put it."""
     return value[4:8:3] == "--" and value[10:20:3] == "T::." and value[26] == "Z" and value[11:13] < "24"
+
+
+def refuse_unknown(given: Json, known: Collection[str]) -> None:
+    """Refuse an object that has other fields than `known`: one might be a misspelt field.
+
+    Raises:
+        InvalidInput: naming the first such field and those that are expected.
+    """
+    unknown = sorted(given.keys() - set(known))
+    if unknown:
+        raise InvalidInput(f"expected one of {', '.join(known)}", field=unknown[0])

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Final
 
 from tasktree_rt.core.access import Grants
-from tasktree_rt.core.events import Json, shown
+from tasktree_rt.core.events import Json, refuse_unknown, shown
 from tasktree_rt.core.log import Recovered
 from tasktree_rt.core.topics import user_id, user_topic
 from tasktree_rt.dialects.base import encode_json, plain
@@ -107,9 +107,7 @@ def _notification(given: Json) -> Json:
         if not isinstance(given["data"], dict):
             raise InvalidInput(f"expected an object, got {shown(given['data'])}", field="data")
         data["data"] = given["data"]
-    unknown = sorted(given.keys() - _TEXTS.keys() - {"data"})
-    if unknown:
-        raise InvalidInput(f"expected one of {', '.join([*_TEXTS, 'data'])}", field=unknown[0])
+    refuse_unknown(given, (*_TEXTS, "data"))
     if len(encode_json(data)) > _MAX_SIZE:
         raise InvalidInput(f"expected at most {_MAX_SIZE} bytes", code="too_large", field="data")
     return data

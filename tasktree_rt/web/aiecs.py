@@ -15,7 +15,6 @@ from tasktree_rt.core.closing import OVERLOADED
 from tasktree_rt.core.events import Json, shown
 from tasktree_rt.core.topics import user_id
 from tasktree_rt.dialects.aiecs import Aiecs
-from tasktree_rt.dialects.base import decode_object
 from tasktree_rt.errors import InvalidInput, PeerError, Refused
 from tasktree_rt.hub.confirming import ConfirmingSession, task_project
 from tasktree_rt.hub.farewell import FarewellSession
@@ -24,9 +23,12 @@ from tasktree_rt.hub.matters import PROMPT, Pending
 from tasktree_rt.hub.relay import MESSAGE, Relay
 from tasktree_rt.settings import Settings
 from tasktree_rt.web.auth import authenticate
-from tasktree_rt.web.http import administers, grants, number, reply
+from tasktree_rt.web.bodies import read_object
+from tasktree_rt.web.caller import administers, grants
 from tasktree_rt.web.listeners import FixedPath
+from tasktree_rt.web.parameters import number
 from tasktree_rt.web.people import LONGEST_WAIT, held_back, waited
+from tasktree_rt.web.replies import reply
 from tasktree_rt.web.sockets import Answer, address, closing, leave, socket_routes, token
 
 PATH: Final = "/ws/aiecs"
@@ -123,7 +125,7 @@ class AiecsRoutes:
 
     async def notify(self) -> Response:
         """Ask for a confirmation; answered when it is settled, or 202 when ``wait`` is over."""
-        given = await _body(*NOTIFY)
+        given = await read_object(*NOTIFY)
         wait = _number(given, "wait", LONGEST_WAIT, LONGEST_WAIT)
         everybody = given.get("user_id") is None
 
@@ -162,7 +164,7 @@ class AiecsRoutes:
 
     async def broadcast(self) -> Response:
         """Tell everybody something, as it is."""
-        given = await _body("message")
+        given = await read_object("message")
         if not grants().push.everything:
             raise Refused("you may not tell everybody")
         self._relay.show(None, MESSAGE, _object(given, "message"))
@@ -170,7 +172,7 @@ class AiecsRoutes:
 
     async def message(self, user: str) -> Response:
         """Tell a user something; with ``requires_ack``, answered when it is acknowledged, or 504."""
-        given = await _body("message", "requires_ack", "timeout")
+        given = await read_object("message", "requires_ack", "timeout")
         name = user_id(user)
         if not grants().calls(name):
             raise Refused(f"you may not write to {name!r}")
@@ -184,7 +186,7 @@ class AiecsRoutes:
 
     async def heartbeat(self) -> Response:
         """A task is at work; say so again before three intervals have passed."""
-        given = await _body("user_id", "task_id", "interval")
+        given = await read_object("user_id", "task_id", "interval")
         user, task = self._task(given)
         interval = _number(given, "interval", MAX_INTERVAL, self._settings.aiecs.heartbeat_interval)
         if interval <= 0:
@@ -233,15 +235,6 @@ def _confirmation(pending: Pending) -> Json:
         "how": outcome.get("how"),
         "by": outcome.get("by"),
     }
-
-
-async def _body(*known: str) -> Json:
-    body: bytes = await request.get_data(as_text=False)  # type: ignore[assignment]
-    given = decode_object(body)
-    unknown = sorted(given.keys() - set(known))
-    if unknown:
-        raise InvalidInput(f"expected one of {', '.join(known)}", field=unknown[0])
-    return given
 
 
 def _object(given: Json, name: str) -> Json:

@@ -18,19 +18,23 @@ from tasktree_rt.hub.health import unavailable
 from tasktree_rt.hub.hub import Hub
 from tasktree_rt.metrics import Metrics
 from tasktree_rt.settings import Settings
-from tasktree_rt.web.auth import Doorman, authenticate, token_of
+from tasktree_rt.web.auth import authenticate, token_of
 from tasktree_rt.web.bodies import HubRequest
+from tasktree_rt.web.caller import administers
 from tasktree_rt.web.execution import ExecutionRoutes
 from tasktree_rt.web.foreign import ForeignSystem, addresses_of, put_addresses
-from tasktree_rt.web.http import Api, administers, reply
+from tasktree_rt.web.http import Api
 from tasktree_rt.web.large import LargeAnswers
 from tasktree_rt.web.metrics import MetricsPage
+from tasktree_rt.web.origins import Doorman
 from tasktree_rt.web.pages import Pages
 from tasktree_rt.web.people import People
 from tasktree_rt.web.problems import problem, status_problem
 from tasktree_rt.web.projects import project_routes
 from tasktree_rt.web.refusals import Refusals, refusals_of
+from tasktree_rt.web.replies import reply
 from tasktree_rt.web.site import ASSETS, PROJECT_PATHS, Site, packaged, read
+from tasktree_rt.web.snapshots import SnapshotRoutes
 from tasktree_rt.web.sockets import SocketRoutes
 from tasktree_rt.web.stream import stream_routes
 
@@ -103,6 +107,7 @@ def create_app(
     put_addresses(app, addresses_of(systems, settings))
     answers = app.extensions["large_answers"] = LargeAnswers(settings.limits)
     app.register_blueprint(Api(hub, answers).routes(), url_prefix=API)
+    app.register_blueprint(SnapshotRoutes(hub, answers).routes(), url_prefix=API)
     app.register_blueprint(People(hub, answers).routes(), url_prefix=API)
     app.register_blueprint(stream_routes(hub), url_prefix=API)
     app.register_blueprint(project_routes(hub), url_prefix=API)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from quart import Blueprint, Response, request
+from quart import Blueprint, Response
 
 from tasktree_rt.bridges.intake import Intake
 from tasktree_rt.core.access import Grants
@@ -18,9 +18,11 @@ from tasktree_rt.hub.hub import Hub
 from tasktree_rt.hub.viewing import ViewSession
 from tasktree_rt.settings import Settings
 from tasktree_rt.web.autogpt_tokens import AutoGptTokens
-from tasktree_rt.web.http import grants, reply
+from tasktree_rt.web.bodies import read_body
+from tasktree_rt.web.caller import grants
 from tasktree_rt.web.listeners import FixedPath
 from tasktree_rt.web.problems import status_problem
+from tasktree_rt.web.replies import reply
 from tasktree_rt.web.sockets import Answer, address, leave, socket_routes, token
 
 AUTOGPT: Final = AutoGpt()
@@ -78,20 +80,15 @@ class AutoGptRoutes:
 
     async def event(self) -> Response:
         """An execution's event, as on Redis."""
-        event = read_execution(await _body())
+        event = read_execution(await read_body())
         _may_push(grants(), event.user, f"{PREFIX}{event.execution}")
         return reply({"channels": self._intake.event(event)}, 202)
 
     async def notify(self) -> Response:
         """A notification, as on Redis."""
-        user, payload = read_notification(await _body())
+        user, payload = read_notification(await read_body())
         found = await self._intake.notify(user_id(user, "payload.user_id"), payload, grants=grants())
         return reply({"user_id": user, "epoch": found.epoch, "seq": found.first}, 201)
-
-
-async def _body() -> bytes:
-    body: bytes = await request.get_data(as_text=False)  # type: ignore[assignment]
-    return body
 
 
 def _may_push(caller: Grants, user: str, project: str) -> None:

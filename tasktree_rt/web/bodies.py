@@ -9,9 +9,12 @@ from __future__ import annotations
 import zlib
 from typing import Any, Final
 
+from quart import request
 from quart_trio.wrappers import TrioRequest
 from werkzeug.exceptions import UnsupportedMediaType
 
+from tasktree_rt.core.events import Json, refuse_unknown
+from tasktree_rt.dialects.base import decode_object
 from tasktree_rt.errors import InvalidInput
 from tasktree_rt.hub.pace import breathe
 
@@ -52,6 +55,31 @@ class HubRequest(TrioRequest):
         if coding in GZIP:
             data = await inflated(data, self.max_content_length or 0)
         return data.decode() if as_text else data
+
+
+async def read_body() -> bytes:
+    """Read the whole body of the current request, inflated.
+
+    Raises:
+        UnknownCoding, InvalidInput: as `HubRequest.get_data`.
+    """
+    body: bytes = await request.get_data(as_text=False)  # type: ignore[assignment]
+    return body
+
+
+async def read_object(*known: str, optional: bool = False) -> Json:
+    """Read the JSON object that the current request carries. `known` are the only fields it may have, if any
+    are given; an empty body is an empty object if it is `optional`.
+
+    Raises:
+        UnknownCoding: as `HubRequest.get_data`.
+        InvalidInput: it is no JSON object, or has another field than `known`; names the field.
+    """
+    body = await read_body()
+    given = {} if optional and not body else decode_object(body)
+    if known:
+        refuse_unknown(given, known)
+    return given
 
 
 async def inflated(data: bytes, most: int) -> bytes:

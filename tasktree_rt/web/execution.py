@@ -6,9 +6,7 @@ from typing import Final
 
 from quart import Blueprint, Response, request, websocket
 
-from tasktree_rt.core.events import Json
 from tasktree_rt.core.executions import PENDING, STATUSES
-from tasktree_rt.dialects.base import decode_object
 from tasktree_rt.dialects.execution import Execution
 from tasktree_rt.errors import InvalidInput, PeerError
 from tasktree_rt.hub.carrier import Session
@@ -19,9 +17,12 @@ from tasktree_rt.hub.hub import Hub
 from tasktree_rt.hub.spectating import ExecutionSession
 from tasktree_rt.settings import Settings
 from tasktree_rt.web.auth import authenticate
-from tasktree_rt.web.http import grants, idempotency, limit_asked, number, reply
+from tasktree_rt.web.bodies import read_object
+from tasktree_rt.web.caller import grants
+from tasktree_rt.web.parameters import idempotency, limit_asked, number
 from tasktree_rt.web.people import LONGEST_WAIT
 from tasktree_rt.web.problems import problem
+from tasktree_rt.web.replies import reply
 from tasktree_rt.web.sockets import Answer, address, closing, leave, socket_routes, token
 
 EXECUTION: Final = Execution()
@@ -75,7 +76,7 @@ class ExecutionRoutes:
 
     async def start(self) -> Response:
         """Make one that waits for a worker."""
-        given = await _body("workflow_id", "input_data")
+        given = await read_object("workflow_id", "input_data")
         made, new = await self._executions.start(given, grants(), idempotency())
         return reply({"id": made["id"], "status": made["status"]}, 201 if new else 200)
 
@@ -99,12 +100,12 @@ class ExecutionRoutes:
 
     async def change(self, execution: str) -> Response:
         """What its worker has to say."""
-        given = await _body("status", "progress", "message", "result", "error", "worker_id")
+        given = await read_object("status", "progress", "message", "result", "error", "worker_id")
         return reply(await self._executions.change(execution, given, grants()))
 
     async def claim(self, execution: str) -> Response:
         """Take one that waits."""
-        given = await _body("worker_id", optional=True)
+        given = await read_object("worker_id", optional=True)
         return reply(await self._executions.claim(execution, given, grants()))
 
 
@@ -118,17 +119,3 @@ def _flag(name: str) -> bool:
     if value not in FLAGS:
         raise InvalidInput("expected 1 or 0", field=name)
     return FLAGS[value]
-
-
-async def _body(*known: str, optional: bool = False) -> Json:
-    """The object that was sent, with no other keys than `known`; nothing will do if it is `optional`.
-
-    Raises:
-        InvalidInput: naming a key that might be a slip of the pen.
-    """
-    body: bytes = await request.get_data(as_text=False)  # type: ignore[assignment]
-    given = {} if optional and not body else decode_object(body)
-    unknown = sorted(given.keys() - set(known))
-    if unknown:
-        raise InvalidInput(f"expected one of {', '.join(known)}", field=unknown[0])
-    return given

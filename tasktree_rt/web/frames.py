@@ -6,8 +6,8 @@ import logging
 from collections.abc import Generator
 from typing import Final, cast
 
-from websockets.frames import Frame, Opcode
-from websockets.protocol import SERVER, Protocol
+from websockets.frames import Close, Frame, Opcode
+from websockets.protocol import SERVER, Protocol, State
 from websockets.streams import StreamReader
 
 from tasktree_rt.core.closing import INVALID_DATA, TOO_LARGE, Closing
@@ -58,6 +58,8 @@ class Frames(Protocol):
     def __init__(self, max_message_size: int) -> None:
         # The parser counts a control frame between fragments towards the message: leave room for one.
         super().__init__(SERVER, max_size=max_message_size + _MAX_CONTROL, logger=_SILENT)
+        self.echo = b""
+        """A close frame that the parser made and that is not sent yet."""
         self.parser.close()
         self.reader = _Reader()
         self.parser = self.parse()
@@ -84,6 +86,46 @@ class Frames(Protocol):
         size = len(self.reader.buffer)
         self.reader.discard()
         return size
+
+    def answers(self) -> tuple[bytes, bool]:
+        """Take what the parser wants to send: the newest pong (RFC 6455, 5.5.3: the others may be left out),
+        and whether it has nothing more to send ever. A close frame waits in `echo`, until the messages before
+        it are dealt with."""
+        writes = self.data_to_send()
+        ended = writes[-1] == b""
+        if ended:
+            writes.pop()
+            if writes and writes[-1][0] & 0x0F == Opcode.CLOSE:
+                self.echo = writes.pop()
+        return (writes[-1] if writes else b""), ended
+
+    def take_echo(self) -> bytes:
+        """Take the close frame that waits; b"" if none does."""
+        echo, self.echo = self.echo, b""
+        return echo
+
+    def closing_frame(self, closing: Closing, reason: str) -> bytes:
+        """Make the close frame to send last, or take the one that waits; b"" if one was sent."""
+        echo = self.take_echo()
+        if self.state is State.OPEN:
+            self.send_close(closing.code, fitting(reason))
+            return b"".join(self.data_to_send())
+        return echo
+
+    def refuse(self, why: Closing) -> bytes:
+        """Give the peer up: the close frame waits in `echo`. Returns the newest pong before it."""
+        if self.state is State.OPEN:
+            self.fail(why.code, why.reason)
+            return self.answers()[0]
+        # The peer's close came in the same read, so that its echo is made: ours says what was wrong.
+        self.close_sent = Close(why.code, why.reason)
+        self.echo = Frame(Opcode.CLOSE, self.close_sent.serialize()).serialize(mask=False)
+        return b""
+
+    def release(self) -> None:
+        """Break the parser's two reference cycles: without them a connection is freed at once."""
+        self.parser.close()
+        self.parser_exc = None
 
     def recv_frame(self, frame: Frame) -> None:
         """Take one frame."""

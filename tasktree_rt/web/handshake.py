@@ -1,18 +1,16 @@
-"""The way from an accepted socket to an open WebSocket, by way of Quart.
+"""From an accepted socket to an open WebSocket, by way of Quart.
 
 `Handshake.run` reads the head, bounded in time and size, and lets Quart's full dispatch decide:
 `before_websocket`, routing and the view run as in any Quart app. The view authenticates, calls ``await
-websocket.accept(...)``, puts its session under `SESSION` into ``websocket.scope`` and returns; only then is
-the 101 written. ``websocket.receive`` and ``websocket.send`` have no place in such a view: the session gets
-the messages.
+websocket.accept(...)``, puts its session under `visit.SESSION` into ``websocket.scope`` and returns; only
+then is the 101 written. ``websocket.receive`` and ``websocket.send`` have no place in such a view: the
+session gets the messages.
 
 A view that is reached in another way (stock Hypercorn) does not find `CARRIER` in its scope and answers 426.
 """
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import socket
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -22,14 +20,14 @@ import trio
 from attrs import frozen
 from quart.wrappers import Response
 from structlog import get_logger
-from werkzeug.datastructures import Headers
 from werkzeug.exceptions import HTTPException
 
 from tasktree_rt.hub.carrier import Session
 from tasktree_rt.metrics import Metrics
-from tasktree_rt.web.answers import answer, rendered, sound
+from tasktree_rt.web.answers import answer, rendered
 from tasktree_rt.web.head import MAX_HEAD, Head, end_of_head, fault, path_and_query, websocket_head
 from tasktree_rt.web.kernel import RECEIVED, Address, Io, address_of
+from tasktree_rt.web.visit import Visit
 
 if TYPE_CHECKING:
     from hypercorn.typing import WebsocketScope
@@ -40,24 +38,8 @@ log = get_logger(__name__)
 
 CARRIER: Final = "tasktree_rt.carrier"
 """Key of the scope: True where a session will be carried."""
-SESSION: Final = "tasktree_rt.session"
-"""Key of the scope: where the view puts its session."""
 
-_SWITCHING: Final = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
 _POLITENESS: Final = 1.0
-_GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
-_OURS: Final = frozenset(
-    (
-        "connection",
-        "content-length",
-        "sec-websocket-accept",
-        "sec-websocket-extensions",
-        "sec-websocket-protocol",
-        "transfer-encoding",
-        "upgrade",
-    )
-)
-"""Headers of an answer that a view cannot set: they say how the bytes that follow are to be read."""
 
 
 @frozen
@@ -86,10 +68,6 @@ class Gone:
 
 
 Outcome = Upgraded | Other | Answered | Gone
-
-
-class HandshakeError(Exception):
-    """A view accepted in a way that cannot be: told in the log, answered 500."""
 
 
 @frozen
@@ -220,81 +198,6 @@ class Handshake:
             except OSError:
                 return False
         return True
-
-
-class Visit:
-    """One handshake as Quart sees it: a websocket that can be accepted or refused, and no more."""
-
-    __slots__ = ("_headers", "_subprotocol", "accepted", "scope")
-
-    def __init__(self, scope: WebsocketScope) -> None:
-        self.scope = scope
-        self.accepted = False
-        self._headers: Headers | None = None
-        self._subprotocol: str | None = None
-
-    def websocket(self, app: QuartTrio) -> Any:  # noqa: ANN401 - the app names the class
-        """Quart's object for this handshake, as its own ASGI adapter would make it."""
-        headers = Headers()
-        headers["Remote-Addr"] = (self.scope["client"] or ("<local>", 0))[0]
-        for name, value in self.scope["headers"]:
-            headers.add(name.decode("latin-1").title(), value.decode("latin-1"))
-        return app.websocket_class(
-            self.scope["path"],
-            self.scope["query_string"],
-            self.scope["scheme"],
-            headers,
-            "",
-            "1.1",
-            list(self.scope["subprotocols"]),
-            self._nothing,
-            self._nothing,
-            self._accept,
-            self._close,
-            scope=self.scope,
-        )
-
-    @property
-    def session(self) -> Session | None:
-        """What the view left to be carried."""
-        return cast("Session | None", cast(dict[str, Any], self.scope).get(SESSION))
-
-    async def _accept(self, headers: Headers, subprotocol: str | None) -> None:
-        if self.accepted:
-            return
-        if subprotocol is not None and subprotocol not in self.scope["subprotocols"]:
-            raise HandshakeError(f"subprotocol {subprotocol!r} was not offered")
-        for name, value in headers:
-            if name.lower() in _OURS or not sound(name, value):
-                raise HandshakeError(f"header {name!r} cannot be sent")
-        self.accepted, self._headers, self._subprotocol = True, headers, subprotocol
-
-    async def _close(self, code: int, reason: str) -> None:
-        """Before anything is accepted a close is a refusal; after it, the session's matter."""
-        self.accepted = False
-
-    async def _nothing(self, data: object = None) -> None:
-        raise HandshakeError("messages are the session's: a view neither receives nor sends")
-
-    def switching(self, head: Head) -> bytes:
-        """The 101 that says what the view agreed to.
-
-        Raises:
-            HandshakeError: the view accepted but left no session.
-        """
-        if self.session is None:
-            raise HandshakeError(f"accepted, but there is no {SESSION!r} in the scope")
-        key = _accept_key(head.values(b"sec-websocket-key")[0])
-        lines = [_SWITCHING, f"Sec-WebSocket-Accept: {key}\r\n"]
-        if self._subprotocol is not None:
-            lines.append(f"Sec-WebSocket-Protocol: {self._subprotocol}\r\n")
-        lines += [f"{name}: {value}\r\n" for name, value in self._headers or ()]
-        return "".join((*lines, "\r\n")).encode("latin-1")
-
-
-def _accept_key(key: bytes) -> str:
-    digest = hashlib.sha1(key + _GUID, usedforsecurity=False).digest()
-    return base64.b64encode(digest).decode("ascii")
 
 
 async def _rendered(response: ResponseTypes) -> bytes:

@@ -12,14 +12,17 @@ from quart import Blueprint, Response, request
 from tasktree_rt.brokers.base import Matter
 from tasktree_rt.core.events import Json, micros_to_time, project_id
 from tasktree_rt.core.topics import user_id, user_topic
-from tasktree_rt.dialects.base import decode_object
 from tasktree_rt.errors import InvalidInput, Refused, StoreDamaged
 from tasktree_rt.hub.asking import may_see
 from tasktree_rt.hub.hub import Hub
 from tasktree_rt.hub.matters import PROMPT, Pending, readable_object
 from tasktree_rt.hub.store_errors import readable
-from tasktree_rt.web.http import PAGE_BYTES, grants, history, limit_asked, number, page_reply, reply
+from tasktree_rt.web.bodies import read_object
+from tasktree_rt.web.caller import grants
+from tasktree_rt.web.history import PAGE_BYTES, history, page_reply
 from tasktree_rt.web.large import LargeAnswers
+from tasktree_rt.web.parameters import limit_asked, number
+from tasktree_rt.web.replies import reply
 
 LONGEST_WAIT: Final = 60
 AT_ONCE: Final = 100
@@ -53,7 +56,7 @@ class People:
 
     async def ask(self) -> Response:
         """Open a prompt; the same one again is answered with the first."""
-        pending, new = await self._hub.ask(await _body(), grants=grants())
+        pending, new = await self._hub.ask(await read_object(), grants=grants())
         return reply(_prompt(pending), 201 if new else 200)
 
     async def prompts(self) -> Response:
@@ -96,7 +99,7 @@ class People:
 
     async def answer(self, prompt_id: str) -> Response:
         """Settle it, if nobody has."""
-        given = await _body("proceed", "value", "feedback")
+        given = await read_object("proceed", "value", "feedback")
         return reply(await self._hub.answer(prompt_id, given, grants=grants(), via=_via()))
 
     async def cancel(self, prompt_id: str) -> Response:
@@ -105,7 +108,7 @@ class People:
 
     async def command(self, project: str) -> Response:
         """Tell the orchestrator something; with ``wait``, what came of it."""
-        given = await _body("name", "node_id", "args")
+        given = await read_object("name", "node_id", "args")
         pending = await self._hub.command(project_id(project), given, grants=grants(), via=_via())
         await _wait(self._hub, pending)
         if pending.outcome is None:
@@ -114,7 +117,7 @@ class People:
 
     async def notify(self, user: str) -> Response:
         """Tell a user something."""
-        found = await self._hub.notify(user, await _body(), grants=grants())
+        found = await self._hub.notify(user, await read_object(), grants=grants())
         return reply({"user_id": user, "epoch": found.epoch, "seq": found.first}, 201)
 
     async def notifications(self, user: str) -> Response:
@@ -128,24 +131,10 @@ class People:
 
     async def read(self, user: str) -> Response:
         """The user has read everything up to a position."""
-        seq = (await _body("seq")).get("seq")
+        seq = (await read_object("seq")).get("seq")
         if type(seq) is not int or seq < 0:
             raise InvalidInput("expected an integer of at least 0", field="seq")
         return reply({"read": await self._hub.read_up_to(user, seq, grants=grants())})
-
-
-async def _body(*known: str) -> Json:
-    """The object that was sent; with no other keys than the `known` ones, if any are given.
-
-    Raises:
-        InvalidInput: naming a key that might be a slip of the pen.
-    """
-    body: bytes = await request.get_data(as_text=False)  # type: ignore[assignment]
-    given = decode_object(body)
-    unknown = sorted(given.keys() - known) if known else []
-    if unknown:
-        raise InvalidInput(f"expected one of {', '.join(known)}", field=unknown[0])
-    return given
 
 
 def _via() -> Json:

@@ -15,7 +15,9 @@ from tasktree_rt.dialects.tasktree.messages import as_json
 from tasktree_rt.errors import StoreUnavailable, Unavailable
 from tasktree_rt.hub.hub import Hub
 from tasktree_rt.hub.store_errors import readable
-from tasktree_rt.web.http import grants, limit_asked, reply
+from tasktree_rt.web.caller import grants
+from tasktree_rt.web.parameters import limit_asked
+from tasktree_rt.web.replies import reply
 from tasktree_rt.web.stream import ALIVE, RETRY, streamed
 
 MESSAGE: Final = b"event: projects\ndata: %b\n\n"

@@ -34,10 +34,12 @@ from tasktree_rt.hub.hub import Hub
 from tasktree_rt.hub.pushing import PushSession
 from tasktree_rt.hub.watching import NativeSession, PlainSession, WatchSession
 from tasktree_rt.settings import Settings
-from tasktree_rt.web.auth import Doorman, TokenMissing, TokenWithoutSubject, authenticate, token_of
-from tasktree_rt.web.handshake import CARRIER, SESSION
+from tasktree_rt.web.auth import TokenMissing, TokenWithoutSubject, authenticate, token_of
+from tasktree_rt.web.handshake import CARRIER
+from tasktree_rt.web.origins import Doorman
 from tasktree_rt.web.problems import problem, status_problem
 from tasktree_rt.web.refusals import refusals_of
+from tasktree_rt.web.visit import SESSION
 
 PLAIN: Final = Plain()
 NATIVE: Final = Native()

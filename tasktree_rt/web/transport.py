@@ -22,13 +22,12 @@ from typing import Final, cast
 
 import trio
 from structlog import get_logger
-from websockets.frames import Close, Frame, Opcode
-from websockets.protocol import State
+from websockets.frames import Frame
 
 from tasktree_rt.core import closing
 from tasktree_rt.core.closing import Closing
 from tasktree_rt.hub.carrier import Session
-from tasktree_rt.web.frames import BINARY, CLOSE, Frames, Messages, Unfit, fitting
+from tasktree_rt.web.frames import BINARY, CLOSE, Frames, Messages, Unfit
 from tasktree_rt.web.kernel import KERNEL, RECEIVED, Io, Socket, reset
 
 log = get_logger(__name__)
@@ -64,7 +63,6 @@ class Connection:
 
     __slots__ = (
         "_close_timeout",
-        "_echo",
         "_eof",
         "_fd",
         "_frames",
@@ -97,7 +95,6 @@ class Connection:
         self._close_timeout = close_timeout
         self._frames = Frames(max_message_size)
         self._messages = Messages(max_message_size)
-        self._echo = b""  # a close frame that the parser made and the session has not got yet
         self._eof = False  # the peer sends nothing more
         self._shut = False  # we send nothing more
         self._lost = False  # the socket is dead, or must be
@@ -148,12 +145,8 @@ class Connection:
 
     def close_frame(self, closing: Closing, reason: str) -> bytes:
         """The close frame to write last; b"" if there was one. It starts the clock of `close_timeout`."""
-        echo, self._echo = self._echo, b""
-        if self._frames.state is State.OPEN:
-            self._frames.send_close(closing.code, fitting(reason))
-            echo = b"".join(self._frames.data_to_send())
         self._hurry()
-        return echo
+        return self._frames.closing_frame(closing, reason)
 
     def shutdown(self) -> None:
         """Everything is written: half-close. The connection ends with the peer's EOF, or `close_timeout`."""
@@ -189,9 +182,7 @@ class Connection:
         # fd first: from here on nobody may write to a number that the kernel hands out again.
         self._fd = -1
         self._sock.close()
-        # The parser's two reference cycles; without them a connection is freed at once.
-        self._frames.parser.close()
-        self._frames.parser_exc = None
+        self._frames.release()
         received = self._frames.close_rcvd
         try:
             if received is None:
@@ -279,7 +270,11 @@ class Connection:
     async def _deal(self) -> None:
         """Deal with the frames that were parsed."""
         frames = self._frames
-        ended = self._answer(frames.data_to_send()) if frames.writes else False
+        ended = False
+        if frames.writes:
+            pong, ended = frames.answers()
+            if pong:
+                self._session.control(pong)
         events = cast(list[Frame], frames.events_received())
         small = 0
         for frame in events:
@@ -296,20 +291,8 @@ class Connection:
         elif frames.close_sent is not None:
             self._last -= len(events)
 
-    def _answer(self, writes: list[bytes]) -> bool:
-        """Hand on the newest pong (RFC 6455, 5.5.3: the others may be left out); keep back a close frame
-        until the messages before it are dealt with. Returns whether the parser has said all it has to say."""
-        ended = writes[-1] == b""
-        if ended:
-            writes.pop()
-            if writes and writes[-1][0] & 0x0F == Opcode.CLOSE:
-                self._echo = writes.pop()
-        if writes:
-            self._session.control(writes[-1])
-        return ended
-
     def _say_end(self) -> None:
-        echo, self._echo = self._echo, b""
+        echo = self._frames.take_echo()
         if echo:
             self._session.control(echo)
         self._session.control(b"")
@@ -318,7 +301,7 @@ class Connection:
 
     async def _data(self, frame: Frame) -> None:
         # Once a close frame of ours is out, or about to be, what the peer says does not matter any more.
-        if self._frames.close_sent is not None and not self._echo:
+        if self._frames.close_sent is not None and not self._frames.echo:
             return
         try:
             message = self._messages.take(frame)
@@ -334,11 +317,7 @@ class Connection:
             self._crashed()
 
     def _refuse(self, why: Closing) -> None:
-        if self._frames.state is State.OPEN:
-            self._frames.fail(why.code, why.reason)
-            self._answer(self._frames.data_to_send())
-        else:
-            # The peer's close came in the same read, so that its echo is made: ours says what was wrong.
-            self._frames.close_sent = Close(why.code, why.reason)
-            self._echo = Frame(Opcode.CLOSE, self._frames.close_sent.serialize()).serialize(mask=False)
+        pong = self._frames.refuse(why)
+        if pong:
+            self._session.control(pong)
         self._say_end()

@@ -37,7 +37,8 @@ from tasktree_rt.dialects.tasktree import Native, Plain
 from tasktree_rt.dialects.tasktree.requests import RequestError, read_since
 from tasktree_rt.errors import InvalidInput, Refused
 from tasktree_rt.settings import Auth, Settings
-from tasktree_rt.web.auth import Doorman, authenticate
+from tasktree_rt.web.auth import authenticate
+from tasktree_rt.web.origins import Doorman
 from tests.fuzz.target import json_of, text_of, told_well
 from tests.model import NaiveTree
 

@@ -20,8 +20,8 @@ from tasktree_rt.hub.watching import PlainSession
 from tasktree_rt.settings import Settings
 from tasktree_rt.web.app import create_app
 from tasktree_rt.web.foreign import ForeignSystem
-from tasktree_rt.web.http import reply
 from tasktree_rt.web.listeners import FixedPath
+from tasktree_rt.web.replies import reply
 from tasktree_rt.web.server import serve
 from tasktree_rt.web.sockets import Answer, leave, socket_routes
 from tests.web.realhub import RealHub

@@ -17,8 +17,7 @@ from quart_trio import QuartTrio
 
 from tasktree_rt.core.access import OPEN
 from tasktree_rt.settings import Limits
-from tasktree_rt.web import http as http_routes
-from tasktree_rt.web import people
+from tasktree_rt.web import history, people
 from tasktree_rt.web.large import PIECE, LargeAnswers
 from tests.web.realhub import RealHub, auth, node_update, real_hub, token
 
@@ -239,7 +238,7 @@ async def test_an_answer_that_is_never_sent_gives_back_what_it_held() -> None:
 
 
 async def test_a_page_ends_early_in_bytes_and_nothing_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http_routes, "PAGE_BYTES", 3_000)
+    monkeypatch.setattr(history, "PAGE_BYTES", 3_000)
     async with real_hub() as running, running.http() as http:
         await running.publish("p", *(node_update(f"n{number}", text="x" * 900) for number in range(20)))
         for first, key in ((":0", "since"), ("end", "before")):

@@ -1,0 +1,77 @@
+"""Pages of a log: past events of a project, or of a user, in the order of their positions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from attrs import frozen
+from quart import Response, request
+
+from tasktree_rt.core.events import Json, Record
+from tasktree_rt.core.log import BEGINNING, Gap, Position, Recovered
+from tasktree_rt.dialects.base import with_position
+from tasktree_rt.errors import InvalidInput, Refused
+from tasktree_rt.hub.checkpoints import check_events
+from tasktree_rt.hub.hub import Hub
+from tasktree_rt.hub.store_errors import readable
+from tasktree_rt.web.large import LargeAnswers, listed
+from tasktree_rt.web.parameters import limit_asked
+
+PAGE_BYTES: Final = 1024 * 1024
+"""Bytes of events after which a page ends, whatever its limit."""
+
+
+@frozen
+class HistoryPage:
+    """Records of a topic, the oldest first, and what goes into the answer behind them."""
+
+    records: Sequence[Record]
+    epoch: str
+    rest: Json
+
+
+async def history(hub: Hub, name: str) -> HistoryPage:
+    """A page of a topic's events as the query asks for them: those after ``since``, or the newest ones before
+    ``before``; the oldest first in either case."""
+    args, limit = request.args, limit_asked()
+    project = await hub.shelf.load(name)
+    epoch, back = project.epoch, "before" in args
+    place = _place(project.position)
+    if place == BEGINNING:
+        return HistoryPage((), epoch, {"next": None})
+    read = hub.broker.read_back if back else hub.broker.read
+    wanted = {"type": args.get("type"), "node_id": args.get("node_id")}
+    with readable():
+        found = await read(name, place, limit=limit, max_bytes=PAGE_BYTES, **wanted)
+        if isinstance(found, Recovered):
+            await check_events(name, found.records)
+    if isinstance(found, Gap):
+        oldest = Position(project.epoch, project.floor)
+        raise Refused(f"the oldest position is {oldest}", code="gone", field="before" if back else "since")
+    records = found.records
+    if not epoch or not records:
+        return HistoryPage((), epoch, {"next": None})
+    # A page may hold fewer than asked for, since it is bounded in bytes too.
+    at = records[0].seq - 1 if back else records[-1].seq
+    more = at > project.floor if back else len(records) == limit or at < project.position.seq
+    return HistoryPage(records, epoch, {"next": str(Position(epoch, at)) if more else None})
+
+
+def page_reply(answers: LargeAnswers, page: HistoryPage, **rest: object) -> Response:
+    """Answer with a page of events; `rest` are more fields of the answer."""
+    lines = (with_position(one, page.epoch) for one in page.records)
+    size = sum(len(one.body) for one in page.records)
+    return answers.response(object(), size, listed("events", lines, {**page.rest, **rest}))
+
+
+def _place(head: Position) -> Position:
+    """From where to read. The beginning and the end are those of this life, also if another begins while the
+    store reads."""
+    since, before = request.args.get("since"), request.args.get("before")
+    if since is not None and before is not None:
+        raise InvalidInput("since and before exclude each other", field="before")
+    if before is not None:
+        return head if before == "end" else Position.parse(before, "before")
+    asked = BEGINNING if since is None else Position.parse(since)
+    return Position(head.epoch, 0) if asked == BEGINNING else asked

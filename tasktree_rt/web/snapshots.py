@@ -1,0 +1,116 @@
+"""The HTTP API for snapshots that are kept under a name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+
+from quart import Blueprint, Response
+
+from tasktree_rt.brokers.base import Snapshot as Kept
+from tasktree_rt.core.events import Json, micros_to_time, project_id
+from tasktree_rt.dialects.base import decode_json
+from tasktree_rt.errors import InvalidInput, Refused
+from tasktree_rt.hub.checkpoints import check_state
+from tasktree_rt.hub.hub import Hub
+from tasktree_rt.hub.store_errors import readable
+from tasktree_rt.web.bodies import read_body
+from tasktree_rt.web.caller import grants, pushed, watched
+from tasktree_rt.web.large import LargeAnswers
+from tasktree_rt.web.parameters import MAX_KEY
+from tasktree_rt.web.replies import reply
+from tasktree_rt.web.states import nodes_in, state_pieces
+
+
+class SnapshotRoutes:
+    """The views; `routes` registers them. The caller's grants are in ``g.grants``."""
+
+    def __init__(self, hub: Hub, answers: LargeAnswers) -> None:
+        self._hub = hub
+        self._answers = answers
+
+    def routes(self) -> Blueprint:
+        """Make the routes, under ``/api/v1``."""
+        found = Blueprint("snapshots", __name__)
+        for method, path, view in (
+            ("POST", "/projects/<project>/snapshots", self.keep),
+            ("GET", "/projects/<project>/snapshots", self.kept),
+            ("GET", "/projects/<project>/snapshots/<snapshot_id>", self.one_kept),
+            ("DELETE", "/projects/<project>/snapshots/<snapshot_id>", self.forget),
+        ):
+            found.add_url_rule(path, f"{method} {path}", view, methods=[method])
+        return found
+
+    async def keep(self, project: str) -> Response:
+        """Keep a project's state under a name: the present one, or that after event ``at``."""
+        hub, name = self._hub, pushed(project)
+        body = await read_body()
+        given = decode_json(body) if body else {}
+        title = given.get("name", "") if isinstance(given, dict) else None
+        if not isinstance(title, str) or len(title) > MAX_KEY:
+            raise InvalidInput(
+                f'expected {{"name"?: a string of at most {MAX_KEY} characters}}', field="name"
+            )
+        at = given.get("at")
+        if at is not None and (type(at) is not int or at < 0):
+            raise InvalidInput("expected an integer of at least 0", code="invalid_position", field="at")
+        kept = await hub.snapshots.keep(name, title, grants().owner, partial(hub.state, name, at))
+        return reply(_kept(kept), 201)
+
+    async def kept(self, project: str) -> Response:
+        """The snapshots of a project."""
+        return reply(
+            {"snapshots": [_kept(one) for one in await self._hub.broker.snapshots(watched(project))]}
+        )
+
+    async def one_kept(self, project: str, snapshot_id: str) -> Response:
+        """One snapshot with its state."""
+        name = watched(project)
+
+        async def read() -> _StoredState | None:
+            with readable():
+                found = await self._hub.broker.snapshot(name, snapshot_id)
+                if found is not None:
+                    await check_state(name, found[1])
+            return None if found is None else _StoredState(*found)
+
+        source = (name, snapshot_id)
+        stored = await self._hub.past.get(source, read)
+        if stored is None:
+            raise Refused(f"there is no snapshot {snapshot_id!r}", code="not_found", field="snapshot_id")
+        return self._answers.response(source, stored.size, stored.pieces())
+
+    async def forget(self, project: str, snapshot_id: str) -> Response:
+        """Delete one snapshot."""
+        name = project_id(project)
+        if not (grants().push.covers(name) or grants().admin):
+            raise Refused(f"you may not delete snapshots of {name!r}")
+        await self._hub.snapshots.delete(name, snapshot_id)
+        return reply({"project_id": name, "snapshot_id": snapshot_id, "deleted": True})
+
+
+class _StoredState:
+    """A snapshot as the store has it."""
+
+    def __init__(self, kept: Kept, parts: tuple[bytes, ...]) -> None:
+        self._kept = kept
+        self._parts = parts
+        self.size = sum(map(len, parts))
+
+    def pieces(self) -> Iterator[bytes]:
+        """It, as an answer."""
+        top, *nodes = self._parts
+        return state_pieces(
+            _kept(self._kept), self._kept.project_id, decode_json(top, ours=True), nodes_in(nodes)
+        )
+
+
+def _kept(one: Kept) -> Json:
+    return {
+        "snapshot_id": one.snapshot_id,
+        "project_id": one.project_id,
+        "name": one.name,
+        "epoch": one.epoch,
+        "seq": one.seq,
+        "created_at": micros_to_time(one.created),
+    }
