@@ -45,7 +45,8 @@ from tasktree_rt.client.messages import (
 )
 from tasktree_rt.client.nodes import Node, current_node
 from tasktree_rt.client.obeying import Command, Commands
-from tasktree_rt.client.orchestrator import Orchestrator, OrchestratorStatistics, open_orchestrator
+from tasktree_rt.client.opening import open_orchestrator
+from tasktree_rt.client.orchestrator import Orchestrator, OrchestratorStatistics
 from tasktree_rt.client.outflow import OutflowStatistics
 from tasktree_rt.client.payload import EventLike
 from tasktree_rt.client.publisher import Publisher, PublisherStatistics

@@ -7,43 +7,31 @@ unanswered is sent again, in order, under the same ids, before anything new.
 
 from __future__ import annotations
 
-import math
 import secrets
-import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
-from functools import partial
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractAsyncContextManager, suppress
 from itertools import count
-from pathlib import Path
-from typing import Any, Final, Unpack
+from typing import Any, Unpack
 
 import trio
 from attrs import frozen
 
 from tasktree_rt.client import payload
 from tasktree_rt.client.asking import Answer, Asked
-from tasktree_rt.client.backoff import Backoff, Retry
+from tasktree_rt.client.backoff import Retry
 from tasktree_rt.client.checking import HubLimits
 from tasktree_rt.client.connection_errors import Dropped
-from tasktree_rt.client.desk import Desk, open_desk
+from tasktree_rt.client.desk import Desk
 from tasktree_rt.client.dividing import batch_id
-from tasktree_rt.client.link import Link, LinkOptions, open_link
-from tasktree_rt.client.nursery import background
+from tasktree_rt.client.link import Link
 from tasktree_rt.client.obeying import Commands
+from tasktree_rt.client.outstanding import Outstanding
 from tasktree_rt.client.payload import EventLike
 from tasktree_rt.client.producing import OnRefused, Producing
 from tasktree_rt.client.receipts import Lost, Receipt
 from tasktree_rt.client.reconnect import stay_connected
-from tasktree_rt.client.spool import Place, Spool
-from tasktree_rt.client.urls import socket_url
-from tasktree_rt.client.window import Window
 from tasktree_rt.core.events import Json
-from tasktree_rt.core.limits import MAX_EVENTS_PER_PUBLISH, MAX_MESSAGE_SIZE, MAX_NODE_SIZE, MIB
 from tasktree_rt.errors import ClientError, ConnectionLost, PublishRefused
-
-PATH: Final = "/ws/orchestrator"
-INBOUND_LIMIT: Final = 16 * MIB
-"""Bytes of a message from the hub: an ack of 1,000 events is about 100 KB."""
 
 Connect = Callable[[], AbstractAsyncContextManager[Link]]
 Asking = Callable[[], AbstractAsyncContextManager[Desk]]
@@ -72,8 +60,7 @@ class Orchestrator:
 
     def __init__(
         self,
-        window: Window[Receipt],
-        spool: Spool | None,
+        outstanding: Outstanding,
         *,
         limits: HubLimits,
         on_refused: OnRefused | None,
@@ -81,21 +68,17 @@ class Orchestrator:
         asking: Asking | None = None,
     ) -> None:
         self._asking = asking
-        self._window = window
-        self._spool = spool
+        self._outstanding = outstanding
+        self._window = outstanding.window
         self.limits = limits
         self._turn = trio.Lock()
         """Held while waiting for room: publishers are served in the order they came."""
-        self._file = trio.Lock()
-        """Held while the spool is written to: never while waiting for room, which rewriting it may make."""
-        self._producing = Producing(window, spool, self._file, on_refused, commands)
+        self._producing = Producing(outstanding, on_refused, commands)
         self._life = secrets.token_hex(8)
         self._numbers = count(1)
         self._published = 0
         self._lost: ClientError | None = None
         self._closed = False
-        for place in spool.waiting.values() if spool is not None else ():
-            window.add(Receipt(place.id, place.size, None, place))
 
     async def publish(self, events: EventLike | Iterable[EventLike], *, id: str | None = None) -> Receipt:
         """Publish one event, or several of one project that are kept all or none.
@@ -139,14 +122,14 @@ class Orchestrator:
 
     async def _publish(self, publish_id: str, text: bytes, lost: Lost | None = None) -> Receipt:
         async with self._turn:
-            known = self._window.get(publish_id)
+            known = self._outstanding.same(publish_id, text)
             if known is not None:
-                return self._same(known, text)
-            while not self._room(len(text)):
+                return known
+            while not self._outstanding.room(len(text)):
                 self._check_open()
                 await self._producing.changed.park()
             self._check_open()
-            receipt = await self._keep(publish_id, text, lost)
+            receipt = await self._outstanding.add(publish_id, text, lost)
         self._published += 1
         self._producing.changed.unpark_all()
         return receipt
@@ -226,11 +209,11 @@ class Orchestrator:
     @property
     def spooled(self) -> bool:
         """Whether what is unanswered stays in a file for the next start."""
-        return self._spool is not None
+        return self._outstanding.spool is not None
 
     def statistics(self) -> OrchestratorStatistics:
         """How it goes."""
-        producing, spool = self._producing, self._spool
+        producing, spool = self._producing, self._outstanding.spool
         return OrchestratorStatistics(
             connected=producing.link is not None,
             connections=producing.connections,
@@ -246,34 +229,6 @@ class Orchestrator:
             last_error=producing.last_error,
         )
 
-    def _room(self, size: int) -> bool:
-        return self._window.room(size) if self._spool is None else self._spool.room(size)
-
-    def _same(self, known: Receipt, text: bytes) -> Receipt:
-        if self._producing.text(known) != text:
-            raise PublishRefused("idempotency_conflict", f"another publish is unanswered under {known.id!r}")
-        return known
-
-    async def _keep(self, publish_id: str, text: bytes, lost: Lost | None) -> Receipt:
-        if self._spool is None:
-            receipt = Receipt(publish_id, len(text), text, lost=lost)
-        else:
-            async with self._file:
-                place = self._spool.append(publish_id, text)
-                if self._spool.fsync:
-                    await self._synced(self._spool, place)
-            receipt = Receipt(publish_id, len(text), None, place, lost)
-        self._window.add(receipt)
-        return receipt
-
-    @staticmethod
-    async def _synced(spool: Spool, place: Place) -> None:
-        try:
-            await trio.to_thread.run_sync(spool.sync)
-        except BaseException:
-            spool.settle(place)  # failed or cancelled: then it was never published
-            raise
-
     async def run(self, connect: Connect, retry: Retry, patience: float) -> None:
         """Not for the program's use: the task behind it all, which `open_orchestrator` starts."""
         producing = self._producing
@@ -282,7 +237,7 @@ class Orchestrator:
         except ClientError as end:
             if not self._closed:
                 self._lost = ConnectionLost(str(end)) if isinstance(end, Dropped) else end
-                self._fail_open(self._lost)
+                self._outstanding.fail(self._lost)
         finally:
             if self._lost is not None:
                 producing.inbox.end(self._lost)
@@ -300,129 +255,17 @@ class Orchestrator:
     def close(self) -> ConnectionLost | None:
         """Not for the program's use: let go of everything; returns what to raise, if anything is left."""
         self._closed = True
-        left, last = len(self._window), self._producing.last_error
+        left, last, spool = len(self._window), self._producing.last_error, self._outstanding.spool
         why = f"{left} publishes were not acknowledged" + (f" ({last})" if last else "")
-        if self._spool is not None:
-            why += f"; they stay in {self._spool.path} for the next start"
-            self._spool.close()
+        if spool is not None:
+            why += f"; they stay in {spool.path} for the next start"
+            spool.close()
         self._producing.inbox.end(trio.ClosedResourceError("this orchestrator was left"))
-        self._fail_open(ConnectionLost(why))
-        return ConnectionLost(why) if left and self._spool is None else None
-
-    def _fail_open(self, error: ClientError) -> None:
-        for found in self._window:
-            receipt: Receipt | None = found
-            while receipt is not None and receipt.outcome is None:
-                receipt.settle(error)
-                receipt = receipt.whole
+        self._outstanding.fail(ConnectionLost(why))
+        return ConnectionLost(why) if left and spool is None else None
 
     def _check_open(self) -> None:
         if self._lost is not None:
             raise self._lost
         if self._closed:
             raise trio.ClosedResourceError("this orchestrator was left")
-
-
-@asynccontextmanager
-async def open_orchestrator(
-    url: str,
-    producer_id: str,
-    *,
-    token: str | None = None,
-    commands: str | Iterable[str] = (),
-    spool: str | Path | None = None,
-    spool_max_bytes: int = 64 * MIB,
-    spool_fsync: bool = False,
-    max_in_flight: int = 64,
-    max_in_flight_bytes: int = 4 * MIB,
-    max_message_size: int = MAX_MESSAGE_SIZE,
-    max_node_size: int = MAX_NODE_SIZE,
-    max_events: int = MAX_EVENTS_PER_PUBLISH,
-    on_refused: OnRefused | None = None,
-    connect_timeout: float = 10.0,
-    flush_timeout: float = 10.0,
-    close_timeout: float = 2.0,
-    backoff: Backoff = Backoff(),  # noqa: B008 - frozen
-    patience: float = math.inf,
-    before_connect: Callable[[], Awaitable[None]] | None = None,
-    ssl_context: ssl.SSLContext | None = None,
-) -> AsyncIterator[Orchestrator]:
-    """Push events to the hub at `url` (http, https, ws or wss) under the name `producer_id`.
-
-    Entering does not wait for the hub: publishing may begin while it is away. It reconnects for ever,
-    with full-jitter back-off and after the time the hub advises; a hub that says there is no use (no
-    token, an address that is not a hub's, a close that says stop) ends it with `ConnectionLost`, and
-    so does its absence for more than `patience` seconds (default: never).
-
-    Leaving flushes for at most `flush_timeout` seconds; if the body failed, its exception goes on;
-    if it was cancelled, nothing is waited for.
-
-    Args:
-        producer_id: names this producer over all its lives; the hub tells repeats by it.
-        commands: a project, or several, whose commands this orchestrator takes (`Orchestrator.commands`). Of
-            several that take those of one project, the one that connected first gets them.
-        spool: a file that keeps unanswered publishes over the death of this process: they are sent
-            again at the next start. It is this process's and this producer's alone. Publishing goes on
-            into it while the hub is away and waits when `spool_max_bytes` are full. With `spool_fsync` it
-            survives a power cut too, at the price of one disk write per publish.
-        max_in_flight: publishes sent and unanswered; the hub reads no further than 64.
-        max_message_size: of one publish, in bytes; the hub's own limit is 1 MiB by default. What a hub
-            with a lower limit closes for (1009) is refused alone and the rest goes on.
-        max_node_size: bytes of a node; the hub's own limit is 256 KiB by default.
-        max_events: of one publish; the hub's own limit is 1,000 by default.
-        on_refused: told of every final refusal; default: a warning in the log ``tasktree_rt.client``.
-        before_connect: waited for before every connection.
-
-    Raises:
-        ConnectionLost: on leaving, if publishes are left without an answer and there is no spool.
-        ClientError: the spool cannot be used.
-        ValueError: not an address.
-    """
-    served = [commands] if isinstance(commands, str) else list(commands)
-    query = [("producer_id", producer_id), *(("commands", one) for one in served)]
-    query += [("token", token)] if token else []
-    address = socket_url(url, PATH, query)
-    file = None if spool is None else Spool(Path(spool), producer_id, spool_max_bytes, fsync=spool_fsync)
-    window: Window[Receipt] = Window(max_in_flight, max_in_flight_bytes)
-    asking = partial(
-        open_desk,
-        url,
-        token=token,
-        timeout=connect_timeout,
-        backoff=backoff,
-        patience=patience,
-        ssl_context=ssl_context,
-    )
-    orchestrator = Orchestrator(
-        window,
-        file,
-        limits=HubLimits(max_message_size, max_node_size, max_events),
-        on_refused=on_refused,
-        commands=served,
-        asking=asking,
-    )
-    options = LinkOptions(connect_timeout, close_timeout, INBOUND_LIMIT, ssl_context)
-    try:
-        async with background() as nursery:
-            connect: Connect = partial(open_link, address, options)
-            if before_connect is not None:
-                connect = partial(_after, before_connect, connect)
-            nursery.start_soon(orchestrator.run, connect, Retry(backoff), patience)
-            try:
-                yield orchestrator
-            except Exception:
-                await orchestrator.finish(flush_timeout, close_timeout)
-                raise
-            await orchestrator.finish(flush_timeout, close_timeout)
-            nursery.cancel_scope.cancel()
-    finally:
-        left = orchestrator.close()
-    if left is not None:
-        raise left
-
-
-@asynccontextmanager
-async def _after(wait: Callable[[], Awaitable[None]], connect: Connect) -> AsyncIterator[Link]:
-    await wait()
-    async with connect() as link:
-        yield link

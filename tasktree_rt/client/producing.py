@@ -22,15 +22,13 @@ from tasktree_rt.client.dividing import divided
 from tasktree_rt.client.link import Link
 from tasktree_rt.client.nursery import background
 from tasktree_rt.client.obeying import AGAIN, Inbox
+from tasktree_rt.client.outstanding import Outstanding
 from tasktree_rt.client.payload import encode_event, publish_text
-from tasktree_rt.client.receipts import Acked, Receipt, read_ack
+from tasktree_rt.client.receipts import Receipt, read_ack
 from tasktree_rt.client.refusals import is_transient, milliseconds
-from tasktree_rt.client.spool import Spool
-from tasktree_rt.client.window import Window
 from tasktree_rt.core.closing import TOO_LARGE
 from tasktree_rt.core.events import Json
-from tasktree_rt.dialects.base import decode_object
-from tasktree_rt.errors import ClientError, InvalidInput, PublishRefused, RequestRefused
+from tasktree_rt.errors import PublishRefused, RequestRefused
 
 PING_INTERVAL: Final = 20.0
 PING_TIMEOUT: Final = 30.0
@@ -50,32 +48,21 @@ class Producing:
 
     def __init__(
         self,
-        window: Window[Receipt],
-        spool: Spool | None,
-        file: trio.Lock,
+        outstanding: Outstanding,
         on_refused: OnRefused | None,
         commands: Iterable[str] = (),
     ) -> None:
         self.changed = trio.lowlevel.ParkingLot()
-        self.inbox = Inbox(commands, window, self.changed)
+        self.inbox = Inbox(commands, outstanding.window, self.changed)
         self.link: Link | None = None
         self.last_error: str | None = None
         self.connections = self.acked = self.duplicates = self.refused = self.resent = 0
-        self._window = window
-        self._spool = spool
-        self._file = file
+        self._outstanding = outstanding
+        self._window = outstanding.window
         self._on_refused = on_refused or _log_refusal
         self._halted = False
         self._refused_for_now: set[str] = set()
         self._retry_after: float | None = None
-
-    def text(self, receipt: Receipt) -> bytes:
-        """The message of an unanswered publish."""
-        if receipt.text is not None:
-            return receipt.text
-        assert self._spool is not None
-        assert receipt.place is not None
-        return self._spool.load(receipt.place)
 
     async def serve(self, link: Link) -> None:
         """Use one connection to its end.
@@ -108,28 +95,19 @@ class Producing:
 
     def refuse(self, receipt: Receipt, error: PublishRefused) -> None:
         """The hub will never take this one; of a batch it may take the parts."""
-        events = self._events(receipt) if receipt.alone else []
+        events = self._outstanding.events(receipt) if receipt.alone else []
         halves = divided(events, error.code)
         if halves:
             receipt.parts = len(halves)
             self._window.add_first([_part(receipt, n, half) for n, half in enumerate(halves)])
             return
-        self._settle(receipt, error)
+        self._outstanding.settle(receipt, error)
         self.refused += 1
         if receipt.lost is not None:
             for event in events:
                 receipt.lost(event, error)
         if receipt.lost is None or self._on_refused is not _log_refusal:
             self._on_refused(receipt, error)
-
-    def _events(self, receipt: Receipt) -> list[Json]:
-        """What a batch holds; it is in no spool any more if the file cannot be read."""
-        try:
-            events: list[Json] = decode_object(self.text(receipt), ours=True)["events"]
-        except (ClientError, InvalidInput) as error:
-            _logger.warning("publish %s cannot be divided: %s", receipt.id, error)
-            return []
-        return events
 
     def _explained(self, end: Dropped) -> Dropped:
         """What to make of the end of a connection, knowing what was said on it."""
@@ -160,7 +138,7 @@ class Producing:
         if said is not None:
             return said
         receipt = self._window.next()
-        return None if receipt is None else self.text(receipt)
+        return None if receipt is None else self._outstanding.text(receipt)
 
     async def _try_again(self) -> None:
         while True:
@@ -177,7 +155,7 @@ class Producing:
                     self._halted = True
                     scope.deadline = min(scope.deadline, trio.current_time() + patience)
                 self.changed.unpark_all()
-                await self._compact()
+                await self._outstanding.compact()
         raise Dropped(self.last_error or "the hub did not close after it said that it would")
 
     def _all_refused_for_now(self) -> bool:
@@ -210,7 +188,7 @@ class Producing:
         link.good = True
         self.acked += 1
         self.duplicates += outcome.duplicate
-        self._settle(receipt, outcome)
+        self._outstanding.settle(receipt, outcome)
 
     def _take_command(self, link: Link, message: Json) -> None:
         try:
@@ -243,30 +221,6 @@ class Producing:
     def _advised(self, seconds: float | None) -> None:
         if seconds is not None:
             self._retry_after = max(self._retry_after or 0.0, seconds)
-
-    def _settle(self, receipt: Receipt, outcome: Acked | ClientError) -> None:
-        if self._spool is not None and receipt.place is not None:
-            self._spool.settle(receipt.place)
-        receipt.settle(outcome)
-        whole = receipt.whole
-        if whole is not None:
-            whole.parts -= 1
-            if not whole.parts:  # until now it stayed in the spool: after a crash it is divided again alike
-                self._settle(whole, outcome)
-
-    async def _compact(self) -> None:
-        """Rewrite the spool when that pays. This task alone settles, and the lock keeps publishers away."""
-        spool = self._spool
-        if spool is None or not spool.due():
-            return
-        async with self._file:
-            try:
-                fresh = await trio.to_thread.run_sync(spool.rewrite)
-            except (OSError, ClientError) as error:
-                _logger.warning("the spool cannot be rewritten: %s", error)
-                spool.postpone()
-            else:
-                spool.swap(fresh)
 
 
 async def _keep_alive(link: Link) -> None:

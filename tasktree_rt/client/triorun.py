@@ -18,7 +18,8 @@ from tasktree_rt.client.log_guard import muted
 from tasktree_rt.client.nodes import Node
 from tasktree_rt.client.nursery import background
 from tasktree_rt.client.obeying import Commands
-from tasktree_rt.client.orchestrator import Orchestrator, open_orchestrator
+from tasktree_rt.client.opening import open_orchestrator
+from tasktree_rt.client.orchestrator import Orchestrator
 from tasktree_rt.client.outcome import is_cancellation
 from tasktree_rt.core.events import Json
 from tasktree_rt.errors import ConnectionLost, PublishRefused

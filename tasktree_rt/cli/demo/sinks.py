@@ -152,7 +152,7 @@ async def open_client_sink(
 ) -> AsyncIterator[ClientSink]:
     """Push to the hub at `url`, and take the commands of `project`; waits for the hub, at first and after
     every outage, at most `patience` seconds."""
-    from tasktree_rt.client.orchestrator import open_orchestrator
+    from tasktree_rt.client.opening import open_orchestrator
 
     client = open_orchestrator(
         url,
