@@ -17,7 +17,7 @@ from hypothesis import given
 
 from tasktree_rt.brokers.base import Appended, Broker, Checkpoint, Duplicate, Key, Retention, Snapshot
 from tasktree_rt.brokers.sqlite import SqliteBroker
-from tasktree_rt.brokers.sqlite.reader import Slice, read_slice
+from tasktree_rt.brokers.sqlite.log import Request, Slice, read_slice
 from tasktree_rt.core.log import Position
 from tests.brokers.contract import Contract
 from tests.brokers.history import OPERATIONS, Operation
@@ -96,7 +96,7 @@ async def test_a_trimmed_log_stays_trimmed(path: Path) -> None:
 async def test_reads_do_not_wait_for_a_commit(path: Path) -> None:
     async with opened(path) as broker:
         await fill(broker, 3)
-        async with broker._write_turn:  # as if a commit took long
+        async with broker._connections._write_turn:  # as if a commit took long
             assert len(await events(broker)) == 3
             assert await broker.count_projects() == 1
 
@@ -105,7 +105,12 @@ async def test_a_read_takes_no_more_into_memory_than_was_asked_for(path: Path) -
     async with opened(path) as broker:
         await broker.append([entry("p", *("x" * 100 for _ in range(50)))])
         with closing(sqlite3.connect(path)) as connection:
-            piece = read_slice(connection, "p", Position("e1", 0), 1_000, 450, (None, None), 1_000)
+            piece = read_slice(
+                connection,
+                request=Request("p", 1_000, 450, (None, None)),
+                place=Position("e1", 0),
+                rows=1_000,
+            )
         assert isinstance(piece, Slice)
         assert (len(piece.records), piece.done) == (4, True)
 
@@ -118,7 +123,7 @@ async def test_an_append_that_has_begun_is_not_cancelled(path: Path) -> None:
             async def append() -> None:
                 outcomes.append(await append_one(broker, entry("p")))
 
-            async with broker._write_turn:
+            async with broker._connections._write_turn:
                 nursery.start_soon(append)
                 await trio.testing.wait_all_tasks_blocked()
                 nursery.cancel_scope.cancel()
@@ -165,7 +170,7 @@ async def test_trimming_with_nothing_to_do_writes_nothing(path: Path) -> None:
             await broker.append(
                 [entry(f"p{n}", key="k", producer=f"{n}") for n in range(first, first + 1_000)]
             )
-        turns = broker._write_turn.statistics
+        turns = broker._connections._write_turn.statistics
         written = path.with_name("store.db-wal").stat().st_mtime_ns
         await broker.trim(Retention(10, 1e9), NOW)
         assert path.with_name("store.db-wal").stat().st_mtime_ns == written

@@ -149,8 +149,8 @@ async def test_a_crash_before_the_commit_keeps_nothing_and_one_after_it_everythi
     with pytest.raises(Crash):
         await broker.append([entry("p", key="k")])
     run.crash_after = None
-    guard, hold = broker._files._guard, broker._files._hold
-    broker._files._guard = broker._files._hold = None
+    guard, hold = broker._connections._files._guard, broker._connections._files._hold
+    broker._connections._files._guard = broker._connections._files._hold = None
     assert guard is not None
     assert hold is not None
     hold.release()

@@ -15,7 +15,7 @@ import pytest
 import trio
 
 from tasktree_rt.brokers.sqlite import SqliteBroker
-from tasktree_rt.brokers.sqlite import files as sqlite_files
+from tasktree_rt.brokers.sqlite import identity as sqlite_identity
 from tasktree_rt.brokers.sqlite import schema as sqlite_schema
 from tasktree_rt.errors import StoreDamaged, StoreUnavailable, StoreUnusable
 from tests.brokers.making import checkpoint, entry, fill
@@ -100,7 +100,7 @@ async def test_damage_that_is_found_later_is_one_projects_and_nothing_is_written
     with path.open("r+b") as file:
         file.seek(4096 * 20)
         file.write(b"\xa5" * 4096 * 10)
-    monkeypatch.setattr(sqlite_files, "_SMALL", 0)
+    monkeypatch.setattr(sqlite_identity, "_SMALL", 0)
     async with opened(path) as broker:
         with pytest.raises(StoreDamaged, match="the database is damaged"):
             await broker.load("p")
@@ -234,7 +234,7 @@ async def test_opening_a_long_log_reads_next_to_nothing_of_it(
         for _ in range(20):
             await fill(broker, 5_000)
         await checkpoint(broker, 100_000)
-    monkeypatch.setattr(sqlite_files, "_SMALL", 0)
+    monkeypatch.setattr(sqlite_identity, "_SMALL", 0)
     steps = 0
 
     def count() -> int:

@@ -73,7 +73,7 @@ class Disk:
         return made
 
     async def run(self, call: Callable[[], T], /, *, limiter: trio.CapacityLimiter) -> T:
-        """See `brokers.sqlite.broker.Run`."""
+        """See `brokers.sqlite.connections.Run`."""
         async with limiter:
             self.running += 1
             with trio.CancelScope(shield=True):

@@ -15,7 +15,7 @@ from structlog.testing import capture_logs
 from trio_websocket import ConnectionClosed, WebSocketConnection
 
 from tasktree_rt.brokers.sqlite import SqliteBroker
-from tasktree_rt.brokers.sqlite import files as sqlite_files
+from tasktree_rt.brokers.sqlite import identity as sqlite_identity
 from tasktree_rt.client import Subscribed, SubscriptionRefused, open_watcher
 from tasktree_rt.core.events import Json
 from tests.damage import BAD, EVENTS, GOOD, body, damage, make, statement
@@ -228,7 +228,7 @@ async def test_only_an_administrator_recovers(path: Path) -> None:
 async def test_damaged_pages_stop_writing_with_one_line_and_no_word_of_trying_again(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sqlite_files, "_SMALL", 0)
+    monkeypatch.setattr(sqlite_identity, "_SMALL", 0)
     broker = SqliteBroker(str(path))
     async with real_hub(broker) as running:
         for number in range(6):

@@ -18,6 +18,7 @@ from attrs import Factory, define
 
 from tasktree_rt.brokers.base import Append, Appended, Conflict, Duplicate, Key, Outcome
 from tasktree_rt.brokers.sqlite import interactions
+from tasktree_rt.brokers.sqlite.producers import Known, look_up
 from tasktree_rt.brokers.sqlite.schema import MAX_LIFE, MAX_SEQ, event_key
 from tasktree_rt.errors import StoreUnavailable
 
@@ -33,9 +34,6 @@ _INSERT_EVENT: Final = "INSERT INTO event VALUES (?, ?, ?, ?, ?)"
 _REPLACE_EVENT: Final = "INSERT OR REPLACE INTO event VALUES (?, ?, ?, ?, ?)"
 _UPDATE_LIFE: Final = "UPDATE life SET head = ?, received = ?, state = ?, nodes = ?, about = ? WHERE life = ?"
 _REPLACE_PUBLISH: Final = "INSERT OR REPLACE INTO publish VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
-
-Known = dict[Key, tuple[bytes, Duplicate]]
-"""Digest and first answer of publishes."""
 
 
 @define
@@ -217,19 +215,3 @@ def _new_life(cursor: sqlite3.Cursor, entry: Append) -> _Life:
         (life, entry.project_id, entry.new_epoch, received, entry.owner),
     )
     return _Life(life, entry.new_epoch, 0, received)
-
-
-def look_up(cursor: sqlite3.Cursor | sqlite3.Connection, keys: Sequence[Key]) -> Known:
-    """Those of `keys` that are on record. The life of one may have ended since."""
-    known: Known = {}
-    for key in keys:
-        row = cursor.execute(
-            "SELECT digest, coalesce(life.project, grave.project), coalesce(life.epoch, grave.epoch), "
-            "first, count FROM publish LEFT JOIN life USING (life) "
-            "LEFT JOIN grave ON grave.life = publish.life "
-            "WHERE producer = (SELECT producer FROM producer WHERE subject = ? AND name = ?) AND id = ?",
-            (key.subject, key.producer_id, key.id),
-        ).fetchone()
-        if row is not None and row[1] is not None:
-            known[key] = (row[0], Duplicate(*row[1:]))
-    return known

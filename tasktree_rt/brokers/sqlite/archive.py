@@ -14,7 +14,7 @@ from typing import Final
 from urllib.parse import quote
 
 from tasktree_rt.brokers.base import Checkpoint, Outline, Salvaged
-from tasktree_rt.brokers.sqlite import reader, salvage, schema
+from tasktree_rt.brokers.sqlite import damage, schema, states
 from tasktree_rt.core.log import Position
 from tasktree_rt.errors import StoreDamaged, StoreUnusable
 
@@ -50,19 +50,19 @@ class Archive:
     def outline(self, project_id: str) -> Outline:
         """See `Broker.outline`."""
         with self._readable():
-            return salvage.outline(self._connection, project_id)
+            return damage.outline(self._connection, project_id)
 
     def checkpoints(self, project_id: str) -> list[int]:
         """See `Broker.checkpoints`; empty where they cannot be read."""
         try:
-            return salvage.checkpoints(self._connection, project_id)
+            return damage.checkpoints(self._connection, project_id)
         except sqlite3.DatabaseError:
             return []
 
     def checkpoint(self, project_id: str, position: Position) -> Checkpoint | None:
         """The checkpoint at a position; None if it cannot be read."""
         try:
-            found = reader.checkpoint_at(self._connection, project_id, position)
+            found = states.checkpoint_at(self._connection, project_id, position)
         except (sqlite3.DatabaseError, StoreDamaged):
             return None
         return found if found is not None and found.seq == position.seq else None
@@ -70,7 +70,7 @@ class Archive:
     def salvage(self, project_id: str, after: int, limit: int) -> Salvaged:
         """See `Broker.salvage`."""
         with self._readable():
-            return salvage.salvage(self._connection, project_id, after, limit)
+            return damage.salvage(self._connection, project_id, after, limit)
 
     def _check(self) -> None:
         (application_id,) = self._connection.execute("PRAGMA application_id").fetchone()

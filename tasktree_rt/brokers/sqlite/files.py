@@ -17,20 +17,15 @@ from contextlib import contextmanager, suppress
 from typing import Final
 
 from tasktree_rt import private
-from tasktree_rt.brokers.sqlite import schema
+from tasktree_rt.brokers.sqlite import identity, schema
 from tasktree_rt.brokers.sqlite.hold import Hold
 from tasktree_rt.brokers.sqlite.lock_file import Guard
 from tasktree_rt.brokers.sqlite.places import Places
 from tasktree_rt.errors import StoreUnavailable, StoreUnusable
 
-_MAGIC: Final = b"SQLite format 3\0"
-_HEADER_SIZE: Final = 100
 _ZEROS: Final = 1 << 20
 _ROOM: Final = 1 << 20
 """Bytes of a disk below which it is called full."""
-_SMALL: Final = 8 << 20
-"""Up to so many bytes a database is checked page by page at open."""
-
 _BESIDE: Final = ("-wal", "-shm", "-journal", ".lock")
 Connect = Callable[[str], sqlite3.Connection]
 
@@ -178,18 +173,18 @@ class Files:
         return connection
 
     def _settle(self, guard: Guard, hold: Hold) -> None:
-        file = _inspect(self.path, hold)
+        file = identity.inspect(self.path, hold)
         connection = self._connect(self.path)
         try:
             connection.execute(f"PRAGMA busy_timeout = {round(self._busy_timeout * 1000)}")
-            fresh = _is_fresh(connection, self.path)
+            fresh = identity.is_fresh(connection, self.path)
             self._tighten()
             if fresh:
                 _create(connection)
             else:
                 _upgrade(connection)
             schema.prepare_writer(connection, self._busy_timeout)
-            _check_pages(connection, self.path)
+            identity.check_pages(connection, self.path)
             lineage, commits = connection.execute("SELECT lineage, commits FROM store").fetchone()
             if not fresh and not (file and guard.knows(lineage, commits, file)):
                 lineage = _begin_lineage(connection)
@@ -230,48 +225,6 @@ def _make_folder(folder: str) -> None:
         raise StoreUnusable(f"cannot make the folder {folder}: {error.strerror}") from error
 
 
-def _inspect(path: str, hold: Hold) -> os.stat_result | None:
-    """Refuse what its first bytes already tell is not ours; None if there is nothing yet."""
-    header, status = hold.read(_HEADER_SIZE), hold.status
-    if not header:
-        return None
-    if not header.startswith(_MAGIC):
-        raise StoreUnusable(f"{path} is not a SQLite database")
-    if not any(os.path.exists(path + suffix) for suffix in ("-wal", "-journal")):
-        _inspect_header(path, header, status.st_size)
-    return status
-
-
-def _inspect_header(path: str, header: bytes, size: int) -> None:
-    """Judge a header that no write-ahead log or journal can still change (format: sqlite.org/fileformat2)."""
-    number = [int.from_bytes(header[at : at + 4], "big") for at in range(0, _HEADER_SIZE, 4)]
-    page_size = int.from_bytes(header[16:18], "big")
-    page_size = 65_536 if page_size == 1 else page_size
-    _judge(path, number[68 // 4], number[60 // 4])
-    # The number of pages counts only if whoever changed the file last also wrote it.
-    if number[24 // 4] == number[92 // 4] and number[28 // 4] * page_size > size:
-        raise StoreUnusable(f"{path} is damaged: the file is shorter than it says")
-
-
-def _judge(path: str, application_id: int, version: int) -> None:
-    if application_id != schema.APPLICATION_ID:
-        raise StoreUnusable(f"{path} is a database of another program")
-    if version > schema.VERSION:
-        known = f"schema {version}, known is {schema.VERSION}"
-        raise StoreUnusable(f"{path} was written by a newer version of this program ({known})")
-
-
-def _is_fresh(connection: sqlite3.Connection, path: str) -> bool:
-    """Whether there is nothing in it; refuses what is not ours, now as SQLite sees it."""
-    application_id = connection.execute("PRAGMA application_id").fetchone()[0]
-    version = connection.execute("PRAGMA user_version").fetchone()[0]
-    tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-    if application_id == 0 and tables == 0:
-        return True
-    _judge(path, application_id, version)
-    return False
-
-
 def _create(connection: sqlite3.Connection) -> None:
     """Make the tables, all or none."""
     connection.execute("BEGIN IMMEDIATE")
@@ -294,15 +247,6 @@ def _upgrade(connection: sqlite3.Connection) -> None:
             connection.execute(statement)
     connection.execute(f"PRAGMA user_version = {schema.VERSION}")
     connection.execute("COMMIT")
-
-
-def _check_pages(connection: sqlite3.Connection, path: str) -> None:
-    """Look at every page of a small database; a large one shows its damage when it is come upon."""
-    if os.stat(path).st_size > _SMALL:
-        return
-    verdict = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
-    if verdict != "ok":
-        raise StoreUnusable(f"{path} is damaged: {' '.join(str(verdict).split())}")
 
 
 def _begin_lineage(connection: sqlite3.Connection) -> str:

@@ -241,3 +241,22 @@ def prepare_reader(connection: sqlite3.Connection, busy_timeout: float) -> None:
 def event_key(life: int, seq: int) -> int:
     """The key of an event; those of a life are in order and next to each other."""
     return life << SEQ_BITS | seq
+
+
+@contextmanager
+def one_view(connection: sqlite3.Connection) -> Iterator[None]:
+    """Everything read within sees the same commits."""
+    connection.execute("BEGIN")
+    try:
+        yield
+    finally:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+
+
+def life_of(cursor: sqlite3.Cursor, project_id: str, epoch: str) -> int | None:
+    """Return the number of a life that goes on; None if it is over."""
+    row = cursor.execute(
+        "SELECT life FROM life WHERE project = ? AND epoch = ?", (project_id, epoch)
+    ).fetchone()
+    return row[0] if row else None

@@ -1,14 +1,19 @@
-"""What the SQLite broker still reads of a damaged project. Every function takes a connection and blocks."""
+"""Reading what is left of a damaged project, and mending it. Every function blocks."""
 
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
+from functools import partial
 from typing import Final
 
-from tasktree_rt.brokers.base import Life, Outline, Salvaged, Summary
-from tasktree_rt.brokers.sqlite.reader import death, one_view
-from tasktree_rt.brokers.sqlite.schema import MAX_SEQ, event_key, is_damage
+from tasktree_rt.brokers.base import Life, Outline, Salvaged, Settled, Summary
+from tasktree_rt.brokers.sqlite import interactions
+from tasktree_rt.brokers.sqlite.log import death
+from tasktree_rt.brokers.sqlite.schema import MAX_SEQ, event_key, is_damage, one_view
+from tasktree_rt.brokers.sqlite.writer import Writer
 from tasktree_rt.core.events import Record
+from tasktree_rt.core.log import Position
 
 _LIFE: Final = (
     "SELECT epoch, head, floor, received, owner, state, nodes, about, life FROM life WHERE project = ?"
@@ -21,7 +26,7 @@ _NEWEST: Final = "SELECT max(key) & ?1 FROM event WHERE key > ?2 AND key <= ?3"
 
 
 def outline(connection: sqlite3.Connection, project_id: str) -> Outline:
-    """See `Broker.outline`."""
+    """Read what is known of a project beside its log."""
     with one_view(connection):
         ended = death(connection, project_id)
         row = connection.execute(_LIFE, (project_id,)).fetchone()
@@ -35,7 +40,7 @@ def outline(connection: sqlite3.Connection, project_id: str) -> Outline:
 
 
 def newest(connection: sqlite3.Connection | sqlite3.Cursor, life: int, head: int) -> int:
-    """The seq of a life's newest event, at least its head."""
+    """Return the seq of a life's newest event, at least its head."""
     key = (MAX_SEQ, event_key(life, head), event_key(life, MAX_SEQ))
     try:
         (found,) = connection.execute(_NEWEST, key).fetchone()
@@ -47,7 +52,7 @@ def newest(connection: sqlite3.Connection | sqlite3.Cursor, life: int, head: int
 
 
 def checkpoints(connection: sqlite3.Connection, project_id: str) -> list[int]:
-    """See `Broker.checkpoints`."""
+    """Read the seqs of a project's checkpoints, the newest first."""
     rows = connection.execute(
         "SELECT seq FROM life JOIN state USING (life) "
         "WHERE project = ? AND snapshot IS NULL AND whole = 1 ORDER BY seq DESC",
@@ -57,7 +62,7 @@ def checkpoints(connection: sqlite3.Connection, project_id: str) -> list[int]:
 
 
 def salvage(connection: sqlite3.Connection, project_id: str, after: int, limit: int) -> Salvaged:
-    """See `Broker.salvage`."""
+    """Read the events after a seq that can be read, at most `limit`."""
     with one_view(connection):
         row = connection.execute(_LIFE, (project_id,)).fetchone()
         if row is None:
@@ -96,3 +101,38 @@ def _before_next(connection: sqlite3.Connection, low: int, high: int, end: int) 
             raise
         return end
     return (found if found is not None else (high & MAX_SEQ) + 1) - 1
+
+
+def recover(
+    writer: Writer, project_id: str, at: Position, new_epoch: str, settles: Sequence[Settled]
+) -> bool:
+    """Let a life go on from the checkpoint at `at`; its events up to there have been deleted.
+
+    Returns False if the life is over.
+    """
+    work = partial(_recover, project_id=project_id, at=at, new_epoch=new_epoch, settles=settles)
+    try:
+        return writer.transact(work)
+    finally:
+        writer.forget()
+
+
+def _recover(
+    cursor: sqlite3.Cursor, project_id: str, at: Position, new_epoch: str, settles: Sequence[Settled]
+) -> bool:
+    row = cursor.execute(
+        "SELECT life, head, received FROM life WHERE project = ? AND epoch = ?", (project_id, at.epoch)
+    ).fetchone()
+    if row is None:
+        return False
+    life, head, received = row
+    cursor.execute(
+        "UPDATE state SET whole = 0 WHERE life = ? AND snapshot IS NULL AND whole = 1 AND seq <> ?",
+        (life, at.seq),
+    )
+    cursor.execute(
+        "UPDATE life SET epoch = ?1, floor = max(floor, ?2), covered = ?2, head = ?3 WHERE life = ?4",
+        (new_epoch, at.seq, newest(cursor, life, head), life),
+    )
+    interactions.settle(cursor, settles, received)
+    return True
