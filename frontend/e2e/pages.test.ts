@@ -91,7 +91,7 @@ const PAGES = [
   ["/p/run/tree?node=test", ".node-body .notice"],
   ["/p/run/board", ".board-card"],
   ["/p/run/graph", ".graph-node"],
-  ["/p/run/timeline", ".timeline-bar"],
+  ["/p/run/timeline", ".gantt-chart canvas"],
   ["/p/run/overview", ".u-wrap"],
   ["/p/run/failures", ".failures-message"],
   ["/p/run/events", ".events-row"],
@@ -123,7 +123,7 @@ it.each([
   ["/tv", ".tv-counts", 3840, 2160, "dark"],
   ["/p/run/tree?node=test", ".node-body .notice", 3840, 2160, "light"],
   ["/inbox", ".prompt", 1280, 800, "dark"],
-  ["/p/run/timeline", ".timeline-bar", 1280, 800, "dark"],
+  ["/p/run/timeline", ".gantt-chart canvas", 1280, 800, "dark"],
   ["/", ".projects-card", 360, 740, "light"],
   ["/p/run/board", ".board-card", 360, 740, "light"],
 ] as const)("%s shows (%s) at %i × %i, %s", async (path, shown, width, height, scheme) => {

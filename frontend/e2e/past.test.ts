@@ -74,7 +74,7 @@ it("every view of the past goes by the position's time and shows nothing of what
   await expect.poll(() => page.locator(".events-row").count()).toBe(AT);
   await nothingLate(page);
   await page.getByRole("link", { name: "Timeline" }).click();
-  await page.getByRole("button", { name: /^Build, 5 min 0[0-2] s$/ }).waitFor();
+  await page.getByRole("treeitem", { name: /Build.*5 min 0[0-2] s$/ }).waitFor();
   await nothingLate(page);
   await page.getByRole("link", { name: "Overview" }).click();
   await page.getByText("Nothing has failed.").waitFor();

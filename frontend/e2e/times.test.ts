@@ -103,7 +103,6 @@ it.each([
   const summary = page.getByText(/at once at most/);
   await summary.waitFor();
   expect(await summary.textContent()).toMatch(/^[45] at once at most, (7|8|9|1\d) min/);
-  await page.locator(".timeline-now").waitFor();
 
   await page.goto(`${hub.url}/inbox`);
   await page.getByText("Go on?").waitFor();

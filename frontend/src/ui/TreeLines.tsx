@@ -27,6 +27,8 @@ export interface TreeLinesProps {
   readonly keep: (collapsed: ReadonlySet<string>) => void;
   /** What scrolls, for a view that draws beside the rows. */
   readonly box?: RefObject<HTMLDivElement | null>;
+  readonly noteOf?: (id: string) => string | undefined;
+  readonly markOf?: (id: string) => string | undefined;
   /** Something drawn into what scrolls. */
   readonly beside?: ReactNode;
 }
@@ -46,6 +48,8 @@ export function TreeLines({
   keep,
   box,
   beside,
+  noteOf,
+  markOf,
 }: TreeLinesProps): ReactNode {
   const own = useRef<HTMLDivElement>(null);
   const place = box ?? own;
@@ -154,6 +158,8 @@ export function TreeLines({
               top={item.start}
               active={row.id === active}
               selected={row.id === selected}
+              note={noteOf?.(row.id)}
+              mark={markOf?.(row.id)}
               onPick={pick}
               onTwist={twist}
             />

@@ -12,6 +12,10 @@ export interface TreeRowProps {
   readonly top: number;
   readonly active: boolean;
   readonly selected: boolean;
+  /** What a view knows of it beside what it shows: for whoever cannot see the view. */
+  readonly note?: string | undefined;
+  /** What its mark means; undefined: it has none. */
+  readonly mark?: string | undefined;
   readonly onPick: (id: string) => void;
   readonly onTwist: (id: string) => void;
 }
@@ -26,6 +30,8 @@ export const TreeRow = memo(function TreeRow({
   top,
   active,
   selected,
+  note,
+  mark,
   onPick,
   onTwist,
 }: TreeRowProps) {
@@ -68,6 +74,12 @@ export const TreeRow = memo(function TreeRow({
         {title(row.id, fields)}
       </bdi>
       <span className="hidden-text">{text(fields, "status") ?? "no status"}</span>
+      {note !== undefined && <span className="hidden-text">{note}</span>}
+      {mark !== undefined && (
+        <span className="tree-mark" title={mark}>
+          <span className="hidden-text">{mark}</span>
+        </span>
+      )}
       <bdi className="tree-message ellipsis">{message(fields)}</bdi>
       {row.expandable && rollup !== null && <Sums rollup={rollup} all={!row.expanded} />}
       <Share fields={fields} rollup={rollup} />
