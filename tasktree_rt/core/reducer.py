@@ -1,7 +1,7 @@
 """The reducer: what an event changes in a project's tree.
 
 It is total: whatever an event holds, it gives a `Change`, if only an empty one. Its cases are in
-``tests/cases/reducer.json``; docs/protocol.md, "The reducer", has the rules in words.
+``tasktree_rt/web/static/reducer.json``; docs/protocol.md, "The reducer", has the rules in words.
 """
 
 from __future__ import annotations

@@ -45,7 +45,14 @@ METRICS_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 NO_HOST: Final = "invalid"
 """The name to build addresses with where the request has none (RFC 2606)."""
 SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
-OPEN_PATHS: Final = frozenset({"/healthz", "/readyz", "/docs", f"{API}/openapi.json", f"{API}/asyncapi.json"})
+DOCUMENTS: Final = {
+    "/docs": "docs.html",
+    "/docs/reducer.json": "reducer.json",
+    f"{API}/openapi.json": "openapi.json",
+    f"{API}/asyncapi.json": "asyncapi.json",
+}
+"""Paths of the documents (setting ``docs``), with their files."""
+OPEN_PATHS: Final = frozenset({"/healthz", "/readyz", *DOCUMENTS})
 MAY_BE_SENT: Final = (
     "Authorization, Content-Encoding, Content-Type, Idempotency-Key, Producer-Id, Last-Event-ID"
 )
@@ -284,14 +291,8 @@ def _pages(app: QuartTrio, settings: Settings, site: Site) -> None:
 
     if settings.docs:
 
-        @app.get("/docs")
-        async def docs() -> Response:
-            return pages.response("docs.html")
+        async def document() -> Response:
+            return pages.response(DOCUMENTS[request.path])
 
-        @app.get(f"{API}/openapi.json")
-        async def openapi() -> Response:
-            return pages.response("openapi.json")
-
-        @app.get(f"{API}/asyncapi.json")
-        async def asyncapi() -> Response:
-            return pages.response("asyncapi.json")
+        for path in DOCUMENTS:
+            app.add_url_rule(path, f"document {path}".replace(".", ""), document)

@@ -1,8 +1,6 @@
 """The view equals the hub's tree. `core` stands for the hub; what is said goes through real JSON."""
 
-import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,6 +17,7 @@ from tasktree_rt.core.reducer import reduce
 from tasktree_rt.core.tree import Tree
 from tasktree_rt.dialects.base import decode_json, encode_json, measure
 from tests.core.strategies import NAMES, PROJECT, happenings
+from tests.reducer_cases import reducer_cases
 
 Json = dict[str, Any]
 TIME = "2024-01-01T00:00:00.000000Z"
@@ -152,7 +151,7 @@ def assert_each_node_is_shown_once(view: TreeView) -> None:
     assert sorted(shown) == sorted(view.nodes)
 
 
-CASES = json.loads((Path(__file__).parents[1] / "cases" / "reducer.json").read_text())
+CASES = reducer_cases()
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["name"])

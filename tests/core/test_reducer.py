@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import copy
-import json
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,8 +16,9 @@ from tasktree_rt.dialects.base import encode_body, encode_json, measure
 from tests.core.strategies import PROJECT, happenings
 from tests.core.trees import change_of, event, indexes, picture, recomputed
 from tests.model import NaiveTree
+from tests.reducer_cases import reducer_cases
 
-CASES = json.loads((Path(__file__).parents[1] / "cases" / "reducer.json").read_text(encoding="utf-8"))
+CASES = reducer_cases()
 
 
 def assert_bounds_hold(nodes: Nodes) -> None:

@@ -98,7 +98,13 @@ async def test_has_every_route_and_every_route_is_there() -> None:
 
 async def test_what_is_switched_off_is_not_there() -> None:
     async with real_hub(docs=False, metrics=False) as running, running.http() as http:
-        for path in ("/docs", "/api/v1/openapi.json", "/api/v1/asyncapi.json", "/metrics"):
+        for path in (
+            "/docs",
+            "/docs/reducer.json",
+            "/api/v1/openapi.json",
+            "/api/v1/asyncapi.json",
+            "/metrics",
+        ):
             assert (await http.get(path)).status_code == 404
         assert (await http.get("/")).status_code == 200
 
@@ -152,6 +158,7 @@ async def succeed(http: httpx.AsyncClient, seen: Seen) -> None:
         "/healthz",
         "/readyz",
         "/docs",
+        "/docs/reducer.json",
         "/",
         "/robots.txt",
         "/static/docs.js",

@@ -5,9 +5,18 @@ from __future__ import annotations
 import re
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Final
 
+import pytest
+from hatchling.builders.sdist import SdistBuilder
+from hatchling.builders.wheel import WheelBuilder
+
+from tasktree_rt.settings import Auth
 from tests.browser import open_page
+from tests.reducer_cases import reducer_cases
 from tests.web.realhub import STATIC, node_update, real_hub
+
+ROOT: Final = Path(__file__).resolve().parents[2]
 
 # --- the files ---------------------------------------------------------------------------------------------
 
@@ -62,10 +71,24 @@ def test_no_script_makes_html_of_text_or_code_of_strings_or_looks_elsewhere() ->
         assert len(source.splitlines()) <= 400, path.name
 
 
-async def test_documents_are_only_where_they_are_wanted() -> None:
-    for docs, status in ((True, 200), (False, 404)):
-        async with real_hub(docs=docs) as running, running.http() as http:
-            assert (await http.get("/docs")).status_code == status
+@pytest.mark.parametrize(("docs", "status"), [(True, 200), (False, 404)])
+async def test_documents_are_only_where_they_are_wanted(docs: bool, status: int) -> None:
+    async with real_hub(docs=docs) as running, running.http() as http:
+        for path in ("/docs", "/docs/reducer.json", "/api/v1/openapi.json", "/api/v1/asyncapi.json"):
+            assert (await http.get(path)).status_code == status
+
+
+async def test_the_cases_of_the_reducer_are_served_without_a_token() -> None:
+    async with real_hub(auth=Auth(secret="s" * 32)) as running, running.http() as http:
+        found = await http.get("/docs/reducer.json")
+        assert found.headers["Content-Type"] == "application/json"
+        assert found.json() == reducer_cases()
+
+
+@pytest.mark.parametrize("builder", [SdistBuilder, WheelBuilder])
+def test_the_cases_of_the_reducer_are_packed(builder: type[SdistBuilder | WheelBuilder]) -> None:
+    packed = {one.distribution_path for one in builder(str(ROOT)).recurse_included_files()}
+    assert "tasktree_rt/web/static/reducer.json" in packed
 
 
 async def test_the_documents_can_be_read_and_tried(tmp_path: Path) -> None:

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import cases from "../../../tests/cases/reducer.json";
+import cases from "../../../tasktree_rt/web/static/reducer.json";
 import { codes, Nodes, reduce } from "./reducer.ts";
 
 describe("the reducer, by the cases shared with the hub", () => {

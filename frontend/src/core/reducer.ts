@@ -1,6 +1,6 @@
 /**
  * What an event changes in a project's tree. Total: whatever an event holds gives a change, if only an empty one. It is
- * the hub's own reducer once more; both are held to the cases in tests/cases/reducer.json.
+ * the hub's own reducer once more; both are held to the cases in tasktree_rt/web/static/reducer.json.
  */
 import { type Fields, isObject, own } from "./json.ts";
 
