@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from quart import Blueprint, Response, request, websocket
+from quart import Blueprint, Response, request
 
 from tasktree_rt.core.executions import PENDING, STATUSES
 from tasktree_rt.dialects.execution import Execution
@@ -23,10 +23,9 @@ from tasktree_rt.web.parameters import idempotency, limit_asked, number
 from tasktree_rt.web.people import LONGEST_WAIT
 from tasktree_rt.web.problems import problem
 from tasktree_rt.web.replies import reply
-from tasktree_rt.web.sockets import Answer, address, closing, leave, socket_routes, token
+from tasktree_rt.web.sockets import Answer, address, closing, flag, leave, socket_routes, token
 
 EXECUTION: Final = Execution()
-FLAGS: Final = {"1": True, "true": True, "0": False, "false": False, "": False}
 
 
 class ExecutionRoutes:
@@ -59,7 +58,7 @@ class ExecutionRoutes:
     async def stream(self, execution: str) -> Answer:
         """How an execution stands, until it is over."""
         try:
-            nodes, logs = _flag("nodes"), _flag("logs")
+            nodes, logs = flag("nodes"), flag("logs")
         except InvalidInput as error:
             return problem(error)
         session: Session
@@ -107,15 +106,3 @@ class ExecutionRoutes:
         """Take one that waits."""
         given = await read_object("worker_id", optional=True)
         return reply(await self._executions.claim(execution, given, grants()))
-
-
-def _flag(name: str) -> bool:
-    """A switch of the query.
-
-    Raises:
-        InvalidInput: naming it.
-    """
-    value = websocket.args.get(name, "")
-    if value not in FLAGS:
-        raise InvalidInput("expected 1 or 0", field=name)
-    return FLAGS[value]

@@ -46,6 +46,7 @@ NATIVE: Final = Native()
 ORCHESTRATOR: Final = Orchestrator()
 MAX_PRODUCER_ID: Final = 128
 MAX_SERVED: Final = 1_000
+FLAGS: Final = {"1": True, "true": True, "0": False, "false": False, "": False}
 Answer = Response | None
 
 
@@ -162,7 +163,12 @@ def _watch_session(
 
 
 def _wishes(native: bool) -> tuple[tuple[Subscribe, ...], Policy | None]:
-    """The subscriptions of the query: ``project_id`` (repeatable; absent: all), ``since``, ``policy``."""
+    """Read the subscriptions of the query: ``project_id`` (repeatable; absent: all), ``since``, ``state``,
+    ``policy``.
+
+    Raises:
+        InvalidInput: naming the parameter.
+    """
     named: list[str] = [project_id(name) for name in dict.fromkeys(websocket.args.getlist("project_id"))]
     if native:
         named += [user_topic(user_id(name)) for name in dict.fromkeys(websocket.args.getlist("user_id"))]
@@ -171,7 +177,12 @@ def _wishes(native: bool) -> tuple[tuple[Subscribe, ...], Policy | None]:
     if since is not None and len(named) != 1:
         raise InvalidInput("since goes with exactly one project_id", code="invalid_position", field="since")
     position = None if since is None else Position.parse(since)
-    wishes = tuple(Subscribe(name, since=position) for name in named) or (Subscribe(WILDCARD),)
+    state = flag("state")
+    if state and not native:
+        raise InvalidInput(f"a state needs the subprotocol {SUBPROTOCOL}", field="state")
+    if state and position is not None:
+        raise InvalidInput("state and since exclude each other", field="state")
+    wishes = tuple(Subscribe(name, since=position, state=state) for name in named or (WILDCARD,))
     return wishes, policy if native else None
 
 
@@ -181,6 +192,18 @@ def _serves() -> tuple[str, ...]:
     if len(names) > MAX_SERVED:
         raise InvalidInput(f"expected at most {MAX_SERVED} projects", field="commands")
     return tuple(project_id(name, "commands") for name in names)
+
+
+def flag(name: str) -> bool:
+    """Read a switch of the query of a request for a WebSocket: 1 or 0, absent is 0.
+
+    Raises:
+        InvalidInput: naming it.
+    """
+    value = websocket.args.get(name, "")
+    if value not in FLAGS:
+        raise InvalidInput("expected 1 or 0", field=name)
+    return FLAGS[value]
 
 
 def token() -> str | None:
