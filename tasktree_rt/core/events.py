@@ -38,6 +38,7 @@ __all__ = [
     "normalise_time",
     "parse_event",
     "project_id",
+    "refuse_unknown",
     "shown",
 ]
 
