@@ -37,6 +37,7 @@ __all__ = [
     "micros_to_time",
     "normalise_time",
     "parse_event",
+    "parse_events",
     "project_id",
     "refuse_unknown",
     "shown",
@@ -150,6 +151,20 @@ def parse_event(value: object, *, now: str, field: str = "event", project: Proje
     _check_data(kind, data, field)
     stamp = value.get("timestamp")
     return Event(kind, named, data, now if stamp is None else normalise_time(stamp, f"{field}.timestamp"))
+
+
+def parse_events(values: list[Any], *, most: int, now: str, project: ProjectId | None = None) -> list[Event]:
+    """Make the events of a publish of decoded JSON; `now` and `project` as of `parse_event`.
+
+    Raises:
+        InvalidInput: ``too_large``, if there are more than `most`; else naming the field.
+    """
+    if len(values) > most:
+        raise InvalidInput(f"expected at most {most} events", code="too_large", field="events")
+    return [
+        parse_event(one, now=now, field=f"events[{index}]", project=project)
+        for index, one in enumerate(values)
+    ]
 
 
 def _check_data(kind: str, data: Json, field: str) -> None:

@@ -16,7 +16,7 @@ from tasktree_rt.brokers.base import Key
 from tasktree_rt.core.access import Grants
 from tasktree_rt.core.closing import OVERLOADED
 from tasktree_rt.core.commands import Acked, Instruction, Message, Policy, Pong, Reply, RequestId
-from tasktree_rt.core.events import Event, Json, parse_event
+from tasktree_rt.core.events import Event, Json, parse_events
 from tasktree_rt.dialects.base import MAX_REQUEST_ID, Dialect, decode_object, digest, encode_json, read_id
 from tasktree_rt.errors import InvalidInput, PeerError, Refused, Unavailable
 from tasktree_rt.hub.failing import failure
@@ -149,10 +149,7 @@ class PushSession(ConnectionSession):
 
     def _events(self, raw: list[object]) -> list[Event]:
         most = self.hub.settings.limits.max_events_per_publish
-        if len(raw) > most:
-            raise InvalidInput(f"expected at most {most} events", code="too_large", field="events")
-        now = self.hub.timestamp()
-        events = [parse_event(one, now=now, field=f"events[{index}]") for index, one in enumerate(raw)]
+        events = parse_events(raw, most=most, now=self.hub.timestamp())
         push = self.subscriber.grants.push
         if not push.everything:
             for event in events:

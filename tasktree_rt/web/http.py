@@ -11,12 +11,13 @@ from typing import Any, Final
 import attrs
 from quart import Blueprint, Response, request
 
-from tasktree_rt.core.events import Json, parse_event, project_id
+from tasktree_rt.core.events import Json, parse_events, project_id
 from tasktree_rt.core.topics import user_id, user_topic
 from tasktree_rt.dialects.base import decode_json, digest, encode_json
 from tasktree_rt.errors import InvalidInput, Refused
-from tasktree_rt.hub.hub import Hub, Published
+from tasktree_rt.hub.hub import Hub
 from tasktree_rt.hub.project import Project
+from tasktree_rt.hub.receipts import Accepted, Published, result, through
 from tasktree_rt.hub.recovery import Recovered as Recovery
 from tasktree_rt.hub.shared_snapshot import PlannedSnapshot
 from tasktree_rt.hub.subscriber import Subscriber
@@ -64,15 +65,14 @@ class Api:
         """One event, an array of them, or NDJSON; all or nothing."""
         name = pushed(project)
         raw = await self._events(name)
-        now = self._hub.timestamp()
-        events = [
-            parse_event(one, now=now, field=f"events[{index}]", project=name) for index, one in enumerate(raw)
-        ]
-        fingerprint = digest([project, raw])
-        published = await self._hub.publish(
-            events, key=idempotency(), fingerprint=fingerprint, owner=grants().owner
-        )
-        return reply(_published(published), 200)
+        most, now = self._hub.settings.limits.max_events_per_publish, self._hub.timestamp()
+        events, key = parse_events(raw, most=most, now=now, project=name), idempotency()
+        fingerprint = None if key is None else digest([project, raw])
+        found = await self._hub.submit(events, key=key, fingerprint=fingerprint, owner=grants().owner)
+        if isinstance(found, Accepted):
+            await through(found.ticket)
+            found = result(found.ticket, duplicate=found.repeat)
+        return reply(_published(found), 200)
 
     async def _events(self, name: str) -> list[Any]:
         body = await read_body()

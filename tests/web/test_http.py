@@ -9,7 +9,7 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from tasktree_rt.hub import checkpoints, shared_snapshot
+from tasktree_rt.hub import checkpoints, publishing, shared_snapshot
 from tasktree_rt.web import large
 from tests.web.realhub import auth, heard, node_update, real_hub, token
 
@@ -318,3 +318,25 @@ async def test_a_refusal_that_comes_before_the_body_ends_the_connection_unless_t
             answer = bytes(await stream.receive_some())
         assert answer.startswith(b"HTTP/1.1 400")
         assert (b"connection: close" not in answer.lower()) is kept
+
+
+async def test_a_publish_encodes_and_decodes_no_event_a_second_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    again: list[object] = []
+
+    def plain(value: object) -> object:
+        again.append(value)
+        return value
+
+    monkeypatch.setattr(publishing, "plain", plain)
+    async with real_hub() as running, running.http() as http:
+        sent = [node_update("a"), node_update("b")]
+        assert (await http.post("/api/v1/projects/p/events", json=sent)).status_code == 200
+        assert not again
+        await running.publish("p", node_update("c"))
+        assert len(again) == 1, "what a program hands over goes through JSON once"
+
+
+async def test_more_events_than_a_publish_may_have_are_refused_before_any_is_looked_at() -> None:
+    async with real_hub(limits={"max_events_per_publish": 2}) as running, running.http() as http:
+        found = await http.post("/api/v1/projects/p/events", json=[{}, {}, {}])
+        assert (found.json()["code"], found.json()["field"]) == ("too_large", "events")
