@@ -1,4 +1,4 @@
-"""``tasktree-rt answer``."""
+"""The command ``tasktree-rt answer``: list open prompts and answer them."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ class _Session:
     feedback: str | None
 
     async def run(self, url: str, patience: float, as_json: bool) -> int:
-        """The exit code."""
+        """Answer as the options say; returns the exit code."""
         async with desk_at(url, patience) as desk:
             found = await self._open(desk)
             if self.prompt_id is not None and "outcome" in found[0]:

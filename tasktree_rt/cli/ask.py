@@ -1,4 +1,4 @@
-"""``tasktree-rt ask``."""
+"""The command ``tasktree-rt ask``: open a prompt and wait for its answer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``tasktree-rt command``."""
+"""The command ``tasktree-rt command``: send a command to a project's orchestrator."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _LOOKED_BACK: Final = 1_000
 
 @frozen
 class Order:
-    """What is commanded."""
+    """The command to send: its name, its node and its arguments."""
 
     project: str
     name: str

@@ -55,7 +55,7 @@ class Running:
 
     @property
     def address(self) -> str:
-        """The first of them."""
+        """The first of `addresses`."""
         return self.addresses[0]
 
 
@@ -105,7 +105,7 @@ async def start_hub(
     *,
     task_status: trio.TaskStatus[Running] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """`run_hub` for `nursery.start`."""
+    """Run a hub as `run_hub` does, for ``nursery.start``: it returns once the hub takes connections."""
     await run_hub(settings, shutdown=shutdown, started=task_status.started)
 
 

@@ -51,7 +51,7 @@ class Batch:
 
     @property
     def size(self) -> int:
-        """Bytes of the input."""
+        """Size of all items together, in bytes."""
         return sum(item.size for item in self.items)
 
 

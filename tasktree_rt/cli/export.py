@@ -1,4 +1,4 @@
-"""``tasktree-rt export``."""
+"""The command ``tasktree-rt export``: write a project's events to standard output."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ class Export:
         self.lost = 0
 
     def lines(self) -> Iterator[bytes]:
-        """All of them."""
+        """Give every line of the export, in order."""
         if self._life.floor:
             yield from self._state(self._life)
         at = self._life.floor

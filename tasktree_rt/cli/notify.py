@@ -1,4 +1,4 @@
-"""``tasktree-rt notify``."""
+"""The command ``tasktree-rt notify``: send a notification to a user."""
 
 from __future__ import annotations
 

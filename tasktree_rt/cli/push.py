@@ -1,4 +1,4 @@
-"""``tasktree-rt push``."""
+"""The command ``tasktree-rt push``: publish events from arguments or standard input."""
 
 from __future__ import annotations
 

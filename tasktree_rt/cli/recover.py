@@ -1,4 +1,4 @@
-"""``tasktree-rt recover``."""
+"""The command ``tasktree-rt recover``: let a damaged project or user's log go on."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ TOKEN_VARIABLE: Final = "TASKTREE_RT_TOKEN"  # noqa: S105 - a name, not a token
 
 
 def hub_option(command: F) -> F:
-    """``--hub URL``."""
+    """Add the option ``--hub URL``."""
     return click.option(
         "--hub",
         metavar="URL",
@@ -41,7 +41,7 @@ def hub_option(command: F) -> F:
 
 
 def patience_option(command: F) -> F:
-    """``--patience SECONDS``."""
+    """Add the option ``--patience SECONDS``."""
     return click.option(
         "--patience",
         type=click.FloatRange(min=0.0),

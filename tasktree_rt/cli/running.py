@@ -26,7 +26,7 @@ class Failed(click.ClickException):
     exit_code = UNUSABLE
 
     def show(self, file: Any = None) -> None:  # noqa: ANN401 - as click declares it
-        """Print it."""
+        """Print the message to `file`, by default standard error."""
         click.echo(f"tasktree-rt: {' '.join(self.message.split())}", file=file or sys.stderr)
 
 

@@ -1,4 +1,4 @@
-"""``tasktree-rt serve``."""
+"""The command ``tasktree-rt serve``: run a hub until a signal ends it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``tasktree-rt logs``."""
+"""The command ``tasktree-rt logs``: print a project's log lines, and follow them."""
 
 from __future__ import annotations
 

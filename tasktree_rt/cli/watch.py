@@ -1,4 +1,4 @@
-"""``tasktree-rt watch``."""
+"""The command ``tasktree-rt watch``: show a project's tree, live."""
 
 from __future__ import annotations
 

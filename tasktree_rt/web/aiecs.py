@@ -45,7 +45,7 @@ EXTENSION: Final = "aiecs"
 
 
 class AiecsSystem:
-    """AIECS, as `web.foreign.ForeignSystem`."""
+    """AIECS as a foreign system; implements `web.foreign.ForeignSystem`."""
 
     def addresses(self, settings: Settings) -> Sequence[FixedPath]:
         """``aiecs.host`` and ``aiecs.port``, where AIECS' own server has its WebSocket at any path."""
@@ -106,7 +106,7 @@ class AiecsRoutes:
         return found
 
     async def listen(self) -> Answer:
-        """A client."""
+        """Accept a client of AIECS, or reject its token by a close code."""
         chosen = self._settings.aiecs
         session: ConfirmingSession | FarewellSession
         try:

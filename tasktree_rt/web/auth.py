@@ -24,7 +24,7 @@ CLAIM: Final = "tasktree"
 
 
 class TokenMissing(Refused):
-    """There is no token."""
+    """The request carries no token."""
 
     default_code = "unauthorized"
 

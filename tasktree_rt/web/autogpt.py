@@ -29,14 +29,14 @@ AUTOGPT: Final = AutoGpt()
 
 
 class AutoGptSystem:
-    """AutoGPT's platform, as `web.foreign.ForeignSystem`."""
+    """AutoGPT's platform as a foreign system; implements `web.foreign.ForeignSystem`."""
 
     def addresses(self, settings: Settings) -> Sequence[FixedPath]:
         """None: its clients come to ``settings.bind``."""
         return []
 
     def routes(self, hub: Hub, settings: Settings) -> Sequence[Blueprint]:
-        """``/ws`` and ``/api/v1/autogpt``."""
+        """Make the routes of ``/ws`` and ``/api/v1/autogpt``."""
         views = AutoGptRoutes(hub, settings)
         return [views.sockets(), views.routes()]
 

@@ -32,7 +32,7 @@ class UnknownCoding(UnsupportedMediaType):
         super().__init__(f"the Content-Encoding {coding[:40]!a} is not taken, only gzip")
 
     def get_headers(self, *given: Any) -> list[tuple[str, str]]:
-        """With ``Accept-Encoding``."""
+        """Add ``Accept-Encoding`` to the answer's headers."""
         return [*super().get_headers(*given), ("Accept-Encoding", "gzip")]
 
 

@@ -37,13 +37,13 @@ class ExecutionRoutes:
         self._executions = Executions(hub)
 
     def sockets(self) -> Blueprint:
-        """The stream, under ``/api/v1``."""
+        """Make the WebSocket route of the status stream, under ``/api/v1``."""
         found = socket_routes("execution_sockets", self._settings)
         found.add_websocket("/ws/executions/<execution>", "execution", self.stream)
         return found
 
     def routes(self) -> Blueprint:
-        """The rest, under ``/api/v1``."""
+        """Make the HTTP routes, under ``/api/v1``."""
         found = Blueprint("executions", __name__)
         for method, path, view in (
             ("POST", "/executions", self.start),
@@ -94,7 +94,7 @@ class ExecutionRoutes:
         return reply({"executions": found, "next": found[-1]["id"] if len(found) == limit else None})
 
     async def one(self, execution: str) -> Response:
-        """How one stands."""
+        """Answer with one execution."""
         return reply(await self._executions.find(execution, grants()))
 
     async def change(self, execution: str) -> Response:
@@ -103,6 +103,6 @@ class ExecutionRoutes:
         return reply(await self._executions.change(execution, given, grants()))
 
     async def claim(self, execution: str) -> Response:
-        """Take one that waits."""
+        """Claim a pending execution for a worker."""
         given = await read_object("worker_id", optional=True)
         return reply(await self._executions.claim(execution, given, grants()))

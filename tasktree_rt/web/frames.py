@@ -34,7 +34,7 @@ class _Reader(StreamReader):
     frames = 0
 
     def at_eof(self) -> Generator[None, None, bool]:
-        """Asked before each frame."""
+        """Tell the parser, before each frame, whether the input has ended."""
         self.frames += 1
         if self.frames > TURN and self.buffer:
             yield
@@ -128,7 +128,7 @@ class Frames(Protocol):
         self.parser_exc = None
 
     def recv_frame(self, frame: Frame) -> None:
-        """Take one frame."""
+        """Take one frame; a close may come inside a message."""
         if frame.opcode is CLOSE:
             self.current_size = None
         super().recv_frame(frame)

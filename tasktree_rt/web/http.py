@@ -45,7 +45,7 @@ class Api:
         self._answers = answers
 
     def routes(self) -> Blueprint:
-        """All of them, under ``/api/v1``."""
+        """Make the routes, under ``/api/v1``."""
         found = Blueprint("api", __name__)
         for method, path, view in (
             ("POST", "/projects/<project>/events", self.publish),
@@ -115,11 +115,11 @@ class Api:
         return self._answers.response(source, size, _state(planned))
 
     async def events(self, project: str) -> Response:
-        """Past events."""
+        """Answer with a page of past events."""
         return page_reply(self._answers, await history(self._hub, watched(project)))
 
     async def delete(self, project: str) -> Response:
-        """End the log's life."""
+        """Delete a project: end its epoch."""
         name = project_id(project)
         if not (grants().push.covers(name) or grants().admin):
             raise Refused(f"you may not delete {name!r}")
@@ -131,7 +131,7 @@ class Api:
         return reply(_recovered(await self._hub.recover(project_id(project)), project_id=project))
 
     async def recover_user(self, user: str) -> Response:
-        """The same of a user's own log."""
+        """Recover a damaged user's log."""
         administers()
         topic = user_topic(user_id(user))
         return reply(_recovered(await self._hub.recover(topic), user_id=user))
@@ -145,7 +145,7 @@ class Api:
         return self._answers.response(object(), size, listed("connections", lines, {}))
 
     async def stats(self) -> Response:
-        """The hub at a glance."""
+        """Answer with counts and states of the whole hub."""
         administers()
         found = self._hub.statistics()
         return reply({name: getattr(found, name) for name in attrs.fields_dict(type(found))})

@@ -103,7 +103,7 @@ class Replay:
             raise trio.BrokenResourceError("the peer does not read")
 
     async def send_eof(self) -> None:
-        """Half-close."""
+        """Half-close the connection: nothing more is sent."""
         self._check()
         if self.upgrade:
             return
@@ -224,26 +224,26 @@ class HypercornLog(Logger):
         pass
 
     async def access(self, request: WWWScope, response: ResponseSummary, request_time: float) -> None:
-        """Nothing."""
+        """Log no requests."""
 
     async def critical(self, message: str, *args: object, **kwargs: object) -> None:
-        """A log line."""
+        """Write a log line of Hypercorn's."""
         log.critical(message, *args)
 
     async def error(self, message: str, *args: object, **kwargs: object) -> None:
-        """A log line."""
+        """Write a log line of Hypercorn's."""
         log.error(message, *args)
 
     async def warning(self, message: str, *args: object, **kwargs: object) -> None:
-        """A log line."""
+        """Write a log line of Hypercorn's."""
         log.warning(message, *args)
 
     async def info(self, message: str, *args: object, **kwargs: object) -> None:
-        """A log line."""
+        """Write a log line of Hypercorn's."""
         log.info(message, *args)
 
     async def debug(self, message: str, *args: object, **kwargs: object) -> None:
-        """A log line."""
+        """Write a log line of Hypercorn's."""
         log.debug(message, *args)
 
     async def exception(self, message: str, *args: object, **kwargs: object) -> None:
@@ -251,7 +251,7 @@ class HypercornLog(Logger):
         log.error(message, *args, exc_info=sys.exception())
 
     async def log(self, level: int, message: str, *args: object, **kwargs: object) -> None:
-        """A log line."""
+        """Write a log line of Hypercorn's."""
         log.log(level, message, *args)
 
 

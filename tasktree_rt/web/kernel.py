@@ -61,13 +61,13 @@ class Socket(Protocol):
         """The descriptor; the connection reads and writes it directly."""
 
     def shutdown(self, how: int, /) -> None:
-        """Half-close."""
+        """Half-close the socket."""
 
     def setsockopt(self, level: int, option: int, value: bytes, /) -> None:
-        """Only ever SO_LINGER."""
+        """Set a socket option; only SO_LINGER is ever set."""
 
     def close(self) -> None:
-        """Give the descriptor back."""
+        """Close the descriptor."""
 
 
 def reset(sock: Socket) -> None:

@@ -154,7 +154,7 @@ class KeySource:
 
 
 def pem_source(path: str) -> KeySource:
-    """A PEM file's key."""
+    """Make the source of the key in a PEM file."""
     return KeySource(path, lambda: read_pem(_file(path)))
 
 

@@ -195,7 +195,7 @@ class Sliced(DataBody):
 
 
 def listed(name: str, items: Iterable[bytes], rest: Json) -> Iterator[bytes]:
-    """``{name: [items], …rest}``."""
+    """Encode ``{name: [items], …rest}`` piece by piece."""
     yield b"{" + encode_json(name) + b":["
     comma = b""
     for item in items:

@@ -38,7 +38,7 @@ class People:
         self._answers = answers
 
     def routes(self) -> Blueprint:
-        """All of them, under ``/api/v1``."""
+        """Make the routes, under ``/api/v1``."""
         found = Blueprint("people", __name__)
         for method, path, view in (
             ("POST", "/prompts", self.ask),
@@ -98,12 +98,12 @@ class People:
         return reply(_stored(stored) if stored else _prompt(pending))
 
     async def answer(self, prompt_id: str) -> Response:
-        """Settle it, if nobody has."""
+        """Answer a prompt that is still open."""
         given = await read_object("proceed", "value", "feedback")
         return reply(await self._hub.answer(prompt_id, given, grants=grants(), via=_via()))
 
     async def cancel(self, prompt_id: str) -> Response:
-        """Take it back."""
+        """Cancel a prompt."""
         return reply(await self._hub.cancel_prompt(prompt_id, grants=grants(), via=_via()))
 
     async def command(self, project: str) -> Response:
@@ -116,7 +116,7 @@ class People:
         return reply(pending.outcome)
 
     async def notify(self, user: str) -> Response:
-        """Tell a user something."""
+        """Send a notification to a user."""
         found = await self._hub.notify(user, await read_object(), grants=grants())
         return reply({"user_id": user, "epoch": found.epoch, "seq": found.first}, 201)
 
@@ -138,7 +138,7 @@ class People:
 
 
 def _via() -> Json:
-    """What is kept of how somebody spoke."""
+    """Say by which way an answer came; it is stored with the answer."""
     return {"dialect": "http", "address": request.headers.get("Remote-Addr", "")}
 
 

@@ -26,7 +26,7 @@ END: Final = b"retry: %d\nevent: draining\ndata: %b\n\n"
 
 
 def project_routes(hub: Hub) -> Blueprint:
-    """The two routes. Both show only what the caller may watch."""
+    """Make the routes of the list of projects. Both show only what the caller may watch."""
     routes = Blueprint("projects", __name__)
 
     @routes.get("/projects")

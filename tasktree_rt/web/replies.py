@@ -1,4 +1,4 @@
-"""JSON answers."""
+"""Small JSON answers of HTTP routes."""
 
 from __future__ import annotations
 

@@ -58,13 +58,13 @@ class SnapshotRoutes:
         return reply(_kept(kept), 201)
 
     async def kept(self, project: str) -> Response:
-        """The snapshots of a project."""
+        """Answer with the list of a project's snapshots."""
         return reply(
             {"snapshots": [_kept(one) for one in await self._hub.broker.snapshots(watched(project))]}
         )
 
     async def one_kept(self, project: str, snapshot_id: str) -> Response:
-        """One snapshot with its state."""
+        """Answer with one snapshot and its state."""
         name = watched(project)
 
         async def read() -> _StoredState | None:
@@ -81,7 +81,7 @@ class SnapshotRoutes:
         return self._answers.response(source, stored.size, stored.pieces())
 
     async def forget(self, project: str, snapshot_id: str) -> Response:
-        """Delete one snapshot."""
+        """Delete one snapshot of a project."""
         name = project_id(project)
         if not (grants().push.covers(name) or grants().admin):
             raise Refused(f"you may not delete snapshots of {name!r}")
@@ -90,7 +90,7 @@ class SnapshotRoutes:
 
 
 class _StoredState:
-    """A snapshot as the store has it."""
+    """A snapshot as the store returned it."""
 
     def __init__(self, kept: Kept, parts: tuple[bytes, ...]) -> None:
         self._kept = kept
@@ -98,7 +98,7 @@ class _StoredState:
         self.size = sum(map(len, parts))
 
     def pieces(self) -> Iterator[bytes]:
-        """It, as an answer."""
+        """Encode the snapshot as an answer, piece by piece."""
         top, *nodes = self._parts
         return state_pieces(
             _kept(self._kept), self._kept.project_id, decode_json(top, ours=True), nodes_in(nodes)

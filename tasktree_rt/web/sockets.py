@@ -91,14 +91,14 @@ class SocketRoutes:
         self._settings = settings
 
     def routes(self) -> Blueprint:
-        """``/ws/updates`` and ``/ws/orchestrator``."""
+        """Make the routes of ``/ws/updates`` and ``/ws/orchestrator``."""
         found = socket_routes("sockets", self._settings)
         found.add_websocket("/ws/updates", "updates", self.updates)
         found.add_websocket("/ws/orchestrator", "orchestrator", self.orchestrator)
         return found
 
     async def updates(self) -> Answer:
-        """A watcher."""
+        """Accept a watcher, or reject its token by a close code."""
         native = SUBPROTOCOL in websocket.requested_subprotocols
         try:
             wishes, policy = _wishes(native)
@@ -116,7 +116,7 @@ class SocketRoutes:
         return None
 
     async def orchestrator(self) -> Answer:
-        """A producer."""
+        """Accept a producer, or reject its token by a close code."""
         producer_id = websocket.args.get("producer_id", "")
         if len(producer_id) > MAX_PRODUCER_ID:
             expected = f"expected at most {MAX_PRODUCER_ID} characters"
@@ -219,5 +219,5 @@ def closing(error: PeerError) -> Closing:
 
 
 def address() -> str:
-    """The peer's."""
+    """The peer's address."""
     return websocket.headers.get("Remote-Addr", "")

@@ -23,7 +23,7 @@ _DIALECT: Final = ServerSentEvents()
 
 
 def stream_routes(hub: Hub) -> Blueprint:
-    """The two routes."""
+    """Make the routes of both event streams."""
     routes = Blueprint("stream", __name__)
 
     @routes.get("/projects/<project>/stream")

@@ -70,7 +70,7 @@ def compile_elsewhere(handle: int) -> str | None:
 
 
 def main() -> None:
-    """Compile standard input."""
+    """Compile the source on standard input; print what is wrong with it, or nothing."""
     fault = compile_fault(sys.stdin.buffer.read()) or ""
     sys.stdout.buffer.write(fault.encode(errors="replace"))
 

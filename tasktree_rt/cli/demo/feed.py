@@ -87,7 +87,7 @@ def log_step(path: bytes, message: str, level: str = "info") -> Step:
 
 
 def state_step(to: str) -> Step:
-    """The project's own state."""
+    """Make the `state_transition` of the project itself, to that state."""
     return Step("state_transition", {"from": None, "to": to, "context": {}})
 
 
@@ -129,7 +129,7 @@ class Feed:
 
     @property
     def _most(self) -> int:
-        """Events of one publish."""
+        """How many events one publish may carry."""
         return MOST_EVENTS if self._gate.hurried else max(1, min(MOST_EVENTS, int(self.pace * FLUSH)))
 
     async def tell_folders(self) -> None:

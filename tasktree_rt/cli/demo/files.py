@@ -48,7 +48,7 @@ class Files:
         return self._status.get(path)
 
     def count(self, status: str) -> int:
-        """How many are so."""
+        """Count the files with that status."""
         return sum(1 for one in self._status.values() if one == status)
 
     def under(self, path: bytes, wanted: Callable[[bytes], bool]) -> list[bytes]:
@@ -107,7 +107,7 @@ class Files:
         self._scopes[path].cancel()
 
     def watch(self, paths: Iterable[bytes]) -> Watch:
-        """Wait for them."""
+        """Watch those files; `Watch.over` is set when all of them are done."""
         watch = Watch(set(paths))
         if watch.left:
             self._watches.append(watch)

@@ -26,12 +26,12 @@ class Gate:
         return self.closed or self.broken
 
     def close(self) -> None:
-        """Hold the work."""
+        """Pause the work: workers wait at the gate."""
         self.closed = True
         self._wake()
 
     def open(self) -> None:
-        """Let it go on."""
+        """Resume the work."""
         self.closed = False
         self._wake()
 

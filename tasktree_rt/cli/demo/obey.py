@@ -33,16 +33,16 @@ class Order(Protocol):
 
     @property
     def args(self) -> Json:
-        """None are understood."""
+        """Arguments of the command; the demo takes none."""
 
     async def accept(self) -> None:
-        """It is being done."""
+        """Answer that the command is accepted."""
 
     async def done(self, message: str | None = None) -> None:
-        """It was done."""
+        """Answer that the command is done."""
 
     async def refuse(self, reason: str) -> None:
-        """It was not done."""
+        """Answer that the command is refused."""
 
 
 class Unwilling(Exception):

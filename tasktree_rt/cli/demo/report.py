@@ -42,7 +42,7 @@ class Faults:
     failed: int = 0
 
     def tell(self, path: bytes, fault: str) -> None:
-        """One more failed."""
+        """Report one more file that failed."""
         self.failed += 1
         if self.failed <= FAULTS:
             name = printable(path.decode("utf-8", "replace"))
@@ -53,7 +53,7 @@ class Faults:
 
 @define
 class Bar:
-    """On a terminal."""
+    """A progress bar, for a terminal."""
 
     console: Console
     progress: Progress

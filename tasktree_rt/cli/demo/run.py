@@ -56,13 +56,13 @@ class Report(Protocol):
     """Who is told how it goes."""
 
     def walked(self, folders: int, files: int) -> None:
-        """All entries are known."""
+        """All entries of the folder are known."""
 
     def left_out(self, what: str) -> None:
         """Something in the folder is not looked at."""
 
     def worked(self, path: bytes, fault: str | None) -> None:
-        """One file is done."""
+        """One file has been worked through."""
 
 
 @define
@@ -181,7 +181,7 @@ class Job:
             return self.files.waiting
 
     async def _walk(self, feed: Feed) -> None:
-        """Push every entry."""
+        """Publish a node for every entry of the folder."""
         leaving = await trio.to_thread.run_sync(partial(left_out, self.root, everything=self.everything))
         entries = walk(self.root, leaving)
         while chunk := await trio.to_thread.run_sync(_next_slice, entries):

@@ -45,15 +45,15 @@ class Told:
     _sink: HubSink
 
     async def accept(self) -> None:
-        """It is being done."""
+        """Answer that the command is accepted."""
         await self._say("accepted", None)
 
     async def done(self, message: str | None = None) -> None:
-        """It was done."""
+        """Answer that the command is done."""
         await self._say("done", message)
 
     async def refuse(self, reason: str) -> None:
-        """It was not done."""
+        """Answer that the command is refused."""
         await self._say("refused", reason)
 
     async def _say(self, status: str, message: str | None) -> None:

@@ -60,7 +60,7 @@ _SPECIAL: Final = (
 
 
 def nothing(path: bytes) -> bool:
-    """Leaves nothing out."""
+    """Leave no entry out."""
     return False
 
 
