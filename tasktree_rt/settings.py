@@ -251,6 +251,8 @@ class Limits:
     max_snapshots_per_project: int = _count(100)
     max_open: int = _count(20_000)
     """Prompts and commands that are open, in all."""
+    max_loaded_bytes: int = _count(256 * MIB, 1 * MIB)
+    """Of projects in memory, as `hub.footprint` estimates them; idle ones beyond it are put away."""
     max_nodes: int = _count(100_000)
     max_node_size: int = _count(MAX_NODE_SIZE, 1 * KIB)
     max_unacked: int = _count(64)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Final
 
@@ -107,6 +107,10 @@ class Log:
     def size(self) -> int:
         """Bytes of the bodies held."""
         return self._bytes
+
+    def __reversed__(self) -> Iterator[Record]:
+        """The events held, the newest first."""
+        return reversed(self._records)
 
     def append(self, record: Record) -> None:
         """Add the next event; its seq must be `head` + 1."""

@@ -38,6 +38,15 @@ class Shown:
                 self._bytes -= len(oldest.body)
                 self.floor = max(self.floor, oldest.seq)
 
+    @property
+    def lines(self) -> int:
+        """How many places of log lines are kept."""
+        return self._total
+
+    def size_below(self, seq: int) -> int:
+        """Bytes of the kept events up to `seq`, at most: of all kept ones, if the oldest is among them."""
+        return self._bytes if self._events and self._events[0].seq <= seq else 0
+
     def since(self, seq: int) -> tuple[tuple[Record, ...], dict[str, int]] | None:
         """The kept events after `seq` and the number of log lines by node; None below the floor."""
         if seq < self.floor:

@@ -108,6 +108,11 @@ class Tree(Nodes):
         for name in change.top:
             self._top_changed[name] = seq
 
+    @property
+    def removed(self) -> int:
+        """How many removed nodes it remembers."""
+        return len(self._removed)
+
     def forget(self, floor: int) -> None:
         """Forget when things changed at or before `floor` (the log was trimmed there)."""
         self.floor = max(self.floor, min(floor, self.head))

@@ -46,6 +46,7 @@ class Activity:
                 self._directory.changed(project)
             self._observed(project)
         self._cache.left(name)  # if its life is over
+        self._cache.footprints.used(name)
         project.last_used = now
         self._touched[name] = project
         self._moves.note(name, now)

@@ -66,6 +66,7 @@ class Statistics:
     connections: int
     subscriptions: int
     projects_loaded: int
+    projects_bytes: int
     publishes_waiting: int
     outbox_messages: int
     outbox_bytes: int
@@ -215,6 +216,7 @@ class Hub(Asking, Commanding, Calling):
             connections=len(everyone),
             subscriptions=sum(len(self.connections.topics_of(one)) for one in everyone),
             projects_loaded=len(self.shelf),
+            projects_bytes=self.shelf.footprints.bytes,
             publishes_waiting=self.ingest.waiting,
             outbox_messages=sum(one.outbox.waiting for one in everyone),
             outbox_bytes=sum(one.outbox.waiting_bytes for one in everyone),

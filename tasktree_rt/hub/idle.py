@@ -28,12 +28,13 @@ class IdleProjects:
         self._fanout = fanout
 
     def put_away(self) -> None:
-        """Forget the projects idle for longest, if too many are in memory."""
+        """Forget the projects idle for longest, if those in memory are too many or hold too much."""
         busy = self._busy()
         self._cache.put_away(lambda name: name in busy or self.is_needed(name))
 
     def let_go(self) -> None:
-        """Forget the projects without a log that were only asked for."""
+        """Forget the projects without a log that were only asked for, and idle ones if all hold too much."""
+        self._cache.make_room()
         if self._cache.has_left:
             busy = self._busy()
             self._cache.let_go(lambda name: name in busy or self._fanout.underway(name), self._is_named)

@@ -18,12 +18,17 @@ from tasktree_rt.core.log import Gap, Position, Recovered
 from tasktree_rt.core.topics import user_of
 from tasktree_rt.errors import ProjectDamaged, StoreDamaged
 from tasktree_rt.hub.checkpoints import advance, check_events, fill
+from tasktree_rt.hub.footprint import Footprint, Footprints
 from tasktree_rt.hub.project import Project
 from tasktree_rt.hub.store_errors import readable
 
 log: Final[BoundLogger] = get_logger("tasktree_rt.store")
 LOADED: Final = 4_096
-"""Projects kept in memory at most, if the rest are idle."""
+"""Projects kept in memory at most, if the rest are idle, however small they are."""
+RECENT: Final = 1.0
+"""Seconds in which a project that was used is not put away for its size: a caller may be about to use it."""
+SLACK: Final = 16
+"""Projects may outgrow the bound, or what had to stay, by this share of it before others are put away."""
 OLDER: Final = 1_024
 LAST_ID: Final = "\U0010ffff"
 """Behind every project id."""
@@ -35,11 +40,16 @@ class Shelf:
     def __init__(
         self,
         broker: Broker,
+        most_bytes: int,
         *,
         now: Callable[[], float] = trio.current_time,
         damaged: Callable[[Project], None] = lambda _: None,
+        crowded: Callable[[], None] = lambda: None,
     ) -> None:
         self._broker = broker
+        self._most_bytes = self._stayed = most_bytes
+        self._crowded = crowded
+        self.footprints: Final = Footprints()
         self._now = now
         self._damaged = damaged
         self._projects: dict[str, Project] = {}
@@ -109,13 +119,33 @@ class Shelf:
             self._loading[project_id] = done = trio.Event()
             try:
                 with readable():
-                    project = self._projects[project_id] = await self._read(project_id)
+                    footprint = await self._read(project_id)
+                self._add(footprint)
                 self.left(project_id)
             finally:
                 del self._loading[project_id]
                 done.set()
         project.last_used = self._now()
         return project
+
+    def _add(self, footprint: Footprint) -> None:
+        project = footprint.project
+        project.last_used = self._now()
+        self._projects[project.project_id] = project
+        self.footprints.add(footprint)
+        self.make_room()
+
+    def _remove(self, name: str) -> None:
+        del self._projects[name]
+        self.footprints.remove(name)
+
+    def make_room(self) -> None:
+        """Have idle projects put away if all together hold too much.
+
+        Where all that may go is gone, it is looked again only when `SLACK` more is loaded.
+        """
+        if self.footprints.bytes > self._stayed + self._most_bytes // SLACK:
+            self._crowded()
 
     def left(self, project_id: str) -> None:
         """Nobody may need a project any more. Without a log it is let go, so that names which were only asked
@@ -137,17 +167,21 @@ class Shelf:
             if project is not None and project.epoch == "" and not named(name):
                 if project.pending or busy(name):
                     continue
-                del self._projects[name]
+                self._remove(name)
             del self._left[name]
 
     def put_away(self, needed: Callable[[str], bool]) -> None:
-        """Forget the projects idle for longest, if there are too many and nobody needs them."""
-        if len(self._projects) <= LOADED:
-            return
-        idle = sorted(self, key=lambda project: project.last_used)
-        for project in idle[: len(idle) - LOADED]:
-            if not project.pending and not needed(project.project_id):
-                del self._projects[project.project_id]
+        """Forget the projects idle for longest that nothing needs, if all are too many or hold too much."""
+        surplus, footprints = len(self) - LOADED, self.footprints
+        if surplus > 0 or footprints.bytes > self._most_bytes:
+            recent = self._now() - RECENT
+            for index, project in enumerate(sorted(self, key=lambda project: project.last_used)):
+                fits = footprints.bytes <= self._most_bytes or project.last_used > recent
+                if index >= surplus and fits:
+                    break
+                if not project.pending and not needed(project.project_id):
+                    self._remove(project.project_id)
+        self._stayed = max(self._most_bytes, footprints.bytes)
 
     async def page(self, after: str, limit: int = 200) -> list[Summary]:
         """Projects with a log, by id, about `limit` of them; those in memory as they are applied.
@@ -184,18 +218,18 @@ class Shelf:
 
     # --- loading --------------------------------------------------------------------------------
 
-    async def _read(self, project_id: str) -> Project:
+    async def _read(self, project_id: str) -> Footprint:
         if not is_project_id(project_id) and user_of(project_id) is None:
-            return Project(project_id)
+            return Footprint(Project(project_id))
         try:
             return await self._whole(project_id)
         except StoreDamaged as damage:
             log.error("project damaged", project=project_id, reason=damage.reason)
             project = await self._husk(project_id, damage.reason)
             self._damaged(project)
-            return project
+            return Footprint(project)
 
-    async def _whole(self, project_id: str) -> Project:
+    async def _whole(self, project_id: str) -> Footprint:
         project = Project(project_id)
         life = await self._broker.load(project_id)
         project.load(life, await self._older(project_id, life))
@@ -203,7 +237,7 @@ class Shelf:
             await fill(project_id, life.checkpoint.parts, project.tree, project.staged)
         await advance(project, life)
         project.trimmed(life.floor)
-        return project
+        return Footprint(project, life.checkpoint)
 
     async def _husk(self, project_id: str, damage: str) -> Project:
         """A project of which there is only what can be known without reading its log."""
@@ -219,7 +253,7 @@ class Shelf:
     def forget(self, project: Project) -> None:
         """Read a project anew at its next use."""
         if self._projects.get(project.project_id) is project:
-            del self._projects[project.project_id]
+            self._remove(project.project_id)
 
     async def _older(self, project_id: str, life: Life) -> tuple[Any, ...]:
         if life.checkpoint is None:

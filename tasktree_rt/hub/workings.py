@@ -68,7 +68,12 @@ class Workings:
         self.snapshots = Snapshots(self.broker, self.holdings, limits.max_snapshots_per_project, context.wall)
         self.births = Births(self.holdings, self.snapshots.ended)
         self.moves = Moves()
-        self.shelf = Shelf(self.broker, damaged=lambda project: self.activity.damaged(project))  # noqa: PLW0108 - made later
+        self.shelf = Shelf(
+            self.broker,
+            limits.max_loaded_bytes,
+            damaged=lambda project: self.activity.damaged(project),  # noqa: PLW0108 - made later
+            crowded=lambda: self.idle.put_away(),  # noqa: PLW0108 - made later
+        )
         self.checkpoints = Checkpoints(self.broker)
         self.roster = Roster(self.shelf, tidy=lambda: self.idle.put_away(), failed=context.report_fault)  # noqa: PLW0108 - made later
         self.activity = Activity(context, self.births, self.shelf, self.roster, self.moves)
