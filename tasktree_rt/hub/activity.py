@@ -24,6 +24,7 @@ class Activity:
         self._report_fault = context.report_fault
         self._births = births
         self._cache = cache
+        self._used = cache.footprints.used
         self._directory = directory
         self._moves = moves
         self._touched: dict[str, Project] = {}
@@ -46,7 +47,7 @@ class Activity:
                 self._directory.changed(project)
             self._observed(project)
         self._cache.left(name)  # if its life is over
-        self._cache.footprints.used(name)
+        self._used[name] = None
         project.last_used = now
         self._touched[name] = project
         self._moves.note(name, now)

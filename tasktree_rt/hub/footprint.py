@@ -123,15 +123,16 @@ class Footprints:
     def __init__(self) -> None:
         self._by_name: dict[str, Footprint] = {}
         self._sum = 0
-        self._used: dict[str, None] = {}
+        self.used: Final[dict[str, None]] = {}
+        """Projects with new events since the last look at `bytes`. The fan-out adds them, in each tick."""
 
     @property
     def bytes(self) -> int:
         """The sum. It costs one `weigh` for each project used since the last call."""
-        for name in self._used:
+        for name in self.used:
             if name in self._by_name:
                 self._weigh(self._by_name[name])
-        self._used.clear()
+        self.used.clear()
         return self._sum
 
     def add(self, footprint: Footprint) -> None:
@@ -146,10 +147,6 @@ class Footprints:
         footprint = self._by_name.pop(name, None)
         if footprint is not None:
             self._sum -= footprint.bytes
-
-    def used(self, name: str) -> None:
-        """Note that a project has new events."""
-        self._used[name] = None
 
     def _weigh(self, footprint: Footprint) -> None:
         self._sum -= footprint.bytes
