@@ -1,6 +1,8 @@
 """States of the past: few are read from the store at a time, and those who ask for the same one share it.
 
-A past state costs several times its size as JSON: it belongs to nobody but those who read it.
+A past state costs several times its size as JSON: it belongs to nobody but those who read it. As nothing is
+kept, no number bounds what is known: `READERS` bounds what is read at a time, `limits.max_answer_bytes` what
+answers are made from.
 """
 
 from __future__ import annotations

@@ -38,6 +38,8 @@ log: Final[BoundLogger] = get_logger("tasktree_rt.hub")
 MOST_USERS: Final = 10_000
 MOST_BYTES: Final = 67_108_864
 """Of what waits for all who were closed; beyond, what waits for those who were closed first is given up."""
+MOST_TOPICS: Final = 100_000
+"""Subscriptions that all who left may have left, some 100 MB; beyond, those who left first are forgotten."""
 MOST_STORED: Final = 65_536
 """Characters of subscriptions that are written down for a user, the newest."""
 ROUND: Final = 1.0
@@ -97,6 +99,8 @@ class Returning:
         # The other half is for what the next connection asks for itself.
         self._most = max(1, hub.settings.limits.max_subscriptions // 2)
         self._absent: dict[str, Absent] = {}
+        self._topics = 0
+        """How many subscriptions were left, in all."""
         self._some = trio.Event()
         self._began = hub.wall()
 
@@ -118,6 +122,7 @@ class Returning:
             return
         absent = self._absent.pop(user, None) or self._new(dialect)
         self._absent[user] = absent  # the last: those who left first come first
+        self._topics -= len(absent.topics)
         absent.until = trio.current_time() + self._window
         for topic in own:
             absent.topics.pop(topic, None)
@@ -128,7 +133,8 @@ class Returning:
         for topic in own:
             if topic in absent.topics:
                 self._hub.live.subscribe(absent, topic)
-        if len(self._absent) > MOST_USERS:
+        self._topics += len(absent.topics)
+        while len(self._absent) > 1 and (len(self._absent) > MOST_USERS or self._topics > MOST_TOPICS):
             self._forget(next(iter(self._absent)))
         self._some.set()
 
@@ -148,7 +154,9 @@ class Returning:
                 one.give_up()
 
     def _forget(self, user: str) -> None:
-        self._hub.live.remove(self._absent.pop(user))
+        absent = self._absent.pop(user)
+        self._topics -= len(absent.topics)
+        self._hub.live.remove(absent)
 
     # --- coming back ------------------------------------------------------------------------------
 

@@ -12,6 +12,9 @@ PART_BYTES: Final = 32 * 1024
 """Of a state; about half a millisecond to encode or to read."""
 REMEMBERED: Final = 64
 """Parts whose encodings are kept for others who read the same state."""
+REMEMBERED_BYTES: Final = 2 * 1024 * 1024
+"""Their bytes at most, but for the newest: a part may hold a node of `limits.max_node_size`. A snapshot lives
+while it is read, so that the readers bound all encodings together, as they do their outboxes."""
 
 
 class PlannedSnapshot:
@@ -25,6 +28,7 @@ class PlannedSnapshot:
         "__weakref__",
         "_cuts",
         "_encoded",
+        "_encoded_bytes",
         "_reached",
         "_walk",
         "parts",
@@ -41,6 +45,7 @@ class PlannedSnapshot:
         self._cuts = [0]
         self._reached = 0
         self._encoded: dict[tuple[str, str, int], bytes | None] = {}
+        self._encoded_bytes = 0
 
     @property
     def epoch(self) -> str:
@@ -80,9 +85,11 @@ class PlannedSnapshot:
 
     def remember(self, key: tuple[str, str, int], encoded: bytes | None) -> None:
         """Keep an encoding for the others who go through the parts at about the same time."""
-        self._encoded[key] = encoded
-        if len(self._encoded) > REMEMBERED:
-            self._encoded.pop(next(iter(self._encoded)))
+        known = self._encoded
+        self._encoded_bytes += len(encoded or b"") - len(known.pop(key, None) or b"")
+        known[key] = encoded
+        while len(known) > REMEMBERED or (self._encoded_bytes > REMEMBERED_BYTES and len(known) > 1):
+            self._encoded_bytes -= len(known.pop(next(iter(known))) or b"")
 
     def recall(self, key: tuple[str, str, int]) -> bytes | None:
         """One of them."""

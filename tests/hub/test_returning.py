@@ -199,6 +199,31 @@ async def test_what_waits_for_all_together_is_bounded_and_the_first_to_go_are_gi
         assert heard == [[], [], ["error"], ["error"], ["node_execution_event"]]
 
 
+async def test_the_subscriptions_of_all_who_left_are_bounded_together(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(returning, "MOST_TOPICS", 7)
+    async with house() as world:
+        wishes = [{**EXECUTION, "data": {"graph_exec_id": f"e{number}"}} for number in range(3)]
+        for user in ("first", "second", "second", "third"):
+            one = await world.watches(*wishes, user=user)
+            one.session.close(RESTART)
+            one.end(1000)
+        left = {
+            user: len(world.hub.live.topics(world.comes(user).session.subscriber)) - 1
+            for user in ("first", "second", "third")
+        }
+        assert left == {"first": 0, "second": 3, "third": 3}
+        await trio.sleep(WINDOW + 2)
+        for user in ("fourth", "fifth"):
+            one = await world.watches(*wishes, user=user)
+            one.session.close(RESTART)
+            one.end(1000)
+        assert len(world.hub.live.topics(world.comes("fourth").session.subscriber)) == 4, (
+            "nothing else counts"
+        )
+
+
 async def test_what_is_inherited_leaves_room_for_what_is_asked_for(autojump_clock: MockClock) -> None:
     async with house() as world:
         half = world.hub.settings.limits.max_subscriptions // 2
