@@ -14,17 +14,20 @@ export interface Look {
   readonly width?: number;
   readonly height?: number;
   readonly scheme?: "light" | "dark";
+  /** Touched by fingers. */
+  readonly touch?: boolean;
   /** Console errors that a test means to cause. */
   readonly expected?: RegExp;
 }
 
 /** A page that notes whatever the browser complains of. */
 export async function open(browser: Browser, look: Look = {}): Promise<{ page: Page; complaints: string[] }> {
-  const { width = 1280, height = 800, scheme = "light", expected } = look;
+  const { width = 1280, height = 800, scheme = "light", touch = false, expected } = look;
   const context = await browser.newContext({
     viewport: { width, height },
     colorScheme: scheme,
     reducedMotion: "reduce",
+    ...(touch ? { hasTouch: true, isMobile: true } : {}),
   });
   const page = await context.newPage();
   page.setDefaultTimeout(30_000);

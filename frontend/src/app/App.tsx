@@ -1,8 +1,9 @@
-import { lazy, type ReactNode, Suspense, useEffect } from "react";
+import { lazy, type ReactNode, Suspense, useEffect, useState } from "react";
 import { Alerts } from "../features/alerts/Alerts.tsx";
 import ProjectsPage from "../features/projects/ProjectsPage.tsx";
 import { useReadable } from "../react/hooks.ts";
 import { useHub } from "../react/provider.tsx";
+import { useKey, useListKeys } from "../ui/keys.ts";
 import { Link } from "../ui/link.tsx";
 import { projectOf, usePlace, VIEWS, type ViewName } from "../ui/location.ts";
 import { Empty, Spinner } from "../ui/parts.tsx";
@@ -16,6 +17,10 @@ import { applyTheme, THEMES } from "./theme.ts";
 const InboxPage = lazy(() => import("../features/inbox/InboxPage.tsx"));
 const HubPage = lazy(() => import("../features/hub/HubPage.tsx"));
 const TvPage = lazy(() => import("../features/tv/TvPage.tsx"));
+const DIALOGS = {
+  keys: lazy(() => import("../features/keys/KeysDialog.tsx")),
+  palette: lazy(() => import("../features/palette/Palette.tsx")),
+} as const;
 
 export function App(): ReactNode {
   const { path } = usePlace();
@@ -32,9 +37,10 @@ export function App(): ReactNode {
   }
   return (
     <div className="shell">
+      <SkipLink />
       <TopBar path={path} />
       <ClockNotice />
-      <main className="main">
+      <main className="main" id="main" tabIndex={-1}>
         <Boundary name={path}>
           <Suspense fallback={<Spinner label="Loading …" />}>
             {needsToken ? <TokenPage /> : <Page path={path} />}
@@ -60,6 +66,62 @@ function Page({ path }: { path: string }): ReactNode {
         <Link href="/">All projects</Link>
       </p>
     </Empty>
+  );
+}
+
+/** The first stop of the tab key: past what every page begins with. */
+function SkipLink(): ReactNode {
+  const skip = () => {
+    const main = document.getElementById("main");
+    (main?.querySelector<HTMLElement>("[role=tree]") ?? main)?.focus();
+  };
+  return (
+    <button type="button" className="skip button" onClick={skip}>
+      Skip to the content
+    </button>
+  );
+}
+
+/** What opens over the page: the palette to jump with, and the list of keys. */
+function Dialogs(): ReactNode {
+  const [open, setOpen] = useState<keyof typeof DIALOGS | null>(null);
+  useKey("Ctrl+K", "jump to a project, a node or a page", () => setOpen("palette"));
+  useKey("?", "this list", () => setOpen("keys"));
+  useListKeys();
+  const Opened = open === null ? null : DIALOGS[open];
+  return (
+    <>
+      <button
+        type="button"
+        className="button plain icon"
+        aria-label="Jump to a project, a node or a page"
+        title="Jump to … : Ctrl+K"
+        onClick={() => setOpen("palette")}
+      >
+        <svg viewBox="0 0 16 16" width="16" height="16" aria-hidden="true">
+          <path
+            d="M10.5 10.5L14 14M11.5 7a4.5 4.5 0 1 1-9 0 4.5 4.5 0 0 1 9 0z"
+            fill="none"
+            stroke="currentColor"
+            strokeWidth="1.6"
+          />
+        </svg>
+      </button>
+      <button
+        type="button"
+        className="button plain icon wide"
+        aria-label="Keys"
+        title="Keys: ?"
+        onClick={() => setOpen("keys")}
+      >
+        ?
+      </button>
+      {Opened !== null && (
+        <Suspense>
+          <Opened onClose={() => setOpen(null)} />
+        </Suspense>
+      )}
+    </>
   );
 }
 
@@ -96,6 +158,7 @@ function TopBar({ path }: { path: string }): ReactNode {
           TV
         </NavLink>
       </nav>
+      <Dialogs />
       <Alerts />
       <ThemeSwitch />
       <ConnectionPill />

@@ -1,10 +1,11 @@
-import { lazy, type ReactNode, Suspense, useEffect } from "react";
+import { lazy, type ReactNode, Suspense, useEffect, useRef } from "react";
 import { Cell, type HubError, type Project, type Travel, type Travelling } from "../core/index.ts";
 import NodePanel from "../features/node/NodePanel.tsx";
 import { Scrubber, usePosition, useTravel } from "../features/travel/Scrubber.tsx";
 import TreeView from "../features/tree/TreeView.tsx";
 import { useReadable, useWatched } from "../react/hooks.ts";
 import { useHub } from "../react/provider.tsx";
+import { useAsCurrent } from "../ui/current.ts";
 import { Link } from "../ui/link.tsx";
 import { projectAddress, select, usePlace, VIEWS, type ViewName, withQuery } from "../ui/location.ts";
 import { CopyLine, Empty, Failure, Spinner } from "../ui/parts.tsx";
@@ -29,6 +30,7 @@ export function ProjectPage({ projectId, view }: { projectId: string; view: View
   const loading = useReadable(project.loading);
   const travel = useTravel(project, loading.kind === "ready");
   const past = usePosition(travel);
+  useAsCurrent(projectId, travel?.tree ?? project.tree);
   if (loading.kind === "refused") return <Refused projectId={projectId} error={loading.error} />;
   return (
     <PastContext value={past}>
@@ -76,8 +78,21 @@ function Refused({ projectId, error }: { projectId: string; error: HubError }): 
 
 function Tabs({ projectId, view }: { projectId: string; view: ViewName }): ReactNode {
   usePlace();
+  const nav = useRef<HTMLElement>(null);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: another view has another tab
+  useEffect(() => {
+    // Where not all of them find room, the one that is shown is in view.
+    const here = nav.current?.querySelector<HTMLElement>("[aria-current]");
+    const { current: box } = nav;
+    if (here == null || box === null) return;
+    if (
+      here.offsetLeft + here.offsetWidth > box.scrollLeft + box.clientWidth ||
+      here.offsetLeft < box.scrollLeft
+    )
+      box.scrollLeft = here.offsetLeft - box.clientWidth / 3;
+  }, [view]);
   return (
-    <nav className="tabs" aria-label="Views">
+    <nav className="tabs" aria-label="Views" ref={nav}>
       {VIEWS.map((one) => (
         <Link
           key={one}
@@ -97,6 +112,7 @@ function useEscape(selected: string | null): void {
   useEffect(() => {
     if (selected === null) return;
     const pressed = (event: KeyboardEvent) => {
+      if (document.querySelector("dialog[open]") !== null) return;
       if (event.key !== "Escape" || event.defaultPrevented || event.isComposing) return;
       const { target } = event;
       if (target instanceof HTMLSelectElement) return;

@@ -1,6 +1,7 @@
 import type { ReactNode } from "react";
 import { CLASSES, type TreeStore } from "../core/index.ts";
 import { isFilter, matching, NO_FILTER, setFilter, toggled, useFilter } from "./filter.ts";
+import { useSearchKey } from "./keys.ts";
 import { useSnapshot } from "./looking.ts";
 import { Mark } from "./parts.tsx";
 import { count } from "./time.ts";
@@ -8,9 +9,11 @@ import { count } from "./time.ts";
 /** The search and the filters by status that every view of nodes has, and how many nodes they find. */
 export function FilterFields({ tree }: { tree: TreeStore }): ReactNode {
   const filter = useFilter();
+  const search = useSearchKey();
   return (
     <>
       <input
+        ref={search}
         className="input grow"
         type="search"
         placeholder="Search title, id, message"

@@ -39,7 +39,13 @@ export function PromptForm({ prompt }: { prompt: Prompt }): ReactNode {
     void send(prompt.schema === undefined ? { proceed: true } : { proceed: true, value });
   };
   return (
-    <form className="card prompt" onSubmit={yes} aria-label={prompt.message.slice(0, 80)}>
+    <form
+      className="card prompt"
+      tabIndex={-1}
+      data-listed=""
+      onSubmit={yes}
+      aria-label={prompt.message.slice(0, 80)}
+    >
       <bdi className="prompt-message">{shownText(prompt.message)}</bdi>
       <Deadline prompt={prompt} />
       {prompt.schema !== undefined && (

@@ -11,7 +11,7 @@ import {
 } from "react";
 import type { TreeStore } from "../core/index.ts";
 import { isFilter } from "./filter.ts";
-import { KEYS } from "./keys.ts";
+import { KEYS, useKey } from "./keys.ts";
 import { title } from "./nodes.ts";
 import { Empty } from "./parts.tsx";
 import type { Look, Row } from "./rows.ts";
@@ -23,7 +23,7 @@ export interface TreeLinesProps {
   readonly all: readonly Row[];
   readonly look: Look;
   readonly selected: string | null;
-  readonly onSelect: (id: string | null) => void;
+  readonly onSelect: (id: string | null, replace?: boolean) => void;
   readonly keep: (collapsed: ReadonlySet<string>) => void;
   /** What scrolls, for a view that draws beside the rows. */
   readonly box?: RefObject<HTMLDivElement | null>;
@@ -107,6 +107,18 @@ export function TreeLines({
     setActive(row.id);
     virtual.scrollToIndex(places.get(row.id) ?? 0, { align: "auto" });
   };
+  // Beside an open panel, what one moves to is shown in it.
+  const walk = (by: 1 | -1) => () => {
+    const at = active === null ? -1 : (places.get(active) ?? -1);
+    const row = all[Math.max(0, Math.min(all.length - 1, at + by))];
+    move(at + by);
+    place.current?.focus({ preventScroll: true });
+    if (row === undefined || selected === null) return;
+    brought.current = row.id;
+    onSelect(row.id, true);
+  };
+  useKey("j", "the row below", all.length > 0 ? walk(1) : null);
+  useKey("k", "the row above", all.length > 0 ? walk(-1) : null);
   const onKeyDown = (event: KeyboardEvent) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     if (

@@ -1,5 +1,5 @@
 /** The keys of the page: whatever is shown adds its own, and the list of keys shows those that do something now. */
-import { useEffect, useRef } from "react";
+import { type RefObject, useEffect, useRef } from "react";
 import { Cell } from "../core/index.ts";
 
 export interface Key {
@@ -46,6 +46,33 @@ function pressed(event: KeyboardEvent): void {
   if (meant === undefined) return;
   event.preventDefault();
   meant.run();
+}
+
+/** The search of the page: `/` leads to it. */
+export function useSearchKey(): RefObject<HTMLInputElement | null> {
+  const field = useRef<HTMLInputElement>(null);
+  useKey("/", "search", () => {
+    field.current?.focus();
+    field.current?.select();
+  });
+  return field;
+}
+
+/** The things of a list that a page shows: rows, cards, questions. */
+const LISTED = "[data-listed]";
+
+/** Move the focus to the next thing of the page's list, or to the one before. */
+function move(by: 1 | -1): void {
+  const all = [...document.querySelectorAll<HTMLElement>(LISTED)].filter((one) => one.offsetParent !== null);
+  const at = all.findIndex((one) => one === document.activeElement || one.contains(document.activeElement));
+  const to = at < 0 ? (by > 0 ? 0 : all.length - 1) : at + by;
+  all[to]?.focus();
+}
+
+/** `j` and `k` on every page that has a list. */
+export function useListKeys(): void {
+  useKey("j", "the next row", () => move(1));
+  useKey("k", "the row before", () => move(-1));
 }
 
 /** Listen to the keys; once for the page. */

@@ -119,6 +119,7 @@ const Card = memo(function Card({ id, tree, top, selected, onSelect }: CardProps
     <button
       type="button"
       className="board-card"
+      data-listed=""
       aria-pressed={selected}
       style={{ transform: `translateY(${top}px)` }}
       onClick={() => onSelect(id)}

@@ -13,6 +13,7 @@ import { useReadable } from "../../react/hooks.ts";
 import { useHub } from "../../react/provider.tsx";
 import { download } from "../../ui/download.ts";
 import { setFilter, toggled, useFilter } from "../../ui/filter.ts";
+import { useSearchKey } from "../../ui/keys.ts";
 import { Failure } from "../../ui/parts.tsx";
 import { historyEnd, usePast } from "../../ui/past.ts";
 import { clock, count, full, at as timeAt } from "../../ui/time.ts";
@@ -35,6 +36,7 @@ export default function EventsView({ projectId, project, tree, selected, onSelec
   const search = useDeferredValue(words.toLowerCase());
   const filter = useFilter();
   const { classes } = filter;
+  const field = useSearchKey();
   const all = useMemo(
     () => joined(earlier.events, paused ?? live).filter((one) => one.seq <= until),
     [earlier.events, paused, live, until],
@@ -62,6 +64,7 @@ export default function EventsView({ projectId, project, tree, selected, onSelec
         <input
           className="input grow"
           type="search"
+          ref={field}
           placeholder="Search in data"
           aria-label="Search events"
           value={words}
@@ -246,10 +249,11 @@ interface LinesProps {
 
 function Lines({ events, open, onOpen }: LinesProps): ReactNode {
   const box = useRef<HTMLDivElement>(null);
+  const height = useMemo(() => (window.matchMedia("(pointer: coarse)").matches ? 44 : 28), []);
   const virtual = useVirtualizer({
     count: events.length,
     getScrollElement: () => box.current,
-    estimateSize: () => 28,
+    estimateSize: () => height,
     overscan: 16,
   });
   // The newest stand at the top: nothing moves under the eyes of who reads further down.
@@ -265,6 +269,7 @@ function Lines({ events, open, onOpen }: LinesProps): ReactNode {
               key={item.index}
               type="button"
               className="events-row"
+              data-listed=""
               aria-pressed={open?.seq === event.seq && open.epoch === event.epoch}
               style={{ transform: `translateY(${item.start}px)` }}
               onClick={() => onOpen(event)}

@@ -84,7 +84,7 @@ function NodeLink({ one: { id }, snapshot, onSelect }: PartProps & { one: Failed
   const { nodes, shape } = snapshot;
   const above = shape.path(id).slice(0, -1);
   return (
-    <button type="button" className="failures-node" onClick={() => onSelect(id)}>
+    <button type="button" className="failures-node" data-listed="" onClick={() => onSelect(id)}>
       <Mark status="failed" />
       <span>
         {above.length > 0 && (
@@ -153,7 +153,7 @@ function Effects({ ids, snapshot, onSelect }: PartProps & { ids: readonly string
           const fields = snapshot.nodes.get(id);
           return (
             <li key={id}>
-              <button type="button" className="failures-node" onClick={() => onSelect(id)}>
+              <button type="button" className="failures-node" data-listed="" onClick={() => onSelect(id)}>
                 <Mark status={fields?.status} />
                 <bdi>{title(id, fields)}</bdi>
               </button>

@@ -2,6 +2,7 @@ import { type ReactNode, useMemo } from "react";
 import { CLASSES, moment, type ShownRow, type StatusClass } from "../../core/index.ts";
 import { useProjects } from "../../react/hooks.ts";
 import { useHub } from "../../react/provider.tsx";
+import { useSearchKey } from "../../ui/keys.ts";
 import { Link } from "../../ui/link.tsx";
 import { go, projectAddress, usePlace, withQuery } from "../../ui/location.ts";
 import {
@@ -27,6 +28,7 @@ export default function ProjectsPage(): ReactNode {
   const hub = useHub();
   const { byId, ready, error } = useProjects();
   const { query } = usePlace();
+  const field = useSearchKey();
   const [shape, setShape] = usePreference("projects", "cards");
   const choice: Choice = {
     search: query.get("q") ?? "",
@@ -58,6 +60,7 @@ export default function ProjectsPage(): ReactNode {
         <input
           className="input"
           type="search"
+          ref={field}
           placeholder="Search"
           aria-label="Search projects"
           value={search}
@@ -126,7 +129,12 @@ function Cards({ rows }: { rows: readonly ShownRow[] }): ReactNode {
   return (
     <div className="grid-cards">
       {rows.map((row) => (
-        <Link key={row.project_id} href={projectAddress(row.project_id)} className="card projects-card">
+        <Link
+          key={row.project_id}
+          href={projectAddress(row.project_id)}
+          className="card projects-card"
+          data-listed=""
+        >
           <div className="row">
             <h2 className="grow ellipsis">
               <bdi>{titleOf(row)}</bdi>
@@ -176,7 +184,7 @@ function Table({ rows }: { rows: readonly ShownRow[] }): ReactNode {
           {rows.map((row) => (
             <tr key={row.project_id}>
               <td>
-                <Link href={projectAddress(row.project_id)}>
+                <Link href={projectAddress(row.project_id)} data-listed="">
                   <bdi>{titleOf(row)}</bdi>
                 </Link>
               </td>
