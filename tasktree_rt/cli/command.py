@@ -22,7 +22,8 @@ from tasktree_rt.cli.remote import (
 )
 from tasktree_rt.cli.running import Failed
 from tasktree_rt.cli.waiting import NO, NOBODY, YES, run_waiting, say, seconds
-from tasktree_rt.client.desk import LONGEST_WAIT, Desk, Outcome
+from tasktree_rt.client.api_requests import LONGEST_WAIT, Outcome
+from tasktree_rt.client.desk import Desk
 from tasktree_rt.client.messages import (
     Conflated,
     ProjectDeleted,

@@ -24,12 +24,14 @@ Without Trio, pushing from any thread::
 Answering, commanding and notifying: `open_desk`. Everything raised on purpose is a `ClientError`.
 """
 
+from tasktree_rt.client.api_requests import EventPage, NotificationPage, Outcome
 from tasktree_rt.client.asking import Answer, Asked
 from tasktree_rt.client.backoff import Backoff
 from tasktree_rt.client.base_run import current_run
 from tasktree_rt.client.decorator import node
-from tasktree_rt.client.desk import Desk, EventPage, NotificationPage, Outcome, open_desk
+from tasktree_rt.client.desk import Desk, open_desk
 from tasktree_rt.client.handler import NodeHandler
+from tasktree_rt.client.job_queue import PublisherStatistics
 from tasktree_rt.client.messages import (
     Behind,
     Conflated,
@@ -49,7 +51,7 @@ from tasktree_rt.client.opening import open_orchestrator
 from tasktree_rt.client.orchestrator import Orchestrator, OrchestratorStatistics
 from tasktree_rt.client.outflow import OutflowStatistics
 from tasktree_rt.client.payload import EventLike
-from tasktree_rt.client.publisher import Publisher, PublisherStatistics
+from tasktree_rt.client.publisher import Publisher
 from tasktree_rt.client.receipts import Acked, Receipt
 from tasktree_rt.client.run import Run
 from tasktree_rt.client.triorun import TrioRun, open_run

@@ -10,13 +10,22 @@ import math
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import Any, Final, TypeVar, Unpack
-from urllib.parse import quote
+from typing import Any, Final, Unpack
 
 import httpx
 import trio
-from attrs import frozen
 
+from tasktree_rt.client.api_requests import (
+    EventPage,
+    NotificationPage,
+    Outcome,
+    held_request,
+    is_outcome_of,
+    project_path,
+    query_of,
+    since_text,
+    user_path,
+)
 from tasktree_rt.client.asking import (
     Answer,
     Asked,
@@ -27,49 +36,19 @@ from tasktree_rt.client.asking import (
     prompt_path,
     read_answer,
 )
-from tasktree_rt.client.backoff import Backoff, Retry
-from tasktree_rt.client.requests import Came, Conversation, Pause, Request, Steps, built
+from tasktree_rt.client.backoff import Backoff
+from tasktree_rt.client.requests import Request
+from tasktree_rt.client.trio_http import TrioHttp
 from tasktree_rt.client.urls import api_url
 from tasktree_rt.core.events import Json
 from tasktree_rt.core.log import Position
 from tasktree_rt.errors import RequestRefused
 
-T = TypeVar("T")
-LONGEST_WAIT: Final = 60.0
 _PAGE: Final = "500"
-
-
-@frozen
-class Outcome:
-    """What became of a command.
-
-    Attributes:
-        command_id: the hub's name of it.
-        status: ``done``, ``refused``, ``timeout`` (no orchestrator said anything), ``cancelled`` (the project
-            was deleted), or ``pending``: not known yet.
-        message: what the orchestrator said about it.
-    """
-
-    command_id: str
-    status: str
-    message: str | None = None
-
-
-@frozen
-class EventPage:
-    """Events of a log as JSON objects, the oldest first; `next` is the `since` of the next page, if any."""
-
-    events: list[Json]
-    next: str | None
-
-
-@frozen
-class NotificationPage:
-    """The events of a user's log, as `EventPage`; `read` is the seq up to which the user has read it."""
-
-    events: list[Json]
-    next: str | None
-    read: int
+TAKE_BACK: Final = 2.0
+"""Seconds for cancelling the prompt of a cancelled `ask`."""
+_OVER: Final = frozenset({401, 403, 409, 410})
+"""HTTP statuses after which there is no prompt to cancel."""
 
 
 class Desk:
@@ -82,14 +61,8 @@ class Desk:
       must not be done twice was lost.
     """
 
-    def __init__(
-        self, client: httpx.AsyncClient, url: str, *, timeout: float, backoff: Backoff, patience: float
-    ) -> None:
-        self._client = client
-        self._url = url
-        self._timeout = timeout
-        self._backoff = backoff
-        self._patience = patience
+    def __init__(self, http: TrioHttp) -> None:
+        self._http = http
 
     async def ask(self, message: str, **asked: Unpack[Asked]) -> Answer:
         """Ask people, and wait for what the question comes to, through any restart of the hub.
@@ -113,7 +86,7 @@ class Desk:
         """
         question = make_question(message, **asked)
         try:
-            return await self._drive(ask_steps(question, self._talk()))
+            return await self._http.drive(ask_steps(question, self._http.talk()))
         except trio.Cancelled:
             await self._take_back(question)
             raise
@@ -130,9 +103,9 @@ class Desk:
         said: Json = {"proceed": proceed, "value": value, "feedback": feedback}
         body = encoded({key: one for key, one in said.items() if one is not None})
         try:
-            found = await self._call(Request("POST", f"{prompt_path(prompt_id)}/answer", body=body))
+            found = await self._http.call(Request("POST", f"{prompt_path(prompt_id)}/answer", body=body))
         except RequestRefused as error:
-            if error.repeated and error.outcome is not None and _says(error.outcome, said):
+            if error.repeated and error.outcome is not None and is_outcome_of(error.outcome, said):
                 return read_answer(error.outcome)  # the first try was taken and its reply lost
             raise
         return read_answer(found)
@@ -153,15 +126,15 @@ class Desk:
         found: list[Json] = []
         after: str | None = "0"
         while after is not None:
-            query = _query(*wanted, ("after", after))
-            page = await self._call(Request("GET", "/prompts", query))
+            query = query_of(*wanted, ("after", after))
+            page = await self._http.call(Request("GET", "/prompts", query))
             found += page["prompts"]
             after = page["next"]
         return found
 
     async def prompt(self, prompt_id: str, *, wait: float = 0.0) -> Json:
         """One prompt, as `prompts` gives it; with `wait` (seconds, at most 60) as soon as it is settled."""
-        return await self._call(_held("GET", prompt_path(prompt_id), wait))
+        return await self._http.call(held_request("GET", prompt_path(prompt_id), wait))
 
     async def take_back(self, prompt_id: str) -> Answer:
         """Take a prompt back: it ends as ``cancelled``.
@@ -170,7 +143,7 @@ class Desk:
             RequestRefused: ``prompt_closed`` (`outcome`), ``not_found``, ``forbidden``.
         """
         try:
-            return read_answer(await self._call(Request("DELETE", prompt_path(prompt_id))))
+            return read_answer(await self._http.call(Request("DELETE", prompt_path(prompt_id))))
         except RequestRefused as error:
             if error.repeated and error.outcome is not None and error.outcome.get("how") == "cancelled":
                 return read_answer(error.outcome)
@@ -196,8 +169,8 @@ class Desk:
         """
         given = {"name": name, "node_id": node_id, "args": args}
         body = encoded({key: one for key, one in given.items() if one is not None})
-        path = f"/projects/{quote(project_id, safe='')}/commands"
-        found = await self._call(_held("POST", path, wait, body=body, repeatable=False))
+        path = project_path(project_id, "commands")
+        found = await self._http.call(held_request("POST", path, wait, body=body, repeatable=False))
         message = found.get("message")
         return Outcome(
             str(found["command_id"]), str(found["status"]), message if isinstance(message, str) else None
@@ -216,21 +189,21 @@ class Desk:
         """Tell a user something; returns its position in the user's log. Sent once, as `command` is."""
         given = {"title": title, "body": body, "level": level, "url": url, "data": data}
         text = encoded({key: one for key, one in given.items() if one is not None})
-        request = Request("POST", _user(user_id, "notifications"), body=text, repeatable=False)
-        found = await self._call(request)
+        request = Request("POST", user_path(user_id, "notifications"), body=text, repeatable=False)
+        found = await self._http.call(request)
         return Position(str(found["epoch"]), int(found["seq"]))
 
     async def notifications(
         self, user_id: str, *, since: Position | str | None = None, limit: int = 100, type: str | None = None
     ) -> NotificationPage:
         """What a user was told: a page of their log (``notification``, ``prompt``, ``prompt_resolved`` …)."""
-        query = _query(("since", _text(since)), ("limit", str(limit)), ("type", type))
-        found = await self._call(Request("GET", _user(user_id, "notifications"), query))
+        query = query_of(("since", since_text(since)), ("limit", str(limit)), ("type", type))
+        found = await self._http.call(Request("GET", user_path(user_id, "notifications"), query))
         return NotificationPage(found["events"], found["next"], int(found["read"]))
 
     async def mark_read(self, user_id: str, seq: int) -> int:
         """The user has read everything up to `seq` of their log; returns how far they have read now."""
-        found = await self._call(Request("POST", _user(user_id, "read"), body=encoded({"seq": seq})))
+        found = await self._http.call(Request("POST", user_path(user_id, "read"), body=encoded({"seq": seq})))
         return int(found["read"])
 
     async def events(
@@ -245,16 +218,14 @@ class Desk:
     ) -> EventPage:
         """A page of a project's log, of one type and one node if asked. `more`: further query parameters."""
         wanted = (
-            ("since", _text(since)),
+            ("since", since_text(since)),
             ("limit", str(limit)),
             ("type", type),
             ("node_id", node_id),
         )
-        path = f"/projects/{quote(project_id, safe='')}/events"
-        found = await self._call(Request("GET", path, _query(*wanted, *more.items())))
+        path = project_path(project_id, "events")
+        found = await self._http.call(Request("GET", path, query_of(*wanted, *more.items())))
         return EventPage(found["events"], found["next"])
-
-    # --- how it is done -----------------------------------------------------------------------------
 
     async def recover(self, *, project_id: str | None = None, user_id: str | None = None) -> Json:
         """Let a damaged project, or user's log, go on with what of it can be read; for administrators.
@@ -265,73 +236,18 @@ class Desk:
         Raises:
             RequestRefused: ``forbidden``, ``not_found``; ``project_damaged``: not even its outline is left.
         """
-        project = quote(project_id or "", safe="")
-        path = f"/projects/{project}/recover" if user_id is None else _user(user_id, "recover")
-        return await self._call(Request("POST", path))
-
-    def _talk(self) -> Conversation:
-        return Conversation(Retry(self._backoff), self._patience, trio.current_time)
-
-    async def _call(self, request: Request) -> Json:
-        return (await self._drive(self._talk().call(request))).body
-
-    async def _drive(self, steps: Steps[T]) -> T:
-        came: Came = None
-        try:
-            while True:
-                step = steps.send(came)
-                came = None
-                if isinstance(step, Pause):
-                    await trio.sleep(step.seconds)
-                else:
-                    came = await self._send(step)
-        except StopIteration as end:
-            found: T = end.value
-            return found
-
-    async def _send(self, request: Request) -> httpx.Response | httpx.HTTPError:
-        try:
-            return await self._client.send(built(self._client, self._url, request, self._timeout))
-        except httpx.HTTPError as error:
-            return error
+        if user_id is not None:
+            return await self._http.call(Request("POST", user_path(user_id, "recover")))
+        return await self._http.call(Request("POST", project_path(project_id or "", "recover")))
 
     async def _take_back(self, question: Question) -> None:
         """Best effort. Where the hub knows no such prompt the question may still be on its way to it."""
         with trio.CancelScope(shield=True), trio.move_on_after(TAKE_BACK):
             for pause in (0.1, 0.5, 0.0):
-                came = await self._send(Request("DELETE", question.path))
+                came = await self._http.send(Request("DELETE", question.path))
                 if isinstance(came, httpx.Response) and (came.is_success or came.status_code in _OVER):
                     return
                 await trio.sleep(pause)
-
-
-TAKE_BACK: Final = 2.0
-_OVER: Final = frozenset({401, 403, 409, 410})
-
-
-def _query(*pairs: tuple[str, str | None]) -> tuple[tuple[str, str], ...]:
-    return tuple((key, value) for key, value in pairs if value is not None)
-
-
-def _text(since: Position | str | None) -> str | None:
-    return None if since is None else str(since)
-
-
-def _held(
-    method: str, path: str, wait: float, *, body: bytes | None = None, repeatable: bool = True
-) -> Request:
-    held = min(wait, LONGEST_WAIT)
-    query = (("wait", f"{math.ceil(held)}"),) if held > 0 else ()
-    return Request(method, path, query, body, held, repeatable)
-
-
-def _user(user_id: str, what: str) -> str:
-    return f"/users/{quote(user_id, safe='')}/{what}"
-
-
-def _says(outcome: Json, said: Json) -> bool:
-    """Whether an outcome is what was answered."""
-    return outcome.get("how") == "answered" and all(outcome.get(key) == said[key] for key in said)
 
 
 @asynccontextmanager
@@ -358,4 +274,4 @@ async def open_desk(
     # Reading the certificates takes 20 ms, which a hub without TLS need not cost.
     verify = (ssl_context or True) if address.startswith("https:") else False
     async with httpx.AsyncClient(headers=headers, verify=verify) as client:
-        yield Desk(client, url, timeout=timeout, backoff=backoff, patience=patience)
+        yield Desk(TrioHttp(client, url, timeout=timeout, backoff=backoff, patience=patience))

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tasktree_rt.cli.tail import Tail
-from tasktree_rt.client.desk import EventPage
+from tasktree_rt.client.api_requests import EventPage
 from tasktree_rt.client.messages import Conflated, ProjectEvent, StateReplaced, Subscribed, WatchMessage
 from tasktree_rt.core.log import Position
 from tasktree_rt.errors import RequestRefused

@@ -98,7 +98,7 @@ async def test_a_command_whose_time_was_up_is_gone() -> None:
         sent = await desk.command("p", "cancel")
         assert sent.status == "pending"
         given = await first(orchestrator)
-        await desk._call(_deletion())
+        await desk._http.call(_deletion())
         with pytest.raises(RequestRefused) as gone:
             await given.done()
     assert gone.value.code == "gone"
