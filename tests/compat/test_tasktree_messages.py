@@ -21,7 +21,7 @@ import pytest
 import trio
 
 from tasktree_rt.client.checking import HubLimits
-from tasktree_rt.compat.tasktree import WebSocketManager, WebSocketMessage, hubward
+from tasktree_rt.compat.tasktree import WebSocketManager, WebSocketMessage, keeping
 from tasktree_rt.compat.tasktree.message import event_of
 from tests.server.process import hub_process
 
@@ -228,7 +228,7 @@ def test_half_a_surrogate_pair_does_not_cost_the_event() -> None:
 async def test_a_full_spool_costs_events_that_are_counted_and_no_request(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(hubward, "ROOM", 0.02)
+    monkeypatch.setattr(keeping, "ROOM", 0.02)
 
     async def main(url: str) -> None:
         manager = WebSocketManager(url, spool=tmp_path / "spool", spool_max_bytes=2000, exit_timeout=0.0)

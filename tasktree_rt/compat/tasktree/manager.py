@@ -15,8 +15,9 @@ from typing import Any, Final
 from tasktree_rt.client.checking import HubLimits
 from tasktree_rt.client.messages import Conflated, ProjectDeleted, ProjectEvent, StateReplaced, WatchMessage
 from tasktree_rt.client.urls import api_url
+from tasktree_rt.compat.tasktree.address import Address
 from tasktree_rt.compat.tasktree.browsers import RESTART, Connections, Socket
-from tasktree_rt.compat.tasktree.hubward import Address, Hubward
+from tasktree_rt.compat.tasktree.hubward import Hubward
 from tasktree_rt.compat.tasktree.message import event_of, text_of
 from tasktree_rt.compat.tasktree.spooling import default_place, left_over
 from tasktree_rt.core.commands import Broadcast
