@@ -47,8 +47,8 @@ class Answer:
         proceed: yes or no.
         value: what was chosen or entered, if anything was.
         feedback: a remark of whoever answered.
-        by: who answered, if the hub knows.
-        how: ``answered``, ``timeout`` (nobody did; this is the default) or ``cancelled`` (taken back).
+        by: the user who answered, if the hub knows.
+        how: ``answered``, ``timeout`` (no answer came; this is the default) or ``cancelled``.
     """
 
     proceed: bool

@@ -79,7 +79,7 @@ class Attempts:
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
-        """Nodes that are remembered."""
+        """How many nodes are remembered, open ones included."""
         return len(self._open) + len(self._closed)
 
     def begin(self, node_id: str) -> Entry:

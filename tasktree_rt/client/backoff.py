@@ -34,7 +34,7 @@ class Retry:
     failures: int = 0
 
     def reset(self) -> None:
-        """Something went well."""
+        """Begin with the shortest delay again: a try succeeded."""
         self.failures = 0
 
     def delay(self, advised: float | None = None) -> float:

@@ -116,7 +116,7 @@ class BaseRun(Generic[N_co]):
         self.outflow.say("project_update", data, self.weight(data))
 
     def statistics(self) -> OutflowStatistics:
-        """How it goes."""
+        """Counts of the run's events at this moment."""
         return self.outflow.statistics()
 
     # --- for nodes ----------------------------------------------------------------------------------
@@ -166,7 +166,7 @@ class BaseRun(Generic[N_co]):
         return self._sayable.fits(node_id, changes)
 
     def part_lost(self, event: Json, error: ClientError) -> None:
-        """Not for the program's use: a part of what the run said did not get to the hub."""
+        """Not for the program's use: an event of the run, or a part of one, did not get to the hub."""
         self.outflow.lose()
         _logger.warning("lost: %s: %s", described(event), error)
 

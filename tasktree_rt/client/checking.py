@@ -1,7 +1,7 @@
-"""What a hub would refuse whatever its state is, found at the call: by the hub's own code and limits.
+"""Checks at the call, with the hub's own code and limits, for what a hub refuses whatever its state is.
 
-A refusal that comes later reaches nobody who could mend it, and what was sent beside the bad value is refused
-with it.
+A refusal by the hub comes later, where the program can no longer correct the value, and it covers what was
+sent beside the value too.
 """
 
 from __future__ import annotations

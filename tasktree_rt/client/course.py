@@ -1,4 +1,4 @@
-"""One project on a watcher's present connection: where it is, and whether it gets on."""
+"""One project on a watcher's present connection: its position, and whether it keeps moving."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Course:
     """
 
     at: Position | None = None
-    """The stream position; None before anything was said."""
+    """The stream position; None before the first message."""
     pending: int | None = None
     """The request that has no answer yet."""
     asked: bool | None = None
@@ -23,7 +23,7 @@ class Course:
     wants_state: bool = False
     """Whether it was the state."""
     ended: bool = False
-    """The life at `at` is over; a hub without a log of the project stands at ``:0`` then."""
+    """The project was deleted at `at`; a hub without a log of it names ``:0`` then."""
     parts: list[WireState] = field(factory=list)
     """The parts so far of an unfinished state."""
     awaits: bool = False
@@ -36,16 +36,16 @@ class Course:
 
     @property
     def behind(self) -> bool:
-        """Whether something is due."""
+        """Whether the hub owes an answer, a state or events."""
         return self.pending is not None or self.awaits or bool(self.parts) or self.told is not None
 
     def sent(self, now: float) -> None:
-        """Its request is sent. One that was told of a position is behind since then, whatever it asks."""
+        """Note that its request is sent. If a heartbeat named a position, it is behind since that."""
         if self.told is None:
             self.since = now
 
     def further(self, now: float) -> None:
-        """It got on."""
+        """Note that the topic moved at `now`; it may have caught up."""
         self.since = now
         at, told = self.at, self.told
         if told is not None and at is not None and (at.epoch != told.epoch or at.seq >= told.seq):

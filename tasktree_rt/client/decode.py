@@ -52,7 +52,7 @@ def _within_bounds(interval: float) -> float:
 
 @frozen
 class WireWelcome:
-    """``data`` of ``welcome``."""
+    """The ``data`` of the hub's ``welcome`` message."""
 
     connection_id: str
     heartbeat_interval: float = field(converter=_within_bounds)
@@ -61,7 +61,7 @@ class WireWelcome:
 
 @frozen
 class WireSubscribed:
-    """``subscribed``."""
+    """The hub's ``subscribed`` message."""
 
     project_id: str
     seq: int = field(validator=ge(0))
@@ -99,7 +99,7 @@ class WireConflated:
 
 @frozen
 class WireHeartbeat:
-    """``heartbeat``."""
+    """The hub's ``heartbeat`` message."""
 
     positions: dict[str, str]
     user_positions: dict[str, str] = Factory(dict)
@@ -107,7 +107,7 @@ class WireHeartbeat:
 
 @frozen
 class WireError:
-    """``error``."""
+    """The hub's ``error`` message."""
 
     code: str
     message: str

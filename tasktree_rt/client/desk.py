@@ -1,7 +1,7 @@
-"""A desk: what a Trio program asks people and tells them, and what people answer and command, over HTTP.
+"""The hub's HTTP API for a Trio program: prompts, commands, notifications, pages of logs.
 
-Every request is sent again, with full-jitter back-off, through any restart of the hub; what must not be done
-twice is not.
+The client sends every request again, with full-jitter back-off, over any restart of the hub, except one that
+must not be done twice (`Request.repeatable`).
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ class Desk:
                 answer's `value` is an id then.
             schema: a JSON Schema that the answer's `value` must satisfy. Not with `options`.
             timeout: seconds until the default holds, from when the hub has it; default: the hub's (1 hour).
-            default: what holds if nobody answers: True or False, or ``{"proceed", "value"}``; default: False.
+            default: the answer if none comes in time: True, False (the default) or ``{"proceed", "value"}``.
 
         Raises:
             RequestRefused: ``invalid_message`` (the field says what of it), ``forbidden``, ``too_large``;
@@ -97,8 +97,8 @@ class Desk:
         """Answer a prompt; returns the answer as it is kept. `value` None means none is given.
 
         Raises:
-            RequestRefused: ``prompt_closed``: somebody was quicker, or nobody was quick enough (`outcome`
-                says); ``invalid_message`` (field ``value``), ``forbidden``, ``not_found``.
+            RequestRefused: ``prompt_closed``: another answer was first, or the deadline has passed
+                (`outcome` says which); ``invalid_message`` (field ``value``), ``forbidden``, ``not_found``.
         """
         said: Json = {"proceed": proceed, "value": value, "feedback": feedback}
         body = encoded({key: one for key, one in said.items() if one is not None})
@@ -165,7 +165,7 @@ class Desk:
         is ``pending``, and the project's event ``command_result`` will tell.
 
         Raises:
-            RequestRefused: ``no_orchestrator``: nobody takes commands for it; nothing was kept.
+            RequestRefused: ``no_orchestrator``: no orchestrator serves the project; nothing was stored.
         """
         given = {"name": name, "node_id": node_id, "args": args}
         body = encoded({key: one for key, one in given.items() if one is not None})

@@ -1,7 +1,8 @@
-"""How a refused batch is divided, so that one bad value does not take its neighbours with it.
+"""Divides a batch that the hub refused, so that one bad value does not take others with it.
 
-A run sends what its nodes say in batches, and several changes of a node as one event. Where the hub refuses
-such a batch, its halves are sent again; of one event, halves of its fields. So what is bad is lost alone.
+A run sends the events of its nodes in batches, and several changes of a node as one event. When the hub
+refuses a batch, the client sends its halves; of a single event, halves of its fields. So only the bad value
+is lost.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Final
 from tasktree_rt.core.events import Json
 
 _FIRST: Final = ("parent_id", "status", "started_at", "ended_at", "attempt")
-"""What is sent first of a node: where it is, and how it stands."""
+"""Fields of a node that are sent first: its place and its status."""
 _IN_VAIN: Final = frozenset(
     {"unauthorized", "forbidden", "not_found", "invalid_project_id", "mixed_projects", "project_damaged"}
 )

@@ -1,4 +1,4 @@
-"""Where a watcher stands in each project: what to ask on a new connection, and what each message means.
+"""The state of a watcher's subscriptions: what to ask on a new connection, and what each message means.
 
 Pure: `Follower.opening` and `receive` say what to send and what to tell; the `Watcher` does it.
 
@@ -94,7 +94,7 @@ class Follower:
         self._topics.request(project)
 
     def unsubscribe(self, project: str) -> None:
-        """Watch it no longer."""
+        """Stop watching a project; ``*`` stops all but those subscribed by name."""
         self._topics.wanted.pop(project, None)
         self._topics.forget(project)
         if project == WILDCARD:
@@ -135,7 +135,7 @@ class Follower:
             course.since += seconds
 
     def tend(self, patience: float) -> Told:
-        """Ask again for every project that is late now; tells of those that were not before."""
+        """Subscribe every late project again; returns a `Behind` for those that were not late before."""
         before, told = self._topics.now() - patience, Told()
         unsent = {request["id"] for request in self._topics.requests}
         for name, course in list(self._topics.courses.items()):

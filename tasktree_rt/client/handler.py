@@ -20,7 +20,7 @@ class NodeHandler(logging.Handler):
 
     An event has `level` (``debug``, ``info``, ``warning`` …), `message` (as the handler's formatter makes it:
     with the exception's traceback by default) and `logger`. It never blocks: what is more than can be sent is
-    left out and counted, and the log says how much (`OutflowStatistics.dropped`).
+    left out and counted, and a line says how much (`OutflowStatistics.dropped`).
 
     Args:
         run: gets the records that are logged outside of every node; default: they are ignored.
@@ -40,7 +40,7 @@ class NodeHandler(logging.Handler):
             return
         try:
             text = self.format(record)
-        except Exception:  # as every handler: a bad record is told on standard error, and goes no further
+        except Exception:  # as every handler: a bad record is reported on standard error and goes no further
             self.handleError(record)
             return
         extra: Json = {"logger": record.name}

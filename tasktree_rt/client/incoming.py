@@ -146,7 +146,7 @@ class Incoming:
         return []
 
     def _is_told(self, project: str, course: Course, there: Position) -> None:
-        """It is not where the hub says; until it is there it is behind since the first time."""
+        """Subscribe a project again whose position is not the one that a heartbeat named."""
         since = self._topics.now() if course.told is None else course.since
         course.told = there
         self._topics.request(project)

@@ -113,7 +113,7 @@ class _Reader:
         self._nursery = nursery
 
     def start_soon(self, task: Callable[[], Awaitable[None]]) -> None:
-        """Run the reader task."""
+        """Run trio-websocket's reader task in the nursery."""
         self._nursery.start_soon(self._run, task)
 
     async def _run(self, task: Callable[[], Awaitable[None]]) -> None:

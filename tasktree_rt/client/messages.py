@@ -1,4 +1,4 @@
-"""What a watcher is told, in order, as it happens.
+"""The messages that a watcher receives, in order.
 
 Apply each message to a `TreeView` (a `Watcher` does so itself) or switch on its class; the classes are
 `WatchMessage`. Of a user's own log `project_id` is the topic, ``@`` and the user's id, which is no name of a
@@ -18,7 +18,7 @@ from tasktree_rt.core.log import Position
 
 @frozen
 class Connected:
-    """A connection stands. What was subscribed is being subscribed again."""
+    """The watcher is connected, and subscribes again what it watches."""
 
     connection_id: str
     heartbeat_interval: float
@@ -41,7 +41,8 @@ class Behind:
     """What is shown of a project is not what the hub has, and it got no further for a while.
 
     The while is half as long again as the heartbeat interval. `told` is the position that the hub named, if
-    it named one. The project is asked for again; its next message tells that it goes on.
+    it named one. The watcher subscribes the project again; the project's next message
+    ends the state of being behind.
     """
 
     project_id: str
@@ -50,7 +51,7 @@ class Behind:
 
 @frozen
 class Subscribed:
-    """A project's subscription stands at `position`.
+    """The hub has subscribed the watcher to a project, from `position` on.
 
     `recovered`: True, everything after the position asked for follows; False, it cannot be had and a
     `StateReplaced` or `ProjectDeleted` follows; None, no position was asked for.

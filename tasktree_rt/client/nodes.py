@@ -102,7 +102,7 @@ class Node:
 
     @property
     def status(self) -> str | None:
-        """Its status, as told; None before it is entered."""
+        """The status last sent; None before the node is entered."""
         return self._status
 
     def progress(self, percent: float, message: str | None = None) -> None:
@@ -126,13 +126,13 @@ class Node:
 
         Raises:
             ValueError: what a hub would refuse (nothing of it is set), or ``status``, which entering and
-                leaving tell.
+                leaving set.
         """
         self.run.set(self.id, changes)
         self._has_progress = self._has_progress or "progress" in changes
 
     def log(self, message: object, *, level: str = "info", stream: str | None = None) -> None:
-        """A line of output."""
+        """Send a line of output of this node."""
         extra = {} if stream is None else {"stream": stream}
         self.run.outflow.line(str(message), level=level, node_id=self.id, extra=extra)
 

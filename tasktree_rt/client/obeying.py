@@ -1,8 +1,8 @@
-"""Commands from watchers to an orchestrator, and what it says of them.
+"""Commands from watchers to an orchestrator, and the results that it reports.
 
-A command that is given again (after a reconnect, after a restart of the hub) while it is still worked on is
-not yielded again. What was said of it stays here until the hub has it for good, and is said again on every
-new connection: `Inbox.next` gives it to the connection, `replied` and `refused` take the answers.
+When the hub sends a command again (after a reconnect, after a restart) while the program works on it, the
+program does not get it again. A result stays here until the hub has stored it, and is sent again on every new
+connection: `Inbox.next` gives it to the connection, `replied` and `refused` take the hub's responses.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ MAX_KNOWN: Final = 1_000
 """Commands that are worked on; beyond, the oldest would be yielded again if it were given again."""
 MAX_MESSAGE: Final = 4_096
 AGAIN: Final = 2.0
-"""Seconds between two tries to say something of a command that the hub believes to be another's."""
+"""Seconds between two tries to send a result that the hub believes another orchestrator must send."""
 
 
 @define(eq=False)
@@ -40,7 +40,7 @@ class Command:
         id: the hub's name of it.
         name: ``cancel``, ``retry``, ``pause``, ``resume``, or whatever this orchestrator understands.
         node_id: what it is about, if not the whole project.
-        by: who said so, if the hub knows; `via` is how.
+        by: the user or client that sent it, if the hub knows; `via` says by which way.
     """
 
     id: str
@@ -55,17 +55,17 @@ class Command:
     _over: bool = field(default=False, init=False, repr=False)
 
     async def accept(self) -> None:
-        """It is being done: from now on the hub waits for the end as long as it takes (default: 30 s)."""
+        """Report to the hub that work on the command has begun; the hub stops its timeout (default: 30 s)."""
         self._open()
         self._accepted = True
         await self._inbox.say(self, "accepted", None)
 
     async def done(self, message: str | None = None) -> None:
-        """It was done."""
+        """Report to the hub that the command was done."""
         await self._end("done", message)
 
     async def refuse(self, reason: str) -> None:
-        """It was not done, and will not be."""
+        """Report to the hub that the command was not done and will not be."""
         await self._end("refused", reason)
 
     async def _end(self, status: str, message: str | None) -> None:
@@ -80,7 +80,7 @@ class Command:
 
 @define(eq=False)
 class Result:
-    """Something said of a command, not answered yet. `behind`: what was published before it goes first."""
+    """A result that the hub has not confirmed. `behind`: the last publish before it, which is sent first."""
 
     number: int
     command: Command
@@ -93,7 +93,7 @@ class Result:
     told: trio.Event = field(factory=trio.Event)
 
     def text(self) -> bytes:
-        """The message."""
+        """The ``command_result`` message as JSON."""
         said: Json = {"type": "command_result", "id": self.number, "command_id": self.command.id}
         said["status"] = self.status
         return encode_json(said if self.message is None else {**said, "message": self.message})
@@ -117,7 +117,7 @@ class Inbox:
         self._numbers = count(1)
 
     def __len__(self) -> int:
-        """How much was said that the hub has not answered."""
+        """How many results the hub has not confirmed."""
         return len(self._results)
 
     # --- the program's side -------------------------------------------------------------------------
@@ -136,7 +136,7 @@ class Inbox:
         return self._waiting.popleft()
 
     async def say(self, command: Command, status: str, message: str | None) -> None:
-        """See `Command`."""
+        """Send a result of `command`, and wait until the hub has stored it; raises as `Command` says."""
         if self.ended is not None:
             raise self.ended
         result = self._queue(command, status, message)
@@ -155,7 +155,7 @@ class Inbox:
     # --- the connection's side ----------------------------------------------------------------------
 
     def rewind(self) -> None:
-        """A new connection has begun: everything unanswered is said again."""
+        """Send every unconfirmed result again: a new connection has begun."""
         for result in self._results.values():
             result.flying = result.postponed = False
 
@@ -171,15 +171,15 @@ class Inbox:
         return None
 
     def release(self) -> None:
-        """What was postponed may be tried again."""
+        """Let `next` give postponed results again."""
         for result in self._results.values():
             result.postponed = False
 
     def take(self, message: Json) -> None:
-        """The hub gives a command.
+        """Take a ``command`` message.
 
         Raises:
-            KeyError, TypeError: it is none.
+            KeyError, TypeError: it lacks a field.
         """
         name, known = str(message["command_id"]), self._known.get(str(message["command_id"]))
         if known is not None:
@@ -206,7 +206,7 @@ class Inbox:
         self._changed.unpark_all()
 
     def replied(self, number: object) -> bool:
-        """The hub has it; whether it was one of ours."""
+        """Take the hub's ``reply``; returns whether it was to a result."""
         result = self._results.pop(number, None) if type(number) is int else None
         if result is None:
             return False
@@ -216,7 +216,7 @@ class Inbox:
         return True
 
     def refused(self, number: object, error: RequestRefused) -> bool:
-        """The hub would not have it; whether it was one of ours."""
+        """Take the hub's ``error``; returns whether it was to a result."""
         result = self._results.get(number) if type(number) is int else None
         if result is None:
             return False
@@ -233,7 +233,7 @@ class Inbox:
         return True
 
     def end(self, error: BaseException) -> None:
-        """Nothing more comes, and nothing more is answered."""
+        """End every wait with `error`: no more commands and no more responses come."""
         self.ended = self.ended or error
         self.arrived.unpark_all()
         answer = error if isinstance(error, ClientError) else ClientError("this orchestrator was left")

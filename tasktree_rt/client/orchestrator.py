@@ -160,7 +160,7 @@ class Orchestrator:
         node_id: str | None = None,
         stream: str | None = None,
     ) -> Receipt:
-        """A line of output."""
+        """Publish a line of output of a project, or of one of its nodes."""
         return await self.publish(
             payload.log_line(project_id, message, level=level, node_id=node_id, stream=stream)
         )
@@ -212,7 +212,7 @@ class Orchestrator:
         return self._outstanding.spool is not None
 
     def statistics(self) -> OrchestratorStatistics:
-        """How it goes."""
+        """Counts of this moment."""
         producing, spool = self._producing, self._outstanding.spool
         return OrchestratorStatistics(
             connected=producing.link is not None,

@@ -23,7 +23,7 @@ ENDED: Final = frozenset({"completed", "failed", "cancelled"})
 
 
 def is_cancellation(error: BaseException) -> bool:
-    """Whether nothing failed: it, or all that a group holds, says that the work was broken off."""
+    """Whether an exception, or all exceptions of a group, break the work off; nothing failed then."""
     if isinstance(error, BaseExceptionGroup):
         return all(map(is_cancellation, error.exceptions))
     return isinstance(error, BROKEN_OFF)
@@ -48,5 +48,5 @@ def last_line(error: BaseException) -> str:
 
 
 def cut(text: str) -> str:
-    """A text made of what the program's own values say, as a node may have it."""
+    """Clean a text made of the program's own values, and cut it to `MAX_MESSAGE` characters."""
     return clean(text)[:MAX_MESSAGE]

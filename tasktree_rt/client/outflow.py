@@ -1,11 +1,11 @@
-"""What the nodes of a run say, on its way to whoever sends it: in order, bounded, and never in anybody's way.
+"""The bounded buffer between the nodes of a run and the task or thread that sends their events, in order.
 
-Any thread puts in, one takes out. What is said faster than it is sent is made less:
+Any thread puts events in, one takes them out. What comes faster than it is sent is reduced:
 
-- fields of a node that are still here take in the next ones (the latest wins), so that a loop that reports
-  progress costs one event of each node for each `take`;
-- lines of output beyond the bound are dropped, counted, and the log says so;
-- the beginnings and ends of nodes are kept up to a bound of their own: `room` says whether there is any.
+- changes of a node that still wait take in the next ones (the latest wins), so a loop that reports progress
+  costs one event of each node for each `take`;
+- lines of output beyond the bound are dropped and counted, and a line in the log says how many;
+- beginnings and ends of nodes have a bound of their own: `room` says whether there is room for one more.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ class Outflow:
         self._untold = 0
         self._over = False
         self.put = self.gone = 0
-        """How many have come in and how many have gone out, in order."""
+        """How many events have come in, and how many have left."""
 
     def __len__(self) -> int:
         return len(self._items) + bool(self._untold)
@@ -155,12 +155,12 @@ class Outflow:
         return True
 
     def lose(self, events: int = 1) -> None:
-        """There was no room for a change, or it did not get to the hub."""
+        """Count events as lost: there was no room for them, or they did not get to the hub."""
         with self._lock:
             self._lost += events
 
     def abandon(self) -> None:
-        """Nothing more will be sent: what waits is lost, and so is what is still to come."""
+        """Count what waits, and all that still comes, as lost: nothing more will be sent."""
         with self._lock:
             self._over = True
             self._lost += len(self._items)
@@ -188,7 +188,7 @@ class Outflow:
         return batch
 
     def statistics(self) -> OutflowStatistics:
-        """How it goes."""
+        """Counts of this moment."""
         with self._lock:
             return OutflowStatistics(len(self), self._taken, self._merged, self._dropped, self._lost)
 
@@ -201,7 +201,7 @@ class Outflow:
         self.put += 1
 
     def _out(self, item: _Item) -> None:
-        """It is no longer here: nothing may be merged into it."""
+        """Note that an item left the buffer: nothing may be merged into it."""
         self.gone += 1
         data = item.event["data"]
         if item.is_line:

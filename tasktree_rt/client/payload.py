@@ -50,7 +50,7 @@ def encode_events(events: EventLike | Iterable[EventLike], limits: HubLimits, *,
 
 
 def publish_text(publish_id: str, events: Iterable[bytes]) -> bytes:
-    """A ``publish`` message."""
+    """A ``publish`` message of encoded events, as JSON."""
     return b'{"type":"publish","id":%b,"events":[%b]}' % (encode_json(publish_id), b",".join(events))
 
 
@@ -106,7 +106,7 @@ def state_transition(
 def log_line(
     project_id: str, message: str, *, level: str, node_id: str | None, stream: str | None
 ) -> EventLike:
-    """A ``log`` event."""
+    """A ``log`` event of a project, or of a node if `node_id` is given."""
     data = {"level": level, "message": message, "node_id": node_id, "stream": stream}
     kept = {name: value for name, value in data.items() if value is not None}
     return {"type": "log", "project_id": project_id, "data": kept}

@@ -69,7 +69,7 @@ class Poster:
         self._client = httpx.Client(headers=headers, timeout=timeout, transport=transport)
 
     def post(self, project_id: str, key: str, body: bytes) -> Posted:
-        """One try."""
+        """Post a batch once, under idempotency key `key`; `body` is a JSON array of events."""
         try:
             response = self._client.post(
                 events_url(self._url, project_id), content=body, headers={"Idempotency-Key": key}
@@ -116,7 +116,7 @@ class Poster:
             return error
 
     def close(self) -> None:
-        """Close the connections."""
+        """Close the HTTP connections to the hub."""
         self._client.close()
 
 

@@ -1,8 +1,8 @@
-"""A producer's connection: sends what waits, takes the answers, notices when the hub is gone.
+"""A producer's connection: sends what waits, takes the responses, notices when the hub is gone.
 
-Answers to publishes decide what happens to them:
+The hub's response to a publish decides what happens to it:
 
-- an ack, or a refusal for good, settles it, and so it is with what is said of a command (`obeying`);
+- an ack, or a refusal for good, settles it; the same goes for results of commands (`obeying`);
 - a refusal for now (``overloaded``, ``store_unavailable``, ``draining`` …) leaves it where it is, and
   this connection sends nothing more: whatever the hub took behind it would be out of order. Answers
   that are still on their way are taken, then everything unanswered is sent again on a new connection,
@@ -43,8 +43,12 @@ _logger: Final = logging.getLogger("tasktree_rt.client")
 
 
 class Producing:
-    """See the module. `changed` wakes whoever waits for room, for work or for answers; `inbox` has the
-    commands, and what is said of them."""
+    """See the module.
+
+    Attributes:
+        changed: wakes the tasks that wait for room, for work or for responses.
+        inbox: the commands and their results.
+    """
 
     def __init__(
         self,

@@ -42,7 +42,7 @@ class Publisher:
     A context manager: leaving it is `close`. At the end of the interpreter an open one is closed too.
 
     Args:
-        producer_id: names this producer; with the keys it tells the hub what is a repeat.
+        producer_id: names this producer; the hub recognises a repeat by it and the idempotency key.
         max_waiting: events in the queue; `publish` waits when it is full.
         max_waiting_bytes: their bytes.
         max_message_size: bytes of one `publish`; the hub's own limit is 1 MiB by default.
@@ -121,7 +121,7 @@ class Publisher:
         self.publish(payload.state_transition(project_id, to, before=before, node_id=node_id, context=None))
 
     def log(self, project_id: str, message: str, *, level: str = "info", node_id: str | None = None) -> None:
-        """A line of output."""
+        """Publish a line of output of a project, or of one of its nodes."""
         self.publish(payload.log_line(project_id, message, level=level, node_id=node_id, stream=None))
 
     def ask(self, message: str, *, patience: float = math.inf, **asked: Unpack[Asked]) -> Answer:
@@ -147,7 +147,7 @@ class Publisher:
     def close(self, timeout: float | None = None) -> None:
         """Flush for at most `timeout` seconds (default `exit_timeout`), then stop.
 
-        What is still waiting then is given up, counted as lost and told to `on_error`. Doing it twice
+        What is still waiting then is given up, counted as lost and passed to `on_error`. Doing it twice
         is fine.
         """
         self._queue.close()

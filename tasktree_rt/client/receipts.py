@@ -1,4 +1,4 @@
-"""What a publish gives back, and what became of it."""
+"""Receipts of publishes, and the hub's responses to them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Acked:
 
 
 Lost = Callable[[Json, ClientError], None]
-"""Told of an event of a run that is lost, or of the part of it that is, and why."""
+"""Called with an event of a run that is lost, or with the part of it that is, and why."""
 
 
 @define(eq=False)
@@ -59,7 +59,7 @@ class Receipt:
 
     @property
     def outcome(self) -> Acked | ClientError | None:
-        """What became of it; None as long as nobody knows."""
+        """The hub's response; None as long as there is none."""
         return self._outcome
 
     async def acked(self) -> Acked:

@@ -23,7 +23,8 @@ async def stay_connected(
     retry: Retry,
     patience: float,
 ) -> None:
-    """Connect and `serve`, again and again; `dropped` is told of every end and the delay until the next try.
+    """Connect and `serve`, again and again; `dropped` is called with every end and the delay until the next
+    try.
 
     `serve` ends by raising `Dropped`. The back-off starts anew after a link that was `good` and lasted for
     `STEADY` seconds, or that lasted as long as the longest delay: a hub that fails soon after every

@@ -76,7 +76,7 @@ class Conversation:
         Raises:
             RequestRefused: the hub refused it.
             ConnectionLost: the hub was away for more than `patience` seconds; or the answer to a request
-                that is not repeatable was lost, so that nobody knows whether it was done.
+                that is not repeatable was lost, so that it is not known whether the hub did it.
         """
         begun, unknown = self.now(), False
         while True:

@@ -46,8 +46,8 @@ class ThreadNode(Node):
 class Run(BaseRun[ThreadNode]):
     """A run for programs with threads, or with asyncio. A context manager; leaving it flushes.
 
-    Entering says that the project's state is ``running``, leaving ``completed``, ``failed`` or ``cancelled``.
-    All that nodes say is sent by a thread. It blocks only where 50,000 beginnings and ends of nodes wait,
+    Entering sets the project's state to ``running``, leaving to ``completed``, ``failed`` or ``cancelled``.
+    A thread sends the events of the nodes. A node waits only where 50,000 beginnings and ends of nodes wait,
     which takes a hub that is away for long; then entering and leaving a node waits.
 
     Args:
@@ -90,13 +90,13 @@ class Run(BaseRun[ThreadNode]):
     def ask(self, message: str, **asked: Unpack[Asked]) -> Answer:
         """Ask people, as `Publisher.ask`, in this project and about the current node. Blocks.
 
-        The question comes after all that was said before it.
+        The prompt is sent after all events of before.
         """
         self.flush()
         return self.publisher.ask(message, **about(self, asked))
 
     def flush(self, timeout: float | None = None) -> bool:
-        """Wait until the hub has all that was said so far, at most `timeout` seconds; whether it has."""
+        """Wait until the hub has all events so far, at most `timeout` seconds; returns whether it has."""
         begun = time.monotonic()
         said = self.outflow.put
         with self._changed:

@@ -1,4 +1,4 @@
-"""What a run may say: checked where it is said, by what the hub will take."""
+"""Checks what a run sends, at the call, by what the hub will take."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _OWN: Final = ("status", "deleted", "parent_id", "started_at", "ended_at")
 
 
 class Sayable:
-    """Checks what the program says of the nodes of one run, and of its project.
+    """Checks the fields that the program gives nodes of one run, and its project.
 
-    `sizes` are to be kept current.
+    The caller notes in `sizes` what it sends.
     """
 
     def __init__(self, project_id: str, limits: HubLimits) -> None:

@@ -15,7 +15,7 @@ from tasktree_rt.dialects.base import encode_json
 from tasktree_rt.errors import InvalidInput
 
 OWN: Final = 512
-"""Bytes of a node that are kept for what the run itself says of it: status, times, progress."""
+"""Bytes of a node that are reserved for the fields that the run itself sets: status, times, progress."""
 SMALL: Final = 1024
 """Bytes of a node that has ended which are not worth to be remembered."""
 MOST_NODES: Final = 10_000
@@ -57,7 +57,7 @@ class NodeSizes:
         return weight
 
     def note(self, node_id: str, changes: Json) -> None:
-        """`changes` are made."""
+        """Count the fields that the run sends."""
         sizes = _sizes(changes)
         with self._lock:
             if changes.get("deleted"):

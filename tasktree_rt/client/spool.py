@@ -42,7 +42,7 @@ _PREFIX: Final = len(b"P01234567 ")
 
 @define(eq=False)
 class Place:
-    """Where a publish stands in the file: `offset` and `size` of its text, in bytes."""
+    """The place of a publish in the file: `offset` and `size` of its text, in bytes."""
 
     id: str
     offset: int
@@ -160,7 +160,7 @@ class Spool:
         """Put a fresh file with what waits in this one's place, on the disk when this returns; then `swap`.
 
         Raises:
-            OSError: it could not; the present file stands.
+            OSError: it could not; the present file stays.
         """
         path = self.path.with_name(self.path.name + ".new")
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, private.FILE)

@@ -57,7 +57,7 @@ class TrioHttp:
             return found
 
     async def send(self, request: Request) -> httpx.Response | httpx.HTTPError:
-        """Send `request` once."""
+        """Send `request` once; returns the response or the error."""
         try:
             return await self._client.send(built(self._client, self._url, request, self._timeout))
         except httpx.HTTPError as error:

@@ -25,7 +25,7 @@ from tasktree_rt.core.events import Json
 from tasktree_rt.errors import ConnectionLost, PublishRefused
 
 LAST_WORDS: Final = 2.0
-"""Seconds for a run that was cancelled to say so."""
+"""Seconds for which a cancelled run may still send its last events."""
 _logger: Final = logging.getLogger("tasktree_rt.client")
 
 
@@ -65,9 +65,9 @@ class TrioRun(BaseRun[TrioNode]):
         self._done = 0
 
     async def ask(self, message: str, **asked: Unpack[Asked]) -> Answer:
-        """Ask people, as `Desk.ask`, in this project and about the current node unless told otherwise.
+        """Ask people, as `Desk.ask`, in this project and about the current node by default.
 
-        The question comes after all that was said before it.
+        The prompt is sent after all events of before.
         """
         await self.flush()
         return await self.orchestrator.ask(message, **about(self, asked))
@@ -77,7 +77,7 @@ class TrioRun(BaseRun[TrioNode]):
         return self.orchestrator.commands()
 
     async def flush(self) -> None:
-        """Wait until the hub has all that was said so far.
+        """Wait until the hub has all events so far.
 
         Raises:
             ConnectionLost: it is not coming back.
@@ -90,7 +90,7 @@ class TrioRun(BaseRun[TrioNode]):
             await self._sent.park()
 
     async def have_room(self) -> None:
-        """See `BaseRun.have_room`."""
+        """Wait until the buffer has room for a node's beginning (see `BaseRun.have_room`)."""
         await trio.lowlevel.checkpoint()
         while not self.outflow.room and self.lost is None:
             await self._sent.park()
@@ -105,7 +105,7 @@ class TrioRun(BaseRun[TrioNode]):
         self._awake.set()
 
     async def send_all(self) -> None:
-        """Not for the program's use: publish until `leave`, and all that was said before it.
+        """Not for the program's use: publish until `leave`, and all events of before.
 
         Raises:
             ConnectionLost: the hub is not coming back.
@@ -125,10 +125,10 @@ class TrioRun(BaseRun[TrioNode]):
                 return
 
     async def _publish(self, batch: list[Json]) -> None:
-        """One publish, waited for: the order stands, whatever is refused of it."""
+        """Publish a batch and wait for the answer, so that the order is kept whatever the hub refuses."""
         try:
             receipt = await self.orchestrator.offer(batch, self.part_lost)
-        except PublishRefused as error:  # larger than the hub takes, as this program was told
+        except PublishRefused as error:  # larger than `max_message_size`
             halves = divided(batch, error.code)
             for half in halves:
                 await self._publish(half)
@@ -154,7 +154,7 @@ class TrioRun(BaseRun[TrioNode]):
         self._begin()
 
     def leave(self, error: BaseException | None) -> None:
-        """Not for the program's use: say how it ended; `keep` ends once the rest is sent."""
+        """Not for the program's use: set the project's last state; `send_all` ends once the rest is sent."""
         self._end(error)
         self.left.set()
         self._awake.set()
@@ -173,8 +173,8 @@ async def open_run(
 ) -> AsyncIterator[TrioRun]:
     """A project whose tree is what the program does within: ``with run.node("build") as step: …``
 
-    Entering says that the project's state is ``running``, leaving ``completed``, ``failed`` or ``cancelled``,
-    and flushes for at most `flush_timeout` seconds. A run that is cancelled has 2 seconds to say so.
+    Entering sets the project's state to ``running``, leaving to ``completed``, ``failed`` or ``cancelled``.
+    Leaving flushes for at most `flush_timeout` seconds, after a cancellation for at most 2.
 
     Args:
         hub: its address, or an `Orchestrator` that is open already and stays so.

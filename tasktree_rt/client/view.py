@@ -1,4 +1,4 @@
-"""A project's tree, or what stands in a user's log, kept current from what a watcher is told.
+"""A project's tree, or the state of a user's log, kept current from the messages of a watcher.
 
 After every `StateReplaced` and `Conflated` it is exactly the hub's tree at `position`, and between
 them it is kept so by the same reducer that the hub uses.
@@ -40,9 +40,9 @@ class Fields(Mapping[str, Json]):
 
 
 class TreeView:
-    """One project as it is at `position` (None: nothing was said of it yet).
+    """One project as it is at `position` (None: no message of it yet).
 
-    `exact` tells whether the tree is the hub's: not so when watching began at some position without
+    `exact`: whether the tree is the hub's: not so when watching began at some position without
     asking for the state, until a state or a new life of the project comes.
     """
 
@@ -56,7 +56,7 @@ class TreeView:
 
     @property
     def nodes(self) -> Mapping[str, Json]:
-        """Fields by node id."""
+        """The fields of each node, by its id."""
         return Fields(self._tree.nodes)
 
     @property
@@ -71,12 +71,12 @@ class TreeView:
 
     @property
     def orchestrator(self) -> Json | None:
-        """How its orchestrator is: ``status``, ``error`` …"""
+        """The data of the last ``orchestrator_…`` event: ``status``, ``error`` …"""
         return cast("Json | None", self._tree.top["orchestrator"])
 
     @property
     def coordination(self) -> Json | None:
-        """Its agents."""
+        """The data of the last ``coordination_update``, if there was one."""
         return cast("Json | None", self._tree.top["coordination"])
 
     @property
@@ -98,7 +98,7 @@ class TreeView:
         return list(self._shape()[1])
 
     def apply(self, message: WatchMessage) -> None:
-        """Take in what the watcher was told; messages of other projects and kinds change nothing."""
+        """Apply a message of the watcher; messages of other projects and kinds change nothing."""
         if getattr(message, "project_id", None) != self.project_id:
             return
         match message:

@@ -1,4 +1,4 @@
-"""The watcher's side: what happens in one, several or all projects, over every restart of the hub."""
+"""Watching one, several or all projects, over every restart of the hub."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Watcher:
         """The next message.
 
         Raises:
-            ConnectionLost: the hub is not coming back; what it said before has been given.
+            ConnectionLost: the hub is not coming back; its messages of before have been given.
         """
         message, position = await self._watching.next()
         self._note(message, position)
@@ -153,11 +153,11 @@ async def open_watcher(
     """Watch projects of the hub at `url` (http, https, ws or wss); iterate over the `Watcher` it gives.
 
     Entering does not wait for the hub. It reconnects for ever, with full-jitter back-off and after the
-    time the hub advises, and goes on from where it was: nothing is told twice and nothing left out,
+    time the hub advises, and goes on from where it was: no message comes twice and none is left out,
     but what the hub has merged (`Conflated`) or replaced (`StateReplaced`). A hub that says there is no
     use, or one that stays away for more than `patience` seconds, ends it with `ConnectionLost`.
     When nothing was heard for half as long again as the hub's heartbeat interval it reconnects; a project
-    that stands still so long while the hub is further is told (`Behind`) and subscribed again.
+    that stands still so long while the hub is further gives a `Behind` and is subscribed again.
 
     Args:
         projects: one id, several, or ``*``: all that there are and will be. With `users` it may be none: ().

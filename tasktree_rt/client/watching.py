@@ -1,4 +1,4 @@
-"""The task behind a watcher: connects, receives, hands on in order, and notices what stands still."""
+"""The task behind a watcher: connects, receives, and notices projects that do not move."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ BUFFERED: Final = 64
 """Messages held for a program that is busy; beyond, the socket fills and the hub conflates."""
 SILENCE_BEFORE_WELCOME: Final = 30.0
 PATIENCE: Final = 1.5
-"""So many heartbeat intervals the hub may say nothing, and a project may stand still that is behind."""
+"""Heartbeat intervals for which the hub may send nothing, and a project that is behind may not move."""
 
 Given = tuple[WatchMessage, Position | None]
 """A message, and the resume position of its project after it."""
@@ -57,7 +57,7 @@ class Watching:
         """The next message.
 
         Raises:
-            ConnectionLost: the hub is not coming back; what it said before has been given.
+            ConnectionLost: the hub is not coming back; its messages of before have been given.
             StopAsyncIteration: the watcher was left.
         """
         try:
@@ -154,7 +154,7 @@ class Watching:
             self._follower.excuse(trio.current_time() - began)
 
     async def _mind(self, patience: float) -> None:
-        """Tell of projects that stand still, and ask for them again."""
+        """Give a `Behind` for projects that do not move, and subscribe them again."""
         while True:
             await trio.sleep_until(self._follower.due(patience))
             if self._held:  # nothing is read because the program is busy: that is not the hub's delay

@@ -21,7 +21,7 @@ class Sized(Protocol):
 
     @property
     def size(self) -> int:
-        """Bytes of the message."""
+        """Bytes of the publish message."""
 
     @property
     def alone(self) -> bool:
@@ -54,7 +54,7 @@ class Window(Generic[P]):
 
     @property
     def size(self) -> int:
-        """Their bytes."""
+        """Bytes of all publishes without an answer."""
         return self._bytes
 
     @property

@@ -38,7 +38,7 @@ class HubApi:
         return self._http is not None
 
     def open(self) -> None:
-        """Begin to accept requests."""
+        """Make the HTTP client; `call` may be used from now on."""
         headers = {} if self._token is None else {"Authorization": f"Bearer {self._token}"}
         self._http = httpx.AsyncClient(base_url=self._url, headers=headers, timeout=WAIT + READ)
 

@@ -20,7 +20,7 @@ _logger: Final = logging.getLogger("tasktree_rt.compat")
 
 @dataclass
 class UserConfirmation:
-    """What a person said."""
+    """A user's answer to a question."""
 
     proceed: bool
     feedback: str | None = None
@@ -43,7 +43,7 @@ class TaskStepResult:
     error_message: str | None = None
 
     def model_dump(self, **_: object) -> Json:
-        """All fields."""
+        """All fields, as the original's model (pydantic) gives them."""
         return dict(vars(self))
 
 

@@ -9,7 +9,7 @@ from attrs import frozen
 
 @frozen
 class Address:
-    """Where the hub is, who this is, and where it keeps what the hub does not have yet (None: in memory)."""
+    """The hub's address, this producer's id and token, and its spool file (None: in memory)."""
 
     url: str
     producer_id: str

@@ -1,4 +1,4 @@
-"""The browsers that are connected to the backend: what waits for each, and the task that sends it."""
+"""The browsers connected to the backend, each with its queue and the task that sends."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ class Socket(Protocol):
     """What is needed of a framework's WebSocket; Starlette's and FastAPI's have it."""
 
     async def accept(self) -> None:
-        """Finish the handshake."""
+        """Accept the connection, which finishes the handshake."""
 
     async def send_text(self, data: str) -> None:
-        """Send a text frame."""
+        """Send `data` as one text frame."""
 
     async def close(self, code: int = 1000) -> None:
-        """Close."""
+        """Close the connection with a WebSocket close code."""
 
 
 class Connections:
@@ -84,18 +84,18 @@ class Connections:
             self.discard(websocket)
 
     def show(self, text: str) -> None:
-        """Send all of them a message."""
+        """Send a message to every browser."""
         for browser in list(self._browsers.values()):
             browser.show(text)
 
     def close(self, code: int) -> None:
-        """Close all of them."""
+        """Close the connection of every browser."""
         for browser in list(self._browsers.values()):
             browser.close(code)
 
 
 class _Browser:
-    """One browser: what waits for it, and the task that sends."""
+    """One browser: its queue of messages, and the task that sends them."""
 
     def __init__(self, websocket: Socket, gone: Callable[[Socket], None]) -> None:
         self._websocket = websocket

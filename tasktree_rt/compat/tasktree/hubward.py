@@ -32,9 +32,9 @@ class Hubward:
 
     Args:
         shown: takes a message for the browsers.
-        unsaid: takes a message without a project that the hub, which is away, does not tell anybody.
-        missed: something was told that the browsers have not seen.
-        lost: the hub's stream is over for good.
+        unsaid: takes a message without a project that did not get to the hub.
+        missed: called when the hub got something that the browsers have not seen.
+        lost: called when the hub's stream is over for good.
     """
 
     def __init__(
@@ -98,13 +98,13 @@ class Hubward:
         return await told
 
     def say(self, event: Json) -> None:
-        """Tell every watcher of the hub something that has no project."""
+        """Send a message without a project to every watcher of the hub."""
         self._loop = asyncio.get_running_loop()
         if not self._soon(self._saying.say, event):
             self._unsaid(event)
 
     async def watch(self, patience: float) -> None:
-        """Want the watcher; wait until it misses nothing, at most `patience` seconds."""
+        """Start the watcher; wait until it misses nothing, at most `patience` seconds."""
         loop = self._loop = asyncio.get_running_loop()
         stands = asyncio.Event()
 

@@ -62,7 +62,7 @@ class Keeping:
         return 0 if self._orchestrator is None else self._orchestrator.statistics().unacked
 
     def offer(self, offered: Offered) -> None:
-        """Queue an event."""
+        """Queue an event to be published; `offered.done` is called with the outcome."""
         offered.until = trio.current_time() + ROOM
         try:
             self._give.send_nowait(offered)

@@ -85,22 +85,22 @@ class WebSocketManager:
         await self._open().watch(STANDING)
 
     def disconnect(self, websocket: Socket) -> None:
-        """A browser is gone."""
+        """Forget a browser that has disconnected."""
         self._connections.discard(websocket)
 
     async def broadcast(self, message: object) -> None:
-        """Tell everybody something: a project's event, or without ``project_id`` what is not stored.
+        """Publish a message: a project's event, or without ``project_id`` one that the hub does not store.
 
         Returns once the event is kept, here or at the hub. Whatever goes wrong is in the log.
         """
         await self._broadcast(message, None)
 
     async def broadcast_to_project(self, project_id: str, message: object) -> None:
-        """An event of a project: durable, and told to everybody who watches it, here and at the hub."""
+        """Publish an event of a project; every watcher of it gets it, here and at the hub."""
         await self._broadcast(message, project_id)
 
     async def send_personal_message(self, message: str | Mapping[str, Any], websocket: Socket) -> None:
-        """Tell one browser that is connected here something; the hub does not see it."""
+        """Send a message to one browser that is connected here; the hub does not see it."""
         await websocket.send_text(
             message if isinstance(message, str) else json.dumps(dict(message), default=str)
         )
@@ -172,8 +172,7 @@ class WebSocketManager:
         self._connections.show(_reload(None))
 
     def _lost(self) -> None:
-        """The stream is over for good: nobody is left to look at what no longer changes, and who comes next
-        makes a new one."""
+        """Close every browser: the stream is over for good, and the next browser starts a new one."""
         self._connections.close(RESTART)
 
 
@@ -184,5 +183,5 @@ def _reload(project: str | None) -> str:
 def _something_left(place: Path) -> bool:
     try:
         return bool(left_over(place))
-    except Exception:  # it is told when it is used
+    except Exception:  # the log says so when the spool is used
         return False

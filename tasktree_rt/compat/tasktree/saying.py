@@ -38,7 +38,7 @@ class Saying:
             self._unsaid(event)
 
     async def run(self) -> None:
-        """Post until cancelled."""
+        """Post what is queued, in order, until cancelled."""
         token = self._address.token
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         async with httpx.AsyncClient(headers=headers, timeout=SAYING) as client:

@@ -16,22 +16,22 @@ from tasktree_rt.errors import ConnectionLost
 TURN: Final = 64
 """So many messages are handed to the event loop between two of its rounds."""
 PATIENCE: Final = 10.0
-"""Seconds for which a hub that answers is told nothing because the watcher does not stand yet."""
+"""Seconds for which nothing is sent to a hub that answers, because the watcher is not subscribed yet."""
 COMES_BACK: Final = Backoff(0.25, 4.0)
 """How long to wait before the hub is tried again: it is one of this backend's own, and its browsers wait."""
 AWAY: Final = "cannot connect"
-"""How the reason begins why a connection ended, where there was nobody to connect to."""
+"""Begin of the reason of a connection that was never made: no hub listens there."""
 _logger: Final = logging.getLogger("tasktree_rt.compat")
 
 
 class Upstream:
-    """Watches while it is wanted. Everything here runs in Trio.
+    """Watches the hub while browsers want it. Everything here runs in Trio.
 
     Args:
         shown: takes a message for the browsers.
-        turned: waits until the browsers that are quick have been sent all so far.
-        missed: the hub was told something before the watcher stood.
-        lost: the stream is over for good; who wants it next makes a new one.
+        turned: waits until the event loop has sent the browsers that keep up all messages so far.
+        missed: called when the hub got something before the watcher was subscribed.
+        lost: called when the stream is over for good; the next `stands` starts a new one.
     """
 
     def __init__(
@@ -54,18 +54,18 @@ class Upstream:
         self._wanted = trio.Event()
 
     async def stands(self) -> None:
-        """Want the watcher, and wait until it misses nothing any more."""
+        """Start the watcher, and wait until it misses nothing any more."""
         if self._stands is None:
             self._stands = trio.Event()
             self._wanted.set()
         await self._stands.wait()
 
     def not_waited_for(self) -> None:
-        """A browser goes on without a watcher that stands: it is told once one does."""
+        """Call `missed` once the watcher is subscribed: a browser goes on without it."""
         self._late = self._late or (self._stands is not None and not self._stands.is_set())
 
     async def before_connect(self) -> None:
-        """Wait for a watcher that is on its way, so that it misses nothing of what the hub is told next.
+        """Wait for a watcher that is being subscribed, so that it misses nothing of what is published next.
 
         Where there is no hub yet, it waits for as long as that takes.
         """
@@ -77,7 +77,7 @@ class Upstream:
         self._late = self._late or patience.cancelled_caught
 
     async def run(self) -> None:
-        """The task."""
+        """Watch the hub whenever a browser wants it, until cancelled."""
         while True:
             await self._wanted.wait()
             self._wanted = trio.Event()
