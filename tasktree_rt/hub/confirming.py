@@ -29,8 +29,8 @@ from tasktree_rt.hub.hub import Hub
 from tasktree_rt.hub.live import EVERY_USER
 from tasktree_rt.hub.matters import PROMPT, Pending
 from tasktree_rt.hub.relay import CANCELLED, EVERYBODY, Relay
+from tasktree_rt.hub.session import ConnectionSession
 from tasktree_rt.hub.settling import Settlement
-from tasktree_rt.hub.watching import WatchSession
 
 TASK: Final = "aiecs"
 """A task's project is ``aiecs:<task_id>``; what belongs to none stands in ``aiecs``."""
@@ -54,7 +54,7 @@ def _is_for_people(pending: Pending) -> bool:
     return asks and (user_of(pending.matter.topics[-1]) is not None or about_task)
 
 
-class ConfirmingSession(WatchSession):
+class ConfirmingSession(ConnectionSession):
     """One of them. `everything`: shown what any user is, as long as nobody has to say who they are."""
 
     __slots__ = ("_everything", "_relay")
@@ -69,7 +69,7 @@ class ConfirmingSession(WatchSession):
         grants: Grants,
         address: str = "",
     ) -> None:
-        super().__init__(hub, dialect, (), grants=grants, policy=Policy.NEWEST, address=address)
+        super().__init__(hub, dialect, grants=grants, policy=Policy.NEWEST, address=address)
         self.subscriber.farewell = GOING_AWAY
         self._relay = relay
         self._everything = everything

@@ -22,6 +22,3 @@ class FarewellSession(ConnectionSession):
     def begin(self) -> None:
         """Close."""
         self.close(self._closing)
-
-    async def message(self, message: str | bytes) -> None:
-        """Nothing is heard any more."""

@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 import trio
-from attrs import define
 from structlog.stdlib import BoundLogger, get_logger
 
 from tasktree_rt.core.access import Grants
@@ -17,6 +16,7 @@ from tasktree_rt.errors import PeerError
 from tasktree_rt.hub.carrier import Transport
 from tasktree_rt.hub.failing import failure
 from tasktree_rt.hub.hub import Hub
+from tasktree_rt.hub.rate_limit import Bucket
 from tasktree_rt.hub.writing import SocketSubscriber
 
 log: Final[BoundLogger] = get_logger("tasktree_rt.connections")
@@ -24,32 +24,9 @@ PING: Final = b"\x89\x00"
 ABNORMAL: Final = 1006
 
 
-@define
-class Bucket:
-    """A token bucket: `rate` a second, at most `burst` at once. `refused` counts refusals in a row."""
-
-    rate: float
-    burst: int
-    tokens: float
-    at: float
-    refused: int = 0
-
-    def take(self, now: float, count: int = 1) -> bool:
-        """Whether `count` more are allowed now; if not, the first of them may be."""
-        self.tokens = min(self.burst, self.tokens + (now - self.at) * self.rate)
-        self.at = now
-        if self.tokens < count:
-            allowed = int(self.tokens)
-            self.tokens -= allowed
-            self.refused += count - allowed
-            return False
-        self.tokens -= count
-        self.refused = 0
-        return True
-
-
 class ConnectionSession:
-    """What all sessions have in common. Implements `carrier.Session` but for `message` and `begin`.
+    """A session that says nothing and understands nothing: what all sessions have in common. Implements
+    `carrier.Session`.
 
     One bucket counts all that a peer sends: messages, where the session asks `allowed`, and every frame that
     completes none.
@@ -103,8 +80,8 @@ class ConnectionSession:
         """Say the first words."""
 
     async def message(self, message: str | bytes) -> None:
-        """See `carrier.Session`."""
-        raise NotImplementedError
+        """Ignore a message but for its rate."""
+        self.allowed()
 
     def frames(self, count: int) -> None:
         """See `carrier.Session`."""

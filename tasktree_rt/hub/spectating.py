@@ -16,14 +16,14 @@ from tasktree_rt.errors import PeerError, Refused, Unavailable
 from tasktree_rt.hub.board import Spectator, no_such
 from tasktree_rt.hub.hub import Hub
 from tasktree_rt.hub.project import Project
+from tasktree_rt.hub.session import ConnectionSession
 from tasktree_rt.hub.statuses import AT_ONCE, counted
-from tasktree_rt.hub.watching import WatchSession
 
 MAX_REASON: Final = 100
 """Characters of a close frame's reason, which may have 123 bytes."""
 
 
-class ExecutionSession(WatchSession):
+class ExecutionSession(ConnectionSession):
     """Tells how one execution stands, until it is over; with `nodes` and `logs` of those too."""
 
     __slots__ = ("_execution", "_logs", "_nodes", "_spectator")
@@ -39,7 +39,7 @@ class ExecutionSession(WatchSession):
         grants: Grants,
         address: str = "",
     ) -> None:
-        super().__init__(hub, dialect, (), grants=grants, policy=Policy.NEWEST, address=address)
+        super().__init__(hub, dialect, grants=grants, policy=Policy.NEWEST, address=address)
         self._execution = execution
         self._nodes = nodes
         self._logs = logs

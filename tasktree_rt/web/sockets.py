@@ -32,7 +32,7 @@ from tasktree_rt.hub.carrier import Session
 from tasktree_rt.hub.farewell import FarewellSession
 from tasktree_rt.hub.hub import Hub
 from tasktree_rt.hub.pushing import PushSession
-from tasktree_rt.hub.watching import NativeSession, PlainSession, WatchSession
+from tasktree_rt.hub.watching import NativeSession, PlainSession
 from tasktree_rt.settings import Settings
 from tasktree_rt.web.auth import TokenMissing, TokenWithoutSubject, authenticate, token_of
 from tasktree_rt.web.handshake import CARRIER
@@ -148,7 +148,7 @@ def _watch_session(
     policy: Policy | None,
     grants: Grants,
     settings: Settings,
-) -> WatchSession:
+) -> Session:
     if not native:
         return PlainSession(hub, PLAIN, wishes, grants=grants, policy=Policy.DISCONNECT, address=address())
     return NativeSession(

@@ -26,7 +26,7 @@ INTERVAL = 8.0
 
 def beat_now(carried: Carried) -> None:
     assert isinstance(carried.session, NativeSession)
-    carried.session.tell_positions(trio.current_time())
+    carried.session.positions.tell(trio.current_time())
 
 
 async def positions(carried: Carried) -> dict[str, str]:

@@ -11,9 +11,10 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from tasktree_rt.core.access import Grants, Scope
+from tasktree_rt.core.access import OPEN, Grants, Scope
 from tasktree_rt.core.commands import Conflated, Message, Policy, StatePart, Subscribed
 from tasktree_rt.core.log import Position
+from tasktree_rt.dialects.tasktree import ServerSentEvents
 from tasktree_rt.errors import PeerError
 from tasktree_rt.hub.feed import Events
 from tasktree_rt.settings import Delivery, Settings
@@ -231,3 +232,21 @@ async def test_a_program_that_only_reads_lets_the_others_run(autojump_clock: Moc
                     await anext(messages)
                 nursery.cancel_scope.cancel()
             assert turns >= 5
+
+
+async def test_live_events_wait_for_a_reader_that_asks_too(autojump_clock: MockClock) -> None:
+    async with a_world() as world:
+        hub = world.hub
+        reader = hub.connections.pull_subscriber(
+            ServerSentEvents(), policy=Policy.NEWEST, grants=OPEN, address="here"
+        )
+        pieces = reader.encoded(b"alive", 60.0)
+        reader.show(("t", "a"), b"older")
+        reader.show(("t", "b"), b"other")
+        reader.show(("t", "a"), b"newer")
+        assert [await anext(pieces), await anext(pieces)] == [b"newer", b"other"]
+        assert (reader.sent_messages, reader.sent_bytes, reader.sheds) == (2, 10, 1)
+        assert await anext(pieces) == b"alive"
+        hub.connections.detach(reader)
+        with pytest.raises(StopAsyncIteration):
+            await anext(pieces)

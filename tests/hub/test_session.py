@@ -1,4 +1,4 @@
-"""What all sessions have in common: the bucket, the farewell, how a connection's end is told."""
+"""What all sessions have in common: the farewell, how a connection's end is told."""
 
 from __future__ import annotations
 
@@ -10,19 +10,9 @@ from tasktree_rt.dialects.tasktree import Plain
 from tasktree_rt.errors import Unavailable
 from tasktree_rt.hub.failing import failure
 from tasktree_rt.hub.farewell import FarewellSession
-from tasktree_rt.hub.session import Bucket
 from tasktree_rt.metrics import Metrics
 from tests.hub.transport import Carried
 from tests.hub.world import a_world, update
-
-
-def test_a_bucket_allows_a_burst_and_then_the_rate() -> None:
-    bucket = Bucket(rate=2.0, burst=3, tokens=3, at=0.0)
-    assert [bucket.take(0.0) for _ in range(5)] == [True, True, True, False, False]
-    assert bucket.refused == 2
-    assert [bucket.take(0.5), bucket.take(0.5)] == [True, False]
-    assert bucket.refused == 1
-    assert [bucket.take(1_000.0) for _ in range(4)] == [True, True, True, False]
 
 
 def test_a_failure_says_when_to_come_again_in_whole_milliseconds() -> None:
