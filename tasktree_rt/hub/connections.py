@@ -86,5 +86,5 @@ class Connections(Mapping[str, Subscriber]):
 
     def topics_of(self, subscriber: Subscriber) -> frozenset[str]:
         """Return all that `subscriber` asked for: projects, users, live topics."""
-        feed = () if subscriber.feed is None else (subscriber.feed.topic,)
+        feed = () if subscriber.feeds.topic is None else (subscriber.feeds.topic.topic,)
         return self._index.topics(subscriber) | self._live.topics(subscriber) | frozenset(feed)

@@ -117,7 +117,7 @@ class Fanout:
         ]
         for batch in waiting:
             self._offer(batch, (subscriber,))
-        if waiting and (subscriber.special is None or project_id not in subscriber.special):
+        if waiting and subscriber.feeds.is_live(project_id):
             self.guard(subscriber, project_id)
 
     def guard(self, subscriber: Subscriber, project_id: str) -> None:
@@ -210,7 +210,7 @@ class Fanout:
 
     def _lift_guards(self) -> None:
         for subscriber, project_id in self._guards:
-            if subscriber.special is not None and subscriber.special.get(project_id) is GUARD:
+            if subscriber.feeds.is_guarded(project_id):
                 subscriber.live(project_id)
         self._guards.clear()
 

@@ -50,7 +50,7 @@ class Standing:
 
 
 class Guard(Enum):
-    """Marks a project in `Subscriber.special` whose present tick does not concern the subscriber."""
+    """Marks a project in `Feeds.special` whose present tick does not concern the subscriber."""
 
     GUARD = "guard"
 

@@ -220,7 +220,7 @@ class Hub(Asking, Commanding, Calling):
             publishes_waiting=self.ingest.waiting,
             outbox_messages=sum(one.outbox.waiting for one in everyone),
             outbox_bytes=sum(one.outbox.waiting_bytes for one in everyone),
-            lagging=sum(1 for one in everyone if one.special or one.opening),
+            lagging=sum(1 for one in everyone if one.feeds.watch),
             ticks=self.fanout.ticks,
             events_in=self.fanout.events,
             messages_out=self.fanout.messages,

@@ -48,4 +48,4 @@ class IdleProjects:
 
     def _busy(self) -> set[str]:
         """The projects that a connection catches up with."""
-        return {name for one in self._connections.values() for name in one.special or ()}
+        return {name for one in self._connections.values() for name in one.feeds.special_names}

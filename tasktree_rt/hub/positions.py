@@ -50,13 +50,13 @@ class Positions:
     def _positions(self, now: float, unsent: Collection[str]) -> dict[str, Position]:
         """The last ones put on this connection, of as many projects as one heartbeat names."""
         hub, subscriber = self._hub, self._subscriber
-        if subscriber.opening is not None:
+        if subscriber.feeds.opening is not None:
             return {}
         topics = hub.index.topics(subscriber)
         positions: dict[str, Position] = {}
         for name in self._in_turn(topics, now):
             project = hub.shelf.get(name)
-            live = name not in unsent and (subscriber.special is None or name not in subscriber.special)
+            live = name not in unsent and subscriber.feeds.is_live(name)
             if project is None or project.epoch == "":
                 continue
             if live and not hub.fanout.underway(name):

@@ -119,7 +119,7 @@ class PullSubscriber(Subscriber):
                 return Finished(live, 1)
             if self.closing:
                 return None
-            due = self.due()
+            due = self.feeds.due()
             if due is None:
                 await self.outlet.woken()
             elif due.must_fetch:

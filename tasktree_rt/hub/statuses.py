@@ -71,7 +71,7 @@ class Statuses:
             board.flushed = trio.current_time()
         spectator = Spectator(subscriber, board, nodes=nodes, logs=logs)
         board.spectators[spectator] = None
-        subscriber.feed = spectator
+        subscriber.feeds.topic = spectator
         spectator.offer()
         return spectator
 

@@ -28,17 +28,17 @@ from tasktree_rt.hub.encoding import encoded
 from tasktree_rt.hub.feed import (
     GUARD,
     Events,
-    Feed,
     Finished,
     Guard,
     ProjectFeed,
     Source,
     Standing,
-    TopicFeed,
 )
+from tasktree_rt.hub.feeds import Feeds
 from tasktree_rt.hub.newest import Key
 from tasktree_rt.hub.opening import Opening
 from tasktree_rt.hub.outbox import Item, Outbox
+from tasktree_rt.hub.outlet import Front, Outlet
 from tasktree_rt.hub.project import Project
 from tasktree_rt.metrics import Metrics
 from tasktree_rt.settings import Delivery
@@ -57,44 +57,13 @@ class SubscriberSource(Source, Protocol):
         """Note that the subscriber has everything up to the applied head."""
 
 
-class Outlet(Protocol):
-    """Moves a subscriber's messages on."""
-
-    def wake(self) -> None:
-        """Send what waits, as far as that can be now."""
-
-    def wake_later(self) -> None:
-        """Send what waits as soon as that can be: it cannot now."""
-
-    def close(self, closing: Closing, reason: str) -> None:
-        """End the connection behind what is begun and the replies that wait."""
-
-
-class Front:
-    """What the fan-out touches of a subscriber for each delivery.
-
-    Kept together at the head of the object: when a subscriber's turn comes nothing of it is in the
-    processor's cache, and each line fetched from memory counts beside one system call.
-    """
-
-    __slots__ = ("dialect", "direct", "picky", "sent_bytes", "sent_messages")
-
-    dialect: Dialect
-    direct: Callable[[bytes], int] | None
-    picky: bool
-    sent_bytes: int
-    sent_messages: int
-
-
 class Subscriber(Front):
     """See the module's docstring. Not thread-safe; belongs to the hub's Trio task tree.
 
     Attributes:
         outbox: what waits.
         outlet: moves it on; set before the first message.
-        special: projects that are not simply live: a catch-up, or `GUARD`.
-        opening: opens the projects of ``*`` one by one.
-        feed: speaks when nobody else has anything to say.
+        feeds: what speaks where events do not go out as they come.
         excluded: projects taken out of ``*``.
         farewell: what it is closed with when the hub stops.
         picky: whether `admits` has to be asked before a batch is offered.
@@ -108,19 +77,17 @@ class Subscriber(Front):
         "closing",
         "excluded",
         "farewell",
-        "feed",
+        "feeds",
         "grants",
         "id",
         "meter",
         "now",
-        "opening",
         "outbox",
         "outlet",
         "policies",
         "policy",
         "sheds",
         "source",
-        "special",
     )
 
     outlet: Outlet
@@ -153,10 +120,8 @@ class Subscriber(Front):
         self.address = address
         self.farewell = RESTART
         self.policies: dict[str, Policy] | None = None
-        self.special: dict[str, ProjectFeed | Guard] | None = None
-        self.opening: Opening | None = None
+        self.feeds = Feeds()
         self.excluded: set[str] | None = None
-        self.feed: TopicFeed | None = None
         self.acked: dict[str, int] | None = None
         self.sheds = 0
         self.now = now
@@ -180,7 +145,7 @@ class Subscriber(Front):
         """Take nothing any more, and drop what waits; the replies stay if `replies`."""
         self.closing = True
         self.direct = None  # for good: an offer must not reach the socket behind the close frame
-        self.special = self.opening = self.feed = None
+        self.feeds.clear()
         self.outbox.end(replies=replies)
 
     # --- replies ----------------------------------------------------------------------------------
@@ -271,12 +236,8 @@ class Subscriber(Front):
 
     def admits(self, batch: Batch) -> bool:
         """Whether a batch is to be offered, asked only if something is special here."""
-        project_id = batch.project_id
-        if self.special is not None and project_id in self.special:
-            return False
-        if self.opening is not None and not self.opening.passed(project_id):
-            return False
-        return self.grants.sees(project_id)
+        name, feeds = batch.project_id, self.feeds
+        return feeds.is_live(name) and feeds.is_opened(name) and self.grants.sees(name)
 
     # --- shedding and catching up -----------------------------------------------------------------
 
@@ -328,10 +289,7 @@ class Subscriber(Front):
 
     def catch_up(self, project_id: str, catchup: ProjectFeed | Guard) -> None:
         """From now on, `project_id` gets what `catchup` says instead of its events as they come."""
-        if self.special is None:
-            self.special = {}
-        self.special.pop(project_id, None)
-        self.special[project_id] = catchup
+        self.feeds.begin(project_id, catchup)
         self.picky = True
         if catchup is not GUARD:
             self.outlet.wake()
@@ -346,25 +304,24 @@ class Subscriber(Front):
 
     def live(self, project_id: str) -> None:
         """Nothing special about this project any more."""
-        if self.special is not None:
-            self.special.pop(project_id, None)
-            if not self.special:
-                self.special = None
-                self.picky = self.opening is not None or not self.grants.watch.everything
+        self.feeds.end(project_id)
+        self._look()
 
     def open_all(self, opening: Opening | None) -> None:
         """Let the projects of ``*`` be opened one by one; None when that is done."""
-        self.opening = opening
+        self.feeds.opening = opening
+        self._look()
         if opening is not None:
-            self.picky = True
             self.outlet.wake()
-        elif self.special is None:
-            self.picky = not self.grants.watch.everything
+
+    def _look(self) -> None:
+        """Note whether `admits` has to be asked."""
+        self.picky = self.feeds.watch or not self.grants.watch.everything
 
     def forget(self, project_id: str) -> None:
         """The subscription is over: drop what waits of it. Who asked for it is still answered."""
-        found = self.special.get(project_id) if self.special else None
-        unsaid = None if found is None or found is GUARD else found.unanswered
+        found = self.feeds.of(project_id)
+        unsaid = None if found is None else found.unanswered
         self.outbox.drop(project_id)
         self.live(project_id)
         if unsaid is not None:
@@ -372,15 +329,10 @@ class Subscriber(Front):
         if self.policies is not None:
             self.policies.pop(project_id, None)
 
-    def lag(self, project_id: str) -> Position | None:
-        """Where a project that is not live stands; None if it is live."""
-        found = self.special.get(project_id) if self.special else None
-        return None if found is None or found is GUARD else found.position
-
     def standing(self, project_id: str, applied: Position) -> Standing:
         """What was handed over of a project whose applied position is `applied`."""
-        found = self.special.get(project_id) if self.special else None
-        if found is not None and found is not GUARD:
+        found = self.feeds.of(project_id)
+        if found is not None:
             return found.standing
         oldest = self.outbox.first(project_id)
         return Standing(applied if oldest is None else oldest.before()[0])
@@ -388,21 +340,11 @@ class Subscriber(Front):
     def regrant(self, grants: Grants) -> list[str]:
         """From now on only this may be watched; returns the projects that were dropped here."""
         self.grants = grants
-        self.picky = self.picky or not grants.watch.everything
-        ended = [name for name in {*self.outbox.unsent, *(self.special or ())} if not grants.sees(name)]
+        self._look()
+        ended = [name for name in {*self.outbox.unsent, *self.feeds.special_names} if not grants.sees(name)]
         for name in ended:
             self.forget(name)
         return ended
-
-    def due(self) -> Feed | None:
-        """Return the feed that may speak next; to be asked when the outbox is empty."""
-        if self.special is not None:
-            for catchup in self.special.values():
-                if catchup is not GUARD:
-                    return catchup
-        if self.opening is None and self.feed is not None and self.feed.ready:
-            return self.feed
-        return self.opening
 
     def encode(self, message: Message | Events | Finished) -> bytes | None:
         """Encode and count what a feed made; None if there is nothing to send of it.

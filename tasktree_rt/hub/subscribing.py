@@ -65,8 +65,8 @@ class Subscriptions:
         self._index.add(subscriber, name)
         if subscriber.excluded is not None:
             subscriber.excluded.discard(name)
-        if subscriber.opening is not None:
-            subscriber.opening.skip(name)
+        if subscriber.feeds.opening is not None:
+            subscriber.feeds.opening.skip(name)
         policy = subscriber.policy_for(name)
         if isinstance(wish.since, Position):
             limit = self._settings.delivery.max_replay
@@ -84,7 +84,7 @@ class Subscriptions:
         if not self._index.wants(subscriber, name):
             return None
         self._fanout.settle(subscriber, name)
-        opened = subscriber.opening is None or subscriber.opening.passed(name)
+        opened = subscriber.feeds.is_opened(name)
         standing = subscriber.standing(name, project.position) if opened else None
         subscriber.forget(name)
         return standing
@@ -103,8 +103,8 @@ class Subscriptions:
         if anew:
             self._index.discard(subscriber, WILDCARD)  # which forgets what was taken out of it
             subscriber.excluded = None
-        if subscriber.opening is not None:
-            anew |= subscriber.opening.anew
+        if subscriber.feeds.opening is not None:
+            anew |= subscriber.feeds.opening.anew
         self._index.add(subscriber, WILDCARD)
         if announce:
             since = None if wish.since is None or isinstance(wish.since, Position) else wish.since
@@ -124,12 +124,12 @@ class Subscriptions:
 
     @staticmethod
     def _reached(subscriber: Subscriber) -> str:
-        return LAST_ID if subscriber.opening is None else subscriber.opening.reached
+        return LAST_ID if subscriber.feeds.opening is None else subscriber.feeds.opening.reached
 
     @staticmethod
     def _end_opening(subscriber: Subscriber) -> None:
         """The opening under way is over before its end; whoever asked for it is told so."""
-        opening = subscriber.opening
+        opening = subscriber.feeds.opening
         if opening is not None:
             subscriber.open_all(None)
             subscriber.reply(Reply(opening.request))
@@ -147,8 +147,8 @@ class Subscriptions:
         if WILDCARD in topics:
             self._exclude(subscriber, name)
         subscriber.forget(name)
-        if subscriber.opening is not None:
-            subscriber.opening.skip(name)
+        if subscriber.feeds.opening is not None:
+            subscriber.feeds.opening.skip(name)
         self._fanout.guard(subscriber, name)
         self._index.discard(subscriber, name)
         self._cache.left(name)
@@ -164,7 +164,7 @@ class Subscriptions:
     def _unwatch_all(self, subscriber: Subscriber, topics: frozenset[str]) -> None:
         self._end_opening(subscriber)
         subscriber.excluded = None
-        for other in list(subscriber.special or ()):
+        for other in subscriber.feeds.special_names:
             if other not in topics:
                 subscriber.forget(other)
         self._fanout.guard_all(subscriber, besides=topics)
@@ -174,7 +174,7 @@ class Subscriptions:
         """Give the state of a project that goes on under another epoch to those who watch it with ``*``."""
         name = str(project.project_id)
         for subscriber in self._index.watchers(name):
-            opened = subscriber.opening is None or subscriber.opening.passed(name)
+            opened = subscriber.feeds.is_opened(name)
             # A plain language has no word for it: it shows what comes from now on.
             spoken = subscriber.dialect.encode(Unsubscribed(name)) is not None
             if opened and spoken and not subscriber.closing and subscriber.grants.sees(name):

@@ -127,7 +127,7 @@ class SocketSubscriber(Subscriber):
             if found is not None:
                 self.sent_messages += before - outbox.waiting
                 return found
-            due = self.due()
+            due = self.feeds.due()
             if due is None:
                 return Pumped.IDLE
             if due.must_fetch:
@@ -139,7 +139,7 @@ class SocketSubscriber(Subscriber):
 
     async def fetch(self) -> None:
         """See `socket_writer.Outgoing`."""
-        due = self.due()
+        due = self.feeds.due()
         if due is None or not due.must_fetch:
             return
         try:

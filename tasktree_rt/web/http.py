@@ -192,7 +192,7 @@ def _state(planned: PlannedSnapshot) -> Iterator[bytes]:
 
 
 def _connection(hub: Hub, one: Subscriber) -> Json:
-    lagging = {name: str(position) for name in one.special or () if (position := one.lag(name))}
+    lagging = {name: str(position) for name, position in one.feeds.positions().items()}
     return {
         "connection_id": one.id,
         "dialect": one.dialect.name,

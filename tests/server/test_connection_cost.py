@@ -113,7 +113,7 @@ async def test_a_connection_that_was_busy_is_idle_again() -> None:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(client.rest)
             (watching,) = [one for one in hub.connections.values() if one.sheds or one.outbox.waiting]
-            while watching.outbox.waiting or watching.special:
+            while watching.outbox.waiting or watching.feeds.special:
                 await trio.lowlevel.checkpoint()
             nursery.cancel_scope.cancel()
         await _settled(Counter(tasks=1, nurseries=1, channels=1), before)
