@@ -21,6 +21,7 @@ const SHOWN = {
   timeline: lazy(() => import("../features/timeline/TimelineView.tsx")),
   overview: lazy(() => import("../features/overview/OverviewView.tsx")),
   failures: lazy(() => import("../features/failures/FailuresView.tsx")),
+  log: lazy(() => import("../features/log/LogView.tsx")),
   events: lazy(() => import("../features/events/EventsView.tsx")),
 } as const satisfies Record<ViewName, unknown>;
 

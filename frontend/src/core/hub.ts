@@ -4,7 +4,7 @@ import { parseExact } from "./exact.ts";
 import { Http } from "./http.ts";
 import type { Fields } from "./json.ts";
 import { LocalEngine } from "./local.ts";
-import { LogStore } from "./logs.ts";
+import { type LogScope, LogStore } from "./logs.ts";
 import { wrongProject, wrongUser } from "./names.ts";
 import { NoticesStore } from "./notices.ts";
 import { type PromptAnswer, PromptsStore } from "./people.ts";
@@ -136,9 +136,12 @@ export class Hub {
     letGo(this.#users, userId, () => this.#engine.unwatch(`@${userId}`));
   }
 
-  /** A node's output; null: the project's own. `end`: only up to that position, `epoch:seq`. */
-  log(project: Project, nodeId: string | null, end?: string): LogStore {
-    return new LogStore(project, nodeId, this.http, this.#schedule, end);
+  /**
+   * Output of a node (null: the project's own), or of each node for which a predicate says so. `end`: only up to that
+   * position, `epoch:seq`.
+   */
+  log(project: Project, scope: LogScope, end?: string): LogStore {
+    return new LogStore(project, scope, this.http, this.#schedule, end);
   }
 
   travel(project: Project): Travel {

@@ -8,7 +8,7 @@ export { type EventPage, type EventQuery, Http } from "./http.ts";
 export { type CommandRequest, createHub, Hub, type HubOptions } from "./hub.ts";
 export { type Fields, isObject, number, own, text, texts, time } from "./json.ts";
 export { LocalEngine } from "./local.ts";
-export { type Log, type LogLine, LogStore, linesOf } from "./logs.ts";
+export { type Log, type LogLine, type LogScope, LogStore, linesOf, wholeLog } from "./logs.ts";
 export { moment, type Ran, ran } from "./moments.ts";
 export { type Notice, type Notices, NoticesStore } from "./notices.ts";
 export { type Outcome, type Prompt, type PromptAnswer, type Prompts, PromptsStore } from "./people.ts";

@@ -1,6 +1,6 @@
-/** A node's output: what came before, a page at a time, and what comes. */
-import type { HubError } from "./errors.ts";
-import type { Http } from "./http.ts";
+/** Output of a node, of a branch or of all: what came before, a page at a time, and what comes. */
+import { HubError } from "./errors.ts";
+import type { EventQuery, Http } from "./http.ts";
 import { text } from "./json.ts";
 import type { Project } from "./project.ts";
 import { Listeners, type Readable } from "./readable.ts";
@@ -10,10 +10,15 @@ import { onFrame, type Scheduler } from "./tree.ts";
 export interface LogLine {
   readonly seq: number;
   readonly epoch: string;
+  /** Null: it is of no node. */
+  readonly nodeId: string | null;
   readonly timestamp: string;
   readonly level: string;
   readonly message: string;
 }
+
+/** Whose lines: those of one node (null: of no node), or of each node for which a predicate says so. */
+export type LogScope = string | null | ((nodeId: string | null) => boolean);
 
 export interface Log {
   readonly lines: readonly LogLine[];
@@ -31,10 +36,10 @@ const MOST = 20_000;
 const ENOUGH = 100;
 const MOST_PAGES = 10;
 
-/** Follows one node's lines (`null`: those of no node) while somebody watches. */
+/** Follows lines while a listener is there. */
 export class LogStore implements Readable<Log> {
   readonly #project: Project;
-  readonly #nodeId: string | null;
+  readonly #scope: LogScope;
   readonly #http: Http;
   readonly #schedule: Scheduler;
   readonly #listeners = new Listeners();
@@ -51,7 +56,7 @@ export class LogStore implements Readable<Log> {
   /** `end`: of the past, the lines up to that position and none that come. */
   constructor(
     project: Project,
-    nodeId: string | null,
+    scope: LogScope,
     http: Http,
     schedule: Scheduler = onFrame,
     end: string = NEWEST,
@@ -59,7 +64,7 @@ export class LogStore implements Readable<Log> {
     this.#end = end;
     this.#before = end;
     this.#project = project;
-    this.#nodeId = nodeId;
+    this.#scope = scope;
     this.#http = http;
     this.#schedule = schedule;
   }
@@ -89,7 +94,7 @@ export class LogStore implements Readable<Log> {
       for (let pages = 0; pages < MOST_PAGES && found < ENOUGH && this.#before !== null; pages += 1) {
         const page = await this.#page(this.#before);
         this.#before = page.next;
-        const mine = linesOf(page.events, this.#nodeId);
+        const mine = linesOf(page.events, this.#scope);
         found += mine.length;
         this.#merge(mine);
       }
@@ -118,11 +123,11 @@ export class LogStore implements Readable<Log> {
   }
 
   #follow(): (() => void)[] {
-    const seen = () => this.#nodeSkipped();
+    const seen = () => this.#skippedNow();
     let before = seen();
     return [
       this.#project.onEvents((events) => {
-        const mine = linesOf(events, this.#nodeId);
+        const mine = linesOf(events, this.#scope);
         if (mine.length > 0) this.#merge(mine);
       }),
       this.#project.skipped.subscribe(() => {
@@ -133,13 +138,16 @@ export class LogStore implements Readable<Log> {
     ];
   }
 
-  #nodeSkipped(): number {
-    return this.#project.skipped.get()[this.#nodeId ?? ""] ?? 0;
+  #skippedNow(): number {
+    const all = this.#project.skipped.get();
+    if (typeof this.#scope !== "function") return all[this.#scope ?? ""] ?? 0;
+    let found = 0;
+    for (const [id, many] of Object.entries(all)) if (this.#scope(id === "" ? null : id)) found += many;
+    return found;
   }
 
   #page(before: string) {
-    const node = this.#nodeId === null ? {} : { node_id: this.#nodeId };
-    return this.#http.events(this.#project.id, { before, type: "log", limit: PAGE, ...node });
+    return this.#http.events(this.#project.id, { before, limit: PAGE, ...asked(this.#scope) });
   }
 
   #merge(more: LogLine[]): void {
@@ -175,18 +183,60 @@ export class LogStore implements Readable<Log> {
   }
 }
 
-/** The lines of one node among events; `null`: those of no node. */
-export function linesOf(events: readonly StoredEvent[], nodeId: string | null): LogLine[] {
-  const mine = ({ type, data }: StoredEvent) => type === "log" && (text(data, "node_id") ?? null) === nodeId;
-  return events.filter(mine).map(line);
+function asked(scope: LogScope): EventQuery {
+  return { type: "log", ...(typeof scope === "string" ? { node_id: scope } : {}) };
+}
+
+/** The lines among events that are in a scope. */
+export function linesOf(events: readonly StoredEvent[], scope: LogScope): LogLine[] {
+  const within = typeof scope === "function" ? scope : (nodeId: string | null) => nodeId === scope;
+  return events.filter(({ type, data }) => type === "log" && within(text(data, "node_id") ?? null)).map(line);
 }
 
 function line({ seq, epoch, timestamp, data }: StoredEvent): LogLine {
   return {
     seq,
     epoch,
+    nodeId: text(data, "node_id") ?? null,
     timestamp,
     level: text(data, "level") ?? "info",
     message: text(data, "message") ?? "",
   };
+}
+
+const WHOLE_PAGE = 1_000;
+
+/**
+ * All lines of a scope, the oldest first, a page at a time. `until`: the last seq.
+ *
+ * @throws HubError of the hub's; what was given before stays good.
+ */
+export async function* wholeLog(
+  http: Http,
+  projectId: string,
+  scope: LogScope,
+  until: number,
+  signal?: AbortSignal,
+): AsyncGenerator<LogLine[]> {
+  let since: string | null = ":0";
+  while (since !== null) {
+    const query: EventQuery = { since, limit: WHOLE_PAGE, ...asked(scope) };
+    let page: Awaited<ReturnType<Http["events"]>>;
+    try {
+      page = await http.events(projectId, query, signal);
+    } catch (error) {
+      since = oldest(error, since);
+      continue;
+    }
+    yield linesOf(page.events, scope).filter((one) => one.seq <= until);
+    if ((page.events.at(-1)?.seq ?? 0) >= until) return;
+    since = page.next;
+  }
+}
+
+/** Where a log begins now whose beginning was taken away. */
+function oldest(error: unknown, before: string): string {
+  const found = error instanceof HubError && error.code === "gone" ? error.details.oldest : null;
+  if (typeof found === "string" && found !== before) return found;
+  throw error;
 }

@@ -75,7 +75,7 @@ function opened(): boolean {
   return (window.history.state as Partial<typeof OPENED> | null)?.opened === true;
 }
 
-export const VIEWS = ["tree", "board", "graph", "timeline", "overview", "failures", "events"] as const;
+export const VIEWS = ["tree", "board", "graph", "timeline", "overview", "failures", "log", "events"] as const;
 export type ViewName = (typeof VIEWS)[number];
 
 /** The project that an address names; null if it names none. What is no encoding is taken as it stands. */

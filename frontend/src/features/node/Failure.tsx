@@ -11,12 +11,12 @@ import {
 import { begunBelow } from "../../ui/failures.ts";
 import { Link } from "../../ui/link.tsx";
 import { withQuery } from "../../ui/location.ts";
+import { pieces } from "../../ui/log/ansi.ts";
 import { useSnapshot } from "../../ui/looking.ts";
 import { message, title } from "../../ui/nodes.ts";
 import { Mark } from "../../ui/parts.tsx";
 import { usePast } from "../../ui/past.ts";
 import { at, clock, count } from "../../ui/time.ts";
-import { pieces } from "./ansi.ts";
 import { useFirstError } from "./firstError.ts";
 import { isTraceback, traceback } from "./traceback.ts";
 import "./failure.css";

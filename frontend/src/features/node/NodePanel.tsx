@@ -65,8 +65,7 @@ export default function NodePanel(props: ViewProps & { nodeId: string }): ReactN
         {tab === "log" && (
           <NodeLog
             key={nodeId}
-            project={project}
-            nodeId={nodeId}
+            {...{ project, tree, nodeId, onSelect }}
             wanted={/^\d{1,15}$/.test(line) ? Number(line) : null}
           />
         )}

@@ -6,6 +6,7 @@ const lines = (...levels: string[]): LogLine[] =>
   levels.map((level, n) => ({
     seq: n + 1,
     epoch: "e",
+    nodeId: "n",
     timestamp: new Date(n * 10_000).toISOString(),
     level,
     message: `line ${n + 1}`,

@@ -1,19 +1,9 @@
 /** Where a node's log first tells of a fault, with what stands around it. */
 import { useEffect, useState } from "react";
-import {
-  type EventPage,
-  type EventQuery,
-  type Http,
-  HubError,
-  type LogLine,
-  linesOf,
-  moment,
-  type Project,
-} from "../../core/index.ts";
+import { type Http, type LogLine, moment, type Project, wholeLog } from "../../core/index.ts";
 import { useHub } from "../../react/provider.tsx";
 
 const ERRORS = new Set(["error", "critical", "fatal"]);
-const PAGE = 1_000;
 /** No more of a log is looked through. */
 const MOST_PAGES = 20;
 const BEFORE = 3;
@@ -48,27 +38,13 @@ interface Wanted {
 /** All of a node's lines from the beginning of its log, as far as is looked. */
 async function read({ http, project, nodeId, until, signal }: Wanted): Promise<LogLine[]> {
   const found: LogLine[] = [];
-  let since: string | null = ":0";
-  for (let pages = 0; since !== null && pages < MOST_PAGES; pages += 1) {
-    const query: EventQuery = { since, type: "log", node_id: nodeId, limit: PAGE };
-    const page: EventPage | string = await http.events(project.id, query, signal).catch(trimmed);
-    if (typeof page === "string") {
-      since = page;
-      continue;
-    }
-    const lines = linesOf(page.events, nodeId);
-    found.push(...lines.filter((one) => until === undefined || one.seq <= until));
-    if (until !== undefined && (lines.at(-1)?.seq ?? 0) > until) break;
-    since = page.next;
+  let pages = 0;
+  for await (const lines of wholeLog(http, project.id, nodeId, until ?? Number.POSITIVE_INFINITY, signal)) {
+    found.push(...lines);
+    pages += 1;
+    if (pages === MOST_PAGES) break;
   }
   return found;
-}
-
-/** Where the log begins now, of one whose beginning was taken away. */
-function trimmed(error: unknown): string {
-  const oldest = error instanceof HubError ? error.details.oldest : null;
-  if (typeof oldest === "string") return oldest;
-  throw error;
 }
 
 /** Undefined: it is being looked for; null: there is nothing to show. `end` is another one whenever the node ends anew. */

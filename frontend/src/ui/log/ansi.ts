@@ -24,10 +24,19 @@ export function pieces(message: string): Piece[] {
   return found;
 }
 
-/** A line of output as text, as the command line prints it; what goes on is indented. */
-export function printed(timestamp: string, level: string, message: string): string {
-  const word = shownText(level).replaceAll("\n", " ").slice(0, 200);
-  return `${timestamp} ${word.padEnd(7)} ${shownText(message).replaceAll("\n", "\n    ")}`;
+/** A line of output as text, as the command line prints it, with the node where one is given; what goes on is indented. */
+export function printed(
+  timestamp: string,
+  level: string,
+  message: string,
+  nodeId: string | null = null,
+): string {
+  const said = nodeId === null ? "" : ` ${word(nodeId)}:`;
+  return `${timestamp} ${word(level).padEnd(7)}${said} ${shownText(message).replaceAll("\n", "\n    ")}`;
+}
+
+function word(text: string): string {
+  return shownText(text).replaceAll("\n", " ").slice(0, 200);
 }
 
 /** The class of a pen's styles and of its colour; backgrounds are the page's own. */
