@@ -12,7 +12,8 @@ from attrs import frozen
 
 from tasktree_rt.core.events import Json
 from tasktree_rt.core.pen import PLAIN
-from tasktree_rt.core.terminal import Run, shown_lines, shown_text
+from tasktree_rt.core.terminal import shown_lines, shown_text
+from tasktree_rt.core.terminal_row import Run
 
 RESET: Final = "\x1b[0m"
 _LEVELS: Final = {"warning": "\x1b[33m", "warn": "\x1b[33m", "error": "\x1b[31m", "critical": "\x1b[31m"}

@@ -9,8 +9,6 @@ Draft 2020-12, unless ``$schema`` names 2019-09 or 7.
 
 from __future__ import annotations
 
-import re
-import warnings
 from collections.abc import Iterator
 from typing import Final, Protocol
 
@@ -21,17 +19,14 @@ from tasktree_rt.core.judging import (
     DEFAULT,
     DRAFTS,
     FULL,
-    MAX_MATCHED,
     Allowance,
     TooMuch,
     first_error,
     is_heavier,
-    is_plain,
-    parse,
     schema_error,
-    ways,
     weight,
 )
+from tasktree_rt.core.patterns import MAX_MATCHED, check_pattern
 from tasktree_rt.core.shapes import shown
 from tasktree_rt.errors import InvalidInput
 
@@ -47,10 +42,7 @@ MAX_WEIGHT: Final = 2_000
 """And within a value."""
 MAX_PATTERNS: Final = 8
 """Regular expressions of a schema."""
-MAX_PATTERN: Final = 256
-"""Characters of one."""
-MAX_WAYS: Final = 300_000
-"""Ways in which one may try to match them from one place on; two unbounded repetitions have 250,000."""
+
 
 _REFUSED: Final = (
     "$anchor",
@@ -303,31 +295,3 @@ def _texts(value: object) -> Iterator[str]:
 
 def _short(message: str) -> str:
     return message if len(message) <= 200 else f"{message[:200]}…"
-
-
-# --- regular expressions --------------------------------------------------------------------------
-
-
-def check_pattern(pattern: str, field: str) -> None:
-    """Refuse a regular expression that is bad or can backtrack for long.
-
-    Every repetition that may end early, and every choice, multiplies the ways to try; one within a repetition
-    makes them exponential. So: none within a repetition, no more than `MAX_WAYS` in all, and no look-around
-    or reference back, whose ways are not counted here.
-
-    Raises:
-        InvalidInput: ``invalid_message``.
-    """
-    if len(pattern) > MAX_PATTERN:
-        raise InvalidInput(f"expected at most {MAX_PATTERN} characters", field=field)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")
-            # Taken apart first: to compile what is not taken may already be slow.
-            if not is_plain(pattern):
-                raise InvalidInput("expected neither flags nor names of groups", field=field)
-            if ways(parse(pattern), MAX_MATCHED) > MAX_WAYS:
-                raise InvalidInput("could take too long: use a simpler regular expression", field=field)
-            re.compile(pattern)
-    except (re.error, RecursionError, OverflowError, Warning) as error:
-        raise InvalidInput(f"is no regular expression: {error}", field=field) from None

@@ -9,16 +9,16 @@ most, which is what a regular expression may take (`MAX_MATCH`).
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
-from functools import cache, lru_cache
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 from attrs import Factory, define, frozen
 
 from tasktree_rt.core.events import Json
+from tasktree_rt.core.patterns import steps
 
 if TYPE_CHECKING:
     from jsonschema.exceptions import ValidationError
@@ -32,10 +32,6 @@ MAX_MATCH: Final = 3_000
 """Steps that one string may take with one regular expression: nothing can be done meanwhile."""
 PAUSE_EVERY: Final = 100
 """Steps between two pauses, about a thousandth of a second."""
-MAX_MATCHED: Final = 500
-"""Characters of a string that a regular expression looks at."""
-FOR_EVER: Final = 1 << 40
-"""Ways in which a regular expression may match, if it is one that is not taken."""
 
 DRAFTS: Final = {
     "https://json-schema.org/draft/2020-12/schema": "Draft202012Validator",
@@ -52,8 +48,6 @@ _REFERENCES: Final = frozenset({"$ref", "$dynamicRef", "$recursiveRef"})
 THEIRS: Final = "json-schema.org/"
 OURS: Final = "schemas.invalid/"
 """Where the drafts' own schemas are found under names of ours."""
-_A_STEP: Final = 400
-"""Places that a regular expression looks at, in a step."""
 _PLACES: Final = frozenset(
     {"items", "additionalItems", "prefixItems", "contains", "propertyNames", "additionalProperties"}
 )
@@ -271,71 +265,3 @@ def _sortable(value: object) -> bool:
         return True
     kinds = {type(one) for one in value}
     return kinds <= {str} or kinds <= {int, float}
-
-
-# --- regular expressions --------------------------------------------------------------------------
-
-
-def steps(pattern: str, length: int) -> int:
-    """What it costs at most to look for a regular expression in so many characters."""
-    parsed = parse(pattern)
-    begins = bool(parsed) and str(parsed[0][0]) == "AT" and str(parsed[0][1]) == "AT_BEGINNING"
-    starts = 1 if begins else length + 1
-    least = min(int(parsed.getwidth()[0]), length)
-    return 1 + ways(parsed, length) * starts * (4 + least) // _A_STEP
-
-
-@lru_cache(1_024)
-def parse(pattern: str) -> Any:  # noqa: ANN401 (the library's own tree has no types)
-    """A regular expression taken apart.
-
-    Raises:
-        re.error: it is none.
-    """
-    from re import _parser  # type: ignore[attr-defined]
-
-    return _parser.parse(pattern)
-
-
-_PLAIN: Final = frozenset({"LITERAL", "NOT_LITERAL", "ANY", "IN", "AT"})
-_REPEATS: Final = frozenset({"MAX_REPEAT", "MIN_REPEAT"})
-
-
-def ways(items: Any, length: int, *, repeated: bool = False) -> int:  # noqa: ANN401
-    """In how many ways a sequence of items can be matched from one place in `length` characters on, about;
-    `FOR_EVER` for what is not taken."""
-    found = 1
-    for kind, argument in items:
-        found = min(FOR_EVER, found * _item_ways(str(kind), argument, length, repeated))
-    return found
-
-
-def _item_ways(kind: str, argument: Any, length: int, repeated: bool) -> int:  # noqa: ANN401
-    if kind in _PLAIN:
-        return 1
-    if kind == "SUBPATTERN":
-        if argument[1] or argument[2]:
-            return FOR_EVER  # flags: letters without case make one range take half a second to compile
-        return ways(argument[3], length, repeated=repeated)
-    if kind in _REPEATS:
-        least, most, inner = (int(argument[0]), int(argument[1]), argument[2])
-        # What matches nothing could be repeated without end, or a thousand million times.
-        if least > MAX_MATCHED or (most > 1 and inner.getwidth()[0] == 0):
-            return FOR_EVER
-        choices = max(1, min(most, length) - least + 1)
-        if repeated and most > least:
-            return FOR_EVER
-        return choices * ways(inner, length, repeated=repeated or most > 1)
-    if kind == "BRANCH" and not repeated:
-        return sum(ways(branch, length) for branch in argument[1])
-    return FOR_EVER  # look-around, references back, conditionals, and whatever a later Python adds
-
-
-def is_plain(pattern: str) -> bool:
-    """Whether it can be joined with others: no flags for the whole, no names of groups.
-
-    Raises:
-        re.error: it is no regular expression.
-    """
-    state = parse(pattern).state
-    return state.flags == re.UNICODE.value and not state.groupdict

@@ -8,21 +8,12 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
-from typing import Final, NamedTuple
-
-from attrs import define, field
+from typing import Final
 
 from tasktree_rt.core.pen import PLAIN, changed
+from tasktree_rt.core.terminal_row import ABSORBED, TAB, Row, Run
 
-TAB: Final = 8
-WIDEST: Final = 160
-"""A move to the right of all text of its line ends here."""
-MOST_MARKS: Final = 16
-"""Marks that one character carries; further ones have columns of their own."""
 _FURTHEST: Final = 9_999
-_ABSORBED: Final = ""
-"""What fills the columns of a tab after its first."""
 _SURROGATES: Final = re.compile("[\ud800-\udfff]")
 _SPECIAL: Final = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _TOKEN: Final = re.compile(
@@ -34,17 +25,6 @@ _TOKEN: Final = re.compile(
     r"|(?P<control>[\x00-\x1f\x7f-\x9f\u2028\u2029])",
 )
 _ENDS: Final = frozenset("\n\v\f\x85\u2028\u2029")
-
-
-class Run(NamedTuple):
-    """Text written with one pen.
-
-    Attributes:
-        pen: the parameters of an SGR sequence, as in `core.pen`.
-    """
-
-    text: str
-    pen: str
 
 
 def shown_lines(message: str) -> list[list[Run]]:
@@ -68,81 +48,11 @@ def shown_text(message: str) -> str:
     return "\n".join("".join(run.text for run in line) for line in shown_lines(message))
 
 
-@define
-class _Row:
-    """One line of the screen.
-
-    Attributes:
-        cells: a character for each column, with the marks that it carries.
-        times: when each was written.
-        erased: columns up to which all older text was erased, and when; each nearer and later than the last.
-        touched: when the cursor last came to this line or wrote in it.
-    """
-
-    cells: list[str] = field(factory=list)
-    pens: list[str] = field(factory=list)
-    times: list[int] = field(factory=list)
-    erased: list[tuple[int, int]] = field(factory=list)
-    touched: int = 0
-
-    def put(self, column: int, cells: list[str], pen: str, now: int) -> None:
-        end = column + len(cells)
-        self.cells[column:end] = cells
-        self.pens[column:end] = [pen] * len(cells)
-        self.times[column:end] = [now] * len(cells)
-
-    def pad(self, column: int, now: int) -> int:
-        """Blanks up to a column, as far as a line is wide; returns the column that is reached."""
-        column = min(column, max(len(self.cells), WIDEST))
-        if column > len(self.cells):
-            self.put(len(self.cells), [" "] * (column - len(self.cells)), PLAIN, now)
-        return column
-
-    def cut(self, column: int) -> None:
-        """Erase from a column to the end."""
-        del self.cells[column:], self.pens[column:], self.times[column:]
-
-    def erase_to(self, column: int, now: int) -> None:
-        """Erase from the beginning to a column, that column included."""
-        while self.erased and self.erased[-1][0] <= column:
-            self.erased.pop()
-        self.erased.append((column, now))
-
-    def mark(self, column: int, char: str) -> bool:
-        """Give the character before a column a mark; returns whether it takes it."""
-        if not 0 < column <= len(self.cells) or not 0 < len(self.cells[column - 1]) <= MOST_MARKS:
-            return False
-        self.cells[column - 1] += char
-        return True
-
-    def runs(self, since: int) -> list[Run]:
-        """What is to be seen of it: text written at `since` or later, and not erased."""
-        cells = list(self.cells)
-        seen = self._erase(cells, since)
-        _spread_tabs(cells)
-        return _joined(zip(cells[:seen], self.pens, strict=False))
-
-    def _erase(self, cells: list[str], since: int) -> int:
-        """Blank what was erased; returns up to which column there is text."""
-        erased = iter([*self.erased, (-1, 0)])
-        column, when = next(erased)
-        cutoff, seen = since, 0
-        for at in range(len(cells) - 1, -1, -1):
-            while column >= at:
-                cutoff = max(cutoff, when)
-                column, when = next(erased)
-            if self.times[at] < cutoff:
-                cells[at] = " "
-            elif seen == 0:
-                seen = at + 1
-        return seen
-
-
 class _Screen:
     """Lines in both directions from where the message begins, and a cursor."""
 
     def __init__(self) -> None:
-        self._rows: dict[int, _Row] = {0: _Row()}
+        self._rows: dict[int, Row] = {0: Row()}
         self._row = self._column = self._bottom = self._now = 0
         self._pen = PLAIN
         self._below: list[tuple[int, int]] = []
@@ -172,10 +82,10 @@ class _Screen:
                 found.append(self._rows[at].runs(cutoff))
         return found or [[]]
 
-    def _here(self) -> _Row:
+    def _here(self) -> Row:
         row = self._rows.get(self._row)
         if row is None:
-            row = self._rows[self._row] = _Row()
+            row = self._rows[self._row] = Row()
         row.touched = self._now
         self._bottom = max(self._bottom, self._row)
         return row
@@ -197,7 +107,7 @@ class _Screen:
                 waiting.append(char)
         self._put(row, waiting)
 
-    def _put(self, row: _Row, cells: list[str]) -> None:
+    def _put(self, row: Row, cells: list[str]) -> None:
         row.put(self._column, cells, self._pen, self._now)
         self._column += len(cells)
 
@@ -217,7 +127,7 @@ class _Screen:
         self._column = row.pad(self._column, self._now)
         stop = (self._column // TAB + 1) * TAB
         if self._column == len(row.cells):
-            self._put(row, ["\t"] + [_ABSORBED] * (stop - self._column - 1))
+            self._put(row, ["\t"] + [ABSORBED] * (stop - self._column - 1))
         elif stop > len(row.cells):
             row.put(len(row.cells), [" "] * (stop - len(row.cells)), PLAIN, self._now)
         self._column = stop
@@ -274,29 +184,3 @@ def _count(params: str, default: int) -> int:
     if not digits.isdecimal():
         return default
     return _FURTHEST if len(digits) > 4 else int(digits)
-
-
-def _spread_tabs(cells: list[str]) -> None:
-    """Make blanks of each tab of which a part was overwritten."""
-    at = 0
-    while at < len(cells):
-        span = TAB - at % TAB
-        if cells[at] == "\t" and cells[at + 1 : at + span] == [_ABSORBED] * (span - 1):
-            at += span
-            continue
-        if cells[at] in {"\t", _ABSORBED}:
-            cells[at] = " "
-        at += 1
-
-
-def _joined(cells: Iterable[tuple[str, str]]) -> list[Run]:
-    """Neighbours of one pen as one run."""
-    found: list[Run] = []
-    pen, text = PLAIN, [""]
-    for cell, own in cells:
-        if own != pen:
-            found.append(Run("".join(text), pen))
-            pen, text = own, []
-        text.append(cell)
-    found.append(Run("".join(text), pen))
-    return [run for run in found if run.text]

@@ -16,11 +16,10 @@ from tasktree_rt.core.forms import (
     MAX_DEPTH,
     MAX_NESTED,
     MAX_SCHEMAS,
-    check_pattern,
     check_schema,
     check_value,
 )
-from tasktree_rt.core.judging import MAX_MATCHED
+from tasktree_rt.core.patterns import MAX_MATCHED, check_pattern
 from tasktree_rt.errors import InvalidInput
 
 DRAFT = "http://json-schema.org/draft-07/schema#"

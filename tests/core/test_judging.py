@@ -9,7 +9,7 @@ import jsonschema
 import pytest
 from jsonschema.exceptions import SchemaError
 
-from tasktree_rt.core.forms import PlainJudge, check_pattern
+from tasktree_rt.core.forms import PlainJudge
 from tasktree_rt.core.judging import (
     DRAFTS,
     MAX_MATCH,
@@ -20,9 +20,9 @@ from tasktree_rt.core.judging import (
     TooMuch,
     is_heavier,
     schema_error,
-    steps,
     weight,
 )
+from tasktree_rt.core.patterns import check_pattern, steps
 from tasktree_rt.errors import InvalidInput
 
 DEEP: dict[str, Any] = {"type": "string"}

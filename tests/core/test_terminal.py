@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasktree_rt.core import terminal
+from tasktree_rt.core import terminal_row
 from tasktree_rt.core.pen import changed
 from tasktree_rt.core.terminal import shown_lines, shown_text
 
@@ -99,7 +99,7 @@ class Simple:
     def here(self) -> None:
         self.rows.add(self.row)
         self.bottom = max(self.bottom, self.row)
-        self.column = min(self.column, max(self.width(self.row), terminal.WIDEST))
+        self.column = min(self.column, max(self.width(self.row), terminal_row.WIDEST))
 
     def drop(self, gone: Callable[[int, int], bool]) -> None:
         self.table = {at: char for at, char in self.table.items() if not gone(*at)}
@@ -189,7 +189,7 @@ def test_nothing_but_text_line_ends_and_tabs_is_shown(message: str) -> None:
 def work(message: str, monkeypatch: pytest.MonkeyPatch) -> int:
     """Lines of code that run, and cells that are written, for this message."""
     done = 0
-    put = terminal._Row.put
+    put = terminal_row.Row.put
 
     def counting(self: Any, column: int, cells: list[str], pen: str, now: int) -> None:
         nonlocal done
@@ -201,7 +201,7 @@ def work(message: str, monkeypatch: pytest.MonkeyPatch) -> int:
         done += 1
         return trace
 
-    monkeypatch.setattr(terminal._Row, "put", counting)
+    monkeypatch.setattr(terminal_row.Row, "put", counting)
     before = sys.gettrace()
     sys.settrace(trace)
     try:
