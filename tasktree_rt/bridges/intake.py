@@ -13,7 +13,7 @@ from tasktree_rt.hub.receipts import Published
 
 
 class Intake:
-    """What AutoGPT publishes, to who watches it; with `mirror` also as projects."""
+    """Shows what AutoGPT publishes to the clients that watch it; with `mirror` also as projects."""
 
     def __init__(self, hub: Hub, *, mirror: bool) -> None:
         self._hub = hub
@@ -35,7 +35,7 @@ class Intake:
         whole all the same; then only its title is kept.
 
         Raises:
-            PeerError: refused; nobody was shown anything.
+            PeerError: refused; no client was shown anything.
         """
         whole = from_autogpt(payload)
         try:

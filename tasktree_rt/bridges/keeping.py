@@ -64,7 +64,7 @@ class Spell:
 
 
 class Keeping:
-    """See the module's docstring."""
+    """Stores notifications in the background, those of a user in order; what may wait is bounded."""
 
     def __init__(self, hub: Hub, intake: Intake, meter: Metrics, system: str) -> None:
         self._hub = hub

@@ -72,7 +72,7 @@ class ClusterViews:
             raise Refused(message, code="not_found", field="data.graph_exec_id")
 
     async def stand(self, topic: str) -> None:
-        """See `ViewSource`."""
+        """Wait until the channels of a topic are subscribed to; see `ViewSource`."""
         channel = self._channels.get(topic)
         if channel is None:
             return
@@ -132,7 +132,7 @@ class ClusterViews:
     # --- what comes -------------------------------------------------------------------------------
 
     def carried(self, channel: bytes) -> Carried | None:
-        """What a channel carries; None if nobody watches it any more."""
+        """Return what a channel carries; None if no client watches it any more."""
         return self._carried.get(channel)
 
     def topics(self, channels: Sequence[bytes]) -> set[str]:

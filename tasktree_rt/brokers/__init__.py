@@ -1,1 +1,1 @@
-"""Where logs live."""
+"""Stores of logs: `base` is the contract, `memory` and `sqlite` keep it."""

@@ -1,4 +1,4 @@
-"""Who may watch, push and administer which projects."""
+"""Permissions to watch, push and administer projects."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Grants:
     """What one authenticated caller may do.
 
     Attributes:
-        subject: who it is; part of every idempotency key.
+        subject: the identity; part of every idempotency key.
         watch, push: the projects it may read and write.
         answer, command: the projects whose prompts it may answer, and whose orchestrators it may command.
         admin: whether it may see connections and statistics and delete projects, and act for any user.

@@ -104,7 +104,7 @@ class Unsubscribe:
 
 @frozen
 class Ping:
-    """Asks for a `Pong`, which repeats `original` where a language does so."""
+    """Ask for a `Pong`, which repeats `original` if the language does."""
 
     id: RequestId = None
     original: Json | None = None
@@ -112,7 +112,9 @@ class Ping:
 
 @frozen
 class Ack:
-    """How far this client has rendered a project (its watermark), or a user has read their own log."""
+    """Report the position up to which a client has rendered a project (its watermark), or a user has read the
+    log of their own.
+    """
 
     project_id: str
     seq: int
@@ -121,7 +123,7 @@ class Ack:
 
 @frozen
 class Refresh:
-    """A new token for a connection whose grants run out."""
+    """Give a connection a new token before its grants expire."""
 
     token: str
     id: RequestId = None
@@ -129,7 +131,7 @@ class Refresh:
 
 @frozen
 class Answer:
-    """An answer to a prompt; `given` holds ``proceed``, ``value?`` and ``feedback?``."""
+    """Answer a prompt; `given` holds ``proceed``, ``value?`` and ``feedback?``."""
 
     prompt_id: str
     given: Json
@@ -138,7 +140,7 @@ class Answer:
 
 @frozen
 class Instruct:
-    """A command to the orchestrator of a project; `given` holds ``name``, ``node_id?`` and ``args?``."""
+    """Send a command to the orchestrator of a project; `given` holds ``name``, ``node_id?`` and ``args?``."""
 
     project_id: str
     given: Json
@@ -147,14 +149,14 @@ class Instruct:
 
 @frozen
 class Received:
-    """A message that asks to be acknowledged has arrived."""
+    """Acknowledge a message that asked for it."""
 
     message_id: str
 
 
 @frozen
 class CancelTask:
-    """Somebody wants a task to end that is not known to be a project's node."""
+    """Cancel a task that is not known as a project's node."""
 
     user_id: str
     task_id: str
@@ -162,7 +164,7 @@ class CancelTask:
 
 @frozen
 class Show:
-    """Show me a live topic of mine from now on (`topics.live_topic`); `method` comes back with `Shown`."""
+    """Begin to show a live topic of the user's (`topics.live_topic`); `Shown` repeats `method`."""
 
     kind: str
     name: str
@@ -171,7 +173,7 @@ class Show:
 
 @frozen
 class Unshow:
-    """Show me the live topics of this name no longer; answered with the first of `kinds` that was shown."""
+    """Stop showing the live topics of this name; the answer names the first of `kinds` that was shown."""
 
     kinds: tuple[str, ...]
     name: str

@@ -69,7 +69,7 @@ class NodeStatus:
 
 @frozen
 class LogLine:
-    """A line of an execution's output. `node_id` and `stream` are None where nobody named one."""
+    """A line of an execution's output. `node_id` and `stream` are None where the event names none."""
 
     execution_id: str
     level: str

@@ -1,10 +1,10 @@
 """JSON Schemas that come from outside: which are taken, and whether a value satisfies one.
 
-A schema is asked by a producer and a value given by whoever answers, and both are judged in the hub's one
-thread. So a schema is refused unless judging the values it is for is quick: no reference beyond itself, none
-that comes back to where it is, no more than `MAX_SCHEMAS` subschemas once all references are followed, and
-no regular expression that can backtrack for long. What is left is bounded as it is judged (`judging`).
-Draft 2020-12, unless ``$schema`` names 2019-09 or 7.
+A producer gives the schema and a user the value, and both are judged in the hub's one thread. So a schema is
+refused unless judging the values it is for is quick: no reference beyond itself, none that comes back to
+where it is, no more than `MAX_SCHEMAS` subschemas once all references are followed, and no regular expression
+that can backtrack for long. What is left is bounded as it is judged (`judging`). Draft 2020-12, unless
+``$schema`` names 2019-09 or 7.
 """
 
 from __future__ import annotations
@@ -72,13 +72,13 @@ _DEFINITIONS: Final = ("$defs", "definitions")
 
 
 class Judge(Protocol):
-    """Says of a schema whether it is taken, and of a value whether it satisfies one."""
+    """Checks schemas, and values by schemas. Both methods raise `InvalidInput`, which names the place."""
 
     def schema(self, schema: object, field: str) -> None:
-        """As `check_schema`."""
+        """Refuse a schema that is bad, recursive, or could be slow."""
 
     def value(self, schema: Json, value: object, field: str) -> None:
-        """As `check_value`."""
+        """Refuse a value that does not satisfy a schema."""
 
 
 @frozen
@@ -92,7 +92,7 @@ class PlainJudge:
     last: bool = True
 
     def schema(self, schema: object, field: str) -> None:
-        """See `Judge`."""
+        """Refuse a schema, within the allowance."""
         try:
             self._begin(schema)
             _judge_schema(schema, field, self.allowed)
@@ -102,7 +102,7 @@ class PlainJudge:
             raise InvalidInput("would take too long to check: expected a simpler one", field=field) from None
 
     def value(self, schema: Json, value: object, field: str) -> None:
-        """See `Judge`."""
+        """Refuse a value, within the allowance."""
         try:
             self._begin(schema)
             self._begin(value)

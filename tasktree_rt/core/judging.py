@@ -3,7 +3,7 @@
 Some schemas make one step cost as much as thousands: equal items are looked for pair by pair, a list of
 10,000 allowed values is compared with each of 1,000, every error writes the whole value out. What a step
 costs is known before it is taken, so that judging ends when its `Allowance` is spent, whatever the schema.
-Whoever judges beside an event loop has a pause between steps; one step is about a hundredth of a second at
+A thread beside an event loop pauses between steps; one step is about a hundredth of a second at
 most, which is what a regular expression may take (`MAX_MATCH`).
 """
 
@@ -58,7 +58,7 @@ Judge = Callable[..., "Iterator[ValidationError] | None"]
 
 
 class TooMuch(Exception):
-    """It would take too long to tell."""
+    """Judging would take too long."""
 
 
 @frozen
@@ -165,12 +165,12 @@ def weight(value: object, of: Callable[[object], int] | None = None) -> int:
 
 
 def is_ready() -> bool:
-    """Whether the library is there: to import it takes a fifth of a second."""
+    """Return whether the library is imported already: importing it takes a fifth of a second."""
     return "jsonschema" in sys.modules
 
 
 def library(name: str) -> type[Validator]:
-    """The library's own judge for a draft."""
+    """Return the library's own validator for a draft."""
     # Half of what a command imports would be this; only hubs that are asked something need it.
     import jsonschema
 

@@ -8,7 +8,7 @@ The table is the rule::
     draft, ready, running, review ──▶ cancelled
 
 A first status and a repeated one always pass, and so does any status this table does not know (a
-task's ``in_progress``, somebody's own word): those are not judged.
+task's ``in_progress``, a producer's own word): those are not judged.
 """
 
 from __future__ import annotations

@@ -125,7 +125,7 @@ class Log:
             self._drop_oldest()
 
     def extend(self, records: Iterable[Record]) -> None:
-        """Add several."""
+        """Append several records, in order."""
         for record in records:
             self.append(record)
 

@@ -29,7 +29,7 @@ class Welcome:
 
 @frozen
 class Subscribed:
-    """A subscription stands at `position`; `recovered` is None if no position was asked for."""
+    """A subscription begins at `position`; `recovered` is None if the request named no position."""
 
     project_id: str
     position: Position
@@ -49,12 +49,12 @@ class StatePart:
     top: Mapping[str, Any] | None
     nodes: tuple[tuple[str, Node], ...]
     origin: object = None
-    """What it was cut from; kept alive, and shared, while someone sends it."""
+    """The snapshot that the part is cut from; kept alive, and shared, while a part of it is sent."""
 
 
 @frozen
 class Conflated:
-    """Everything between `after` and `position` in one step (docs/protocol.md, "conflated")."""
+    """All changes from `after` to `position` in one message (docs/protocol.md, "conflated")."""
 
     project_id: str
     after: int
@@ -68,7 +68,7 @@ class Conflated:
 
 @frozen
 class Heartbeat:
-    """Nothing else was sent for a while; where this connection's projects stand."""
+    """Sent when nothing else was for a while: the positions of this connection's projects."""
 
     timestamp: str
     positions: Mapping[str, Position]
@@ -76,7 +76,7 @@ class Heartbeat:
 
 @frozen
 class Pong:
-    """Answer to `Ping`."""
+    """The answer to `Ping`; repeats its `original`."""
 
     id: RequestId
     original: Json | None = None
@@ -84,7 +84,7 @@ class Pong:
 
 @frozen
 class Unsubscribed:
-    """Answer to `Unsubscribe`, or word that a subscription ended by itself."""
+    """The answer to `Unsubscribe`, or news that a subscription ended by itself."""
 
     project_id: str
     id: RequestId = None
@@ -92,7 +92,7 @@ class Unsubscribed:
 
 @frozen
 class Shown:
-    """Answer to `Show` and `Unshow`. `kind` is that of the topic shown, or once shown, to `user`, if any."""
+    """The answer to `Show` and `Unshow`. `kind` is that of the topic that is or was shown, if any."""
 
     method: str
     user: str
@@ -102,7 +102,7 @@ class Shown:
 
 @frozen
 class Reply:
-    """A request is done and has no answer of its own; a command has an id from now on."""
+    """The answer to a request that has none of its own; to a command it gives its id."""
 
     id: RequestId
     command_id: str | None = None
@@ -110,7 +110,7 @@ class Reply:
 
 @frozen
 class Instruction:
-    """A command, to the orchestrator that is to obey it: the data of its event."""
+    """A command for the orchestrator of a project: the data of its event."""
 
     project_id: str
     data: Json
@@ -118,14 +118,14 @@ class Instruction:
 
 @frozen
 class Draining:
-    """The hub is about to close with 1012; come back after so many milliseconds."""
+    """The hub is about to close with 1012; reconnect after so many milliseconds."""
 
     reconnect_after_ms: int
 
 
 @frozen
 class Failure:
-    """A request failed, or something sent cannot be understood."""
+    """A request failed, or the hub cannot understand what it received."""
 
     code: str
     message: str
@@ -134,7 +134,7 @@ class Failure:
     retry_after_ms: int | None = None
     outcome: Json | None = None
     topic: str | None = None
-    """The project or user's log that cannot be watched; told with `project_damaged`."""
+    """The project or user's log that cannot be watched; sent with `project_damaged`."""
 
 
 @fixed
@@ -160,15 +160,15 @@ class Broadcast:
 
 @frozen
 class Live:
-    """Something that is shown to who watches now and kept by nobody: whole, so that the newest says all.
+    """A live event: shown to the present watchers and not stored. It is whole, so that the newest says all.
 
     Attributes:
-        topic: who is shown it (`hub.live`).
-        kind: what it is; a dialect has a word for it or says nothing.
-        data: what it says, as this kind is made.
-        key: within the topic; of one key a slow reader only gets the newest.
-        last: nothing more comes of this key; it is sent behind all that waits.
-        user: whose it is, if the topic does not say.
+        topic: the live topic whose watchers are shown it.
+        kind: what it is; a dialect without a word for it does not send it.
+        data: its content, in the form of this kind.
+        key: within the topic; of one key a slow reader gets the newest only.
+        last: no more events of this key follow; it is sent after all that waits.
+        user: the user it belongs to, if the topic does not say.
     """
 
     topic: str

@@ -36,7 +36,7 @@ class Node:
 
     Attributes:
         bound: no less than the bytes of the encoded `whole` node, and no more than 1 KiB or twice them.
-        exact: no more than those bytes; 0 where nobody has measured.
+        exact: no more than those bytes; 0 where nothing was measured.
     """
 
     __slots__ = ("bound", "exact", "fields")
@@ -90,7 +90,7 @@ class Nodes:
         return len(self.nodes)
 
     def apply(self, change: Change) -> None:
-        """Make `change`."""
+        """Apply one change to the nodes."""
         if self._lent is not None:
             self._take_back()
         for node_id in change.removed:
@@ -139,7 +139,7 @@ class Nodes:
         return min(named) if named else _task_number(reference, project_id) or reference
 
     def copy_from(self, other: Nodes) -> None:
-        """Become equal to `other`."""
+        """Copy everything from `other`."""
         self.nodes = dict(other.nodes)
         self.bound = other.bound
         self.top = dict(other.top)
@@ -157,7 +157,7 @@ class Nodes:
         self.top = {**self.top, **top}
 
     def _take_back(self) -> None:
-        """Leave the nodes to whoever has a snapshot of them, if anybody still has."""
+        """Leave the nodes to their snapshot, if one still exists."""
         if self._lent is not None and self._lent() is not None:
             self.nodes = dict(self.nodes)
         self._lent = None
@@ -248,5 +248,5 @@ def whole(node_id: str, node: Node) -> Json:
 
 
 def wholes(nodes: Iterable[tuple[str, Node]]) -> Iterator[Json]:
-    """Several of them."""
+    """Yield each node as it goes over the wire."""
     return (whole(node_id, node) for node_id, node in nodes)

@@ -17,7 +17,7 @@ DIGITS: Final = 309
 _HALF: Final = (DIGITS + 1) // 2
 _NAME: Final = re.compile(r"[A-Za-z0-9_$@~-]{1,64}")
 MAX_PLACE: Final = 150
-"""Characters of a place that is told."""
+"""Characters of a place in an error message."""
 
 
 def may_be_beyond(text: str | bytes) -> bool:

@@ -118,7 +118,7 @@ def _node(at: _Fields) -> str:
 
 
 def _data(at: _Fields) -> Json:
-    """What the asker wants kept beside the question, for those who show it."""
+    """What the producer wants kept beside the question, for programs that show it."""
     data = at.given["data"]
     if not isinstance(data, dict):
         raise at.wrong("data", "an object")
@@ -196,7 +196,7 @@ def _micros(time: str) -> int:
 
 
 class _Fields:
-    """An object given by a peer, and where it stands."""
+    """An object given by a peer, and its place in the message."""
 
     def __init__(self, given: Json, place: str) -> None:
         self.given = given

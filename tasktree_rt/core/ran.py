@@ -17,7 +17,7 @@ class Ran(NamedTuple):
     """Seconds since 1970.
 
     Attributes:
-        ended: None: not ended, or nobody said when.
+        ended: None: not ended, or no event said when.
     """
 
     started: float | None

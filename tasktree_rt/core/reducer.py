@@ -16,7 +16,7 @@ Measure = Callable[[Json], int]
 """Encoded size of an object in bytes."""
 
 SMALL: Final = 1024
-"""Bytes up to which nobody asks how large a node really is."""
+"""Bytes up to which a node is not measured exactly."""
 
 
 def reduce(nodes: Nodes, event: Event, weight: int, measure: Measure) -> Change:

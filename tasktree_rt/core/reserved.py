@@ -1,4 +1,4 @@
-"""Types that nobody may publish: what only the hub says, and the names of the hub's own messages.
+"""Types that clients may not publish: the hub's own events, and the names of its messages.
 
 A client tells an event from a message of the hub's by its fields (docs/protocol.md, "Events and messages"). A
 client that looks at the type alone would take such an event for the hub's word, so the hub does not take it
@@ -53,7 +53,7 @@ def refuse_reserved(kind: str, field: str) -> None:
 
 
 def refuse_message_name(kind: object, field: str, code: str = "invalid_event") -> None:
-    """Refuse `kind` as the type of anything that is told to watchers.
+    """Refuse `kind` as the type of a message to watchers.
 
     Raises:
         InvalidInput: it is the name of a message.

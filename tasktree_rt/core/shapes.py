@@ -1,4 +1,4 @@
-"""The shape that the data of each known event type must have, and how a fault in it is told.
+"""The shape that the data of each known event type must have, and the errors for what does not fit.
 
 Unknown types have no shape, and unknown keys no field: they pass.
 """
@@ -47,7 +47,7 @@ class Field:
     inner: Shape | None = None
 
     def expected(self, value: object) -> str:
-        """What to tell somebody who sent `value`."""
+        """Return the error message for `value`."""
         return self.form if self.form and type(value) is str else self.kind
 
 

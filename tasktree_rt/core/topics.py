@@ -1,4 +1,4 @@
-"""Topics, and who is interested in which: the index behind every broadcast.
+"""Topics and their subscribers: the index behind every broadcast.
 
 A topic is a project's name, or a user's: ``@`` and the user's id, which is no name of a project. An interest
 is a topic or ``*``, every project (but no user); a name, once said or taken back, overrides ``*`` for that
@@ -116,7 +116,7 @@ class TopicIndex(Generic[S]):
             del self._topics[subscriber]
 
     def remove(self, subscriber: S) -> None:
-        """Forget `subscriber` altogether."""
+        """Remove a subscriber from all topics."""
         for topic in self._topics.pop(subscriber, set()):
             if topic == WILDCARD:
                 self._all.pop(subscriber, None)

@@ -134,7 +134,7 @@ class Tree(Nodes):
         return Difference(removed, [(one, self.nodes[one]) for one in put], top)
 
     def snapshot(self) -> Snapshot:
-        """The whole state now."""
+        """Return the whole state at the present position."""
         lent = self._lent() if self._lent is not None else None
         if lent is None:
             lent = Lent()

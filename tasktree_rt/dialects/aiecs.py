@@ -69,7 +69,7 @@ class Aiecs:
         return join(())
 
 
-# --- what is said ---------------------------------------------------------------------------------
+# --- messages -------------------------------------------------------------------------------------
 
 
 def step_result(prompt: Json, now: float) -> Json:
@@ -109,7 +109,7 @@ def heartbeat(user: str, task: str, now: float) -> Json:
 
 
 def task_cancelled(user: str, task: str, now: float) -> Json:
-    """Somebody wants a task to end."""
+    """Build the message that a task was asked to end."""
     return {"type": "task_cancelled", "user_id": user, "task_id": task, "timestamp": now}
 
 

@@ -160,7 +160,7 @@ def _as_id(word: str) -> str | int | None:
 
 
 def measure(fields: Json) -> int:
-    """Encoded size in bytes."""
+    """Return the size of a JSON object when encoded, in bytes."""
     return len(_encoder.encode(fields))
 
 
@@ -265,7 +265,7 @@ class Encoding:
 
 
 def join(pieces: Iterable[bytes]) -> Encoding:
-    """Join finished messages."""
+    """Join finished messages into one encoding."""
     parts = list(pieces)
     ends, end = [], 0
     for part in parts:

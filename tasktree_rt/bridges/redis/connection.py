@@ -137,7 +137,7 @@ class Connection:
         await self.send_all([words])
 
     async def send_all(self, commands: Sequence[Sequence[str | bytes]]) -> None:
-        """Send several at once."""
+        """Send several commands in one write."""
         data = b"".join(map(_encoded, commands))
         async with self._sending:
             with trio.fail_after(self._patience.ping_timeout):

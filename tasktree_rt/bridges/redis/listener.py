@@ -1,6 +1,6 @@
 """A listener to Redis' pub/sub that comes back after every loss and says that there was one.
 
-Pub/sub has no history: what is published while nobody listens is gone. So the listener's first duty is to
+Pub/sub has no history: what is published while no client listens is gone. So the listener's first duty is to
 know when it listens. It reports each time that the subscription stands (`on_up`), and each time that it is
 lost (`on_down`); everything published in between is handed over, in order, once.
 """

@@ -38,7 +38,7 @@ class Shard:
     wake: trio.Event = field(factory=trio.Event)
 
     def order(self, verb: str, channel: bytes) -> None:
-        """Have a command sent."""
+        """Queue a command about a channel, for `send`."""
         self.outgoing.append((verb, channel))
         if verb == SUBSCRIBE:
             self.expected[channel] += 1
@@ -84,6 +84,6 @@ class Pause:
     until: float = -math.inf
 
     def failed(self, patience: Patience) -> None:
-        """Once more."""
+        """Wait longer than after the failure before, up to the longest wait."""
         self.until = trio.current_time() + jittered(self.tries, patience)
         self.tries += 1

@@ -37,7 +37,7 @@ CLUSTER: Final = "cluster"
 
 @frozen
 class Told:
-    """Whom the shards tell of what.
+    """What the shards call when something happens.
 
     Attributes:
         message: of each message, its channel and body; neither blocks nor raises.
@@ -75,13 +75,13 @@ class Shards:
     # --- what is wanted ---------------------------------------------------------------------------
 
     def want(self, channel: bytes) -> None:
-        """Hear a channel from now on; saying it again changes nothing."""
+        """Subscribe to a channel; a second call changes nothing."""
         if channel not in self._wanted:
             self._wanted[channel] = 0
             self._changed.set()
 
     def unwant(self, channel: bytes) -> None:
-        """Hear it no more."""
+        """Unsubscribe from a channel."""
         self._wanted.pop(channel, None)
         self._gaps.discard(channel)
         shard = self._at.pop(channel, None)
@@ -90,18 +90,18 @@ class Shards:
             shard.order(UNSUBSCRIBE, channel)
 
     def missed(self, channels: Iterable[bytes]) -> None:
-        """Those were heard in another way so far: tell of a gap when they stand."""
+        """Report a gap of these channels, heard in another way before, once they are subscribed to."""
         self._gaps.update(channels)
 
     def wants(self, channel: bytes) -> bool:
-        """Whether it is wanted."""
+        """Return whether `want` was called for a channel."""
         return channel in self._wanted
 
     async def stand(self, channel: bytes) -> None:
-        """Wait until a channel is heard.
+        """Wait until a channel is subscribed to.
 
         Raises:
-            Unfit: it is not to be had now. It is looked for all the same, and a gap is told when it stands.
+            Unfit: no node serves it now. The shards go on trying, and report a gap once it is subscribed to.
         """
         while not self._stands(channel):
             if channel in self._barred:
@@ -146,7 +146,7 @@ class Shards:
         return min([*waits, self._patience.ping_interval])
 
     async def _learn_if_due(self) -> bool:
-        """Ask who owns what, if that is not known or too old; False if it is no cluster."""
+        """Ask for the owners of the slots, if they are not known or too old; False if it is no cluster."""
         now = trio.current_time()
         if now < self._pauses.get(None, Pause()).until or now - self._learned < self._patience.ping_interval:
             return True
@@ -166,7 +166,7 @@ class Shards:
         return True
 
     async def _learn(self) -> Topology:
-        """Asks one node after the other."""
+        """Ask one node after the other for the cluster's slots."""
         seed = (self._seed.host, self._seed.port)
         first, self._ask_first = self._ask_first, None
         nodes = dict.fromkeys([*([first] if first else []), seed, *self._topology.nodes])
@@ -218,7 +218,7 @@ class Shards:
     # --- one node ---------------------------------------------------------------------------------
 
     async def _run(self, shard: Shard) -> None:
-        """A connection from its beginning to its end."""
+        """Serve a connection to one node from its beginning to its end."""
         reason = ""
         try:
             async with (
@@ -296,7 +296,7 @@ class Shards:
         self._lose(shard, channel, gap=gap)
 
     def _lose(self, shard: Shard, channel: bytes, *, gap: bool) -> None:
-        """It is heard there no more."""
+        """Note that a node serves a channel no more."""
         if shard.channels.pop(channel, None) is not None and self._at.get(channel) is shard:
             del self._at[channel]
             if gap:
@@ -313,7 +313,7 @@ class Shards:
         self._changed.set()
 
     def _judge(self) -> None:
-        """Whether all is well: everything has an owner, and what is wanted stands."""
+        """Report, if it changed, whether all slots have owners and all wanted channels are subscribed to."""
         if self._learned == -math.inf:
             return
         if self._topology.unserved:

@@ -1,4 +1,4 @@
-"""Which node of a Redis Cluster serves which channel: slots, and who owns them."""
+"""The nodes of a Redis Cluster that serve channels: slots and their owners."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Range:
 
 @frozen
 class Topology:
-    """Who owns which slots; ordered, without overlap."""
+    """The owners of slots; ordered, without overlap."""
 
     ranges: tuple[Range, ...]
     _firsts: tuple[int, ...] = field(init=False)
@@ -44,19 +44,19 @@ class Topology:
         return tuple(one.first for one in self.ranges)
 
     def owner(self, slot: int) -> tuple[str, int] | None:
-        """The node that owns a slot; None: nobody does."""
+        """Return the node that owns a slot; None if no node does."""
         place = bisect_right(self._firsts, slot) - 1
         found = self.ranges[place] if place >= 0 else None
         return found.node if found is not None and slot <= found.last else None
 
     @property
     def nodes(self) -> tuple[tuple[str, int], ...]:
-        """Everybody who owns any."""
+        """The nodes that own any slot."""
         return tuple(dict.fromkeys(one.node for one in self.ranges))
 
     @property
     def unserved(self) -> int:
-        """How many slots nobody owns."""
+        """Number of slots that no node owns."""
         return SLOTS - sum(one.last - one.first + 1 for one in self.ranges)
 
 

@@ -101,7 +101,7 @@ class Life:
 
 
 class Log(Protocol):
-    """The store of events."""
+    """The store of events, a log for each project and user."""
 
     async def append(self, batch: Sequence[Append]) -> list[Outcome]:
         """Keep all of `batch`, in order, in one durable transaction. Returns one outcome each.

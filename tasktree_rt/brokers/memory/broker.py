@@ -72,7 +72,7 @@ class MemoryBroker:
     # --- log ------------------------------------------------------------------------------------------
 
     async def append(self, batch: Sequence[Append]) -> list[Outcome]:
-        """Keep all of `batch`."""
+        """Keep all of `batch`, at once."""
         await trio.lowlevel.checkpoint()
         if not all(entry.drafts for entry in batch):
             raise ValueError("an Append needs at least one draft")

@@ -31,7 +31,7 @@ async def trim_logs(
 
 
 async def trim_producers(producers: Producers, now: int) -> None:
-    """Forget the ids that nobody needs."""
+    """Forget ids of publishes that need not be known any more."""
     for done, producer in enumerate(producers.all(), 1):
         producers.forget_old(producer, now)
         await _let_others_run(done)

@@ -90,11 +90,11 @@ class Appender:
         self._producers: dict[tuple[str, str], _Producer] = {}
 
     def forget_producer(self, subject: str, producer_id: str) -> None:
-        """Somebody else took this producer's row away."""
+        """Forget a producer whose row has been deleted."""
         self._producers.pop((subject, producer_id), None)
 
     def forget(self) -> None:
-        """The transaction failed: believe only the database."""
+        """Forget all rows: a transaction failed, and only the database is true."""
         self._lives.clear()
         self._producers.clear()
 
@@ -188,7 +188,7 @@ class Appender:
         return producer
 
     def _bury(self, cursor: sqlite3.Cursor, entry: Append, life: _Life) -> None:
-        """The life is over: nobody finds its events any more; `trim` takes them away."""
+        """End a life: its events cannot be read any more, and `trim` deletes them."""
         del self._lives[entry.project_id]
         last = entry.drafts[-1]
         cursor.execute(

@@ -23,7 +23,7 @@ _PATIENCE: Final = 5.0
 
 
 class Archive:
-    """See the module's docstring. All methods block."""
+    """A connection that only reads. All methods block."""
 
     def __init__(self, path: str) -> None:
         """Open a database.
@@ -34,7 +34,8 @@ class Archive:
         self._path = path
         if not os.path.isfile(path):
             raise StoreUnusable(f"{path} is no file")
-        # Without a log nobody writes to it, and to look for one SQLite would have to make one.
+        # Without a write-ahead log no program writes to the file, and SQLite would have to make one to look
+        # for it.
         how = "mode=ro" if os.path.exists(f"{path}-wal") else "mode=ro&immutable=1"
         with self._readable():
             self._connection = sqlite3.connect(
@@ -44,23 +45,23 @@ class Archive:
             self._check()
 
     def close(self) -> None:
-        """Let go of it."""
+        """Close the connection to the database."""
         self._connection.close()
 
     def outline(self, project_id: str) -> Outline:
-        """See `Broker.outline`."""
+        """Read what is known of a project beside its log."""
         with self._readable():
             return damage.outline(self._connection, project_id)
 
     def checkpoints(self, project_id: str) -> list[int]:
-        """See `Broker.checkpoints`; empty where they cannot be read."""
+        """Read the seqs of a project's checkpoints, the newest first; empty where they cannot be read."""
         try:
             return damage.checkpoints(self._connection, project_id)
         except sqlite3.DatabaseError:
             return []
 
     def checkpoint(self, project_id: str, position: Position) -> Checkpoint | None:
-        """The checkpoint at a position; None if it cannot be read."""
+        """Read the checkpoint at a position; None if it cannot be read."""
         try:
             found = states.checkpoint_at(self._connection, project_id, position)
         except (sqlite3.DatabaseError, StoreDamaged):
@@ -68,7 +69,7 @@ class Archive:
         return found if found is not None and found.seq == position.seq else None
 
     def salvage(self, project_id: str, after: int, limit: int) -> Salvaged:
-        """See `Broker.salvage`."""
+        """Read the events after a seq that can be read, at most `limit`."""
         with self._readable():
             return damage.salvage(self._connection, project_id, after, limit)
 

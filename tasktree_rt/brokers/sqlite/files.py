@@ -88,11 +88,11 @@ class Files:
         return connection
 
     def opened(self) -> None:
-        """Both connections are made and have been used: from now on it is known what belongs where."""
+        """Note where the files are, once both connections have been made and used."""
         self._places = Places(self.path)
 
     def check(self) -> None:
-        """See `Places.check`; before `opened` there is nothing to be found."""
+        """Raise if the files are not where they were; see `Places.check`. Does nothing before `opened`."""
         if self._places is not None:
             self._places.check()
 
@@ -106,12 +106,12 @@ class Files:
         return found.f_bavail * found.f_frsize < _ROOM
 
     def before_commit(self) -> None:
-        """See `Places.before_commit`."""
+        """Check the places before a commit; see `Places.before_commit`."""
         if self._places is not None:
             self._places.before_commit()
 
     def after_commit(self) -> None:
-        """See `Places.after_commit`."""
+        """Check the places after a commit; see `Places.after_commit`."""
         if self._places is not None:
             self._places.after_commit()
 
@@ -130,12 +130,12 @@ class Files:
                 os.unlink(path)
 
     def committed(self, commits: int) -> None:
-        """So many appends are committed. Called before any of them is answered."""
+        """Note the number of appends committed in all; called before any of them is answered."""
         if self._guard is not None:
             self._guard.committed(commits)
 
     def close(self) -> None:
-        """All connections are closed: let go of the locks."""
+        """Release the locks, once all connections are closed."""
         guard, self._guard = self._guard, None
         hold, self._hold = self._hold, None
         if guard is None or hold is None:
@@ -195,7 +195,7 @@ class Files:
 
 @contextmanager
 def refusals(path: str) -> Iterator[None]:
-    """What an error at open means: a passing fault, or a file that will never do."""
+    """Translate an error at open: a passing fault, or a file that can never be used."""
     try:
         yield
     except sqlite3.Error as error:

@@ -65,11 +65,11 @@ class Hold:
 
     @property
     def status(self) -> os.stat_result:
-        """What the system says of the file now."""
+        """The file's status now."""
         return os.fstat(self._descriptor)
 
     def read(self, size: int) -> bytes:
-        """Its first bytes."""
+        """Read the first bytes of the file."""
         return os.pread(self._descriptor, size, 0)
 
     def release(self, *, forget: bool = False) -> None:

@@ -39,7 +39,7 @@ def _inspect_header(path: str, header: bytes, size: int) -> None:
     page_size = int.from_bytes(header[16:18], "big")
     page_size = 65_536 if page_size == 1 else page_size
     _judge(path, number[68 // 4], number[60 // 4])
-    # The number of pages counts only if whoever changed the file last also wrote it.
+    # The number of pages counts only if the program that changed the file last also wrote it.
     if number[24 // 4] == number[92 // 4] and number[28 // 4] * page_size > size:
         raise StoreUnusable(f"{path} is damaged: the file is shorter than it says")
 

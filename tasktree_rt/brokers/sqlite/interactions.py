@@ -24,7 +24,7 @@ _FORGOTTEN_AT_ONCE: Final = 2_000
 
 
 def write(cursor: sqlite3.Cursor, entry: Append) -> None:
-    """What an append opens and settles."""
+    """Write what an append opens and settles."""
     for one in entry.opens:
         home, mirror = (*one.topics, None)[:2]
         cursor.execute(
@@ -36,7 +36,7 @@ def write(cursor: sqlite3.Cursor, entry: Append) -> None:
 
 
 def settle(cursor: sqlite3.Cursor, settles: Sequence[Settled], received: int) -> None:
-    """End those that are open still."""
+    """Settle those that are still open."""
     cursor.executemany(
         "UPDATE matter SET settled = ?, outcome = ? WHERE id = ? AND settled IS NULL",
         [(received, one.outcome, one.id) for one in settles],
@@ -44,7 +44,7 @@ def settle(cursor: sqlite3.Cursor, settles: Sequence[Settled], received: int) ->
 
 
 def forget(cursor: sqlite3.Cursor, cutoff: int) -> bool:
-    """Forget some that were settled before `cutoff`; whether there may be more."""
+    """Delete some that were settled before `cutoff` (microseconds); True if there may be more."""
     cursor.execute(
         "DELETE FROM matter WHERE n IN (SELECT n FROM matter WHERE settled < ? LIMIT ?)",
         (cutoff, _FORGOTTEN_AT_ONCE),
@@ -53,7 +53,7 @@ def forget(cursor: sqlite3.Cursor, cutoff: int) -> bool:
 
 
 def crowded(connection: sqlite3.Connection, most: int) -> list[tuple[str, int]]:
-    """Owners of more than so many settled ones, each with the newest that is one too many."""
+    """Find owners of more than `most` settled ones, each with the place of the newest that is too many."""
     owners = connection.execute(
         "SELECT owner FROM matter WHERE settled IS NOT NULL GROUP BY owner HAVING count(*) > ?", (most,)
     ).fetchall()
@@ -62,7 +62,7 @@ def crowded(connection: sqlite3.Connection, most: int) -> list[tuple[str, int]]:
 
 
 def forget_of(cursor: sqlite3.Cursor, owner: str, newest: int) -> bool:
-    """Forget some settled ones of an owner up to `newest`; whether there may be more."""
+    """Delete some settled ones of an owner up to place `newest`; True if there may be more."""
     cursor.execute(
         "DELETE FROM matter WHERE n IN "
         "(SELECT n FROM matter WHERE owner = ? AND settled IS NOT NULL AND n <= ? LIMIT ?)",
@@ -72,7 +72,7 @@ def forget_of(cursor: sqlite3.Cursor, owner: str, newest: int) -> bool:
 
 
 def matter(connection: sqlite3.Connection, matter_id: str) -> Matter | None:
-    """See `Broker.matter`."""
+    """Read a prompt or command by its id."""
     row = connection.execute(_SELECT + "WHERE id = ?", (matter_id,)).fetchone()
     return _matter(row) if row else None
 
@@ -85,7 +85,7 @@ def matters(
     after: int,
     limit: int,
 ) -> list[Matter]:
-    """See `Broker.matters`."""
+    """Read prompts and commands after a place; see `Broker.matters`."""
     return [_matter(row) for row in connection.execute(_QUERIES[open], (after, kind, topic, limit))]
 
 

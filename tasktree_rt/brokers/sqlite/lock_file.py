@@ -4,8 +4,8 @@
 other names, is held by `hold`. It also says of the database which lineage of history it is (a random name,
 made with the database and again at every restore) and how many commits it has seen. A database that has
 another lineage or fewer commits than its guard remembers, or that was opened before and has no guard, is an
-older copy: events that came after the copy was taken have been seen by somebody, so their positions must not
-be given again.
+older copy: watchers have seen events that came after the copy was taken, so their positions must not be given
+again.
 
 The count of commits is written after each commit and before its answer, without fsync: it outlives
 ``kill -9`` exactly. After a power failure it may lag behind by what the kernel had not written yet (some
@@ -13,7 +13,7 @@ The count of commits is written after each commit and before its answer, without
 
 A copy of both files is known by the database's inode and, once the hub has closed in order, its change time.
 Not recognised: a whole volume rolled back, and both files overwritten in place after a crash.
-Whoever does that removes ``PATH.lock``.
+After either, remove ``PATH.lock`` by hand.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ _PATTERN: Final = re.compile(
 
 
 class Guard:
-    """The locked file. Made by `acquire`; `release` lets go of it and leaves it where it is.
+    """The locked file. `acquire` makes it; `release` unlocks it and leaves it where it is.
 
-    The file is never removed once a database was opened: whoever had it open would then lock a file
-    that nobody else sees.
+    The file is never removed once a database was opened: a hub that still had it open would lock a file that
+    no other hub sees.
     """
 
     def __init__(self, path: str, descriptor: int, created: bool) -> None:
@@ -75,7 +75,7 @@ class Guard:
         return cls(path, descriptor, created)
 
     def knows(self, lineage: str, commits: int, file: os.stat_result) -> bool:
-        """Whether a database with this to say of itself is the one last seen, and not older.
+        """Return whether the database that says this of itself is the one last seen, and not older.
 
         `file` is what the system says of it before it was opened.
         """
@@ -87,7 +87,7 @@ class Guard:
         )
 
     def begin(self, lineage: str, commits: int, file: os.stat_result) -> None:
-        """The database is open; from now on `committed` is called for each commit.
+        """Write what the database is now, at open; from then on `committed` is called for each commit.
 
         Raises:
             OSError: it could not be written durably.
@@ -97,13 +97,13 @@ class Guard:
         self._sync()
 
     def committed(self, commits: int) -> None:
-        """So many commits have been made. A failure is made good by the next one, or by `end`."""
+        """Write the number of commits. If that fails, the next call or `end` makes up for it."""
         self._commits = commits
         with suppress(OSError):
             self._write()
 
     def end(self, file: os.stat_result) -> None:
-        """The database was closed in order, nobody else has it open, and `file` is its last state."""
+        """Note that the database was closed in order by its only user, with `file` as its last status."""
         self._changed = file.st_ctime_ns
         with suppress(OSError):
             self._write()

@@ -90,7 +90,7 @@ class Request:
 
 
 class ReadSlice(Protocol):
-    """`read_slice` or `read_slice_back`."""
+    """The type of `read_slice` and `read_slice_back`."""
 
     def __call__(
         self, connection: sqlite3.Connection, /, *, request: Request, place: Position, rows: int

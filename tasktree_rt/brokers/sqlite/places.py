@@ -34,7 +34,7 @@ class Places:
         """The folder's device, inode and time of change, when it proves that nothing happened."""
 
     def close(self) -> None:
-        """Let go of the folder."""
+        """Close the folder."""
         os.close(self._descriptor)
 
     def before_commit(self) -> None:

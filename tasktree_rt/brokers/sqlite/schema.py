@@ -30,7 +30,7 @@ MINIMUM_SQLITE: Final = (3, 37, 0)
 """For STRICT tables."""
 
 _MATTERS: Final = (
-    # What waits for somebody, and what did. `topic` is its home; `mirror` the other log that tells of it.
+    # Prompts and commands, open and settled. `topic` is the home log; `mirror` the other one with its events.
     """CREATE TABLE matter (
         n INTEGER PRIMARY KEY AUTOINCREMENT,
         id TEXT NOT NULL UNIQUE,
@@ -57,7 +57,7 @@ _OWNERS: Final = (
     ),
     "CREATE INDEX matter_owner ON matter (owner, n) WHERE settled IS NOT NULL",
 )
-"""Whose a log, a prompt or a command, a snapshot counts as."""
+"""The subject that a log, a prompt or command, or a snapshot counts for."""
 UPGRADES: Final = {1: _MATTERS, 2: _ABOUT, 3: _OWNERS}
 """What makes a database of an older version one of the next."""
 
@@ -191,14 +191,14 @@ def primary_code(error: sqlite3.Error) -> int:
 
 
 def reason(error: sqlite3.Error) -> str:
-    """What a person should know of it, with SQLite's own words."""
+    """Describe an error for people, with SQLite's own words."""
     name = getattr(error, "sqlite_errorname", type(error).__name__)
     return f"{_REASONS.get(primary_code(error), 'the database refused')} ({error}; {name})"
 
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """The one place where SQLite's errors become ours.
+    """Turn each `sqlite3.Error` into `StoreUnavailable`: the one place that does.
 
     Raises:
         StoreUnavailable: for every `sqlite3.Error`.
@@ -210,7 +210,9 @@ def translated() -> Iterator[None]:
 
 
 def connect(path: str) -> sqlite3.Connection:
-    """A connection that any thread may use, one at a time; transactions are begun and ended by hand."""
+    """Connect to a database. Any thread may use the connection, one at a time; it begins no transaction by
+    itself.
+    """
     return sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=64)
 
 

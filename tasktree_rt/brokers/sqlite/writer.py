@@ -19,9 +19,10 @@ _PROBE_SIZE: Final = 65_536
 class Writer:
     """The connection that writes. All methods block and belong into one thread at a time.
 
-    `connect` makes the connection, and makes it again should one not even roll back. `committed` is told the
-    number of appends in all after each of them. `before` and `after` are called around each commit and raise
-    if it would not be found again: nothing is kept that is refused, and nothing is answered that went astray.
+    `connect` makes the connection, and makes it again if one cannot even roll back. `committed` is called
+    after each append, with the number of appends in all. `before` and `after` are called around each commit
+    and raise if the next to open the database would not find it: what is refused is not kept, and what is
+    lost is not answered.
     """
 
     def __init__(
@@ -40,7 +41,9 @@ class Writer:
         self._appender = Appender()
 
     def close(self) -> None:
-        """Let go of the connection; carries SQLite's write-ahead log over if nobody else has it open."""
+        """Close the connection. The last one to close carries SQLite's write-ahead log over into the
+        database.
+        """
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.close()
@@ -72,7 +75,7 @@ class Writer:
             connection.close()
 
     def append(self, batch: Sequence[Append]) -> list[Outcome]:
-        """See `Broker.append`."""
+        """Write a batch in one transaction; see `Broker.append`."""
         try:
             outcomes, commits = self.transact(partial(self._append, batch, False))
         except sqlite3.IntegrityError:
@@ -96,7 +99,7 @@ class Writer:
         self._appender.forget_producer(subject, producer_id)
 
     def probe(self) -> None:
-        """Write: pages are asked for, written and given back."""
+        """Write pages and delete them again: raises if an append would."""
         self.transact(_probe)
 
 

@@ -22,7 +22,7 @@ PUSHED: Final = frozenset({"graph_execution_event", "node_execution_event"})
 
 
 class AutoGpt:
-    """See the module's docstring."""
+    """The language of AutoGPT's WebSocket."""
 
     name = NAME
 
@@ -30,7 +30,7 @@ class AutoGpt:
         """One request; None for the client's own ``error``, which has no answer.
 
         Raises:
-            InvalidInput: with the text that the client is told.
+            InvalidInput: with the text for the client.
         """
         return read_request(message)
 

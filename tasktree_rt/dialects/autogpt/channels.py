@@ -42,7 +42,7 @@ class Through(Enum):
     """For whom an event was published."""
 
     ALL = "all"
-    """Once, for who watches the execution or its graph: older releases."""
+    """Published once, for watchers of the execution and of its graph: older releases."""
     EXECUTION = "execution"
     GRAPH = "graph"
 

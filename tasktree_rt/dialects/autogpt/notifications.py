@@ -2,7 +2,7 @@
 
 Inside the hub there is one kind of notification, in its user's log. What came from AutoGPT keeps its whole
 payload in ``data.autogpt`` and is shown to AutoGPT's clients as it came; any other is shown to them under
-the type ``tasktree``. So a notification takes one way through the hub, whoever sent it, and nobody sees it
+the type ``tasktree``. So a notification takes one way through the hub, from any sender, and no client sees it
 twice.
 """
 

@@ -1,4 +1,4 @@
-"""What a client of AutoGPT's WebSocket asks, and the words in which it is told what was wrong."""
+"""Requests of AutoGPT's clients, and the error texts that AutoGPT has for them."""
 
 from __future__ import annotations
 

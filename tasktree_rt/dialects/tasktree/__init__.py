@@ -72,7 +72,7 @@ class Native(Plain):
 
 
 class Orchestrator(Native):
-    """What is said on ``/ws/orchestrator``; publishes are decoded by the session, which knows the time."""
+    """The language of ``/ws/orchestrator``. The session decodes publishes, since it knows the time."""
 
     name = "orchestrator"
 
