@@ -147,7 +147,7 @@ class Town:
         await PUSHES[what](self, letter, f"<<{letter}:{what}:{self.pushed}>>")
 
     async def ask(self, letter: str, **given: Any) -> None:
-        self.prompts[letter], _ = await self.hub.ask({"timeout": LONG, **given}, grants=OPEN)
+        self.prompts[letter], _ = await self.hub.prompts.ask({"timeout": LONG, **given}, grants=OPEN)
 
     async def say(self, letter: str, kind: str, what: str, target: str) -> None:
         """All of a user's connections of a kind ask for something of `target`."""
@@ -190,7 +190,7 @@ async def _step(town: Town, letter: str, mark: str) -> None:
 
 
 async def _notification(town: Town, letter: str, mark: str) -> None:
-    await town.hub.notify(USERS[letter], {"title": mark}, grants=OPEN)
+    await town.hub.notifications.notify(USERS[letter], {"title": mark}, grants=OPEN)
 
 
 async def _message(town: Town, letter: str, mark: str) -> None:

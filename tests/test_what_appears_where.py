@@ -99,7 +99,7 @@ async def everybody() -> AsyncIterator[World]:
     ):
         for project in ("p", "execution:e", "aiecs", "autogpt:e"):
             await running.publish(project, node_update("a", status="running"))
-        await running.hub.notify(USER, {"title": "Welcome"}, grants=OPEN)
+        await running.hub.notifications.notify(USER, {"title": "Welcome"}, grants=OPEN)
         watchers = {
             name: await stack.enter_async_context(running.socket(path, native=native))
             for name, (path, native) in COLUMNS.items()

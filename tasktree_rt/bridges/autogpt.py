@@ -182,7 +182,7 @@ class RedisBridge:
         self._say(f"down: {reason}")
 
     def _say(self, state: str) -> None:
-        self._hub.outside[SYSTEM] = state
+        self._hub.health.outside[SYSTEM] = state
         self._meter.bridge_up(SYSTEM, state == UP)
 
     async def _tell(self, concerned: Sequence[Subscriber]) -> None:

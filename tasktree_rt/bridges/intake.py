@@ -39,8 +39,10 @@ class Intake:
         """
         whole = from_autogpt(payload)
         try:
-            return await self._hub.notify(user, whole, grants=grants)
+            return await self._hub.notifications.notify(user, whole, grants=grants)
         except InvalidInput as error:
             if error.code != "too_large":
                 raise
-        return await self._hub.notify(user, {"title": whole["title"]}, grants=grants, live=whole)
+        return await self._hub.notifications.notify(
+            user, {"title": whole["title"]}, grants=grants, live=whole
+        )

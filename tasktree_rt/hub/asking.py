@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-from tasktree_rt.brokers.base import Matter
+from tasktree_rt.brokers.base import Broker, Matter
 from tasktree_rt.core.access import Grants
 from tasktree_rt.core.events import Json, project_id
 from tasktree_rt.core.forms import Judge
@@ -13,12 +13,30 @@ from tasktree_rt.core.prompts import HERE, deadline_of, read_answer, read_prompt
 from tasktree_rt.core.topics import user_id, user_of, user_topic
 from tasktree_rt.dialects.base import encode_json, plain
 from tasktree_rt.errors import InvalidInput, Refused
-from tasktree_rt.hub.matters import PROMPT, Pending, cancelled, place_of
-from tasktree_rt.hub.settling import Settlement, Settling, closed, conflict, fingerprint
+from tasktree_rt.hub.context import HubContext
+from tasktree_rt.hub.matters import PROMPT, Matters, Pending, cancelled, place_of
+from tasktree_rt.hub.settling import Resolution, Settlement, closed, conflict, fingerprint
+from tasktree_rt.hub.store_errors import readable
+from tasktree_rt.hub.verdicts import Verdicts
 
 
-class Asking(Settling):
-    """What `Hub` does for those who ask people, and for those people."""
+class Prompts:
+    """Ask people, and take their answers. `show` shows a user something now, on connections without logs."""
+
+    def __init__(
+        self,
+        context: HubContext,
+        broker: Broker,
+        resolution: Resolution,
+        registry: Matters,
+        show: Callable[[str, str, Json, str], None],
+    ) -> None:
+        self._context = context
+        self._broker = broker
+        self._resolution = resolution
+        self._registry = registry
+        self._show = show
+        self._verdicts = Verdicts()
 
     async def ask(
         self, given: Json, *, grants: Grants, opened: Callable[[Pending], None] = lambda _: None
@@ -32,7 +50,7 @@ class Asking(Settling):
         Raises:
             PeerError: refused.
         """
-        settings = self.settings
+        settings = self._context.settings
         given = plain(given)
         topics = _topics(given)
         for topic in topics:
@@ -42,21 +60,23 @@ class Asking(Settling):
         body = self._check_size(data, "message")
         digest = fingerprint(given)
         deadline, owner = deadline_of(data), grants.owner
-        matter = Matter(data["prompt_id"], PROMPT, topics, self.wall(), deadline, digest, body, owner=owner)
+        matter = Matter(
+            data["prompt_id"], PROMPT, topics, self._context.wall(), deadline, digest, body, owner=owner
+        )
         pending = Pending(matter, data, matter.deadline)
 
         def show(pending: Pending) -> None:
             for user in filter(None, map(user_of, topics)):
-                self.live.show_user(user, PROMPT, data, pending.id)
+                self._show(user, PROMPT, data, pending.id)
             opened(pending)
 
-        async with self.matters.alone(matter.id):
-            known = await self.recall(matter.id)
+        async with self._registry.alone(matter.id):
+            known = await self._resolution.recall(matter.id)
             if known is not None:
                 if known.matter.digest != matter.digest:
                     raise conflict(pending)
                 return known, False
-            await self.open_matter(pending, PROMPT, settings.limits.max_open_prompts, show)
+            await self._resolution.open_matter(pending, PROMPT, settings.limits.max_open_prompts, show)
         return pending, True
 
     async def answer(self, prompt_id: str, given: Json, *, grants: Grants, via: Json) -> Json:
@@ -66,7 +86,7 @@ class Asking(Settling):
             PeerError: ``prompt_closed`` with the outcome that stands, ``forbidden``, or bad input.
         """
         pending, outcome = await self._answered(prompt_id, given, grants, via)
-        await self.settle(pending, outcome)
+        await self._resolution.settle(pending, outcome)
         return outcome
 
     async def stage_answer(self, prompt_id: str, given: Json, *, grants: Grants, via: Json) -> Settlement:
@@ -75,11 +95,11 @@ class Asking(Settling):
         Raises:
             PeerError: as `answer`, as far as it is known before the commit.
         """
-        return await self.stage(*await self._answered(prompt_id, given, grants, via))
+        return await self._resolution.stage(*await self._answered(prompt_id, given, grants, via))
 
     async def _answered(self, prompt_id: str, given: Json, grants: Grants, via: Json) -> tuple[Pending, Json]:
         """The prompt, and what this answer makes of it."""
-        pending = await self.prompt(prompt_id, grants=grants)
+        pending = await self.find(prompt_id, grants=grants)
         if not _may_answer(grants, pending.matter.topics):
             raise Refused("you may not answer this prompt")
         if pending.outcome is not None:
@@ -92,45 +112,66 @@ class Asking(Settling):
 
     def _check_size(self, said: Json, field: str) -> bytes:
         """What is said as JSON, if it is not too much: looked at before anything else is done with it."""
-        body, most = encode_json(said), self.settings.limits.max_prompt_size
+        body, most = encode_json(said), self._context.settings.limits.max_prompt_size
         if len(body) > most:
             raise InvalidInput(f"expected at most {most} bytes", code="too_large", field=field)
         return body
 
     async def _read_prompt(self, given: Json, owner: str) -> Json:
-        prompt_id, timeout = secrets.token_hex(8), self.settings.people.prompt_timeout
+        prompt_id, timeout = secrets.token_hex(8), self._context.settings.people.prompt_timeout
 
         def read(judge: Judge) -> Json:
-            return read_prompt(given, prompt_id=prompt_id, now=self.wall(), timeout=timeout, judge=judge)
+            return read_prompt(
+                given, prompt_id=prompt_id, now=self._context.wall(), timeout=timeout, judge=judge
+            )
 
-        return await self.verdicts.of(owner, read) if given.get("schema") is not None else read(HERE)
+        return await self._verdicts.of(owner, read) if given.get("schema") is not None else read(HERE)
 
     async def _read_answer(self, prompt: Json, given: Json, owner: str) -> Json:
         def read(judge: Judge) -> Json:
             return read_answer(prompt, given, judge=judge)
 
-        return await self.verdicts.of(owner, read) if "schema" in prompt else read(HERE)
+        return await self._verdicts.of(owner, read) if "schema" in prompt else read(HERE)
 
-    async def cancel_prompt(self, prompt_id: str, *, grants: Grants, via: Json) -> Json:
+    async def cancel(self, prompt_id: str, *, grants: Grants, via: Json) -> Json:
         """Take a prompt back; who may ask it may.
 
         Raises:
             PeerError: as `answer`.
         """
-        pending = await self.prompt(prompt_id, grants=grants)
+        pending = await self.find(prompt_id, grants=grants)
         for topic in pending.matter.topics:
             _may_ask(grants, topic)
         outcome = {**cancelled(pending, grants.subject or None), "via": via}
-        await self.settle(pending, outcome)
+        await self._resolution.settle(pending, outcome)
         return outcome
 
-    async def prompt(self, prompt_id: str, *, grants: Grants) -> Pending:
+    async def page(self, *, open: bool | None, topic: str | None, after: int, limit: int) -> Sequence[Matter]:
+        """List prompts as the store has them, the oldest first, from behind the place `after`.
+
+        With `open` those that are open (True) or settled (False), with `topic` those of that topic.
+
+        Raises:
+            Unavailable: the store cannot be read now.
+        """
+        with readable():
+            return await self._broker.matters(open=open, kind=PROMPT, topic=topic, after=after, limit=limit)
+
+    async def stored(self, prompt_id: str) -> Matter | None:
+        """Return a prompt as the store has it; None if there is none.
+
+        Raises:
+            Unavailable: the store cannot be read now.
+        """
+        return await self._resolution.find_matter(prompt_id)
+
+    async def find(self, prompt_id: str, *, grants: Grants) -> Pending:
         """A prompt that the caller `may_see`.
 
         Raises:
             Refused: ``not_found``; also if they may not see it.
         """
-        pending = await self.matter(PROMPT, prompt_id)
+        pending = await self._resolution.matter(PROMPT, prompt_id)
         if not may_see(grants, pending.matter.topics):
             raise Refused(f"there is no prompt {prompt_id!r}", code="not_found", field="prompt_id")
         return pending

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
+from tasktree_rt.brokers.base import Broker
 from tasktree_rt.core.topics import user_of
 from tasktree_rt.hub.holdings import PROJECT, USER_LOG, Holdings
 from tasktree_rt.hub.project import Project
@@ -17,6 +18,15 @@ class Births:
     def __init__(self, holdings: Holdings, ended: Callable[[str], None]) -> None:
         self._holdings = holdings
         self._ended = ended
+
+    async def load(self, broker: Broker) -> None:
+        """Count the logs that the store has.
+
+        Raises:
+            StoreUnavailable: it cannot be read.
+        """
+        for (owner, of_user), count in (await broker.owned()).items():
+            self._holdings.add(owner, USER_LOG if of_user else PROJECT, count)
 
     def check(self, owner: str, *projects: Project) -> None:
         """Refuse if `owner` would begin a log for which there is no room.

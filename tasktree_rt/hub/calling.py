@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Final
 
@@ -12,8 +13,9 @@ from tasktree_rt.core.topics import user_id, user_topic
 from tasktree_rt.dialects.base import encode_json, plain
 from tasktree_rt.errors import InvalidInput, Refused
 from tasktree_rt.hub.project import Project
+from tasktree_rt.hub.publishing import Publisher
 from tasktree_rt.hub.receipts import Published, result, through
-from tasktree_rt.hub.settling import Settling
+from tasktree_rt.hub.shelf import Shelf
 from tasktree_rt.hub.ticket import Ticket
 
 NOTIFICATION: Final = "notification"
@@ -21,8 +23,15 @@ _TEXTS: Final = {"title": 256, "body": 4_096, "level": 32, "url": 2_048}
 _MAX_SIZE: Final = 16 * 1024
 
 
-class Calling(Settling):
-    """What `Hub` does for those who call people."""
+class Notifications:
+    """Tell users things. `show` shows a user something now, on connections without logs."""
+
+    def __init__(
+        self, publisher: Publisher, cache: Shelf, show: Callable[[str, str, Json, str], None]
+    ) -> None:
+        self._publisher = publisher
+        self._cache = cache
+        self._show_user = show
 
     async def notify(self, user: str, given: Json, *, grants: Grants, live: Json | None = None) -> Published:
         """Tell a user something; durable and handed on when this returns. Cancelling the wait does not take
@@ -38,8 +47,8 @@ class Calling(Settling):
         if not grants.calls(name):
             raise Refused(f"you may not notify {name!r}")
         data = _notification(plain(given))
-        event = self.event(NOTIFICATION, data)
-        ticket = await self.place((user_topic(name),), event, owner=grants.owner)
+        event = self._publisher.event(NOTIFICATION, data)
+        ticket = await self._publisher.place((user_topic(name),), event, owner=grants.owner)
         ticket.settled.append(partial(self._show, name, data if live is None else live))
         await through(ticket)
         return result(ticket)
@@ -48,7 +57,7 @@ class Calling(Settling):
         """It is kept: whoever is told of it without a log hears of it now."""
         if ticket.error is None:
             published = result(ticket)
-            self.live.show_user(user, NOTIFICATION, data, f"{published.epoch}:{published.first}")
+            self._show_user(user, NOTIFICATION, data, f"{published.epoch}:{published.first}")
 
     async def read_up_to(self, user: str, seq: int, *, grants: Grants) -> int:
         """A user has read everything up to `seq` of their log. Returns how far they have read now.
@@ -77,12 +86,12 @@ class Calling(Settling):
         if not grants.is_user(name):
             raise Refused(f"you may not read for {name!r}")
         topic = user_topic(name)
-        project = await self.shelf.load(topic)
+        project = await self._cache.load(topic)
         seq = _newest_told(project, min(seq, project.tree.head))
         if seq <= project.staged.top.get("read", 0):
             return project, seq, None
-        event = self.event("notifications_read", {"seq": seq})
-        return project, seq, await self.place((topic,), event)
+        event = self._publisher.event("notifications_read", {"seq": seq})
+        return project, seq, await self._publisher.place((topic,), event)
 
 
 def _newest_told(project: Project, seq: int) -> int:

@@ -11,8 +11,9 @@ from structlog.stdlib import BoundLogger, get_logger
 from tasktree_rt.errors import InvalidInput, PeerError, Refused, Unavailable
 from tasktree_rt.hub.asking import timed_out
 from tasktree_rt.hub.commanding import not_obeyed
-from tasktree_rt.hub.matters import COMMAND, Pending
-from tasktree_rt.hub.settling import Settling
+from tasktree_rt.hub.context import HubContext
+from tasktree_rt.hub.matters import COMMAND, Matters, Pending
+from tasktree_rt.hub.settling import Resolution
 
 log: Final[BoundLogger] = get_logger("tasktree_rt.deadlines")
 LONGEST: Final = 5.0
@@ -29,18 +30,20 @@ OVER: Final = frozenset({"prompt_closed", "gone", "not_found"})
 class Clerk:
     """See the module's docstring."""
 
-    def __init__(self, hub: Settling) -> None:
-        self._hub = hub
+    def __init__(self, context: HubContext, registry: Matters, resolution: Resolution) -> None:
+        self._context = context
+        self._registry = registry
+        self._resolution = resolution
         self._room = trio.Semaphore(AT_ONCE)
         self._waits: WeakKeyDictionary[Pending, int] = WeakKeyDictionary()
 
     async def run(self) -> None:
         """The clerk task."""
-        matters = self._hub.matters
+        matters = self._registry
         async with trio.open_nursery() as nursery:
             while True:
                 matters.woken = trio.Event()
-                for pending in matters.due(self._hub.wall()):
+                for pending in matters.due(self._context.wall()):
                     await self._enter()
                     nursery.start_soon(self._settle, pending, pending.deadline)
                 with trio.move_on_after(self._rest()):
@@ -54,10 +57,10 @@ class Clerk:
             await self._room.acquire()
 
     def _rest(self) -> float:
-        deadline = self._hub.matters.next_deadline
+        deadline = self._registry.next_deadline
         if deadline is None:
             return float("inf")
-        return min(LONGEST, max(0.0, (deadline - self._hub.wall()) / 1_000_000))
+        return min(LONGEST, max(0.0, (deadline - self._context.wall()) / 1_000_000))
 
     async def _settle(self, pending: Pending, deadline: int | None) -> None:
         wait: int | None = AGAIN
@@ -69,13 +72,13 @@ class Clerk:
         except PeerError as error:
             wait = self._refused(pending, error)
         except Exception as error:
-            self._hub.report_fault("clerk", error)
+            self._context.report_fault("clerk", error)
         finally:
             self._room.release()
         if wait is None:
             self._waits.pop(pending, None)
         elif pending.deadline == deadline:
-            self._hub.matters.expect(pending, self._hub.wall() + wait)
+            self._registry.expect(pending, self._context.wall() + wait)
 
     def _refused(self, pending: Pending, error: PeerError) -> int | None:
         """How long to wait before it is tried again; None if it is over, or can never succeed."""
@@ -102,4 +105,4 @@ class Clerk:
 
     async def _end(self, pending: Pending) -> None:
         outcome = not_obeyed(pending) if pending.matter.kind == COMMAND else timed_out(pending)
-        await self._hub.settle(pending, outcome)
+        await self._resolution.settle(pending, outcome)

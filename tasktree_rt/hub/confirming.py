@@ -124,7 +124,7 @@ class ConfirmingSession(ConnectionSession):
                 self._listen(command.project_id)
             case Answer():
                 via: Json = {"dialect": self.subscriber.dialect.name, "connection": self.subscriber.id}
-                found = await self.hub.stage_answer(
+                found = await self.hub.prompts.stage_answer(
                     command.prompt_id, command.given, grants=self.subscriber.grants, via=via
                 )
                 found.ticket.settled.append(lambda _: self._answered(found))
@@ -165,4 +165,4 @@ class ConfirmingSession(ConnectionSession):
         with suppress(PeerError):
             via: Json = {"dialect": self.subscriber.dialect.name, "connection": self.subscriber.id}
             grants = self.subscriber.grants
-            await self.hub.stage_command(task_project(task), {"name": "cancel"}, grants=grants, via=via)
+            await self.hub.commands.stage(task_project(task), {"name": "cancel"}, grants=grants, via=via)

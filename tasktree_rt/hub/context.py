@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from random import Random
 from typing import Final
 
@@ -69,3 +69,14 @@ class HubContext:
         self.meter.failed(where)
         if self._on_error is not None:
             self._on_error(where, error)
+
+    async def run_vital(self, where: str, task: Callable[[], Awaitable[None]]) -> None:
+        """Run the committer or the fan-out. A fault in them ends the hub: their work is half done, and to go
+        on would leave watchers with a gap that nobody notices. What was acknowledged is in the store: the
+        next hub goes on from there.
+        """
+        try:
+            await task()
+        except Exception as error:
+            self.report_fault(where, error)
+            raise

@@ -29,6 +29,7 @@ from tasktree_rt.core.executions import (
 )
 from tasktree_rt.dialects.base import digest
 from tasktree_rt.errors import InvalidInput, Refused
+from tasktree_rt.hub.activity import Activity
 from tasktree_rt.hub.claims import (
     MAX_NAME,
     MovedOn,
@@ -44,21 +45,38 @@ from tasktree_rt.hub.claims import (
     waits,
     worker_in,
 )
+from tasktree_rt.hub.context import HubContext
+from tasktree_rt.hub.idle import IdleProjects
 from tasktree_rt.hub.project import Project
-from tasktree_rt.hub.publishing import Publishing
+from tasktree_rt.hub.publishing import Publisher
+from tasktree_rt.hub.shelf import Shelf
+from tasktree_rt.hub.stopping import Stopping
 from tasktree_rt.hub.work_queue import UNKNOWN, WorkQueue
 
 ROWS: Final = 1_000
 
 
 class Executions:
-    """See the module's docstring. Several may stand over one hub."""
+    """See the module's docstring. There may be several for one hub."""
 
-    def __init__(self, hub: Publishing) -> None:
-        self._hub = hub
+    def __init__(
+        self,
+        context: HubContext,
+        publisher: Publisher,
+        cache: Shelf,
+        activity: Activity,
+        idle: IdleProjects,
+        stopping: Stopping,
+    ) -> None:
+        self._context = context
+        self._publisher = publisher
+        self._cache = cache
+        self._activity = activity
+        self._idle = idle
+        self._stopping = stopping
         self._queue = WorkQueue()
+        self._follows = False
         self._known = False
-        hub.observe(self._changed)
 
     # --- asking -----------------------------------------------------------------------------------
 
@@ -79,12 +97,12 @@ class Executions:
         async with aclosing(self._rows(after)) as rows:
             async for row in rows:
                 if wish.scope.covers(row.project_id) and may_be(row, wish.status):
-                    project = await self._hub.shelf.find(row.project_id)
+                    project = await self._cache.find(row.project_id)
                     if project is not None and project.epoch and wish.met(project):
                         found.append(await told(project))
                 if len(found) == wish.limit:
                     break
-        self._hub.idle.put_away()
+        self._idle.put_away()
         return found
 
     async def waiting(self, wish: Wish, patience: float) -> list[Json]:
@@ -97,10 +115,10 @@ class Executions:
             names = self._queue.names(wish.workflows)
             while True:
                 found = await self._pending(names, wish)
-                if found or self._hub.draining or trio.current_time() >= end:
+                if found or self._stopping.begun or trio.current_time() >= end:
                     return found
                 with trio.move_on_at(end):
-                    await _first(worker.woken, self._hub.drained.wait)
+                    await _first(worker.woken, self._stopping.over.wait)
                 names = worker.take()
 
     async def _pending(self, names: Iterable[str], wish: Wish) -> list[Json]:
@@ -109,7 +127,7 @@ class Executions:
             if len(found) == wish.limit:
                 break
             if wish.scope.covers(name):
-                project = await self._hub.shelf.find(name)
+                project = await self._cache.find(name)
                 if project is None:
                     self._queue.discard(name)
                     continue
@@ -119,9 +137,12 @@ class Executions:
         return found
 
     async def _look_for_pending(self) -> None:
-        """Find the pending executions of the store, once; `_changed` keeps the queue from then on."""
+        """Find the pending executions of the store, once; `_changed` keeps the queue from now on."""
         if self._known:
             return
+        if not self._follows:
+            self._follows = True
+            self._activity.observe(self._changed)
         async with aclosing(self._rows("")) as rows:
             async for row in rows:
                 if row.state is not None and state_word(row.state) == PENDING:
@@ -142,7 +163,7 @@ class Executions:
 
     async def _rows(self, after: str) -> AsyncGenerator[Summary]:
         place = PREFIX + after
-        while page := await self._hub.shelf.page(place, ROWS):
+        while page := await self._cache.page(place, ROWS):
             for row in page:
                 place = row.project_id
                 if not place.startswith(PREFIX):
@@ -150,7 +171,7 @@ class Executions:
                 yield row
 
     async def _loaded(self, name: ProjectId) -> Project:
-        project = await self._hub.shelf.load(name)
+        project = await self._cache.load(name)
         if project.epoch == "" and not project.pending:
             raise missing(name)
         return project
@@ -171,13 +192,15 @@ class Executions:
             )
         if not isinstance(data, dict):
             raise InvalidInput(f"expected an object, got {shown(data)}", field="input_data")
-        name = project_of(f"{self._hub.wall():013x}{secrets.token_hex(4)}")
+        name = project_of(f"{self._context.wall():013x}{secrets.token_hex(4)}")
         self._may_push(name, grants)
-        now = self._hub.timestamp()
+        now = self._context.timestamp()
         changes = {"title": workflow, "workflow_id": workflow, "input_data": data, "created_at": now}
         events = [self._update(name, changes), self._transition(name, None, PENDING, {})]
         fingerprint = digest(["execution", given])
-        published = await self._hub.publish(events, key=key, fingerprint=fingerprint, owner=grants.owner)
+        published = await self._publisher.publish(
+            events, key=key, fingerprint=fingerprint, owner=grants.owner
+        )
         return await told(await self._loaded(ProjectId(published.project_id))), not published.duplicate
 
     async def claim(self, execution: str, given: Json, grants: Grants) -> Json:
@@ -189,17 +212,17 @@ class Executions:
         name, worker = project_of(execution), worker_in(given)
         self._may_push(name, grants)
         project = await self._loaded(name)
-        now = self._hub.timestamp()
+        now = self._context.timestamp()
         took = {"worker_id": worker, "started_at": now, "ended_at": None, "error": None, "progress": None}
         events = [self._update(name, took), self._transition(name, PENDING, RUNNING, {"worker_id": worker})]
         try:
-            await self._hub.publish(events, still=waits)
+            await self._publisher.publish(events, still=waits)
         except Refused as error:
             if error.code != "invalid_transition" or worker is None:
                 raise
             # It may be this worker's own claim, whose answer was lost: said once more, it is durable.
             again = self._transition(name, RUNNING, RUNNING, {"worker_id": worker})
-            await self._hub.publish(again, still=partial(is_with, worker, error))
+            await self._publisher.publish(again, still=partial(is_with, worker, error))
         return await told(project)
 
     async def change(self, execution: str, given: Json, grants: Grants) -> Json:
@@ -218,7 +241,7 @@ class Executions:
             still = as_it_was(before, given.get("worker_id"))
             try:
                 if events:
-                    await self._hub.publish(events, still=still)
+                    await self._publisher.publish(events, still=still)
                 else:
                     still(project)
                 return await told(project)
@@ -226,7 +249,7 @@ class Executions:
                 continue
 
     def _changes(self, name: ProjectId, given: Json, was: str, fields: Json) -> list[Event]:
-        now = self._hub.timestamp()
+        now = self._context.timestamp()
         changes: Json = {
             one: given[one] for one in ("progress", "message", "result", "error") if one in given
         }
@@ -253,12 +276,12 @@ class Executions:
             raise Refused(f"you may not push to {name!r}")
 
     def _update(self, name: ProjectId, changes: Json) -> Event:
-        return Event("project_update", name, {"changes": changes}, self._hub.timestamp())
+        return Event("project_update", name, {"changes": changes}, self._context.timestamp())
 
     def _transition(self, name: ProjectId, was: str | None, to: str, context: Json) -> Event:
         context = {key: value for key, value in context.items() if value is not None}
         data: Json = {"from": was, "to": to, "context": context}
-        return Event("state_transition", name, data, self._hub.timestamp())
+        return Event("state_transition", name, data, self._context.timestamp())
 
 
 async def _first(*waits: Callable[[], Any]) -> None:

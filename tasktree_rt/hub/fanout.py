@@ -26,11 +26,11 @@ from tasktree_rt.core.nodes import Change
 from tasktree_rt.core.topics import TopicIndex
 from tasktree_rt.dialects.base import Encoding
 from tasktree_rt.hub.batch import Batch
+from tasktree_rt.hub.context import HubContext
 from tasktree_rt.hub.feed import GUARD
 from tasktree_rt.hub.project import Project
 from tasktree_rt.hub.subscriber import Subscriber
 from tasktree_rt.hub.ticket import Ticket
-from tasktree_rt.metrics import Metrics
 
 _NOTHING: Final = Encoding(b"", ())
 SLICE: Final = 200
@@ -61,18 +61,17 @@ class Fanout:
 
     def __init__(
         self,
+        context: HubContext,
         index: TopicIndex[Subscriber],
-        meter: Metrics,
         *,
         finished: Callable[[list[Ticket]], None],
         touched: Callable[[Project, int], None],
-        failed: Callable[[str, BaseException], None],
     ) -> None:
         self._index = index
-        self._meter = meter
+        self._meter = context.meter
         self._finished = finished
         self._touched = touched
-        self._failed = failed
+        self._failed = context.report_fault
         self._committed: list[Ticket] = []
         self._wake = trio.Event()
         self._taken = trio.Event()

@@ -13,273 +13,229 @@ Everything here is called from the Trio task tree the hub runs in. See docs/embe
 
 from __future__ import annotations
 
-import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from functools import cached_property, partial
-from typing import Final
+from functools import partial
 
 import trio
-from attrs import frozen
 
 from tasktree_rt.brokers.base import Broker
-from tasktree_rt.core.access import OPEN, Grants
-from tasktree_rt.core.commands import Draining, Message, Policy, Subscribe
-from tasktree_rt.core.events import project_id
-from tasktree_rt.core.log import Position
-from tasktree_rt.core.topics import WILDCARD
-from tasktree_rt.core.tree import Snapshot
-from tasktree_rt.errors import InvalidInput, ProjectDamaged, Refused
-from tasktree_rt.hub.asking import Asking
-from tasktree_rt.hub.calling import Calling
+from tasktree_rt.core.topics import TopicIndex
+from tasktree_rt.hub.activity import Activity
+from tasktree_rt.hub.asking import Prompts
+from tasktree_rt.hub.births import Births
+from tasktree_rt.hub.broadcasts import Broadcasts
+from tasktree_rt.hub.calling import Notifications
+from tasktree_rt.hub.checkpoints import Checkpoints
 from tasktree_rt.hub.clerk import Clerk
-from tasktree_rt.hub.commanding import Commanding
+from tasktree_rt.hub.commanding import Commands
+from tasktree_rt.hub.connections import Connections
 from tasktree_rt.hub.context import HubContext
+from tasktree_rt.hub.draining import Drain
+from tasktree_rt.hub.executions import Executions
+from tasktree_rt.hub.fanout import Fanout
 from tasktree_rt.hub.feed import Events
-from tasktree_rt.hub.holdings import PROJECT, USER_LOG
+from tasktree_rt.hub.heartbeats import Heartbeats
+from tasktree_rt.hub.history import History
+from tasktree_rt.hub.holdings import Holdings
+from tasktree_rt.hub.idle import IdleProjects
+from tasktree_rt.hub.in_process import InProcess
+from tasktree_rt.hub.ingest import Ingest
 from tasktree_rt.hub.keeper import Keeper
-from tasktree_rt.hub.liveness import Liveness
+from tasktree_rt.hub.live import LiveTopics
+from tasktree_rt.hub.liveness import Lively, Liveness
+from tasktree_rt.hub.matters import Matters
 from tasktree_rt.hub.mirror import Mirror
+from tasktree_rt.hub.moves import Moves
+from tasktree_rt.hub.orchestrators import Orchestrators
 from tasktree_rt.hub.past import PastStates
-from tasktree_rt.hub.project import Project
-from tasktree_rt.hub.pulling import Objects
+from tasktree_rt.hub.project_end import ProjectEnd
+from tasktree_rt.hub.publishing import Publisher
 from tasktree_rt.hub.receipts import Accepted, Published, result
-from tasktree_rt.hub.recovery import Recovered, Recovery
+from tasktree_rt.hub.recoveries import Recoveries
 from tasktree_rt.hub.returning import Returning
-from tasktree_rt.hub.shared_snapshot import PlannedSnapshot
-from tasktree_rt.hub.store_errors import readable
+from tasktree_rt.hub.roster import Roster
+from tasktree_rt.hub.settling import Resolution
+from tasktree_rt.hub.shelf import Shelf
+from tasktree_rt.hub.snapshots import Snapshots
+from tasktree_rt.hub.sources import EverySource, ViewSource
+from tasktree_rt.hub.statistics import Health, Statistics
+from tasktree_rt.hub.statuses import Statuses
+from tasktree_rt.hub.stopping import Stopping
 from tasktree_rt.hub.subscriber import Subscriber
+from tasktree_rt.hub.subscribing import Subscriptions
+from tasktree_rt.hub.turns import Turns
 from tasktree_rt.metrics import Metrics
 from tasktree_rt.settings import Settings
 
 __all__ = ["Accepted", "Events", "Hub", "Published", "Statistics", "open_hub", "result"]
 
-DISMISSED: Final = 200
-"""Connections that are told to come back in one turn of the loop, when the hub stops."""
 
+class Hub:
+    """See the module's docstring; made by `open_hub`. It composes the parts, and none of them sees it.
 
-@frozen
-class Statistics:
-    """The hub at a glance. `outbox_…` waits in outboxes now; `events_in` and `messages_out` count from the
-    hub's beginning; `publish_seconds` is what the newest took from its arrival until every outbox had it."""
+    Attributes:
+        connections: every connection by its id.
+    """
 
-    connections: int
-    subscriptions: int
-    projects_loaded: int
-    projects_bytes: int
-    publishes_waiting: int
-    outbox_messages: int
-    outbox_bytes: int
-    lagging: int
-    ticks: int
-    events_in: int
-    messages_out: int
-    publish_seconds: float
-    store: str
-    store_error: str | None
-    draining: bool
+    def __init__(self, broker: Broker, context: HubContext) -> None:
+        self.context = context
+        self.settings = context.settings
+        self.meter = context.meter
+        self.timestamp = context.timestamp
+        self.report_fault = context.report_fault
+        self.turns = Turns()
+        self.heartbeats = Heartbeats(context.settings.delivery.heartbeat_interval, context.timestamp)
+        self.sessions: dict[Lively, None] = {}
+        self.view_source: ViewSource = EverySource()
+        self._broker = broker
+        self._stopping = Stopping()
+        self._compose_projects()
+        self._compose_commits()
+        self._compose_delivery()
+        self._compose_publishing()
+        self._compose_interactions()
+        self._compose_foreign()
+        self._compose_upkeep()
 
+    def wall(self) -> int:
+        """Return the time now, in microseconds since the Unix epoch."""
+        return self.context.wall()
 
-class Hub(Asking, Commanding, Calling):
-    """See the module's docstring; made by `open_hub`."""
+    @property
+    def draining(self) -> bool:
+        """Whether the hub stops, and accepts no publishes any more."""
+        return self._stopping.begun
 
-    @cached_property
-    def mirror(self) -> Mirror:
-        """Shows things that live elsewhere as projects."""
-        return Mirror(self)
+    @property
+    def drained(self) -> trio.Event:
+        """Set once the hub stops and every connection is told."""
+        return self._stopping.over
 
-    @cached_property
-    def returning(self) -> Returning:
-        """What closed connections of live views leave to those that come back."""
-        return Returning(self)
+    # --- composing --------------------------------------------------------------------------------
 
-    @cached_property
-    def past(self) -> PastStates:
-        """States of the past that are read now."""
-        return PastStates()
-
-    @asynccontextmanager
-    async def subscribe(
-        self,
-        project: str = WILDCARD,
-        *,
-        since: Position | None = None,
-        state: bool = False,
-        policy: Policy = Policy.CONFLATE,
-        grants: Grants = OPEN,
-    ) -> AsyncIterator[AsyncIterator[Message | Events]]:
-        """Watch a project, or all, from within this process.
-
-        Gives an async iterator of what a native connection would be told: `Subscribed`, `StatePart`,
-        `Events`, `Conflated`, … A reader that falls behind is treated by `policy`, as any other.
-        """
-        subscriber = self.connections.pull_subscriber(
-            Objects(), policy=policy, grants=grants, address="in-process"
+    def _compose_projects(self) -> None:
+        context, limits = self.context, self.settings.limits
+        past = PastStates()
+        self.holdings = Holdings(limits)
+        self.snapshots = Snapshots(
+            self._broker, self.holdings, past, limits.max_snapshots_per_project, context.wall
         )
-        wish = Subscribe(project, since=since, state=state)
-        try:
-            if project == WILDCARD:
-                self.subscriptions.watch_all(subscriber, wish)
-            else:
-                await self.subscriptions.watch(subscriber, wish)
-            yield subscriber.messages()
-        finally:
-            self.connections.detach(subscriber)
+        self.births = Births(self.holdings, self.snapshots.ended)
+        self.moves = Moves()
+        self.shelf = Shelf(
+            self._broker,
+            limits.max_loaded_bytes,
+            damaged=lambda project: self.activity.damaged(project),  # noqa: PLW0108 - made later
+            crowded=lambda: self.idle.put_away(),  # noqa: PLW0108 - made later
+        )
+        self.roster = Roster(
+            self.shelf,
+            tidy=lambda: self.idle.put_away(),  # noqa: PLW0108 - made later
+            failed=context.report_fault,
+        )
+        self.activity = Activity(context, self.births, self.shelf, self.roster, self.moves)
+        self.observe = self.activity.observe
+        self.checkpoints = Checkpoints(self._broker)
+        self.history = History(self._broker, self.shelf, self.checkpoints, past)
+        self.state = self.history.state
 
-    async def state(self, name: str, seq: int | None = None) -> Snapshot:
-        """A project's state now, or as it was after event `seq` of its present life.
+    def _compose_commits(self) -> None:
+        context = self.context
+        self.index: TopicIndex[Subscriber] = TopicIndex()
+        self.ingest = Ingest(
+            self._broker,
+            context,
+            committed=lambda tickets: self.fanout.committed(tickets),  # noqa: PLW0108 - made later
+            room=lambda: self.fanout.room(),  # noqa: PLW0108 - made later
+        )
+        self.fanout = Fanout(context, self.index, finished=self.ingest.finish, touched=self.activity.touched)
 
-        Raises:
-            Refused: ``not_found`` or, before the oldest position kept, ``gone``.
-        """
-        project = await self.existing(name)
-        if seq is None or seq == project.tree.head:
-            return project.tree.snapshot()
-        return (await self.past_state(project, seq)).snapshot
+    def _compose_delivery(self) -> None:
+        context, settings = self.context, self.settings
+        self.live = LiveTopics(settings.limits.max_subscriptions, context.report_fault)
+        self.statuses = Statuses(settings.execution.status_interval, context.report_fault)
+        self.activity.observe(self.statuses.changed)
+        self.subscriptions = Subscriptions(context, self.shelf, self.fanout, self.index)
+        self.connections = Connections(context, self.shelf, self.index, self.live, self.subscriptions)
+        self.subscribe = InProcess(self.connections, self.subscriptions).subscribe
+        self.broadcasts = Broadcasts(context, self.connections, self.index)
+        self.broadcast = self.broadcasts.broadcast
+        self.send_personal_message = self.broadcasts.send_personal_message
+        self.idle = IdleProjects(self.shelf, self.connections, self.index, self.statuses, self.fanout)
 
-    async def existing(self, name: str) -> Project:
-        """A project that has a log.
+    def _compose_publishing(self) -> None:
+        context, broker, cache, committer = self.context, self._broker, self.shelf, self.ingest
+        self.matters = registry = Matters(self.holdings)
+        self.orchestrators = Orchestrators(context, registry)
+        self._project_end = ProjectEnd(context, cache, committer, registry, self.orchestrators.give)
+        renew, touched = self.subscriptions.renew, self.activity.touched
+        recoveries = Recoveries(context, broker, cache, registry, renew=renew, touched=touched)
+        self.recover = recoveries.recover
+        self.publisher = Publisher(
+            context, cache, committer, self.births, self._project_end, self._stopping, recoveries.underway
+        )
+        self.publish = self.publisher.publish
+        self.broadcast_to_project = self.publisher.broadcast_to_project
+        self.delete_project = self.publisher.delete_project
 
-        Raises:
-            Refused: ``not_found``.
-        """
-        project = await self.shelf.load(project_id(name))
-        if project.epoch == "":
-            raise Refused(f"there is no project {name!r}", code="not_found", field="project_id")
-        return project
+    def _compose_interactions(self) -> None:
+        context, broker, registry, publisher = self.context, self._broker, self.matters, self.publisher
+        settled, stays_open = self._project_end.settled, self.orchestrators.give
+        self.resolution = Resolution(
+            context, broker, publisher, registry, self.holdings, settled=settled, stays_open=stays_open
+        )
+        self.prompts = Prompts(context, broker, self.resolution, registry, self.live.show_user)
+        self.commands = Commands(context, self.resolution, registry, self.orchestrators)
+        self.notifications = Notifications(publisher, self.shelf, self.live.show_user)
+        self.executions = Executions(context, publisher, self.shelf, self.activity, self.idle, self._stopping)
 
-    async def past_state(self, project: Project, seq: int) -> PlannedSnapshot:
-        """A project's state as it was after event `seq`, shared by those who ask for it at the same time.
+    def _compose_foreign(self) -> None:
+        """Make what the programs and clients of other systems need."""
+        context = self.context
+        self.mirror = Mirror(context, self.publisher, self.shelf)
+        self.returning = Returning(context, self.shelf, self.ingest, self.births, self.live)
 
-        Raises:
-            InvalidInput: there is no such event.
-            Refused: ``gone``: it is before the oldest position kept.
-        """
-        name, position = project.project_id, Position(project.epoch, seq)
-        if not 0 <= seq <= project.tree.head:
-            message = f"expected a number from 0 to {project.tree.head}"
-            raise InvalidInput(message, code="invalid_position", field="at")
-
-        async def read() -> PlannedSnapshot | None:
-            with readable():
-                found = await self.checkpoints.state_at(name, position)
-            return None if found is None else PlannedSnapshot(name, found)
-
-        found = await self.past.get((name, position), read)
-        if found is None:
-            oldest = Position(project.epoch, project.floor)
-            raise Refused(f"the oldest position is {oldest}", code="gone", field="at")
-        return found
-
-    async def recover(self, topic: str) -> Recovered:
-        """Let a damaged project, or user's log, go on with what of it can be read; watchers get the state.
-
-        One that is not damaged is left as it is.
-
-        Raises:
-            Refused: ``not_found``.
-            Unavailable: not now.
-            ProjectDamaged: it is being recovered or deleted already, or not even its outline can be read.
-        """
-        project = await self.shelf.hold(topic)
-        if project.damage is None:
-            if project.epoch == "":
-                raise Refused(f"there is no project {topic!r}", code="not_found", field="project_id")
-            return Recovered(project.position, project.checkpointed, ())
-        if topic in self.recovering or project.pending:
-            raise ProjectDamaged(topic, "it is being recovered or deleted now")
-        self.recovering.add(topic)
-        try:
-            with readable():
-                settles = self.matters.unreadable(topic)
-                found = await Recovery(self.broker, topic).recover(self.context.new_epoch(), settles)
-            self.shelf.forget(project)
-        finally:
-            self.recovering.discard(topic)
-        if found is None:
-            raise Refused(f"there is no project {topic!r}", code="not_found", field="project_id")
-        self.matters.forget_unreadable(topic)
-        self._goes_on(await self.shelf.load(topic), project.position)
-        return found
-
-    def _goes_on(self, project: Project, before: Position) -> None:
-        """A recovered project is there again."""
-        self.subscriptions.renew(project, before)
-        self.activity.touched(project, 0)
-
-    # --- looking at it ----------------------------------------------------------------------------
-
-    def statistics(self) -> Statistics:
-        """The hub at a glance."""
-        everyone = self.connections.values()
-        return Statistics(
-            connections=len(everyone),
-            subscriptions=sum(len(self.connections.topics_of(one)) for one in everyone),
-            projects_loaded=len(self.shelf),
-            projects_bytes=self.shelf.footprints.bytes,
-            publishes_waiting=self.ingest.waiting,
-            outbox_messages=sum(one.outbox.waiting for one in everyone),
-            outbox_bytes=sum(one.outbox.waiting_bytes for one in everyone),
-            lagging=sum(1 for one in everyone if one.feeds.watch),
-            ticks=self.fanout.ticks,
-            events_in=self.fanout.events,
-            messages_out=self.fanout.messages,
-            publish_seconds=round(self.fanout.took, 6),
-            store=self.broker.name,
-            store_error=self.ingest.store_error,
-            draining=self.draining,
+    def _compose_upkeep(self) -> None:
+        context, broker, cache, committer = self.context, self._broker, self.shelf, self.ingest
+        stopping, connections = self._stopping, self.connections
+        self.health = Health(broker.name, stopping, committer, self.fanout, cache, connections, self.holdings)
+        self.statistics = self.health.statistics
+        self.drain = Drain(context, stopping, committer, connections, self.roster, self.returning.store).drain
+        delete, store = self.delete_project, committer.store
+        self.keeper = Keeper(
+            context, broker, cache, self.checkpoints, self.activity, self.idle, store=store, delete=delete
         )
 
     # --- running ----------------------------------------------------------------------------------
 
-    async def count_holdings(self) -> None:
-        """Look up whose the logs and the snapshots are that the store has (for the limits).
+    async def load(self) -> None:
+        """Count what the store has for each subject, and take up the open prompts and commands.
 
         Raises:
             StoreUnavailable: it cannot be read.
         """
-        for (owner, of_user), count in (await self.broker.owned()).items():
-            self.holdings.add(owner, USER_LOG if of_user else PROJECT, count)
+        await self.births.load(self._broker)
         await self.snapshots.load()
+        await self.resolution.load()
 
-    async def drain(self) -> None:
-        """Stop politely: finish what was accepted, tell everyone when to come back, close with 1012.
-
-        Returns when every connection is told; bounded by `settings.drain.timeout` together with the
-        caller. Later publishes are refused (``draining``).
-        """
-        self.draining = True
-        with trio.move_on_after(self.settings.drain.timeout / 2):
-            await self.ingest.quiet()
-        window = int(self.settings.drain.window * 1000)
-        for number, subscriber in enumerate(list(self.connections.values()), 1):
-            self._dismiss(subscriber, window)
-            if number % DISMISSED == 0:
-                await trio.lowlevel.checkpoint()
-        await self.returning.store(self.settings.drain.timeout / 4)
-        self.roster.close()
-        for subscriber in list(self.connections.values()):
-            if not subscriber.closing:  # it came meanwhile
-                self._dismiss(subscriber, window)
-        self.drained.set()
-
-    @staticmethod
-    def _dismiss(subscriber: Subscriber, window: int) -> None:
-        """Tell a connection when to come back (within `window` ms), and close it."""
-        subscriber.reply(Draining(random.randint(0, window)))  # noqa: S311
-        subscriber.close(subscriber.farewell)
-
-
-async def _vital(hub: Hub, where: str, task: Callable[[], Awaitable[None]]) -> None:
-    """Run the committer or the fan-out. A fault in them ends the hub: their work is half done, and to go on
-    would leave watchers with a gap that nobody notices. What was acknowledged is in the store: the next hub
-    goes on from there.
-    """
-    try:
-        await task()
-    except Exception as error:
-        hub.context.report_fault(where, error)
-        raise
+    def tasks(self) -> list[Callable[[], Awaitable[None]]]:
+        """Return what has to run for as long as the hub does."""
+        context = self.context
+        return [
+            self.turns.run,
+            partial(context.run_vital, "ingest", self.ingest.run),
+            partial(context.run_vital, "fanout", self.fanout.run),
+            self.broadcasts.run,
+            self.roster.run,
+            self.statuses.run,
+            self.mirror.run,
+            self.returning.run,
+            self.ingest.recover,
+            self.keeper.run,
+            Clerk(context, self.matters, self.resolution).run,
+            Liveness(context, self.sessions, self.settings.delivery.heartbeat_interval).run,
+        ]
 
 
 @asynccontextmanager
@@ -301,23 +257,9 @@ async def open_hub(
     await broker.open()
     try:
         hub = Hub(broker, HubContext(settings, meter or Metrics(), on_error=on_error))
-        await hub.count_holdings()
-        await hub.load_matters()
+        await hub.load()
         async with trio.open_nursery() as nursery:
-            for task in (
-                hub.turns.run,
-                partial(_vital, hub, "ingest", hub.ingest.run),
-                partial(_vital, hub, "fanout", hub.fanout.run),
-                hub.broadcasts.run,
-                hub.roster.run,
-                hub.statuses.run,
-                hub.mirror.run,
-                hub.returning.run,
-                hub.ingest.recover,
-                Keeper(hub).run,
-                Clerk(hub).run,
-                Liveness(hub, settings.delivery.heartbeat_interval).run,
-            ):
+            for task in hub.tasks():
                 nursery.start_soon(task)
             try:
                 yield hub

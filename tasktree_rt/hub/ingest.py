@@ -30,13 +30,12 @@ from tasktree_rt.core.events import Event
 from tasktree_rt.core.reducer import named_node
 from tasktree_rt.dialects.base import encode_body
 from tasktree_rt.errors import InvalidInput, Refused, StoreUnavailable, Unavailable
+from tasktree_rt.hub.context import HubContext
 from tasktree_rt.hub.health import RETRY_AFTER, StoreHealth, unavailable
 from tasktree_rt.hub.producers import Producers
 from tasktree_rt.hub.project import Project
 from tasktree_rt.hub.ticket import Ticket, Unit, cost_of
 from tasktree_rt.hub.turns import FairQueue
-from tasktree_rt.metrics import Metrics
-from tasktree_rt.settings import Settings
 
 BATCH: Final = 512
 GROUP: Final = 2048
@@ -53,23 +52,19 @@ class Ingest:
     def __init__(
         self,
         broker: Broker,
-        settings: Settings,
-        meter: Metrics,
+        context: HubContext,
         *,
         committed: Callable[[list[Ticket]], None],
         room: Callable[[], Awaitable[None]],
-        failed: Callable[[str, BaseException], None],
-        wall: Callable[[], int],
-        new_epoch: Callable[[], str],
     ) -> None:
         self._broker = broker
-        self._limits = settings.limits
-        self._enforce = settings.lifecycle == "enforce"
-        self._meter = meter
+        self._limits = context.settings.limits
+        self._enforce = context.settings.lifecycle == "enforce"
+        self._meter = context.meter
         self._committed = committed
-        self._failed = failed
-        self._wall = wall
-        self._new_epoch = new_epoch
+        self._failed = context.report_fault
+        self._wall = context.wall
+        self._new_epoch = context.new_epoch
         self._waiting: FairQueue[Unit] = FairQueue()
         self._waiting_cost = 0
         self._room = room

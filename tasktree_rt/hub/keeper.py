@@ -6,15 +6,21 @@ store fails) it tries again at its next round.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 import trio
 from structlog.stdlib import BoundLogger, get_logger
 
-from tasktree_rt.brokers.base import Retention, Summary
+from tasktree_rt.brokers.base import Broker, Retention, Summary
 from tasktree_rt.errors import PeerError, StoreUnavailable, Unavailable
+from tasktree_rt.hub.activity import Activity
+from tasktree_rt.hub.checkpoints import Checkpoints
+from tasktree_rt.hub.context import HubContext
+from tasktree_rt.hub.health import StoreHealth
+from tasktree_rt.hub.idle import IdleProjects
 from tasktree_rt.hub.project import Project
-from tasktree_rt.hub.publishing import Publishing
+from tasktree_rt.hub.shelf import Shelf
 
 log: Final[BoundLogger] = get_logger("tasktree_rt.keeper")
 FINISHED: Final = frozenset({"completed", "failed", "cancelled"})
@@ -25,11 +31,29 @@ ROUND: Final = 0.25
 
 
 class Keeper:
-    """See the module's docstring."""
+    """See the module's docstring. `delete` ends the life of a project."""
 
-    def __init__(self, hub: Publishing) -> None:
-        self._hub = hub
-        self._keep = hub.settings.keep
+    def __init__(
+        self,
+        context: HubContext,
+        broker: Broker,
+        cache: Shelf,
+        checkpoints: Checkpoints,
+        activity: Activity,
+        idle: IdleProjects,
+        *,
+        store: StoreHealth,
+        delete: Callable[[str], Awaitable[object]],
+    ) -> None:
+        self._context = context
+        self._broker = broker
+        self._cache = cache
+        self._checkpoints = checkpoints
+        self._activity = activity
+        self._idle = idle
+        self._store = store
+        self._delete = delete
+        self._keep = context.settings.keep
         self._due: dict[str, Project] = {}
         self._next_sweep = 0.0
         self._failing = False
@@ -45,11 +69,11 @@ class Keeper:
             except (StoreUnavailable, Unavailable) as error:
                 self._failed(error)
             except Exception as error:
-                self._hub.report_fault("keeper", error)
+                self._context.report_fault("keeper", error)
 
     def _failed(self, error: Exception) -> None:
         """The store refused this round. Said once, and not at all where publishes are refused too."""
-        if not self._failing and self._hub.ingest.store_error is None:
+        if not self._failing and self._store.fault is None:
             log.warning("not kept up", reason=str(error))
             self._failing = True
 
@@ -60,13 +84,13 @@ class Keeper:
 
     async def _round(self) -> bool:
         """Do what is due; return whether the store was asked for anything."""
-        for project in self._hub.activity.take_touched():
+        for project in self._activity.take_touched():
             self._due[project.project_id] = project
-        self._hub.idle.let_go()
+        self._idle.let_go()
         asked = False
         for name, project in list(self._due.items()):
             if self._wants_checkpoint(project):
-                await self._hub.checkpoints.save(project)
+                await self._checkpoints.save(project)
                 asked = True
             self._due.pop(name, None)
         if trio.current_time() >= self._next_sweep:
@@ -84,40 +108,39 @@ class Keeper:
 
     async def sweep(self) -> None:
         """Retention, finished projects, idle projects."""
-        hub = self._hub
         await self._cover_quiet()
         retention = Retention(self._keep.max_events, self._keep.max_age)
-        spared = hub.shelf.damaged
-        for name, floor in (await hub.broker.trim(retention, hub.wall(), spared=spared)).items():
-            project = hub.shelf.get(name)
+        spared = self._cache.damaged
+        for name, floor in (await self._broker.trim(retention, self._context.wall(), spared=spared)).items():
+            project = self._cache.get(name)
             if project is not None and project.epoch == floor.epoch:
                 project.trimmed(floor.seq)
         if self._keep.project_ttl:
             await self._end_finished()
-        hub.idle.put_away()
+        self._idle.put_away()
 
     async def _cover_quiet(self) -> None:
         """Checkpoints for those too old to be kept that grow no more: without one their events would stay."""
-        before = self._hub.wall() - round(self._keep.max_age * 1_000_000)
-        for name in await self._hub.broker.uncovered(before, COVERED_AT_ONCE):
-            project = await self._hub.shelf.find(name)
+        before = self._context.wall() - round(self._keep.max_age * 1_000_000)
+        for name in await self._broker.uncovered(before, COVERED_AT_ONCE):
+            project = await self._cache.find(name)
             if project is not None and project.epoch != "":
-                await self._hub.checkpoints.save(project)
+                await self._checkpoints.save(project)
 
     async def _end_finished(self) -> None:
         after = ""
-        while page := await self._hub.shelf.page(after):
+        while page := await self._cache.page(after):
             for summary in page:
                 if self._is_over(summary):
                     await self._end(summary)
             after = page[-1].project_id
 
     def _is_over(self, summary: Summary) -> bool:
-        age = (self._hub.wall() - summary.received) / 1_000_000
+        age = (self._context.wall() - summary.received) / 1_000_000
         return summary.state in FINISHED and age > self._keep.project_ttl
 
     async def _end(self, summary: Summary) -> None:
         try:
-            await self._hub.delete_project(summary.project_id)
+            await self._delete(summary.project_id)
         except PeerError as error:
             log.info("not deleted", project=summary.project_id, reason=error.message)

@@ -11,6 +11,8 @@ from typing import Final, Protocol
 
 import trio
 
+from tasktree_rt.hub.context import HubContext
+
 ROUND: Final = 1.0
 FINEST: Final = 0.05
 SLICE: Final = 500
@@ -27,44 +29,31 @@ class Sessions(Iterable[Lively], Container[Lively], Protocol):
     """All sessions there are."""
 
 
-class House(Protocol):
-    """What there is of a hub here."""
-
-    @property
-    def sessions(self) -> Sessions:
-        """All of them."""
-
-    def wall(self) -> int:
-        """Now, in microseconds since the Unix epoch."""
-
-    def report_fault(self, where: str, error: BaseException) -> None:
-        """A fault of the hub's own."""
-
-
 class Liveness:
     """See the module's docstring. A heartbeat is late by a quarter of `interval` (seconds) at most."""
 
-    def __init__(self, hub: House, interval: float) -> None:
-        self._hub = hub
+    def __init__(self, context: HubContext, sessions: Sessions, interval: float) -> None:
+        self._context = context
+        self._sessions = sessions
         self._round = max(FINEST, min(ROUND, interval / 4))
 
     async def run(self) -> None:
         """The liveness task."""
         while True:
-            sessions = list(self._hub.sessions)
+            sessions = list(self._sessions)
             slices = -(-len(sessions) // SLICE) or 1
             for start in range(0, slices * SLICE, SLICE):
                 await trio.sleep(self._round / slices)
                 self._tend(sessions[start : start + SLICE])
 
     def _tend(self, sessions: Sequence[Lively]) -> None:
-        now, wall = trio.current_time(), self._hub.wall() / 1_000_000
+        now, wall = trio.current_time(), self._context.wall() / 1_000_000
         for session in sessions:
-            if session in self._hub.sessions:
+            if session in self._sessions:
                 self._tend_one(session, now, wall)
 
     def _tend_one(self, session: Lively, now: float, wall: float) -> None:
         try:
             session.tend(now, wall)
         except Exception as error:
-            self._hub.report_fault("liveness", error)
+            self._context.report_fault("liveness", error)

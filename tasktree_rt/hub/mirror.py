@@ -14,7 +14,9 @@ from structlog.stdlib import BoundLogger, get_logger
 
 from tasktree_rt.core.events import Event, Json, ProjectId
 from tasktree_rt.errors import PeerError, StoreUnavailable, Unavailable
-from tasktree_rt.hub.publishing import Publishing
+from tasktree_rt.hub.context import HubContext
+from tasktree_rt.hub.publishing import Publisher
+from tasktree_rt.hub.shelf import Shelf
 
 log: Final[BoundLogger] = get_logger("tasktree_rt.mirror")
 WORKERS: Final = 4
@@ -46,8 +48,10 @@ class Waiting:
 class Mirror:
     """See the module's docstring."""
 
-    def __init__(self, hub: Publishing) -> None:
-        self._hub = hub
+    def __init__(self, context: HubContext, publisher: Publisher, cache: Shelf) -> None:
+        self._context = context
+        self._publisher = publisher
+        self._cache = cache
         self._waiting: dict[str, Waiting] = {}
         self._busy: set[str] = set()
         self._size = 0
@@ -102,7 +106,7 @@ class Mirror:
             try:
                 await self._write(name, taken)
             except Exception as error:
-                self._hub.report_fault("mirror", error)
+                self._context.report_fault("mirror", error)
             finally:
                 self._busy.discard(name)
                 self._wake.set()
@@ -111,7 +115,7 @@ class Mirror:
         """Publish it; what the store cannot take now is laid back under what came since."""
         try:
             events = await self._events(name, taken)
-            most = self._hub.settings.limits.max_events_per_publish
+            most = self._context.settings.limits.max_events_per_publish
             for begin in range(0, len(events), most):
                 await self._publish(events[begin : begin + most])
         except (StoreUnavailable, Unavailable):
@@ -123,7 +127,7 @@ class Mirror:
     async def _publish(self, events: list[Event]) -> None:
         """What is refused, a step that the lifecycle does not know say, takes nothing else with it."""
         try:
-            await self._hub.publish(events)
+            await self._publisher.publish(events)
         except Unavailable:
             raise
         except PeerError as error:
@@ -134,8 +138,8 @@ class Mirror:
                 await self._publish([event])
 
     async def _events(self, name: str, taken: Waiting) -> list[Event]:
-        project, now = ProjectId(name), self._hub.timestamp()
-        tree = (await self._hub.shelf.load(name)).tree
+        project, now = ProjectId(name), self._context.timestamp()
+        tree = (await self._cache.load(name)).tree
         said: list[tuple[str, Json]] = []
         if taken.changes:
             said.append(("project_update", {"changes": taken.changes}))

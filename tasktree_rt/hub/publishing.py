@@ -1,27 +1,70 @@
-"""The publishing face of the hub."""
+"""Publish events: check them, have them committed, and wait until they are durable and handed on."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
-from functools import partial
-from typing import Any
+from collections.abc import Callable, Container, Hashable, Mapping, Sequence
+from typing import Any, Protocol
 
 from attrs import evolve
 
-from tasktree_rt.brokers.base import Duplicate, Key, Matter, Settled
+from tasktree_rt.brokers.base import Key, Matter, Settled
 from tasktree_rt.core.events import Event, Json, ProjectId, parse_event, project_id
 from tasktree_rt.core.reserved import refuse_reserved
-from tasktree_rt.dialects.base import digest, encode_json, plain
+from tasktree_rt.dialects.base import digest, plain
 from tasktree_rt.errors import InvalidInput, ProjectDamaged, Refused, Unavailable
-from tasktree_rt.hub.matters import Pending, cancelled
+from tasktree_rt.hub.births import Births
+from tasktree_rt.hub.context import HubContext
+from tasktree_rt.hub.ingest import Ingest
 from tasktree_rt.hub.project import Project
 from tasktree_rt.hub.receipts import Accepted, Published, known, result, through
+from tasktree_rt.hub.shelf import Shelf
+from tasktree_rt.hub.stopping import Stopping
 from tasktree_rt.hub.ticket import Ticket
-from tasktree_rt.hub.workings import Workings
 
 
-class Publishing(Workings):
-    """What `Hub` does for those who have something to say."""
+class Endings(Protocol):
+    """What ends together with a project."""
+
+    async def load(self, name: str) -> None:
+        """Load the other logs that the end of a project concerns."""
+
+    def is_loaded(self, name: str) -> bool:
+        """Whether all of them are in memory, or cannot be read."""
+
+    def accept(
+        self,
+        project: Project,
+        events: Sequence[Event],
+        *,
+        key: Key | None = None,
+        digest: bytes = b"",
+        owner: str = "",
+        producer: Hashable = None,
+    ) -> Ticket:
+        """Accept the publish that ends a project, with all that ends together with it."""
+
+
+class Publisher:
+    """Check publishes and have them committed. `recovering` names damaged logs that take nothing now."""
+
+    def __init__(
+        self,
+        context: HubContext,
+        cache: Shelf,
+        committer: Ingest,
+        births: Births,
+        endings: Endings,
+        stopping: Stopping,
+        recovering: Container[str],
+    ) -> None:
+        self._context = context
+        self._cache = cache
+        self._committer = committer
+        self._births = births
+        self._endings = endings
+        self._stopping = stopping
+        self._recovering = recovering
+        self._most = context.settings.limits.max_events_per_publish
 
     async def publish(
         self,
@@ -83,32 +126,28 @@ class Publishing(Workings):
         ends = events[-1].type == "project_deleted"
         while True:
             self._check_open()
-            project = self.shelf.get(name) or await self._loaded(name, events)
+            project = self._cache.get(name) or await self._loaded(name, events)
             if ends:
-                await self._load_mirrors(name)
+                await self._endings.load(name)
             if key is not None:
-                before = await self.ingest.known(key, digest_of)
+                before = await self._committer.known(key, digest_of)
                 if before is not None:
                     return Accepted(before, True) if isinstance(before, Ticket) else known(before)
-            if self.shelf.holds(project) and (not ends or self._mirrors_loaded(name)):
+            if self._cache.holds(project) and (not ends or self._endings.is_loaded(name)):
                 break
         still(project)
-        self.births.check(owner, project)
-        if ends:
-            ticket = self._end_life(project, events, key, digest_of, owner, producer)
-        else:
-            ticket = self.ingest.accept(
-                project, events, key=key, digest=digest_of, owner=owner, producer=producer
-            )
-        self.births.accepted(owner, ticket, project)
+        self._births.check(owner, project)
+        accept = self._endings.accept if ends else self._committer.accept
+        ticket = accept(project, events, key=key, digest=digest_of, owner=owner, producer=producer)
+        self._births.accepted(owner, ticket, project)
         return Accepted(ticket, False)
 
     async def _loaded(self, name: str, events: Sequence[Event]) -> Project:
         """A project to publish to; what cannot be read takes nothing but its end."""
         ends = len(events) == 1 and events[0].type == "project_deleted"
-        if name in self.recovering:
+        if name in self._recovering:
             raise ProjectDamaged(name, "it is being recovered now")
-        return await (self.shelf.hold(name) if ends else self.shelf.load(name))
+        return await (self._cache.hold(name) if ends else self._cache.load(name))
 
     async def place(
         self,
@@ -133,15 +172,15 @@ class Publishing(Workings):
         """
         while True:
             self._check_open()
-            home = self.shelf.get(topics[0]) or await self.shelf.load(topics[0])
-            found = [self.shelf.get(one) or await self.shelf.find(one) for one in topics[1:]]
+            home = self._cache.get(topics[0]) or await self._cache.load(topics[0])
+            found = [self._cache.get(one) or await self._cache.find(one) for one in topics[1:]]
             others = [one for one in found if one is not None]
-            if all(map(self.shelf.holds, (home, *others))):
+            if all(map(self._cache.holds, (home, *others))):
                 break
         still()
-        self.births.check(owner, home, *others)
+        self._births.check(owner, home, *others)
         said = [(one, [event(one.project_id)]) for one in others]
-        ticket = self.ingest.accept(
+        ticket = self._committer.accept(
             home,
             [event(topics[0])],
             opens=opens,
@@ -150,87 +189,23 @@ class Publishing(Workings):
             owner=owner,
             producer=producer,
         )
-        self.births.accepted(owner, ticket, home, *others)
+        self._births.accepted(owner, ticket, home, *others)
         return ticket
 
-    # --- what ends with a project -------------------------------------------------------------------
+    def event(self, kind: str, data: Json) -> Callable[[str], Event]:
+        """Return a function that makes an event of the hub's own for a topic."""
 
-    def _ending(self, name: str) -> list[Pending]:
-        """Its prompts and commands that nothing settles yet."""
-        return [one for one in self.matters.of(name) if not one.settling]
+        def made(topic: str) -> Event:
+            return Event(kind, ProjectId(topic), data, self._context.timestamp())
 
-    async def _load_mirrors(self, name: str) -> None:
-        for topic in self._mirrors(name):
-            await self.shelf.find(topic)
-
-    def _mirrors_loaded(self, name: str) -> bool:
-        damaged = self.shelf.damage
-        return all(self.shelf.get(one) is not None or damaged(one) is not None for one in self._mirrors(name))
-
-    def _mirrors(self, name: str) -> list[str]:
-        """The users' logs that tell of its end too."""
-        return [topic for one in self._ending(name) for topic in one.matter.topics[1:]]
-
-    def _end_life(
-        self,
-        project: Project,
-        events: Sequence[Event],
-        key: Key | None,
-        digest_of: bytes,
-        owner: str,
-        producer: Hashable,
-    ) -> Ticket:
-        """Delete a project; its prompts and commands are cancelled with it, which users are told."""
-        ending = [(one, cancelled(one)) for one in self._ending(project.project_id)]
-        now = self.timestamp()
-        mirrors = []
-        for one, outcome in ending:
-            for topic in one.matter.topics[1:]:
-                mirror = self.shelf.get(topic)
-                if mirror is not None:  # else it cannot be read
-                    mirrors.append((mirror, [Event(one.resolution, ProjectId(topic), outcome, now)]))
-        settles = [Settled(one.id, encode_json(outcome)) for one, outcome in ending]
-        settles += self.matters.unreadable(project.project_id)
-        ticket = self.ingest.accept(
-            project,
-            events,
-            key=key,
-            digest=digest_of,
-            settles=settles,
-            mirrors=mirrors,
-            owner=owner,
-            producer=producer,
-        )
-        for one, outcome in ending:
-            one.settling = ticket
-            ticket.settled.append(partial(self.settled, one, outcome))
-        ticket.settled.append(self._ended)
-        return ticket
-
-    def _ended(self, ticket: Ticket) -> None:
-        if ticket.error is None:
-            self.matters.forget_unreadable(ticket.project.project_id)
-
-    def settled(self, pending: Pending, outcome: Json, ticket: Ticket) -> None:
-        """What settles a prompt or a command is through, or has failed."""
-        pending.settling = None
-        if ticket.error is None and not isinstance(ticket.outcome, Duplicate):
-            pending.outcome = outcome
-            self.matters.remove(pending)
-            self.meter.settled(pending.matter.kind, outcome.get("how") or outcome["status"])
-        else:
-            self.stands_open(pending)
-        pending.changed()
-
-    def stands_open(self, pending: Pending) -> None:
-        """It is kept, told of, and nothing is on its way that settles it."""
+        return made
 
     def _check_open(self) -> None:
-        if self.draining:
+        if self._stopping.begun:
             raise Unavailable("the hub is stopping", code="draining", retry_after=1.0)
 
     def _check(self, events: Sequence[Event]) -> str:
-        most = self.settings.limits.max_events_per_publish
+        most = self._most
         if not events:
             raise InvalidInput("expected at least one event", code="invalid_event", field="events")
         if len(events) > most:
@@ -253,7 +228,9 @@ class Publishing(Workings):
             PeerError: as `publish`, and if the message is no event.
         """
         named = project_id(project)
-        event = parse_event(plain(dict(message)), now=self.timestamp(), field="message", project=named)
+        event = parse_event(
+            plain(dict(message)), now=self._context.timestamp(), field="message", project=named
+        )
         refuse_reserved(event.type, "message.type")
         return await self.publish(event)
 
@@ -263,10 +240,10 @@ class Publishing(Workings):
         Raises:
             Refused: ``not_found``.
         """
-        project = await self.shelf.hold(project_id(name))
+        project = await self._cache.hold(project_id(name))
         if project.epoch == "" and not project.pending:
             if project.damage is not None:
                 raise ProjectDamaged(name, project.damage)
             raise Refused(f"there is no project {name!r}", code="not_found", field="project_id")
         data: Json = {"project_id": name, "cleanup_performed": True}
-        return await self.publish(Event("project_deleted", ProjectId(name), data, self.timestamp()))
+        return await self.publish(Event("project_deleted", ProjectId(name), data, self._context.timestamp()))

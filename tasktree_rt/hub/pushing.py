@@ -82,7 +82,7 @@ class PushSession(ConnectionSession):
 
     def begin(self) -> None:
         """Take the commands that wait."""
-        self.hub.serve(self, self._serves)
+        self.hub.orchestrators.serve(self, self._serves)
 
     def give(self, pending: Pending) -> None:
         """See `commanding.Obedient`."""
@@ -91,7 +91,7 @@ class PushSession(ConnectionSession):
     def ended(self, code: int | None, reason: str) -> None:
         """See `carrier.Session`."""
         super().ended(code, reason)
-        self.hub.leave(self, self._serves)
+        self.hub.orchestrators.leave(self, self._serves)
         if self._room is not None:
             self._room.set()
 
@@ -104,7 +104,7 @@ class PushSession(ConnectionSession):
                 answer.message = Pong(answer.request)
             elif value.get("type") == "command_result" and "project_id" not in value:
                 answer.wanted = answer.request is not None
-                found = await self.hub.stage_result(self, value)
+                found = await self.hub.commands.stage_report(self, value)
                 self._append(answer)
                 found.ticket.settled.append(lambda _: self._obeyed(answer, found))
                 return
@@ -131,7 +131,7 @@ class PushSession(ConnectionSession):
                 )
                 fingerprint = digest(raw)
             owner = self.subscriber.grants.owner
-            found = await self.hub.submit(
+            found = await self.hub.publisher.submit(
                 events, key=key, fingerprint=fingerprint, owner=owner, producer=self
             )
         except PeerError as error:

@@ -15,24 +15,26 @@ import json
 import math
 from collections.abc import Iterable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import trio
 from structlog.stdlib import BoundLogger, get_logger
 
 from tasktree_rt.core.closing import Closing
 from tasktree_rt.core.commands import Failure
-from tasktree_rt.core.events import Record, micros_to_time
+from tasktree_rt.core.events import Event, ProjectId, Record, micros_to_time
 from tasktree_rt.core.log import Recovered
 from tasktree_rt.core.topics import read_live_topic, user_topic
 from tasktree_rt.dialects.base import Dialect, plain
 from tasktree_rt.errors import PeerError, StoreUnavailable
+from tasktree_rt.hub.births import Births
+from tasktree_rt.hub.context import HubContext
+from tasktree_rt.hub.ingest import Ingest
+from tasktree_rt.hub.live import LiveTopics
 from tasktree_rt.hub.newest import Key, Newest
+from tasktree_rt.hub.shelf import Shelf
 from tasktree_rt.hub.subscriber import Subscriber
 from tasktree_rt.hub.ticket import Ticket
-
-if TYPE_CHECKING:
-    from tasktree_rt.hub.hub import Hub
 
 log: Final[BoundLogger] = get_logger("tasktree_rt.hub")
 MOST_USERS: Final = 10_000
@@ -93,16 +95,22 @@ class Absent:
 class Returning:
     """See the module's docstring."""
 
-    def __init__(self, hub: Hub) -> None:
-        self._hub = hub
-        self._window = hub.settings.autogpt.inherit_window
+    def __init__(
+        self, context: HubContext, cache: Shelf, committer: Ingest, births: Births, live: LiveTopics
+    ) -> None:
+        self._context = context
+        self._cache = cache
+        self._committer = committer
+        self._births = births
+        self._live = live
+        self._window = context.settings.autogpt.inherit_window
         # The other half is for what the next connection asks for itself.
-        self._most = max(1, hub.settings.limits.max_subscriptions // 2)
+        self._most = max(1, context.settings.limits.max_subscriptions // 2)
         self._absent: dict[str, Absent] = {}
         self._topics = 0
         """How many subscriptions were left, in all."""
         self._some = trio.Event()
-        self._began = hub.wall()
+        self._began = context.wall()
 
     async def run(self) -> None:
         """Give up whom the time has come for; runs until cancelled."""
@@ -129,17 +137,17 @@ class Returning:
             absent.topics[topic] = None
         for topic in list(absent.topics)[: -self._most]:
             del absent.topics[topic]
-            self._hub.live.unsubscribe(absent, topic)
+            self._live.unsubscribe(absent, topic)
         for topic in own:
             if topic in absent.topics:
-                self._hub.live.subscribe(absent, topic)
+                self._live.subscribe(absent, topic)
         self._topics += len(absent.topics)
         while len(self._absent) > 1 and (len(self._absent) > MOST_USERS or self._topics > MOST_TOPICS):
             self._forget(next(iter(self._absent)))
         self._some.set()
 
     def _new(self, dialect: Dialect) -> Absent:
-        delivery = self._hub.settings.delivery
+        delivery = self._context.settings.delivery
         return Absent(dialect, delivery.outbox_messages, delivery.outbox_bytes)
 
     def _expire(self) -> None:
@@ -156,7 +164,7 @@ class Returning:
     def _forget(self, user: str) -> None:
         absent = self._absent.pop(user)
         self._topics -= len(absent.topics)
-        self._hub.live.remove(absent)
+        self._live.remove(absent)
 
     # --- coming back ------------------------------------------------------------------------------
 
@@ -167,7 +175,7 @@ class Returning:
             return
         try:
             for topic in absent.topics:
-                self._hub.live.subscribe(subscriber, topic)
+                self._live.subscribe(subscriber, topic)
         except PeerError:
             pass  # as many as one connection may have
         if absent.missed:
@@ -186,15 +194,15 @@ class Returning:
             for user, absent in everyone:
                 with suppress(PeerError, StoreUnavailable):
                     await self._write(user, absent, kept)
-            await self._hub.ingest.quiet()
+            await self._committer.quiet()
         if len(kept) < len(everyone):
             log.warning("subscriptions not kept over the restart", users=len(everyone) - len(kept))
 
     async def _write(self, user: str, absent: Absent, kept: list[Ticket]) -> None:
         """Write down one user's; what was written comes to `kept`."""
         topic = hidden_topic(user)
-        project = self._hub.shelf.get(topic) or await self._hub.shelf.load(topic)
-        if self._hub.shelf.get(topic) is not project:
+        project = self._cache.get(topic) or await self._cache.load(topic)
+        if self._cache.get(topic) is not project:
             return
         views, size = list[View](), 0
         for name in reversed(absent.topics):
@@ -202,15 +210,16 @@ class Returning:
             if (view := read_live_topic(name)) is not None and size <= MOST_STORED:
                 views.append((view[0], view[2]))
         left = int((absent.until - trio.current_time()) * 1_000_000)
-        data = {"views": views[::-1], "until": micros_to_time(self._hub.wall() + left)}
-        ticket = self._hub.ingest.accept(project, [self._hub.event(LEFT, plain(data))(topic)])
+        data = {"views": views[::-1], "until": micros_to_time(self._context.wall() + left)}
+        event = Event(LEFT, ProjectId(topic), plain(data), self._context.timestamp())
+        ticket = self._committer.accept(project, [event])
         ticket.settled.append(lambda over: kept.append(over) if over.error is None else None)
-        self._hub.births.accepted("", ticket, project)
+        self._births.accepted("", ticket, project)
 
     @property
     def recalls(self) -> bool:
         """Whether `recall` may find anything: only for a while after the hub started."""
-        return 0 <= self._hub.wall() - self._began < self._window * 1_000_000
+        return 0 <= self._context.wall() - self._began < self._window * 1_000_000
 
     async def recall(self, user: str) -> list[View]:
         """What a hub that stopped a short while ago wrote down for the user.
@@ -218,11 +227,11 @@ class Returning:
         Raises:
             PeerError: it cannot be read.
         """
-        project = await self._hub.shelf.load(hidden_topic(user))
+        project = await self._cache.load(hidden_topic(user))
         since = project.position_at(max(project.log.floor, project.tree.head - 1))
         found = project.log.since(since)
         records = found.records if isinstance(found, Recovered) else ()
-        return [view for one in records for view in _views(one, micros_to_time(self._hub.wall()))]
+        return [view for one in records for view in _views(one, micros_to_time(self._context.wall()))]
 
 
 def hidden_topic(user: str) -> str:

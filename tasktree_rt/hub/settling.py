@@ -9,17 +9,18 @@ from typing import Final
 
 from structlog.stdlib import BoundLogger, get_logger
 
-from tasktree_rt.brokers.base import Matter, Settled
-from tasktree_rt.core.events import Event, Json, ProjectId
+from tasktree_rt.brokers.base import Broker, Matter, Settled
+from tasktree_rt.core.events import Json
 from tasktree_rt.core.fixed import fixed
 from tasktree_rt.core.prompts import MAX_ID
 from tasktree_rt.core.shapes import is_node_id
 from tasktree_rt.dialects.base import digest, encode_json
 from tasktree_rt.errors import HubError, Refused, StoreDamaged, Unavailable
+from tasktree_rt.hub.context import HubContext
 from tasktree_rt.hub.health import RETRY_AFTER
-from tasktree_rt.hub.holdings import OPEN
-from tasktree_rt.hub.matters import COMMAND, Pending, missing, readable_object
-from tasktree_rt.hub.publishing import Publishing
+from tasktree_rt.hub.holdings import OPEN, Holdings
+from tasktree_rt.hub.matters import COMMAND, Matters, Pending, missing, readable_object
+from tasktree_rt.hub.publishing import Publisher
 from tasktree_rt.hub.receipts import through
 from tasktree_rt.hub.store_errors import readable
 from tasktree_rt.hub.ticket import Ticket
@@ -58,17 +59,41 @@ class Settlement:
             raise Unavailable("it stays open: send it again", code="overloaded", retry_after=RETRY_AFTER)
 
 
-class Settling(Publishing):
-    """See the module's docstring."""
+class Resolution:
+    """See the module's docstring.
 
-    async def load_matters(self) -> None:
+    `settled` is called with what was to be settled, the outcome and the publish, when that is through or has
+    failed; `stays_open` with each one that is kept and that nothing on its way settles.
+    """
+
+    def __init__(
+        self,
+        context: HubContext,
+        broker: Broker,
+        publisher: Publisher,
+        registry: Matters,
+        holdings: Holdings,
+        *,
+        settled: Callable[[Pending, Json, Ticket], None],
+        stays_open: Callable[[Pending], None],
+    ) -> None:
+        self._context = context
+        self._broker = broker
+        self._publisher = publisher
+        self._registry = registry
+        self._holdings = holdings
+        self._settled = settled
+        self._stays_open = stays_open
+        self._patience = round(context.settings.people.command_timeout * 1_000_000)
+
+    async def load(self) -> None:
         """Take up what was open when the hub stopped. A command gets its time anew.
 
         Raises:
             StoreUnavailable: the store cannot be read.
         """
         place = 0
-        while found := await self.broker.matters(open=True, after=place, limit=LOADED_AT_ONCE):
+        while found := await self._broker.matters(open=True, after=place, limit=LOADED_AT_ONCE):
             for matter in found:
                 try:
                     self.take_up(matter)
@@ -78,8 +103,10 @@ class Settling(Publishing):
 
     def take_up(self, matter: Matter) -> None:
         """One that the store says is open."""
-        patience = round(self.settings.people.command_timeout * 1_000_000)
-        self.matters.load(matter, self.wall() + patience if matter.kind == COMMAND else matter.deadline)
+        deadline = matter.deadline
+        if matter.kind == COMMAND:
+            deadline = self._context.wall() + self._patience
+        self._registry.load(matter, deadline)
 
     async def matter(self, kind: str, name: str) -> Pending:
         """A prompt or a command, open or settled, and durable.
@@ -101,13 +128,13 @@ class Settling(Publishing):
         """
         seen_open = False
         while True:
-            pending = self.matters.get(name)
+            pending = self._registry.get(name)
             if pending is not None:
                 if await pending.is_kept():
                     return pending
                 continue
             stored = await self.find_matter(name)
-            if self.matters.get(name) is not None:
+            if self._registry.get(name) is not None:
                 continue
             if stored is None or stored.settled is not None:
                 return None if stored is None else settled_before(stored)
@@ -126,7 +153,7 @@ class Settling(Publishing):
         if not is_node_id(name) or len(name) > MAX_ID:
             return None
         with readable():
-            return await self.broker.matter(name)
+            return await self._broker.matter(name)
 
     async def open_matter(
         self, pending: Pending, kind: str, most: int, opened: Callable[[Pending], None] = lambda _: None
@@ -151,30 +178,34 @@ class Settling(Publishing):
         topics = pending.matter.topics
 
         def still() -> None:
-            if self.matters.get(pending.id) is not None:
+            if self._registry.get(pending.id) is not None:
                 raise conflict(pending)
-            if any(self.matters.count(topic, kind) >= most for topic in topics):
+            if any(self._registry.count(topic, kind) >= most for topic in topics):
                 raise Refused(f"{most} are open already", code="rate_limited", retry_after=1.0)
-            self.holdings.check(owner, OPEN)
+            self._holdings.check(owner, OPEN)
 
         owner = pending.matter.owner
-        ticket = await self.place(
-            topics, self.event(kind, pending.data), opens=[pending.matter], still=still, owner=owner
+        ticket = await self._publisher.place(
+            topics,
+            self._publisher.event(kind, pending.data),
+            opens=[pending.matter],
+            still=still,
+            owner=owner,
         )
-        self.matters.add(pending)
+        self._registry.add(pending)
         ticket.settled.append(partial(self._opened, pending, opened))
         return ticket
 
     def _opened(self, pending: Pending, opened: Callable[[Pending], None], ticket: Ticket) -> None:
         if ticket.error is not None:
-            self.matters.remove(pending)
+            self._registry.remove(pending)
             return
         pending.kept = True
         pending.changed()
-        self.meter.opened(pending.matter.kind)
+        self._context.meter.opened(pending.matter.kind)
         opened(pending)
         if not pending.settling:
-            self.stands_open(pending)
+            self._stays_open(pending)
 
     async def settle(self, pending: Pending, outcome: Json) -> None:
         """End it with `outcome`, unless something else has; returns when that is durable and handed on.
@@ -199,7 +230,7 @@ class Settling(Publishing):
         found = await self.tell(pending, outcome, settles=settles, producer=producer)
         if not found.late:
             pending.settling = found.ticket
-            found.ticket.settled.append(partial(self.settled, pending, outcome))
+            found.ticket.settled.append(partial(self._settled, pending, outcome))
         return found
 
     async def tell(
@@ -212,7 +243,7 @@ class Settling(Publishing):
         Raises:
             PeerError: as `settle`, as far as it is known before the commit.
         """
-        event = self.event(pending.resolution, said)
+        event = self._publisher.event(pending.resolution, said)
 
         def still() -> None:
             if pending.settling or pending.outcome is not None:
@@ -226,18 +257,10 @@ class Settling(Publishing):
             if pending.outcome is not None:
                 raise closed(pending)
             with suppress(_Taken):
-                ticket = await self.place(
+                ticket = await self._publisher.place(
                     pending.matter.topics, event, settles=settles, still=still, producer=producer
                 )
                 return Settlement(pending, ticket)
-
-    def event(self, kind: str, data: Json) -> partial[Event]:
-        """One of the hub's own, for whichever topic."""
-
-        def made(topic: str) -> Event:
-            return Event(kind, ProjectId(topic), data, self.timestamp())
-
-        return partial(made)
 
 
 def settled_before(stored: Matter) -> Pending:

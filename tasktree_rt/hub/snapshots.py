@@ -6,21 +6,39 @@ import secrets
 from collections.abc import Awaitable, Callable
 
 import trio
+from attrs import frozen
 
 from tasktree_rt.brokers.base import Broker, Snapshot
 from tasktree_rt.core.tree import Snapshot as State
 from tasktree_rt.errors import Refused
-from tasktree_rt.hub.checkpoints import encode_parts
+from tasktree_rt.hub.checkpoints import check_state, encode_parts
 from tasktree_rt.hub.holdings import SNAPSHOT, Holdings
+from tasktree_rt.hub.past import PastStates
 from tasktree_rt.hub.store_errors import readable
+
+
+@frozen
+class StoredSnapshot:
+    """A snapshot as the store has it: what is known of it, and its state (`stored.encode_parts`)."""
+
+    info: Snapshot
+    parts: tuple[bytes, ...]
+
+    @property
+    def size(self) -> int:
+        """Its bytes."""
+        return sum(map(len, self.parts))
 
 
 class Snapshots:
     """See the module's docstring. `most` is of one project; `wall` tells the time in microseconds."""
 
-    def __init__(self, broker: Broker, holdings: Holdings, most: int, wall: Callable[[], int]) -> None:
+    def __init__(
+        self, broker: Broker, holdings: Holdings, past: PastStates, most: int, wall: Callable[[], int]
+    ) -> None:
         self._broker = broker
         self._holdings = holdings
+        self._past = past
         self._most = most
         self._wall = wall
         self._kept: dict[str, dict[str, str]] = {}
@@ -60,6 +78,35 @@ class Snapshots:
             raise Refused("the project was deleted meanwhile", code="not_found", field="project_id")
         return kept
 
+    async def of(self, project_id: str) -> list[Snapshot]:
+        """List the snapshots of a project.
+
+        Raises:
+            StoreUnavailable: the store cannot be read.
+        """
+        return await self._broker.snapshots(project_id)
+
+    async def find(self, project_id: str, snapshot_id: str) -> StoredSnapshot:
+        """Return one with its state; those who ask for it at the same time share it.
+
+        Raises:
+            Refused: ``not_found``.
+            Unavailable: the store cannot be read now.
+            ProjectDamaged: what the store has of it cannot be read.
+        """
+
+        async def read() -> StoredSnapshot | None:
+            with readable():
+                found = await self._broker.snapshot(project_id, snapshot_id)
+                if found is not None:
+                    await check_state(project_id, found[1])
+            return None if found is None else StoredSnapshot(*found)
+
+        found = await self._past.get((project_id, snapshot_id), read)
+        if found is None:
+            raise _missing(snapshot_id)
+        return found
+
     async def delete(self, project_id: str, snapshot_id: str) -> None:
         """Forget one.
 
@@ -71,7 +118,7 @@ class Snapshots:
             known = await self._broker.delete_snapshot(project_id, snapshot_id)
         self._forget(project_id, snapshot_id)
         if not known:
-            raise Refused(f"there is no snapshot {snapshot_id!r}", code="not_found", field="snapshot_id")
+            raise _missing(snapshot_id)
 
     def ended(self, project_id: str) -> None:
         """A project is deleted, and its snapshots with it."""
@@ -95,3 +142,7 @@ class Snapshots:
             self._holdings.drop(owner, SNAPSHOT)
             if not kept:
                 del self._kept[project_id]
+
+
+def _missing(snapshot_id: str) -> Refused:
+    return Refused(f"there is no snapshot {snapshot_id!r}", code="not_found", field="snapshot_id")

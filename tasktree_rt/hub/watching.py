@@ -187,13 +187,13 @@ class NativeSession(ConnectionSession):
                 await self._note(command)
             case Answer():
                 via = self._via()
-                found = await self.hub.stage_answer(
+                found = await self.hub.prompts.stage_answer(
                     command.prompt_id, command.given, grants=self._grants, via=via
                 )
                 self._replies.promise(found.ticket, command.id, Reply(command.id), found.check)
             case Instruct():
                 via = self._via()
-                sent, ticket = await self.hub.stage_command(
+                sent, ticket = await self.hub.commands.stage(
                     command.project_id, command.given, grants=self._grants, via=via
                 )
                 self._replies.promise(ticket, command.id, Reply(command.id, sent.id))
@@ -214,7 +214,7 @@ class NativeSession(ConnectionSession):
     async def _note(self, ack: Ack) -> None:
         user = user_of(ack.project_id)
         if user is not None:
-            ticket = await self.hub.stage_read(user, ack.seq, grants=self._grants)
+            ticket = await self.hub.notifications.stage_read(user, ack.seq, grants=self._grants)
             reply = None if ack.id is None else Reply(ack.id)
             if ticket is not None:
                 self._replies.promise(ticket, ack.id, reply)

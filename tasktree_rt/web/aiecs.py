@@ -134,7 +134,7 @@ class AiecsRoutes:
                 self._relay.show(None, PROMPT, pending.data, pending.id)
 
         try:
-            pending, _ = await self._hub.ask(self._prompt(given), grants=grants(), opened=opened)
+            pending, _ = await self._hub.prompts.ask(self._prompt(given), grants=grants(), opened=opened)
         except PeerError as error:
             error.field = HERE.get(error.field or "", error.field)
             raise

@@ -247,8 +247,8 @@ def _operations(app: QuartTrio, hub: Hub) -> None:
 
     @app.get("/readyz")
     async def readyz() -> Response:
-        trouble = "draining" if hub.draining else hub.ingest.store_error
-        state = {"status": trouble or "ready", "store": hub.broker.name, **hub.outside}
+        trouble = hub.health.trouble
+        state = {"status": trouble or "ready", "store": hub.health.store, **hub.health.outside}
         return reply(state, 503 if trouble else 200)
 
 

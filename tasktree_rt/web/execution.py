@@ -11,7 +11,6 @@ from tasktree_rt.dialects.execution import Execution
 from tasktree_rt.errors import InvalidInput, PeerError
 from tasktree_rt.hub.carrier import Session
 from tasktree_rt.hub.claims import Wish
-from tasktree_rt.hub.executions import Executions
 from tasktree_rt.hub.farewell import FarewellSession
 from tasktree_rt.hub.hub import Hub
 from tasktree_rt.hub.spectating import ExecutionSession
@@ -34,7 +33,7 @@ class ExecutionRoutes:
     def __init__(self, hub: Hub, settings: Settings) -> None:
         self._hub = hub
         self._settings = settings
-        self._executions = Executions(hub)
+        self._executions = hub.executions
 
     def sockets(self) -> Blueprint:
         """Make the WebSocket route of the status stream, under ``/api/v1``."""

@@ -9,12 +9,10 @@ from attrs import frozen
 from quart import Response, request
 
 from tasktree_rt.core.events import Json, Record
-from tasktree_rt.core.log import BEGINNING, Gap, Position, Recovered
+from tasktree_rt.core.log import BEGINNING, Position
 from tasktree_rt.dialects.base import with_position
-from tasktree_rt.errors import InvalidInput, Refused
-from tasktree_rt.hub.checkpoints import check_events
+from tasktree_rt.errors import InvalidInput
 from tasktree_rt.hub.hub import Hub
-from tasktree_rt.hub.store_errors import readable
 from tasktree_rt.web.large import LargeAnswers, listed
 from tasktree_rt.web.parameters import limit_asked
 
@@ -35,21 +33,20 @@ async def history(hub: Hub, name: str) -> HistoryPage:
     """A page of a topic's events as the query asks for them: those after ``since``, or the newest ones before
     ``before``; the oldest first in either case."""
     args, limit = request.args, limit_asked()
-    project = await hub.shelf.load(name)
+    project = await hub.history.log(name)
     epoch, back = project.epoch, "before" in args
     place = _place(project.position)
     if place == BEGINNING:
         return HistoryPage((), epoch, {"next": None})
-    read = hub.broker.read_back if back else hub.broker.read
-    wanted = {"type": args.get("type"), "node_id": args.get("node_id")}
-    with readable():
-        found = await read(name, place, limit=limit, max_bytes=PAGE_BYTES, **wanted)
-        if isinstance(found, Recovered):
-            await check_events(name, found.records)
-    if isinstance(found, Gap):
-        oldest = Position(project.epoch, project.floor)
-        raise Refused(f"the oldest position is {oldest}", code="gone", field="before" if back else "since")
-    records = found.records
+    records = await hub.history.events(
+        project,
+        place,
+        back=back,
+        limit=limit,
+        max_bytes=PAGE_BYTES,
+        type=args.get("type"),
+        node_id=args.get("node_id"),
+    )
     if not epoch or not records:
         return HistoryPage((), epoch, {"next": None})
     # A page may hold fewer than asked for, since it is bounded in bytes too.

@@ -68,7 +68,9 @@ class Api:
         most, now = self._hub.settings.limits.max_events_per_publish, self._hub.timestamp()
         events, key = parse_events(raw, most=most, now=now, project=name), idempotency()
         fingerprint = None if key is None else digest([project, raw])
-        found = await self._hub.submit(events, key=key, fingerprint=fingerprint, owner=grants().owner)
+        found = await self._hub.publisher.submit(
+            events, key=key, fingerprint=fingerprint, owner=grants().owner
+        )
         if isinstance(found, Accepted):
             await through(found.ticket)
             found = result(found.ticket, duplicate=found.repeat)
@@ -96,7 +98,7 @@ class Api:
         """The whole state, now or as it was."""
         name = watched(project)
         at = request.args.get("at")
-        found = await self._hub.existing(name)
+        found = await self._hub.history.existing(name)
         seq = None if at is None else number("at", at, 1 << 60, 0)
         if seq is None or seq == found.tree.head:
             return self._present(found)
@@ -104,7 +106,7 @@ class Api:
         size = PAST * max(found.tree.bound, PIECE)
         held = self._answers.admit((name, found.position_at(seq)), size)
         try:
-            return held.response(_state(await self._hub.past_state(found, seq)))
+            return held.response(_state(await self._hub.history.past_state(found, seq)))
         except BaseException:
             held.release()
             raise

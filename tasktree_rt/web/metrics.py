@@ -53,7 +53,7 @@ class _Gauges(Collector):
             waiting.add_metric([kind], number)
         yield waiting
         for name, text, value in (
-            ("projects", "Projects with a log.", hub.stored_projects),
+            ("projects", "Projects with a log.", hub.health.stored_projects),
             ("projects_loaded", "Projects in memory.", found.projects_loaded),
             ("projects_bytes", "Memory they hold, estimated.", found.projects_bytes),
             ("publishes_waiting", "Publishes accepted but not settled.", found.publishes_waiting),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Final
 
@@ -15,8 +15,7 @@ from tasktree_rt.core.topics import user_id, user_topic
 from tasktree_rt.errors import InvalidInput, Refused, StoreDamaged
 from tasktree_rt.hub.asking import may_see
 from tasktree_rt.hub.hub import Hub
-from tasktree_rt.hub.matters import PROMPT, Pending, readable_object
-from tasktree_rt.hub.store_errors import readable
+from tasktree_rt.hub.matters import Pending, readable_object
 from tasktree_rt.web.bodies import read_object
 from tasktree_rt.web.caller import grants
 from tasktree_rt.web.history import PAGE_BYTES, history, page_reply
@@ -56,7 +55,7 @@ class People:
 
     async def ask(self) -> Response:
         """Open a prompt; the same one again is answered with the first."""
-        pending, new = await self._hub.ask(await read_object(), grants=grants())
+        pending, new = await self._hub.prompts.ask(await read_object(), grants=grants())
         return reply(_prompt(pending), 201 if new else 200)
 
     async def prompts(self) -> Response:
@@ -81,35 +80,32 @@ class People:
                     size += len(one.body) + len(one.outcome)
         return reply({"prompts": found, "next": str(after) if full else None})
 
-    async def _page(self, open_ones: bool | None, topics: list[str], after: int) -> list[Matter]:
+    async def _page(self, open_ones: bool | None, topics: list[str], after: int) -> Sequence[Matter]:
         topic = topics[0] if topics else None
-        with readable():
-            return await self._hub.broker.matters(
-                open=open_ones, kind=PROMPT, topic=topic, after=after, limit=AT_ONCE
-            )
+        return await self._hub.prompts.page(open=open_ones, topic=topic, after=after, limit=AT_ONCE)
 
     async def prompt(self, prompt_id: str) -> Response:
         """One prompt; with ``wait`` as soon as it is settled."""
-        pending = await self._hub.prompt(prompt_id, grants=grants())
+        pending = await self._hub.prompts.find(prompt_id, grants=grants())
         await _wait(self._hub, pending)
         if pending.outcome is None:
             return reply(_prompt(pending))
-        stored = await self._hub.find_matter(prompt_id)
+        stored = await self._hub.prompts.stored(prompt_id)
         return reply(_stored(stored) if stored else _prompt(pending))
 
     async def answer(self, prompt_id: str) -> Response:
         """Answer a prompt that is still open."""
         given = await read_object("proceed", "value", "feedback")
-        return reply(await self._hub.answer(prompt_id, given, grants=grants(), via=_via()))
+        return reply(await self._hub.prompts.answer(prompt_id, given, grants=grants(), via=_via()))
 
     async def cancel(self, prompt_id: str) -> Response:
         """Cancel a prompt."""
-        return reply(await self._hub.cancel_prompt(prompt_id, grants=grants(), via=_via()))
+        return reply(await self._hub.prompts.cancel(prompt_id, grants=grants(), via=_via()))
 
     async def command(self, project: str) -> Response:
         """Tell the orchestrator something; with ``wait``, what came of it."""
         given = await read_object("name", "node_id", "args")
-        pending = await self._hub.command(project_id(project), given, grants=grants(), via=_via())
+        pending = await self._hub.commands.send(project_id(project), given, grants=grants(), via=_via())
         await _wait(self._hub, pending)
         if pending.outcome is None:
             return reply({"command_id": pending.id, "status": "pending"}, 202)
@@ -117,7 +113,7 @@ class People:
 
     async def notify(self, user: str) -> Response:
         """Send a notification to a user."""
-        found = await self._hub.notify(user, await read_object(), grants=grants())
+        found = await self._hub.notifications.notify(user, await read_object(), grants=grants())
         return reply({"user_id": user, "epoch": found.epoch, "seq": found.first}, 201)
 
     async def notifications(self, user: str) -> Response:
@@ -126,7 +122,7 @@ class People:
         if not grants().sees(topic):
             raise Refused(f"you may not read for {user!r}")
         found = await history(self._hub, topic)
-        project = await self._hub.shelf.load(topic)
+        project = await self._hub.history.log(topic)
         return page_reply(self._answers, found, read=project.tree.top.get("read", 0))
 
     async def read(self, user: str) -> Response:
@@ -134,7 +130,7 @@ class People:
         seq = (await read_object("seq")).get("seq")
         if type(seq) is not int or seq < 0:
             raise InvalidInput("expected an integer of at least 0", field="seq")
-        return reply({"read": await self._hub.read_up_to(user, seq, grants=grants())})
+        return reply({"read": await self._hub.notifications.read_up_to(user, seq, grants=grants())})
 
 
 def _via() -> Json:

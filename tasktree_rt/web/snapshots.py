@@ -11,9 +11,8 @@ from tasktree_rt.brokers.base import Snapshot as Kept
 from tasktree_rt.core.events import Json, micros_to_time, project_id
 from tasktree_rt.dialects.base import decode_json
 from tasktree_rt.errors import InvalidInput, Refused
-from tasktree_rt.hub.checkpoints import check_state
 from tasktree_rt.hub.hub import Hub
-from tasktree_rt.hub.store_errors import readable
+from tasktree_rt.hub.snapshots import StoredSnapshot
 from tasktree_rt.web.bodies import read_body
 from tasktree_rt.web.caller import grants, pushed, watched
 from tasktree_rt.web.large import LargeAnswers
@@ -59,26 +58,13 @@ class SnapshotRoutes:
 
     async def kept(self, project: str) -> Response:
         """Answer with the list of a project's snapshots."""
-        return reply(
-            {"snapshots": [_kept(one) for one in await self._hub.broker.snapshots(watched(project))]}
-        )
+        return reply({"snapshots": [_kept(one) for one in await self._hub.snapshots.of(watched(project))]})
 
     async def one_kept(self, project: str, snapshot_id: str) -> Response:
         """Answer with one snapshot and its state."""
         name = watched(project)
-
-        async def read() -> _StoredState | None:
-            with readable():
-                found = await self._hub.broker.snapshot(name, snapshot_id)
-                if found is not None:
-                    await check_state(name, found[1])
-            return None if found is None else _StoredState(*found)
-
-        source = (name, snapshot_id)
-        stored = await self._hub.past.get(source, read)
-        if stored is None:
-            raise Refused(f"there is no snapshot {snapshot_id!r}", code="not_found", field="snapshot_id")
-        return self._answers.response(source, stored.size, stored.pieces())
+        stored = await self._hub.snapshots.find(name, snapshot_id)
+        return self._answers.response((name, snapshot_id), stored.size, _pieces(stored))
 
     async def forget(self, project: str, snapshot_id: str) -> Response:
         """Delete one snapshot of a project."""
@@ -89,20 +75,10 @@ class SnapshotRoutes:
         return reply({"project_id": name, "snapshot_id": snapshot_id, "deleted": True})
 
 
-class _StoredState:
-    """A snapshot as the store returned it."""
-
-    def __init__(self, kept: Kept, parts: tuple[bytes, ...]) -> None:
-        self._kept = kept
-        self._parts = parts
-        self.size = sum(map(len, parts))
-
-    def pieces(self) -> Iterator[bytes]:
-        """Encode the snapshot as an answer, piece by piece."""
-        top, *nodes = self._parts
-        return state_pieces(
-            _kept(self._kept), self._kept.project_id, decode_json(top, ours=True), nodes_in(nodes)
-        )
+def _pieces(stored: StoredSnapshot) -> Iterator[bytes]:
+    """Encode a snapshot as an answer, piece by piece."""
+    info, (top, *nodes) = stored.info, stored.parts
+    return state_pieces(_kept(info), info.project_id, decode_json(top, ours=True), nodes_in(nodes))
 
 
 def _kept(one: Kept) -> Json:

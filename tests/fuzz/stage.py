@@ -166,7 +166,7 @@ async def _assert_kept(stage: Stage, name: str, answers: list[Any]) -> None:
         for place in answer["positions"]
         if place["project_id"] == name and place["epoch"] == project.epoch
     ]
-    found = await stage.hub.broker.read(name, BEGINNING, limit=10_000)
+    found = await stage.hub._broker.read(name, BEGINNING, limit=10_000)
     assert isinstance(found, Recovered)
     records = found.records
     assert [one.seq for one in records] == list(range(1, len(records) + 1))

@@ -208,29 +208,31 @@ class Office:
 
     def ask(self, name: str, *, grants: Grants = OPEN, **given: Any) -> Call:
         asked = {"prompt_id": name, "message": "Go?", **given}
-        return self.begin("ask", name, lambda: self.hub.ask(asked, grants=grants))
+        return self.begin("ask", name, lambda: self.hub.prompts.ask(asked, grants=grants))
 
     def answer(self, name: str, *, grants: Grants = OPEN, **said: Any) -> Call:
         via = {"dialect": "test", "connection": f"c{len(self.calls)}"}
         said = {"proceed": True, **said}
-        return self.begin("answer", name, lambda: self.hub.answer(name, said, grants=grants, via=via))
+        return self.begin("answer", name, lambda: self.hub.prompts.answer(name, said, grants=grants, via=via))
 
     def cancel(self, name: str) -> Call:
-        return self.begin("cancel", name, lambda: self.hub.cancel_prompt(name, grants=OPEN, via={}))
+        return self.begin("cancel", name, lambda: self.hub.prompts.cancel(name, grants=OPEN, via={}))
 
     def wait(self, name: str) -> Call:
         async def end() -> Any:
-            return await (await self.hub.prompt(name, grants=OPEN)).end()
+            return await (await self.hub.prompts.find(name, grants=OPEN)).end()
 
         return self.begin("wait", name, end)
 
     def command(self, project: str, name: str = "cancel", *, grants: Grants = OPEN) -> Call:
         given = {"name": name}
-        return self.begin("command", project, lambda: self.hub.command(project, given, grants=grants, via={}))
+        return self.begin(
+            "command", project, lambda: self.hub.commands.send(project, given, grants=grants, via={})
+        )
 
     def obey(self, one: Obedient, command_id: str, status: str) -> Call:
         given = {"command_id": command_id, "status": status}
-        return self.begin(f"obey {status}", command_id, lambda: self.hub.obeyed(one, given))
+        return self.begin(f"obey {status}", command_id, lambda: self.hub.commands.report(one, given))
 
     def publish(self, project: str, kind: str = "log", **data: Any) -> Call:
         data = data or {"level": "info", "message": "m"}
@@ -318,7 +320,7 @@ class Office:
         """A command that is open is with one who is there, if anybody is."""
         assert pending.kept
         if pending.matter.kind == COMMAND and not pending.settling:
-            serving = self.hub.serving.get(pending.home, {})
+            serving = self.hub.orchestrators.serving.get(pending.home, {})
             assert pending.holder in serving if serving else pending.holder is None
             if pending.holder is not None:
                 assert pending.id in pending.holder.given

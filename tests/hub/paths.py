@@ -111,7 +111,7 @@ async def prompt_path(running: RealHub, stack: AsyncExitStack) -> Passed:
     watcher = await stack.enter_async_context(running.socket("/ws/updates?project_id=p"))
 
     async def walk(number: int) -> None:
-        pending, _ = await running.hub.ask({"message": "Go on?", "project_id": "p"}, grants=OPEN)
+        pending, _ = await running.hub.prompts.ask({"message": "Go on?", "project_id": "p"}, grants=OPEN)
         await until(watcher, lambda said: said["type"] == "prompt")
         answer = {"type": "answer", "id": number, "prompt_id": pending.id, "proceed": True}
         await say(watcher, answer)

@@ -57,5 +57,5 @@ async def told(carried: Carried, kind: str, *messages: Any) -> Json:
 
 async def asked(world: World, **question: Any) -> str:
     """A prompt's id."""
-    pending, _ = await world.hub.ask({"message": "Deploy?", **question}, grants=OPEN)
+    pending, _ = await world.hub.prompts.ask({"message": "Deploy?", **question}, grants=OPEN)
     return pending.id

@@ -64,7 +64,7 @@ async def test_an_answer_while_the_opening_is_on_its_way_waits_for_it(autojump_c
         ask = office.ask("a", project_id="p")
         await wait_all_tasks_blocked()
         answer = office.answer("a")
-        see = office.begin("see", "a", lambda: office.hub.prompt("a", grants=OPEN))
+        see = office.begin("see", "a", lambda: office.hub.prompts.find("a", grants=OPEN))
         await wait_all_tasks_blocked()
         assert not any(one.over for one in (ask, answer, see))
         office.store.appends.release()
@@ -203,7 +203,7 @@ async def test_what_the_store_has_open_and_nobody_in_memory_is_taken_up(autojump
         body = b'{"type":"prompt","project_id":"q","data":{"prompt_id":"a"},"timestamp":""}'
         entry = evolve(opening(a_matter("a", "q", at=office.wall())), drafts=[Draft("prompt", None, body)])
         await office.broker.append([entry])
-        pending = await office.hub.prompt("a", grants=OPEN)
+        pending = await office.hub.prompts.find("a", grants=OPEN)
         assert [one.id for one in office.hub.matters] == ["other", "a"]
         office.cancel("a")
         assert (await pending.end())["how"] == "cancelled"

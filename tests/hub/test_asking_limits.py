@@ -71,13 +71,13 @@ async def test_who_may_ask_answer_see_and_take_back(autojump_clock: MockClock) -
         assert [code(one) for one, _ in attempts] == [expected for _, expected in attempts]
         bert = Grants("bert", watch=EVERYTHING, answer=EVERYTHING)
         with pytest.raises(Refused):
-            await office.hub.answer("b", {"proceed": True}, grants=bert, via={})
+            await office.hub.prompts.answer("b", {"proceed": True}, grants=bert, via={})
         with pytest.raises(Refused):
-            await office.hub.cancel_prompt("b", grants=producer, via={})
+            await office.hub.prompts.cancel("b", grants=producer, via={})
         with pytest.raises(Refused):
-            await office.hub.prompt("b", grants=Grants("carl"))
-        await office.hub.answer("b", {"proceed": True}, grants=Grants("anna"), via={})
-        await office.hub.cancel_prompt("a", grants=producer, via={"dialect": "http"})
+            await office.hub.prompts.find("b", grants=Grants("carl"))
+        await office.hub.prompts.answer("b", {"proceed": True}, grants=Grants("anna"), via={})
+        await office.hub.prompts.cancel("a", grants=producer, via={"dialect": "http"})
         assert office.hub.matters.get("a") is None
         assert len(await office.stored()) == 2
 
@@ -87,22 +87,24 @@ async def test_bad_answers_leave_it_open(autojump_clock: MockClock) -> None:
         await asked(office, schema={"type": "integer"})
         for given in ({"proceed": "yes"}, {"proceed": True}, {"proceed": True, "value": "1"}):
             with pytest.raises(InvalidInput):
-                await office.hub.answer("a", given, grants=OPEN, via={})
+                await office.hub.prompts.answer("a", given, grants=OPEN, via={})
         await office.check(TOPICS)
-        await office.hub.answer("a", {"proceed": True, "value": 1}, grants=OPEN, via={})
+        await office.hub.prompts.answer("a", {"proceed": True, "value": 1}, grants=OPEN, via={})
         with pytest.raises(PeerError) as caught:
-            await office.hub.answer("a", {"proceed": "bad again"}, grants=OPEN, via={})
+            await office.hub.prompts.answer("a", {"proceed": "bad again"}, grants=OPEN, via={})
         assert caught.value.code == "prompt_closed"
 
 
 async def test_what_a_program_asks_with_it_may_change_afterwards(autojump_clock: MockClock) -> None:
     async with an_office() as office:
         schema: dict[str, Any] = {"enum": [1, 2]}
-        pending, _ = await office.hub.ask({"project_id": "p", "message": "?", "schema": schema}, grants=OPEN)
+        pending, _ = await office.hub.prompts.ask(
+            {"project_id": "p", "message": "?", "schema": schema}, grants=OPEN
+        )
         schema["enum"].append(3)
         assert pending.data["schema"] == {"enum": [1, 2]}
         with pytest.raises(InvalidInput):
-            await office.hub.ask({"project_id": "p", "message": "\ud800"}, grants=OPEN)
+            await office.hub.prompts.ask({"project_id": "p", "message": "\ud800"}, grants=OPEN)
 
 
 async def test_a_hub_that_drains_asks_and_settles_no_more(autojump_clock: MockClock) -> None:

@@ -57,7 +57,7 @@ async def test_projects_by_one_producer_leave_room_for_everybody_else() -> None:
         assert await full(hub, "b2", BOB) == "project_full"
         await hub.delete_project("a1")
         await say(hub, "a3", ADA)
-        assert (hub.holdings.of(ADA), hub.holdings.of(BOB), hub.stored_projects) == (3, 2, 5)
+        assert (hub.holdings.of(ADA), hub.holdings.of(BOB), hub.health.stored_projects) == (3, 2, 5)
 
 
 async def test_whose_a_project_is_survives_the_hub(tmp_path: Path) -> None:
@@ -65,8 +65,8 @@ async def test_whose_a_project_is_survives_the_hub(tmp_path: Path) -> None:
     async with a_hub(SqliteBroker(path), max_per_subject=4) as hub:
         await say(hub, "a", ADA)
         await say(hub, "b", ADA)
-        await hub.notify("anna", {"title": "T"}, grants=CI)
-        await hub.ask({"project_id": "a", "message": "?"}, grants=CI)
+        await hub.notifications.notify("anna", {"title": "T"}, grants=CI)
+        await hub.prompts.ask({"project_id": "a", "message": "?"}, grants=CI)
         await hub.snapshots.keep("a", "s", ADA, lambda: hub.state("a"))
     async with a_hub(SqliteBroker(path), max_per_subject=3) as hub:
         assert (hub.holdings.of(ADA, PROJECT), hub.holdings.of(ADA, SNAPSHOT)) == (2, 1)
@@ -110,7 +110,7 @@ async def test_a_project_that_begins_anew_counts_as_whose_it_is_then() -> None:
             nursery.start_soon(say, hub, "p", BOB)
             await wait_all_tasks_blocked()
             store.release_appends()
-        assert (hub.holdings.of(ADA), hub.holdings.of(BOB), hub.stored_projects) == (0, 1, 1)
+        assert (hub.holdings.of(ADA), hub.holdings.of(BOB), hub.health.stored_projects) == (0, 1, 1)
         gone = {"project_id": "q"}
         now = hub.timestamp()
         both = [Event("x", ProjectId("q"), {}, now), Event("project_deleted", ProjectId("q"), gone, now)]
@@ -120,26 +120,28 @@ async def test_a_project_that_begins_anew_counts_as_whose_it_is_then() -> None:
 
 async def test_users_logs_are_bounded() -> None:
     async with a_hub(max_user_logs=3, max_per_subject=2) as hub:
-        await hub.notify("anna", {"title": "T"}, grants=CI)
-        await hub.ask({"user_id": "bert", "message": "?", "prompt_id": "q"}, grants=CI)
-        await hub.notify("anna", {"title": "again"}, grants=CI)
+        await hub.notifications.notify("anna", {"title": "T"}, grants=CI)
+        await hub.prompts.ask({"user_id": "bert", "message": "?", "prompt_id": "q"}, grants=CI)
+        await hub.notifications.notify("anna", {"title": "again"}, grants=CI)
         with pytest.raises(Refused, match="max_per_subject"):
-            await hub.notify("carl", {"title": "T"}, grants=CI)
-        await hub.notify("carl", {"title": "T"}, grants=OPEN)
+            await hub.notifications.notify("carl", {"title": "T"}, grants=CI)
+        await hub.notifications.notify("carl", {"title": "T"}, grants=OPEN)
         with pytest.raises(Refused, match="max_user_logs"):
-            await hub.notify("dora", {"title": "T"}, grants=OPEN)
+            await hub.notifications.notify("dora", {"title": "T"}, grants=OPEN)
 
 
 async def test_prompts_that_are_open_are_bounded_over_all_projects() -> None:
     async with a_hub(max_open=4) as hub:
         for number in range(2):
-            await hub.ask({"project_id": f"p{number}", "message": "?", "prompt_id": f"q{number}"}, grants=CI)
+            await hub.prompts.ask(
+                {"project_id": f"p{number}", "message": "?", "prompt_id": f"q{number}"}, grants=CI
+            )
         with pytest.raises(Refused) as caught:
-            await hub.ask({"project_id": "p3", "message": "?"}, grants=CI)
+            await hub.prompts.ask({"project_id": "p3", "message": "?"}, grants=CI)
         assert (caught.value.code, caught.value.retry_after) == ("rate_limited", 1.0)
-        await hub.ask({"project_id": "p0", "message": "?"}, grants=OPEN.at("10.0.0.1"))
-        await hub.answer("q0", {"proceed": True}, grants=CI, via={})
-        await hub.ask({"project_id": "p3", "message": "?"}, grants=CI)
+        await hub.prompts.ask({"project_id": "p0", "message": "?"}, grants=OPEN.at("10.0.0.1"))
+        await hub.prompts.answer("q0", {"proceed": True}, grants=CI, via={})
+        await hub.prompts.ask({"project_id": "p3", "message": "?"}, grants=CI)
 
 
 # --- snapshots ---------------------------------------------------------------------------------------
@@ -162,7 +164,7 @@ async def test_a_project_has_so_many_snapshots_and_deleting_one_makes_room() -> 
         with pytest.raises(Refused, match=f"no snapshot '{first}'"):
             await hub.snapshots.delete("p", first)
         await keep(hub, "p")
-        assert (len(await hub.broker.snapshots("p")), hub.holdings.total(SNAPSHOT)) == (2, 3)
+        assert (len(await hub.snapshots.of("p")), hub.holdings.total(SNAPSHOT)) == (2, 3)
 
 
 async def test_snapshots_by_one_subject_leave_room_for_others_and_end_with_their_project() -> None:
@@ -196,4 +198,4 @@ async def test_a_snapshot_that_is_not_kept_does_not_count() -> None:
 
         with pytest.raises(Refused, match="deleted meanwhile"):
             await hub.snapshots.keep("p", "", ADA, ends_meanwhile)
-        assert (hub.holdings.total(SNAPSHOT), await hub.broker.snapshots(None)) == (0, [])
+        assert (hub.holdings.total(SNAPSHOT), await hub._broker.snapshots(None)) == (0, [])

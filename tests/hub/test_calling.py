@@ -20,7 +20,7 @@ MANY = 400
 
 
 async def tell(office: Office, title: str = "hello", **more: Any) -> int:
-    return (await office.hub.notify("anna", {"title": title, **more}, grants=OPEN)).first
+    return (await office.hub.notifications.notify("anna", {"title": title, **more}, grants=OPEN)).first
 
 
 def types(office_log: list[dict[str, Any]]) -> list[str]:
@@ -30,12 +30,12 @@ def types(office_log: list[dict[str, Any]]) -> list[str]:
 async def test_a_notification_is_stored_in_the_users_log_alone(autojump_clock: MockClock) -> None:
     async with an_office() as office:
         given = {"title": "t", "body": "b", "level": "warning", "url": "https://x", "data": {"a": 1}}
-        found = await office.hub.notify("anna", given, grants=OPEN)
+        found = await office.hub.notifications.notify("anna", given, grants=OPEN)
         assert (found.project_id, found.first) == ("@anna", 1)
         (event,) = await office.log("@anna")
         assert (event["type"], event["user_id"], event["data"]) == ("notification", "anna", given)
         assert await office.broker.projects() == []
-        assert office.hub.stored_projects == 0
+        assert office.hub.health.stored_projects == 0
         await office.restart()
         assert await tell(office) == 2
 
@@ -56,7 +56,7 @@ async def test_a_notification_is_stored_in_the_users_log_alone(autojump_clock: M
 async def test_what_is_wrong_is_named(autojump_clock: MockClock, given: dict[str, Any], field: str) -> None:
     async with an_office() as office:
         with pytest.raises(InvalidInput) as caught:
-            await office.hub.notify("anna", given, grants=OPEN)
+            await office.hub.notifications.notify("anna", given, grants=OPEN)
         assert caught.value.field == field
         assert await office.log("@anna") == []
 
@@ -64,31 +64,31 @@ async def test_what_is_wrong_is_named(autojump_clock: MockClock, given: dict[str
 async def test_who_may_call_and_who_may_read(autojump_clock: MockClock) -> None:
     async with an_office() as office:
         for grants in (Grants("anna"), Grants("ci", push=EVERYTHING), OPEN):
-            await office.hub.notify("anna", {"title": "t"}, grants=grants)
+            await office.hub.notifications.notify("anna", {"title": "t"}, grants=grants)
         for grants in (Grants("bert", push=Scope(("p", "@*"))), Grants("")):
             with pytest.raises(Refused):
-                await office.hub.notify("anna", {"title": "t"}, grants=grants)
+                await office.hub.notifications.notify("anna", {"title": "t"}, grants=grants)
         with pytest.raises(Refused):
-            await office.hub.read_up_to("anna", 1, grants=Grants("ci", push=EVERYTHING))
+            await office.hub.notifications.read_up_to("anna", 1, grants=Grants("ci", push=EVERYTHING))
         with pytest.raises(InvalidInput):
-            await office.hub.notify("", {"title": "t"}, grants=OPEN)
-        assert await office.hub.read_up_to("anna", 1, grants=Grants("anna")) == 1
+            await office.hub.notifications.notify("", {"title": "t"}, grants=OPEN)
+        assert await office.hub.notifications.read_up_to("anna", 1, grants=Grants("anna")) == 1
 
 
 async def test_what_is_read_stays_read(autojump_clock: MockClock) -> None:
     async with an_office() as office:
-        assert await office.hub.read_up_to("anna", 5, grants=OPEN) == 0
+        assert await office.hub.notifications.read_up_to("anna", 5, grants=OPEN) == 0
         for _ in range(3):
             await tell(office)
         for seq, read in ((2, 2), (1, 2), (2, 2), (-5, 2), (99, 3)):
-            assert await office.hub.read_up_to("anna", seq, grants=OPEN) == read
+            assert await office.hub.notifications.read_up_to("anna", seq, grants=OPEN) == read
         assert types(await office.log("@anna")).count("notifications_read") == 2
         await office.restart()
-        assert await office.hub.read_up_to("anna", 0, grants=OPEN) == 3
+        assert await office.hub.notifications.read_up_to("anna", 0, grants=OPEN) == 3
         project = await office.hub.shelf.load("@anna")
         await office.hub.checkpoints.save(project)
         await office.restart()
-        assert await office.hub.read_up_to("anna", 0, grants=OPEN) == 3
+        assert await office.hub.notifications.read_up_to("anna", 0, grants=OPEN) == 3
 
 
 async def test_who_acknowledges_every_event_is_done_at_some_time(autojump_clock: MockClock) -> None:
@@ -98,10 +98,10 @@ async def test_who_acknowledges_every_event_is_done_at_some_time(autojump_clock:
         while acknowledged < (head := len(await office.log("@anna"))):
             assert head < 5
             acknowledged = head
-            await office.hub.read_up_to("anna", head, grants=OPEN)
+            await office.hub.notifications.read_up_to("anna", head, grants=OPEN)
         assert types(await office.log("@anna")) == ["notification", "notifications_read"]
         await tell(office)
-        assert await office.hub.read_up_to("anna", 3, grants=OPEN) == 3
+        assert await office.hub.notifications.read_up_to("anna", 3, grants=OPEN) == 3
 
 
 async def test_reading_goes_on_when_what_was_told_is_no_longer_in_memory(autojump_clock: MockClock) -> None:
@@ -112,8 +112,8 @@ async def test_reading_goes_on_when_what_was_told_is_no_longer_in_memory(autojum
         await office.hub.checkpoints.save(project)
         floors = await office.broker.trim(Retention(0, 1e9), office.wall())
         project.trimmed(floors["@anna"].seq)
-        assert await office.hub.read_up_to("anna", 4, grants=OPEN) == 4
-        assert await office.hub.read_up_to("anna", 9, grants=OPEN) == 5
+        assert await office.hub.notifications.read_up_to("anna", 4, grants=OPEN) == 4
+        assert await office.hub.notifications.read_up_to("anna", 9, grants=OPEN) == 5
 
 
 # --- watched as a project is ----------------------------------------------------------------------
@@ -135,7 +135,7 @@ async def test_a_users_log_is_watched_by_name_only(autojump_clock: MockClock) ->
         async with office.hub.subscribe() as everything, office.hub.subscribe("@anna", state=True) as mine:
             assert [type(one) for one in await given(mine, 9)] == [Subscribed, StatePart]
             await tell(office)
-            await office.hub.ask({"project_id": "p", "user_id": "anna", "message": "?"}, grants=OPEN)
+            await office.hub.prompts.ask({"project_id": "p", "user_id": "anna", "message": "?"}, grants=OPEN)
             assert [type(one) for one in await given(mine, 2)] == [Events, Events]
             told = {getattr(one, "project_id", "p") for one in await given(everything, 9)}
             assert told == {"p"}
@@ -174,11 +174,13 @@ async def test_one_who_falls_behind_gets_the_open_prompts_as_they_are(
         async with office.hub.subscribe("@anna", state=True, policy=policy) as mine:
             await given(mine, 9)
             for name in "abc":
-                await office.hub.ask({"user_id": "anna", "prompt_id": name, "message": "?"}, grants=OPEN)
-            await office.hub.answer("b", {"proceed": True}, grants=OPEN, via={})
+                await office.hub.prompts.ask(
+                    {"user_id": "anna", "prompt_id": name, "message": "?"}, grants=OPEN
+                )
+            await office.hub.prompts.answer("b", {"proceed": True}, grants=OPEN, via={})
             for _ in range(MANY):
                 await tell(office, body="x" * 100)
-            assert await office.hub.read_up_to("anna", 10, grants=OPEN) == 10
+            assert await office.hub.notifications.read_up_to("anna", 10, grants=OPEN) == 10
             await wait_all_tasks_blocked()
             found = await given(mine, MANY)
         tree = (await office.hub.shelf.load("@anna")).tree
@@ -193,7 +195,7 @@ async def test_one_who_falls_behind_gets_the_open_prompts_as_they_are(
 
 async def test_a_trimmed_users_log_keeps_its_open_prompts(autojump_clock: MockClock) -> None:
     async with an_office() as office:
-        await office.hub.ask({"user_id": "anna", "prompt_id": "a", "message": "?"}, grants=OPEN)
+        await office.hub.prompts.ask({"user_id": "anna", "prompt_id": "a", "message": "?"}, grants=OPEN)
         for _ in range(10):
             await tell(office)
         await office.hub.checkpoints.save(await office.hub.shelf.load("@anna"))
@@ -204,6 +206,6 @@ async def test_a_trimmed_users_log_keeps_its_open_prompts(autojump_clock: MockCl
         project = await office.hub.shelf.load("@anna")
         assert [one["prompt_id"] for one in project.tree.top["prompts"]] == ["a"]
         assert project.floor > 0
-        outcome = await office.hub.answer("a", {"proceed": True}, grants=OPEN, via={})
+        outcome = await office.hub.prompts.answer("a", {"proceed": True}, grants=OPEN, via={})
         assert outcome["how"] == "answered"
         assert project.tree.top["prompts"] == []

@@ -26,7 +26,7 @@ async def sent(office: Office, project: str = "p") -> Pending:
 
 def serving(office: Office, *projects: str) -> Obedient:
     one = Obedient()
-    office.hub.serve(one, projects or ("p",))
+    office.hub.orchestrators.serve(one, projects or ("p",))
     return one
 
 
@@ -35,11 +35,13 @@ async def test_a_command_goes_to_one_and_its_end_is_told(autojump_clock: MockClo
         first, second = serving(office), serving(office)
         data = {"name": "retry", "node_id": "n", "args": {"hard": True}}
         grants = Grants("anna", command=Scope(("p",)))
-        pending = await office.hub.command("p", data, grants=grants, via={"dialect": "x"})
+        pending = await office.hub.commands.send("p", data, grants=grants, via={"dialect": "x"})
         assert (first.given, second.given) == ([pending.id], [])
         assert pending.data == {"command_id": pending.id, **data, "by": "anna", "via": {"dialect": "x"}}
         for status in ("accepted", "accepted", "done"):
-            await office.hub.obeyed(first, {"command_id": pending.id, "status": status, "message": status})
+            await office.hub.commands.report(
+                first, {"command_id": pending.id, "status": status, "message": status}
+            )
         assert await pending.end() == {
             "command_id": pending.id,
             "status": "done",
@@ -64,8 +66,8 @@ async def test_without_an_orchestrator_nothing_is_kept(autojump_clock: MockClock
         assert code(call) == "no_orchestrator"
         assert not await office.stored()
         assert not other.given
-        office.hub.leave(other, ["q"])
-        assert not office.hub.serving
+        office.hub.orchestrators.leave(other, ["q"])
+        assert not office.hub.orchestrators.serving
 
 
 @pytest.mark.parametrize("accepted", [False, True])
@@ -77,7 +79,7 @@ async def test_a_dead_ones_commands_go_to_the_next(autojump_clock: MockClock, ac
             office.obey(first, pending.id, "accepted")
             await trio.sleep(10 * PATIENCE)
             assert pending.outcome is None
-        office.hub.leave(first, ["p"])
+        office.hub.orchestrators.leave(first, ["p"])
         assert second.given == [pending.id]
         late = office.obey(first, pending.id, "done")
         await wait_all_tasks_blocked()
@@ -95,9 +97,9 @@ async def test_without_a_word_in_time_it_is_told_so(autojump_clock: MockClock, t
         one = serving(office)
         pending = await sent(office)
         if not there:
-            office.hub.leave(one, ["p"])
+            office.hub.orchestrators.leave(one, ["p"])
         await trio.sleep(PATIENCE - 1)
-        assert not await office.hub.broker.matters(open=False)
+        assert not await office.broker.matters(open=False)
         await trio.sleep(2)
         outcome = await pending.end()
         assert outcome == {"command_id": pending.id, "status": "timeout"}
@@ -111,7 +113,7 @@ async def test_one_that_comes_in_time_gets_what_waits(autojump_clock: MockClock)
     async with an_office() as office:
         first = serving(office)
         pending = await sent(office)
-        office.hub.leave(first, ["p"])
+        office.hub.orchestrators.leave(first, ["p"])
         await trio.sleep(5)
         second = serving(office, "q", "p")
         assert second.given == [pending.id]
@@ -126,7 +128,7 @@ async def test_what_is_being_settled_is_given_to_nobody_unless_that_fails(autoju
             office.store.appends.hold()
             done = office.obey(first, pending.id, "done")
             await wait_all_tasks_blocked()
-            office.hub.leave(first, ["p"])
+            office.hub.orchestrators.leave(first, ["p"])
             second = serving(office)
             assert second.given == []
             office.store.failing = failing
@@ -209,7 +211,7 @@ async def test_a_command_whose_orchestrator_dies_before_it_is_kept_goes_to_the_n
         office.store.appends.hold()
         office.command("p")
         await wait_all_tasks_blocked()
-        office.hub.leave(one, ["p"])
+        office.hub.orchestrators.leave(one, ["p"])
         office.store.appends.release()
         await wait_all_tasks_blocked()
         assert (one.given, len(two.given)) == ([], 1)
@@ -259,7 +261,7 @@ async def test_after_a_restart_a_command_waits_for_an_orchestrator_anew(autojump
         assert again.given == [pending.id]
         office.obey(again, pending.id, "done")
         await wait_all_tasks_blocked()
-        found = await office.hub.matter("command", pending.id)
+        found = await office.hub.resolution.matter("command", pending.id)
         assert found.outcome == {"command_id": pending.id, "status": "done"}
         await office.check(TOPICS)
 
@@ -269,9 +271,9 @@ async def test_an_orchestrator_that_says_a_project_twice_serves_it_once(autojump
         one = serving(office, "p", "p")
         pending = await sent(office)
         assert one.given == [pending.id]
-        office.hub.leave(one, ["p", "p"])
-        office.hub.leave(one, ["p", "p"])
-        assert not office.hub.serving
+        office.hub.orchestrators.leave(one, ["p", "p"])
+        office.hub.orchestrators.leave(one, ["p", "p"])
+        assert not office.hub.orchestrators.serving
         await office.check(TOPICS)
 
 
@@ -281,7 +283,7 @@ async def test_what_is_refused(autojump_clock: MockClock) -> None:
 
         async def refusal(project: str, given: dict[str, Any], grants: Grants = OPEN) -> str:
             with pytest.raises(PeerError) as caught:
-                await office.hub.command(project, given, grants=grants, via={})
+                await office.hub.commands.send(project, given, grants=grants, via={})
             return caught.value.code
 
         assert await refusal("q", {"name": "x"}, Grants("a", command=Scope(("p",)))) == "forbidden"
@@ -297,13 +299,13 @@ async def test_what_is_refused(autojump_clock: MockClock) -> None:
             ({"command_id": pending.id, "status": "timeout"}, "invalid_message"),
         ):
             with pytest.raises(PeerError) as caught:
-                await office.hub.obeyed(one, given)
+                await office.hub.commands.report(one, given)
             assert caught.value.code == expected
         prompt = office.ask("a", project_id="p")
         await wait_all_tasks_blocked()
         assert prompt.result is not None
         with pytest.raises(PeerError) as caught:
-            await office.hub.obeyed(one, {"command_id": "a", "status": "done"})
+            await office.hub.commands.report(one, {"command_id": "a", "status": "done"})
         assert caught.value.code == "not_found"
         taken = office.ask(pending.id, project_id="p")
         answered = office.answer(pending.id)

@@ -72,7 +72,7 @@ async def test_it_can_be_deleted_and_begun_anew(path: Path, kind: str) -> None:
         assert [one.project_id for one in await hub.shelf.page("")] == [GOOD]
         await hub.publish(made(hub, BAD, 1))
         assert await nodes(hub, BAD) == {"n1": 1}
-        await hub.broker.trim(Retention(1_000, 1e9), hub.wall())
+        await hub._broker.trim(Retention(1_000, 1e9), hub.wall())
     async with hub_on(path) as hub:
         assert await nodes(hub, BAD) == {"n1": 1}
         assert await nodes(hub, GOOD) == NEWEST
@@ -215,11 +215,11 @@ async def test_a_deletion_that_fails_leaves_it_as_damaged_as_it_was(
     await make(path, body(10, "?"))
     async with hub_on(path) as hub:
         with monkeypatch.context() as patched:
-            patched.setattr(hub.broker, "append", full)
+            patched.setattr(hub._broker, "append", full)
             with pytest.raises(PeerError, match="full"):
                 await hub.delete_project(BAD)
-            patched.setattr(hub.broker, "save_checkpoint", full)
-            patched.setattr(hub.broker, "recover", full)
+            patched.setattr(hub._broker, "save_checkpoint", full)
+            patched.setattr(hub._broker, "recover", full)
             with pytest.raises(PeerError, match="full"):
                 await hub.recover(BAD)
         with pytest.raises(ProjectDamaged):
@@ -233,7 +233,7 @@ async def test_retention_spares_what_is_known_to_be_damaged(path: Path) -> None:
     async with hub_on(path) as hub:
         with pytest.raises(ProjectDamaged):
             await hub.state(BAD)
-        await hub.broker.trim(Retention(1, 1.0), hub.wall() * 2, spared=hub.shelf.damaged)
+        await hub._broker.trim(Retention(1, 1.0), hub.wall() * 2, spared=hub.shelf.damaged)
         assert (await hub.recover(BAD)).lost == ()
 
 
@@ -250,16 +250,16 @@ async def test_a_users_log_is_recovered_as_a_projects(path: Path) -> None:
     await make(path)
     async with hub_on(path) as hub:
         for number in range(3):
-            await hub.notify("ada", {"title": f"t{number}"}, grants=OPEN)
+            await hub.notifications.notify("ada", {"title": f"t{number}"}, grants=OPEN)
     life = "(SELECT life FROM life WHERE project LIKE '@%')"
     damage(path, statement(f"UPDATE event SET body = x'00' WHERE key >> 36 = {life} AND key & 3 = 2"))
     async with hub_on(path) as hub:
         with pytest.raises(ProjectDamaged):
-            await hub.notify("ada", {"title": "t"}, grants=OPEN)
-        await hub.notify("bob", {"title": "t"}, grants=OPEN)
+            await hub.notifications.notify("ada", {"title": "t"}, grants=OPEN)
+        await hub.notifications.notify("bob", {"title": "t"}, grants=OPEN)
         (topic,) = hub.shelf.damaged
         await hub.recover(topic)
-        assert (await hub.notify("ada", {"title": "t"}, grants=OPEN)).first == 4
+        assert (await hub.notifications.notify("ada", {"title": "t"}, grants=OPEN)).first == 4
 
 
 async def test_a_prompt_that_cannot_be_read_keeps_neither_the_hub_nor_its_project_from_working(
@@ -269,19 +269,19 @@ async def test_a_prompt_that_cannot_be_read_keeps_neither_the_hub_nor_its_projec
     async with hub_on(path) as hub:
         for name in ("x1", "x2"):
             given = {"project_id": GOOD, "message": "go?", "prompt_id": name}
-            await hub.ask(given, grants=OPEN)
+            await hub.prompts.ask(given, grants=OPEN)
     damage(path, statement("UPDATE matter SET body = x'7b' WHERE id = 'x1'"))
     with capture_logs() as lines:
         async with hub_on(path) as hub:
             with pytest.raises(ProjectDamaged, match="the prompt 'x1' cannot be read"):
-                await hub.prompt("x1", grants=OPEN)
-            assert (await hub.prompt("x2", grants=OPEN)).data["message"] == "go?"
+                await hub.prompts.find("x1", grants=OPEN)
+            assert (await hub.prompts.find("x2", grants=OPEN)).data["message"] == "go?"
             assert (await hub.state(GOOD)).seq == EVENTS + 2
             await hub.delete_project(GOOD)
     assert [one["event"] for one in lines] == ["record damaged"]
     with capture_logs() as lines:
         async with hub_on(path) as hub:
-            assert await hub.broker.matters(open=True) == []
+            assert await hub._broker.matters(open=True) == []
     assert lines == []
 
 

@@ -24,8 +24,7 @@ from tasktree_rt.core.events import Event, ProjectId
 from tasktree_rt.core.log import BEGINNING
 from tasktree_rt.core.tree import Snapshot
 from tasktree_rt.errors import InvalidInput, PeerError, Refused, StoreUnusable
-from tasktree_rt.hub import broadcasts
-from tasktree_rt.hub import hub as hub_module
+from tasktree_rt.hub import broadcasts, draining
 from tasktree_rt.hub.feed import Events
 from tasktree_rt.hub.hub import open_hub
 from tasktree_rt.settings import Settings
@@ -104,7 +103,7 @@ async def test_what_was_accepted_is_committed_when_the_block_is_left(autojump_cl
     store = MemoryBroker()
     async with open_hub(store, Settings()) as hub:
         for value in range(3):
-            await hub.submit(made("p", update("n", a=value)))
+            await hub.publisher.submit(made("p", update("n", a=value)))
     assert (await store.load("p")).head == 3
 
 
@@ -189,7 +188,7 @@ async def test_broadcasts_without_a_pause_are_handed_over_by_their_maker(
 async def test_a_hub_that_stops_tells_its_connections_in_slices_and_those_that_come_meanwhile(
     autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(hub_module, "DISMISSED", 10)
+    monkeypatch.setattr(draining, "DISMISSED", 10)
     async with a_world() as world:
         peers = [world.peer() for _ in range(35)]
         for one in peers:
@@ -298,12 +297,12 @@ async def test_deleting_ends_the_life_and_another_may_begin(autojump_clock: Mock
     async with a_world() as world:
         assert (await refusal(world.hub.delete_project("p"))).code == "not_found"
         first = await world.publish("p", update("n"))
-        assert world.hub.stored_projects == 1
+        assert world.hub.health.stored_projects == 1
         ended = await world.hub.delete_project("p")
         assert (ended.epoch, ended.first) == (first.epoch, 2)
         assert (await refusal(world.hub.delete_project("p"))).code == "not_found"
         assert (await refusal(world.hub.state("p"))).code == "not_found"
-        assert world.hub.stored_projects == await world.store.count_projects() == 0
+        assert world.hub.health.stored_projects == await world.store.count_projects() == 0
         second = await world.publish("p", update("m"))
         assert second.first == 1
         assert second.epoch != first.epoch

@@ -111,8 +111,8 @@ async def test_one_producer_of_many_projects_waits_behind_itself(autojump_clock:
         await wait_all_tasks_blocked()
         flooder = object()
         for number in range(200):
-            await hub.submit(made(f"p{number}", *[update("n")] * EVENTS), producer=flooder)
-        await hub.submit(made("quiet", update("n")), producer=object())
+            await hub.publisher.submit(made(f"p{number}", *[update("n")] * EVENTS), producer=flooder)
+        await hub.publisher.submit(made("quiet", update("n")), producer=object())
         store.release_appends()
         await world.hub.ingest.quiet()
         assert events_before(store, "quiet") <= EVENTS
@@ -129,9 +129,9 @@ async def test_many_producers_of_one_project_have_one_projects_turns(autojump_cl
         await wait_all_tasks_blocked()
         for _ in range(20):
             for producer in range(50):
-                await hub.submit(made("p", *[update("n")] * 10), producer=producer)
+                await hub.publisher.submit(made("p", *[update("n")] * 10), producer=producer)
         for _ in range(20):
-            await hub.submit(made("quiet", *[update("n")] * 10), producer="quiet")
+            await hub.publisher.submit(made("quiet", *[update("n")] * 10), producer="quiet")
         store.appends.clear()
         store.release_appends()
         await world.hub.ingest.quiet()
@@ -218,7 +218,7 @@ class Told:
             case "publish":
                 name = f"e{len(self.accepted)}"
                 said = made(f"p{project}", *[update(name)] * events)
-                await self.world.hub.submit(said, producer=producer or None)
+                await self.world.hub.publisher.submit(said, producer=producer or None)
                 self.accepted.append((producer, project, name))
             case "hold":
                 store.hold_appends()

@@ -64,7 +64,7 @@ async def test_no_more_projects_than_the_limit(autojump_clock: MockClock) -> Non
         world.store.release_appends()
         await world.publish("a", {"type": "project_deleted"})
         await world.publish("c", update("n"))
-        assert world.hub.stored_projects == 2
+        assert world.hub.health.stored_projects == 2
 
 
 async def test_the_end_of_a_project_reaches_a_reader_whose_outbox_is_full(autojump_clock: MockClock) -> None:
@@ -134,7 +134,7 @@ async def test_a_restart_on_the_same_store_goes_on_where_it_was(autojump_clock: 
             await world.publish("p", update(f"n{value % 3}", a=value))
         position = world.hub.shelf.get("p").position  # type: ignore[union-attr]
     async with a_world(store=store) as world:
-        assert world.hub.stored_projects == 1
+        assert world.hub.health.stored_projects == 1
         async with world.hub.subscribe("p", since=Position(position.epoch, 10)) as messages:
             assert await anext(messages) == Subscribed("p", Position(position.epoch, 10), True)
             events = await anext(messages)

@@ -103,7 +103,7 @@ async def test_a_copy_of_one_in_flight_waits_for_its_hand_over(
         await world.publish("p", update("n"))
         watchers = [world.plain() for _ in range(30)]
         key = Key("", "producer", '"1"')
-        await world.hub.submit(made("p", update("n", a=1)), key=key)
+        await world.hub.publisher.submit(made("p", update("n", a=1)), key=key)
         while not world.hub.fanout.underway("p"):
             await trio.lowlevel.checkpoint()
         again = await world.publish("p", update("n", a=1), key=key)
@@ -128,7 +128,7 @@ async def test_a_conflict_with_one_in_flight_is_refused_at_once(autojump_clock: 
         key = Key("", "producer", "1")
         await world.publish("p", update("n"))
         world.store.hold_appends()
-        await world.hub.submit(made("p", update("n", a=1)), key=key)
+        await world.hub.publisher.submit(made("p", update("n", a=1)), key=key)
         assert (await refusal(world, "p", update("n", a=2), key=key)).code == "idempotency_conflict"
         world.store.release_appends()
 
@@ -141,8 +141,10 @@ async def test_a_publish_that_a_slow_look_at_the_store_overtakes_is_known_all_th
         await world.publish("p", update("n", status="running"))
         key = Key("", "one", "1")
         world.store.hold_appends()
-        await world.hub.submit(made("p", update("n", status="failed")), key=key)
-        await world.hub.submit(made("q", update("x")), key=Key("", "two", "1"))  # "one" is forgotten here
+        await world.hub.publisher.submit(made("p", update("n", status="failed")), key=key)
+        await world.hub.publisher.submit(
+            made("q", update("x")), key=Key("", "two", "1")
+        )  # "one" is forgotten here
         looked = trio.Event()
         found = world.store.producer_ids
 
@@ -173,7 +175,7 @@ async def test_what_was_judged_on_a_publish_that_the_store_knew_already_is_found
         # It has forgotten the id, the store has not.
         world.hub.ingest._producers._known = {("", "producer"): Ids()}
         world.store.hold_appends()
-        again = await world.hub.submit(made("p", update("n", status="running")), key=key)
+        again = await world.hub.publisher.submit(made("p", update("n", status="running")), key=key)
         await world.submit("p", update("n", progress=5))
         world.store.release_appends()
         await world.settle()
@@ -314,9 +316,9 @@ async def test_a_failure_takes_along_what_was_judged_on_top_even_if_the_store_wo
         await world.publish("p", update("n", a=0))
         world.store.hold_appends()
         world.store.failing = True
-        first = await world.hub.submit(made("p", update("n", a=1)))
+        first = await world.hub.publisher.submit(made("p", update("n", a=1)))
         await wait_all_tasks_blocked()
-        behind = await world.hub.submit(made("p", update("n", b=2)))
+        behind = await world.hub.publisher.submit(made("p", update("n", b=2)))
         world.store.release_one_append()
         await wait_all_tasks_blocked()
         world.store.failing = False
@@ -353,7 +355,7 @@ async def test_so_are_more_bytes(autojump_clock: MockClock) -> None:
 
 async def test_a_callback_that_fails_keeps_no_other_from_its_answer(autojump_clock: MockClock) -> None:
     async with a_world() as world:
-        accepted = await world.hub.submit(made("p", update("n")))
+        accepted = await world.hub.publisher.submit(made("p", update("n")))
 
         def fail(_: object) -> None:
             raise RuntimeError("a bug")

@@ -12,7 +12,6 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 from tasktree_rt.core.log import Position
 from tasktree_rt.errors import Refused, StoreUnavailable
 from tasktree_rt.hub import shelf
-from tasktree_rt.hub.keeper import Keeper
 from tasktree_rt.settings import Keep, Settings
 from tests.hub.world import World, a_world, update
 
@@ -87,7 +86,7 @@ async def test_finished_projects_end_after_their_time(autojump_clock: MockClock)
         now = world.hub.wall()
         await world.publish("done", {"type": "state_transition", "data": {"from": "x", "to": "completed"}})
         await world.publish("going", {"type": "state_transition", "data": {"from": "x", "to": "running"}})
-        keeper = Keeper(world.hub)
+        keeper = world.hub.keeper
         await keeper.sweep()
         assert world.hub.shelf.get("done").epoch != ""  # type: ignore[union-attr]
         world.hub.context.wall = lambda: now + 100_000_000
@@ -112,7 +111,7 @@ async def test_the_longest_idle_are_put_away_unless_somebody_needs_them(
         await trio.sleep(1)
         world.store.hold_appends()
         await world.submit("p2", update("n", b=2))
-        await Keeper(world.hub).sweep()
+        await world.hub.keeper.sweep()
         kept = {str(one.project_id) for one in world.hub.shelf}
         assert {"p0", "p1", "p2", "p7"} <= kept
         assert not {"p3", "p4", "p5"} & kept

@@ -189,7 +189,7 @@ async def test_closing_drops_what_waits_and_finishes_what_is_begun() -> None:
         slow = house.watcher("t", room=3)
         house.say("k", 1)
         house.say("k", 2)
-        house.hub.draining = True
+        house.hub._stopping.begun = True
         await house.hub.drain()
         assert await told(slow) == [{"k": 1}]
         assert slow.transport.close_read == (1012, "service restart")
@@ -267,8 +267,8 @@ def test_the_newest_of_each_key_waits_and_every_byte_is_counted(steps: list[Any]
 async def test_a_notification_that_is_kept_is_also_shown_live_to_its_user_only() -> None:
     async with a_house() as house:
         ours, theirs = house.watcher("@ann"), house.watcher("@bob")
-        await house.hub.notify("ann", {"title": "Done"}, grants=OPEN)
-        await house.hub.notify("ann", {"title": "Done"}, grants=OPEN)
+        await house.hub.notifications.notify("ann", {"title": "Done"}, grants=OPEN)
+        await house.hub.notifications.notify("ann", {"title": "Done"}, grants=OPEN)
         assert ours.received() == [{"title": "Done"}, {"title": "Done"}]
         assert theirs.received() == []
 
@@ -282,10 +282,10 @@ async def test_what_is_kept_is_shown_even_if_its_teller_hangs_up_before_it_is() 
         ours = house.watcher("@ann")
         broker.store.appends.hold()
         async with trio.open_nursery() as tellers:
-            tellers.start_soon(lambda: house.hub.notify("ann", {"title": "Done"}, grants=OPEN))
+            tellers.start_soon(lambda: house.hub.notifications.notify("ann", {"title": "Done"}, grants=OPEN))
             await wait_all_tasks_blocked()
             tellers.start_soon(
-                lambda: house.hub.ask(given, grants=OPEN, opened=lambda one: opened.append(one.id))
+                lambda: house.hub.prompts.ask(given, grants=OPEN, opened=lambda one: opened.append(one.id))
             )
             await wait_all_tasks_blocked()
             tellers.cancel_scope.cancel()

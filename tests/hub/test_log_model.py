@@ -154,7 +154,7 @@ class Real:
         told: list[Answer] = []
         named = None if key is None else Key("", "x", key)
         try:
-            found = await self.world.hub.submit(made(project, *json_of(body)), key=named)
+            found = await self.world.hub.publisher.submit(made(project, *json_of(body)), key=named)
         except PeerError as error:
             return [("refused", error.code)]
         if not isinstance(found, Accepted):

@@ -90,12 +90,12 @@ class Play:
     def on_serve(self, project: str) -> None:
         one = Obedient()
         self.serving.append((one, project))
-        self.office.hub.serve(one, [project])
+        self.office.hub.orchestrators.serve(one, [project])
 
     def on_leave(self, index: int) -> None:
         if index < len(self.serving):
             one, project = self.serving.pop(index)
-            self.office.hub.leave(one, [project])
+            self.office.hub.orchestrators.leave(one, [project])
 
     def on_command(self, project: str) -> None:
         self.office.command(project)
@@ -151,7 +151,7 @@ async def played(plan: list[tuple[Any, ...]], path: str | None) -> None:
 async def everything_ends(office: Office, play: Play) -> None:
     """At the latest when all deadlines have passed; and what is told then is told after a restart."""
     for one, project in play.serving:
-        office.hub.leave(one, [project])
+        office.hub.orchestrators.leave(one, [project])
     office.jump += 1_000 * 1_000_000
     await trio.sleep(60)
     await office.check(TOPICS)
@@ -162,7 +162,7 @@ async def everything_ends(office: Office, play: Play) -> None:
     await office.check(TOPICS)
     assert await office.stored() == stored
     for name, kept in stored.items():
-        pending = await office.hub.matter(kept.kind, name)
+        pending = await office.hub.resolution.matter(kept.kind, name)
         assert pending.outcome == office.outcomes[name]
     await wait_all_tasks_blocked()
     assert all(call.over for call in office.calls)

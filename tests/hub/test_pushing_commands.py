@@ -15,7 +15,7 @@ from tests.hub.world import World, a_world, update
 
 
 async def command(world: World, name: str = "cancel", project: str = "p", **more: object) -> Pending:
-    return await world.hub.command(project, {"name": name, **more}, grants=OPEN, via=VIA)
+    return await world.hub.commands.send(project, {"name": name, **more}, grants=OPEN, via=VIA)
 
 
 def result(pending: Pending, status: str, **more: object) -> Json:

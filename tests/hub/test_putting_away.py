@@ -17,7 +17,6 @@ from tasktree_rt.brokers.base import Key
 from tasktree_rt.core.commands import Policy
 from tasktree_rt.errors import PeerError, Unavailable
 from tasktree_rt.hub import fanout, shared_snapshot, shelf
-from tasktree_rt.hub.keeper import Keeper
 from tasktree_rt.settings import Keep
 from tests.hub.world import Peer, World, a_world, run, small, update
 
@@ -63,7 +62,7 @@ class Play:
 
     def __init__(self, world: World) -> None:
         self.world = world
-        self.keeper = Keeper(world.hub)
+        self.keeper = world.hub.keeper
         self.number = itertools.count()
         self.peers = [world.peer(policy) for policy in (Policy.CONFLATE, Policy.DISCONNECT, Policy.RESYNC)]
 
@@ -167,7 +166,7 @@ async def test_a_watcher_of_everything_goes_on_over_a_project_that_was_away(
         peer.connect()
         peer.subscribe("*", "state")
         await world.settle()
-        await Keeper(world.hub).sweep()
+        await world.hub.keeper.sweep()
         assert len(world.hub.shelf) == 0
         for name in PROJECTS:
             await world.publish(name, update("n", b=2))
@@ -188,7 +187,7 @@ async def test_what_somebody_watches_by_name_or_catches_up_on_stays(autojump_clo
         laggard.connection.transport.allow(0)
         for value in range(20):
             await world.publish("b", update("n", a=value, text="x" * 150))
-        await Keeper(world.hub).sweep()
+        await world.hub.keeper.sweep()
         assert sorted(str(one.project_id) for one in world.hub.shelf) == ["a", "b"]
         laggard.connection.transport.allow(None)
         await world.settle()
@@ -199,7 +198,7 @@ async def test_a_store_that_cannot_read_it_back_refuses_and_then_does_not(autoju
     async with a_world() as world:
         await world.publish("a", update("n", a=1))
         plain = world.plain()
-        await Keeper(world.hub).sweep()
+        await world.hub.keeper.sweep()
         world.store.failing_reads = True
         with pytest.raises(PeerError) as caught:
             await world.publish("a", update("n", a=2))

@@ -105,7 +105,7 @@ async def test_what_came_in_between_is_shown_the_newest_of_each_execution_and_no
             world.event(GRAPH, mark=mark)
             world.event(NODE, mark=mark, node_exec_id="x1")
         world.event(NODE, mark=9, node_exec_id="x2")
-        await world.hub.notify("u", {"title": "once"}, grants=OPEN)
+        await world.hub.notifications.notify("u", {"title": "once"}, grants=OPEN)
         before.end(1000)
         for after in (world.comes(), world.comes()):
             assert await shown(after) == [

@@ -96,7 +96,7 @@ async def test_a_user_is_no_project(autojump_clock: MockClock) -> None:
     async with a_world() as world:
         seen = board(world.hub)
         await seen.take()
-        await world.hub.notify("ada", {"title": "T"}, grants=OPEN)
+        await world.hub.notifications.notify("ada", {"title": "T"}, grants=OPEN)
         await seen.take_all()
         assert len(seen.heard) == 1
 

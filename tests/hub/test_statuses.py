@@ -567,7 +567,7 @@ def test_an_observer_is_told_of_every_project_that_changed_and_its_faults_harm_n
             world.hub.observe(lambda project: told.append((project.project_id, project.tree.head)))
             await world.publish("p", update("a"), update("b"))
             await world.publish("q", update("a"))
-            await world.hub.notify("ada", {"title": "T"}, grants=OPEN)
+            await world.hub.notifications.notify("ada", {"title": "T"}, grants=OPEN)
             assert told == [("p", 2), ("q", 1)]
             assert world.faults == ["observe: ValueError('a bug')"] * 2
             world.faults.clear()

@@ -56,7 +56,7 @@ async def turns() -> AsyncIterator[Callable[[], int]]:
 
 async def ask(hub: Hub, schema: object, grants: Grants = OPEN, **more: Any) -> str:
     given = {"project_id": "p", "message": "?", "schema": schema, **more}
-    return (await hub.ask(given, grants=grants))[0].id
+    return (await hub.prompts.ask(given, grants=grants))[0].id
 
 
 @pytest.fixture
@@ -91,7 +91,7 @@ async def test_while_a_heavy_schema_and_its_values_are_judged_the_loop_turns(jud
         prompt = await ask(hub, COSTLY, default={"proceed": True, "value": MANY})
         assert count() - before > TURNS
         before = count()
-        await hub.answer(prompt, {"proceed": True, "value": MANY[1:]}, grants=OPEN, via={})
+        await hub.prompts.answer(prompt, {"proceed": True, "value": MANY[1:]}, grants=OPEN, via={})
         assert count() - before > TURNS
         assert judged == ["schema", "schema", "value", "value"]
 
@@ -123,9 +123,9 @@ async def test_what_is_light_needs_no_thread(no_thread: None) -> None:
     async with a_hub() as hub:
         prompt = await ask(hub, LIGHT, default={"proceed": True, "value": 2})
         with pytest.raises(InvalidInput, match="0 is less than the minimum") as caught:
-            await hub.answer(prompt, {"proceed": True, "value": 0}, grants=OPEN, via={})
+            await hub.prompts.answer(prompt, {"proceed": True, "value": 0}, grants=OPEN, via={})
         assert caught.value.field == "value"
-        await hub.answer(prompt, {"proceed": True, "value": 3}, grants=OPEN, via={})
+        await hub.prompts.answer(prompt, {"proceed": True, "value": 3}, grants=OPEN, via={})
 
 
 async def test_nobody_who_may_not_ask_has_anything_judged(judged: list[str]) -> None:
@@ -138,14 +138,16 @@ async def test_nobody_who_may_not_ask_has_anything_judged(judged: list[str]) -> 
         prompt = await ask(hub, LIGHT)
         judged.clear()
         with pytest.raises(PeerError) as caught:
-            await hub.answer(prompt, {"proceed": True, "value": ["x" * 100] * 5_000}, grants=OPEN, via={})
+            await hub.prompts.answer(
+                prompt, {"proceed": True, "value": ["x" * 100] * 5_000}, grants=OPEN, via={}
+            )
         assert (caught.value.code, caught.value.field, judged) == ("too_large", "value", [])
 
 
 async def test_a_prompts_time_begins_when_it_is_judged_and_not_while_it_waits() -> None:
     async with a_hub() as hub:
         given = {"project_id": "p", "message": "?", "schema": HEAVY, "timeout": 100}
-        pending, _ = await hub.ask(given, grants=OPEN)
+        pending, _ = await hub.prompts.ask(given, grants=OPEN)
         assert pending.deadline is not None
         assert 0 <= pending.matter.received + 100_000_000 - pending.deadline < 60_000_000
 
@@ -190,7 +192,7 @@ async def test_who_stops_waiting_holds_up_nobody() -> None:
         with trio.move_on_after(0):
             await ask(hub, HEAVY)
         await ask(hub, HEAVY)
-        assert hub.verdicts._turns == {}
+        assert hub.prompts._verdicts._turns == {}
 
 
 def test_the_oldest_verdicts_are_forgotten() -> None:

@@ -105,7 +105,7 @@ async def test_who_may_not_answer_is_told_so_and_who_may_not_see_is_not(autojump
         for grants, prompt in ((everything, project), (ANNA, anna)):
             said = {"type": "answer", "id": 1, "prompt_id": prompt, "proceed": True}
             await told(native(world, grants=grants), "reply", said)
-            assert (await world.hub.matter("prompt", prompt)).outcome["by"] == grants.subject  # type: ignore[index]
+            assert (await world.hub.resolution.matter("prompt", prompt)).outcome["by"] == grants.subject  # type: ignore[index]
 
 
 async def test_an_answer_that_the_store_cannot_keep_settles_nothing(autojump_clock: MockClock) -> None:
@@ -128,7 +128,7 @@ async def test_nobody_answers_and_the_default_is_told_at_the_deadline(autojump_c
         await answers(watching)
         prompt = await asked(world, project_id="p", timeout=20, default={"proceed": True, "value": "x"})
         begun = trio.current_time()
-        await (await world.hub.matter("prompt", prompt)).end()
+        await (await world.hub.resolution.matter("prompt", prompt)).end()
         assert 19 < trio.current_time() - begun < 22
         data = (await told(watching, "prompt_resolved"))["data"]
         assert (data["how"], data["proceed"], data["value"], data["by"]) == ("timeout", True, "x", None)
@@ -140,7 +140,7 @@ async def test_nobody_answers_and_the_default_is_told_at_the_deadline(autojump_c
 async def test_who_comes_later_is_offered_what_is_open(autojump_clock: MockClock) -> None:
     async with a_world() as world:
         first, second = await asked(world, project_id="p"), await asked(world, project_id="p", user_id="anna")
-        await world.hub.answer(first, {"proceed": True}, grants=OPEN, via={})
+        await world.hub.prompts.answer(first, {"proceed": True}, grants=OPEN, via={})
         for topic, place in (("p", {"project_id": "p"}), ("@anna", {"user_id": "anna"})):
             state = await told(native(world, topic), "project_state")
             assert {name: state.get(name) for name in place} == place
@@ -230,14 +230,14 @@ async def test_a_users_log_is_watched_resumed_and_left(autojump_clock: MockClock
         place = {"user_id": "anna", "seq": 0, "epoch": ""}
         assert subscribed == {"type": "subscribed", **place, "recovered": None, "id": 1}
         assert state["data"] == {"prompts": [], "read": 0}
-        await world.hub.notify("anna", {"title": "one"}, grants=OPEN)
-        await world.hub.notify("bert", {"title": "not hers"}, grants=OPEN)
+        await world.hub.notifications.notify("anna", {"title": "one"}, grants=OPEN)
+        await world.hub.notifications.notify("bert", {"title": "not hers"}, grants=OPEN)
         event = await told(watching, "notification")
         assert (event["user_id"], event["data"], "project_id" in event) == ("anna", {"title": "one"}, False)
         assert await answers(watching, {"type": "unsubscribe", "id": 2, "user_id": "anna"}) == [
             {"type": "unsubscribed", "user_id": "anna", "id": 2}
         ]
-        await world.hub.notify("anna", {"title": "two"}, grants=OPEN)
+        await world.hub.notifications.notify("anna", {"title": "two"}, grants=OPEN)
         assert await answers(watching) == []
         since = f"{event['epoch']}:{event['seq']}"
         again, missed = await answers(watching, {"type": "subscribe", "user_id": "anna", "since": since})
@@ -249,7 +249,7 @@ async def test_nobody_watches_or_reads_for_another_user_but_an_administrator(
     autojump_clock: MockClock,
 ) -> None:
     async with a_world() as world:
-        await world.hub.notify("anna", {"title": "one"}, grants=OPEN)
+        await world.hub.notifications.notify("anna", {"title": "one"}, grants=OPEN)
         for said in ({"type": "subscribe", "user_id": "anna"}, {"type": "ack", "user_id": "anna", "seq": 1}):
             other = native(world, grants=Grants("bert", EVERYTHING, EVERYTHING, EVERYTHING))
             assert (await told(other, "error", {**said, "id": 1}))["code"] == "forbidden"
@@ -262,7 +262,7 @@ async def test_everything_is_every_project_and_no_user(autojump_clock: MockClock
         watching, plain = native(world, "*"), world.plain()
         await answers(watching)
         await asked(world, project_id="p", user_id="anna")
-        await world.hub.notify("anna", {"title": "one"}, grants=OPEN)
+        await world.hub.notifications.notify("anna", {"title": "one"}, grants=OPEN)
         said = await answers(watching)
         assert [one.get("project_id") for one in said] == ["p"] * len(said)
         assert [one["type"] for one in plain.received()] == ["prompt"]
@@ -274,7 +274,7 @@ async def test_reading_is_told_to_a_users_other_connections_and_never_goes_back(
     async with a_world() as world:
         one, other = native(world, "@anna", grants=ANNA), native(world, "@anna", grants=ANNA)
         for title in ("one", "two", "three"):
-            await world.hub.notify("anna", {"title": title}, grants=OPEN)
+            await world.hub.notifications.notify("anna", {"title": title}, grants=OPEN)
         await quiet()
         one.received(), other.received()
         ack = {"type": "ack", "user_id": "anna", "seq": 2}
@@ -290,7 +290,7 @@ async def test_reading_is_told_to_a_users_other_connections_and_never_goes_back(
 async def test_heartbeats_name_the_positions_of_users_apart(autojump_clock: MockClock) -> None:
     async with a_world() as world:
         watching = native(world, "@anna", "p", grants=ANNA)
-        at = await world.hub.notify("anna", {"title": "one"}, grants=OPEN)
+        at = await world.hub.notifications.notify("anna", {"title": "one"}, grants=OPEN)
         await world.publish("p", update("n"))
         epoch = world.hub.shelf.get("p").epoch  # type: ignore[union-attr]
         await answers(watching)
@@ -308,7 +308,7 @@ async def test_a_user_whose_token_is_replaced_by_anothers_stops_seeing(autojump_
         watching = native(world, "@anna", grants=ANNA)
         await answers(watching)
         world.hub.subscriptions.regrant(watching.session.subscriber, Grants("bert", EVERYTHING))
-        await world.hub.notify("anna", {"title": "secret"}, grants=OPEN)
+        await world.hub.notifications.notify("anna", {"title": "secret"}, grants=OPEN)
         assert await answers(watching) == [{"type": "unsubscribed", "user_id": "anna"}]
 
 

@@ -12,7 +12,6 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from tasktree_rt.core.access import EVERYTHING, OPEN, Scope
 from tasktree_rt.hub.claims import Wish
-from tasktree_rt.hub.executions import Executions
 from tasktree_rt.hub.work_queue import UNKNOWN, WorkQueue
 from tests.hub.world import a_world
 
@@ -125,7 +124,7 @@ async def test_a_waiting_worker_looks_at_what_is_new_and_not_at_all_that_waits(
     autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with a_world() as world:
-        executions = Executions(world.hub)
+        executions = world.hub.executions
         for _ in range(40):
             await executions.start({"workflow_id": "a"}, OPEN, None)
         loaded: list[str] = []

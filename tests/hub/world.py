@@ -280,7 +280,7 @@ class World:
 
     async def submit(self, project: str, *events: dict[str, Any]) -> None:
         """Publish and do not wait."""
-        await self.hub.submit(made(project, *events))
+        await self.hub.publisher.submit(made(project, *events))
 
     def read(self) -> None:
         for peer in self.peers:

@@ -72,7 +72,7 @@ class Folk:
         attempt = attempt if not known else self._repeated(given)
 
         async def ask() -> object:
-            pending, _ = await hub.ask(given, grants=OPEN)
+            pending, _ = await hub.prompts.ask(given, grants=OPEN)
             return pending
 
         self.through_hub(attempt, ask)
@@ -137,7 +137,7 @@ class Folk:
             dice.choice(natives).tries(attempt, type="answer", prompt_id=prompt.id, **given)
         elif hub is not None:
             via = {"tag": attempt.tag}
-            self.through_hub(attempt, lambda: hub.answer(prompt.id, given, grants=OPEN, via=via))
+            self.through_hub(attempt, lambda: hub.prompts.answer(prompt.id, given, grants=OPEN, via=via))
 
     def cancel(self, step: Step, dice: Random) -> None:
         """Take a prompt back."""
@@ -145,7 +145,7 @@ class Folk:
         if prompt is not None and hub is not None:
             attempt = self._world.matters.attempt("cancel", prompt.id)
             via = {"tag": attempt.tag}
-            self.through_hub(attempt, lambda: hub.cancel_prompt(prompt.id, grants=OPEN, via=via))
+            self.through_hub(attempt, lambda: hub.prompts.cancel(prompt.id, grants=OPEN, via=via))
 
     # --- commands -----------------------------------------------------------------------------------
 
@@ -159,7 +159,7 @@ class Folk:
         if natives and dice.random() < 0.6:
             dice.choice(natives).tries(attempt, type="command", project_id=project, **given)
         elif hub is not None:
-            self.through_hub(attempt, lambda: hub.command(project, given, grants=OPEN, via={}))
+            self.through_hub(attempt, lambda: hub.commands.send(project, given, grants=OPEN, via={}))
 
     def obey(self, step: Step, dice: Random) -> None:
         """Orchestrators say something of what they were told to do."""
@@ -199,7 +199,7 @@ class Folk:
         if hub is not None:
             attempt = self._world.matters.attempt("notify")
             given = {"title": attempt.tag}
-            self.through_hub(attempt, lambda: hub.notify(user, given, grants=OPEN))
+            self.through_hub(attempt, lambda: hub.notifications.notify(user, given, grants=OPEN))
 
     def read(self, step: Step, dice: Random) -> None:
         """A user has read what there was, or less."""
@@ -211,4 +211,4 @@ class Folk:
             said: dict[str, Any] = {"type": "ack", "user_id": user, "seq": seq}
             dice.choice(natives).tries(attempt, **said)
         elif hub is not None:
-            self.through_hub(attempt, lambda: hub.read_up_to(user, seq, grants=OPEN))
+            self.through_hub(attempt, lambda: hub.notifications.read_up_to(user, seq, grants=OPEN))

@@ -30,7 +30,6 @@ from tasktree_rt.hub import (
     spectating,
     statuses,
     watching,
-    workings,
     writing,
 )
 from tasktree_rt.settings import AutoGpt, Delivery, Drain, Execution, Keep, Limits, People, Settings
@@ -54,7 +53,6 @@ _MODULES: Final = (
     spectating,
     statuses,
     watching,
-    workings,
     writing,
 )
 """Where a bound may be in force by its name."""

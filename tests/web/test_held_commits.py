@@ -41,9 +41,9 @@ async def test_a_result_at_the_store_holds_up_no_publish_of_its_connection() -> 
         real_hub(store) as running,
         running.socket("/ws/orchestrator?commands=p", native=False) as socket,
     ):
-        while not running.hub.serving:
+        while not running.hub.orchestrators.serving:
             await trio.lowlevel.checkpoint()
-        pending = await running.hub.command("p", {"name": "retry"}, grants=OPEN, via={})
+        pending = await running.hub.commands.send("p", {"name": "retry"}, grants=OPEN, via={})
         assert (await heard(socket))["command_id"] == pending.id
         store.hold_appends()
         done = {"type": "command_result", "id": 0, "command_id": pending.id, "status": "done"}
@@ -64,7 +64,7 @@ async def test_a_result_at_the_store_holds_up_no_publish_of_its_connection() -> 
 async def test_an_answer_at_the_store_holds_up_no_request_of_its_connection() -> None:
     store = Store()
     async with real_hub(store) as running, running.socket("/ws/updates?project_id=q") as socket:
-        pending, _ = await running.hub.ask({"message": "Go on?", "project_id": "p"}, grants=OPEN)
+        pending, _ = await running.hub.prompts.ask({"message": "Go on?", "project_id": "p"}, grants=OPEN)
         store.hold_appends()
         await say(socket, {"type": "answer", "id": 1, "prompt_id": pending.id, "proceed": True})
         await say(socket, {"type": "ping", "id": 2})

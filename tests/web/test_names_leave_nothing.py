@@ -235,6 +235,6 @@ async def test_the_walk_finds_what_grows() -> None:
     async with a_hub() as running:
         before = census(running.hub)
         for number in range(NAMES):
-            running.hub.serving[f"p{number}"] = {}
-        assert grown(before, census(running.hub)) == {"Hub.serving": NAMES}
-        running.hub.serving.clear()
+            running.hub.orchestrators.serving[f"p{number}"] = {}
+        assert grown(before, census(running.hub)) == {"Orchestrators.serving": NAMES}
+        running.hub.orchestrators.serving.clear()

@@ -74,7 +74,7 @@ async def test_over_http_they_are_refused_with_their_place(what: str) -> None:
             assert (answer.status_code, answer.json()["code"]) == (400, "invalid_json"), answer.text
             assert answer.json()["field"] == place
             assert huge[:50] not in answer.text
-        assert running.hub.stored_projects == 0
+        assert running.hub.health.stored_projects == 0
 
 
 async def test_lines_of_ndjson_too() -> None:

@@ -60,7 +60,7 @@ class Told:
         said = {"command_id": self._id, "status": status, "message": message}
         while True:
             try:
-                await self._sink.hub.obeyed(self._sink, said)
+                await self._sink.hub.commands.report(self._sink, said)
             except Unavailable as error:
                 await trio.sleep(error.retry_after or AGAIN)
             else:
@@ -105,12 +105,12 @@ class HubSink:
     async def commands(self, project: ProjectId) -> AsyncIterator[Told]:
         """The commands of `project`, which this process takes for as long as they are asked for."""
         self._tell, heard = trio.open_memory_channel[Told](MOST_COMMANDS)
-        self.hub.serve(self, [project])
+        self.hub.orchestrators.serve(self, [project])
         try:
             async for told in heard:
                 yield told
         finally:
-            self.hub.leave(self, [project])
+            self.hub.orchestrators.leave(self, [project])
 
 
 @define

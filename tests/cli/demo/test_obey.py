@@ -50,7 +50,7 @@ class Ground:
 
     async def command(self, name: str, node: str | None = None, **args: object) -> tuple[str, str | None]:
         given = {"name": name, "node_id": node, "args": args or None}
-        pending = await self.hub.command(PROJECT, given, grants=OPEN, via=NOBODY)
+        pending = await self.hub.commands.send(PROJECT, given, grants=OPEN, via=NOBODY)
         outcome = await pending.end()
         return outcome["status"], outcome.get("message")
 
@@ -64,7 +64,7 @@ class Ground:
         return (await self.hub.state(PROJECT)).top["state"]
 
     async def logged(self, node: str) -> list[str]:
-        events = await self.hub.broker.read(
+        events = await self.hub._broker.read(
             PROJECT,
             (await self.hub.shelf.load(PROJECT)).position_at(0),
             limit=10_000,

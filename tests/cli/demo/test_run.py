@@ -16,7 +16,7 @@ from tasktree_rt.core.events import Event, ProjectId
 from tasktree_rt.core.nodes import Nodes
 from tasktree_rt.core.reducer import reduce
 from tasktree_rt.errors import Unavailable
-from tasktree_rt.hub.hub import Hub, Published, open_hub
+from tasktree_rt.hub.hub import Published, open_hub
 from tasktree_rt.settings import Settings
 
 PROJECT = ProjectId("demo")
@@ -282,4 +282,4 @@ async def test_what_the_hub_cannot_take_now_is_given_again_under_the_same_key(
         await sink.publish([event])
         await sink.publish([event])
         assert keys[0] == keys[1] == keys[2] != keys[3] == keys[4]
-        assert (await Hub.state(hub, PROJECT)).seq == 2
+        assert (await hub.history.state(PROJECT)).seq == 2
