@@ -14,6 +14,8 @@ export interface Look {
   readonly width?: number;
   readonly height?: number;
   readonly scheme?: "light" | "dark";
+  /** Whatever moves may move. */
+  readonly motion?: boolean;
   /** Touched by fingers. */
   readonly touch?: boolean;
   /** Console errors that a test means to cause. */
@@ -22,11 +24,11 @@ export interface Look {
 
 /** A page that notes whatever the browser complains of. */
 export async function open(browser: Browser, look: Look = {}): Promise<{ page: Page; complaints: string[] }> {
-  const { width = 1280, height = 800, scheme = "light", touch = false, expected } = look;
+  const { width = 1280, height = 800, scheme = "light", touch = false, motion = false, expected } = look;
   const context = await browser.newContext({
     viewport: { width, height },
     colorScheme: scheme,
-    reducedMotion: "reduce",
+    reducedMotion: motion ? "no-preference" : "reduce",
     ...(touch ? { hasTouch: true, isMobile: true } : {}),
   });
   const page = await context.newPage();

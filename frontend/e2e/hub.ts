@@ -21,7 +21,7 @@ publishing.refuse_reserved = publishing.refuse_message_name = lambda *_: None
 main()
 `;
 
-export type Event = { type: string; data: Record<string, unknown> };
+export type Event = { type: string; data: Record<string, unknown>; timestamp?: string };
 
 export class HubProcess {
   readonly url: string;

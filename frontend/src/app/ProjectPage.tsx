@@ -1,7 +1,8 @@
 import { lazy, type ReactNode, Suspense, useEffect, useRef } from "react";
 import { Cell, type HubError, type Project, type Travel, type Travelling } from "../core/index.ts";
 import NodePanel from "../features/node/NodePanel.tsx";
-import { Scrubber, usePosition, useTravel } from "../features/travel/Scrubber.tsx";
+import { Scrubber } from "../features/travel/Scrubber.tsx";
+import { usePosition, useTravel } from "../features/travel/useTravel.ts";
 import TreeView from "../features/tree/TreeView.tsx";
 import { useReadable, useWatched } from "../react/hooks.ts";
 import { useHub } from "../react/provider.tsx";

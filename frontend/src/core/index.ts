@@ -23,3 +23,4 @@ export { type Run, shownLines, shownText } from "./terminal.ts";
 export type { StoredEvent, Told } from "./told.ts";
 export { Travel, type Travelling } from "./travel.ts";
 export { onFrame, type Scheduler, type TreeSnapshot, TreeStore } from "./tree.ts";
+export { seqAt } from "./when.ts";

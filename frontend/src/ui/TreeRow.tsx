@@ -1,6 +1,7 @@
-import { memo, type ReactNode } from "react";
+import { memo, type ReactNode, useRef } from "react";
 import { type Fields, isEnded, type Rollup, type TreeStore, text } from "../core/index.ts";
 import { useTreeNode } from "../react/hooks.ts";
+import { useFlash } from "./flash.ts";
 import { message, progress, spent, title } from "./nodes.ts";
 import { CountsBar, Mark, Progress, UrgentCounts } from "./parts.tsx";
 import type { Row } from "./rows.ts";
@@ -39,10 +40,13 @@ export const TreeRow = memo(function TreeRow({
   drawn.rows += 1;
   const fields = node?.fields;
   const rollup = node?.rollup ?? null;
+  const line = useRef<HTMLDivElement>(null);
+  useFlash(line, tree, fields);
   return (
     // biome-ignore lint/a11y/useKeyWithClickEvents: the keys are the tree's, which has the focus
     // biome-ignore lint/a11y/useFocusableInteractive: the tree tells which row is active by aria-activedescendant
     <div
+      ref={line}
       role="treeitem"
       id={rowId(row.id)}
       className={active ? "tree-row active" : "tree-row"}
