@@ -79,16 +79,18 @@ class MemoryBroker:
         return [self._append(entry) for entry in batch]
 
     def _append(self, entry: Append) -> Outcome:
-        known = self._producers.recorded(entry.key, entry.digest)
-        if known is not None:
-            return known
+        if entry.key is not None:
+            known = self._producers.recorded(entry.key, entry.digest)
+            if known is not None:
+                return known
         life = self._live(entry)
         first = life.append(entry)
         if entry.key is not None:
             kept = Duplicate(entry.project_id, life.epoch, first, len(entry.drafts))
             self._producers.record(entry.key, entry.digest, kept, entry.received)
-        self._interactions.open(entry.opens)
-        self._interactions.settle(entry.settles, entry.received)
+        if entry.opens or entry.settles:
+            self._interactions.open(entry.opens)
+            self._interactions.settle(entry.settles, entry.received)
         if entry.ends:
             self._deaths[entry.project_id] = Death(life.epoch, life.records[-1])
             del self._lives[entry.project_id]

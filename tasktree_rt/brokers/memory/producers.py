@@ -27,18 +27,16 @@ class Producers:
     def __init__(self) -> None:
         self._published: dict[Producer, dict[str, _Published]] = {}
 
-    def recorded(self, key: Key | None, digest: bytes) -> Duplicate | Conflict | None:
+    def recorded(self, key: Key, digest: bytes) -> Duplicate | Conflict | None:
         """Return the outcome of a publish with this key; None if the key is new."""
-        if key is None:
-            return None
-        known = self._published.get(key.producer, {}).get(key.id)
+        known = self._published.get(key[:2], {}).get(key.id)
         if known is None:
             return None
         return known.first if digest == known.digest else Conflict()
 
     def record(self, key: Key, digest: bytes, first: Duplicate, received: int) -> None:
         """Remember a publish and what a repeat of it gets."""
-        self._published.setdefault(key.producer, {})[key.id] = _Published(digest, first, received)
+        self._published.setdefault(key[:2], {})[key.id] = _Published(digest, first, received)
 
     def ids(self, producer: Producer) -> list[str]:
         """Return the known ids of a producer, oldest first."""
