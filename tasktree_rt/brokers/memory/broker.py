@@ -30,9 +30,7 @@ from tasktree_rt.brokers.base import (
     Snapshot,
     Summary,
 )
-from tasktree_rt.brokers.memory.interactions import Interactions
-from tasktree_rt.brokers.memory.log import Log, Wanted
-from tasktree_rt.brokers.memory.producers import Producers
+from tasktree_rt.brokers.memory.contents import Interactions, Log, Producers, Wanted
 from tasktree_rt.brokers.memory.trimming import trim_deaths, trim_interactions, trim_logs, trim_producers
 from tasktree_rt.core.log import BEGINNING, Gap, Position, Recovered, gap, gap_before
 from tasktree_rt.core.topics import user_of

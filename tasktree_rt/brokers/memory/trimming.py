@@ -8,9 +8,7 @@ from typing import Final
 import trio
 
 from tasktree_rt.brokers.base import KEPT_DEATHS_AGE, Death, Retention
-from tasktree_rt.brokers.memory.interactions import Interactions
-from tasktree_rt.brokers.memory.log import Log
-from tasktree_rt.brokers.memory.producers import Producers
+from tasktree_rt.brokers.memory.contents import Interactions, Log, Producers
 from tasktree_rt.core.log import Position
 
 _AT_ONCE: Final = 500
