@@ -1,7 +1,6 @@
 """A broker in memory: the contract of `brokers.base` without durability.
 
-`log` has the log and the states of one life, `interactions` prompts and commands, `producers` ids of
-publishes.
+`contents` has what is kept, `trimming` deletes what retention no longer wants.
 """
 
 from __future__ import annotations
