@@ -87,6 +87,8 @@ it.each([
     await page.goto(`${hub.url}/p/run/tree?at=4`);
     await arrived(page, 4);
     await fits(page);
+    const more = page.getByRole("region", { name: "Time travel" }).getByRole("button", { name: "More" });
+    if (width < 640) await more.click();
     await page.getByRole("button", { name: "Changes since" }).click();
     const dialog = page.getByRole("dialog", { name: "Changes since" });
     const list = (name: string) => dialog.getByRole("region", { name }).getByRole("listitem");

@@ -3,11 +3,18 @@ import { CLASSES, type TreeStore } from "../core/index.ts";
 import { isFilter, matching, NO_FILTER, setFilter, toggled, useFilter } from "./filter.ts";
 import { useSearchKey } from "./keys.ts";
 import { useSnapshot } from "./looking.ts";
+import { More } from "./More.tsx";
 import { Mark } from "./parts.tsx";
 import { count } from "./time.ts";
 
+interface FilterFieldsProps {
+  readonly tree: TreeStore;
+  /** What the view's toolbar has besides. */
+  readonly children?: ReactNode;
+}
+
 /** The search and the filters by status that every view of nodes has, and how many nodes they find. */
-export function FilterFields({ tree }: { tree: TreeStore }): ReactNode {
+export function FilterFields({ tree, children }: FilterFieldsProps): ReactNode {
   const filter = useFilter();
   const search = useSearchKey();
   return (
@@ -21,19 +28,22 @@ export function FilterFields({ tree }: { tree: TreeStore }): ReactNode {
         value={filter.search}
         onChange={({ target }) => setFilter({ ...filter, search: target.value })}
       />
-      {CLASSES.map((one) => (
-        <button
-          key={one}
-          type="button"
-          className="button icon"
-          aria-pressed={filter.classes.has(one)}
-          aria-label={`Only ${one}`}
-          title={`Only ${one}`}
-          onClick={() => setFilter(toggled(filter, one))}
-        >
-          <Mark status={one} />
-        </button>
-      ))}
+      <More label="Filter and order" on={filter.classes.size}>
+        {CLASSES.map((one) => (
+          <button
+            key={one}
+            type="button"
+            className="button icon"
+            aria-pressed={filter.classes.has(one)}
+            aria-label={`Only ${one}`}
+            title={`Only ${one}`}
+            onClick={() => setFilter(toggled(filter, one))}
+          >
+            <Mark status={one} />
+          </button>
+        ))}
+        {children}
+      </More>
       {isFilter(filter) && <Found tree={tree} />}
     </>
   );

@@ -31,19 +31,20 @@ export default function BoardView({ tree, selected, onSelect }: ViewProps): Reac
   return (
     <>
       <div className="toolbar">
-        <FilterFields tree={tree} />
-        <select
-          className="input"
-          aria-label="Columns"
-          value={board}
-          onChange={(event) => setBoard(event.target.value)}
-        >
-          {(Object.keys(BOARDS) as BoardName[]).map((one) => (
-            <option key={one} value={one}>
-              {NAMES[one]}
-            </option>
-          ))}
-        </select>
+        <FilterFields tree={tree}>
+          <select
+            className="input"
+            aria-label="Columns"
+            value={board}
+            onChange={(event) => setBoard(event.target.value)}
+          >
+            {(Object.keys(BOARDS) as BoardName[]).map((one) => (
+              <option key={one} value={one}>
+                {NAMES[one]}
+              </option>
+            ))}
+          </select>
+        </FilterFields>
       </div>
       <section className="board" aria-label="Board" tabIndex={0}>
         {all.map((column) => (

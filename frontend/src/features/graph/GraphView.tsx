@@ -64,23 +64,24 @@ function Graph({ tree, selected, onSelect }: ViewProps): ReactNode {
   return (
     <>
       <div className="toolbar">
-        <FilterFields tree={tree} />
-        <span className="muted grow">
-          {count(there)} of {count(total)} nodes are drawn
-          {selected === null
-            ? ", the top of the tree. Choose one to see what is around it."
-            : ", around the chosen one."}
-        </span>
-        {selected !== null && (
-          <button type="button" className="button" onClick={() => onSelect(null)}>
-            The top of the tree
-          </button>
-        )}
-        {there < total && amount < AMOUNTS.length - 1 && (
-          <button type="button" className="button" onClick={() => setAmount(amount + 1)}>
-            Draw more
-          </button>
-        )}
+        <FilterFields tree={tree}>
+          <span className="muted grow">
+            {count(there)} of {count(total)} nodes are drawn
+            {selected === null
+              ? ", the top of the tree. Choose one to see what is around it."
+              : ", around the chosen one."}
+          </span>
+          {selected !== null && (
+            <button type="button" className="button" onClick={() => onSelect(null)}>
+              The top of the tree
+            </button>
+          )}
+          {there < total && amount < AMOUNTS.length - 1 && (
+            <button type="button" className="button" onClick={() => setAmount(amount + 1)}>
+              Draw more
+            </button>
+          )}
+        </FilterFields>
         <button type="button" className="button" onClick={() => void fitView(FIT)}>
           Fit
         </button>

@@ -48,12 +48,13 @@ export default function TimelineView({ projectId, tree, selected, onSelect }: Vi
   return (
     <>
       <div className="toolbar gantt-tools" role="toolbar" aria-label="Timeline">
-        <FilterFields tree={tree} />
-        <SortField />
-        <FoldButtons tree={tree} keep={keep} />
+        <FilterFields tree={tree}>
+          <SortField />
+          <FoldButtons tree={tree} keep={keep} />
+          <Toggle name="Critical path" on={critical} set={setCritical} />
+          <Toggle name="Usual times" on={usual} set={setUsual} />
+        </FilterFields>
         <Zoom lens={lens} />
-        <Toggle name="Critical path" on={critical} set={setCritical} />
-        <Toggle name="Usual times" on={usual} set={setUsual} />
         <Summary scene={scene} />
       </div>
       <Gantt

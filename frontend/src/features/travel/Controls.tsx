@@ -2,6 +2,7 @@ import type { ReactNode } from "react";
 import type { Project, Travel, Travelling } from "../../core/index.ts";
 import { useKey } from "../../ui/keys.ts";
 import { go, withQuery } from "../../ui/location.ts";
+import { More } from "../../ui/More.tsx";
 import { count, full, at as timeAt } from "../../ui/time.ts";
 import { type Mark, placed } from "./marks.ts";
 import { TimeForm } from "./TimeForm.tsx";
@@ -27,22 +28,24 @@ export function Controls({ project, travel, now }: ControlsProps): ReactNode {
   const error = now.error ?? times.error;
   return (
     <section className="scrubber past" aria-label="Time travel">
-      <Steps travel={travel} now={now} />
+      <More label="Time travel: speed and time">
+        <Steps travel={travel} now={now} />
+        <TimeForm
+          from={timeAt(now.time ?? "")}
+          label="Go to a time"
+          disabled={times.looking}
+          onTime={times.find}
+        />
+        <button type="button" className="button" onClick={() => since(now.at)}>
+          Changes since
+        </button>
+      </More>
       <Way project={project} travel={travel} now={now} />
       <output>
         {count(now.at)} / {count(now.head)}
         {now.time !== null && <span className="muted"> · {full(timeAt(now.time))}</span>}
         {error !== null && <span> · {error.message}</span>}
       </output>
-      <TimeForm
-        from={timeAt(now.time ?? "")}
-        label="Go to a time"
-        disabled={times.looking}
-        onTime={times.find}
-      />
-      <button type="button" className="button" onClick={() => since(now.at)}>
-        Changes since
-      </button>
       <button type="button" className="button primary" onClick={end}>
         Back to now
       </button>

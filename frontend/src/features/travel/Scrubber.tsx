@@ -2,6 +2,7 @@ import { lazy, type ReactNode, Suspense } from "react";
 import type { Project, Travel } from "../../core/index.ts";
 import { useReadable } from "../../react/hooks.ts";
 import { go, usePlace, withQuery } from "../../ui/location.ts";
+import { More } from "../../ui/More.tsx";
 import { count, hubNow } from "../../ui/time.ts";
 import { Controls } from "./Controls.tsx";
 import { useTimes } from "./useTimes.ts";
@@ -35,17 +36,19 @@ function Present({ project }: { project: Project }): ReactNode {
       <button type="button" className="button" onClick={() => to(project.tree.position?.seq ?? 0)}>
         Time travel
       </button>
-      <button
-        type="button"
-        className="button"
-        disabled={times.looking}
-        onClick={() => times.find(hubNow() - HOUR)}
-      >
-        1 h ago
-      </button>
-      <button type="button" className="button" onClick={() => go(withQuery({ since: "" }))}>
-        Changes since …
-      </button>
+      <More label="Another time">
+        <button
+          type="button"
+          className="button"
+          disabled={times.looking}
+          onClick={() => times.find(hubNow() - HOUR)}
+        >
+          1 h ago
+        </button>
+        <button type="button" className="button" onClick={() => go(withQuery({ since: "" }))}>
+          Changes since …
+        </button>
+      </More>
       <span className="muted ellipsis grow">
         <Position project={project} />
         {at !== null && positionAt(at) === null && `. The address names no event: at=“${at.slice(0, 40)}”`}

@@ -17,8 +17,13 @@ export default function TreeView({ projectId, tree, selected, onSelect }: ViewPr
   return (
     <>
       <div className="toolbar" role="toolbar" aria-label="Tree">
-        <FilterFields tree={tree} />
-        <SortField />
+        <FilterFields tree={tree}>
+          <SortField />
+          <FoldButtons tree={tree} keep={keep} />
+          {path.length > 0 && (
+            <CopyButton label="Copy path" text={path.map((id) => title(id, tree.node(id))).join(" / ")} />
+          )}
+        </FilterFields>
         <button
           type="button"
           className="button tree-follow"
@@ -27,10 +32,6 @@ export default function TreeView({ projectId, tree, selected, onSelect }: ViewPr
         >
           Follow what runs
         </button>
-        <FoldButtons tree={tree} keep={keep} />
-        {path.length > 0 && (
-          <CopyButton label="Copy path" text={path.map((id) => title(id, tree.node(id))).join(" / ")} />
-        )}
       </div>
       {follow && <Follower tree={tree} onSelect={onSelect} />}
       <Lines tree={tree} look={look} selected={selected} onSelect={onSelect} keep={keep} />
