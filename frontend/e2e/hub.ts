@@ -15,9 +15,13 @@ export const COMMAND = process.env.TASKTREE_RT ?? (existsSync(OWN) ? OWN : "task
  * `tasktree-rt` runs, without what refuses them.
  */
 const OF_BEFORE = `
+import sys
 from tasktree_rt.cli.main import main
-from tasktree_rt.hub import publishing
-publishing.refuse_reserved = publishing.refuse_message_name = lambda *_: None
+import tasktree_rt.hub.hub
+for module in [one for name, one in sys.modules.items() if name.startswith("tasktree_rt.")]:
+    for name in ("refuse_reserved", "refuse_message_name"):
+        if hasattr(module, name):
+            setattr(module, name, lambda *_: None)
 main()
 `;
 

@@ -1,3 +1,7 @@
+const LONGEST = 30_000;
+/** The longest wait of a page that is looked at. */
+export const LOOKED_AT = 4_000;
+
 /** Waits between attempts, in milliseconds: full jitter, doubling from 0.5 s to 30 s; random within [0, ceiling]. */
 export class Backoff {
   #attempt = 0;
@@ -7,8 +11,9 @@ export class Backoff {
     this.#random = random;
   }
 
-  next(): number {
-    const ceiling = Math.min(30_000, 500 * 2 ** this.#attempt);
+  /** The next wait; `most`: for somebody who looks on, at most so long. */
+  next(most: number = LONGEST): number {
+    const ceiling = Math.min(most, 500 * 2 ** this.#attempt);
     this.#attempt += 1;
     return Math.round(this.#random() * ceiling);
   }

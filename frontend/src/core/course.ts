@@ -11,36 +11,29 @@
  * heartbeat named. One that is behind and gets no further is late after a while: it is told as such, and asked for again.
  */
 import { type Fields, isObject } from "./json.ts";
+import {
+  assemble,
+  continues,
+  entries,
+  isPart,
+  isPosition,
+  list,
+  type Message,
+  named,
+  object,
+  partialTop,
+  topicOf,
+} from "./messages.ts";
 import { BEGINNING, type Position, read, same, write } from "./position.ts";
-import { EMPTY_TOP, type Top } from "./reducer.ts";
-import type { NodeEntry, StoredEvent, Told } from "./told.ts";
+import type { StoredEvent, Told } from "./told.ts";
+import { TopicState } from "./topic.ts";
 import { isBroadcast, isCount, isEvent } from "./words.ts";
-
-interface Course {
-  /** Where this connection is; null before anything was said. */
-  at: Position | null;
-  /** The request that has no answer yet. */
-  pending: number | null;
-  /** The request asked for the state. */
-  wantsState: boolean;
-  /** The life at `at` is over. */
-  ended: boolean;
-  parts: Fields[];
-  /** A state was promised, and has not come whole. */
-  awaits: boolean;
-  /** A position that a heartbeat named, while this one is not there yet. */
-  told: Position | null;
-  /** When it last got further while it is behind. */
-  since: number;
-}
-
-type Message = Fields;
 
 export class Courses {
   /** Requests to be sent, in order; the caller takes them out, by `take` if not at once. */
   readonly outgoing: Fields[] = [];
   readonly #resume = new Map<string, Position>();
-  readonly #courses = new Map<string, Course>();
+  readonly #courses = new Map<string, TopicState>();
   readonly #wanted = new Set<string>();
   readonly #now: () => number;
   readonly #late = new Set<string>();
@@ -70,7 +63,7 @@ export class Courses {
   due(patience: number): number | null {
     let first: number | null = null;
     for (const course of this.#courses.values()) {
-      if (isBehind(course) && (first === null || course.since < first)) first = course.since;
+      if (course.behind && (first === null || course.since < first)) first = course.since;
     }
     return first === null ? null : first + patience;
   }
@@ -93,7 +86,7 @@ export class Courses {
     const unsent = new Set(this.outgoing.map((request) => request.id));
     for (const [topic, course] of this.#courses) {
       if (course.pending !== null && unsent.has(course.pending)) course.since = this.#now();
-      if (!isBehind(course) || course.since > before) continue;
+      if (!course.behind || course.since > before) continue;
       this.#late.add(topic);
       this.#request(topic);
     }
@@ -156,7 +149,7 @@ export class Courses {
   #request(topic: string): void {
     const id = this.id();
     const since = this.#resume.get(topic);
-    const course = newCourse(this.#now());
+    const course = new TopicState(this.#now());
     course.pending = id;
     course.wantsState = since === undefined;
     course.told = this.#courses.get(topic)?.told ?? null;
@@ -177,17 +170,15 @@ export class Courses {
   }
 
   /** The course of a topic whose messages count now. */
-  #course(topic: string): Course | null {
+  #course(topic: string): TopicState | null {
     const course = this.#courses.get(topic);
     return course !== undefined && course.pending === null ? course : null;
   }
 
   /** It got further. */
-  #further(course: Course, topic: string, now = this.#now()): void {
-    course.since = now;
-    const { at, told } = course;
-    if (told !== null && at !== null && (at.epoch !== told.epoch || at.seq >= told.seq)) course.told = null;
-    if (!isBehind(course)) this.#late.delete(topic);
+  #further(course: TopicState, topic: string, now = this.#now()): void {
+    course.further(now);
+    if (!course.behind) this.#late.delete(topic);
   }
 
   #event(event: StoredEvent): Told[] {
@@ -205,7 +196,7 @@ export class Courses {
     return [{ kind: "event", topic, event }];
   }
 
-  #deleted(course: Course, topic: string, event: StoredEvent, position: Position): Told[] {
+  #deleted(course: TopicState, topic: string, event: StoredEvent, position: Position): Told[] {
     course.parts = [];
     course.at = position;
     course.ended = true;
@@ -216,7 +207,7 @@ export class Courses {
     return [{ kind: "deleted", topic, event }];
   }
 
-  #moved(course: Course, topic: string, position: Position): void {
+  #moved(course: TopicState, topic: string, position: Position): void {
     course.at = position;
     course.ended = false;
     this.#resume.set(topic, position);
@@ -298,9 +289,9 @@ export class Courses {
         const since = course.told === null ? this.#now() : course.since;
         course.told = there;
         this.#request(topic);
-        (this.#courses.get(topic) as Course).since = since;
+        (this.#courses.get(topic) as TopicState).since = since;
       }
-      if (!isBehind(course)) this.#late.delete(topic);
+      if (!course.behind) this.#late.delete(topic);
     }
     return [];
   }
@@ -324,87 +315,4 @@ export class Courses {
     }
     return [];
   }
-}
-
-function newCourse(now: number): Course {
-  return {
-    at: null,
-    pending: null,
-    wantsState: false,
-    ended: false,
-    parts: [],
-    awaits: false,
-    told: null,
-    since: now,
-  };
-}
-
-function isBehind(course: Course): boolean {
-  return course.pending !== null || course.awaits || course.parts.length > 0 || course.told !== null;
-}
-
-export function named(topic: string): Fields {
-  return topic.startsWith("@") ? { user_id: topic.slice(1) } : { project_id: topic };
-}
-
-function topicOf(message: Message): string {
-  return typeof message.user_id === "string" ? `@${message.user_id}` : String(message.project_id);
-}
-
-function isPosition<M extends object>(message: M): message is M & Position {
-  return "seq" in message && isCount(message.seq) && "epoch" in message && typeof message.epoch === "string";
-}
-
-function isPart<M extends Fields>(message: M): message is M & { part: number; parts: number } {
-  return (
-    isCount(message.part) && isCount(message.parts) && 1 <= message.part && message.part <= message.parts
-  );
-}
-
-function continues(parts: Fields[], next: Fields): boolean {
-  const last = parts.at(-1);
-  return (
-    last !== undefined &&
-    next.part === Number(last.part) + 1 &&
-    next.seq === last.seq &&
-    next.epoch === last.epoch &&
-    next.parts === last.parts
-  );
-}
-
-function assemble(topic: string, parts: Fields[]): Told {
-  const first = parts[0] as Fields;
-  return {
-    kind: "state",
-    topic,
-    position: { epoch: String(first.epoch), seq: Number(first.seq) },
-    reason: first.reason === "gap" || first.reason === "shed" ? first.reason : "initial",
-    top: { ...EMPTY_TOP, ...partialTop(object(first.data)) },
-    nodes: parts.flatMap((part) => entries(object(part.data).nodes)),
-  };
-}
-
-const TOP = ["state", "project", "orchestrator", "coordination", "prompts", "read"] as const;
-
-/** The project's own fields that an object has. */
-export function partialTop(from: Fields): Partial<Top> {
-  const found: Record<string, unknown> = {};
-  for (const name of TOP) if (Object.hasOwn(from, name)) found[name] = from[name];
-  return found as Partial<Top>;
-}
-
-/** Whole nodes as ids and fields. */
-export function entries(nodes: unknown): NodeEntry[] {
-  return list<Fields>(nodes).map((node) => {
-    const { node_id, ...fields } = node;
-    return [String(node_id), fields] as const;
-  });
-}
-
-function list<T>(value: unknown): readonly T[] {
-  return Array.isArray(value) ? (value as T[]) : [];
-}
-
-function object(value: unknown): Fields {
-  return isObject(value) ? value : {};
 }

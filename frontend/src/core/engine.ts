@@ -50,5 +50,7 @@ export interface Engine {
   setToken(token: string | null): void;
   /** Something happened that makes a new attempt worthwhile: online again, visible again, a person pressed "now". */
   wake(): void;
+  /** Whether a person looks at the page now: then it waits at most 4 s between two attempts. */
+  seen(visible: boolean): void;
   close(): void;
 }

@@ -1,9 +1,9 @@
 import { HubClock } from "./clock.ts";
-import { entries, partialTop } from "./course.ts";
 import { HubError } from "./errors.ts";
 import { type Parse, writeExact } from "./exact.ts";
 import type { Fields } from "./json.ts";
 import { isObject } from "./json.ts";
+import { entries, partialTop } from "./messages.ts";
 import { EMPTY_TOP } from "./reducer.ts";
 import type { StoredEvent, Told } from "./told.ts";
 

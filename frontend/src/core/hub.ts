@@ -13,6 +13,7 @@ import { Cell, type Readable } from "./readable.ts";
 import { RowsStore } from "./rows.ts";
 import { type Port, PortedEngine, type ToTab, type ToWorker } from "./shared.ts";
 import { world } from "./socket.ts";
+import { followWorld } from "./surroundings.ts";
 import type { Told } from "./told.ts";
 import { Travel } from "./travel.ts";
 import { onFrame, type Scheduler } from "./tree.ts";
@@ -84,6 +85,7 @@ export class Hub {
     this.#end = followWorld(
       () => this.wake(),
       () => this.#engine.close(),
+      (visible) => this.#engine.seen(visible),
     );
   }
 
@@ -254,26 +256,4 @@ function letGo<T>(all: Map<string, Held<T>>, key: string, end: () => void): void
     all.delete(key);
     end();
   }, LINGER);
-}
-
-/** Whatever makes another attempt worthwhile: the machine is online again, the page is looked at again. */
-function followWorld(wake: () => void, gone: () => void): () => void {
-  if (typeof window === "undefined") return () => {};
-  const visible = () => {
-    if (document.visibilityState === "visible") wake();
-  };
-  // Where there are no locks (a page over plain http) this is how a worker learns that a page is gone.
-  const hide = ({ persisted }: PageTransitionEvent) => {
-    if (!persisted) gone();
-  };
-  window.addEventListener("pagehide", hide);
-  window.addEventListener("online", wake);
-  window.addEventListener("offline", wake);
-  document.addEventListener("visibilitychange", visible);
-  return () => {
-    window.removeEventListener("pagehide", hide);
-    window.removeEventListener("online", wake);
-    window.removeEventListener("offline", wake);
-    document.removeEventListener("visibilitychange", visible);
-  };
 }

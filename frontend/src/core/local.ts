@@ -52,6 +52,7 @@ export class LocalEngine implements Engine {
   #socket: Socket | null = null;
   #minding: (() => void) | null = null;
   #closed = false;
+  #visible = false;
   /** The topic that the present connection's address names. */
   #named = "";
   /** Topics that were refused for the moment, until they come. */
@@ -120,6 +121,11 @@ export class LocalEngine implements Engine {
     this.#socket?.wake();
   }
 
+  seen(visible: boolean): void {
+    this.#visible = visible;
+    this.#socket?.seen(visible);
+  }
+
   close(): void {
     this.#closed = true;
     this.#minding?.();
@@ -153,6 +159,7 @@ export class LocalEngine implements Engine {
       this.#world,
       this.#parse,
     );
+    this.#socket.seen(this.#visible);
   }
 
   /** The address names one topic: a connection that names none begins with every project there is. */

@@ -1,5 +1,5 @@
 /** All projects in a line each, live: what the hub's `GET /projects/stream` tells. */
-import { Backoff } from "./backoff.ts";
+import { Backoff, LOOKED_AT } from "./backoff.ts";
 import type { Status } from "./engine.ts";
 import { HubError } from "./errors.ts";
 import type { Http } from "./http.ts";
@@ -117,7 +117,7 @@ export class RowsStore implements Readable<Rows> {
 
   #pause(reason: string, signal: AbortSignal): Promise<void> {
     this.#lost ??= Date.now();
-    const wait = this.#backoff.next();
+    const wait = this.#backoff.next(isSeen() ? LOOKED_AT : undefined);
     this.status.set({ kind: "waiting", until: Date.now() + wait, reason, lost: this.#lost });
     return new Promise((resolve) => {
       const done = () => {
@@ -196,4 +196,8 @@ export class RowsStore implements Readable<Rows> {
 function silenceOf(response: Response): number {
   const seconds = bounded(Number.parseFloat(response.headers.get("heartbeat-interval") ?? ""), 1, 3_600);
   return seconds === null ? SILENT_AFTER : seconds * 1_500;
+}
+
+function isSeen(): boolean {
+  return globalThis.document?.visibilityState === "visible";
 }

@@ -1,7 +1,8 @@
 import { expect, it } from "vitest";
 import type { Heard } from "./clock.ts";
 import type { Engine, EngineEvents, Status } from "./engine.ts";
-import { Host, MOST_WAITING, type Port, PortedEngine, type ToTab, type ToWorker } from "./shared.ts";
+import { Host, MOST_WAITING } from "./host.ts";
+import { type Port, PortedEngine, type ToTab, type ToWorker } from "./shared.ts";
 import type { Told } from "./told.ts";
 
 class FakeEngine implements Engine {
@@ -32,6 +33,12 @@ class FakeEngine implements Engine {
   }
 
   wake(): void {}
+
+  visible = false;
+
+  seen(visible: boolean): void {
+    this.visible = visible;
+  }
 
   close(): void {
     this.closed = true;
@@ -241,4 +248,17 @@ it("what the worker heard of the hub's time is told by the page's own clock, als
     kind: "heard",
     heard: { sent: 1_000, received: 1_020, hub: 1_010, step: 0 },
   });
+});
+
+it("the connection is looked at as long as one of its tabs is", () => {
+  const { engines, open } = deployed();
+  const [one, other] = [open(), open()];
+  one.engine.seen(true);
+  other.engine.seen(false);
+  expect(engines[0]?.visible).toBe(true);
+  other.engine.seen(true);
+  one.engine.close();
+  expect(engines[0]?.visible).toBe(true);
+  other.engine.seen(false);
+  expect(engines[0]?.visible).toBe(false);
 });

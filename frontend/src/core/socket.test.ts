@@ -99,6 +99,18 @@ it("who was closed for something it did waits as long as it ever does", () => {
   expect(last()).toMatchObject({ kind: "waiting", until: 30_000 });
 });
 
+it("a page that is looked at waits 4 s at most; what the hub asks for holds all the same", () => {
+  socket.seen(true);
+  for (let attempt = 0; attempt < 12; attempt += 1) {
+    newest().end(1006);
+    // Half of the ceiling: the world's chance is 0.5.
+    expect(last()).toMatchObject({ until: world.at + Math.min(2_000, 250 * 2 ** attempt) });
+    world.advance(2_000);
+  }
+  newest().end(4029);
+  expect(last()).toMatchObject({ until: world.at + 30_000 });
+});
+
 it.each([
   [0, 1_000],
   [-5, 1_000],

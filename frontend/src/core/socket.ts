@@ -1,4 +1,4 @@
-import { Backoff } from "./backoff.ts";
+import { Backoff, LOOKED_AT } from "./backoff.ts";
 import type { Heard } from "./clock.ts";
 import type { Status } from "./engine.ts";
 import { type Parse, writeExact } from "./exact.ts";
@@ -76,6 +76,7 @@ export class Socket {
   #summarised: number | null = null;
   #late: readonly string[] = [];
   #closed = false;
+  #seen = false;
   #status: Status = { kind: "connecting" };
 
   /** `url` is asked for the address at each attempt. */
@@ -134,6 +135,11 @@ export class Socket {
     if (this.#closed || this.#socket !== null || this.#status.kind === "refused") return;
     this.#backoff.reset();
     this.#connect();
+  }
+
+  /** Whether a person looks at what comes over it. */
+  seen(visible: boolean): void {
+    this.#seen = visible;
   }
 
   close(): void {
@@ -277,7 +283,7 @@ export class Socket {
       this.#say({ kind: "offline", lost: this.#lost });
       return;
     }
-    const wait = Math.max(least, this.#advised ?? this.#backoff.next());
+    const wait = Math.max(least, this.#advised ?? this.#backoff.next(this.#seen ? LOOKED_AT : undefined));
     this.#advised = null;
     this.#cancel = this.#world.later(() => this.#connect(), wait);
     this.#say({ kind: "waiting", until: this.#world.now() + wait, reason, lost: this.#lost });

@@ -1,5 +1,6 @@
 /** The SharedWorker: `new SharedWorker(new URL("./worker.ts", import.meta.url), { type: "module" })`. */
-import { Host, type Port, type ToTab, type ToWorker } from "./shared.ts";
+import { Host } from "./host.ts";
+import type { Port, ToTab, ToWorker } from "./shared.ts";
 
 declare const self: { onconnect: ((event: MessageEvent) => void) | null };
 

@@ -18,6 +18,7 @@ const make = (given: EngineEvents): Engine => {
     ask: async () => ({}),
     setToken: () => {},
     wake: () => {},
+    seen: () => {},
     close: () => {},
   };
 };
