@@ -119,3 +119,28 @@ it("a required choice is made by a person", async () => {
   expect(await answer()).toEqual({ region: "us" });
   await page.context().close();
 });
+
+it.each([{}, { scheme: "dark", width: 390 }] as const)(
+  "of several shapes one is chosen first: without a choice nothing is sent (%j)",
+  async (look) => {
+    const card = { title: "By card", properties: { kind: { const: "card" }, owner: { type: "string" } } };
+    const bill = { properties: { kind: { const: "bill" }, days: { type: "integer", default: 14 } } };
+    const oneOf = [
+      { type: "object", required: ["kind", "owner"], ...card },
+      { type: "object", required: ["kind"], ...bill },
+    ];
+    const { page, form, complaints, answer, send } = await asked({ pay: { oneOf } }, ["pay"], look);
+    await refused(page, send, /^pay/);
+    await form.getByLabel("pay").selectOption("By card");
+    await refused(page, send, /^owner/);
+    await form.getByLabel("owner").fill("Ada");
+    await accessible(page);
+    await form.getByLabel("pay").selectOption("bill");
+    expect(await form.getByLabel("days").inputValue()).toBe("14");
+    await send();
+    await form.waitFor({ state: "detached" });
+    expect(await answer()).toEqual({ pay: { kind: "bill", days: 14 } });
+    expect(complaints).toEqual([]);
+    await page.context().close();
+  },
+);

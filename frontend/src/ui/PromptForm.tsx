@@ -9,8 +9,8 @@ import {
   writeExact,
 } from "../core/index.ts";
 import { usePrompts } from "../react/hooks.ts";
-import { SchemaField } from "./SchemaForm.tsx";
-import { initial } from "./schema.ts";
+import { SchemaField } from "./form/SchemaField.tsx";
+import { initial } from "./form/schema.ts";
 import { at, duration, useClock } from "./time.ts";
 import "./prompt.css";
 

@@ -1,8 +1,8 @@
 import { fireEvent, render, screen } from "@testing-library/react";
 import { useState } from "react";
 import { expect, it } from "vitest";
-import { SchemaField } from "./SchemaForm.tsx";
-import { fault, initial } from "./schema.ts";
+import { SchemaField } from "./SchemaField.tsx";
+import { fault, fitting, initial, variants } from "./schema.ts";
 
 function Form({ schema, told }: { schema: unknown; told: (value: unknown) => void }) {
   const [value, setValue] = useState(() => initial(schema));
@@ -47,7 +47,7 @@ it("what has no input of its own is written as JSON", () => {
   let value: unknown;
   render(
     <Form
-      schema={{ anyOf: [{ type: "string" }, { type: "array" }] }}
+      schema={{ type: "array", items: { type: "array" } }}
       told={(next) => {
         value = next;
       }}
@@ -142,4 +142,71 @@ it("a list has one item a line, of texts and of numbers", () => {
   expect(value).toEqual({ sections: ["Intro, part one", "Results"], sizes: [1, 9007199254740993n] });
   fireEvent.change(screen.getByLabelText(/sizes/), { target: { value: "1, 2" } });
   screen.getByText(/“1, 2” is no number/);
+});
+
+const PAY = {
+  title: "How to pay",
+  oneOf: [
+    {
+      title: "By card",
+      type: "object",
+      properties: { kind: { const: "card" }, number: { type: "string", maxLength: 20 } },
+      required: ["kind", "number"],
+    },
+    { $ref: "#/$defs/Bill" },
+    { const: "free" },
+  ],
+  $defs: {
+    Bill: {
+      type: "object",
+      properties: { kind: { const: "bill" }, days: { type: "integer", default: 14 } },
+      required: ["kind"],
+    },
+  },
+};
+
+it("of several schemas one is chosen, then filled in; nothing is preset", () => {
+  let value: unknown = "not told";
+  render(
+    <Form
+      schema={PAY}
+      told={(next) => {
+        value = next;
+      }}
+    />,
+  );
+  const which = screen.getByLabelText(/How to pay/) as HTMLSelectElement;
+  expect([...which.options].map((one) => one.textContent)).toEqual(["choose …", "By card", "bill", "free"]);
+  expect(which.value).toBe("");
+  expect(which.checkValidity()).toBe(false);
+  fireEvent.change(which, { target: { value: "0" } });
+  fireEvent.change(screen.getByLabelText(/number/), { target: { value: "4711" } });
+  expect(value).toEqual({ kind: "card", number: "4711" });
+  screen.getByText("card");
+  fireEvent.change(which, { target: { value: "1" } });
+  expect(value).toEqual({ kind: "bill", days: 14 });
+  expect(screen.queryByLabelText(/number/)).toBeNull();
+  fireEvent.change(which, { target: { value: "2" } });
+  expect(value).toBe("free");
+  fireEvent.change(which, { target: { value: "" } });
+  expect(value).toBeUndefined();
+});
+
+it("what is proposed chooses its variant, and what holds for all variants is filled in with each", () => {
+  const schema = {
+    type: "object",
+    properties: { name: { type: "string", maxLength: 9 } },
+    required: ["name"],
+    anyOf: [
+      { title: "Small", properties: { size: { const: 1 } }, required: ["size"] },
+      { title: "Large", properties: { size: { const: 9 } }, required: ["size"] },
+    ],
+    default: { name: "x", size: 9 },
+  };
+  const all = variants(schema, schema);
+  expect(fitting(all, initial(schema), schema)).toBe(1);
+  expect(fitting(all, { size: 9 }, schema)).toBe(-1);
+  render(<Form schema={schema} told={() => {}} />);
+  expect((screen.getByLabelText(/Value/) as HTMLSelectElement).value).toBe("1");
+  expect((screen.getByLabelText(/name/) as HTMLInputElement).value).toBe("x");
 });

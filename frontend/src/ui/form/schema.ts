@@ -1,5 +1,5 @@
 /** What a JSON Schema asks of a field: its kind, what it begins with, and what is wrong with a value. */
-import { type Fields, isObject, moment, writeExact } from "../core/index.ts";
+import { type Fields, isObject, moment, writeExact } from "../../core/index.ts";
 
 export const DEEPEST = 6;
 /** A schema that refers to itself in many places has ever more of what may be left out. */
@@ -38,6 +38,70 @@ function referred(ref: string, root: unknown, { $ref: _, ...rest }: Fields): unk
     return plain === "" ? at : isObject(at) ? at[plain] : undefined;
   }, root);
   return isObject(found) ? { ...found, ...rest } : undefined;
+}
+
+export interface Variant {
+  readonly name: string;
+  /** Resolved, with what holds for all variants. */
+  readonly schema: Fields;
+}
+
+/** What a value may be one of: the schemas of `oneOf` or `anyOf`. Empty: the schema has no choice. */
+export function variants(schema: Fields, root: unknown): readonly Variant[] {
+  const { oneOf, anyOf, title: _, description: __, ...rest } = schema;
+  const all = [oneOf, anyOf].find(Array.isArray) ?? [];
+  return all
+    .filter((one) => !isNull(one))
+    .map((one, at) => {
+      const own = resolved(one, root);
+      const properties = { ...asObject(rest.properties), ...asObject(own.properties) };
+      const required = [...new Set([...demanded(rest), ...demanded(own)])];
+      const whole = Object.keys(properties).length > 0 ? { type: "object", properties, required } : {};
+      return { name: nameOf(own, at), schema: { ...rest, ...own, ...whole } };
+    });
+}
+
+const asObject = (value: unknown): Fields => (isObject(value) ? value : {});
+
+/** What a person knows a variant by: its title, what is fixed in it, or what it is. */
+function nameOf(schema: Fields, at: number): string {
+  if (typeof schema.title === "string") return schema.title;
+  if ("const" in schema) return typeof schema.const === "string" ? schema.const : writeExact(schema.const);
+  const fixed = Object.values(asObject(schema.properties)).flatMap((one) =>
+    isObject(one) && typeof one.const === "string" ? [one.const] : [],
+  );
+  if (fixed.length > 0) return fixed.join(", ");
+  const names = Object.keys(asObject(schema.properties));
+  if (names.length > 0) return names.slice(0, 3).join(", ");
+  return typeof schema.type === "string" ? schema.type : `choice ${at + 1}`;
+}
+
+/** The variant that a value is of already; -1: none, which a person has to choose. */
+export function fitting(all: readonly Variant[], value: unknown, root: unknown): number {
+  return value === undefined ? -1 : all.findIndex(({ schema }) => fits(schema, value, root));
+}
+
+function fits(schema: Fields, value: unknown, root: unknown): boolean {
+  if ("const" in schema) return same(schema.const, value);
+  if (Array.isArray(schema.enum)) return schema.enum.some((one) => same(one, value));
+  if (!isObject(value)) return schema.type === undefined || schema.type === typeOf(value, schema.type);
+  if (schema.type !== undefined && schema.type !== "object") return false;
+  return (
+    demanded(schema).every((name) => String(name) in value) &&
+    Object.entries(asObject(schema.properties)).every(([name, property]) => {
+      const one = resolved(property, root);
+      return !("const" in one) || same(one.const, value[name]);
+    })
+  );
+}
+
+function typeOf(value: unknown, wanted: unknown): string {
+  if (Array.isArray(value)) return "array";
+  if (value === null) return "null";
+  if (typeof value === "bigint") return wanted === "number" ? "number" : "integer";
+  return typeof value === "number" && Number.isInteger(value) && wanted === "integer"
+    ? "integer"
+    : typeof value;
 }
 
 /** The names of the properties that must be there. */
