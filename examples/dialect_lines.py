@@ -17,7 +17,9 @@ import trio
 from quart import Blueprint
 
 from tasktree_rt.brokers.memory import MemoryBroker
-from tasktree_rt.core.commands import (
+from tasktree_rt.core.events import Json, Record, project_id
+from tasktree_rt.core.nodes import wholes
+from tasktree_rt.core.protocol import (
     Command,
     Conflated,
     Failure,
@@ -30,18 +32,16 @@ from tasktree_rt.core.commands import (
     Unsubscribe,
     Unsubscribed,
 )
-from tasktree_rt.core.events import Json, Record, project_id
-from tasktree_rt.core.nodes import wholes
 from tasktree_rt.dialects.base import Encoding, decode_body, join, text_frame
 from tasktree_rt.errors import InvalidInput, PeerError
-from tasktree_rt.hub.carrier import Session
-from tasktree_rt.hub.farewell import FarewellSession
 from tasktree_rt.hub.hub import Hub, open_hub
-from tasktree_rt.hub.watching import NativeSession
+from tasktree_rt.hub.sessions.rejected import FarewellSession
+from tasktree_rt.hub.sessions.watcher import NativeSession
+from tasktree_rt.hub.transport import Session
 from tasktree_rt.settings import Settings
 from tasktree_rt.web.app import create_app
-from tasktree_rt.web.auth import authenticate
-from tasktree_rt.web.server import serve
+from tasktree_rt.web.auth.tokens import authenticate
+from tasktree_rt.web.server.server import serve
 from tasktree_rt.web.sockets import Answer, address, closing, leave, socket_routes, token
 
 

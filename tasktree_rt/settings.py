@@ -2,7 +2,7 @@
 
 Making any of these classes checks every field and then what must hold between fields; a value that
 cannot be used raises `UnfitSetting`, which names the field. Where values come from (file, environment,
-flags) is `tasktree_rt.cli.sources`.
+flags) is `tasktree_rt.cli.settings_sources`.
 """
 
 from __future__ import annotations

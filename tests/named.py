@@ -9,7 +9,8 @@ from typing import Any, Final
 import pytest
 
 from tasktree_rt.core.events import Json
-from tasktree_rt.hub import broadcasts, publishing
+from tasktree_rt.hub.delivery import broadcast as broadcasts
+from tasktree_rt.hub.publish import publisher as publishing
 
 BODIES: Final[dict[str, list[Json]]] = json.loads(
     (Path(__file__).parent / "cases" / "names.json").read_text(encoding="utf-8")

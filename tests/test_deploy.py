@@ -239,7 +239,7 @@ async def until(stream: trio.SocketStream, wanted: bytes, heard: bytes) -> bytes
 
 
 def test_the_image_is_made_of_files_that_there_are_and_settings_that_there_are() -> None:
-    from tasktree_rt.cli.sources import OPTIONS, PREFIX
+    from tasktree_rt.cli.settings_sources import OPTIONS, PREFIX
 
     image, compose = (DEPLOY / "Dockerfile").read_text(), (DEPLOY / "compose.yaml").read_text()
     copied = re.findall(r"^COPY (?!--from)(.+) \S+$", image, re.MULTILINE)

@@ -18,8 +18,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from trio_websocket import WebSocketConnection, wrap_client_stream
 
-from tasktree_rt.core.commands import Ping, Subscribe, Unsubscribe
 from tasktree_rt.core.events import Event, ProjectId, Record
+from tasktree_rt.core.protocol import Ping, Subscribe, Unsubscribe
 from tasktree_rt.dialects.base import Dialect, encode_body
 from tasktree_rt.errors import InvalidInput
 from tests.cli.processes import PATIENCE
@@ -164,8 +164,17 @@ def test_the_document_shows_the_example_as_it_is() -> None:
         assert piece in code, piece
 
 
-def test_the_document_names_no_dialect_that_is_not_there() -> None:
+def test_the_document_names_the_module_of_each_language() -> None:
     text = (DOCS / "dialects.md").read_text(encoding="utf-8")
-    folder = Path(sys.modules["tasktree_rt"].__path__[0]) / "dialects"
-    ours = {one.stem for one in folder.iterdir() if one.stem not in ("__init__", "base", "__pycache__")}
-    assert {"tasktree", "execution"} <= set(re.findall(r"^\| `dialects/(\w+)", text, re.MULTILINE)) <= ours
+    package = Path(sys.modules["tasktree_rt"].__path__[0])
+    named = re.findall(r"^\| `((?:dialects|compat)/[\w/.]+)`", text, re.MULTILINE)
+    for name in named:
+        assert (package / name).exists(), name
+    ours = {
+        one.stem
+        for one in (package / "dialects").iterdir()
+        if one.stem not in ("__init__", "base", "__pycache__")
+    }
+    foreign = {one.parent.name for one in (package / "compat").glob("*/dialect.py")}
+    assert {Path(name).stem for name in named} == ours | {"dialect"}
+    assert {Path(name).parent.name for name in named} >= foreign

@@ -13,17 +13,17 @@ from typing import Any
 import pytest
 import trio
 
-from tasktree_rt.cli.sources import BY_PATH
+from tasktree_rt.cli.settings_sources import BY_PATH
 from tasktree_rt.client import open_desk
-from tasktree_rt.core.closing import ALL
+from tasktree_rt.core.close_codes import ALL
+from tasktree_rt.core.event_schema import SHAPES
 from tasktree_rt.core.events import NOT_KEPT, Json
-from tasktree_rt.core.reserved import RESERVED
-from tasktree_rt.core.shapes import SHAPES
+from tasktree_rt.core.reserved_names import RESERVED
 from tasktree_rt.dialects.tasktree.requests import _READERS
 from tasktree_rt.errors import HTTP_STATUS
 from tasktree_rt.metrics import Metrics
 from tasktree_rt.settings import Execution, Settings, shown_value
-from tasktree_rt.web.metrics import MetricsPage
+from tasktree_rt.web.metrics_page import MetricsPage
 from tests.browser import open_page, program
 from tests.cli.processes import CODE, PATIENCE
 from tests.client.watching import prompted

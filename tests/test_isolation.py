@@ -17,27 +17,27 @@ from attrs import define, field
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasktree_rt.bridges.intake import Intake
+from tasktree_rt.compat.aiecs.dialect import Aiecs
+from tasktree_rt.compat.aiecs.direct_messages import MESSAGE
+from tasktree_rt.compat.aiecs.session import ConfirmingSession, task_project
+from tasktree_rt.compat.autogpt.dialect import AutoGpt
+from tasktree_rt.compat.autogpt.intake import Intake
+from tasktree_rt.compat.autogpt.payloads import read_execution
+from tasktree_rt.compat.autogpt.session import ViewSession
 from tasktree_rt.core.access import OPEN, Grants
-from tasktree_rt.core.commands import Policy, Subscribe
 from tasktree_rt.core.events import Json
 from tasktree_rt.core.executions import PREFIX
-from tasktree_rt.dialects.aiecs import Aiecs
-from tasktree_rt.dialects.autogpt import AutoGpt
-from tasktree_rt.dialects.autogpt.bodies import read_execution
+from tasktree_rt.core.protocol import Policy, Subscribe
 from tasktree_rt.dialects.execution import Execution
 from tasktree_rt.dialects.tasktree import Native, Plain
-from tasktree_rt.hub.confirming import ConfirmingSession, task_project
-from tasktree_rt.hub.matters import Pending
-from tasktree_rt.hub.relay import MESSAGE
-from tasktree_rt.hub.session import ConnectionSession
-from tasktree_rt.hub.spectating import ExecutionSession
-from tasktree_rt.hub.viewing import ViewSession
-from tasktree_rt.hub.watching import NativeSession, PlainSession
+from tasktree_rt.hub.interactions.registry import Pending
+from tasktree_rt.hub.sessions.base import ConnectionSession
+from tasktree_rt.hub.sessions.execution_status import ExecutionSession
+from tasktree_rt.hub.sessions.watcher import NativeSession, PlainSession
 from tasktree_rt.settings import Auth
 from tasktree_rt.settings import Execution as Executions
-from tasktree_rt.web.auth import authenticate
-from tests.dialects.autogpt.test_bodies import GRAPH, NODE, body
+from tasktree_rt.web.auth.tokens import authenticate
+from tests.compat.autogpt.test_payloads import GRAPH, NODE, body
 from tests.hub.transport import Carried
 from tests.hub.world import World, a_world, made, relay_of, run, small, update
 

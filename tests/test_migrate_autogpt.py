@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 import trio
 
-from tasktree_rt.cli.sources import BY_PATH, load
+from tasktree_rt.cli.settings_sources import BY_PATH, load
+from tasktree_rt.compat.autogpt.channels import EXECUTION
 from tasktree_rt.core.topics import live_topic
-from tasktree_rt.dialects.autogpt.channels import EXECUTION
 from tasktree_rt.settings import Settings
-from tests.dialects.autogpt.golden import USER
+from tests.compat.autogpt.golden import USER
 from tests.test_examples import blocks, run, text
 from tests.test_migrate_pages import curl
 from tests.web.realhub import real_hub

@@ -13,9 +13,9 @@ from tasktree_rt.compat import aiecs, tasktree
 from tasktree_rt.settings import Aiecs
 from tests.browser import program
 from tests.cli.processes import free_port
+from tests.compat.aiecs.test_routes import client
 from tests.test_examples import blocks, run, text
 from tests.web.realhub import RealHub, auth, heard, real_hub, say, token
-from tests.web.test_aiecs import client
 
 
 def commands(page: str) -> list[str]:

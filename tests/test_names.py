@@ -19,16 +19,16 @@ from trio_websocket import WebSocketConnection
 from websockets.asyncio.client import connect
 
 from tasktree_rt.client import Watcher, open_watcher
-from tasktree_rt.client.messages import Disconnected, ProjectEvent
+from tasktree_rt.client.watcher.messages import Disconnected, ProjectEvent
 from tasktree_rt.compat.tasktree import WebSocketManager
-from tasktree_rt.core.commands import Broadcast
 from tasktree_rt.core.events import Json
+from tasktree_rt.core.protocol import Broadcast
 from tests.cli.processes import PATIENCE
-from tests.compat.test_tasktree import ready, served
+from tests.compat.tasktree.test_manager import ready, served
 from tests.model import NaiveTree
 from tests.named import ALL, take_anything
 from tests.web.realhub import RealHub, heard, node_update, real_hub, say
-from tests.web.test_stream import stream
+from tests.web.test_event_stream import stream
 
 PROJECTS: Final = ("p", "execution:e", "aiecs:t", "autogpt:e")
 LAST: Final = node_update("last", title="L")

@@ -16,10 +16,10 @@ from attrs import frozen
 from trio.testing import wait_all_tasks_blocked
 from trio_websocket import WebSocketConnection
 
+from tasktree_rt.compat.autogpt.tokens import DEFAULT_USER
 from tasktree_rt.core.access import OPEN
 from tasktree_rt.core.events import Json
 from tasktree_rt.settings import Aiecs, Execution
-from tasktree_rt.web.autogpt_tokens import DEFAULT_USER
 from tests.cli.processes import PATIENCE
 from tests.test_examples import rows
 from tests.web.realhub import RealHub, auth, heard, node_update, real_hub, say, token

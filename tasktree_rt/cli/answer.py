@@ -14,13 +14,13 @@ from rich.table import Table
 from rich.text import Text
 
 from tasktree_rt.cli.ask import typed_value
-from tasktree_rt.cli.lines import plain
+from tasktree_rt.cli.log_lines import plain
 from tasktree_rt.cli.remote import checked_hub, desk_at, hub_option, outages_told, patience_option, refusal
 from tasktree_rt.cli.running import Failed
-from tasktree_rt.cli.text import printable
+from tasktree_rt.cli.safe_text import printable
 from tasktree_rt.cli.waiting import NO, YES, run_waiting, say
-from tasktree_rt.client.asking import Answer, read_answer
-from tasktree_rt.client.desk import Desk
+from tasktree_rt.client.interactions.api_client import Desk
+from tasktree_rt.client.interactions.prompts import Answer, read_answer
 from tasktree_rt.core.events import Json
 from tasktree_rt.dialects.base import encode_json
 from tasktree_rt.errors import RequestRefused

@@ -11,7 +11,7 @@ import click
 from attrs import frozen
 from rich.console import Console
 
-from tasktree_rt.cli.lines import plain
+from tasktree_rt.cli.log_lines import plain
 from tasktree_rt.cli.remote import (
     checked_hub,
     checked_project,
@@ -22,7 +22,7 @@ from tasktree_rt.cli.remote import (
 )
 from tasktree_rt.cli.running import Failed
 from tasktree_rt.cli.waiting import NO, NOBODY, YES, run_waiting, say, seconds
-from tasktree_rt.client.asking import Answer
+from tasktree_rt.client.interactions.prompts import Answer
 from tasktree_rt.core.events import Json
 from tasktree_rt.dialects.base import decode_json, encode_json
 from tasktree_rt.errors import InvalidInput

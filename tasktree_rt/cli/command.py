@@ -10,7 +10,7 @@ from attrs import frozen
 from rich.console import Console
 
 from tasktree_rt.cli.ask import typed_value
-from tasktree_rt.cli.lines import plain
+from tasktree_rt.cli.log_lines import plain
 from tasktree_rt.cli.remote import (
     checked_hub,
     checked_project,
@@ -22,9 +22,9 @@ from tasktree_rt.cli.remote import (
 )
 from tasktree_rt.cli.running import Failed
 from tasktree_rt.cli.waiting import NO, NOBODY, YES, run_waiting, say, seconds
-from tasktree_rt.client.api_requests import LONGEST_WAIT, Outcome
-from tasktree_rt.client.desk import Desk
-from tasktree_rt.client.messages import (
+from tasktree_rt.client.interactions.api_client import Desk
+from tasktree_rt.client.interactions.api_requests import LONGEST_WAIT, Outcome
+from tasktree_rt.client.watcher.messages import (
     Conflated,
     ProjectDeleted,
     ProjectEvent,
@@ -33,7 +33,7 @@ from tasktree_rt.client.messages import (
     SubscriptionRefused,
     WatchMessage,
 )
-from tasktree_rt.client.watcher import Watcher, open_watcher
+from tasktree_rt.client.watcher.watcher import Watcher, open_watcher
 from tasktree_rt.core.events import Json
 
 CODES: Final = {"done": YES, "sent": YES, "refused": NO, "cancelled": NO}

@@ -24,16 +24,16 @@ from tasktree_rt import private
 from tasktree_rt.brokers.base import Broker
 from tasktree_rt.brokers.memory import MemoryBroker
 from tasktree_rt.brokers.sqlite import SqliteBroker
+from tasktree_rt.compat.aiecs.routes import AiecsSystem
+from tasktree_rt.compat.autogpt.routes import AutoGptSystem
 from tasktree_rt.errors import SettingsError
 from tasktree_rt.hub.hub import Hub, open_hub
 from tasktree_rt.metrics import Metrics
 from tasktree_rt.settings import Settings
-from tasktree_rt.web.aiecs import AiecsSystem
 from tasktree_rt.web.app import create_app
-from tasktree_rt.web.autogpt import AutoGptSystem
-from tasktree_rt.web.foreign import ForeignSystem, addresses_of
-from tasktree_rt.web.listeners import open_all
-from tasktree_rt.web.server import raise_open_files_limit, serve, tune_gc
+from tasktree_rt.web.foreign_routes import ForeignSystem, addresses_of
+from tasktree_rt.web.server.listeners import open_all
+from tasktree_rt.web.server.server import raise_open_files_limit, serve, tune_gc
 
 DATABASE: Final = "hub.db"
 LOG_BYTES: Final = 17 * 1024 * 1024
@@ -142,7 +142,7 @@ async def _bridges(hub: Hub, settings: Settings, metrics: Metrics) -> AsyncItera
     async with trio.open_nursery() as nursery:
         if settings.autogpt.redis_url:
             # Late: the client of Redis takes a quarter of the time that a hub takes to start.
-            from tasktree_rt.bridges.autogpt import RedisBridge
+            from tasktree_rt.compat.autogpt.redis_source import RedisBridge
 
             bridge = RedisBridge(
                 hub,

@@ -14,7 +14,7 @@ from typing import BinaryIO, Final
 from attrs import frozen
 
 from tasktree_rt.core.events import Json, ProjectId, parse_event
-from tasktree_rt.core.reserved import refuse_reserved
+from tasktree_rt.core.reserved_names import refuse_reserved
 from tasktree_rt.dialects.base import decode_json, encode_json
 from tasktree_rt.errors import InvalidInput
 

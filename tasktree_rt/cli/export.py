@@ -20,10 +20,10 @@ from tasktree_rt.cli.remote import checked_project
 from tasktree_rt.cli.running import Failed, reader_may_leave
 from tasktree_rt.core.events import Event, Json, Record
 from tasktree_rt.core.log import Position
-from tasktree_rt.core.reserved import RESERVED
+from tasktree_rt.core.reserved_names import RESERVED
 from tasktree_rt.dialects.base import decode_body, decode_json, encode_json, with_position
 from tasktree_rt.errors import InvalidInput, StoreUnusable
-from tasktree_rt.web.states import nodes_in, state_pieces
+from tasktree_rt.web.state_response import nodes_in, state_pieces
 
 LOST: Final = "events_lost"
 STATE: Final = "project_state"

@@ -25,9 +25,9 @@ from tasktree_rt.cli.remote import (
     token,
 )
 from tasktree_rt.cli.running import Failed, run
-from tasktree_rt.client.opening import open_orchestrator
-from tasktree_rt.client.orchestrator import Orchestrator
-from tasktree_rt.client.receipts import Receipt
+from tasktree_rt.client.producer.opening import open_orchestrator
+from tasktree_rt.client.producer.orchestrator import Orchestrator
+from tasktree_rt.client.producer.receipt import Receipt
 from tasktree_rt.core.events import ProjectId
 from tasktree_rt.errors import PublishRefused
 from tasktree_rt.settings import MOST

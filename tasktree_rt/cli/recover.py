@@ -14,7 +14,7 @@ from tasktree_rt.cli.remote import (
     patience_option,
 )
 from tasktree_rt.cli.running import Failed, run
-from tasktree_rt.cli.text import printable
+from tasktree_rt.cli.safe_text import printable
 from tasktree_rt.core.events import Json
 
 

@@ -12,8 +12,8 @@ import click
 from rich.console import Console
 
 from tasktree_rt.cli.running import Failed
-from tasktree_rt.client.desk import Desk, open_desk
-from tasktree_rt.client.messages import (
+from tasktree_rt.client.interactions.api_client import Desk, open_desk
+from tasktree_rt.client.watcher.messages import (
     ProjectDeleted,
     ProjectEvent,
     SubscriptionRefused,

@@ -11,7 +11,7 @@ from tasktree_rt.cli.compose import Running, run_hub
 from tasktree_rt.cli.flags import hub_flags, load_flags
 from tasktree_rt.cli.logs import configure_logging
 from tasktree_rt.cli.running import run
-from tasktree_rt.cli.stopping import stopping
+from tasktree_rt.cli.signals import stopping
 from tasktree_rt.settings import Settings
 
 

@@ -9,7 +9,7 @@ from typing import Final
 import click
 from attrs import define
 
-from tasktree_rt.cli.lines import Printer
+from tasktree_rt.cli.log_lines import Printer
 from tasktree_rt.cli.remote import (
     checked_hub,
     checked_project,
@@ -21,10 +21,10 @@ from tasktree_rt.cli.remote import (
     token,
 )
 from tasktree_rt.cli.running import reader_may_leave, run
-from tasktree_rt.cli.text import printable
+from tasktree_rt.cli.safe_text import printable
 from tasktree_rt.cli.waiting import say
-from tasktree_rt.client.desk import Desk
-from tasktree_rt.client.messages import (
+from tasktree_rt.client.interactions.api_client import Desk
+from tasktree_rt.client.watcher.messages import (
     Behind,
     Conflated,
     Disconnected,
@@ -34,7 +34,7 @@ from tasktree_rt.client.messages import (
     Subscribed,
     WatchMessage,
 )
-from tasktree_rt.client.watcher import open_watcher
+from tasktree_rt.client.watcher.watcher import open_watcher
 from tasktree_rt.core.events import Json
 from tasktree_rt.core.log import Position
 from tasktree_rt.dialects.base import encode_json

@@ -11,7 +11,7 @@ import click
 import trio
 
 from tasktree_rt.cli.running import UNUSABLE, run
-from tasktree_rt.cli.stopping import stopping
+from tasktree_rt.cli.signals import stopping
 
 T = TypeVar("T")
 YES: Final = 0

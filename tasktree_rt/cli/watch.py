@@ -11,7 +11,6 @@ from attrs import define
 from rich.console import Console
 from rich.live import Live
 
-from tasktree_rt.cli.drawing import draw
 from tasktree_rt.cli.remote import (
     checked_hub,
     checked_project,
@@ -22,8 +21,9 @@ from tasktree_rt.cli.remote import (
     token,
 )
 from tasktree_rt.cli.running import Failed, reader_may_leave, run
-from tasktree_rt.cli.text import printable
-from tasktree_rt.client.messages import (
+from tasktree_rt.cli.safe_text import printable
+from tasktree_rt.cli.tree_drawing import draw
+from tasktree_rt.client.watcher.messages import (
     Behind,
     Conflated,
     Connected,
@@ -33,7 +33,7 @@ from tasktree_rt.client.messages import (
     StateReplaced,
     WatchMessage,
 )
-from tasktree_rt.client.watcher import Watcher, open_watcher
+from tasktree_rt.client.watcher.watcher import Watcher, open_watcher
 from tasktree_rt.core.events import Json
 from tasktree_rt.core.log import Position
 from tasktree_rt.core.terminal import shown_text

@@ -24,15 +24,25 @@ Without Trio, pushing from any thread::
 Answering, commanding and notifying: `open_desk`. Everything raised on purpose is a `ClientError`.
 """
 
-from tasktree_rt.client.api_requests import EventPage, NotificationPage, Outcome
-from tasktree_rt.client.asking import Answer, Asked
-from tasktree_rt.client.backoff import Backoff
-from tasktree_rt.client.base_run import current_run
-from tasktree_rt.client.decorator import node
-from tasktree_rt.client.desk import Desk, open_desk
-from tasktree_rt.client.handler import NodeHandler
-from tasktree_rt.client.job_queue import PublisherStatistics
-from tasktree_rt.client.messages import (
+from tasktree_rt.client.interactions.api_client import Desk, open_desk
+from tasktree_rt.client.interactions.api_requests import EventPage, NotificationPage, Outcome
+from tasktree_rt.client.interactions.prompts import Answer, Asked
+from tasktree_rt.client.producer.command_inbox import Command, Commands
+from tasktree_rt.client.producer.encode import EventLike
+from tasktree_rt.client.producer.job_queue import PublisherStatistics
+from tasktree_rt.client.producer.opening import open_orchestrator
+from tasktree_rt.client.producer.orchestrator import Orchestrator, OrchestratorStatistics
+from tasktree_rt.client.producer.receipt import Acked, Receipt
+from tasktree_rt.client.producer.thread_publisher import Publisher
+from tasktree_rt.client.run.base import current_run
+from tasktree_rt.client.run.decorator import node
+from tasktree_rt.client.run.event_buffer import OutflowStatistics
+from tasktree_rt.client.run.logging_handler import NodeHandler
+from tasktree_rt.client.run.node import Node, current_node
+from tasktree_rt.client.run.thread_run import Run
+from tasktree_rt.client.run.trio_run import TrioRun, open_run
+from tasktree_rt.client.transport.backoff import Backoff
+from tasktree_rt.client.watcher.messages import (
     Behind,
     Conflated,
     Connected,
@@ -45,20 +55,10 @@ from tasktree_rt.client.messages import (
     Unsubscribed,
     WatchMessage,
 )
-from tasktree_rt.client.nodes import Node, current_node
-from tasktree_rt.client.obeying import Command, Commands
-from tasktree_rt.client.opening import open_orchestrator
-from tasktree_rt.client.orchestrator import Orchestrator, OrchestratorStatistics
-from tasktree_rt.client.outflow import OutflowStatistics
-from tasktree_rt.client.payload import EventLike
-from tasktree_rt.client.publisher import Publisher
-from tasktree_rt.client.receipts import Acked, Receipt
-from tasktree_rt.client.run import Run
-from tasktree_rt.client.triorun import TrioRun, open_run
-from tasktree_rt.client.view import TreeView
-from tasktree_rt.client.watcher import Watcher, open_watcher
-from tasktree_rt.core.commands import Broadcast, Personal
+from tasktree_rt.client.watcher.tree_view import TreeView
+from tasktree_rt.client.watcher.watcher import Watcher, open_watcher
 from tasktree_rt.core.log import Position
+from tasktree_rt.core.protocol import Broadcast, Personal
 from tasktree_rt.errors import ClientError, ConnectionLost, PublishRefused, RequestRefused
 
 __all__ = [

@@ -1,185 +1,65 @@
-"""What a peer can ask of the hub, and, from `core.messages`, what the hub can say: the vocabulary of every
-dialect.
+"""Commands: what a watcher tells the orchestrator of a project to do, and what becomes of it.
 
-A dialect turns text into one of the commands and each message into text; the hub knows neither JSON nor
-frames.
+A command is the event ``command``; what an orchestrator says of it is ``command_result``. ``done``,
+``refused`` and ``timeout`` settle it, ``accepted`` does not.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from enum import Enum
+import re
+from typing import Final
 
-from attrs import frozen
+from tasktree_rt.core.event_schema import is_node_id
+from tasktree_rt.core.events import Json, shown
+from tasktree_rt.errors import InvalidInput
 
-from tasktree_rt.core.events import Json
-from tasktree_rt.core.log import Position
-from tasktree_rt.core.messages import (
-    Acked,
-    Broadcast,
-    Conflated,
-    Draining,
-    Failure,
-    Heartbeat,
-    Instruction,
-    Live,
-    Message,
-    Personal,
-    Pong,
-    Reply,
-    RequestId,
-    Shown,
-    StatePart,
-    Subscribed,
-    Unsubscribed,
-    Welcome,
-)
+MAX_ID: Final = 128
+MAX_MESSAGE: Final = 4_096
+ANSWERS: Final = ("accepted", "done", "refused")
+SETTLING: Final = frozenset({"done", "refused", "timeout", "cancelled"})
 
-__all__ = [
-    "Ack",
-    "Acked",
-    "Answer",
-    "Broadcast",
-    "CancelTask",
-    "Command",
-    "Conflated",
-    "Draining",
-    "Failure",
-    "Heartbeat",
-    "Instruct",
-    "Instruction",
-    "Live",
-    "Message",
-    "Personal",
-    "Ping",
-    "Policy",
-    "Pong",
-    "Received",
-    "Refresh",
-    "Reply",
-    "RequestId",
-    "Show",
-    "Shown",
-    "StatePart",
-    "Subscribe",
-    "Subscribed",
-    "Unshow",
-    "Unsubscribe",
-    "Unsubscribed",
-    "Welcome",
-]
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}")
 
 
-class Policy(Enum):
-    """What happens to a subscription whose outbox is full."""
+def read_instruction(given: Json) -> Json:
+    """The ``name``, ``node_id`` and ``args`` of a command.
 
-    CONFLATE = "conflate"
-    """Skip, then one message with what changed."""
-    RESYNC = "resync"
-    """Skip, then the whole state."""
-    DISCONNECT = "disconnect"
-    """Close 4008 with the position."""
-    NEWEST = "newest"
-    """Of live events the newest of each key, whole; not to be chosen: it goes with the language."""
-
-
-@frozen
-class Subscribe:
-    """Watch a project, or ``*``. `since` is one position, or with ``*`` one per project."""
-
-    project_id: str
-    id: RequestId = None
-    since: Position | Mapping[str, Position] | None = None
-    policy: Policy | None = None
-    state: bool = False
-
-
-@frozen
-class Unsubscribe:
-    """Stop watching a project, or ``*``."""
-
-    project_id: str
-    id: RequestId = None
-
-
-@frozen
-class Ping:
-    """Ask for a `Pong`, which repeats `original` if the language does."""
-
-    id: RequestId = None
-    original: Json | None = None
-
-
-@frozen
-class Ack:
-    """Report the position up to which a client has rendered a project (its watermark), or a user has read the
-    log of their own.
+    Raises:
+        InvalidInput: naming the field.
     """
-
-    project_id: str
-    seq: int
-    id: RequestId = None
-
-
-@frozen
-class Refresh:
-    """Give a connection a new token before its grants expire."""
-
-    token: str
-    id: RequestId = None
-
-
-@frozen
-class Answer:
-    """Answer a prompt; `given` holds ``proceed``, ``value?`` and ``feedback?``."""
-
-    prompt_id: str
-    given: Json
-    id: RequestId = None
+    name, node_id, args = given.get("name"), given.get("node_id"), given.get("args")
+    if not isinstance(name, str) or _NAME.fullmatch(name) is None:
+        raise InvalidInput(
+            f"expected 1-64 characters of A-Z a-z 0-9 . _ : -, got {shown(name)}", field="name"
+        )
+    instruction: Json = {"name": name}
+    if node_id is not None:
+        if not is_node_id(node_id):
+            expected = "expected 1-512 characters without control characters"
+            raise InvalidInput(f"{expected}, got {shown(node_id)}", field="node_id")
+        instruction["node_id"] = node_id
+    if args is not None:
+        if not isinstance(args, dict):
+            raise InvalidInput(f"expected an object, got {shown(args)}", field="args")
+        instruction["args"] = args
+    return instruction
 
 
-@frozen
-class Instruct:
-    """Send a command to the orchestrator of a project; `given` holds ``name``, ``node_id?`` and ``args?``."""
+def read_result(given: Json) -> Json:
+    """The ``command_id``, ``status`` and ``message`` of an orchestrator's answer.
 
-    project_id: str
-    given: Json
-    id: RequestId = None
-
-
-@frozen
-class Received:
-    """Acknowledge a message that asked for it."""
-
-    message_id: str
-
-
-@frozen
-class CancelTask:
-    """Cancel a task that is not known as a project's node."""
-
-    user_id: str
-    task_id: str
-
-
-@frozen
-class Show:
-    """Begin to show a live topic of the user's (`topics.live_topic`); `Shown` repeats `method`."""
-
-    kind: str
-    name: str
-    method: str
-
-
-@frozen
-class Unshow:
-    """Stop showing the live topics of this name; the answer names the first of `kinds` that was shown."""
-
-    kinds: tuple[str, ...]
-    name: str
-    method: str
-
-
-Command = (
-    Subscribe | Unsubscribe | Ping | Ack | Refresh | Answer | Instruct | Received | CancelTask | Show | Unshow
-)
+    Raises:
+        InvalidInput: naming the field.
+    """
+    name, status, message = given.get("command_id"), given.get("status"), given.get("message")
+    if not isinstance(name, str) or not 0 < len(name) <= MAX_ID:
+        raise InvalidInput(f"expected 1-{MAX_ID} characters, got {shown(name)}", field="command_id")
+    if status not in ANSWERS:
+        raise InvalidInput(f"expected one of {', '.join(ANSWERS)}, got {shown(status)}", field="status")
+    result: Json = {"command_id": name, "status": status}
+    if message is not None:
+        if not isinstance(message, str) or len(message) > MAX_MESSAGE:
+            expected = f"expected at most {MAX_MESSAGE} characters"
+            raise InvalidInput(f"{expected}, got {shown(message)}", field="message")
+        result["message"] = message
+    return result

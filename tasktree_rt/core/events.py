@@ -14,8 +14,8 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, Final, NewType
 
-from tasktree_rt.core.fixed import fixed
-from tasktree_rt.core.shapes import MISSING, NODE_ID, SHAPES, is_node_id, shown, wrong
+from tasktree_rt.core.event_schema import MISSING, NODE_ID, SHAPES, is_node_id, shown, wrong
+from tasktree_rt.core.value_class import fixed
 from tasktree_rt.errors import InvalidInput
 
 __all__ = [

@@ -21,7 +21,7 @@ from typing import Any, Final
 from attrs import frozen
 
 from tasktree_rt.core.events import Json, ProjectId, project_id
-from tasktree_rt.core.ran import ran
+from tasktree_rt.core.run_times import ran
 from tasktree_rt.core.tree import Tree
 
 PREFIX: Final = "execution:"

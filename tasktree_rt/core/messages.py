@@ -9,9 +9,9 @@ from attrs import Factory, frozen
 
 from tasktree_rt.core.events import Json, Record
 from tasktree_rt.core.executions import ExecutionStatus, LogLine, NodeStatus
-from tasktree_rt.core.fixed import fixed
 from tasktree_rt.core.log import Position
 from tasktree_rt.core.nodes import Node
+from tasktree_rt.core.value_class import fixed
 
 RequestId = str | int | None
 """The `id` of a request, which the answer repeats; None if it has none."""

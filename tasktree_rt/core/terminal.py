@@ -10,8 +10,8 @@ import re
 import unicodedata
 from typing import Final
 
-from tasktree_rt.core.pen import PLAIN, changed
 from tasktree_rt.core.terminal_row import ABSORBED, TAB, Row, Run
+from tasktree_rt.core.text_style import PLAIN, changed
 
 _FURTHEST: Final = 9_999
 _SURROGATES: Final = re.compile("[\ud800-\udfff]")

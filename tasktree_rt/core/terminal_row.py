@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 from attrs import define, field
 
-from tasktree_rt.core.pen import PLAIN
+from tasktree_rt.core.text_style import PLAIN
 
 TAB: Final = 8
 WIDEST: Final = 160

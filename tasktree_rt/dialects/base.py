@@ -17,9 +17,9 @@ from typing import Any, Final, Protocol
 import msgspec
 from attrs import frozen
 
-from tasktree_rt.core.commands import Command, Message
 from tasktree_rt.core.events import MAX_DEPTH, Event, Json, ProjectId, Record, deeper_than
 from tasktree_rt.core.numbers import DIGITS, beyond, may_be_beyond, told
+from tasktree_rt.core.protocol import Command, Message
 from tasktree_rt.core.topics import USER, user_of, user_topic
 from tasktree_rt.errors import InvalidInput
 

@@ -11,9 +11,9 @@ from typing import Any, Final
 
 from attrs import asdict
 
-from tasktree_rt.core.commands import Command, Failure, Message, Personal, Ping, Pong
 from tasktree_rt.core.events import Json, Record, shown
 from tasktree_rt.core.executions import ExecutionStatus, LogLine, NodeStatus
+from tasktree_rt.core.protocol import Command, Failure, Message, Personal, Ping, Pong
 from tasktree_rt.dialects.base import Encoding, decode_object, encode_json, join, text_frame
 from tasktree_rt.errors import InvalidInput
 

@@ -20,51 +20,51 @@ from functools import partial
 import trio
 
 from tasktree_rt.brokers.base import Broker
+from tasktree_rt.compat.autogpt.remembered_views import Returning
 from tasktree_rt.core.topics import TopicIndex
-from tasktree_rt.hub.activity import Activity
-from tasktree_rt.hub.asking import Prompts
-from tasktree_rt.hub.births import Births
-from tasktree_rt.hub.broadcasts import Broadcasts
-from tasktree_rt.hub.calling import Notifications
-from tasktree_rt.hub.checkpoints import Checkpoints
-from tasktree_rt.hub.clerk import Clerk
-from tasktree_rt.hub.commanding import Commands
-from tasktree_rt.hub.connections import Connections
 from tasktree_rt.hub.context import HubContext
-from tasktree_rt.hub.draining import Drain
-from tasktree_rt.hub.executions import Executions
-from tasktree_rt.hub.fanout import Fanout
-from tasktree_rt.hub.feed import Events
-from tasktree_rt.hub.heartbeats import Heartbeats
-from tasktree_rt.hub.history import History
-from tasktree_rt.hub.holdings import Holdings
-from tasktree_rt.hub.idle import IdleProjects
-from tasktree_rt.hub.in_process import InProcess
-from tasktree_rt.hub.ingest import Ingest
-from tasktree_rt.hub.keeper import Keeper
-from tasktree_rt.hub.live import LiveTopics
-from tasktree_rt.hub.liveness import Lively, Liveness
-from tasktree_rt.hub.matters import Matters
-from tasktree_rt.hub.mirror import Mirror
-from tasktree_rt.hub.moves import Moves
-from tasktree_rt.hub.orchestrators import Orchestrators
-from tasktree_rt.hub.past import PastStates
-from tasktree_rt.hub.project_end import ProjectEnd
-from tasktree_rt.hub.publishing import Publisher
-from tasktree_rt.hub.receipts import Accepted, Published, result
-from tasktree_rt.hub.recoveries import Recoveries
-from tasktree_rt.hub.returning import Returning
-from tasktree_rt.hub.roster import Roster
-from tasktree_rt.hub.settling import Resolution
-from tasktree_rt.hub.shelf import Shelf
-from tasktree_rt.hub.snapshots import Snapshots
-from tasktree_rt.hub.sources import EverySource, ViewSource
+from tasktree_rt.hub.delivery.broadcast import Broadcasts
+from tasktree_rt.hub.delivery.connections import Connections
+from tasktree_rt.hub.delivery.draining import Drain
+from tasktree_rt.hub.delivery.ephemeral_topics import LiveTopics
+from tasktree_rt.hub.delivery.fanout import Fanout
+from tasktree_rt.hub.delivery.heartbeats import Heartbeats
+from tasktree_rt.hub.delivery.in_process import InProcess
+from tasktree_rt.hub.delivery.keepalive import Lively, Liveness
+from tasktree_rt.hub.delivery.subscriber import Subscriber
+from tasktree_rt.hub.delivery.subscriptions import Subscriptions
+from tasktree_rt.hub.delivery.view_sources import EverySource, ViewSource
+from tasktree_rt.hub.executions.status_notifier import Statuses
+from tasktree_rt.hub.executions.work_queue import Executions
+from tasktree_rt.hub.fair_turns import Turns
+from tasktree_rt.hub.interactions.commands import Commands
+from tasktree_rt.hub.interactions.deadlines import Clerk
+from tasktree_rt.hub.interactions.notifications import Notifications
+from tasktree_rt.hub.interactions.orchestrators import Orchestrators
+from tasktree_rt.hub.interactions.project_end import ProjectEnd
+from tasktree_rt.hub.interactions.prompts import Prompts
+from tasktree_rt.hub.interactions.registry import Matters
+from tasktree_rt.hub.interactions.resolution import Resolution
+from tasktree_rt.hub.projects.activity import Activity
+from tasktree_rt.hub.projects.cache import Shelf
+from tasktree_rt.hub.projects.checkpoints import Checkpoints
+from tasktree_rt.hub.projects.directory import Roster
+from tasktree_rt.hub.projects.history import History
+from tasktree_rt.hub.projects.idle_projects import IdleProjects
+from tasktree_rt.hub.projects.named_snapshots import Snapshots
+from tasktree_rt.hub.projects.past_states import PastStates
+from tasktree_rt.hub.projects.quotas import Holdings
+from tasktree_rt.hub.projects.recent_changes import Moves
+from tasktree_rt.hub.projects.repairs import Recoveries
+from tasktree_rt.hub.projects.retention import Keeper
+from tasktree_rt.hub.publish.committer import Ingest
+from tasktree_rt.hub.publish.new_projects import Births
+from tasktree_rt.hub.publish.publisher import Publisher
+from tasktree_rt.hub.publish.receipt import Accepted, Published, result
+from tasktree_rt.hub.publish.write_behind import Mirror
+from tasktree_rt.hub.recovery.feed import Events
 from tasktree_rt.hub.statistics import Health, Statistics
-from tasktree_rt.hub.statuses import Statuses
 from tasktree_rt.hub.stopping import Stopping
-from tasktree_rt.hub.subscriber import Subscriber
-from tasktree_rt.hub.subscribing import Subscriptions
-from tasktree_rt.hub.turns import Turns
 from tasktree_rt.metrics import Metrics
 from tasktree_rt.settings import Settings
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from attrs import frozen
 
-from tasktree_rt.hub.connections import Connections
-from tasktree_rt.hub.fanout import Fanout
-from tasktree_rt.hub.holdings import PROJECT, Holdings
-from tasktree_rt.hub.ingest import Ingest
-from tasktree_rt.hub.shelf import Shelf
+from tasktree_rt.hub.delivery.connections import Connections
+from tasktree_rt.hub.delivery.fanout import Fanout
+from tasktree_rt.hub.projects.cache import Shelf
+from tasktree_rt.hub.projects.quotas import PROJECT, Holdings
+from tasktree_rt.hub.publish.committer import Ingest
 from tasktree_rt.hub.stopping import Stopping
 
 

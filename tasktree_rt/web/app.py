@@ -14,29 +14,29 @@ from werkzeug.exceptions import HTTPException, NotFound
 from werkzeug.routing import MapAdapter
 
 from tasktree_rt.errors import PeerError, ProjectDamaged, StoreDamaged, StoreUnavailable
-from tasktree_rt.hub.health import unavailable
 from tasktree_rt.hub.hub import Hub
+from tasktree_rt.hub.projects.store_health import unavailable
 from tasktree_rt.metrics import Metrics
 from tasktree_rt.settings import Settings
-from tasktree_rt.web.auth import authenticate, token_of
+from tasktree_rt.web.auth.origins import Doorman
+from tasktree_rt.web.auth.refused_origins import Refusals, refusals_of
+from tasktree_rt.web.auth.tokens import authenticate, token_of
 from tasktree_rt.web.bodies import HubRequest
 from tasktree_rt.web.caller import administers
-from tasktree_rt.web.execution import ExecutionRoutes
-from tasktree_rt.web.foreign import ForeignSystem, addresses_of, put_addresses
+from tasktree_rt.web.dashboard import ASSETS, PROJECT_PATHS, Site, packaged, read
+from tasktree_rt.web.directory import project_routes
+from tasktree_rt.web.docs_pages import Pages
+from tasktree_rt.web.event_stream import stream_routes
+from tasktree_rt.web.executions import ExecutionRoutes
+from tasktree_rt.web.foreign_routes import ForeignSystem, addresses_of, put_addresses
 from tasktree_rt.web.http import Api
-from tasktree_rt.web.large import LargeAnswers
-from tasktree_rt.web.metrics import MetricsPage
-from tasktree_rt.web.origins import Doorman
-from tasktree_rt.web.pages import Pages
-from tasktree_rt.web.people import People
-from tasktree_rt.web.problems import problem, status_problem
-from tasktree_rt.web.projects import project_routes
-from tasktree_rt.web.refusals import Refusals, refusals_of
-from tasktree_rt.web.replies import reply
-from tasktree_rt.web.site import ASSETS, PROJECT_PATHS, Site, packaged, read
+from tasktree_rt.web.interactions import People
+from tasktree_rt.web.json_response import reply
+from tasktree_rt.web.large_response import LargeAnswers
+from tasktree_rt.web.metrics_page import MetricsPage
+from tasktree_rt.web.problem_details import problem, status_problem
 from tasktree_rt.web.snapshots import SnapshotRoutes
 from tasktree_rt.web.sockets import SocketRoutes
-from tasktree_rt.web.stream import stream_routes
 
 API: Final = "/api/v1"
 BODY_PATIENCE: Final = 0.5

@@ -16,7 +16,7 @@ from werkzeug.exceptions import UnsupportedMediaType
 from tasktree_rt.core.events import Json, refuse_unknown
 from tasktree_rt.dialects.base import decode_object
 from tasktree_rt.errors import InvalidInput
-from tasktree_rt.hub.pace import breathe
+from tasktree_rt.hub.cooperative import breathe
 
 GZIP: Final = frozenset({"gzip", "x-gzip"})
 PLAIN: Final = frozenset({"", "identity"})

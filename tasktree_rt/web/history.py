@@ -13,7 +13,7 @@ from tasktree_rt.core.log import BEGINNING, Position
 from tasktree_rt.dialects.base import with_position
 from tasktree_rt.errors import InvalidInput
 from tasktree_rt.hub.hub import Hub
-from tasktree_rt.web.large import LargeAnswers, listed
+from tasktree_rt.web.large_response import LargeAnswers, listed
 from tasktree_rt.web.parameters import limit_asked
 
 PAGE_BYTES: Final = 1024 * 1024

@@ -15,19 +15,19 @@ from tasktree_rt.core.events import Json, parse_events, project_id
 from tasktree_rt.core.topics import user_id, user_topic
 from tasktree_rt.dialects.base import decode_json, digest, encode_json
 from tasktree_rt.errors import InvalidInput, Refused
+from tasktree_rt.hub.delivery.subscriber import Subscriber
 from tasktree_rt.hub.hub import Hub
-from tasktree_rt.hub.project import Project
-from tasktree_rt.hub.receipts import Accepted, Published, result, through
-from tasktree_rt.hub.recovery import Recovered as Recovery
-from tasktree_rt.hub.shared_snapshot import PlannedSnapshot
-from tasktree_rt.hub.subscriber import Subscriber
+from tasktree_rt.hub.projects.project import Project
+from tasktree_rt.hub.projects.repair import Recovered as Recovery
+from tasktree_rt.hub.projects.shared_snapshot import PlannedSnapshot
+from tasktree_rt.hub.publish.receipt import Accepted, Published, result, through
 from tasktree_rt.web.bodies import read_body, read_object
 from tasktree_rt.web.caller import administers, grants, pushed, watched
 from tasktree_rt.web.history import history, page_reply
-from tasktree_rt.web.large import PIECE, LargeAnswers, listed
+from tasktree_rt.web.json_response import reply
+from tasktree_rt.web.large_response import PIECE, LargeAnswers, listed
 from tasktree_rt.web.parameters import idempotency, number
-from tasktree_rt.web.replies import reply
-from tasktree_rt.web.states import nodes_of, state_pieces
+from tasktree_rt.web.state_response import nodes_of, state_pieces
 
 PAST: Final = 4
 """Times its size as JSON: about what a past state takes in memory."""

@@ -12,13 +12,13 @@ from tasktree_rt.core.events import Json, micros_to_time, project_id
 from tasktree_rt.dialects.base import decode_json
 from tasktree_rt.errors import InvalidInput, Refused
 from tasktree_rt.hub.hub import Hub
-from tasktree_rt.hub.snapshots import StoredSnapshot
+from tasktree_rt.hub.projects.named_snapshots import StoredSnapshot
 from tasktree_rt.web.bodies import read_body
 from tasktree_rt.web.caller import grants, pushed, watched
-from tasktree_rt.web.large import LargeAnswers
+from tasktree_rt.web.json_response import reply
+from tasktree_rt.web.large_response import LargeAnswers
 from tasktree_rt.web.parameters import MAX_KEY
-from tasktree_rt.web.replies import reply
-from tasktree_rt.web.states import nodes_in, state_pieces
+from tasktree_rt.web.state_response import nodes_in, state_pieces
 
 
 class SnapshotRoutes:

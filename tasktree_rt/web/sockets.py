@@ -13,33 +13,33 @@ from typing import Final
 from quart import Blueprint, Response, current_app, websocket
 
 from tasktree_rt.core.access import Grants
-from tasktree_rt.core.closing import (
+from tasktree_rt.core.close_codes import (
     OVERLOADED,
     TOKEN_INVALID,
     TOKEN_MISSING,
     TOKEN_WITHOUT_SUBJECT,
     Closing,
 )
-from tasktree_rt.core.commands import Policy, Subscribe
 from tasktree_rt.core.events import project_id
 from tasktree_rt.core.log import Position
+from tasktree_rt.core.protocol import Policy, Subscribe
 from tasktree_rt.core.topics import WILDCARD, user_id, user_topic
 from tasktree_rt.dialects.base import Dialect
 from tasktree_rt.dialects.tasktree import SUBPROTOCOL, Native, Orchestrator, Plain
 from tasktree_rt.dialects.tasktree.requests import read_policy
 from tasktree_rt.errors import InvalidInput, PeerError, Refused
-from tasktree_rt.hub.carrier import Session
-from tasktree_rt.hub.farewell import FarewellSession
 from tasktree_rt.hub.hub import Hub
-from tasktree_rt.hub.pushing import PushSession
-from tasktree_rt.hub.watching import NativeSession, PlainSession
+from tasktree_rt.hub.sessions.producer import PushSession
+from tasktree_rt.hub.sessions.rejected import FarewellSession
+from tasktree_rt.hub.sessions.watcher import NativeSession, PlainSession
+from tasktree_rt.hub.transport import Session
 from tasktree_rt.settings import Settings
-from tasktree_rt.web.auth import TokenMissing, TokenWithoutSubject, authenticate, token_of
-from tasktree_rt.web.handshake import CARRIER
-from tasktree_rt.web.origins import Doorman
-from tasktree_rt.web.problems import problem, status_problem
-from tasktree_rt.web.refusals import refusals_of
-from tasktree_rt.web.visit import SESSION
+from tasktree_rt.web.auth.origins import Doorman
+from tasktree_rt.web.auth.refused_origins import refusals_of
+from tasktree_rt.web.auth.tokens import TokenMissing, TokenWithoutSubject, authenticate, token_of
+from tasktree_rt.web.problem_details import problem, status_problem
+from tasktree_rt.web.server.handshake import CARRIER
+from tasktree_rt.web.server.handshake_request import SESSION
 
 PLAIN: Final = Plain()
 NATIVE: Final = Native()

@@ -3,9 +3,9 @@ from typing import Any
 
 from rich.console import Console
 
-from tasktree_rt.cli.drawing import draw
-from tasktree_rt.client.messages import StateReplaced
-from tasktree_rt.client.view import TreeView
+from tasktree_rt.cli.tree_drawing import draw
+from tasktree_rt.client.watcher.messages import StateReplaced
+from tasktree_rt.client.watcher.tree_view import TreeView
 from tasktree_rt.core.log import Position
 
 

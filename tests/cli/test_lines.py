@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasktree_rt.cli.lines import RESET, Printer
+from tasktree_rt.cli.log_lines import RESET, Printer
 
 TIME = "2026-11-21T12:00:00.000000Z"
 

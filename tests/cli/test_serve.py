@@ -101,7 +101,7 @@ async def test_a_second_signal_ends_it_at_once_with_code_1(tmp_path: Path) -> No
     # In a process that is deaf to the first signal: its event loop is stuck.
     code = (
         "import time, trio\n"
-        "from tasktree_rt.cli.stopping import stopping\n"
+        "from tasktree_rt.cli.signals import stopping\n"
         "async def main():\n"
         "    with stopping(trio.Event()):\n"
         "        print('stuck', flush=True)\n"

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from typed_settings.cls_utils import deep_options
 
-from tasktree_rt.cli import sources
-from tasktree_rt.cli.sources import BY_PATH, OPTIONS, Flag, Loaded, assignment, is_secret, load
+from tasktree_rt.cli import settings_sources as sources
+from tasktree_rt.cli.settings_sources import BY_PATH, OPTIONS, Flag, Loaded, assignment, is_secret, load
 from tasktree_rt.errors import SettingsError
 from tasktree_rt.settings import Settings
 

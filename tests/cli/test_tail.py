@@ -8,8 +8,14 @@ from typing import Any
 import pytest
 
 from tasktree_rt.cli.tail import Tail
-from tasktree_rt.client.api_requests import EventPage
-from tasktree_rt.client.messages import Conflated, ProjectEvent, StateReplaced, Subscribed, WatchMessage
+from tasktree_rt.client.interactions.api_requests import EventPage
+from tasktree_rt.client.watcher.messages import (
+    Conflated,
+    ProjectEvent,
+    StateReplaced,
+    Subscribed,
+    WatchMessage,
+)
 from tasktree_rt.core.log import Position
 from tasktree_rt.errors import RequestRefused
 from tests.cli.processes import command, finished, free_port, hub

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasktree_rt.cli.text import printable
+from tasktree_rt.cli.safe_text import printable
 
 
 def test_text_for_people_is_cut_and_clean() -> None:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tasktree_rt.client.follow import Follower
+from tasktree_rt.client.watcher.subscription_state import Follower
 from tasktree_rt.core.log import Position
 
 Json = dict[str, Any]

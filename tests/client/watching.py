@@ -3,7 +3,7 @@
 import trio
 
 from tasktree_rt.client import Watcher, open_watcher
-from tasktree_rt.client.messages import WatchMessage
+from tasktree_rt.client.watcher.messages import WatchMessage
 from tests.cli.processes import PATIENCE
 from tests.client.fakehub import Json, Peer
 

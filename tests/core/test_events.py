@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tasktree_rt.core.event_schema import SHAPES
 from tasktree_rt.core.events import (
     MAX_DEPTH,
     NOT_KEPT,
@@ -21,7 +22,6 @@ from tasktree_rt.core.events import (
     parse_event,
     project_id,
 )
-from tasktree_rt.core.shapes import SHAPES
 from tasktree_rt.dialects.base import encode_body
 from tasktree_rt.errors import InvalidInput
 from tests.core.strategies import json_values

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasktree_rt.core import terminal_row
-from tasktree_rt.core.pen import changed
 from tasktree_rt.core.terminal import shown_lines, shown_text
+from tasktree_rt.core.text_style import changed
 
 CASES: list[dict[str, Any]] = json.loads((Path(__file__).parents[1] / "cases" / "log_text.json").read_text())
 

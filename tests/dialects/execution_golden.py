@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from tasktree_rt.core.commands import Failure, Message, Ping, Pong
 from tasktree_rt.core.events import Event, Json, ProjectId, parse_event
 from tasktree_rt.core.executions import ExecutionStatus, LogLine, NodeStatus, Tally, status_of
+from tasktree_rt.core.protocol import Failure, Message, Ping, Pong
 from tasktree_rt.core.reducer import reduce
 from tasktree_rt.core.tree import Tree
 from tasktree_rt.dialects.base import encode_body, measure

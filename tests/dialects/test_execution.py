@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasktree_rt.core.commands import (
+from tasktree_rt.core.events import Record
+from tasktree_rt.core.executions import LogLine, NodeStatus
+from tasktree_rt.core.protocol import (
     Broadcast,
     Draining,
     Heartbeat,
@@ -18,8 +20,6 @@ from tasktree_rt.core.commands import (
     Reply,
     Welcome,
 )
-from tasktree_rt.core.events import Record
-from tasktree_rt.core.executions import LogLine, NodeStatus
 from tasktree_rt.dialects.execution import Execution
 from tests.dialects.execution_golden import TRANSCRIPT, Simplest, read_frames
 

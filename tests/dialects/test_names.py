@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasktree_rt.client.decode import is_broadcast, is_control, is_event
-from tasktree_rt.core import commands
-from tasktree_rt.core.commands import Broadcast, Live, Message, Personal, Shown
+from tasktree_rt.client.watcher.decode import is_broadcast, is_control, is_event
+from tasktree_rt.core import protocol as commands
 from tasktree_rt.core.events import Event, Json, ProjectId, Record
 from tasktree_rt.core.executions import ExecutionStatus, LogLine, NodeStatus
 from tasktree_rt.core.log import Position
 from tasktree_rt.core.nodes import Node
-from tasktree_rt.core.reserved import MESSAGES, RESERVED
+from tasktree_rt.core.protocol import Broadcast, Live, Message, Personal, Shown
+from tasktree_rt.core.reserved_names import MESSAGES, RESERVED
 from tasktree_rt.core.topics import user_topic
 from tasktree_rt.dialects.base import decode_json, encode_body, encode_json, with_position
 from tasktree_rt.dialects.tasktree.messages import as_json

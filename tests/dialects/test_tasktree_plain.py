@@ -12,8 +12,8 @@ from typing import Any, Final
 
 import pytest
 
-from tasktree_rt.core.commands import Broadcast
 from tasktree_rt.core.events import Json, Record, parse_event
+from tasktree_rt.core.protocol import Broadcast
 from tasktree_rt.dialects.base import encode_body
 from tasktree_rt.dialects.tasktree import Plain
 from tests.dialects.execution_golden import read_frames

@@ -8,8 +8,14 @@ from typing import Any, Final
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from tasktree_rt.bridges.autogpt import SYSTEM, RedisBridge
-from tasktree_rt.core.commands import (
+from tasktree_rt.compat.aiecs.dialect import Aiecs
+from tasktree_rt.compat.autogpt.channels import channel
+from tasktree_rt.compat.autogpt.dialect import AutoGpt
+from tasktree_rt.compat.autogpt.redis_source import SYSTEM, RedisBridge
+from tasktree_rt.compat.autogpt.requests import FORMAT, MISSING, SHAPE, UNPROCESSED
+from tasktree_rt.compat.autogpt.session import ViewSession
+from tasktree_rt.core.log import BEGINNING
+from tasktree_rt.core.protocol import (
     Answer,
     CancelTask,
     Command,
@@ -23,15 +29,9 @@ from tasktree_rt.core.commands import (
     Subscribed,
     Unshow,
 )
-from tasktree_rt.core.log import BEGINNING
 from tasktree_rt.core.topics import user_of
-from tasktree_rt.dialects.aiecs import Aiecs
-from tasktree_rt.dialects.autogpt import AutoGpt
-from tasktree_rt.dialects.autogpt.channels import channel
-from tasktree_rt.dialects.autogpt.requests import FORMAT, MISSING, SHAPE, UNPROCESSED
 from tasktree_rt.dialects.base import Dialect
 from tasktree_rt.errors import InvalidInput
-from tasktree_rt.hub.viewing import ViewSession
 from tasktree_rt.metrics import Metrics
 from tests.dialects.execution_golden import read_frames
 from tests.fuzz.stage import Stage

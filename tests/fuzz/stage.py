@@ -24,13 +24,13 @@ from tasktree_rt.dialects.base import decode_body, decode_object
 from tasktree_rt.dialects.tasktree import Orchestrator
 from tasktree_rt.errors import InvalidInput
 from tasktree_rt.hub.hub import Hub, open_hub
-from tasktree_rt.hub.pushing import PushSession
+from tasktree_rt.hub.sessions.producer import PushSession
 from tasktree_rt.metrics import Metrics
 from tasktree_rt.settings import Limits, Settings
 from tasktree_rt.web.app import create_app
-from tasktree_rt.web.handshake import Answered, Gone, Handshake, Other, Upgraded
-from tasktree_rt.web.head import end_of_head, fault, websocket_head
-from tasktree_rt.web.kernel import Io
+from tasktree_rt.web.server.handshake import Answered, Gone, Handshake, Other, Upgraded
+from tasktree_rt.web.server.request_head import end_of_head, fault, websocket_head
+from tasktree_rt.web.server.syscalls import Io
 from tests.fuzz.target import told_well_on_the_wire
 from tests.fuzz.words import NOW
 from tests.hub.transport import Carried

@@ -84,7 +84,7 @@ def test_any_bytes_hold(target: Target, data: bytes) -> None:
 
 SEARCHED = ("head._END", "head._ASKS_UPGRADE")
 """Looked for anywhere in what was sent; the others must match where it begins."""
-NETWORK = ("core", "dialects", "bridges", "hub", "web", "client")
+NETWORK = ("core", "dialects", "compat", "hub", "web", "client")
 
 
 def _patterns() -> Iterator[tuple[str, re.Pattern[str] | re.Pattern[bytes]]]:

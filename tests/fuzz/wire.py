@@ -9,11 +9,20 @@ import h11
 import trio
 from attrs import define, field
 
-from tasktree_rt.core.closing import Closing
-from tasktree_rt.hub.carrier import Transport
-from tasktree_rt.web.head import MAX_HEAD, Head, end_of_head, fault, flaw, lenient, strict, websocket_head
-from tasktree_rt.web.kernel import Io
-from tasktree_rt.web.transport import Connection
+from tasktree_rt.core.close_codes import Closing
+from tasktree_rt.hub.transport import Transport
+from tasktree_rt.web.server.request_head import (
+    MAX_HEAD,
+    Head,
+    end_of_head,
+    fault,
+    flaw,
+    lenient,
+    strict,
+    websocket_head,
+)
+from tasktree_rt.web.server.syscalls import Io
+from tasktree_rt.web.server.websocket_connection import Connection
 from tests.fuzz.frames import LIMIT, Expected, frames_of, reference
 
 HEAD_WORDS: Final = (

@@ -11,12 +11,15 @@ import attrs
 import jwt
 import pytest
 
-from tasktree_rt.client.connection_errors import Dropped
-from tasktree_rt.client.decode import read_position
-from tasktree_rt.client.follow import Follower
-from tasktree_rt.client.view import TreeView
+from tasktree_rt.client.transport.errors import Dropped
+from tasktree_rt.client.watcher.decode import read_position
+from tasktree_rt.client.watcher.subscription_state import Follower
+from tasktree_rt.client.watcher.tree_view import TreeView
 from tasktree_rt.core.access import Scope
-from tasktree_rt.core.commands import (
+from tasktree_rt.core.events import MAX_DEPTH, deeper_than, normalise_time, parse_event, project_id
+from tasktree_rt.core.log import Position
+from tasktree_rt.core.nodes import Nodes
+from tasktree_rt.core.protocol import (
     Ack,
     Answer,
     Command,
@@ -27,9 +30,6 @@ from tasktree_rt.core.commands import (
     Subscribe,
     Unsubscribe,
 )
-from tasktree_rt.core.events import MAX_DEPTH, deeper_than, normalise_time, parse_event, project_id
-from tasktree_rt.core.log import Position
-from tasktree_rt.core.nodes import Nodes
 from tasktree_rt.core.reducer import reduce
 from tasktree_rt.dialects.base import decode_body, decode_json, digest, encode_body, measure, named
 from tasktree_rt.dialects.execution import Execution
@@ -37,8 +37,8 @@ from tasktree_rt.dialects.tasktree import Native, Plain
 from tasktree_rt.dialects.tasktree.requests import RequestError, read_since
 from tasktree_rt.errors import InvalidInput, Refused
 from tasktree_rt.settings import Auth, Settings
-from tasktree_rt.web.auth import authenticate
-from tasktree_rt.web.origins import Doorman
+from tasktree_rt.web.auth.origins import Doorman
+from tasktree_rt.web.auth.tokens import authenticate
 from tests.fuzz.target import json_of, text_of, told_well
 from tests.model import NaiveTree
 

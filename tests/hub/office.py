@@ -27,7 +27,7 @@ from tasktree_rt.core.log import BEGINNING, Recovered
 from tasktree_rt.errors import PeerError, StoreUnavailable
 from tasktree_rt.hub.context import HubContext
 from tasktree_rt.hub.hub import Hub, open_hub
-from tasktree_rt.hub.matters import COMMAND, PROMPT, Pending
+from tasktree_rt.hub.interactions.registry import COMMAND, PROMPT, Pending
 from tasktree_rt.settings import Limits, People, Settings
 from tests.brokers.opening import Inline
 from tests.hub.world import STAMP

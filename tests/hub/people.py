@@ -8,12 +8,12 @@ import trio
 from trio.testing import wait_all_tasks_blocked
 
 from tasktree_rt.core.access import OPEN, Grants
-from tasktree_rt.core.commands import Policy, Subscribe
 from tasktree_rt.core.events import Json
+from tasktree_rt.core.protocol import Policy, Subscribe
 from tasktree_rt.dialects.tasktree import Native
 from tasktree_rt.hub.hub import Hub
-from tasktree_rt.hub.ingest import GATHER
-from tasktree_rt.hub.watching import NativeSession
+from tasktree_rt.hub.publish.committer import GATHER
+from tasktree_rt.hub.sessions.watcher import NativeSession
 from tests.hub.transport import Carried
 from tests.hub.world import World
 

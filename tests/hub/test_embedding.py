@@ -13,20 +13,21 @@ from trio.testing import MockClock
 
 from tasktree_rt.brokers.base import Key
 from tasktree_rt.brokers.memory import MemoryBroker
-from tasktree_rt.core.commands import (
+from tasktree_rt.core.events import Event, ProjectId
+from tasktree_rt.core.log import BEGINNING
+from tasktree_rt.core.protocol import (
     Broadcast,
     Draining,
     Message,
     Personal,
     Subscribe,
 )
-from tasktree_rt.core.events import Event, ProjectId
-from tasktree_rt.core.log import BEGINNING
 from tasktree_rt.core.tree import Snapshot
 from tasktree_rt.errors import InvalidInput, PeerError, Refused, StoreUnusable
-from tasktree_rt.hub import broadcasts, draining
-from tasktree_rt.hub.feed import Events
+from tasktree_rt.hub.delivery import broadcast as broadcasts
+from tasktree_rt.hub.delivery import draining
 from tasktree_rt.hub.hub import open_hub
+from tasktree_rt.hub.recovery.feed import Events
 from tasktree_rt.settings import Settings
 from tests.hub.world import Store, a_world, made, update
 from tests.model import NaiveTree

@@ -6,16 +6,16 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from tasktree_rt.core.commands import (
+from tasktree_rt.core.events import Event, ProjectId
+from tasktree_rt.core.log import Position
+from tasktree_rt.core.protocol import (
     Draining,
     Subscribed,
 )
-from tasktree_rt.core.events import Event, ProjectId
-from tasktree_rt.core.log import Position
 from tasktree_rt.errors import PeerError, Refused, Unavailable
-from tasktree_rt.hub.feed import Events
+from tasktree_rt.hub.recovery.feed import Events
 from tasktree_rt.settings import Limits, Settings
-from tests.hub.test_watching import answers, greeted
+from tests.hub.sessions.test_watcher import answers, greeted
 from tests.hub.world import STAMP, Store, World, a_world, made, small, update
 
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import trio
 
-from tasktree_rt.core.closing import Closing
-from tasktree_rt.hub.session import ConnectionSession
+from tasktree_rt.core.close_codes import Closing
+from tasktree_rt.hub.sessions.base import ConnectionSession
 
 TEXT, CLOSE, PING, PONG = 1, 8, 9, 10
 

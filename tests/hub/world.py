@@ -14,18 +14,18 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from tasktree_rt.brokers.base import Append, Appended, Key, Life, Outcome, Summary
 from tasktree_rt.brokers.memory import MemoryBroker
+from tasktree_rt.compat.aiecs.direct_messages import Relay
 from tasktree_rt.core.access import OPEN, Grants
-from tasktree_rt.core.commands import Policy, Subscribe
 from tasktree_rt.core.events import Event, ProjectId
 from tasktree_rt.core.log import Gap, Position, Recovered
+from tasktree_rt.core.protocol import Policy, Subscribe
 from tasktree_rt.dialects.base import Dialect
 from tasktree_rt.dialects.tasktree import Native, Orchestrator, Plain
 from tasktree_rt.errors import StoreUnavailable
 from tasktree_rt.hub.hub import Hub, Published, open_hub
-from tasktree_rt.hub.ingest import GATHER
-from tasktree_rt.hub.pushing import PushSession
-from tasktree_rt.hub.relay import Relay
-from tasktree_rt.hub.watching import NativeSession, PlainSession
+from tasktree_rt.hub.publish.committer import GATHER
+from tasktree_rt.hub.sessions.producer import PushSession
+from tasktree_rt.hub.sessions.watcher import NativeSession, PlainSession
 from tasktree_rt.settings import Delivery, Limits, Settings
 from tests.hub.client import Client, Oracle, Star
 from tests.hub.transport import Carried

@@ -15,10 +15,10 @@ import pytest
 import trio
 from trio_websocket import ConnectionClosed, HandshakeError, WebSocketConnection, wrap_client_stream
 
-from tests.bridges.redisserver import NEEDED, RedisServer, Waiter, encoded, redis_server
+from tests.brokers.redis.redisserver import NEEDED, RedisServer, Waiter, encoded, redis_server
 from tests.cli.processes import PATIENCE
-from tests.dialects.autogpt.golden import USER
-from tests.dialects.autogpt.test_bodies import GRAPH, NODE, body
+from tests.compat.autogpt.golden import USER
+from tests.compat.autogpt.test_payloads import GRAPH, NODE, body
 from tests.server.process import HubProcess, hub_process
 from tests.web.realhub import SECRET
 from tests.wsclient import WsClient, request_head

@@ -15,7 +15,7 @@ from tasktree_rt.brokers.memory import MemoryBroker
 from tasktree_rt.hub.hub import Hub, open_hub
 from tasktree_rt.settings import Settings
 from tasktree_rt.web.app import create_app
-from tasktree_rt.web.server import serve
+from tasktree_rt.web.server.server import serve
 from tests.server.peers import NATIVE
 from tests.wsclient import WsClient, request_head
 

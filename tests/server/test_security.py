@@ -168,7 +168,7 @@ TAKES_TOKENS = (
     "/ws/aiecs?",
     "/api/v1/ws/executions/e?",
 )
-"""And AutoGPT's, whose tokens are AutoGPT's (tests/web/test_autogpt.py)."""
+"""And AutoGPT's, whose tokens are AutoGPT's (tests/compat/autogpt/test_routes.py)."""
 
 
 async def test_a_bad_token_closes_with_its_own_code_and_is_401_over_http(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from quart import websocket
 from quart_trio import QuartTrio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from tasktree_rt.web.server import LifespanEnded, serve
+from tasktree_rt.web.server.server import LifespanEnded, serve
 from tests.web.serving import Hub, Started, frame, make_app, small, started, structlog_records
 from tests.wsclient import BINARY, CLOSE, CONT, PONG, TEXT, WsClient, masked, request_head
 

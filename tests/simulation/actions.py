@@ -8,7 +8,7 @@ from typing import Final
 
 import trio
 
-from tasktree_rt.core.commands import Policy
+from tasktree_rt.core.protocol import Policy
 from tests.simulation import store
 from tests.simulation.events import some_events, the_end
 from tests.simulation.folk import Folk

@@ -7,9 +7,9 @@ from typing import Any, Final
 
 import trio
 
-from tasktree_rt.hub import outbox, socket_writer
-from tasktree_rt.hub.newest import Newest
-from tasktree_rt.hub.subscriber import Subscriber
+from tasktree_rt.hub.delivery import outbox, socket_writer
+from tasktree_rt.hub.delivery.last_value_queue import Newest
+from tasktree_rt.hub.delivery.subscriber import Subscriber
 from tests.simulation.violation import Violation
 from tests.simulation.world import World
 

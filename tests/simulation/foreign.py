@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from attrs import frozen
 
-from tasktree_rt.bridges.intake import Intake
-from tasktree_rt.dialects.autogpt.bodies import read_execution
-from tasktree_rt.hub.relay import MESSAGE
+from tasktree_rt.compat.aiecs.direct_messages import MESSAGE
+from tasktree_rt.compat.autogpt.intake import Intake
+from tasktree_rt.compat.autogpt.payloads import read_execution
 from tests.simulation.violation import Violation
 
 if TYPE_CHECKING:

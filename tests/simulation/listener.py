@@ -6,12 +6,12 @@ from collections import deque
 from random import Random
 from typing import TYPE_CHECKING, Any, Final
 
+from tasktree_rt.compat.aiecs.dialect import Aiecs
+from tasktree_rt.compat.aiecs.session import ConfirmingSession
+from tasktree_rt.compat.autogpt.dialect import AutoGpt
+from tasktree_rt.compat.autogpt.session import ViewSession
 from tasktree_rt.core.access import OPEN
-from tasktree_rt.core.commands import Policy
-from tasktree_rt.dialects.aiecs import Aiecs
-from tasktree_rt.dialects.autogpt import AutoGpt
-from tasktree_rt.hub.confirming import ConfirmingSession
-from tasktree_rt.hub.viewing import ViewSession
+from tasktree_rt.core.protocol import Policy
 from tests.simulation.foreign import EXECUTIONS, GRAPHS, Due, Key, Said
 from tests.simulation.matters import USER, Attempt, Matter
 from tests.simulation.violation import Violation

@@ -13,7 +13,7 @@ from typing import Final
 
 import trio
 
-from tasktree_rt.web.kernel import Io, Socket
+from tasktree_rt.web.server.syscalls import Io, Socket
 from tests.simulation.violation import Violation
 
 FIRST_DESCRIPTOR: Final = 1_000

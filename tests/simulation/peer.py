@@ -6,7 +6,7 @@ import json
 from random import Random
 from typing import TYPE_CHECKING, Any, Final
 
-from tasktree_rt.hub.carrier import Session
+from tasktree_rt.hub.transport import Session
 from tests.simulation.frames import CLOSE, PING, PONG, Frames, masked
 from tests.simulation.network import Line
 from tests.simulation.violation import Violation

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import trio
 
 from tasktree_rt.brokers.sqlite import SqliteBroker
+from tasktree_rt.compat.aiecs.direct_messages import Relay
 from tasktree_rt.errors import StoreUnavailable
 from tasktree_rt.hub.hub import Hub, open_hub
-from tasktree_rt.hub.relay import Relay
 from tests.hub.world import relay_of
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tasktree_rt.core.access import OPEN
 from tasktree_rt.dialects.tasktree import Orchestrator
-from tasktree_rt.hub.pushing import PushSession
+from tasktree_rt.hub.sessions.producer import PushSession
 from tests.simulation.matters import Attempt
 from tests.simulation.peer import Peer
 from tests.simulation.truth import Publish

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, Final
 from attrs import define
 
 from tasktree_rt.core.access import OPEN
-from tasktree_rt.core.commands import Policy
+from tasktree_rt.core.protocol import Policy
 from tasktree_rt.dialects.execution import Execution
-from tasktree_rt.hub.spectating import ExecutionSession
+from tasktree_rt.hub.sessions.execution_status import ExecutionSession
 from tests.simulation.truth import Picture, Position, Truth
 from tests.simulation.violation import Violation
 from tests.simulation.watcher import SLOW, Watcher

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import trio
 from quart_trio import QuartTrio
 
-from tasktree_rt.core.commands import Policy
+from tasktree_rt.core.protocol import Policy
 from tasktree_rt.hub.hub import Hub
 from tasktree_rt.settings import Settings
 from tasktree_rt.web.app import create_app

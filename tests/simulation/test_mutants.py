@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from attrs import evolve
 
-from tasktree_rt.hub.subscriber import Subscriber
+from tasktree_rt.hub.delivery.subscriber import Subscriber
 from tests.simulation import mutants
 from tests.simulation.run import run_schedule
 from tests.simulation.schedule import make

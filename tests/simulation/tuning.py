@@ -12,26 +12,19 @@ from contextlib import ExitStack, contextmanager
 from random import Random
 from typing import Final
 
-from tasktree_rt.hub import (
-    batch,
-    board,
-    catchup,
-    checkpoints,
-    fanout,
-    ingest,
-    keeper,
-    moves,
-    outbox,
-    positions,
-    project,
-    shared_snapshot,
-    shelf,
-    socket_writer,
-    spectating,
-    statuses,
-    watching,
-    writing,
-)
+from tasktree_rt.hub.delivery import batch, fanout, outbox, socket_writer
+from tasktree_rt.hub.delivery import socket_subscriber as writing
+from tasktree_rt.hub.executions import status_feed as board
+from tasktree_rt.hub.executions import status_notifier as statuses
+from tasktree_rt.hub.projects import cache as shelf
+from tasktree_rt.hub.projects import checkpoints, project, shared_snapshot
+from tasktree_rt.hub.projects import recent_changes as moves
+from tasktree_rt.hub.projects import retention as keeper
+from tasktree_rt.hub.publish import committer as ingest
+from tasktree_rt.hub.recovery import catchup
+from tasktree_rt.hub.sessions import execution_status as spectating
+from tasktree_rt.hub.sessions import positions
+from tasktree_rt.hub.sessions import watcher as watching
 from tasktree_rt.settings import AutoGpt, Delivery, Drain, Execution, Keep, Limits, People, Settings
 from tests.simulation.seeding import replaced
 

@@ -6,11 +6,11 @@ import itertools
 from typing import TYPE_CHECKING, Any, Final
 
 from tasktree_rt.core.access import OPEN
-from tasktree_rt.core.commands import Policy, Subscribe
 from tasktree_rt.core.log import Position
+from tasktree_rt.core.protocol import Policy, Subscribe
 from tasktree_rt.dialects.tasktree import Native, Plain
 from tasktree_rt.errors import PeerError, Refused
-from tasktree_rt.hub.watching import NativeSession, PlainSession
+from tasktree_rt.hub.sessions.watcher import NativeSession, PlainSession
 from tests.hub.client import BEGINNING, Star
 from tests.simulation.matters import USER, Attempt
 from tests.simulation.network import Line

@@ -12,10 +12,10 @@ from typing import Any, Final, TypeVar
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from tasktree_rt.core.commands import Policy
-from tasktree_rt.hub.carrier import Session
+from tasktree_rt.core.protocol import Policy
+from tasktree_rt.hub.transport import Session
 from tasktree_rt.settings import Settings
-from tasktree_rt.web.transport import Connection
+from tasktree_rt.web.server.websocket_connection import Connection
 from tests.simulation.foreign import MIRROR, Foreign
 from tests.simulation.listener import AiecsWatcher, AutoGptWatcher
 from tests.simulation.matters import KINDS as OWN

@@ -27,7 +27,7 @@ from tasktree_rt.hub.hub import Hub, open_hub
 from tasktree_rt.metrics import Metrics
 from tasktree_rt.settings import Auth, Settings
 from tasktree_rt.web.app import create_app
-from tasktree_rt.web.server import serve
+from tasktree_rt.web.server.server import serve
 from tests.web.serving import small
 
 STATIC: Final = Path(__file__).parents[2] / "tasktree_rt" / "web" / "static"

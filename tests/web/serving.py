@@ -13,13 +13,13 @@ from quart import Response, request, websocket
 from quart_trio import QuartTrio
 from structlog.testing import capture_logs
 
-from tasktree_rt.core import closing
-from tasktree_rt.core.closing import Closing
-from tasktree_rt.hub.carrier import Transport
+from tasktree_rt.core import close_codes as closing
+from tasktree_rt.core.close_codes import Closing
+from tasktree_rt.hub.transport import Transport
 from tasktree_rt.metrics import Metrics
 from tasktree_rt.settings import Delivery, Drain, Limits, Settings
-from tasktree_rt.web.kernel import KERNEL, Io
-from tasktree_rt.web.server import serve
+from tasktree_rt.web.server.server import serve
+from tasktree_rt.web.server.syscalls import KERNEL, Io
 from tests.wsclient import WsClient
 
 Start = Callable[[Callable[[], Awaitable[None]]], None]

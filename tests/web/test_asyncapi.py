@@ -11,11 +11,12 @@ import pytest
 from jsonschema import Draft202012Validator
 from trio_websocket import ConnectionClosed, WebSocketConnection
 
-from tasktree_rt.core import closing, reserved
-from tasktree_rt.core.control import ANSWERS, SETTLING
+from tasktree_rt.core import close_codes as closing
+from tasktree_rt.core import reserved_names as reserved
+from tasktree_rt.core.commands import ANSWERS, SETTLING
+from tasktree_rt.core.event_schema import SHAPES
 from tasktree_rt.core.events import Json
-from tasktree_rt.core.reserved import RESERVED
-from tasktree_rt.core.shapes import SHAPES
+from tasktree_rt.core.reserved_names import RESERVED
 from tasktree_rt.dialects.tasktree import requests
 from tasktree_rt.errors import HTTP_STATUS
 from tests.web.realhub import (

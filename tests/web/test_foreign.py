@@ -13,16 +13,16 @@ from trio_websocket import ConnectionRejected
 from tasktree_rt.brokers.memory import MemoryBroker
 from tasktree_rt.cli.compose import foreign_systems
 from tasktree_rt.core.access import OPEN
-from tasktree_rt.core.commands import Policy, Subscribe
+from tasktree_rt.core.protocol import Policy, Subscribe
 from tasktree_rt.dialects.tasktree import Plain
 from tasktree_rt.hub.hub import Hub, open_hub
-from tasktree_rt.hub.watching import PlainSession
+from tasktree_rt.hub.sessions.watcher import PlainSession
 from tasktree_rt.settings import Settings
 from tasktree_rt.web.app import create_app
-from tasktree_rt.web.foreign import ForeignSystem
-from tasktree_rt.web.listeners import FixedPath
-from tasktree_rt.web.replies import reply
-from tasktree_rt.web.server import serve
+from tasktree_rt.web.foreign_routes import ForeignSystem
+from tasktree_rt.web.json_response import reply
+from tasktree_rt.web.server.listeners import FixedPath
+from tasktree_rt.web.server.server import serve
 from tasktree_rt.web.sockets import Answer, leave, socket_routes
 from tests.web.realhub import RealHub
 from tests.web.serving import small

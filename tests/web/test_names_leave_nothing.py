@@ -13,7 +13,8 @@ import pytest
 import trio
 from trio_websocket import ConnectionClosed
 
-from tasktree_rt.hub import producers, relay
+from tasktree_rt.compat.aiecs import direct_messages as relay
+from tasktree_rt.hub.publish import idempotency as producers
 from tasktree_rt.settings import AutoGpt
 from tests.web.realhub import RealHub, heard, node_update, real_hub, say
 

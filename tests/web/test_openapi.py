@@ -18,10 +18,11 @@ from quart import request
 from tasktree_rt.brokers.memory import MemoryBroker
 from tasktree_rt.core.events import Json
 from tasktree_rt.errors import HTTP_STATUS, StoreDamaged, StoreUnavailable
-from tasktree_rt.web import large
-from tests.web import aiecs_calls, execution_calls
+from tasktree_rt.web import large_response as large
+from tests.compat.aiecs import calls as aiecs_calls
+from tests.web import execution_calls
+from tests.web.interactions_calls import BODIES, HIDDEN, PROMPTS, WITH_BODY, WRONG, ask_too_much, call_people
 from tests.web.openapi import DOC, SCHEMAS, P, Seen, check, operations
-from tests.web.people_calls import BODIES, HIDDEN, PROMPTS, WITH_BODY, WRONG, ask_too_much, call_people
 from tests.web.realhub import RealHub, auth, document, node_update, real_hub, references, resolve, token
 
 APP: Final = Path(__file__).parent / "app"

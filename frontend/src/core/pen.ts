@@ -1,5 +1,5 @@
 /**
- * The colours and styles that text of a `log` message is written in; the same as the CLI's (`tasktree_rt/core/pen.py`).
+ * The colours and styles that text of a `log` message is written in; the same as the CLI's (`tasktree_rt/core/text_style.py`).
  *
  * A pen is the parameters of one SGR sequence that makes a plain terminal write so, in a fixed order: `""`, `"1;31"`,
  * `"4;38;5;200"`. Blinking and concealed text is written plainly: output is there to be read.

@@ -1,6 +1,6 @@
 import { type Fields, isObject } from "../core/json.ts";
 
-/** Ids that stand for a project name of TaskTree's which is no id (`tasktree_rt/core/spelling.py`). */
+/** Ids that stand for a project name of TaskTree's which is no id (`tasktree_rt/core/tasktree_names.py`). */
 const PREFIX = "tt~";
 const HASHED = "tt~~~";
 const CARRIED = "tasktree_project_id";

@@ -11,8 +11,8 @@ from tasktree_rt.brokers.base.interactions import Matter, Settled
 from tasktree_rt.brokers.base.producers import Conflict, Duplicate, Key
 from tasktree_rt.brokers.base.states import Checkpoint
 from tasktree_rt.core.events import Record
-from tasktree_rt.core.fixed import fixed
 from tasktree_rt.core.log import Gap, Position, Recovered
+from tasktree_rt.core.value_class import fixed
 
 
 @fixed

@@ -6,7 +6,7 @@ from typing import Final, NamedTuple, Protocol
 
 from attrs import frozen
 
-from tasktree_rt.core.fixed import fixed
+from tasktree_rt.core.value_class import fixed
 
 KEPT_IDS: Final = 10_000
 """Newest publishes of a producer that a broker knows again, at least."""

@@ -18,9 +18,9 @@ from typing import Final
 
 from tasktree_rt import private
 from tasktree_rt.brokers.sqlite import identity, schema
-from tasktree_rt.brokers.sqlite.hold import Hold
+from tasktree_rt.brokers.sqlite.held_file import Hold
 from tasktree_rt.brokers.sqlite.lock_file import Guard
-from tasktree_rt.brokers.sqlite.places import Places
+from tasktree_rt.brokers.sqlite.moved_files import Places
 from tasktree_rt.errors import StoreUnavailable, StoreUnusable
 
 _ZEROS: Final = 1 << 20

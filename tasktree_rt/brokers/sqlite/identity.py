@@ -10,7 +10,7 @@ import sqlite3
 from typing import Final
 
 from tasktree_rt.brokers.sqlite import schema
-from tasktree_rt.brokers.sqlite.hold import Hold
+from tasktree_rt.brokers.sqlite.held_file import Hold
 from tasktree_rt.errors import StoreUnusable
 
 _MAGIC: Final = b"SQLite format 3\0"

@@ -21,10 +21,10 @@ from tasktree_rt.cli.flags import hub_flags, load_flags
 from tasktree_rt.cli.logs import configure_logging
 from tasktree_rt.cli.remote import checked_hub, checked_project, outages_told, patience_option, token
 from tasktree_rt.cli.running import Failed, run
+from tasktree_rt.cli.safe_text import printable
 from tasktree_rt.cli.serve import announce
-from tasktree_rt.cli.sources import DEFAULT, Loaded
-from tasktree_rt.cli.stopping import stopping
-from tasktree_rt.cli.text import printable
+from tasktree_rt.cli.settings_sources import DEFAULT, Loaded
+from tasktree_rt.cli.signals import stopping
 from tasktree_rt.core.events import ProjectId
 from tasktree_rt.settings import Settings
 

@@ -12,7 +12,7 @@ from typing import Final
 
 from attrs import define, field
 
-from tasktree_rt.cli.text import printable
+from tasktree_rt.cli.safe_text import printable
 
 TOOLS: Final = frozenset(
     {

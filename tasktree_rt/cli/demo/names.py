@@ -12,7 +12,7 @@ import re
 from hashlib import blake2b
 from typing import Final
 
-from tasktree_rt.cli.text import printable
+from tasktree_rt.cli.safe_text import printable
 from tasktree_rt.core.events import ProjectId
 
 ROOT: Final = "."

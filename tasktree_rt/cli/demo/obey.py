@@ -12,7 +12,7 @@ from tasktree_rt.cli.demo.feed import state_step
 from tasktree_rt.cli.demo.files import CANCELLED, COMPLETED, FAILED, READY, RUNNING, VANISHED, Watch
 from tasktree_rt.cli.demo.names import node_id, path_of
 from tasktree_rt.cli.demo.run import Job
-from tasktree_rt.cli.text import printable
+from tasktree_rt.cli.safe_text import printable
 from tasktree_rt.core.events import Json
 from tasktree_rt.errors import Refused, RequestRefused
 

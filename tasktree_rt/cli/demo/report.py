@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from tasktree_rt.cli.text import printable
+from tasktree_rt.cli.safe_text import printable
 
 FAULTS: Final = 20
 """So many failed files are listed; the rest are counted, and all of them stand in the tree."""

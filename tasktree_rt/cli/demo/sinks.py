@@ -16,12 +16,12 @@ from tasktree_rt.brokers.base import Key
 from tasktree_rt.core.events import Event, Json, ProjectId
 from tasktree_rt.errors import ClientError, Unavailable
 from tasktree_rt.hub.hub import Hub
-from tasktree_rt.hub.matters import Pending
+from tasktree_rt.hub.interactions.registry import Pending
 
 if TYPE_CHECKING:
-    from tasktree_rt.client.obeying import Command
-    from tasktree_rt.client.orchestrator import Orchestrator
-    from tasktree_rt.client.receipts import Receipt
+    from tasktree_rt.client.producer.command_inbox import Command
+    from tasktree_rt.client.producer.orchestrator import Orchestrator
+    from tasktree_rt.client.producer.receipt import Receipt
 
 MOST_COMMANDS: Final = 1_000
 """Commands held for the demo; the hub keeps fewer open."""
@@ -152,7 +152,7 @@ async def open_client_sink(
 ) -> AsyncIterator[ClientSink]:
     """Push to the hub at `url`, and take the commands of `project`; waits for the hub, at first and after
     every outage, at most `patience` seconds."""
-    from tasktree_rt.client.opening import open_orchestrator
+    from tasktree_rt.client.producer.opening import open_orchestrator
 
     client = open_orchestrator(
         url,

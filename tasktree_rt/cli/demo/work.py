@@ -15,7 +15,7 @@ from attrs import frozen
 
 from tasktree_rt.cli.demo.compiling import compile_elsewhere, compile_fault
 from tasktree_rt.cli.demo.walk import reason
-from tasktree_rt.cli.text import printable
+from tasktree_rt.cli.safe_text import printable
 
 CHUNK: Final = 1024 * 1024
 LARGEST_HERE: Final = 64 * 1024

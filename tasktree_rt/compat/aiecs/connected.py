@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable
 from typing import Final
 
-from tasktree_rt.client.backoff import Backoff, Retry
+from tasktree_rt.client.transport.backoff import Backoff, Retry
 from tasktree_rt.compat.aiecs.hub_api import WAIT, HubApi
 from tasktree_rt.errors import ConnectionLost, RequestRefused
 

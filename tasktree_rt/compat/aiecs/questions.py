@@ -9,7 +9,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Final
 
-from tasktree_rt.client.backoff import Backoff, Retry
+from tasktree_rt.client.transport.backoff import Backoff, Retry
 from tasktree_rt.compat.aiecs.hub_api import WAIT, HubApi
 from tasktree_rt.compat.aiecs.steps import UserConfirmation, shorten
 from tasktree_rt.core.events import Json

@@ -12,17 +12,23 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from tasktree_rt.client.checking import HubLimits
-from tasktree_rt.client.messages import Conflated, ProjectDeleted, ProjectEvent, StateReplaced, WatchMessage
-from tasktree_rt.client.urls import api_url
+from tasktree_rt.client.producer.checks import HubLimits
+from tasktree_rt.client.transport.urls import api_url
+from tasktree_rt.client.watcher.messages import (
+    Conflated,
+    ProjectDeleted,
+    ProjectEvent,
+    StateReplaced,
+    WatchMessage,
+)
 from tasktree_rt.compat.tasktree.address import Address
 from tasktree_rt.compat.tasktree.browsers import RESTART, Connections, Socket
-from tasktree_rt.compat.tasktree.hubward import Hubward
+from tasktree_rt.compat.tasktree.hub_thread import Hubward
 from tasktree_rt.compat.tasktree.message import event_of, text_of
-from tasktree_rt.compat.tasktree.spooling import default_place, left_over
-from tasktree_rt.core.commands import Broadcast
+from tasktree_rt.compat.tasktree.spool_files import default_place, left_over
 from tasktree_rt.core.events import Json, format_time
 from tasktree_rt.core.limits import MIB
+from tasktree_rt.core.protocol import Broadcast
 
 HUB: Final = "http://127.0.0.1:8010"
 """Where the hub is looked for by default: 8000 is TaskTree's own port."""

@@ -15,10 +15,10 @@ from typing import Any, Final
 
 import attrs
 
-from tasktree_rt.client.checking import HubLimits, check_event
+from tasktree_rt.client.producer.checks import HubLimits, check_event
 from tasktree_rt.core.events import Json, format_time
-from tasktree_rt.core.reserved import refuse_message_name
-from tasktree_rt.core.spelling import as_given, carried, spelled
+from tasktree_rt.core.reserved_names import refuse_message_name
+from tasktree_rt.core.tasktree_names import as_given, carried, spelled
 from tasktree_rt.dialects.base import encode_json
 from tasktree_rt.errors import InvalidInput
 

@@ -9,8 +9,8 @@ from typing import Final
 import trio
 
 from tasktree_rt.client import Backoff, Watcher, open_watcher
-from tasktree_rt.client.messages import Disconnected, WatchMessage
-from tasktree_rt.client.nursery import background
+from tasktree_rt.client.transport.nursery import background
+from tasktree_rt.client.watcher.messages import Disconnected, WatchMessage
 from tasktree_rt.errors import ConnectionLost
 
 TURN: Final = 64

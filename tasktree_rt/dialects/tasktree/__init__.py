@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from tasktree_rt.core.commands import Broadcast, Command, Conflated, Live, Message, Personal, Shown, StatePart
 from tasktree_rt.core.events import Record
-from tasktree_rt.core.spelling import PREFIX, as_given
+from tasktree_rt.core.protocol import Broadcast, Command, Conflated, Live, Message, Personal, Shown, StatePart
+from tasktree_rt.core.tasktree_names import PREFIX, as_given
 from tasktree_rt.dialects.base import (
     Encoding,
     decode_body,

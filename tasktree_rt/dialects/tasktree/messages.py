@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from tasktree_rt.core.commands import (
+from tasktree_rt.core.events import Json
+from tasktree_rt.core.nodes import wholes
+from tasktree_rt.core.protocol import (
     Acked,
     Broadcast,
     Conflated,
@@ -23,8 +25,6 @@ from tasktree_rt.core.commands import (
     Unsubscribed,
     Welcome,
 )
-from tasktree_rt.core.events import Json
-from tasktree_rt.core.nodes import wholes
 from tasktree_rt.core.topics import user_of
 from tasktree_rt.dialects.base import named, raw_json, with_position
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from tasktree_rt.core.commands import (
+from tasktree_rt.core.events import Json, project_id, shown
+from tasktree_rt.core.log import Position
+from tasktree_rt.core.protocol import (
     Ack,
     Answer,
     Command,
@@ -17,8 +19,6 @@ from tasktree_rt.core.commands import (
     Subscribe,
     Unsubscribe,
 )
-from tasktree_rt.core.events import Json, project_id, shown
-from tasktree_rt.core.log import Position
 from tasktree_rt.core.topics import WILDCARD, user_id, user_topic
 from tasktree_rt.dialects.base import MAX_REQUEST_ID, decode_object, read_id
 from tasktree_rt.errors import InvalidInput

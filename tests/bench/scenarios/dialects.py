@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from tasktree_rt.web.autogpt_tokens import DEFAULT_USER
+from tasktree_rt.compat.autogpt.tokens import DEFAULT_USER
 from tests.bench.catalogue import OURS, Peer
 from tests.bench.client import Client
 from tests.bench.process import Server

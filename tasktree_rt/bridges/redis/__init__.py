@@ -1,1 +1,0 @@
-"""Redis' pub/sub for the bridges: one connection, and what listens over it."""

@@ -1,0 +1,1 @@
+"""Ask people, notify them, and send commands, over HTTP."""

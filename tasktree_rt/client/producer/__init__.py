@@ -1,0 +1,1 @@
+"""Publish events: pipelined over a WebSocket, or from a thread over HTTP."""

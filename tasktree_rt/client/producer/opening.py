@@ -1,0 +1,131 @@
+"""Opening an `Orchestrator`: its connection, its spool, its end."""
+
+from __future__ import annotations
+
+import math
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from tasktree_rt.client.interactions.api_client import open_desk
+from tasktree_rt.client.producer.checks import HubLimits
+from tasktree_rt.client.producer.in_flight_window import Window
+from tasktree_rt.client.producer.orchestrator import Connect, Orchestrator
+from tasktree_rt.client.producer.session import OnRefused
+from tasktree_rt.client.producer.spool import Spool
+from tasktree_rt.client.producer.unanswered import Outstanding
+from tasktree_rt.client.transport.backoff import Backoff, Retry
+from tasktree_rt.client.transport.connection import Link, LinkOptions, open_link
+from tasktree_rt.client.transport.nursery import background
+from tasktree_rt.client.transport.urls import socket_url
+from tasktree_rt.core.limits import MAX_EVENTS_PER_PUBLISH, MAX_MESSAGE_SIZE, MAX_NODE_SIZE, MIB
+
+PATH: Final = "/ws/orchestrator"
+INBOUND_LIMIT: Final = 16 * MIB
+"""Bytes of a message from the hub: an ack of 1,000 events is about 100 KB."""
+
+
+@asynccontextmanager
+async def open_orchestrator(
+    url: str,
+    producer_id: str,
+    *,
+    token: str | None = None,
+    commands: str | Iterable[str] = (),
+    spool: str | Path | None = None,
+    spool_max_bytes: int = 64 * MIB,
+    spool_fsync: bool = False,
+    max_in_flight: int = 64,
+    max_in_flight_bytes: int = 4 * MIB,
+    max_message_size: int = MAX_MESSAGE_SIZE,
+    max_node_size: int = MAX_NODE_SIZE,
+    max_events: int = MAX_EVENTS_PER_PUBLISH,
+    on_refused: OnRefused | None = None,
+    connect_timeout: float = 10.0,
+    flush_timeout: float = 10.0,
+    close_timeout: float = 2.0,
+    backoff: Backoff = Backoff(),  # noqa: B008 - frozen
+    patience: float = math.inf,
+    before_connect: Callable[[], Awaitable[None]] | None = None,
+    ssl_context: ssl.SSLContext | None = None,
+) -> AsyncIterator[Orchestrator]:
+    """Push events to the hub at `url` (http, https, ws or wss) under the name `producer_id`.
+
+    Entering does not wait for the hub: publishing may begin while it is away. It reconnects for ever,
+    with full-jitter back-off and after the time the hub advises; a hub that says there is no use (no
+    token, an address that is not a hub's, a close that says stop) ends it with `ConnectionLost`, and
+    so does its absence for more than `patience` seconds (default: never).
+
+    Leaving flushes for at most `flush_timeout` seconds; if the body failed, its exception goes on;
+    if it was cancelled, nothing is waited for.
+
+    Args:
+        producer_id: names this producer over all its lives; the hub tells repeats by it.
+        commands: a project, or several, whose commands this orchestrator takes (`Orchestrator.commands`). Of
+            several that take those of one project, the one that connected first gets them.
+        spool: a file that keeps unanswered publishes over the death of this process: they are sent
+            again at the next start. It is this process's and this producer's alone. Publishing goes on
+            into it while the hub is away and waits when `spool_max_bytes` are full. With `spool_fsync` it
+            survives a power cut too, at the price of one disk write per publish.
+        max_in_flight: publishes sent and unanswered; the hub reads no further than 64.
+        max_message_size: of one publish, in bytes; the hub's own limit is 1 MiB by default. What a hub
+            with a lower limit closes for (1009) is refused alone and the rest goes on.
+        max_node_size: bytes of a node; the hub's own limit is 256 KiB by default.
+        max_events: of one publish; the hub's own limit is 1,000 by default.
+        on_refused: told of every final refusal; default: a warning in the log ``tasktree_rt.client``.
+        before_connect: waited for before every connection.
+
+    Raises:
+        ConnectionLost: on leaving, if publishes are left without an answer and there is no spool.
+        ClientError: the spool cannot be used.
+        ValueError: not an address.
+    """
+    served = [commands] if isinstance(commands, str) else list(commands)
+    query = [("producer_id", producer_id), *(("commands", one) for one in served)]
+    query += [("token", token)] if token else []
+    address = socket_url(url, PATH, query)
+    file = None if spool is None else Spool(Path(spool), producer_id, spool_max_bytes, fsync=spool_fsync)
+    asking = partial(
+        open_desk,
+        url,
+        token=token,
+        timeout=connect_timeout,
+        backoff=backoff,
+        patience=patience,
+        ssl_context=ssl_context,
+    )
+    orchestrator = Orchestrator(
+        Outstanding(Window(max_in_flight, max_in_flight_bytes), file),
+        limits=HubLimits(max_message_size, max_node_size, max_events),
+        on_refused=on_refused,
+        commands=served,
+        asking=asking,
+    )
+    options = LinkOptions(connect_timeout, close_timeout, INBOUND_LIMIT, ssl_context)
+    try:
+        async with background() as nursery:
+            connect: Connect = partial(open_link, address, options)
+            if before_connect is not None:
+                connect = partial(_after, before_connect, connect)
+            nursery.start_soon(orchestrator.run, connect, Retry(backoff), patience)
+            try:
+                yield orchestrator
+            except Exception:
+                await orchestrator.finish(flush_timeout, close_timeout)
+                raise
+            await orchestrator.finish(flush_timeout, close_timeout)
+            nursery.cancel_scope.cancel()
+    finally:
+        left = orchestrator.close()
+    if left is not None:
+        raise left
+
+
+@asynccontextmanager
+async def _after(wait: Callable[[], Awaitable[None]], connect: Connect) -> AsyncIterator[Link]:
+    await wait()
+    async with connect() as link:
+        yield link

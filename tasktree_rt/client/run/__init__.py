@@ -1,0 +1,1 @@
+"""Show a program's own blocks as nodes of a tree."""

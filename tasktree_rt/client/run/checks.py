@@ -1,0 +1,59 @@
+"""Checks what a run sends, at the call, by what the hub will take."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tasktree_rt.client.producer.checks import HubLimits, check_data
+from tasktree_rt.client.run.node_sizes import NodeSizes
+from tasktree_rt.core.events import Json
+from tasktree_rt.errors import InvalidInput
+
+_OWN: Final = ("status", "deleted", "parent_id", "started_at", "ended_at")
+"""Fields that a node tells itself."""
+
+
+class Sayable:
+    """Checks the fields that the program gives nodes of one run, and its project.
+
+    The caller notes in `sizes` what it sends.
+    """
+
+    def __init__(self, project_id: str, limits: HubLimits) -> None:
+        self.sizes = NodeSizes(limits.node_size)
+        self._project_id = project_id
+        self._limits = limits
+
+    def fields(self, node_id: str, changes: Json) -> tuple[Json, int]:
+        """Fields of a node as the hub will keep them, and about how many bytes they take.
+
+        Raises:
+            ValueError: the hub would refuse them.
+        """
+        for name in _OWN:
+            if name in changes:
+                raise ValueError(f"{name}: the node tells that itself")
+        sound: Json = self.data("node_update", {"node_id": node_id, "changes": changes})["changes"]
+        try:
+            return sound, self.sizes.check(node_id, sound)
+        except InvalidInput as error:
+            raise ValueError(str(error)) from None
+
+    def data(self, kind: str, data: Json) -> Json:
+        """The data of an event as the hub will keep them.
+
+        Raises:
+            ValueError: the hub would refuse them.
+        """
+        try:
+            return check_data(self._project_id, kind, data, self._limits)
+        except InvalidInput as error:
+            raise ValueError(str(error)) from None
+
+    def fits(self, node_id: str, changes: Json) -> bool:
+        """Whether a node has room for these fields."""
+        try:
+            self.sizes.check(node_id, changes)
+        except InvalidInput:
+            return False
+        return True

@@ -1,0 +1,1 @@
+"""Connect to a hub: addresses, one WebSocket, HTTP with retries, back-off."""

@@ -1,0 +1,1 @@
+"""Watch projects: subscriptions that survive every loss of the connection."""

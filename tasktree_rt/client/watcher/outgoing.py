@@ -1,0 +1,91 @@
+"""What a watcher sends, at a bounded rate: requests of its subscriptions, then acks, then read marks."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import trio
+from attrs import define
+
+from tasktree_rt.client.transport.connection import Link
+from tasktree_rt.client.transport.errors import Dropped
+from tasktree_rt.client.watcher.read_marks import ReadMarks
+from tasktree_rt.client.watcher.subscription_state import Follower
+from tasktree_rt.core.events import Json
+from tasktree_rt.dialects.base import encode_json, named
+
+BURST: Final = 100
+PER_SECOND: Final = 25.0
+"""Messages a watcher sends: half of what the hub's default limits allow."""
+
+
+@define
+class Pace:
+    """A token bucket for what is sent."""
+
+    tokens: float = BURST
+    filled: float = 0.0
+
+    async def wait(self) -> None:
+        """Wait until one more message may be sent."""
+        now = trio.current_time()
+        self.tokens = min(float(BURST), self.tokens + (now - self.filled) * PER_SECOND)
+        self.filled = now
+        self.tokens -= 1.0
+        if self.tokens < 0.0:
+            await trio.sleep(-self.tokens / PER_SECOND)
+
+
+class Outgoing:
+    """What waits to be sent, and the task that sends it."""
+
+    def __init__(self, follower: Follower) -> None:
+        self._follower = follower
+        self._watermarks: dict[str, int] = {}
+        self._marks = ReadMarks()
+        self._something = trio.lowlevel.ParkingLot()
+        self._pace = Pace()
+
+    def begin(self) -> None:
+        """Begin anew on a new connection."""
+        self._marks.rewind()
+        self._pace = Pace(filled=trio.current_time())
+
+    def wake(self) -> None:
+        """Send what the subscriptions ask for now."""
+        self._something.unpark_all()
+
+    def ack(self, topic: str, seq: int) -> None:
+        """Tell the hub that everything up to `seq` was shown; only the newest of each topic is sent."""
+        self._watermarks[topic] = seq
+        self.wake()
+
+    def mark_read(self, topic: str, seq: int) -> None:
+        """Tell the hub, until it has stored it, that a user's log was read up to `seq`."""
+        if self._marks.set(topic, seq):
+            self.wake()
+
+    def take_response(self, message: Json) -> bool:
+        """Take the hub's response to a read mark; returns False for any other message."""
+        return self._marks.take(message)
+
+    async def send_all(self, link: Link) -> None:
+        """Send until the connection ends."""
+        try:
+            while True:
+                message = self._next()
+                if message is None:
+                    await self._something.park()
+                    continue
+                await self._pace.wait()
+                await link.send(encode_json(message))
+        except Dropped:
+            return  # the receiver learns of it too
+
+    def _next(self) -> Json | None:
+        request = self._follower.take()
+        if request is not None:
+            return request
+        for topic in self._watermarks:
+            return {"type": "ack", **named(topic), "seq": self._watermarks.pop(topic)}
+        return self._marks.next()

@@ -1,0 +1,258 @@
+"""AIECS: the WebSocket of its clients, and HTTP for the pushing side (docs/protocol.md, "AIECS")."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any, Final, cast
+
+import trio
+from quart import Blueprint, Response, current_app, request
+from quart_trio import QuartTrio
+
+from tasktree_rt.compat.aiecs.dialect import Aiecs
+from tasktree_rt.compat.aiecs.direct_messages import MESSAGE, Relay
+from tasktree_rt.compat.aiecs.session import ConfirmingSession, task_project
+from tasktree_rt.core.close_codes import OVERLOADED
+from tasktree_rt.core.events import Json, shown
+from tasktree_rt.core.topics import user_id
+from tasktree_rt.errors import InvalidInput, PeerError, Refused
+from tasktree_rt.hub.hub import Hub
+from tasktree_rt.hub.interactions.registry import PROMPT, Pending
+from tasktree_rt.hub.sessions.rejected import FarewellSession
+from tasktree_rt.settings import Settings
+from tasktree_rt.web.auth.tokens import authenticate
+from tasktree_rt.web.bodies import read_object
+from tasktree_rt.web.caller import administers, grants
+from tasktree_rt.web.interactions import LONGEST_WAIT, held_back, waited
+from tasktree_rt.web.json_response import reply
+from tasktree_rt.web.parameters import number
+from tasktree_rt.web.server.listeners import FixedPath
+from tasktree_rt.web.sockets import Answer, address, closing, leave, socket_routes, token
+
+PATH: Final = "/ws/aiecs"
+PREFIX: Final = "/api/v1/aiecs"
+STEP: Final = ("step", "result", "status", "error_code", "error_message", "task_id")
+NOTIFY: Final = (*STEP, "callback_id", "user_id", "message", "timeout", "default_proceed", "wait")
+HERE: Final = {"prompt_id": "callback_id", "default.proceed": "default_proceed"}
+"""What fields of a prompt are called in this language."""
+MAX_INTERVAL: Final = 3_600.0
+
+
+EXTENSION: Final = "aiecs"
+"""Key of ``app.extensions``: the app's `Relay`."""
+
+
+class AiecsSystem:
+    """AIECS as a foreign system; implements `web.foreign.ForeignSystem`."""
+
+    def addresses(self, settings: Settings) -> Sequence[FixedPath]:
+        """``aiecs.host`` and ``aiecs.port``, where AIECS' own server has its WebSocket at any path."""
+        host, port = settings.aiecs.host, settings.aiecs.port
+        bind = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        return [FixedPath(bind, PATH)] if port else []
+
+    def routes(self, hub: Hub, settings: Settings) -> Sequence[Blueprint]:
+        """``/ws/aiecs`` and ``/api/v1/aiecs``. Heartbeats of tasks are sent while the app is served."""
+        relay = Relay(hub.live, hub.holdings, lambda: secrets.token_hex(8))
+        views = AiecsRoutes(hub, settings, relay)
+        routes, scope = views.routes(), trio.CancelScope()
+        routes.record(lambda state: state.app.extensions.setdefault(EXTENSION, relay))
+
+        async def send_heartbeats() -> None:
+            nonlocal scope
+            with trio.CancelScope() as scope:
+                await relay.run()
+
+        @routes.before_app_serving
+        async def begin() -> None:
+            cast(QuartTrio, current_app).nursery.start_soon(send_heartbeats)
+
+        @routes.after_app_serving
+        async def end() -> None:
+            scope.cancel()
+
+        return [views.sockets(), routes]
+
+
+class AiecsRoutes:
+    """The views; `sockets` and `routes` register them."""
+
+    def __init__(self, hub: Hub, settings: Settings, relay: Relay) -> None:
+        self._hub = hub
+        self._settings = settings
+        self._relay = relay
+        self._dialect = Aiecs(lambda: hub.wall() / 1_000_000)
+
+    def sockets(self) -> Blueprint:
+        """Make the route of ``/ws/aiecs``."""
+        found = socket_routes("aiecs_sockets", self._settings)
+        found.add_websocket(PATH, "aiecs", self.listen)
+        return found
+
+    def routes(self) -> Blueprint:
+        """Make the HTTP routes, under ``/api/v1/aiecs``."""
+        found = Blueprint("aiecs", __name__, url_prefix=PREFIX)
+        for method, path, view in (
+            ("POST", "/notify", self.notify),
+            ("POST", "/broadcast", self.broadcast),
+            ("POST", "/users/<path:user>/messages", self.message),
+            ("POST", "/heartbeats", self.heartbeat),
+            ("DELETE", "/heartbeats", self.rest),
+            ("GET", "/status", self.status),
+        ):
+            found.add_url_rule(path, f"{method} {path}".replace(".", ""), view, methods=[method])
+        return found
+
+    async def listen(self) -> Answer:
+        """Accept a client of AIECS, or reject its token by a close code."""
+        chosen = self._settings.aiecs
+        session: ConfirmingSession | FarewellSession
+        try:
+            found = authenticate(self._settings.auth, token()).at(address())
+        except PeerError as error:
+            session = FarewellSession(self._hub, self._dialect, closing(error), address())
+        else:
+            everything = chosen.broadcast_all and not self._settings.auth.on
+            session = ConfirmingSession(
+                self._hub, self._dialect, self._relay, everything=everything, grants=found, address=address()
+            )
+            if len(self._relay) >= chosen.max_connections:
+                session = FarewellSession(self._hub, self._dialect, OVERLOADED, address())
+        await leave(self._hub, session)
+        return None
+
+    async def notify(self) -> Response:
+        """Ask for a confirmation; answered when it is settled, or 202 when ``wait`` is over."""
+        given = await read_object(*NOTIFY)
+        wait = _number(given, "wait", LONGEST_WAIT, LONGEST_WAIT)
+        everybody = given.get("user_id") is None
+
+        def opened(pending: Pending) -> None:
+            if everybody:
+                self._relay.show(None, PROMPT, pending.data, pending.id)
+
+        try:
+            pending, _ = await self._hub.prompts.ask(self._prompt(given), grants=grants(), opened=opened)
+        except PeerError as error:
+            error.field = HERE.get(error.field or "", error.field)
+            raise
+        await waited(self._hub, pending, wait)
+        if pending.outcome is None:
+            return reply({"callback_id": pending.id, "status": "pending"}, 202)
+        return reply(_confirmation(pending))
+
+    def _prompt(self, given: Json) -> Json:
+        user, chosen = given.get("user_id"), self._settings.aiecs
+        if user is None and self._settings.auth.on:
+            raise InvalidInput("expected whom to ask", field="user_id")
+        task = given.get("task_id")
+        if task is not None and not isinstance(task, str):
+            raise InvalidInput(f"expected a string, got {shown(task)}", field="task_id")
+        proceed = given.get("default_proceed", chosen.default_proceed)
+        name = given.get("callback_id")
+        return {
+            "prompt_id": secrets.token_hex(8) if name is None else name,
+            "project_id": task_project(task),
+            **({} if user is None else {"user_id": user}),
+            "message": given.get("message"),
+            "timeout": given.get("timeout", chosen.callback_timeout),
+            "default": {"proceed": proceed},
+            "data": {name: given[name] for name in STEP if name in given},
+        }
+
+    async def broadcast(self) -> Response:
+        """Tell everybody something, as it is."""
+        given = await read_object("message")
+        if not grants().push.everything:
+            raise Refused("you may not tell everybody")
+        self._relay.show(None, MESSAGE, _object(given, "message"))
+        return reply({"connections": len(self._relay)})
+
+    async def message(self, user: str) -> Response:
+        """Tell a user something; with ``requires_ack``, answered when it is acknowledged, or 504."""
+        given = await read_object("message", "requires_ack", "timeout")
+        name = user_id(user)
+        if not grants().calls(name):
+            raise Refused(f"you may not write to {name!r}")
+        message = _object(given, "message")
+        if not _flag(given, "requires_ack", False):
+            self._relay.show(name, MESSAGE, message)
+            return reply({"user_id": name}, 202)
+        timeout = _number(given, "timeout", LONGEST_WAIT, 30.0)
+        message_id, done = await self._relay.acknowledged(name, message, timeout, grants().owner)
+        return reply({"message_id": message_id, "acknowledged": done}, 200 if done else 504)
+
+    async def heartbeat(self) -> Response:
+        """A task is at work; say so again before three intervals have passed."""
+        given = await read_object("user_id", "task_id", "interval")
+        user, task = self._task(given)
+        interval = _number(given, "interval", MAX_INTERVAL, self._settings.aiecs.heartbeat_interval)
+        if interval <= 0:
+            raise InvalidInput("expected a number above 0", field="interval")
+        self._relay.works(user, task, interval, grants().owner)
+        return reply({"user_id": user, "task_id": task, "interval": interval}, 202)
+
+    async def rest(self) -> Response:
+        """A task is no longer at work."""
+        user, task = self._task(request.args)
+        return reply({"user_id": user, "task_id": task, "was_at_work": self._relay.rests(user, task)})
+
+    def _task(self, given: Mapping[str, Any]) -> tuple[str, str]:
+        user, task = user_id(given.get("user_id")), user_id(given.get("task_id"), "task_id")
+        if not grants().calls(user):
+            raise Refused(f"you may not write to {user!r}")
+        return user, task
+
+    async def status(self) -> Response:
+        """How this part of the hub is; with ``wait`` as soon as others are connected than in ``version``."""
+        administers()
+        chosen, relay = self._settings.aiecs, self._relay
+        wait = number("wait", request.args.get("wait", "0"), LONGEST_WAIT, 0)
+        if wait:
+            await held_back(self._hub, partial(relay.change, request.args.get("version", "")), wait)
+        pending = sum(one.matter.kind == PROMPT for one in self._hub.matters)
+        return reply(
+            {
+                "running": not self._hub.draining,
+                "host": chosen.host,
+                "port": chosen.port or None,
+                "active_connections": len(relay),
+                "connections": relay.connections,
+                "version": relay.version,
+                "pending_callbacks": pending,
+            }
+        )
+
+
+def _confirmation(pending: Pending) -> Json:
+    outcome = pending.outcome or {}
+    return {
+        "callback_id": pending.id,
+        "proceed": outcome.get("proceed", False),
+        "feedback": outcome.get("feedback"),
+        "how": outcome.get("how"),
+        "by": outcome.get("by"),
+    }
+
+
+def _object(given: Json, name: str) -> Json:
+    value = given.get(name)
+    if not isinstance(value, dict):
+        raise InvalidInput(f"expected an object, got {shown(value)}", field=name)
+    return value
+
+
+def _flag(given: Json, name: str, default: bool) -> bool:
+    value = given.get(name, default)
+    if type(value) is not bool:
+        raise InvalidInput(f"expected a boolean, got {shown(value)}", field=name)
+    return value
+
+
+def _number(given: Json, name: str, most: float, default: float) -> float:
+    value = given.get(name, default)
+    if type(value) not in (int, float) or not 0 <= value <= most:
+        raise InvalidInput(f"expected a number from 0 to {most:g}, got {shown(value)}", field=name)
+    return float(value)

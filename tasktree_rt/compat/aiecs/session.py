@@ -1,0 +1,168 @@
+"""Sessions of people who confirm, cancel and are told things, and know no projects (`hub.relay`)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import Final
+
+from tasktree_rt.compat.aiecs.direct_messages import CANCELLED, EVERYBODY, Relay
+from tasktree_rt.core.access import Grants
+from tasktree_rt.core.close_codes import GOING_AWAY
+from tasktree_rt.core.events import Json, is_project_id
+from tasktree_rt.core.log import BEGINNING
+from tasktree_rt.core.protocol import (
+    Answer,
+    CancelTask,
+    Command,
+    Live,
+    Ping,
+    Policy,
+    Pong,
+    Received,
+    Subscribe,
+    Subscribed,
+)
+from tasktree_rt.core.topics import user_of
+from tasktree_rt.dialects.base import Dialect
+from tasktree_rt.errors import InvalidInput, PeerError, Refused
+from tasktree_rt.hub.delivery.ephemeral_topics import EVERY_USER
+from tasktree_rt.hub.hub import Hub
+from tasktree_rt.hub.interactions.registry import PROMPT, Pending
+from tasktree_rt.hub.interactions.resolution import Settlement
+from tasktree_rt.hub.sessions.base import ConnectionSession
+
+TASK: Final = "aiecs"
+"""A task's project is ``aiecs:<task_id>``; what belongs to none stands in ``aiecs``."""
+SETTLED: Final = frozenset({"prompt_closed", "not_found"})
+"""Answers that come too late, or to nobody's question, are not answered themselves."""
+OFFERED: Final = 100
+"""Of the questions that stand open, so many are offered to who is shown everything: the newest."""
+
+
+def task_project(task: str | None) -> str:
+    """The project of a task."""
+    name = f"{TASK}:{task}"
+    return name if task and is_project_id(name) else TASK
+
+
+def _is_for_people(pending: Pending) -> bool:
+    """Whether it is a prompt that these languages show: a user's, or one to everybody about a task."""
+    home = pending.home
+    asks = pending.matter.kind == PROMPT and pending.kept
+    about_task = home == TASK or home.startswith(f"{TASK}:")
+    return asks and (user_of(pending.matter.topics[-1]) is not None or about_task)
+
+
+class ConfirmingSession(ConnectionSession):
+    """One of them. `everything`: shown what any user is, as long as nobody has to say who they are."""
+
+    __slots__ = ("_everything", "_relay")
+
+    def __init__(
+        self,
+        hub: Hub,
+        dialect: Dialect,
+        relay: Relay,
+        *,
+        everything: bool,
+        grants: Grants,
+        address: str = "",
+    ) -> None:
+        super().__init__(hub, dialect, grants=grants, policy=Policy.NEWEST, address=address)
+        self.subscriber.farewell = GOING_AWAY
+        self._relay = relay
+        self._everything = everything
+
+    @property
+    def connection_id(self) -> str:
+        """See `relay.Listener`."""
+        return self.subscriber.id
+
+    @property
+    def patience(self) -> tuple[float, float]:
+        """See `ConnectionSession`."""
+        settings = self.hub.settings.aiecs
+        return settings.ping_interval, settings.ping_timeout
+
+    def begin(self) -> None:
+        """Listen."""
+        self._relay.join(self)
+        self.hub.live.subscribe(self.subscriber, EVERYBODY)
+        if self._everything:
+            self.hub.live.subscribe(self.subscriber, EVERY_USER)
+            # Who is shown everything need not subscribe, and AIECS' own client never does.
+            self._offer(self.hub.matters.newest(OFFERED, _is_for_people))
+
+    def _offer(self, open_ones: Iterable[Pending]) -> None:
+        for one in open_ones:
+            self.subscriber.reply(Live(one.matter.topics[-1], PROMPT, one.data, one.id))
+
+    def ended(self, code: int | None, reason: str) -> None:
+        """See `carrier.Session`."""
+        self._relay.leave(self)
+        super().ended(code, reason)
+
+    async def message(self, message: str | bytes) -> None:
+        """One action."""
+        try:
+            if not self.allowed():
+                raise Refused("too many messages", code="rate_limited")
+            command = self.subscriber.dialect.decode(message)
+            if command is not None:
+                await self._obey(command)
+        except PeerError as error:
+            self._refused(error)
+        if self.subscriber.outbox.crowded:
+            await self.subscriber.outbox.room()
+
+    async def _obey(self, command: Command) -> None:
+        match command:
+            case Ping():
+                self.subscriber.reply(Pong(None, command.original))
+            case Subscribe():
+                self._listen(command.project_id)
+            case Answer():
+                via: Json = {"dialect": self.subscriber.dialect.name, "connection": self.subscriber.id}
+                found = await self.hub.prompts.stage_answer(
+                    command.prompt_id, command.given, grants=self.subscriber.grants, via=via
+                )
+                found.ticket.settled.append(lambda _: self._answered(found))
+            case Received():
+                self._relay.received(command.message_id, self.subscriber.grants)
+            case CancelTask():
+                await self._cancel(command.user_id, command.task_id)
+            case _:
+                raise InvalidInput("this connection does not do that", field="action")
+
+    def _answered(self, found: Settlement) -> None:
+        try:
+            found.check()
+        except PeerError as error:
+            self._refused(error)
+
+    def _refused(self, error: PeerError) -> None:
+        if error.code not in SETTLED:
+            self.fail(error)
+
+    def _listen(self, topic: str) -> None:
+        user = user_of(topic) or ""
+        if not self.subscriber.grants.is_user(user):
+            raise Refused(f"you are not {user!r}")
+        if self.hub.settings.aiecs.one_per_user:
+            self._relay.take_over(user, self)
+        if not self._everything:
+            self.hub.live.subscribe(self.subscriber, topic)
+        self.subscriber.reply(Subscribed(topic, BEGINNING, None))
+        self._offer(self.hub.matters.told(topic, PROMPT))
+
+    async def _cancel(self, user: str, task: str) -> None:
+        """Everybody who may know is told, and so is the task's orchestrator, if there is one."""
+        if not self.subscriber.grants.is_user(user):
+            raise Refused(f"you are not {user!r}")
+        data: Json = {"user_id": user, "task_id": task}
+        self._relay.show(user if self.hub.settings.auth.on else None, CANCELLED, data)
+        with suppress(PeerError):
+            via: Json = {"dialect": self.subscriber.dialect.name, "connection": self.subscriber.id}
+            grants = self.subscriber.grants
+            await self.hub.commands.stage(task_project(task), {"name": "cancel"}, grants=grants, via=via)

@@ -1,0 +1,156 @@
+"""Notifications on their way from Redis into the store.
+
+Reading from Redis never waits for the store: executions are shown meanwhile. So a notification waits here,
+within bounds. One for which there is no room, or which the store refuses, is shown all the same; it is
+counted as ``not_kept``, and the log says when that begins and how many there were.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import trio
+from attrs import define, field, frozen
+from structlog.stdlib import BoundLogger, get_logger
+
+from tasktree_rt.compat.autogpt.intake import Intake
+from tasktree_rt.compat.autogpt.notifications import from_autogpt
+from tasktree_rt.core.access import OPEN
+from tasktree_rt.core.events import Json
+from tasktree_rt.core.protocol import Live
+from tasktree_rt.core.topics import user_topic
+from tasktree_rt.errors import PeerError
+from tasktree_rt.hub.hub import Hub
+from tasktree_rt.hub.interactions.notifications import NOTIFICATION
+from tasktree_rt.metrics import Metrics
+
+log: Final[BoundLogger] = get_logger("tasktree_rt.autogpt")
+LANES: Final = 16
+"""Tasks that store; one user's notifications go by one of them, which keeps their order."""
+LANE_COUNT: Final = 1_000
+LANE_BYTES: Final = 4_194_304
+"""So many notifications, and so many bytes of them, may wait in a lane; one alone may be larger."""
+LAST_WAIT: Final = 2.0
+"""Seconds that the store has for what still waits when the hub stops."""
+NO_ROOM: Final = "too many wait for the store"
+STOPPED: Final = "the hub stopped"
+
+
+@frozen
+class Waiting:
+    """A notification that is to be stored, and how many bytes it came in."""
+
+    user: str
+    payload: Json
+    size: int
+
+
+@define(eq=False)
+class Lane:
+    """What waits for one of the tasks."""
+
+    send: trio.MemorySendChannel[Waiting]
+    receive: trio.MemoryReceiveChannel[Waiting]
+    held: int = 0
+    """Bytes of what waits and of what is being stored."""
+
+
+@define
+class Spell:
+    """A time in which notifications are not kept."""
+
+    count: int = 0
+    since: float = field(factory=trio.current_time)
+
+
+class Keeping:
+    """Stores notifications in the background, those of a user in order; what may wait is bounded."""
+
+    def __init__(self, hub: Hub, intake: Intake, meter: Metrics, system: str) -> None:
+        self._hub = hub
+        self._intake = intake
+        self._meter = meter
+        self._system = system
+        self._lanes = [Lane(*trio.open_memory_channel[Waiting](LANE_COUNT)) for _ in range(LANES)]
+        self._scope = trio.CancelScope(shield=True)
+        self._spell: Spell | None = None
+
+    def take(self, user: str, payload: Json, size: int) -> None:
+        """Have it stored and shown; without room it is only shown. Never blocks."""
+        lane = self._lanes[hash(user) % LANES]
+        if lane.held and lane.held + size > LANE_BYTES:
+            self._show_only(user, payload, NO_ROOM)
+            return
+        try:
+            lane.send.send_nowait(Waiting(user, payload, size))
+        except trio.WouldBlock:
+            self._show_only(user, payload, NO_ROOM)
+        except trio.ClosedResourceError:
+            self._show_only(user, payload, STOPPED)
+        else:
+            lane.held += size
+
+    async def run(self) -> None:
+        """Store what is taken until cancelled; then take no more, and end once all is stored or given up."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._store)
+            try:
+                await trio.sleep_forever()
+            finally:
+                self._scope.deadline = trio.current_time() + LAST_WAIT
+                for lane in self._lanes:
+                    lane.send.close()
+
+    async def _store(self) -> None:
+        with self._scope:
+            async with trio.open_nursery() as nursery:
+                for lane in self._lanes:
+                    nursery.start_soon(self._keep, lane)
+        if left := sum(self._leave(lane) for lane in self._lanes):
+            log.warning("notifications not kept", count=left, reason=STOPPED)
+
+    async def _keep(self, lane: Lane) -> None:
+        """Store the notifications of some users, in order."""
+        async for one in lane.receive:
+            stored = False
+            try:
+                await self._intake.notify(one.user, one.payload, grants=OPEN)
+                stored = True
+            except PeerError as error:
+                self._show_only(one.user, one.payload, str(error))
+            except Exception as error:
+                self._hub.report_fault("autogpt", error)
+                self._show_only(one.user, one.payload, "a fault of the hub's")
+            lane.held -= one.size
+            if stored and not any(each.held for each in self._lanes):
+                self._kept()
+
+    # --- what is not kept -------------------------------------------------------------------------
+
+    def _show_only(self, user: str, payload: Json, reason: str) -> None:
+        self._meter.bridge_message(self._system, "not_kept")
+        if self._spell is None:
+            self._spell = Spell()
+            log.warning("notifications are shown, but not kept", reason=reason)
+        self._spell.count += 1
+        whole = from_autogpt(payload)
+        self._hub.live.publish(Live(user_topic(user), NOTIFICATION, whole, f"lost:{id(payload)}"))
+
+    def _kept(self) -> None:
+        """The store has taken all that waited: say what went by."""
+        if self._spell is not None:
+            spell, self._spell = self._spell, None
+            lasted = round(trio.current_time() - spell.since, 3)
+            log.warning("notifications are kept again", not_kept=spell.count, seconds=lasted)
+
+    def _leave(self, lane: Lane) -> int:
+        """Count what the end found unstored; how many there were."""
+        left = 0
+        while lane.held:
+            try:
+                lane.held -= lane.receive.receive_nowait().size
+            except (trio.EndOfChannel, trio.ClosedResourceError):
+                lane.held = 0  # the one that was being stored
+            left += 1
+            self._meter.bridge_message(self._system, "not_kept")
+        return left

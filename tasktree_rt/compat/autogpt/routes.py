@@ -1,0 +1,97 @@
+"""AutoGPT's WebSocket at ``/ws``, and its events pushed over HTTP (docs/protocol.md, "AutoGPT")."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from quart import Blueprint, Response
+
+from tasktree_rt.compat.autogpt.as_project import PREFIX
+from tasktree_rt.compat.autogpt.dialect import AutoGpt
+from tasktree_rt.compat.autogpt.intake import Intake
+from tasktree_rt.compat.autogpt.payloads import read_execution, read_notification
+from tasktree_rt.compat.autogpt.session import ViewSession
+from tasktree_rt.compat.autogpt.tokens import AutoGptTokens
+from tasktree_rt.core.access import Grants
+from tasktree_rt.core.topics import user_id
+from tasktree_rt.errors import PeerError, Refused
+from tasktree_rt.hub.hub import Hub
+from tasktree_rt.settings import Settings
+from tasktree_rt.web.bodies import read_body
+from tasktree_rt.web.caller import grants
+from tasktree_rt.web.json_response import reply
+from tasktree_rt.web.problem_details import status_problem
+from tasktree_rt.web.server.listeners import FixedPath
+from tasktree_rt.web.sockets import Answer, address, leave, socket_routes, token
+
+AUTOGPT: Final = AutoGpt()
+
+
+class AutoGptSystem:
+    """AutoGPT's platform as a foreign system; implements `web.foreign.ForeignSystem`."""
+
+    def addresses(self, settings: Settings) -> Sequence[FixedPath]:
+        """None: its clients come to ``settings.bind``."""
+        return []
+
+    def routes(self, hub: Hub, settings: Settings) -> Sequence[Blueprint]:
+        """Make the routes of ``/ws`` and ``/api/v1/autogpt``."""
+        views = AutoGptRoutes(hub, settings)
+        return [views.sockets(), views.routes()]
+
+
+class AutoGptRoutes:
+    """The views; `sockets` and `routes` register them."""
+
+    def __init__(self, hub: Hub, settings: Settings) -> None:
+        self._hub = hub
+        self._settings = settings
+        self._tokens = AutoGptTokens(settings)
+        self._intake = Intake(hub, mirror=settings.mirrors_autogpt)
+
+    def sockets(self) -> Blueprint:
+        """Make the route of ``/ws``."""
+        found = socket_routes("autogpt_sockets", self._settings)
+        found.add_websocket("/ws", "autogpt", self.view)
+        return found
+
+    def routes(self) -> Blueprint:
+        """Make the routes that AutoGPT pushes to, under ``/api/v1/autogpt``."""
+        found = Blueprint("autogpt", __name__, url_prefix="/api/v1/autogpt")
+        found.add_url_rule("/events", "event", self.event, methods=["POST"])
+        found.add_url_rule("/notifications", "notify", self.notify, methods=["POST"])
+        return found
+
+    async def view(self) -> Answer:
+        """A client of AutoGPT's. One whose token is refused gets 403 before the handshake, as from AutoGPT's
+        own server: its frontend runs its connect handlers whenever a connection is accepted."""
+        shown = token() or ""
+        try:
+            found = await self._tokens.authenticate(shown)
+        except PeerError as error:
+            self._hub.meter.refused(error.code)
+            return status_problem(403, error.message, error.code)
+        session = ViewSession(
+            self._hub, AUTOGPT, found.subject, expires=found.expires, address=address(), token=shown
+        )
+        await leave(self._hub, session)
+        return None
+
+    async def event(self) -> Response:
+        """An execution's event, as on Redis."""
+        event = read_execution(await read_body())
+        _may_push(grants(), event.user, f"{PREFIX}{event.execution}")
+        return reply({"channels": self._intake.event(event)}, 202)
+
+    async def notify(self) -> Response:
+        """A notification, as on Redis."""
+        user, payload = read_notification(await read_body())
+        found = await self._intake.notify(user_id(user, "payload.user_id"), payload, grants=grants())
+        return reply({"user_id": user, "epoch": found.epoch, "seq": found.first}, 201)
+
+
+def _may_push(caller: Grants, user: str, project: str) -> None:
+    """Events of an execution are for its user's eyes: who may not push that project may push none of it."""
+    if not caller.push.covers(project):
+        raise Refused(f"you may not push to {project!r}, nor for {user!r}")

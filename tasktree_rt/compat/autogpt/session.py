@@ -1,0 +1,121 @@
+"""The session of who is shown live topics and nothing else: no positions, no states, no replay."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+import trio
+
+from tasktree_rt.compat.autogpt.remembered_views import MISSED
+from tasktree_rt.core.access import Grants
+from tasktree_rt.core.protocol import Command, Failure, Ping, Policy, Pong, Show, Shown, Unshow
+from tasktree_rt.core.topics import live_topic, user_topic
+from tasktree_rt.dialects.base import Dialect
+from tasktree_rt.errors import InvalidInput, PeerError
+from tasktree_rt.hub.hub import Hub
+from tasktree_rt.hub.sessions.base import ConnectionSession
+
+
+class ViewSession(ConnectionSession):
+    """See the module's docstring. All topics are of `user`, whose notifications come unasked; `token` is the
+    one that they showed.
+
+    Who asks faster than `limits.max_messages_per_second` is heard more slowly and refused nothing: such a
+    client subscribes once for each thing on its screen and never looks at an error.
+    """
+
+    __slots__ = ("_asked", "_token", "_user")
+
+    def __init__(
+        self,
+        hub: Hub,
+        dialect: Dialect,
+        user: str,
+        *,
+        expires: float | None = None,
+        address: str = "",
+        token: str = "",
+    ) -> None:
+        grants = Grants(user, expires=expires)
+        super().__init__(hub, dialect, grants=grants, policy=Policy.NEWEST, address=address)
+        self._user = user
+        self._token = token
+        self._asked: dict[str, None] = {}
+        """Topics that this connection subscribed to itself."""
+
+    def begin(self) -> None:
+        """What the user is told is shown from the start, and what earlier connections of theirs were
+        subscribed to (`hub.returning`)."""
+        self.hub.live.subscribe(self.subscriber, user_topic(self._user))
+        self.hub.returning.inherit(self._user, self.subscriber)
+        self.subscriber.on_close = self._leave
+        if self.hub.returning.recalls:
+            self._start(self._recall)
+
+    async def _recall(self) -> None:
+        """The same of a hub that stopped; where the store cannot tell, the client is told to reload."""
+        try:
+            found = await self.hub.returning.recall(self._user)
+        except PeerError:
+            self.subscriber.reply(Failure("gone", MISSED))
+            return
+        for kind, name in found:
+            with suppress(PeerError):
+                await self._show(kind, name)
+
+    def ended(self, code: int | None, reason: str) -> None:
+        """See `carrier.Session`."""
+        if code is None and self.subscriber.close_code is None:
+            self._leave()  # it broke off
+        super().ended(code, reason)
+
+    def _leave(self) -> None:
+        inherited = self.hub.live.topics(self.subscriber) - self._asked.keys()
+        self.hub.returning.left(self._user, self.subscriber.dialect, (*inherited, *self._asked))
+
+    async def message(self, message: str | bytes) -> None:
+        """One request."""
+        bucket = self.bucket
+        if not bucket.take(trio.current_time()):
+            await trio.sleep((1 - bucket.tokens) / bucket.rate)
+            bucket.take(trio.current_time())
+        try:
+            command = self.subscriber.dialect.decode(message)
+            if command is not None:
+                await self._obey(command)
+        except PeerError as error:
+            self.fail(error)
+        if self.subscriber.outbox.crowded:
+            await self.subscriber.outbox.room()
+
+    async def _obey(self, command: Command) -> None:
+        match command:
+            case Ping():
+                self.subscriber.reply(Pong(command.id))
+            case Show():
+                await self._show(command.kind, command.name)
+                self.subscriber.reply(Shown(command.method, self._user, command.kind, command.name))
+            case Unshow():
+                self.subscriber.reply(Shown(command.method, self._user, self._hide(command), command.name))
+            case _:
+                raise InvalidInput("this connection only watches", field="type")
+
+    async def _show(self, kind: str, name: str) -> None:
+        """Show it from now on; done when what is published for it arrives."""
+        await self.hub.view_source.prepare(kind, self._user, name, self._token)
+        if self.subscriber.id in self.hub.connections:
+            topic = live_topic(kind, self._user, name)
+            self.hub.live.subscribe(self.subscriber, topic)
+            self._asked[topic] = None
+            await self.hub.view_source.stand(topic)
+
+    def _hide(self, command: Unshow) -> str | None:
+        """Take back all that there are of them; the kind of the first."""
+        known = [
+            kind for kind in command.kinds if self._unsubscribe(live_topic(kind, self._user, command.name))
+        ]
+        return known[0] if known else None
+
+    def _unsubscribe(self, topic: str) -> bool:
+        self._asked.pop(topic, None)
+        return self.hub.live.unsubscribe(self.subscriber, topic)

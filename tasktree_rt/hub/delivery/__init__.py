@@ -1,0 +1,1 @@
+"""Deliver: the fan-out, one outbox for each connection, subscriptions, back-pressure, keepalive."""

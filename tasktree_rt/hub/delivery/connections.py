@@ -1,0 +1,90 @@
+"""The connections of a hub: each by its id, from when it begins until it is over."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator, Mapping, ValuesView
+
+from tasktree_rt.core.access import Grants
+from tasktree_rt.core.protocol import Policy
+from tasktree_rt.core.topics import TopicIndex
+from tasktree_rt.dialects.base import Dialect
+from tasktree_rt.hub.context import HubContext
+from tasktree_rt.hub.delivery.ephemeral_topics import LiveTopics
+from tasktree_rt.hub.delivery.pull_subscriber import PullSubscriber
+from tasktree_rt.hub.delivery.subscriber import Subscriber, SubscriberSource
+from tasktree_rt.hub.projects.cache import Shelf
+
+
+class Connections(Mapping[str, Subscriber]):
+    """See the module's docstring. A mapping from ids to subscribers, the oldest first."""
+
+    def __init__(
+        self,
+        context: HubContext,
+        cache: Shelf,
+        index: TopicIndex[Subscriber],
+        live: LiveTopics,
+        source: SubscriberSource,
+    ) -> None:
+        self._context = context
+        self._cache = cache
+        self._index = index
+        self._live = live
+        self._source = source
+        self._by_id: dict[str, Subscriber] = {}
+
+    def __getitem__(self, connection_id: str) -> Subscriber:
+        return self._by_id[connection_id]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._by_id)
+
+    def __len__(self) -> int:
+        return len(self._by_id)
+
+    def values(self) -> ValuesView[Subscriber]:
+        """Return a view of all subscribers."""
+        return self._by_id.values()
+
+    def attach(self, subscriber: Subscriber) -> None:
+        """Begin a connection."""
+        self._by_id[subscriber.id] = subscriber
+
+    def detach(self, subscriber: Subscriber) -> None:
+        """End a connection, and all subscriptions of it."""
+        subscriber.over()
+        self._by_id.pop(subscriber.id, None)
+        topics = self._index.topics(subscriber)
+        self._index.remove(subscriber)
+        for name in topics:
+            self._cache.left(name)
+        self._live.remove(subscriber)
+
+    def pull_subscriber(
+        self, dialect: Dialect, *, policy: Policy, grants: Grants, address: str
+    ) -> PullSubscriber:
+        """Attach an outbox without a socket and return it; the caller detaches it."""
+        subscriber = PullSubscriber(
+            self.new_connection_id(),
+            dialect,
+            self._source,
+            policy=policy,
+            delivery=self._context.settings.delivery,
+            meter=self._context.meter,
+            grants=grants,
+            address=address,
+        )
+        subscriber.open()
+        self.attach(subscriber)
+        return subscriber
+
+    @staticmethod
+    def new_connection_id() -> str:
+        """Make an id that is unique over all lives of the hub."""
+        return secrets.token_hex(8)
+
+    def topics_of(self, subscriber: Subscriber) -> frozenset[str]:
+        """Return all that `subscriber` asked for: projects, users, live topics."""
+        feed = () if subscriber.feeds.topic is None else (subscriber.feeds.topic.topic,)
+        return self._index.topics(subscriber) | self._live.topics(subscriber) | frozenset(feed)

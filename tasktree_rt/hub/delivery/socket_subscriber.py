@@ -1,0 +1,196 @@
+"""The subscriber of a socket: straight to the socket while nothing waits, a writer while something does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from typing import Final
+
+from tasktree_rt.core.access import Grants
+from tasktree_rt.core.close_codes import INTERNAL, OVERLOADED, Closing
+from tasktree_rt.core.protocol import Message, Policy
+from tasktree_rt.dialects.base import Dialect, join
+from tasktree_rt.errors import StoreUnavailable, Unavailable
+from tasktree_rt.hub.delivery.batch import Batch
+from tasktree_rt.hub.delivery.last_value_queue import Key
+from tasktree_rt.hub.delivery.socket_writer import CHUNK, Pumped, SocketWriter, Start
+from tasktree_rt.hub.delivery.subscriber import Subscriber, SubscriberSource
+from tasktree_rt.hub.transport import Transport
+from tasktree_rt.metrics import Metrics
+from tasktree_rt.settings import Delivery
+
+_nothing: Final[Callable[[], None]] = lambda: None  # noqa: E731 - one for all
+
+
+class SocketSubscriber(Subscriber):
+    """A subscriber whose outlet is a socket's writer. Implements `socket_writer.Outgoing`.
+
+    Attributes:
+        on_close: called when the hub closes it, before what was asked for is forgotten.
+        close_code: of the close frame that the hub sent.
+        frame_code: of the close frame that the frame layer made: an echo, or its own (1002, 1007, 1009).
+    """
+
+    __slots__ = ("_write", "close_code", "frame_code", "on_close")
+
+    outlet: SocketWriter
+
+    def __init__(
+        self,
+        id: str,
+        dialect: Dialect,
+        source: SubscriberSource,
+        *,
+        policy: Policy,
+        delivery: Delivery,
+        meter: Metrics,
+        grants: Grants,
+        address: str = "",
+    ) -> None:
+        super().__init__(
+            id,
+            dialect,
+            source,
+            policy=policy,
+            delivery=delivery,
+            meter=meter,
+            grants=grants,
+            address=address,
+        )
+        self.on_close = _nothing
+        self.close_code: int | None = None
+        self.frame_code: int | None = None
+
+    def open(self, transport: Transport, start: Start, *, stall_timeout: float) -> None:
+        """Write into `transport` from now on; `start` runs the writer's task when one is needed."""
+        self.outlet = SocketWriter(self, transport, start, stall_timeout=stall_timeout)
+        self._write = transport.write_nowait
+        self.direct = transport.send
+
+    # --- straight to the socket while nothing waits -------------------------------------------------
+
+    def offer(self, batch: Batch) -> None:
+        """Send new events at once if nothing waits, else queue them."""
+        if self.direct is None:
+            if not self.closing:  # the writer is at work
+                self.enqueue(batch)
+            return
+        encoding = batch.encoding(self.dialect)
+        size = len(encoding.data)
+        taken = self._write(encoding.data)
+        if taken == size:
+            self.sent_bytes += size
+            self.sent_messages += len(encoding.ends)
+            return
+        self.sent_part(batch, encoding, taken)
+
+    def say(self, data: bytes, message: Message | None = None) -> None:
+        """Send an encoded reply at once if nothing waits, else queue it."""
+        if not self._sent(data, 1):
+            super().say(data, message)
+
+    def replies(self, messages: Iterable[Message]) -> None:
+        """Send several replies in one write if nothing waits, else queue them."""
+        encoded = [data for data in map(self.dialect.encode, messages) if data is not None]
+        if encoded:
+            joined = join(encoded)
+            if not self._sent(joined.data, len(encoded)):
+                self.queue_reply(joined)
+
+    def show(self, key: Key, data: bytes, *, last: bool = False) -> None:
+        """Send a live event at once if nothing waits, else it waits as the newest of its key."""
+        if not self._sent(data, 1):
+            super().show(key, data, last=last)
+
+    def _sent(self, data: bytes, count: int) -> bool:
+        """Whether the socket took the begin of `count` messages at least; what is left of them goes next."""
+        send, taken = self.direct, 0
+        if send is None:
+            return False
+        with suppress(OSError):  # the writer finds out what it means
+            taken = send(data)
+        if taken:
+            self.sent_one(data, taken, count)
+            return True
+        self.direct = None
+        self.outlet.wake_later()
+        return False
+
+    # --- what the writer asks -----------------------------------------------------------------------
+
+    def next_bytes(self) -> bytes | memoryview | Pumped:
+        """See `socket_writer.Outgoing`."""
+        outbox = self.outbox
+        while True:
+            before = outbox.waiting
+            found = outbox.take(CHUNK)
+            if found is not None:
+                self.sent_messages += before - outbox.waiting
+                return found
+            due = self.feeds.due()
+            if due is None:
+                return Pumped.IDLE
+            if due.must_fetch:
+                return Pumped.FETCH
+            message = due.step()
+            data = None if message is None else self.encode(message)
+            if data is not None:
+                return data
+
+    async def fetch(self) -> None:
+        """See `socket_writer.Outgoing`."""
+        due = self.feeds.due()
+        if due is None or not due.must_fetch:
+            return
+        try:
+            await due.fetch()
+        except (StoreUnavailable, Unavailable):
+            # Who comes again resumes; to wait here would hold up everything else of this connection.
+            self.close(OVERLOADED)
+        except Exception as error:
+            self.source.report_fault("catch-up", error)
+            self.close(INTERNAL)
+
+    def stalled(self) -> None:
+        """See `socket_writer.Outgoing`."""
+        self.meter.stalled()
+        self.abort()
+
+    def fault(self, error: Exception) -> None:
+        """See `socket_writer.Outgoing`."""
+        self.source.report_fault("outbox", error)
+        if self.closing:
+            self.abort()
+        else:
+            self.close(INTERNAL)
+
+    # --- what the session asks ----------------------------------------------------------------------
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing waits here."""
+        return self.direct is not None
+
+    def control(self, data: bytes) -> None:
+        """Send bytes of the frame layer: a pong (dropped if too much waits), a close's echo; b"": the end."""
+        if data == b"":
+            self.end(replies=True)
+            self.outlet.shut()
+        elif data[0] & 0x0F == 0x08:
+            self.frame_code = int.from_bytes(data[2:4], "big") or None
+            self.end(replies=True)
+            self.outlet.finish(data)
+        elif not (self.outbox.crowded or self.closing):
+            self.say(data)
+
+    def close(self, closing: Closing, reason: str = "") -> None:
+        """Finish the frame that is begun, drop what waits but replies, then the close frame."""
+        if not self.closing:
+            self.close_code = closing.code
+            self.on_close()
+            super().close(closing, reason)
+
+    def abort(self) -> None:
+        """End at once."""
+        self.over()
+        self.outlet.abort()

@@ -1,0 +1,1 @@
+"""Prompts, commands and notifications: opened once, resolved exactly once."""

@@ -1,0 +1,114 @@
+"""Commands: from whoever watches a project to the orchestrator that serves it, and what became of them."""
+
+from __future__ import annotations
+
+import secrets
+from functools import partial
+
+from tasktree_rt.brokers.base import Matter
+from tasktree_rt.core.access import Grants
+from tasktree_rt.core.commands import SETTLING, read_instruction, read_result
+from tasktree_rt.core.events import Json, project_id
+from tasktree_rt.dialects.base import encode_json, plain
+from tasktree_rt.errors import InvalidInput, Refused
+from tasktree_rt.hub.context import HubContext
+from tasktree_rt.hub.interactions.orchestrators import Obedient, Orchestrators
+from tasktree_rt.hub.interactions.registry import COMMAND, Matters, Pending, place_of
+from tasktree_rt.hub.interactions.resolution import Resolution, Settlement, closed
+from tasktree_rt.hub.publish.pending_publish import Ticket
+from tasktree_rt.hub.publish.receipt import ended, through
+
+
+class Commands:
+    """Send commands, and take what orchestrators say of them."""
+
+    def __init__(
+        self, context: HubContext, resolution: Resolution, registry: Matters, orchestrators: Orchestrators
+    ) -> None:
+        self._context = context
+        self._resolution = resolution
+        self._registry = registry
+        self._orchestrators = orchestrators
+
+    async def send(self, project: str, given: Json, *, grants: Grants, via: Json) -> Pending:
+        """Send a command to the orchestrator of a project; durable and given when this returns.
+
+        Raises:
+            Refused: ``no_orchestrator``, ``forbidden``, …; nothing was kept.
+        """
+        pending, ticket = await self.stage(project, given, grants=grants, via=via)
+        await through(ticket)
+        return pending
+
+    async def stage(self, project: str, given: Json, *, grants: Grants, via: Json) -> tuple[Pending, Ticket]:
+        """The same, only queued for the next commit when this returns.
+
+        Raises:
+            Refused: as `send`, as far as it is known before the commit.
+        """
+        name = project_id(project)
+        if not grants.command.covers(name):
+            raise Refused(f"you may not command {name!r}")
+        instruction = read_instruction(plain(given))
+        most = self._context.settings.limits.max_args_size
+        if len(encode_json(instruction)) > most:
+            raise InvalidInput(f"expected at most {most} bytes", code="too_large", field="args")
+        if not self._orchestrators.serving.get(name):
+            raise Refused(f"nobody takes commands for {name!r}", code="no_orchestrator", field="project_id")
+        data = {"command_id": secrets.token_hex(8), **instruction, "by": grants.subject or None, "via": via}
+        now = self._context.wall()
+        deadline = now + self._orchestrators.patience
+        body = encode_json(data)
+        matter = Matter(data["command_id"], COMMAND, (name,), now, deadline, b"", body, owner=grants.owner)
+        pending = Pending(matter, data, deadline)
+        most = self._context.settings.limits.max_open_commands
+        return pending, await self._resolution.stage_opening(pending, COMMAND, most)
+
+    async def report(self, one: Obedient, given: Json) -> None:
+        """Take what the orchestrator at `one` says of a command it was given; durable when this returns.
+
+        Raises:
+            PeerError: it was given to another, is settled already, or bad input.
+        """
+        found = await self.stage_report(one, given)
+        await ended(found.ticket)
+        found.check()
+
+    async def stage_report(self, one: Obedient, given: Json) -> Settlement:
+        """The same, only queued for the next commit when this returns, so that later publishes join it.
+
+        Raises:
+            PeerError: as `report`, as far as it is known before the commit.
+        """
+        said = read_result(given)
+        pending = await self._command(said["command_id"])
+        if pending.outcome is not None:
+            raise closed(pending)
+        if pending.holder is not one:
+            raise Refused("the command was given to another orchestrator", field="command_id")
+        result = {**said, **place_of(pending)}
+        if said["status"] in SETTLING:
+            return await self._resolution.stage(pending, result, producer=one)
+        found = await self._resolution.tell(pending, result, producer=one)
+        if not found.late:
+            found.ticket.settled.append(partial(self._accepted, one, pending))
+        return found
+
+    async def _command(self, name: str) -> Pending:
+        """A command, without waiting for the commit that opens it: until then nobody holds it."""
+        pending = self._registry.get(name)
+        return (
+            pending
+            if pending is not None and pending.matter.kind == COMMAND
+            else await self._resolution.matter(COMMAND, name)
+        )
+
+    def _accepted(self, one: Obedient, pending: Pending, ticket: Ticket) -> None:
+        """It may take as long as it likes, while it lives."""
+        if ticket.error is None and pending.holder is one:
+            self._registry.expect(pending, None)
+
+
+def not_obeyed(pending: Pending) -> Json:
+    """What a command comes to if no orchestrator says anything."""
+    return {"command_id": pending.id, "status": "timeout", **place_of(pending)}

@@ -1,0 +1,108 @@
+"""The clerk: settles what nobody settled by its deadline, also if that passed while the hub was down."""
+
+from __future__ import annotations
+
+from typing import Final
+from weakref import WeakKeyDictionary
+
+import trio
+from structlog.stdlib import BoundLogger, get_logger
+
+from tasktree_rt.errors import InvalidInput, PeerError, Refused, Unavailable
+from tasktree_rt.hub.context import HubContext
+from tasktree_rt.hub.interactions.commands import not_obeyed
+from tasktree_rt.hub.interactions.prompts import timed_out
+from tasktree_rt.hub.interactions.registry import COMMAND, Matters, Pending
+from tasktree_rt.hub.interactions.resolution import Resolution
+
+log: Final[BoundLogger] = get_logger("tasktree_rt.deadlines")
+LONGEST: Final = 5.0
+"""Seconds between two looks at the clock on the wall, which may jump."""
+AT_ONCE: Final = 200
+AGAIN: Final = 1_000_000
+"""Microseconds after which what could not be settled is tried again."""
+SELDOM: Final = 300_000_000
+"""Microseconds that the wait grows to where it is refused again and again (a damaged project, a full hub)."""
+OVER: Final = frozenset({"prompt_closed", "gone", "not_found"})
+"""Codes of what is settled already."""
+
+
+class Clerk:
+    """See the module's docstring."""
+
+    def __init__(self, context: HubContext, registry: Matters, resolution: Resolution) -> None:
+        self._context = context
+        self._registry = registry
+        self._resolution = resolution
+        self._room = trio.Semaphore(AT_ONCE)
+        self._waits: WeakKeyDictionary[Pending, int] = WeakKeyDictionary()
+
+    async def run(self) -> None:
+        """The clerk task."""
+        matters = self._registry
+        async with trio.open_nursery() as nursery:
+            while True:
+                matters.woken = trio.Event()
+                for pending in matters.due(self._context.wall()):
+                    await self._enter()
+                    nursery.start_soon(self._settle, pending, pending.deadline)
+                with trio.move_on_after(self._rest()):
+                    await matters.woken.wait()
+
+    async def _enter(self) -> None:
+        try:
+            # Without a yield between them, so that those due together are committed together.
+            self._room.acquire_nowait()
+        except trio.WouldBlock:
+            await self._room.acquire()
+
+    def _rest(self) -> float:
+        deadline = self._registry.next_deadline
+        if deadline is None:
+            return float("inf")
+        return min(LONGEST, max(0.0, (deadline - self._context.wall()) / 1_000_000))
+
+    async def _settle(self, pending: Pending, deadline: int | None) -> None:
+        wait: int | None = AGAIN
+        try:
+            await self._end(pending)
+            wait = None
+        except Unavailable:
+            pass  # the hub logs how its store is
+        except PeerError as error:
+            wait = self._refused(pending, error)
+        except Exception as error:
+            self._context.report_fault("clerk", error)
+        finally:
+            self._room.release()
+        if wait is None:
+            self._waits.pop(pending, None)
+        elif pending.deadline == deadline:
+            self._registry.expect(pending, self._context.wall() + wait)
+
+    def _refused(self, pending: Pending, error: PeerError) -> int | None:
+        """How long to wait before it is tried again; None if it is over, or can never succeed."""
+        if isinstance(error, Refused) and error.code in OVER:
+            return None
+        hopeless = isinstance(error, InvalidInput)
+        before = self._waits.get(pending)
+        if before is None:
+            matter = pending.matter
+            told = log.error if hopeless else log.warning
+            told(
+                "not settled at its deadline",
+                id=pending.id,
+                kind=matter.kind,
+                topic=pending.home,
+                code=error.code,
+                reason=error.message,
+                again=not hopeless,
+            )
+        if hopeless:
+            return None
+        wait = self._waits[pending] = AGAIN if before is None else min(2 * before, SELDOM)
+        return wait
+
+    async def _end(self, pending: Pending) -> None:
+        outcome = not_obeyed(pending) if pending.matter.kind == COMMAND else timed_out(pending)
+        await self._resolution.settle(pending, outcome)

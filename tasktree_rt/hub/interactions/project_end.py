@@ -1,0 +1,111 @@
+"""The end of a project: its prompts and commands are cancelled with it, and users' logs say so."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from functools import partial
+
+from tasktree_rt.brokers.base import Duplicate, Key, Settled
+from tasktree_rt.core.events import Event, Json, ProjectId
+from tasktree_rt.dialects.base import encode_json
+from tasktree_rt.hub.context import HubContext
+from tasktree_rt.hub.interactions.registry import Matters, Pending, cancelled
+from tasktree_rt.hub.projects.cache import Shelf
+from tasktree_rt.hub.projects.project import Project
+from tasktree_rt.hub.publish.committer import Ingest
+from tasktree_rt.hub.publish.pending_publish import Ticket
+
+
+class ProjectEnd:
+    """See the module's docstring. `stays_open` gets what was to be settled, and is not after all."""
+
+    def __init__(
+        self,
+        context: HubContext,
+        cache: Shelf,
+        committer: Ingest,
+        registry: Matters,
+        stays_open: Callable[[Pending], None],
+    ) -> None:
+        self._context = context
+        self._cache = cache
+        self._committer = committer
+        self._registry = registry
+        self._stays_open = stays_open
+
+    async def load(self, name: str) -> None:
+        """Load the users' logs that tell of the end of a project too.
+
+        Raises:
+            Unavailable: the store cannot be read now.
+        """
+        for topic in self._mirrors(name):
+            await self._cache.find(topic)
+
+    def is_loaded(self, name: str) -> bool:
+        """Whether all of them are in memory, or cannot be read."""
+        get, damage = self._cache.get, self._cache.damage
+        return all(get(one) is not None or damage(one) is not None for one in self._mirrors(name))
+
+    def _mirrors(self, name: str) -> list[str]:
+        return [topic for one in self._ending(name) for topic in one.matter.topics[1:]]
+
+    def _ending(self, name: str) -> list[Pending]:
+        """Its prompts and commands that nothing settles yet."""
+        return [one for one in self._registry.of(name) if not one.settling]
+
+    def accept(
+        self,
+        project: Project,
+        events: Sequence[Event],
+        *,
+        key: Key | None = None,
+        digest: bytes = b"",
+        owner: str = "",
+        producer: Hashable = None,
+    ) -> Ticket:
+        """Accept the publish that ends a project, and with it the end of its prompts and commands.
+
+        Raises:
+            PeerError: refused; nothing is kept.
+        """
+        ending = [(one, cancelled(one)) for one in self._ending(project.project_id)]
+        now = self._context.timestamp()
+        mirrors = []
+        for one, outcome in ending:
+            for topic in one.matter.topics[1:]:
+                mirror = self._cache.get(topic)
+                if mirror is not None:  # else it cannot be read
+                    mirrors.append((mirror, [Event(one.resolution, ProjectId(topic), outcome, now)]))
+        settles = [Settled(one.id, encode_json(outcome)) for one, outcome in ending]
+        settles += self._registry.unreadable(project.project_id)
+        ticket = self._committer.accept(
+            project,
+            events,
+            key=key,
+            digest=digest,
+            settles=settles,
+            mirrors=mirrors,
+            owner=owner,
+            producer=producer,
+        )
+        for one, outcome in ending:
+            one.settling = ticket
+            ticket.settled.append(partial(self.settled, one, outcome))
+        ticket.settled.append(self._ended)
+        return ticket
+
+    def _ended(self, ticket: Ticket) -> None:
+        if ticket.error is None:
+            self._registry.forget_unreadable(ticket.project.project_id)
+
+    def settled(self, pending: Pending, outcome: Json, ticket: Ticket) -> None:
+        """Note that the publish which settles a prompt or a command is through, or has failed."""
+        pending.settling = None
+        if ticket.error is None and not isinstance(ticket.outcome, Duplicate):
+            pending.outcome = outcome
+            self._registry.remove(pending)
+            self._context.meter.settled(pending.matter.kind, outcome.get("how") or outcome["status"])
+        else:
+            self._stays_open(pending)
+        pending.changed()

@@ -1,0 +1,213 @@
+"""Prompts: asked, answered, taken back, or settled by their deadline."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Sequence
+
+from tasktree_rt.brokers.base import Broker, Matter
+from tasktree_rt.core.access import Grants
+from tasktree_rt.core.events import Json, project_id
+from tasktree_rt.core.json_schema import Judge
+from tasktree_rt.core.prompts import HERE, deadline_of, read_answer, read_prompt
+from tasktree_rt.core.topics import user_id, user_of, user_topic
+from tasktree_rt.dialects.base import encode_json, plain
+from tasktree_rt.errors import InvalidInput, Refused
+from tasktree_rt.hub.context import HubContext
+from tasktree_rt.hub.interactions.registry import PROMPT, Matters, Pending, cancelled, place_of
+from tasktree_rt.hub.interactions.resolution import Resolution, Settlement, closed, conflict, fingerprint
+from tasktree_rt.hub.interactions.schema_checks import Verdicts
+from tasktree_rt.hub.projects.store_errors import readable
+
+
+class Prompts:
+    """Ask people, and take their answers. `show` shows a user something now, on connections without logs."""
+
+    def __init__(
+        self,
+        context: HubContext,
+        broker: Broker,
+        resolution: Resolution,
+        registry: Matters,
+        show: Callable[[str, str, Json, str], None],
+    ) -> None:
+        self._context = context
+        self._broker = broker
+        self._resolution = resolution
+        self._registry = registry
+        self._show = show
+        self._verdicts = Verdicts()
+
+    async def ask(
+        self, given: Json, *, grants: Grants, opened: Callable[[Pending], None] = lambda _: None
+    ) -> tuple[Pending, bool]:
+        """Open a prompt (docs/protocol.md, "Prompts"); durable and offered when this returns.
+
+        The same one asked again under its ``prompt_id`` is not asked twice: returns the first, and whether
+        this is the first. Cancelling the wait does not take it back: `opened` is called as soon as it is
+        durable, whoever still waits.
+
+        Raises:
+            PeerError: refused.
+        """
+        settings = self._context.settings
+        given = plain(given)
+        topics = _topics(given)
+        for topic in topics:
+            _may_ask(grants, topic)
+        self._check_size(given, "message")
+        data = await self._read_prompt(given, grants.owner)
+        body = self._check_size(data, "message")
+        digest = fingerprint(given)
+        deadline, owner = deadline_of(data), grants.owner
+        matter = Matter(
+            data["prompt_id"], PROMPT, topics, self._context.wall(), deadline, digest, body, owner=owner
+        )
+        pending = Pending(matter, data, matter.deadline)
+
+        def show(pending: Pending) -> None:
+            for user in filter(None, map(user_of, topics)):
+                self._show(user, PROMPT, data, pending.id)
+            opened(pending)
+
+        async with self._registry.alone(matter.id):
+            known = await self._resolution.recall(matter.id)
+            if known is not None:
+                if known.matter.digest != matter.digest:
+                    raise conflict(pending)
+                return known, False
+            await self._resolution.open_matter(pending, PROMPT, settings.limits.max_open_prompts, show)
+        return pending, True
+
+    async def answer(self, prompt_id: str, given: Json, *, grants: Grants, via: Json) -> Json:
+        """Answer a prompt; returns the outcome, which is then durable and told to all.
+
+        Raises:
+            PeerError: ``prompt_closed`` with the outcome that stands, ``forbidden``, or bad input.
+        """
+        pending, outcome = await self._answered(prompt_id, given, grants, via)
+        await self._resolution.settle(pending, outcome)
+        return outcome
+
+    async def stage_answer(self, prompt_id: str, given: Json, *, grants: Grants, via: Json) -> Settlement:
+        """The same, only queued for the next commit when this returns.
+
+        Raises:
+            PeerError: as `answer`, as far as it is known before the commit.
+        """
+        return await self._resolution.stage(*await self._answered(prompt_id, given, grants, via))
+
+    async def _answered(self, prompt_id: str, given: Json, grants: Grants, via: Json) -> tuple[Pending, Json]:
+        """The prompt, and what this answer makes of it."""
+        pending = await self.find(prompt_id, grants=grants)
+        if not _may_answer(grants, pending.matter.topics):
+            raise Refused("you may not answer this prompt")
+        if pending.outcome is not None:
+            raise closed(pending)
+        given = plain(given)
+        self._check_size(given, "value")
+        said = await self._read_answer(pending.data, given, grants.owner)
+        outcome = {"prompt_id": pending.id, **place_of(pending), **said}
+        return pending, outcome | {"by": grants.subject or None, "how": "answered", "via": via}
+
+    def _check_size(self, said: Json, field: str) -> bytes:
+        """What is said as JSON, if it is not too much: looked at before anything else is done with it."""
+        body, most = encode_json(said), self._context.settings.limits.max_prompt_size
+        if len(body) > most:
+            raise InvalidInput(f"expected at most {most} bytes", code="too_large", field=field)
+        return body
+
+    async def _read_prompt(self, given: Json, owner: str) -> Json:
+        prompt_id, timeout = secrets.token_hex(8), self._context.settings.people.prompt_timeout
+
+        def read(judge: Judge) -> Json:
+            return read_prompt(
+                given, prompt_id=prompt_id, now=self._context.wall(), timeout=timeout, judge=judge
+            )
+
+        return await self._verdicts.of(owner, read) if given.get("schema") is not None else read(HERE)
+
+    async def _read_answer(self, prompt: Json, given: Json, owner: str) -> Json:
+        def read(judge: Judge) -> Json:
+            return read_answer(prompt, given, judge=judge)
+
+        return await self._verdicts.of(owner, read) if "schema" in prompt else read(HERE)
+
+    async def cancel(self, prompt_id: str, *, grants: Grants, via: Json) -> Json:
+        """Take a prompt back; who may ask it may.
+
+        Raises:
+            PeerError: as `answer`.
+        """
+        pending = await self.find(prompt_id, grants=grants)
+        for topic in pending.matter.topics:
+            _may_ask(grants, topic)
+        outcome = {**cancelled(pending, grants.subject or None), "via": via}
+        await self._resolution.settle(pending, outcome)
+        return outcome
+
+    async def page(self, *, open: bool | None, topic: str | None, after: int, limit: int) -> Sequence[Matter]:
+        """List prompts as the store has them, the oldest first, from behind the place `after`.
+
+        With `open` those that are open (True) or settled (False), with `topic` those of that topic.
+
+        Raises:
+            Unavailable: the store cannot be read now.
+        """
+        with readable():
+            return await self._broker.matters(open=open, kind=PROMPT, topic=topic, after=after, limit=limit)
+
+    async def stored(self, prompt_id: str) -> Matter | None:
+        """Return a prompt as the store has it; None if there is none.
+
+        Raises:
+            Unavailable: the store cannot be read now.
+        """
+        return await self._resolution.find_matter(prompt_id)
+
+    async def find(self, prompt_id: str, *, grants: Grants) -> Pending:
+        """A prompt that the caller `may_see`.
+
+        Raises:
+            Refused: ``not_found``; also if they may not see it.
+        """
+        pending = await self._resolution.matter(PROMPT, prompt_id)
+        if not may_see(grants, pending.matter.topics):
+            raise Refused(f"there is no prompt {prompt_id!r}", code="not_found", field="prompt_id")
+        return pending
+
+
+def timed_out(pending: Pending) -> Json:
+    """What a prompt comes to if nobody answers."""
+    outcome = {"prompt_id": pending.id, **place_of(pending), **pending.data["default"]}
+    return {**outcome, "by": None, "how": "timeout"}
+
+
+def _topics(given: Json) -> tuple[str, ...]:
+    project, user = given.get("project_id"), given.get("user_id")
+    if project is None and user is None:
+        raise InvalidInput("expected a project or a user to ask", field="project_id")
+    named = () if project is None else (str(project_id(project)),)
+    return named if user is None else (*named, user_topic(user_id(user)))
+
+
+def may_see(grants: Grants, topics: tuple[str, ...]) -> bool:
+    """Whether a prompt on these topics is shown: to who watches one of them, may answer it, or may ask it."""
+    seen = any(map(grants.sees, topics)) or _may_answer(grants, topics)
+    return seen or all(_asks(grants, topic) for topic in topics)
+
+
+def _may_ask(grants: Grants, topic: str) -> None:
+    if not _asks(grants, topic):
+        raise Refused(f"you may not ask {topic!r}")
+
+
+def _asks(grants: Grants, topic: str) -> bool:
+    user = user_of(topic)
+    return grants.push.covers(topic) if user is None else grants.calls(user)
+
+
+def _may_answer(grants: Grants, topics: tuple[str, ...]) -> bool:
+    """A user's prompt is theirs alone; a project's is for who may answer there."""
+    user = user_of(topics[-1])
+    return grants.answer.covers(topics[0]) if user is None else grants.is_user(user)

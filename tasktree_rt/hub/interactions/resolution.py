@@ -1,0 +1,288 @@
+"""What prompts and commands have in common: opened once, settled exactly once, by whoever comes first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from contextlib import suppress
+from functools import partial
+from typing import Final
+
+from structlog.stdlib import BoundLogger, get_logger
+
+from tasktree_rt.brokers.base import Broker, Matter, Settled
+from tasktree_rt.core.event_schema import is_node_id
+from tasktree_rt.core.events import Json
+from tasktree_rt.core.prompts import MAX_ID
+from tasktree_rt.core.value_class import fixed
+from tasktree_rt.dialects.base import digest, encode_json
+from tasktree_rt.errors import HubError, Refused, StoreDamaged, Unavailable
+from tasktree_rt.hub.context import HubContext
+from tasktree_rt.hub.interactions.registry import COMMAND, Matters, Pending, missing, readable_object
+from tasktree_rt.hub.projects.quotas import OPEN, Holdings
+from tasktree_rt.hub.projects.store_errors import readable
+from tasktree_rt.hub.projects.store_health import RETRY_AFTER
+from tasktree_rt.hub.publish.pending_publish import Ticket
+from tasktree_rt.hub.publish.publisher import Publisher
+from tasktree_rt.hub.publish.receipt import through
+
+LOADED_AT_ONCE = 1_000
+log: Final[BoundLogger] = get_logger("tasktree_rt.store")
+
+
+class _Taken(HubError):
+    """Something else settles it already."""
+
+
+@fixed
+class Settlement:
+    """What a peer says of a prompt or a command, staged and not yet committed.
+
+    `ticket` is the publish to wait for; with `late` it belongs to another peer, whose outcome came first.
+    """
+
+    pending: Pending
+    ticket: Ticket
+    late: bool = False
+
+    def check(self) -> None:
+        """Raise what became of it, once its ticket is over.
+
+        Raises:
+            Refused: ``prompt_closed`` or ``gone`` with the outcome that stands.
+            Unavailable: the store failed; nothing was kept.
+        """
+        if self.ticket.error is not None:
+            raise self.ticket.error
+        if self.late:
+            if self.pending.outcome is not None:
+                raise closed(self.pending)
+            raise Unavailable("it stays open: send it again", code="overloaded", retry_after=RETRY_AFTER)
+
+
+class Resolution:
+    """See the module's docstring.
+
+    `settled` is called with what was to be settled, the outcome and the publish, when that is through or has
+    failed; `stays_open` with each one that is kept and that nothing on its way settles.
+    """
+
+    def __init__(
+        self,
+        context: HubContext,
+        broker: Broker,
+        publisher: Publisher,
+        registry: Matters,
+        holdings: Holdings,
+        *,
+        settled: Callable[[Pending, Json, Ticket], None],
+        stays_open: Callable[[Pending], None],
+    ) -> None:
+        self._context = context
+        self._broker = broker
+        self._publisher = publisher
+        self._registry = registry
+        self._holdings = holdings
+        self._settled = settled
+        self._stays_open = stays_open
+        self._patience = round(context.settings.people.command_timeout * 1_000_000)
+
+    async def load(self) -> None:
+        """Take up what was open when the hub stopped. A command gets its time anew.
+
+        Raises:
+            StoreUnavailable: the store cannot be read.
+        """
+        place = 0
+        while found := await self._broker.matters(open=True, after=place, limit=LOADED_AT_ONCE):
+            for matter in found:
+                try:
+                    self.take_up(matter)
+                except StoreDamaged as damage:
+                    log.error("record damaged", project=damage.topic, reason=damage.reason)
+            place = found[-1].place
+
+    def take_up(self, matter: Matter) -> None:
+        """One that the store says is open."""
+        deadline = matter.deadline
+        if matter.kind == COMMAND:
+            deadline = self._context.wall() + self._patience
+        self._registry.load(matter, deadline)
+
+    async def matter(self, kind: str, name: str) -> Pending:
+        """A prompt or a command, open or settled, and durable.
+
+        Raises:
+            Refused: ``not_found``.
+            Unavailable: the store cannot be read now.
+        """
+        pending = await self.recall(name)
+        if pending is None or pending.matter.kind != kind:
+            raise missing(kind, name)
+        return pending
+
+    async def recall(self, name: str) -> Pending | None:
+        """The matter of that id, of whatever kind; None if there is none.
+
+        Raises:
+            Unavailable: the store cannot be read now.
+        """
+        seen_open = False
+        while True:
+            pending = self._registry.get(name)
+            if pending is not None:
+                if await pending.is_kept():
+                    return pending
+                continue
+            stored = await self.find_matter(name)
+            if self._registry.get(name) is not None:
+                continue
+            if stored is None or stored.settled is not None:
+                return None if stored is None else settled_before(stored)
+            if seen_open:
+                # Not one that was settled while the store was read: nobody has it. Taken up as at the start.
+                with readable():
+                    self.take_up(stored)
+            seen_open = True
+
+    async def find_matter(self, name: str) -> Matter | None:
+        """One as the store has it.
+
+        Raises:
+            Unavailable: it cannot be read now.
+        """
+        if not is_node_id(name) or len(name) > MAX_ID:
+            return None
+        with readable():
+            return await self._broker.matter(name)
+
+    async def open_matter(
+        self, pending: Pending, kind: str, most: int, opened: Callable[[Pending], None] = lambda _: None
+    ) -> None:
+        """Keep a new one and tell of it; returns when that is durable and handed on.
+
+        `opened` is called then, also if nobody waits for this any more.
+
+        Raises:
+            PeerError: refused; it does not exist.
+        """
+        await through(await self.stage_opening(pending, kind, most, opened))
+
+    async def stage_opening(
+        self, pending: Pending, kind: str, most: int, opened: Callable[[Pending], None] = lambda _: None
+    ) -> Ticket:
+        """The same, only queued for the next commit when this returns.
+
+        Raises:
+            PeerError: as `open_matter`, as far as it is known before the commit.
+        """
+        topics = pending.matter.topics
+
+        def still() -> None:
+            if self._registry.get(pending.id) is not None:
+                raise conflict(pending)
+            if any(self._registry.count(topic, kind) >= most for topic in topics):
+                raise Refused(f"{most} are open already", code="rate_limited", retry_after=1.0)
+            self._holdings.check(owner, OPEN)
+
+        owner = pending.matter.owner
+        ticket = await self._publisher.place(
+            topics,
+            self._publisher.event(kind, pending.data),
+            opens=[pending.matter],
+            still=still,
+            owner=owner,
+        )
+        self._registry.add(pending)
+        ticket.settled.append(partial(self._opened, pending, opened))
+        return ticket
+
+    def _opened(self, pending: Pending, opened: Callable[[Pending], None], ticket: Ticket) -> None:
+        if ticket.error is not None:
+            self._registry.remove(pending)
+            return
+        pending.kept = True
+        pending.changed()
+        self._context.meter.opened(pending.matter.kind)
+        opened(pending)
+        if not pending.settling:
+            self._stays_open(pending)
+
+    async def settle(self, pending: Pending, outcome: Json) -> None:
+        """End it with `outcome`, unless something else has; returns when that is durable and handed on.
+
+        Raises:
+            Refused: ``prompt_closed`` or ``gone`` with the outcome that stands.
+            Unavailable: not now; it stays open.
+        """
+        while (found := await self.stage(pending, outcome)).late:
+            while pending.settling:
+                await pending.change()
+        await through(found.ticket)
+
+    async def stage(self, pending: Pending, outcome: Json, producer: Hashable = None) -> Settlement:
+        """Queue the end of `pending` for the next commit, behind what `producer` published; returns before
+        the commit.
+
+        Raises:
+            PeerError: as `settle`, as far as it is known before the commit.
+        """
+        settles = [Settled(pending.id, encode_json(outcome))]
+        found = await self.tell(pending, outcome, settles=settles, producer=producer)
+        if not found.late:
+            pending.settling = found.ticket
+            found.ticket.settled.append(partial(self._settled, pending, outcome))
+        return found
+
+    async def tell(
+        self, pending: Pending, said: Json, *, settles: Sequence[Settled] = (), producer: Hashable = None
+    ) -> Settlement:
+        """Queue an event about `pending`, which is open; behind a publish that settles it, it is late.
+
+        The caller goes on as after `place`.
+
+        Raises:
+            PeerError: as `settle`, as far as it is known before the commit.
+        """
+        event = self._publisher.event(pending.resolution, said)
+
+        def still() -> None:
+            if pending.settling or pending.outcome is not None:
+                raise _Taken
+
+        while True:
+            if not await pending.is_kept():
+                raise missing(pending.matter.kind, pending.id)
+            if pending.settling is not None:
+                return Settlement(pending, pending.settling, late=True)
+            if pending.outcome is not None:
+                raise closed(pending)
+            with suppress(_Taken):
+                ticket = await self._publisher.place(
+                    pending.matter.topics, event, settles=settles, still=still, producer=producer
+                )
+                return Settlement(pending, ticket)
+
+
+def settled_before(stored: Matter) -> Pending:
+    """One that the store has, and memory has not: it is settled."""
+    with readable():
+        outcome = readable_object(stored, stored.outcome) if stored.settled is not None else None
+        return Pending(stored, readable_object(stored, stored.body), None, kept=True, outcome=outcome)
+
+
+def closed(pending: Pending) -> Refused:
+    """Somebody came too late."""
+    kind = pending.matter.kind
+    code = "gone" if kind == COMMAND else "prompt_closed"
+    return Refused(f"the {kind} is settled", code=code, field=f"{kind}_id", outcome=pending.outcome)
+
+
+def conflict(pending: Pending) -> Refused:
+    """The id was given to another one."""
+    kind = pending.matter.kind
+    return Refused(f"there is another {kind} {pending.id!r}", code="idempotency_conflict", field=f"{kind}_id")
+
+
+def fingerprint(given: Json) -> bytes:
+    """Tells a request sent again from another one."""
+    return digest(given)

@@ -1,0 +1,156 @@
+"""Schemas and values of prompts are judged beside the loop, one at a time, and each only once.
+
+What is light is judged at once; so is what was judged before, by its digest. Everything else goes to a
+thread. It pauses after every thousandth of a second, so that the loop never waits longer for it (for a
+regular expression a hundredth, `core.judging.MAX_MATCH`). How much work it may be is bounded
+(`core.judging.Allowance`), so the thread always ends. Each subject waits for its own turn: one that asks much
+delays the others by one judgment.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from functools import partial
+from typing import Final, TypeVar
+
+import trio
+from attrs import define, field, frozen
+
+from tasktree_rt.core.events import Json
+from tasktree_rt.core.json_schema import PlainJudge
+from tasktree_rt.core.schema_budget import Allowance, TooMuch, is_ready
+from tasktree_rt.dialects.base import digest
+from tasktree_rt.errors import InvalidInput, Refused
+
+T = TypeVar("T")
+
+REMEMBERED: Final = 2_048
+"""Verdicts kept, the newest."""
+WAITING: Final = 64
+"""Judgments that one subject may have waiting."""
+PAUSE: Final = 0.0005
+"""Seconds."""
+AT_ONCE: Final = Allowance(value=200, schema=300, heaviest=64)
+"""What is judged on the loop: about a thousandth of a second each."""
+
+THOROUGH: Final = Allowance(pause=partial(time.sleep, PAUSE))
+"""What is judged in a thread."""
+
+
+@frozen
+class _No:
+    """Why something was refused, and where below the place that was judged."""
+
+    message: str
+    code: str
+    place: str
+
+    def error(self, at: str) -> InvalidInput:
+        return InvalidInput(self.message, code=self.code, field=at + self.place)
+
+
+class Remembered:
+    """Verdicts by digest, the newest; for the loop and a thread."""
+
+    def __init__(self, most: int = REMEMBERED) -> None:
+        self._most = most
+        self._verdicts: dict[bytes, _No | None] = {}
+        self._lock = threading.Lock()
+
+    def find(self, name: bytes) -> tuple[bool, _No | None]:
+        """Whether there is one, and which."""
+        with self._lock:
+            return name in self._verdicts, self._verdicts.get(name)
+
+    def keep(self, name: bytes, verdict: _No | None) -> None:
+        """Remember one, and forget the oldest if there are too many."""
+        with self._lock:
+            self._verdicts[name] = verdict
+            if len(self._verdicts) > self._most:
+                del self._verdicts[next(iter(self._verdicts))]
+
+
+@frozen
+class RememberingJudge:
+    """Judges as `inner` does, but each thing once; see `core.forms.Judge`."""
+
+    inner: PlainJudge
+    remembered: Remembered
+
+    def schema(self, schema: object, field: str) -> None:
+        """See `Judge`."""
+        self._told(digest(["schema", schema]), field, lambda: self.inner.schema(schema, field))
+
+    def value(self, schema: Json, value: object, field: str) -> None:
+        """See `Judge`."""
+        self._told(digest(["value", schema, value]), field, lambda: self.inner.value(schema, value, field))
+
+    def _told(self, name: bytes, at: str, judge: Callable[[], None]) -> None:
+        known, verdict = self.remembered.find(name)
+        if not known:
+            verdict = _verdict(at, judge)
+            self.remembered.keep(name, verdict)
+        if verdict is not None:
+            raise verdict.error(at)
+
+
+def _verdict(at: str, judge: Callable[[], None]) -> _No | None:
+    try:
+        judge()
+    except InvalidInput as error:
+        return _No(error.message, error.code, (error.field or at).removeprefix(at))
+    return None
+
+
+@define
+class _Turn:
+    """A subject's place in the line: one of its judgments at a time."""
+
+    lock: trio.Lock = field(factory=trio.Lock)
+    waiting: int = 0
+
+
+class Verdicts:
+    """See the module's docstring."""
+
+    def __init__(self) -> None:
+        remembered = Remembered()
+        self._quick = RememberingJudge(PlainJudge(AT_ONCE, last=False), remembered)
+        self._thorough = RememberingJudge(PlainJudge(THOROUGH), remembered)
+        self._thread = trio.CapacityLimiter(1)
+        self._turns: dict[str, _Turn] = {}
+
+    async def of(self, owner: str, work: Callable[[RememberingJudge], T]) -> T:
+        """What `work` comes to with a judge: called at once, and again in a thread if it takes long.
+
+        Cancelling the wait leaves the thread to end by itself.
+
+        Raises:
+            InvalidInput: as `work`.
+            Refused: ``rate_limited``: too many of this subject's wait.
+        """
+        if is_ready():
+            with suppress(TooMuch):
+                return work(self._quick)
+        async with self._turn(owner):
+            return await trio.to_thread.run_sync(
+                partial(work, self._thorough), limiter=self._thread, abandon_on_cancel=True
+            )
+
+    @asynccontextmanager
+    async def _turn(self, owner: str) -> AsyncIterator[None]:
+        turn = self._turns.setdefault(owner, _Turn())
+        if turn.waiting >= WAITING:
+            message = f"{WAITING} prompts or answers of yours wait to be checked"
+            raise Refused(message, code="rate_limited", retry_after=1.0)
+        turn.waiting += 1
+        try:
+            async with turn.lock:
+                yield
+        finally:
+            turn.waiting -= 1
+            if not turn.waiting:
+                del self._turns[owner]

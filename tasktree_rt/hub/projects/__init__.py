@@ -1,0 +1,1 @@
+"""Projects in memory: the cache, summaries, checkpoints, retention, the directory."""

@@ -1,0 +1,181 @@
+"""Checkpoints: trees made into stored bytes and back, in slices. What cannot be read is damage.
+
+A checkpoint's parts are JSON, opaque to the broker: the first holds the top-level fields, the others nodes as
+``[[id, fields], ...]``, about 32 KiB each. An event's body is the event as watchers get it, without position.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+from tasktree_rt.brokers.base import Broker, Checkpoint, Life
+from tasktree_rt.core.events import Record
+from tasktree_rt.core.log import Gap, Position
+from tasktree_rt.core.nodes import Change, Node, Nodes
+from tasktree_rt.core.reducer import reduce
+from tasktree_rt.core.tree import Snapshot, Tree
+from tasktree_rt.dialects.base import decode_body, decode_json, encode_json, measure
+from tasktree_rt.errors import StoreDamaged
+from tasktree_rt.hub.cooperative import breathe
+from tasktree_rt.hub.projects.project import Project
+from tasktree_rt.hub.projects.shared_snapshot import PART_BYTES
+
+READ: Final = 512
+"""Events that are read from the store at a time."""
+SLICE: Final = 16
+"""Nodes or events between two yields to the loop, about a quarter of a millisecond."""
+MAX_CAUSE: Final = 120
+_SHAPES: Final[dict[str, type]] = {"project": dict, "prompts": list}
+"""Top-level fields that everything else relies on."""
+
+
+class Checkpoints:
+    """The states that a store keeps, beside the events."""
+
+    def __init__(self, broker: Broker) -> None:
+        self._broker = broker
+
+    async def save(self, project: Project) -> None:
+        """Write a project's present state to the store, encoded in slices."""
+        snapshot, size = project.tree.snapshot(), project.bytes_since_checkpoint
+        parts = await encode_parts(snapshot)
+        await self._broker.save_checkpoint(
+            project.project_id, Checkpoint(snapshot.epoch, snapshot.seq, parts)
+        )
+        if project.epoch == snapshot.epoch:
+            project.checkpointed = snapshot.seq
+            project.bytes_since_checkpoint -= size
+
+    async def state_at(self, project_id: str, position: Position) -> Snapshot | None:
+        """The state as it was at `position`; None if the store does not reach back to it."""
+        checkpoint = await self._broker.checkpoint_at(project_id, position)
+        tree = Tree(position.epoch, checkpoint.seq if checkpoint else 0)
+        if checkpoint is not None:
+            await fill(project_id, checkpoint.parts, tree)
+        while tree.head < position.seq:
+            found = await self._broker.read(project_id, Position(position.epoch, tree.head), limit=READ)
+            if isinstance(found, Gap) or not found.records:
+                return None
+            for record in found.records[: position.seq - tree.head]:
+                tree.advance(change(project_id, tree, record))
+                if tree.head % SLICE == 0:
+                    await breathe()
+        return tree.snapshot()
+
+
+async def encode_parts(snapshot: Snapshot) -> tuple[bytes, ...]:
+    """A state as a checkpoint's parts; yields to the loop between them."""
+    parts = [encode_json(snapshot.top)]
+    part: list[tuple[str, dict[str, Any]]] = []
+    size = 0
+    for node_id, node in snapshot:
+        part.append((node_id, node.fields))
+        size += node.bound
+        if size >= PART_BYTES:
+            parts.append(encode_json(part))
+            part, size = [], 0
+            await breathe()
+    if part:
+        parts.append(encode_json(part))
+    return tuple(parts)
+
+
+async def fill(topic: str, parts: Sequence[bytes], *trees: Nodes) -> None:
+    """Load a state's parts into empty trees, yielding to the loop all the time.
+
+    Raises:
+        StoreDamaged: they are not what `encode_parts` made.
+    """
+    if not parts:
+        raise StoreDamaged(topic, "a stored state has no parts")
+    for index, part in enumerate(parts):
+        value = _part(topic, index, part)
+        await breathe()
+        if index == 0:
+            for tree in trees:
+                tree.load((), value)
+            continue
+        for start in range(0, len(value), SLICE):
+            nodes = _nodes(topic, index, value[start : start + SLICE])
+            for tree in trees:
+                tree.load(nodes, {})
+            await breathe()
+
+
+async def check_state(topic: str, parts: Sequence[bytes]) -> None:
+    """Look whether a stored state can be read.
+
+    Raises:
+        StoreDamaged: it cannot.
+    """
+    await fill(topic, parts)
+
+
+def _part(topic: str, index: int, part: bytes) -> Any:  # noqa: ANN401 (a decode edge)
+    try:
+        value = decode_json(part, ours=True)
+    except Exception as error:
+        raise _damaged(topic, f"part {index + 1} of a stored state", error) from error
+    fits = type(value) is (list if index else dict)
+    if fits and not index:
+        fits = all(type(value[name]) is kind for name, kind in _SHAPES.items() if name in value)
+    if not fits:
+        raise StoreDamaged(topic, f"part {index + 1} of a stored state is none")
+    return value
+
+
+def _nodes(topic: str, index: int, value: Sequence[Any]) -> list[tuple[str, Node]]:
+    try:
+        return [(one, _node(one, fields)) for one, fields in value]
+    except Exception as error:
+        raise _damaged(topic, f"part {index + 1} of a stored state", error) from error
+
+
+def _node(node_id: str, fields: dict[str, Any]) -> Node:
+    if type(node_id) is not str or type(fields) is not dict:
+        raise TypeError("expected an id and an object")
+    size = measure(fields) + len(node_id) + 32
+    return Node(fields, size, size)
+
+
+def change(topic: str, tree: Nodes, record: Record) -> Change:
+    """What a stored event changes in `tree`.
+
+    Raises:
+        StoreDamaged: it cannot be read.
+    """
+    try:
+        return reduce(tree, decode_body(record.body), len(record.body), measure)
+    except Exception as error:
+        raise _damaged(topic, f"event {record.seq}", error) from error
+
+
+async def advance(project: Project, life: Life) -> None:
+    """Reduce the events behind the checkpoint."""
+    for index, record in enumerate(life.tail):
+        found = change(project.project_id, project.tree, record)
+        project.apply(record, found)
+        project.staged.apply(found)
+        if index % SLICE == SLICE - 1:
+            await breathe()
+
+
+async def check_events(topic: str, records: Iterable[Record]) -> None:
+    """Look whether stored events can be sent on, yielding to the loop all the time.
+
+    Raises:
+        StoreDamaged: one cannot be read.
+    """
+    for index, record in enumerate(records, 1):
+        try:
+            decode_body(record.body)
+        except Exception as error:
+            raise _damaged(topic, f"event {record.seq}", error) from error
+        if index % SLICE == 0:
+            await breathe()
+
+
+def _damaged(topic: str, what: str, error: Exception) -> StoreDamaged:
+    why = f"{type(error).__name__}: {error}"
+    return StoreDamaged(topic, f"{what} cannot be read ({why[:MAX_CAUSE]})")

@@ -1,0 +1,154 @@
+"""About how many bytes of memory a loaded project holds.
+
+An estimate from numbers that the project keeps anyway: to be exact would mean to walk over every node. The
+constants are measured with `tracemalloc` on CPython 3.11; tests/hub/projects/test_footprint.py compares.
+Publishes on their way are not in it (`limits.max_waiting_bytes` bounds them), nor what readers of a snapshot
+hold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import islice
+from typing import Any, Final
+
+from tasktree_rt.brokers.base import Checkpoint
+from tasktree_rt.core.events import Record
+from tasktree_rt.dialects.base import encode_json
+from tasktree_rt.hub.projects.project import Project
+
+BASE: Final = 5_000
+"""Bytes of a project without events."""
+RECORD: Final = 230
+"""Bytes of an event in memory beside its body."""
+NODE: Final = 750
+"""Bytes of a node beside the text of its fields: its object, its fields' dict, its places in both trees."""
+REMOVED: Final = 150
+"""Bytes of the memory of a removed node."""
+LINE: Final = 8
+"""Bytes of the place of a log line."""
+OBJECT: Final = 190
+ARRAY: Final = 90
+VALUE: Final = 40
+"""Bytes of a JSON object, of an array, and of a value in them, beside their text."""
+FLAT: Final = 6
+"""Objects and arrays in an event whose fields are not nested, at most: their bytes are in `NODE`."""
+
+
+class Footprint:
+    """The estimate of one project. `weigh` costs no more than to look through the new events once."""
+
+    __slots__ = ("_epoch", "_extra", "_nested", "_seq", "_since_top", "_top", "_top_size", "bytes", "project")
+
+    def __init__(self, project: Project, checkpoint: Checkpoint | None = None) -> None:
+        """Begin with a project that was just read from the store, from `checkpoint` on."""
+        self.project = project
+        self._forget()
+        self._epoch = project.epoch
+        if checkpoint is not None:
+            self._seq = checkpoint.seq
+            self._learn(checkpoint.parts, len(project.tree))
+        self.bytes = 0
+        """What `weigh` found last."""
+
+    def _forget(self) -> None:
+        self._seq = 0
+        self._nested = 0
+        """Bytes of text with nested values."""
+        self._extra = 0
+        """Bytes of memory that those take beside their text."""
+        self._top: dict[str, Any] | None = None
+        self._top_size = 0
+        self._since_top = 0
+
+    def _learn(self, parts: Sequence[bytes], nodes: int) -> None:
+        """Count the nested values of a checkpoint's nodes."""
+        objects, arrays, values = (sum(part.count(one) for part in parts[1:]) for one in (b"{", b"[", b","))
+        nested = objects - nodes, arrays - nodes - len(parts) + 1
+        if sum(nested) > 0:
+            self._nested = sum(map(len, parts[1:]))
+            self._extra = OBJECT * nested[0] + ARRAY * nested[1] + VALUE * values
+
+    def weigh(self) -> int:
+        """Return the bytes that the project holds now."""
+        project = self.project
+        if project.epoch != self._epoch:
+            self._forget()
+            self._epoch = project.epoch
+        self._take_new()
+        tree, log, shown = project.tree, project.log, project.shown
+        size = BASE + log.size * 3 // 2 + RECORD * len(log)  # the encoder leaves half of a body's room unused
+        size += shown.size_below(log.floor) + LINE * shown.lines
+        size += tree.bound + NODE * len(tree) + REMOVED * tree.removed + self._weigh_top()
+        if self._nested:
+            size += self._extra * min(tree.bound, self._nested) // self._nested
+        self.bytes = size
+        return size
+
+    def _take_new(self) -> None:
+        project = self.project
+        head = project.tree.head
+        for record in _newest(project, head - self._seq):
+            self._since_top += len(record.body)
+            if record.type != "log":
+                self._note(record.body, FLAT)
+        self._seq = head
+
+    def _note(self, text: bytes, flat: int) -> None:
+        """Count the nested values of a text with at most `flat` objects and arrays that are not."""
+        objects, arrays = text.count(b"{"), text.count(b"[")
+        if objects + arrays > flat:
+            self._nested += len(text)
+            self._extra += OBJECT * objects + ARRAY * arrays + VALUE * text.count(b",")
+
+    def _weigh_top(self) -> int:
+        """Return the bytes of the project's own fields, measured once so many bytes of events are new as they
+        hold: an event costs no more than its own bytes."""
+        top = self.project.tree.top
+        if top is not self._top and self._since_top >= self._top_size // 2:
+            text = encode_json(top)
+            self._top, self._since_top = top, 0
+            self._top_size = len(text) + OBJECT * text.count(b"{") + ARRAY * text.count(b"[")
+            self._top_size += VALUE * text.count(b",")
+        return self._top_size
+
+
+def _newest(project: Project, count: int) -> Iterable[Record]:
+    """The newest `count` events, as far as they are in memory."""
+    return islice(reversed(project.log), max(0, count))
+
+
+class Footprints:
+    """The estimates of all loaded projects, and their sum."""
+
+    def __init__(self) -> None:
+        self._by_name: dict[str, Footprint] = {}
+        self._sum = 0
+        self.used: Final[dict[str, None]] = {}
+        """Projects with new events since the last look at `bytes`. The fan-out adds them, in each tick."""
+
+    @property
+    def bytes(self) -> int:
+        """The sum. It costs one `weigh` for each project used since the last call."""
+        for name in self.used:
+            if name in self._by_name:
+                self._weigh(self._by_name[name])
+        self.used.clear()
+        return self._sum
+
+    def add(self, footprint: Footprint) -> None:
+        """Add a project that was loaded; it replaces another one of that name."""
+        name = str(footprint.project.project_id)
+        self.remove(name)
+        self._by_name[name] = footprint
+        self._weigh(footprint)
+
+    def remove(self, name: str) -> None:
+        """Forget a project that is put away."""
+        footprint = self._by_name.pop(name, None)
+        if footprint is not None:
+            self._sum -= footprint.bytes
+
+    def _weigh(self, footprint: Footprint) -> None:
+        self._sum -= footprint.bytes
+        self._sum += footprint.weigh()

@@ -1,0 +1,114 @@
+"""What a project was: its states and its events, now and in the past."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tasktree_rt.brokers.base import Broker
+from tasktree_rt.core.events import Record, project_id
+from tasktree_rt.core.log import Gap, Position
+from tasktree_rt.core.tree import Snapshot
+from tasktree_rt.errors import InvalidInput, Refused
+from tasktree_rt.hub.projects.cache import Shelf
+from tasktree_rt.hub.projects.checkpoints import Checkpoints, check_events
+from tasktree_rt.hub.projects.past_states import PastStates
+from tasktree_rt.hub.projects.project import Project
+from tasktree_rt.hub.projects.shared_snapshot import PlannedSnapshot
+from tasktree_rt.hub.projects.store_errors import readable
+
+
+class History:
+    """Read states and events of projects and of users' logs."""
+
+    def __init__(self, broker: Broker, cache: Shelf, checkpoints: Checkpoints, past: PastStates) -> None:
+        self._broker = broker
+        self._cache = cache
+        self._checkpoints = checkpoints
+        self._past = past
+
+    async def state(self, name: str, seq: int | None = None) -> Snapshot:
+        """A project's state now, or as it was after event `seq` of its present life.
+
+        Raises:
+            Refused: ``not_found`` or, before the oldest position kept, ``gone``.
+        """
+        project = await self.existing(name)
+        if seq is None or seq == project.tree.head:
+            return project.tree.snapshot()
+        return (await self.past_state(project, seq)).snapshot
+
+    async def log(self, topic: str) -> Project:
+        """Return a project or a user's log, also one that does not exist yet.
+
+        Raises:
+            Unavailable: the store cannot be read now.
+            ProjectDamaged: what the store has of it cannot be read.
+        """
+        return await self._cache.load(topic)
+
+    async def existing(self, name: str) -> Project:
+        """Return a project that has a log.
+
+        Raises:
+            Refused: ``not_found``.
+        """
+        project = await self._cache.load(project_id(name))
+        if project.epoch == "":
+            raise Refused(f"there is no project {name!r}", code="not_found", field="project_id")
+        return project
+
+    async def past_state(self, project: Project, seq: int) -> PlannedSnapshot:
+        """Return a project's state after event `seq`; those who ask for it at the same time share it.
+
+        Raises:
+            InvalidInput: there is no such event.
+            Refused: ``gone``: it is before the oldest position kept.
+        """
+        name, position = project.project_id, Position(project.epoch, seq)
+        if not 0 <= seq <= project.tree.head:
+            message = f"expected a number from 0 to {project.tree.head}"
+            raise InvalidInput(message, code="invalid_position", field="at")
+
+        async def read() -> PlannedSnapshot | None:
+            with readable():
+                found = await self._checkpoints.state_at(name, position)
+            return None if found is None else PlannedSnapshot(name, found)
+
+        found = await self._past.get((name, position), read)
+        if found is None:
+            raise Refused(f"the oldest position is {_oldest(project)}", code="gone", field="at")
+        return found
+
+    async def events(
+        self,
+        project: Project,
+        place: Position,
+        *,
+        back: bool,
+        limit: int,
+        max_bytes: int,
+        type: str | None,
+        node_id: str | None,
+    ) -> Sequence[Record]:
+        """Read events of a log, the oldest first: those after `place`, or with `back` the newest before it.
+
+        At most `limit`, and no more once they have `max_bytes`; of one `type` and of one node, if given.
+
+        Raises:
+            Refused: ``gone``: events after `place` are not kept any more.
+            Unavailable: the store cannot be read now.
+            ProjectDamaged: what the store has of it cannot be read.
+        """
+        read = self._broker.read_back if back else self._broker.read
+        name = project.project_id
+        with readable():
+            found = await read(name, place, limit=limit, max_bytes=max_bytes, type=type, node_id=node_id)
+            if isinstance(found, Gap):
+                field = "before" if back else "since"
+                raise Refused(f"the oldest position is {_oldest(project)}", code="gone", field=field)
+            await check_events(name, found.records)
+        return found.records
+
+
+def _oldest(project: Project) -> Position:
+    return Position(project.epoch, project.floor)

@@ -1,0 +1,255 @@
+"""One project in memory: its log's newest part, its tree, and the tree as accepted publishes will leave it.
+
+Three heads: *staged* runs ahead of the disk (what was accepted), *applied* is what watchers see. A
+tick applies committed events and hands them to the outboxes of everyone who watched at that moment,
+so whoever subscribes later stands exactly at the applied head: applied and flushed are one here.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from typing import Final
+from weakref import ref
+
+from attrs import define, evolve
+
+from tasktree_rt.brokers.base import Death, Life, Outline, Summary
+from tasktree_rt.core.conflation import Shown
+from tasktree_rt.core.events import Event, ProjectId, Record
+from tasktree_rt.core.lifecycle import may_change
+from tasktree_rt.core.log import Log, Position
+from tasktree_rt.core.nodes import NO_CHANGE, Change, Nodes
+from tasktree_rt.core.reducer import reduce
+from tasktree_rt.core.tree import Tree
+from tasktree_rt.dialects.base import measure
+from tasktree_rt.errors import Refused
+from tasktree_rt.hub.projects.shared_snapshot import PlannedSnapshot
+from tasktree_rt.hub.projects.summary import About
+from tasktree_rt.settings import Limits
+
+TAIL_EVENTS: Final = 2_048
+TAIL_BYTES: Final = 2 * 1024 * 1024
+FRESH_ENOUGH: Final = 500
+NODES_AN_EVENT: Final = 200
+"""A snapshot in use is shared with newcomers while the head is at most `FRESH_ENOUGH` events beyond it,
+and at most one for so many nodes: what is cheap to take is taken anew."""
+
+
+@define
+class _Accepted:
+    """A publish that is not applied yet: its events, their encoded sizes, what each changes."""
+
+    events: Sequence[Event]
+    sizes: Sequence[int]
+    changes: list[Change]
+
+
+class Project:
+    """See the module's docstring. `floor` is the oldest position the store can still replay from."""
+
+    def __init__(self, project_id: str) -> None:
+        self.project_id = ProjectId(project_id)
+        self.staged = Nodes()
+        self._staged_about = About()
+        self._about = About()
+        self._unapplied: deque[_Accepted] = deque()
+        self.checkpointed = 0
+        self.bytes_since_checkpoint = 0
+        self.last_used = 0.0
+        self.transitions_questioned = 0
+        self.death: Death | None = None
+        self.owner = ""
+        """Whose its log counts as."""
+        self.booked: str | None = None
+        """Whose it will be, while the publish that begins it is on its way."""
+        self.damage: str | None = None
+        """Why there is nothing of it here: what the store has cannot be read."""
+        self._stored: Summary | None = None
+        self._snapshot: ref[PlannedSnapshot] | None = None
+        self._begin("", 0, 0)
+
+    def _begin(self, epoch: str, head: int, floor: int) -> None:
+        self.epoch = epoch
+        self.tree = Tree(epoch, head)
+        self.log = Log(epoch, head, max_events=TAIL_EVENTS, max_bytes=TAIL_BYTES)
+        self.shown = Shown(head)
+        self.floor = floor
+        self.received = 0
+        self.checkpointed = head
+        self.bytes_since_checkpoint = 0
+
+    def load(self, life: Life, older: Sequence[Record]) -> None:
+        """Start from what the store has, up to its checkpoint.
+
+        `older` are the events just before it, for resuming watchers. The caller then fills both trees, the
+        staged one too, with the checkpoint's nodes, feeds the tail to `apply`, and stages it.
+        """
+        start = life.checkpoint.seq if life.checkpoint else 0
+        self._begin(life.epoch, start, life.floor)
+        self.death = life.death
+        self.owner = life.owner
+        self.received = life.received
+        if older:
+            self.log = Log(life.epoch, older[0].seq - 1, max_events=TAIL_EVENTS, max_bytes=TAIL_BYTES)
+            self.log.extend(older)
+            self.shown = Shown(older[0].seq - 1)
+            for record in older:
+                self.shown.note(record)
+
+    def load_damaged(self, outline: Outline, damage: str) -> None:
+        """Stand for a project that cannot be read, so that it can be listed and deleted."""
+        life = outline.life
+        self._begin(life.epoch, life.head, life.floor)
+        self.death, self.received, self.owner = life.death, life.received, life.owner
+        self.damage, self._stored = damage, outline.summary
+
+    @property
+    def position(self) -> Position:
+        """The applied position."""
+        return Position(self.epoch, self.tree.head)
+
+    def position_at(self, seq: int) -> Position:
+        """A position in the present life."""
+        return Position(self.epoch, seq)
+
+    # --- accepting ------------------------------------------------------------------------------
+
+    def stage(self, events: Sequence[Event], sizes: Sequence[int], limits: Limits, *, enforce: bool) -> None:
+        """Judge `events` on the staged tree and apply them to it: all, or none if one is refused.
+
+        Raises:
+            Refused: ``invalid_transition``, ``node_too_large`` or ``project_full``.
+        """
+        changes: list[Change] = []
+        undo: list[Change] = []
+        try:
+            for index, (event, size) in enumerate(zip(events, sizes, strict=True)):
+                change = reduce(self.staged, event, size, measure)
+                if change is not NO_CHANGE:
+                    self._judge(change, limits, enforce, f"events[{index}]")
+                    if len(events) > 1:
+                        undo.append(_inverse(self.staged, change))
+                    self.staged.apply(change)
+                changes.append(change)
+        except BaseException:
+            for change in reversed(undo):
+                self.staged.apply(change)
+            raise
+        self._unapplied.append(_Accepted(events, sizes, changes))
+
+    @property
+    def pending(self) -> int:
+        """Accepted publishes that are neither applied nor given up."""
+        return len(self._unapplied)
+
+    def next_changes(self) -> list[Change]:
+        """The changes of the oldest accepted publish, whose fate is now known."""
+        return self._unapplied.popleft().changes
+
+    def restage(self) -> None:
+        """A publish was given up after all: stage again what is accepted and still on its way.
+
+        What it changes is found anew, since it was found on top of what did not happen. Nothing is judged
+        again: it may be in the log by now, and the tree is what the log says.
+        """
+        self.staged = Nodes()
+        self.staged.copy_from(self.tree)
+        for publish in self._unapplied:
+            publish.changes = []
+            for event, size in zip(publish.events, publish.sizes, strict=True):
+                change = reduce(self.staged, event, size, measure)
+                self.staged.apply(change)
+                publish.changes.append(change)
+
+    def _judge(self, change: Change, limits: Limits, enforce: bool, field: str) -> None:
+        nodes = self.staged.nodes
+        added = 0
+        for node_id, node in change.put.items():
+            before = nodes.get(node_id)
+            added += before is None
+            if node.bound > limits.max_node_size and measure(node.fields) > limits.max_node_size:
+                raise Refused(
+                    f"node {node_id!r} would be larger than {limits.max_node_size} bytes",
+                    code="node_too_large",
+                    field=field,
+                )
+            status, was = node.fields.get("status"), before.fields.get("status") if before else None
+            if status != was and not may_change(was, status):
+                if enforce:
+                    raise Refused(
+                        f"node {node_id!r} cannot go from {was!r} to {status!r}",
+                        code="invalid_transition",
+                        field=field,
+                    )
+                self.transitions_questioned += 1
+        if added and len(nodes) + added > limits.max_nodes:
+            raise Refused(
+                f"the project already has {len(nodes)} nodes of at most {limits.max_nodes}",
+                code="project_full",
+                field=field,
+            )
+
+    # --- applying -------------------------------------------------------------------------------
+
+    def begin_life(self, epoch: str, owner: str = "") -> None:
+        """The first event of a new life was committed; it counts as `owner`'s."""
+        received, self.owner = self.received, owner
+        self._begin(epoch, 0, 0)
+        self.received = received
+
+    def apply(self, record: Record, change: Change) -> None:
+        """One committed event."""
+        self.tree.advance(change)
+        self.log.append(record)
+        self.shown.note(record)
+        self.received = record.received
+        self.bytes_since_checkpoint += len(record.body)
+
+    def end_life(self, record: Record) -> None:
+        """The project was deleted, with this last event."""
+        self.death, self.damage, self._stored = Death(self.epoch, record), None, None
+        received = self.received
+        self._begin("", 0, 0)
+        self.received = received
+
+    def trimmed(self, floor: int) -> None:
+        """The store has dropped the events up to `floor`."""
+        self.floor = max(self.floor, floor)
+        self.tree.forget(self.floor)
+        self.log.trim(self.floor)
+
+    # --- showing --------------------------------------------------------------------------------
+
+    def staged_about(self) -> bytes:
+        """What a summary says of the staged tree; see `About`."""
+        return self._staged_about.encode(self.staged)
+
+    def summary(self) -> Summary:
+        """The row of the list of projects, as watchers see it now."""
+        if self.damage is not None and self._stored is not None:
+            return evolve(self._stored, damaged=True)
+        tree, about = self.tree, self._about.encode(self.tree)
+        state, count = tree.top["state"], len(tree)
+        return Summary(self.project_id, self.epoch, tree.head, state, count, self.received, about)
+
+    def snapshot(self, least: int = 0) -> PlannedSnapshot:
+        """The state to send now, not older than seq `least`; shared among all who ask at about the same
+        position.
+        """
+        found = self._snapshot() if self._snapshot is not None else None
+        if found is None or not self._is_fresh(found, least):
+            found = PlannedSnapshot(self.project_id, self.tree.snapshot())
+            self._snapshot = ref(found)
+        return found
+
+    def _is_fresh(self, found: PlannedSnapshot, least: int) -> bool:
+        behind = self.tree.head - found.seq
+        tolerable = min(FRESH_ENOUGH, len(self.tree) // NODES_AN_EVENT)
+        return found.epoch == self.epoch and found.seq >= least and behind <= tolerable
+
+
+def _inverse(nodes: Nodes, change: Change) -> Change:
+    before = {one: nodes.nodes[one] for one in (*change.removed, *change.put) if one in nodes.nodes}
+    created = tuple(one for one in change.put if one not in nodes.nodes)
+    return Change(removed=created, put=before, top={name: nodes.top[name] for name in change.top})

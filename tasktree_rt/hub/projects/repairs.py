@@ -1,0 +1,81 @@
+"""Let damaged logs go on: one recovery of each at a time, and what the hub makes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tasktree_rt.brokers.base import Broker
+from tasktree_rt.core.log import Position
+from tasktree_rt.errors import ProjectDamaged, Refused
+from tasktree_rt.hub.context import HubContext
+from tasktree_rt.hub.interactions.registry import Matters
+from tasktree_rt.hub.projects.cache import Shelf
+from tasktree_rt.hub.projects.project import Project
+from tasktree_rt.hub.projects.repair import Recovered, Recovery
+from tasktree_rt.hub.projects.store_errors import readable
+
+
+class Recoveries:
+    """See the module's docstring.
+
+    For each log that goes on, `renew` is called with it and the position where it stood before, and `touched`
+    with it.
+
+    Attributes:
+        underway: the logs that are recovered now.
+    """
+
+    def __init__(
+        self,
+        context: HubContext,
+        broker: Broker,
+        cache: Shelf,
+        registry: Matters,
+        *,
+        renew: Callable[[Project, Position], None],
+        touched: Callable[[Project, int], None],
+    ) -> None:
+        self._context = context
+        self._broker = broker
+        self._cache = cache
+        self._registry = registry
+        self._renew = renew
+        self._touched = touched
+        self.underway: set[str] = set()
+
+    async def recover(self, topic: str) -> Recovered:
+        """Let a damaged project, or user's log, go on with what of it can be read; watchers get the state.
+
+        One that is not damaged is left as it is.
+
+        Raises:
+            Refused: ``not_found``.
+            Unavailable: not now.
+            ProjectDamaged: it is being recovered or deleted already, or not even its outline can be read.
+        """
+        project = await self._cache.hold(topic)
+        if project.damage is None:
+            if project.epoch == "":
+                raise _missing(topic)
+            return Recovered(project.position, project.checkpointed, ())
+        if topic in self.underway or project.pending:
+            raise ProjectDamaged(topic, "it is being recovered or deleted now")
+        self.underway.add(topic)
+        try:
+            with readable():
+                settles = self._registry.unreadable(topic)
+                found = await Recovery(self._broker, topic).recover(self._context.new_epoch(), settles)
+            self._cache.forget(project)
+        finally:
+            self.underway.discard(topic)
+        if found is None:
+            raise _missing(topic)
+        self._registry.forget_unreadable(topic)
+        after = await self._cache.load(topic)
+        self._renew(after, project.position)
+        self._touched(after, 0)
+        return found
+
+
+def _missing(topic: str) -> Refused:
+    return Refused(f"there is no project {topic!r}", code="not_found", field="project_id")

@@ -1,0 +1,96 @@
+"""A project's state, cut into parts that all who read it at about the same time share."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tasktree_rt.core.log import Position
+from tasktree_rt.core.protocol import StatePart
+from tasktree_rt.core.tree import Snapshot
+
+PART_BYTES: Final = 32 * 1024
+"""Of a state; about half a millisecond to encode or to read."""
+REMEMBERED: Final = 64
+"""Parts whose encodings are kept for others who read the same state."""
+REMEMBERED_BYTES: Final = 2 * 1024 * 1024
+"""Their bytes at most, but for the newest: a part may hold a node of `limits.max_node_size`. A snapshot lives
+while it is read, so that the readers bound all encodings together, as they do their outboxes."""
+
+
+class PlannedSnapshot:
+    """A frozen state, cut into parts of about 32 KiB, with the newest encodings kept for others.
+
+    How many parts there are is known at once; where one ends only when it is asked for, since to look at each
+    of a hundred thousand nodes takes 20 ms. No part is larger than `PART_BYTES` by more than a node.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_cuts",
+        "_encoded",
+        "_encoded_bytes",
+        "_reached",
+        "_walk",
+        "parts",
+        "project_id",
+        "snapshot",
+    )
+
+    def __init__(self, project_id: str, snapshot: Snapshot) -> None:
+        self.project_id = project_id
+        self.snapshot = snapshot
+        self.parts = max(1, -(-snapshot.bound // PART_BYTES))
+        """At least one."""
+        self._walk = iter(snapshot)
+        self._cuts = [0]
+        self._reached = 0
+        self._encoded: dict[tuple[str, str, int], bytes | None] = {}
+        self._encoded_bytes = 0
+
+    @property
+    def epoch(self) -> str:
+        """The life it belongs to."""
+        return self.snapshot.epoch
+
+    @property
+    def seq(self) -> int:
+        """The position's seq."""
+        return self.snapshot.seq
+
+    def part(self, index: int, reason: str) -> StatePart:
+        """The part `index`, from 0."""
+        while len(self._cuts) < index + 2:
+            self._cut()
+        return StatePart(
+            self.project_id,
+            Position(self.epoch, self.seq),
+            reason,
+            index + 1,
+            self.parts,
+            self.snapshot.top if index == 0 else None,
+            self.snapshot.share(self._cuts[index], self._cuts[index + 1]),
+            self,
+        )
+
+    def _cut(self) -> None:
+        """Find the end of the next part: where its share of the bytes is reached."""
+        number, place, reached = len(self._cuts), self._cuts[-1], self._reached
+        whole = len(self.snapshot)
+        target = self.snapshot.bound * number // self.parts
+        while place < whole and (reached < target or number == self.parts):
+            reached += next(self._walk)[1].bound
+            place += 1
+        self._reached = reached
+        self._cuts.append(place)
+
+    def remember(self, key: tuple[str, str, int], encoded: bytes | None) -> None:
+        """Keep an encoding for the others who go through the parts at about the same time."""
+        known = self._encoded
+        self._encoded_bytes += len(encoded or b"") - len(known.pop(key, None) or b"")
+        known[key] = encoded
+        while len(known) > REMEMBERED or (self._encoded_bytes > REMEMBERED_BYTES and len(known) > 1):
+            self._encoded_bytes -= len(known.pop(next(iter(known))) or b"")
+
+    def recall(self, key: tuple[str, str, int]) -> bytes | None:
+        """One of them."""
+        return self._encoded.get(key)

@@ -1,0 +1,1 @@
+"""Publish: check, reduce, commit in groups, and answer each publish id once."""

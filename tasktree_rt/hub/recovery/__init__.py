@@ -1,0 +1,1 @@
+"""Resume: bring a reader from its position to the present."""

@@ -1,0 +1,161 @@
+"""What a catch-up and its reader expect of each other: contracts, and the messages that pass between them.
+
+A *feed* makes a connection's next message at the moment when it can be sent: `catchup.Catchup` for one
+project, `opening.Opening` for all, `board.Spectator` for an execution's status. The *reader* is the
+connection that asks it (`subscriber.Subscriber`), the *source* is the hub, which knows the projects.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from enum import Enum
+from typing import Final, Protocol
+
+from attrs import frozen
+
+from tasktree_rt.brokers.base import Summary
+from tasktree_rt.core.access import Grants
+from tasktree_rt.core.events import Record
+from tasktree_rt.core.log import Gap, Position, Recovered
+from tasktree_rt.core.protocol import Message, Policy, Subscribed
+from tasktree_rt.errors import ProjectDamaged
+from tasktree_rt.hub.projects.project import Project
+from tasktree_rt.metrics import Metrics
+
+
+@frozen
+class Events:
+    """Consecutive events of one life of a project, as a message."""
+
+    project_id: str
+    epoch: str
+    records: tuple[Record, ...]
+
+
+@frozen
+class Finished:
+    """`count` messages, encoded for the wire."""
+
+    data: bytes
+    count: int
+
+
+@frozen
+class Standing:
+    """What a reader has of a project: the state at `position`. `owed`: the hub promised it a state for this
+    reason, and has not sent all parts of it yet."""
+
+    position: Position
+    owed: str | None = None
+
+
+class Guard(Enum):
+    """Marks a project in `Feeds.special` whose present tick does not concern the subscriber."""
+
+    GUARD = "guard"
+
+
+GUARD: Final = Guard.GUARD
+
+
+class Feed(Protocol):
+    """Makes one connection's next messages, each at the moment when it can be sent."""
+
+    @property
+    def must_fetch(self) -> bool:
+        """Whether `fetch` has to be awaited before the next `step`."""
+
+    async def fetch(self) -> None:
+        """Read from the store what the next `step` needs.
+
+        Raises:
+            StoreUnavailable, Unavailable: the store does not answer now.
+        """
+
+    def step(self) -> Message | Events | Finished | None:
+        """Make the next message; None if there is none for now, or the reader has to ask again."""
+
+
+class ProjectFeed(Feed, Protocol):
+    """The feed of one project that is not live for its reader."""
+
+    @property
+    def position(self) -> Position:
+        """From where it goes on."""
+
+    @property
+    def standing(self) -> Standing:
+        """What the reader has got."""
+
+    @property
+    def unanswered(self) -> Subscribed | None:
+        """The answer to the request for it, if the reader has not got it yet."""
+
+
+class TopicFeed(Feed, Protocol):
+    """A feed that speaks when nothing else waits."""
+
+    @property
+    def topic(self) -> str:
+        """The project that it speaks of."""
+
+    @property
+    def ready(self) -> bool:
+        """Whether `step` may have a message."""
+
+
+class Reader(Protocol):
+    """The connection that a feed makes messages for, as far as the feed needs it."""
+
+    @property
+    def closing(self) -> bool:
+        """Whether nothing new is sent to it any more."""
+
+    @property
+    def grants(self) -> Grants:
+        """What it may watch."""
+
+    @property
+    def meter(self) -> Metrics:
+        """Where catch-ups are counted."""
+
+    def policy_for(self, project_id: str) -> Policy:
+        """Return what the hub does with a project that does not fit into the outbox."""
+
+    def catch_up(self, project_id: str, catchup: ProjectFeed) -> None:
+        """Send what `catchup` makes instead of the project's events as they come."""
+
+    def open_all(self, opening: None) -> None:
+        """End the opening of ``*``: all projects are open."""
+
+    def replace(self, project: Project) -> Standing | None:
+        """End the subscription that another one replaces; returns what it had sent, if there was one."""
+
+    def went_live(self, project_id: str) -> None:
+        """Note that the reader has everything up to the applied head: events go out as they come."""
+
+
+class Source(Protocol):
+    """What a feed needs of the hub."""
+
+    @property
+    def message_limit(self) -> int:
+        """The largest message of a peer, in bytes; a conflated one stays below."""
+
+    def loaded(self, project_id: str) -> Project | None:
+        """Return the project, if it is in memory."""
+
+    def damage(self, project_id: str) -> ProjectDamaged | None:
+        """Return what is wrong with a project, as far as it is known."""
+
+    async def project(self, project_id: str) -> Project:
+        """Return the project, read from the store if need be."""
+
+    async def page(self, after: str) -> list[Summary]:
+        """Return the next projects by id, after one."""
+
+    async def read(self, project: Project, since: Position, limit: int) -> Recovered | Gap:
+        """Read older events from the store."""
+
+    def underway(self) -> tuple[int, Collection[str]]:
+        """Return the number of the tick that runs now and its projects; none if there is none."""

@@ -1,0 +1,1 @@
+"""What a peer of each kind may ask on its connection, and what the hub answers."""

@@ -1,0 +1,186 @@
+"""The hub's side of one WebSocket connection: what the peer asks, what it is told, and whether it lives."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import trio
+from structlog.stdlib import BoundLogger, get_logger
+
+from tasktree_rt.core.access import Grants
+from tasktree_rt.core.close_codes import TOKEN_INVALID, TOO_FAST, Closing
+from tasktree_rt.core.protocol import Policy, RequestId
+from tasktree_rt.dialects.base import Dialect
+from tasktree_rt.errors import PeerError
+from tasktree_rt.hub.delivery.socket_subscriber import SocketSubscriber
+from tasktree_rt.hub.error_messages import failure
+from tasktree_rt.hub.hub import Hub
+from tasktree_rt.hub.sessions.rate_limit import Bucket
+from tasktree_rt.hub.transport import Transport
+
+log: Final[BoundLogger] = get_logger("tasktree_rt.connections")
+PING: Final = b"\x89\x00"
+ABNORMAL: Final = 1006
+
+
+class ConnectionSession:
+    """A session that says nothing and understands nothing: what all sessions have in common. Implements
+    `carrier.Session`.
+
+    One bucket counts all that a peer sends: messages, where the session asks `allowed`, and every frame that
+    completes none.
+    """
+
+    __slots__ = (
+        "_attached",
+        "_begun",
+        "_bucket",
+        "_pinged_at",
+        "_start",
+        "hub",
+        "last_received",
+        "subscriber",
+    )
+
+    def __init__(self, hub: Hub, dialect: Dialect, *, grants: Grants, policy: Policy, address: str) -> None:
+        self.hub = hub
+        self.subscriber = SocketSubscriber(
+            hub.connections.new_connection_id(),
+            dialect,
+            hub.subscriptions,
+            policy=policy,
+            delivery=hub.settings.delivery,
+            meter=hub.meter,
+            grants=grants,
+            address=address,
+        )
+        self.last_received = trio.current_time()
+        self._pinged_at: float | None = None
+        self._begun: trio.Event | None = None
+        self._bucket: Bucket | None = None
+        self._attached = False
+
+    # --- what the carrier calls -------------------------------------------------------------------
+
+    def opened(self, transport: Transport, start: Callable[[Callable[[], Awaitable[None]]], None]) -> None:
+        """See `carrier.Session`."""
+        self._start = start
+        self._attached = True
+        self.subscriber.open(transport, start, stall_timeout=self.hub.settings.delivery.stall_timeout)
+        self.hub.connections.attach(self.subscriber)
+        self.hub.sessions[self] = None
+        log.info("opened", **self._described())
+        if self.hub.drained.is_set():
+            self.close(self.subscriber.farewell)
+        else:
+            self.begin()
+
+    def begin(self) -> None:
+        """Say the first words."""
+
+    async def message(self, message: str | bytes) -> None:
+        """Ignore a message but for its rate."""
+        self.allowed()
+
+    def frames(self, count: int) -> None:
+        """See `carrier.Session`."""
+        self.allowed(count)
+
+    def control(self, data: bytes) -> None:
+        """See `carrier.Session`."""
+        self.subscriber.control(data)
+
+    def close(self, closing: Closing, reason: str = "") -> None:
+        """See `carrier.Session`."""
+        self.subscriber.close(closing, reason)
+
+    def ended(self, code: int | None, reason: str) -> None:
+        """See `carrier.Session`."""
+        if not self._attached:
+            return
+        subscriber = self.subscriber
+        subscriber.over()
+        self.hub.connections.detach(subscriber)
+        self.hub.sessions.pop(self, None)
+        # Without a close of the peer's there is nothing to echo: the frame layer ended it.
+        sent = subscriber.close_code or (None if code else subscriber.frame_code)
+        final = code or sent or ABNORMAL
+        self.hub.meter.closed(subscriber.dialect.name, final)
+        log.info(
+            "closed",
+            **self._described(),
+            code=final,
+            by="hub" if sent is not None else "peer",
+            seconds=round(trio.current_time() - subscriber.begun, 3),
+            messages=subscriber.sent_messages,
+            bytes=subscriber.sent_bytes,
+            sheds=subscriber.sheds,
+        )
+
+    def _described(self) -> dict[str, str]:
+        subscriber = self.subscriber
+        described = {"connection": subscriber.id, "dialect": subscriber.dialect.name}
+        if subscriber.address:
+            described["address"] = subscriber.address
+        if subscriber.grants.subject:
+            described["subject"] = subscriber.grants.subject
+        return described
+
+    # --- what liveness calls ----------------------------------------------------------------------
+
+    def tend(self, now: float, wall: float) -> None:
+        """See `liveness.Lively`."""
+        interval, timeout = self.patience
+        expires = self.subscriber.grants.expires
+        if expires is not None and wall >= expires:
+            self.close(TOKEN_INVALID)
+            return
+        if now - self.last_received < interval:
+            self._pinged_at = None
+        elif self._pinged_at is None:
+            # A socket that still takes what waits is a sign of life; `stall_timeout` sees to the others.
+            if self.subscriber.idle:
+                self._pinged_at = now
+                self.subscriber.control(PING)
+        elif self.last_received >= self._pinged_at:
+            self._pinged_at = None
+        elif now - self._pinged_at >= timeout:
+            self.hub.meter.stalled()
+            self.subscriber.abort()
+            return
+        self.beat(now)
+
+    @property
+    def patience(self) -> tuple[float, float]:
+        """After how many seconds of silence the peer is pinged, and how many more it then has."""
+        delivery = self.hub.settings.delivery
+        return delivery.ping_interval, delivery.ping_timeout
+
+    def beat(self, now: float) -> None:
+        """Send a heartbeat if one is due and this language has any."""
+
+    # --- for the sessions -------------------------------------------------------------------------
+
+    @property
+    def bucket(self) -> Bucket:
+        """What this peer may still send."""
+        if self._bucket is None:
+            limits = self.hub.settings.limits
+            rate, burst = limits.max_messages_per_second, limits.message_burst
+            self._bucket = Bucket(rate, burst, burst, trio.current_time())
+        return self._bucket
+
+    def allowed(self, count: int = 1) -> bool:
+        """Whether `count` more messages or frames are; a peer that goes on regardless is closed 4029."""
+        bucket = self.bucket
+        if bucket.take(trio.current_time(), count):
+            return True
+        if bucket.refused > self.hub.settings.limits.message_burst:
+            self.close(TOO_FAST)
+        return False
+
+    def fail(self, error: PeerError, request: RequestId = None) -> None:
+        """Tell the peer what was wrong."""
+        self.hub.meter.refused(error.code)
+        self.subscriber.reply(failure(error, request))

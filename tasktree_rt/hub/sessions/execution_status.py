@@ -1,0 +1,119 @@
+"""Sessions of those who watch how an execution stands."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import trio
+
+from tasktree_rt.core.access import Grants
+from tasktree_rt.core.close_codes import NOT_FOUND, OVERLOADED, TOKEN_INVALID
+from tasktree_rt.core.events import is_project_id, shown
+from tasktree_rt.core.executions import PREFIX, Tally
+from tasktree_rt.core.protocol import Ping, Policy, Pong
+from tasktree_rt.dialects.base import Dialect
+from tasktree_rt.errors import PeerError, Refused, Unavailable
+from tasktree_rt.hub.executions.status_feed import Spectator, no_such
+from tasktree_rt.hub.executions.status_notifier import AT_ONCE, counted
+from tasktree_rt.hub.hub import Hub
+from tasktree_rt.hub.projects.project import Project
+from tasktree_rt.hub.sessions.base import ConnectionSession
+
+MAX_REASON: Final = 100
+"""Characters of a close frame's reason, which may have 123 bytes."""
+
+
+class ExecutionSession(ConnectionSession):
+    """Tells how one execution stands, until it is over; with `nodes` and `logs` of those too."""
+
+    __slots__ = ("_execution", "_logs", "_nodes", "_spectator")
+
+    def __init__(
+        self,
+        hub: Hub,
+        dialect: Dialect,
+        execution: str,
+        *,
+        nodes: bool,
+        logs: bool,
+        grants: Grants,
+        address: str = "",
+    ) -> None:
+        super().__init__(hub, dialect, grants=grants, policy=Policy.NEWEST, address=address)
+        self._execution = execution
+        self._nodes = nodes
+        self._logs = logs
+        self._spectator: Spectator | None = None
+
+    def begin(self) -> None:
+        """Watch: at once what is in memory, else by a task."""
+        name = f"{PREFIX}{self._execution}"
+        if not self.subscriber.grants.watch.covers(name):
+            self.fail(Refused(f"you may not watch the execution {shown(self._execution)}"))
+            self.close(TOKEN_INVALID)
+        elif not is_project_id(name):
+            self._unknown()
+        elif (project := self.hub.shelf.get(name)) is not None and self._is_quick(project):
+            self._join(project, Tally())
+        else:
+            self._begun = trio.Event()
+            self._start(self._load)
+
+    async def _load(self) -> None:
+        assert self._begun is not None
+        try:
+            name = f"{PREFIX}{self._execution}"
+            while True:
+                project = await self.hub.shelf.load(name)
+                tally = await counted(project)
+                if self.hub.shelf.get(name) is project:  # it was not put away meanwhile
+                    break
+            self._join(project, tally)
+        except PeerError as error:
+            self.fail(error)
+            self.close(
+                OVERLOADED if isinstance(error, Unavailable) else NOT_FOUND, error.message[:MAX_REASON]
+            )
+        except Exception as error:
+            self.hub.report_fault("subscribe", error)
+            self.subscriber.abort()
+        finally:
+            self._begun.set()
+            self._begun = None
+
+    def _is_quick(self, project: Project) -> bool:
+        """Whether little has to be counted."""
+        return len(project.tree) <= AT_ONCE or self.hub.statuses.watched(project.project_id)
+
+    def _join(self, project: Project, tally: Tally) -> None:
+        if project.epoch == "":
+            self._unknown()
+        elif not self.subscriber.closing:
+            self._spectator = self.hub.statuses.join(
+                project, self.subscriber, tally, nodes=self._nodes, logs=self._logs
+            )
+
+    def _unknown(self) -> None:
+        self.subscriber.reply(no_such(self._execution))
+        self.close(NOT_FOUND)
+
+    async def message(self, message: str | bytes) -> None:
+        """A ping, or what is no word of this language."""
+        if self._begun is not None:
+            await self._begun.wait()
+        try:
+            if not self.allowed():
+                raise Refused("too many messages", code="rate_limited")
+            if isinstance(self.subscriber.dialect.decode(message), Ping):
+                self.subscriber.reply(Pong(None))
+        except PeerError as error:
+            self.fail(error)
+        if self.subscriber.outbox.crowded:
+            await self.subscriber.outbox.room()
+
+    def ended(self, code: int | None, reason: str) -> None:
+        """See `carrier.Session`."""
+        if self._spectator is not None:
+            self.hub.statuses.leave(self._spectator)
+            self.hub.shelf.left(self._spectator.board.name)
+        super().ended(code, reason)

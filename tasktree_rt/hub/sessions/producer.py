@@ -1,0 +1,235 @@
+"""The session of an orchestrator: pipelined, idempotent, atomic publishes, answered in order.
+
+A publish is accepted as it is read and answered when it is durable, applied and handed to every outbox.
+Reading pauses while too many are unanswered. Once one is refused because the hub cannot take it now, every
+later one on this connection is refused too, so that a producer that sends them again keeps their order.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+import trio
+from attrs import define
+
+from tasktree_rt.brokers.base import Key
+from tasktree_rt.core.access import Grants
+from tasktree_rt.core.close_codes import OVERLOADED
+from tasktree_rt.core.events import Event, Json, parse_events
+from tasktree_rt.core.protocol import Acked, Instruction, Message, Policy, Pong, Reply, RequestId
+from tasktree_rt.dialects.base import MAX_REQUEST_ID, Dialect, decode_object, digest, encode_json, read_id
+from tasktree_rt.errors import InvalidInput, PeerError, Refused, Unavailable
+from tasktree_rt.hub.error_messages import failure
+from tasktree_rt.hub.hub import Hub
+from tasktree_rt.hub.interactions.registry import Pending
+from tasktree_rt.hub.interactions.resolution import Settlement
+from tasktree_rt.hub.publish.pending_publish import Ticket
+from tasktree_rt.hub.publish.receipt import Published, result
+from tasktree_rt.hub.sessions.base import ConnectionSession
+
+
+@define(eq=False)
+class _Answer:
+    """The place of one answer in the order of the requests. `wanted`: not only if it is an error."""
+
+    request: RequestId
+    size: int
+    wanted: bool
+    repeat: bool = False
+    message: Message | None = None
+    fatal: bool = False
+
+
+class PushSession(ConnectionSession):
+    """See the module's docstring. Without a `producer_id` publishes are not idempotent; `serves` are the
+    projects whose commands it takes."""
+
+    __slots__ = ("_answers", "_broken", "_producer", "_room", "_serves", "_unacked_bytes")
+
+    def __init__(
+        self,
+        hub: Hub,
+        dialect: Dialect,
+        producer_id: str,
+        *,
+        grants: Grants,
+        serves: tuple[str, ...] = (),
+        address: str = "",
+    ) -> None:
+        super().__init__(hub, dialect, grants=grants, policy=Policy.DISCONNECT, address=address)
+        self._producer = producer_id
+        self._serves = serves
+        self._answers: deque[_Answer] = deque()
+        self._unacked_bytes = 0
+        self._room: trio.Event | None = None
+        self._broken: PeerError | None = None
+
+    async def message(self, message: str | bytes) -> None:
+        """One publish."""
+        await self.hub.turns.take(self, len(message))
+        if self.hub.draining:
+            await self.hub.drained.wait()
+            return
+        await self._take(message)
+        limits = self.hub.settings.limits
+        while (
+            len(self._answers) >= limits.max_unacked or self._unacked_bytes >= limits.max_unacked_bytes
+        ) and not self.subscriber.closing:
+            self._room = trio.Event()
+            await self._room.wait()
+        if self.subscriber.outbox.crowded:
+            await self.subscriber.outbox.room()
+
+    def begin(self) -> None:
+        """Take the commands that wait."""
+        self.hub.orchestrators.serve(self, self._serves)
+
+    def give(self, pending: Pending) -> None:
+        """See `commanding.Obedient`."""
+        self.subscriber.reply(Instruction(pending.home, pending.data))
+
+    def ended(self, code: int | None, reason: str) -> None:
+        """See `carrier.Session`."""
+        super().ended(code, reason)
+        self.hub.orchestrators.leave(self, self._serves)
+        if self._room is not None:
+            self._room.set()
+
+    async def _take(self, message: str | bytes) -> None:
+        answer = _Answer(None, len(message), True)
+        try:
+            value = _decoded(message, answer)
+            answer.request = _request_id(value)
+            if value.get("type") == "ping" and "project_id" not in value:
+                answer.message = Pong(answer.request)
+            elif value.get("type") == "command_result" and "project_id" not in value:
+                answer.wanted = answer.request is not None
+                found = await self.hub.commands.stage_report(self, value)
+                self._append(answer)
+                found.ticket.settled.append(lambda _: self._obeyed(answer, found))
+                return
+            else:
+                raw = _raw_events(value)
+                answer.wanted = value["type"] == "publish" or answer.request is not None
+                await self._publish(answer, raw)
+                return
+        except PeerError as error:
+            self._refuse(answer, error)
+        self._append(answer)
+        self._send_answers()
+
+    async def _publish(self, answer: _Answer, raw: list[object]) -> None:
+        """Accept, and take the answer's place in the order at the same moment."""
+        try:
+            if self._broken is not None:
+                raise self._broken
+            events = self._events(raw)
+            key, fingerprint = None, None
+            if answer.request is not None and self._producer:
+                key = Key(
+                    self.subscriber.grants.subject, self._producer, encode_json(answer.request).decode()
+                )
+                fingerprint = digest(raw)
+            owner = self.subscriber.grants.owner
+            found = await self.hub.publisher.submit(
+                events, key=key, fingerprint=fingerprint, owner=owner, producer=self
+            )
+        except PeerError as error:
+            self._refuse(answer, error)
+            self._append(answer)
+            self._send_answers()
+            return
+        self._append(answer)
+        if isinstance(found, Published):
+            self._settle(answer, found)
+            self._send_answers()
+            return
+        answer.repeat = found.repeat
+        found.ticket.settled.append(lambda ticket: self._settled(answer, ticket))
+
+    def _events(self, raw: list[object]) -> list[Event]:
+        most = self.hub.settings.limits.max_events_per_publish
+        events = parse_events(raw, most=most, now=self.hub.timestamp())
+        push = self.subscriber.grants.push
+        if not push.everything:
+            for event in events:
+                if not push.covers(str(event.project_id)):
+                    raise Refused(f"you may not push to {event.project_id!r}")
+        return events
+
+    # --- answers ----------------------------------------------------------------------------------
+
+    def _append(self, answer: _Answer) -> None:
+        self._answers.append(answer)
+        self._unacked_bytes += answer.size
+
+    def _refuse(self, answer: _Answer, error: PeerError) -> None:
+        self.hub.meter.refused(error.code)
+        answer.message, answer.wanted = failure(error, answer.request), True
+        if isinstance(error, Unavailable):
+            self._broken = error
+            answer.fatal = True
+
+    def _settle(self, answer: _Answer, found: Published) -> None:
+        answer.message = Acked(
+            answer.request, found.project_id, found.epoch, found.first, found.last, found.duplicate
+        )
+
+    def _settled(self, answer: _Answer, ticket: Ticket) -> None:
+        try:
+            self._settle(answer, result(ticket, duplicate=answer.repeat))
+        except PeerError as error:
+            self._refuse(answer, error)
+        self.hub.ingest.afterwards[self._send_answers] = None
+
+    def _obeyed(self, answer: _Answer, found: Settlement) -> None:
+        try:
+            found.check()
+            answer.message = Reply(answer.request)
+        except PeerError as error:
+            self._refuse(answer, error)
+        self.hub.ingest.afterwards[self._send_answers] = None
+
+    def _send_answers(self) -> None:
+        """Send what is settled, as far as nothing before it is still open, in one write."""
+        said: list[Message] = []
+        fatal = False
+        while self._answers and self._answers[0].message is not None:
+            answer = self._answers.popleft()
+            self._unacked_bytes -= answer.size
+            fatal = fatal or answer.fatal
+            if answer.wanted and answer.message is not None:
+                said.append(answer.message)
+        self.subscriber.replies(said)
+        if self._room is not None:
+            self._room.set()
+            self._room = None
+        if fatal and not self._answers:
+            self.close(OVERLOADED)
+
+
+def _decoded(message: str | bytes, answer: _Answer) -> Json:
+    try:
+        return decode_object(message)
+    except InvalidInput:
+        answer.request = read_id(message)
+        raise
+
+
+def _request_id(value: Json) -> RequestId:
+    found = value.get("id")
+    if found is None or type(found) is int or (type(found) is str and len(found) <= MAX_REQUEST_ID):
+        return found
+    raise InvalidInput(f"expected a string of at most {MAX_REQUEST_ID} characters or an integer", field="id")
+
+
+def _raw_events(value: Json) -> list[object]:
+    kind = value.get("type")
+    if kind != "publish":
+        if not isinstance(kind, str):
+            raise InvalidInput('expected "publish" or an event\'s type', field="type")
+        return [{key: item for key, item in value.items() if key != "id"}]
+    events = value.get("events")
+    if not isinstance(events, list):
+        raise InvalidInput("expected an array", field="events")
+    return events

@@ -1,0 +1,231 @@
+"""Sessions of watchers: `PlainSession` (events only) and `NativeSession` (``tasktree.v1``)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from tasktree_rt.core.access import Grants
+from tasktree_rt.core.close_codes import GAP, OVERLOADED, TOKEN_INVALID
+from tasktree_rt.core.events import Json
+from tasktree_rt.core.log import Position
+from tasktree_rt.core.protocol import (
+    Ack,
+    Answer,
+    Command,
+    Instruct,
+    Ping,
+    Policy,
+    Pong,
+    Refresh,
+    Reply,
+    RequestId,
+    Subscribe,
+    Unsubscribe,
+    Unsubscribed,
+    Welcome,
+)
+from tasktree_rt.core.topics import user_of
+from tasktree_rt.dialects.base import Dialect
+from tasktree_rt.errors import InvalidInput, PeerError, ProjectDamaged, Refused, Unavailable
+from tasktree_rt.hub.hub import Hub
+from tasktree_rt.hub.recovery.catchup import resumes
+from tasktree_rt.hub.sessions.base import ConnectionSession
+from tasktree_rt.hub.sessions.ordered_replies import Replies
+from tasktree_rt.hub.sessions.positions import Positions
+from tasktree_rt.hub.sessions.query import Query
+
+MAX_REASON: Final = 100
+"""Characters of a close frame's reason, which may have 123 bytes; names are ASCII."""
+Authenticate = Callable[[str], Grants]
+
+
+class PlainSession(ConnectionSession):
+    """Events only, no greeting; what the peer says is ignored but for its size and rate.
+
+    `wishes` are the subscriptions of the request's query.
+    """
+
+    __slots__ = ("_damaged", "_wishes")
+
+    def __init__(
+        self,
+        hub: Hub,
+        dialect: Dialect,
+        wishes: tuple[Subscribe, ...],
+        *,
+        grants: Grants,
+        policy: Policy,
+        address: str = "",
+    ) -> None:
+        super().__init__(hub, dialect, grants=grants, policy=policy, address=address)
+        self._wishes = wishes
+        self._damaged: ProjectDamaged | None = None
+
+    def begin(self) -> None:
+        """Subscribe as the query says."""
+        wishes, self._wishes = self._wishes, ()
+        query = Query(
+            self.hub,
+            self.subscriber,
+            wishes,
+            self.fail,
+            announce=False,
+            before=self._refuse_gap,
+            done=self._tell_damage,
+        )
+        query.begin(self._start)
+
+    def fail(self, error: PeerError, request: RequestId = None) -> None:
+        """This language has no word for it. Who cannot be served now is sent away, and comes again."""
+        super().fail(error, request)
+        if isinstance(error, Unavailable):
+            self.close(OVERLOADED)
+        elif error.code == "forbidden":
+            self.close(TOKEN_INVALID, error.message)
+        elif isinstance(error, ProjectDamaged):
+            self._damaged = error
+
+    def _tell_damage(self) -> None:
+        """Close a connection that watches nothing, as its project cannot be read."""
+        if self._damaged is not None and not self.hub.connections.topics_of(self.subscriber):
+            self.close(GAP, f"{self._damaged.code}: {self._damaged.topic}"[:MAX_REASON])
+
+    def _refuse_gap(self, wish: Subscribe) -> None:
+        """Close the connection before any event, if some are missing: this language has no word for a gap."""
+        project = self.hub.shelf.get(wish.project_id)
+        if project is None or not isinstance(wish.since, Position):
+            return
+        if not resumes(project, wish.since, self.hub.settings.delivery.max_replay):
+            self.close(GAP, f"gap: reload the state, which is at {project.position}")
+
+
+class NativeSession(ConnectionSession):
+    """``tasktree.v1``. `wishes` are the subscriptions of the request's query; `authenticate` turns a
+    refreshed token into grants.
+    """
+
+    __slots__ = ("_authenticate", "_ordered", "_wishes", "positions")
+
+    def __init__(
+        self,
+        hub: Hub,
+        dialect: Dialect,
+        wishes: tuple[Subscribe, ...],
+        *,
+        grants: Grants,
+        policy: Policy,
+        authenticate: Authenticate,
+        address: str = "",
+    ) -> None:
+        super().__init__(hub, dialect, grants=grants, policy=policy, address=address)
+        self._wishes = wishes
+        self._authenticate = authenticate
+        self._ordered: Replies | None = None
+        self.positions = Positions(hub, self.subscriber)
+
+    def begin(self) -> None:
+        """Greet, then subscribe."""
+        hub = self.hub
+        interval = hub.settings.delivery.heartbeat_interval
+        limit = hub.settings.limits.max_message_size
+        self.subscriber.reply(Welcome(self.subscriber.id, interval, hub.timestamp(), limit))
+        wishes, self._wishes = self._wishes, ()
+        if wishes:
+            self._begun = Query(hub, self.subscriber, wishes, self.fail).begin(self._start)
+
+    async def message(self, message: str | bytes) -> None:
+        """One request."""
+        if self._begun is not None:
+            await self._begun.wait()
+            self._begun = None
+        request: RequestId = None
+        try:
+            if not self.allowed():
+                rate = self.hub.settings.limits.max_messages_per_second
+                raise Refused(
+                    f"at most {rate:g} messages a second", code="rate_limited", retry_after=1 / rate
+                )
+            command = self.subscriber.dialect.decode(message)
+            request = getattr(command, "id", None)
+            if command is not None:
+                await self._obey(command)
+        except PeerError as error:
+            self.fail(error, getattr(error, "request", request))
+        if self._ordered is not None and self._ordered.full:
+            await self._ordered.room()
+        if self.subscriber.outbox.crowded:
+            await self.subscriber.outbox.room()
+
+    def fail(self, error: PeerError, request: RequestId = None) -> None:
+        """Tell the peer what was wrong, behind the replies to earlier requests."""
+        if self._ordered is None:
+            super().fail(error, request)
+        else:
+            self._ordered.refuse(error, request)
+
+    @property
+    def _replies(self) -> Replies:
+        """Made at its first use: most connections only watch."""
+        if self._ordered is None:
+            most = self.hub.settings.limits.max_unacked
+            self._ordered = Replies(self.subscriber.replies, self.hub.meter, most)
+        return self._ordered
+
+    async def _obey(self, command: Command) -> None:
+        match command:
+            case Subscribe(project_id="*"):
+                self.hub.subscriptions.watch_all(self.subscriber, command)
+            case Subscribe():
+                await self.hub.subscriptions.watch(self.subscriber, command)
+            case Unsubscribe():
+                self.hub.subscriptions.unwatch(self.subscriber, command.project_id)
+                self.subscriber.reply(Unsubscribed(command.project_id, command.id))
+            case Ping():
+                self.subscriber.reply(Pong(command.id))
+            case Ack():
+                await self._note(command)
+            case Answer():
+                via = self._via()
+                found = await self.hub.prompts.stage_answer(
+                    command.prompt_id, command.given, grants=self._grants, via=via
+                )
+                self._replies.promise(found.ticket, command.id, Reply(command.id), found.check)
+            case Instruct():
+                via = self._via()
+                sent, ticket = await self.hub.commands.stage(
+                    command.project_id, command.given, grants=self._grants, via=via
+                )
+                self._replies.promise(ticket, command.id, Reply(command.id, sent.id))
+            case Refresh():
+                self.hub.subscriptions.regrant(self.subscriber, self._authenticate(command.token))
+                self._replies.say(Reply(command.id))
+            case _:
+                raise InvalidInput("this connection cannot publish", field="type")
+
+    @property
+    def _grants(self) -> Grants:
+        return self.subscriber.grants
+
+    def _via(self) -> Json:
+        """What is kept of how somebody spoke."""
+        return {"dialect": self.subscriber.dialect.name, "connection": self.subscriber.id}
+
+    async def _note(self, ack: Ack) -> None:
+        user = user_of(ack.project_id)
+        if user is not None:
+            ticket = await self.hub.notifications.stage_read(user, ack.seq, grants=self._grants)
+            reply = None if ack.id is None else Reply(ack.id)
+            if ticket is not None:
+                self._replies.promise(ticket, ack.id, reply)
+            elif reply is not None:
+                self._replies.say(reply)
+            return
+        acked = self.subscriber.acked = self.subscriber.acked or {}
+        if ack.project_id not in acked and len(acked) >= self.hub.settings.limits.max_subscriptions:
+            acked.pop(next(iter(acked)))
+        acked[ack.project_id] = ack.seq
+
+    def beat(self, now: float) -> None:
+        """Tell where this connection stands, every `heartbeat_interval`."""
+        self.positions.beat(now)

@@ -1,0 +1,1 @@
+"""Who may come in: tokens, their keys, and the origins of web pages."""

@@ -1,0 +1,66 @@
+"""Which projects there are: ``GET /api/v1/projects``, a page at a time, and ``/projects/stream``, live."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import AsyncIterator
+from typing import Final
+
+from quart import Blueprint, Response, request
+
+from tasktree_rt.core.access import Grants
+from tasktree_rt.core.protocol import Draining
+from tasktree_rt.dialects.base import encode_json, raw_json
+from tasktree_rt.dialects.tasktree.messages import as_json
+from tasktree_rt.errors import StoreUnavailable, Unavailable
+from tasktree_rt.hub.hub import Hub
+from tasktree_rt.hub.projects.store_errors import readable
+from tasktree_rt.web.caller import grants
+from tasktree_rt.web.event_stream import ALIVE, RETRY, streamed
+from tasktree_rt.web.json_response import reply
+from tasktree_rt.web.parameters import limit_asked
+
+MESSAGE: Final = b"event: projects\ndata: %b\n\n"
+END: Final = b"retry: %d\nevent: draining\ndata: %b\n\n"
+"""The last word of a hub that stops; a browser comes back after ``retry`` milliseconds."""
+
+
+def project_routes(hub: Hub) -> Blueprint:
+    """Make the routes of the list of projects. Both show only what the caller may watch."""
+    routes = Blueprint("projects", __name__)
+
+    @routes.get("/projects")
+    async def projects() -> Response:
+        """A page of the projects, by id."""
+        limit, after = limit_asked(), request.args.get("after", "")
+        with readable():
+            page = await hub.roster.page(after, limit, grants().watch)
+        return reply({"projects": [raw_json(line) for _, line in page.lines], "next": page.after})
+
+    @routes.get("/projects/stream")
+    async def stream() -> Response:
+        """All of them, then those that change."""
+        return streamed(_body(hub, grants()), hub.settings.delivery.heartbeat_interval)
+
+    return routes
+
+
+async def _body(hub: Hub, allowed: Grants) -> AsyncIterator[bytes]:
+    """The stream; it ends when the hub stops, the list cannot be read, or the caller's token has run out.
+
+    It opens the viewer itself: a body that nobody begins to read is never told that it is over.
+    """
+    patience = hub.settings.delivery.heartbeat_interval
+    viewer = hub.roster.open(allowed.watch)
+    try:
+        yield RETRY
+        while (said := await viewer.next(patience)) is not None:
+            if allowed.expires is not None and hub.wall() >= allowed.expires * 1_000_000:
+                return
+            yield MESSAGE % said if said else ALIVE
+        later = random.randint(0, int(hub.settings.drain.window * 1000))  # noqa: S311
+        yield END % (later, encode_json(as_json(Draining(later))))
+    except (StoreUnavailable, Unavailable):
+        return
+    finally:
+        viewer.close()

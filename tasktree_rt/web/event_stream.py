@@ -1,0 +1,81 @@
+"""Server-sent events: ``GET /api/v1/projects/{id}/stream`` and ``/users/{id}/stream``."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+from typing import Final, cast
+
+from quart import Blueprint, Response, request
+
+from tasktree_rt.core.log import Position
+from tasktree_rt.core.protocol import Policy, Subscribe
+from tasktree_rt.core.topics import user_id, user_topic
+from tasktree_rt.dialects.tasktree import ServerSentEvents
+from tasktree_rt.dialects.tasktree.requests import read_policy
+from tasktree_rt.hub.delivery.pull_subscriber import PullSubscriber
+from tasktree_rt.hub.hub import Hub
+from tasktree_rt.web.caller import grants, watched
+
+ALIVE: Final = b": alive\n\n"
+RETRY: Final = b"retry: 2000\n\n"
+_DIALECT: Final = ServerSentEvents()
+
+
+def stream_routes(hub: Hub) -> Blueprint:
+    """Make the routes of both event streams."""
+    routes = Blueprint("stream", __name__)
+
+    @routes.get("/projects/<project>/stream")
+    async def stream(project: str) -> Response:
+        """A project's events as they come, after its state or after a position."""
+        return await follow(watched(project))
+
+    @routes.get("/users/<path:user>/stream")
+    async def user_stream(user: str) -> Response:
+        """The same of a user's own log."""
+        return await follow(user_topic(user_id(user)))
+
+    async def follow(name: str) -> Response:
+        given = request.headers.get("Last-Event-ID") or request.args.get("since")
+        since = None if given is None else Position.parse(given)
+        policy = read_policy(request.args.get("policy")) or Policy.CONFLATE
+        address = request.headers.get("Remote-Addr", "")
+        subscriber = hub.connections.pull_subscriber(
+            _DIALECT, policy=policy, grants=grants(), address=address
+        )
+        try:
+            await hub.subscriptions.watch(subscriber, Subscribe(name, since=since, state=since is None))
+        except BaseException:
+            hub.connections.detach(subscriber)
+            raise
+        return streamed(_body(hub, subscriber), hub.settings.delivery.heartbeat_interval)
+
+    return routes
+
+
+def streamed(body: AsyncIterator[bytes], interval: float) -> Response:
+    """An answer of server-sent events that may last for ever. Silence is broken every `interval` seconds."""
+    response = Response(body, content_type="text/event-stream")
+    response.headers["Cache-Control"] = "no-store"
+    response.headers["X-Accel-Buffering"] = "no"
+    response.headers["Heartbeat-Interval"] = f"{interval:g}"
+    response.timeout = None
+    return response
+
+
+async def _body(hub: Hub, subscriber: PullSubscriber) -> AsyncIterator[bytes]:
+    """The stream. Once the caller's token has run out nothing more is sent: it ends with its next message."""
+    expires = subscriber.grants.expires
+    try:
+        yield RETRY
+        pieces = cast(
+            "AsyncGenerator[bytes, None]", subscriber.encoded(ALIVE, hub.settings.delivery.heartbeat_interval)
+        )
+        async with aclosing(pieces):
+            async for piece in pieces:
+                if expires is not None and hub.wall() >= expires * 1_000_000:
+                    return
+                yield piece
+    finally:
+        hub.connections.detach(subscriber)

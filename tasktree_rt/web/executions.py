@@ -1,0 +1,107 @@
+"""Executions: their status stream, and the work behind them (docs/protocol.md, "Executions")."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from quart import Blueprint, Response, request
+
+from tasktree_rt.core.executions import PENDING, STATUSES
+from tasktree_rt.dialects.execution import Execution
+from tasktree_rt.errors import InvalidInput, PeerError
+from tasktree_rt.hub.executions.preconditions import Wish
+from tasktree_rt.hub.hub import Hub
+from tasktree_rt.hub.sessions.execution_status import ExecutionSession
+from tasktree_rt.hub.sessions.rejected import FarewellSession
+from tasktree_rt.hub.transport import Session
+from tasktree_rt.settings import Settings
+from tasktree_rt.web.auth.tokens import authenticate
+from tasktree_rt.web.bodies import read_object
+from tasktree_rt.web.caller import grants
+from tasktree_rt.web.interactions import LONGEST_WAIT
+from tasktree_rt.web.json_response import reply
+from tasktree_rt.web.parameters import idempotency, limit_asked, number
+from tasktree_rt.web.problem_details import problem
+from tasktree_rt.web.sockets import Answer, address, closing, flag, leave, socket_routes, token
+
+EXECUTION: Final = Execution()
+
+
+class ExecutionRoutes:
+    """The views; `sockets` and `routes` register them."""
+
+    def __init__(self, hub: Hub, settings: Settings) -> None:
+        self._hub = hub
+        self._settings = settings
+        self._executions = hub.executions
+
+    def sockets(self) -> Blueprint:
+        """Make the WebSocket route of the status stream, under ``/api/v1``."""
+        found = socket_routes("execution_sockets", self._settings)
+        found.add_websocket("/ws/executions/<execution>", "execution", self.stream)
+        return found
+
+    def routes(self) -> Blueprint:
+        """Make the HTTP routes, under ``/api/v1``."""
+        found = Blueprint("executions", __name__)
+        for method, path, view in (
+            ("POST", "/executions", self.start),
+            ("GET", "/executions", self.listed),
+            ("GET", "/executions/<execution>", self.one),
+            ("PATCH", "/executions/<execution>", self.change),
+            ("POST", "/executions/<execution>/claim", self.claim),
+        ):
+            found.add_url_rule(path, f"{method} {path}", view, methods=[method])
+        return found
+
+    async def stream(self, execution: str) -> Answer:
+        """How an execution stands, until it is over."""
+        try:
+            nodes, logs = flag("nodes"), flag("logs")
+        except InvalidInput as error:
+            return problem(error)
+        session: Session
+        try:
+            found = authenticate(self._settings.auth, token())
+        except PeerError as error:
+            session = FarewellSession(self._hub, EXECUTION, closing(error), address())
+        else:
+            session = ExecutionSession(
+                self._hub, EXECUTION, execution, nodes=nodes, logs=logs, grants=found, address=address()
+            )
+        await leave(self._hub, session)
+        return None
+
+    async def start(self) -> Response:
+        """Make one that waits for a worker."""
+        given = await read_object("workflow_id", "input_data")
+        made, new = await self._executions.start(given, grants(), idempotency())
+        return reply({"id": made["id"], "status": made["status"]}, 201 if new else 200)
+
+    async def listed(self) -> Response:
+        """Executions by id; those that wait for a worker the oldest first, and as soon as there is one."""
+        status, limit = request.args.get("status"), limit_asked()
+        if status is not None and status not in STATUSES:
+            raise InvalidInput(f"expected one of {', '.join(STATUSES)}", field="status")
+        wait = number("wait", request.args.get("wait", "0"), LONGEST_WAIT, 0)
+        wish = Wish(grants().watch, limit, status, frozenset(request.args.getlist("workflow_id")))
+        if status == PENDING and "after" not in request.args:
+            return reply({"executions": await self._executions.waiting(wish, wait), "next": None})
+        if wait:
+            raise InvalidInput("wait goes with status=pending, and not with after", field="wait")
+        found = await self._executions.page(wish, request.args.get("after", ""))
+        return reply({"executions": found, "next": found[-1]["id"] if len(found) == limit else None})
+
+    async def one(self, execution: str) -> Response:
+        """Answer with one execution."""
+        return reply(await self._executions.find(execution, grants()))
+
+    async def change(self, execution: str) -> Response:
+        """What its worker has to say."""
+        given = await read_object("status", "progress", "message", "result", "error", "worker_id")
+        return reply(await self._executions.change(execution, given, grants()))
+
+    async def claim(self, execution: str) -> Response:
+        """Claim a pending execution for a worker."""
+        given = await read_object("worker_id", optional=True)
+        return reply(await self._executions.claim(execution, given, grants()))

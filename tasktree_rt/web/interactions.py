@@ -1,0 +1,187 @@
+"""The HTTP API for people in the loop: prompts, commands, notifications (docs/people.md)."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from typing import Final
+
+import trio
+from quart import Blueprint, Response, request
+
+from tasktree_rt.brokers.base import Matter
+from tasktree_rt.core.events import Json, micros_to_time, project_id
+from tasktree_rt.core.topics import user_id, user_topic
+from tasktree_rt.errors import InvalidInput, Refused, StoreDamaged
+from tasktree_rt.hub.hub import Hub
+from tasktree_rt.hub.interactions.prompts import may_see
+from tasktree_rt.hub.interactions.registry import Pending, readable_object
+from tasktree_rt.web.bodies import read_object
+from tasktree_rt.web.caller import grants
+from tasktree_rt.web.history import PAGE_BYTES, history, page_reply
+from tasktree_rt.web.json_response import reply
+from tasktree_rt.web.large_response import LargeAnswers
+from tasktree_rt.web.parameters import limit_asked, number
+
+LONGEST_WAIT: Final = 60
+AT_ONCE: Final = 100
+"""Prompts that are read from the store at once."""
+STATUS: Final[dict[str, bool | None]] = {"open": True, "settled": False, "all": None}
+
+
+class People:
+    """The views; `routes` registers them."""
+
+    def __init__(self, hub: Hub, answers: LargeAnswers) -> None:
+        self._hub = hub
+        self._answers = answers
+
+    def routes(self) -> Blueprint:
+        """Make the routes, under ``/api/v1``."""
+        found = Blueprint("people", __name__)
+        for method, path, view in (
+            ("POST", "/prompts", self.ask),
+            ("GET", "/prompts", self.prompts),
+            ("GET", "/prompts/<prompt_id>", self.prompt),
+            ("POST", "/prompts/<prompt_id>/answer", self.answer),
+            ("DELETE", "/prompts/<prompt_id>", self.cancel),
+            ("POST", "/projects/<project>/commands", self.command),
+            ("POST", "/users/<path:user>/notifications", self.notify),
+            ("GET", "/users/<path:user>/notifications", self.notifications),
+            ("POST", "/users/<path:user>/read", self.read),
+        ):
+            found.add_url_rule(path, f"{method} {path}".replace(".", ""), view, methods=[method])
+        return found
+
+    async def ask(self) -> Response:
+        """Open a prompt; the same one again is answered with the first."""
+        pending, new = await self._hub.prompts.ask(await read_object(), grants=grants())
+        return reply(_prompt(pending), 201 if new else 200)
+
+    async def prompts(self) -> Response:
+        """A page of the prompts the caller may see, the oldest first."""
+        status = request.args.get("status", "open")
+        if status not in STATUS:
+            raise InvalidInput(f"expected one of {', '.join(STATUS)}", field="status")
+        limit, after = limit_asked(), number("after", request.args.get("after", "0"), 1 << 53, 0)
+        topics = _wanted()
+        found: list[Json] = []
+        size = 0
+        full = False
+        while not full and (page := await self._page(STATUS[status], topics, after)):
+            for one in page:
+                full = len(found) == limit or size >= PAGE_BYTES
+                if full:
+                    break
+                after = one.place
+                if all(name in one.topics for name in topics) and may_see(grants(), one.topics):
+                    with suppress(StoreDamaged):  # asked for by its id it says so
+                        found.append(_stored(one))
+                    size += len(one.body) + len(one.outcome)
+        return reply({"prompts": found, "next": str(after) if full else None})
+
+    async def _page(self, open_ones: bool | None, topics: list[str], after: int) -> Sequence[Matter]:
+        topic = topics[0] if topics else None
+        return await self._hub.prompts.page(open=open_ones, topic=topic, after=after, limit=AT_ONCE)
+
+    async def prompt(self, prompt_id: str) -> Response:
+        """One prompt; with ``wait`` as soon as it is settled."""
+        pending = await self._hub.prompts.find(prompt_id, grants=grants())
+        await _wait(self._hub, pending)
+        if pending.outcome is None:
+            return reply(_prompt(pending))
+        stored = await self._hub.prompts.stored(prompt_id)
+        return reply(_stored(stored) if stored else _prompt(pending))
+
+    async def answer(self, prompt_id: str) -> Response:
+        """Answer a prompt that is still open."""
+        given = await read_object("proceed", "value", "feedback")
+        return reply(await self._hub.prompts.answer(prompt_id, given, grants=grants(), via=_via()))
+
+    async def cancel(self, prompt_id: str) -> Response:
+        """Cancel a prompt."""
+        return reply(await self._hub.prompts.cancel(prompt_id, grants=grants(), via=_via()))
+
+    async def command(self, project: str) -> Response:
+        """Tell the orchestrator something; with ``wait``, what came of it."""
+        given = await read_object("name", "node_id", "args")
+        pending = await self._hub.commands.send(project_id(project), given, grants=grants(), via=_via())
+        await _wait(self._hub, pending)
+        if pending.outcome is None:
+            return reply({"command_id": pending.id, "status": "pending"}, 202)
+        return reply(pending.outcome)
+
+    async def notify(self, user: str) -> Response:
+        """Send a notification to a user."""
+        found = await self._hub.notifications.notify(user, await read_object(), grants=grants())
+        return reply({"user_id": user, "epoch": found.epoch, "seq": found.first}, 201)
+
+    async def notifications(self, user: str) -> Response:
+        """What a user was told, and how far they have read it."""
+        topic = user_topic(user_id(user))
+        if not grants().sees(topic):
+            raise Refused(f"you may not read for {user!r}")
+        found = await history(self._hub, topic)
+        project = await self._hub.history.log(topic)
+        return page_reply(self._answers, found, read=project.tree.top.get("read", 0))
+
+    async def read(self, user: str) -> Response:
+        """The user has read everything up to a position."""
+        seq = (await read_object("seq")).get("seq")
+        if type(seq) is not int or seq < 0:
+            raise InvalidInput("expected an integer of at least 0", field="seq")
+        return reply({"read": await self._hub.notifications.read_up_to(user, seq, grants=grants())})
+
+
+def _via() -> Json:
+    """Say by which way an answer came; it is stored with the answer."""
+    return {"dialect": "http", "address": request.headers.get("Remote-Addr", "")}
+
+
+def _wanted() -> list[str]:
+    project, user = request.args.get("project_id"), request.args.get("user_id")
+    named = [] if project is None else [str(project_id(project))]
+    return named if user is None else [*named, user_topic(user_id(user))]
+
+
+async def _wait(hub: Hub, pending: Pending) -> None:
+    await waited(hub, pending, number("wait", request.args.get("wait", "0"), LONGEST_WAIT, 0))
+
+
+async def waited(hub: Hub, pending: Pending, seconds: float) -> None:
+    """Until it is settled, at most so many seconds, or the hub stops."""
+    if pending.outcome is None and seconds:
+        await held_back(hub, pending.end, seconds)
+
+
+async def held_back(hub: Hub, until: Callable[[], Awaitable[object]], seconds: float) -> None:
+    """Wait for `until`, at most so many seconds, or until the hub stops."""
+    with trio.move_on_after(seconds):
+        async with trio.open_nursery() as nursery:
+
+            async def stop() -> None:
+                await hub.drained.wait()
+                nursery.cancel_scope.cancel()
+
+            nursery.start_soon(stop)
+            await until()
+            nursery.cancel_scope.cancel()
+
+
+def _prompt(pending: Pending) -> Json:
+    return _shown(pending.data, pending.matter.received, pending.outcome, pending.matter.settled)
+
+
+def _stored(one: Matter) -> Json:
+    outcome = None if one.settled is None else readable_object(one, one.outcome)
+    return _shown(readable_object(one, one.body), one.received, outcome, one.settled)
+
+
+def _shown(data: Json, asked: int, outcome: Json | None, settled: int | None) -> Json:
+    shown = {**data, "status": "open" if outcome is None else outcome["how"]}
+    shown["asked_at"] = micros_to_time(asked)
+    if outcome is not None:
+        shown["outcome"] = outcome
+    if settled is not None:
+        shown["settled_at"] = micros_to_time(settled)
+    return shown

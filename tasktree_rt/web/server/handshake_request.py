@@ -1,0 +1,113 @@
+"""What a WebSocket view can do during its handshake: accept, refuse, leave a session; and the 101 of it."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from werkzeug.datastructures import Headers
+
+from tasktree_rt.hub.transport import Session
+from tasktree_rt.web.server.raw_response import sound
+from tasktree_rt.web.server.request_head import Head
+
+if TYPE_CHECKING:
+    from hypercorn.typing import WebsocketScope
+    from quart_trio import QuartTrio
+
+SESSION: Final = "tasktree_rt.session"
+"""Key of the scope: where the view puts its session."""
+_SWITCHING: Final = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+_GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+_OURS: Final = frozenset(
+    (
+        "connection",
+        "content-length",
+        "sec-websocket-accept",
+        "sec-websocket-extensions",
+        "sec-websocket-protocol",
+        "transfer-encoding",
+        "upgrade",
+    )
+)
+"""Headers of an answer that a view cannot set: they say how the bytes that follow are to be read."""
+
+
+class HandshakeError(Exception):
+    """A view accepted in a way that cannot be: told in the log, answered 500."""
+
+
+class Visit:
+    """A handshake as Quart sees it: a websocket that a view can accept or refuse, and nothing else."""
+
+    __slots__ = ("_headers", "_subprotocol", "accepted", "scope")
+
+    def __init__(self, scope: WebsocketScope) -> None:
+        self.scope = scope
+        self.accepted = False
+        self._headers: Headers | None = None
+        self._subprotocol: str | None = None
+
+    def websocket(self, app: QuartTrio) -> Any:  # noqa: ANN401 - the app names the class
+        """Quart's object for this handshake, as its own ASGI adapter would make it."""
+        headers = Headers()
+        headers["Remote-Addr"] = (self.scope["client"] or ("<local>", 0))[0]
+        for name, value in self.scope["headers"]:
+            headers.add(name.decode("latin-1").title(), value.decode("latin-1"))
+        return app.websocket_class(
+            self.scope["path"],
+            self.scope["query_string"],
+            self.scope["scheme"],
+            headers,
+            "",
+            "1.1",
+            list(self.scope["subprotocols"]),
+            self._nothing,
+            self._nothing,
+            self._accept,
+            self._close,
+            scope=self.scope,
+        )
+
+    @property
+    def session(self) -> Session | None:
+        """What the view left to be carried."""
+        return cast("Session | None", cast(dict[str, Any], self.scope).get(SESSION))
+
+    async def _accept(self, headers: Headers, subprotocol: str | None) -> None:
+        if self.accepted:
+            return
+        if subprotocol is not None and subprotocol not in self.scope["subprotocols"]:
+            raise HandshakeError(f"subprotocol {subprotocol!r} was not offered")
+        for name, value in headers:
+            if name.lower() in _OURS or not sound(name, value):
+                raise HandshakeError(f"header {name!r} cannot be sent")
+        self.accepted, self._headers, self._subprotocol = True, headers, subprotocol
+
+    async def _close(self, code: int, reason: str) -> None:
+        """Before anything is accepted a close is a refusal; after it, the session's matter."""
+        self.accepted = False
+
+    async def _nothing(self, data: object = None) -> None:
+        raise HandshakeError("messages are the session's: a view neither receives nor sends")
+
+    def switching(self, head: Head) -> bytes:
+        """The 101 that says what the view agreed to.
+
+        Raises:
+            HandshakeError: the view accepted but left no session.
+        """
+        if self.session is None:
+            raise HandshakeError(f"accepted, but there is no {SESSION!r} in the scope")
+        key = _accept_key(head.values(b"sec-websocket-key")[0])
+        lines = [_SWITCHING, f"Sec-WebSocket-Accept: {key}\r\n"]
+        if self._subprotocol is not None:
+            lines.append(f"Sec-WebSocket-Protocol: {self._subprotocol}\r\n")
+        lines += [f"{name}: {value}\r\n" for name, value in self._headers or ()]
+        return "".join((*lines, "\r\n")).encode("latin-1")
+
+
+def _accept_key(key: bytes) -> str:
+    digest = hashlib.sha1(key + _GUID, usedforsecurity=False).digest()
+    return base64.b64encode(digest).decode("ascii")

@@ -1,0 +1,226 @@
+"""HTTP/1.1 on one connection, as Hypercorn speaks it, without what the hub does not promise.
+
+Hypercorn would also speak HTTP/2 without TLS (after ``Upgrade: h2c``, or when a connection begins with the
+preface of HTTP/2) and WebSockets of its own. None of what the hub promises holds there, so neither can be
+reached: the preface is answered 505, an ``Upgrade`` to anything but a WebSocket is not looked at, and a
+request for a WebSocket is given back to the connection's owner (`Pipe.upgrade`), wherever on the connection
+it comes.
+
+A head that two servers could read differently is refused (`web.head.flaw`), and the connection ends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Final, Protocol
+
+import h11
+import trio
+from hypercorn.config import Config
+from hypercorn.events import Closed, Event, RawData, Updated
+from hypercorn.protocol.events import Body, EndBody, Request
+from hypercorn.protocol.h11 import STREAM_ID, H11Protocol
+from hypercorn.protocol.http_stream import HTTPStream
+
+from tasktree_rt.web.server.raw_response import answer
+from tasktree_rt.web.server.request_head import MAX_HEAD, end_of_head, flaw, path_and_query, websocket_head
+
+if TYPE_CHECKING:
+    from hypercorn.typing import AppWrapper, ConnectionState, TaskGroup, WorkerContext
+
+TURN: Final = 64
+"""Pieces of a body that are read between two turns of the loop: under a millisecond."""
+SPARE_FRAMING: Final = 32 * 1024
+FRAMING_SHARE: Final = 8
+"""What frames the chunks of a body may have `SPARE_FRAMING` bytes and one byte for so many of the body. Each
+chunk costs the same time, however little is in it; with 48 bytes in each there is no limit."""
+SPARE_READS: Final = 1024
+READ_SHARE: Final = 64
+"""The same of reads: a body may take `SPARE_READS` and one for so many bytes, however slowly it drips in."""
+SPARE_BODY: Final = 1024 * 1024
+"""A body that is too large for every route ends its connection after twice that and this: until then the
+route that reads it has had the time to say so in the words of the protocol."""
+
+_SENTENCES: Final = {
+    400: "This is not a request of HTTP/1.1.",
+    431: "The head of a request may have at most 16 KiB.",
+}
+
+Address = tuple[str, int]
+
+
+class Pipe(Protocol):
+    """What there is of a connection's stream here.
+
+    Attributes:
+        upgrade: a request for a WebSocket and what came behind its head; b"" as long as there was none.
+    """
+
+    upgrade: bytes
+
+
+class Http11(H11Protocol):
+    """The requests of one connection, one after the other."""
+
+    connection: h11.Connection
+
+    def __init__(
+        self,
+        app: AppWrapper,
+        config: Config,
+        context: WorkerContext,
+        task_group: TaskGroup,
+        state: ConnectionState,
+        client: Address | None,
+        server: Address | None,
+        send: Callable[[Event], Awaitable[None]],
+        pipe: Pipe,
+    ) -> None:
+        super().__init__(app, config, context, task_group, state, False, client, server, send)
+        self._pipe = pipe
+        self._fresh = b""  # what was read last, with the four bytes before it
+        self._chunked = False
+        self._received = 0
+        self._reads = 0
+        self._body = 0
+
+    async def handle(self, event: Event) -> None:
+        """Bytes of the peer's, or the end of the connection."""
+        if isinstance(event, RawData):
+            if self.connection.their_state is h11.MUST_CLOSE:
+                return  # behind a last request (Connection: close): thrown away, nothing of it is kept
+            self._fresh = self._fresh[-4:] + event.data
+            self._received += len(event.data)
+            self._reads += 1
+        await super().handle(event)
+
+    async def _handle_events(self) -> None:
+        """Everything that the bytes received so far say."""
+        try:
+            await self._read()
+        except h11.RemoteProtocolError as error:
+            if self.connection.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+                status = error.error_status_hint
+                sentence = str(error) if isinstance(error, _Refusal) else _SENTENCES.get(status, "")
+                await self.send(RawData(data=answer(status, sentence)))
+            await self.send(Closed())
+
+    async def _read(self) -> None:
+        """As Hypercorn's, but the pieces of a body that are here go to the app as one."""
+        pieces: list[bytes] = []
+        while True:
+            if self.connection.they_are_waiting_for_100_continue:
+                await self._send_h11_event(h11.InformationalResponse(status_code=100, headers=[]))
+            state = self.connection.their_state
+            if state is h11.MUST_CLOSE or (state is h11.IDLE and self._asks_for_websocket()):
+                return
+            event = self.connection.next_event()
+            if isinstance(event, h11.Data):
+                self._body += len(event.data)
+                pieces.append(bytes(event.data))
+                if len(pieces) % TURN == 0:
+                    self._check_body()
+                    await trio.lowlevel.checkpoint()
+                continue
+            if pieces:
+                self._check_body()
+                await self._pass_on(b"".join(pieces))
+                pieces.clear()
+            if not await self._go_on(event):
+                return
+
+    async def _pass_on(self, body: bytes) -> None:
+        if self.stream is not None:
+            await self.stream.handle(Body(stream_id=STREAM_ID, data=body))
+
+    async def _go_on(self, event: object) -> bool:
+        """Deal with what is no piece of a body; whether there may be more."""
+        if isinstance(event, h11.Request):
+            self._chunked = any(name == b"transfer-encoding" for name, _ in event.headers)
+            self._received, self._reads, self._body = len(self.connection.trailing_data[0]), 0, 0
+            await self.send(Updated(idle=False))
+            await self._create_stream(event)
+        elif event is h11.PAUSED:
+            await self.can_read.clear()
+            await self.can_read.wait()
+        elif isinstance(event, h11.EndOfMessage) and self.stream is not None:
+            self._check_end(event)
+            await self.stream.handle(EndBody(stream_id=STREAM_ID))
+        else:
+            return False
+        return True
+
+    def _asks_for_websocket(self) -> bool:
+        """Look at the head that comes next, if it is whole.
+
+        Raises:
+            h11.RemoteProtocolError: it is refused.
+        """
+        data = self.connection.trailing_data[0]
+        if not 0 < end_of_head(data) <= MAX_HEAD:
+            return False
+        wrong = flaw(data)
+        if wrong is not None:
+            raise _Refusal(wrong.sentence, error_status_hint=wrong.status)
+        if websocket_head(data) is None:
+            return False
+        self._pipe.upgrade = data
+        return True
+
+    def _check_end(self, end: h11.EndOfMessage) -> None:
+        """Of a body in chunks h11 would also take an end in bare LF, and fields behind it.
+
+        Raises:
+            h11.RemoteProtocolError: it ends so.
+        """
+        if not self._chunked:
+            return
+        left = len(self.connection.trailing_data[0])
+        if end.headers or not self._fresh[: len(self._fresh) - left].endswith(b"\r\n\r\n"):
+            raise _Refusal(
+                "A body in chunks ends with 0 and CR LF twice, without fields.", error_status_hint=400
+            )
+
+    def _check_body(self) -> None:
+        """Whether the body is worth its cost, also where no route reads it.
+
+        Raises:
+            h11.RemoteProtocolError: it is not.
+        """
+        framing = self._received - self._body - len(self.connection.trailing_data[0])
+        if framing > SPARE_FRAMING + self._body // FRAMING_SHARE:
+            raise _Refusal("The chunks of this body are too small: send more in each.", error_status_hint=400)
+        if self._reads > SPARE_READS + self._body // READ_SHARE:
+            raise _Refusal("This body comes in pieces that are too small.", error_status_hint=400)
+        if self._body > 2 * self.config.websocket_max_message_size + SPARE_BODY:
+            raise _Refusal("This body is too large.", error_status_hint=413)
+
+    async def _create_stream(self, request: h11.Request) -> None:
+        """As Hypercorn's, of HTTP only: a WebSocket never gets here."""
+        self.stream = HTTPStream(
+            self.app,
+            self.config,
+            self.context,
+            self.task_group,
+            self.ssl,
+            self.client,
+            self.server,
+            self.stream_send,
+            STREAM_ID,
+        )
+        await self.stream.handle(
+            Request(
+                stream_id=STREAM_ID,
+                headers=list(request.headers),
+                http_version=request.http_version.decode(),
+                method=request.method.decode("ascii").upper(),
+                raw_path=path_and_query(request.target),
+                state=self.connection_state,
+            )
+        )
+        self.keep_alive_requests += 1
+        await self.context.mark_request()
+
+
+class _Refusal(h11.RemoteProtocolError):
+    """Refused by a rule of the hub's, in words of its own."""

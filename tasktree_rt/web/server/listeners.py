@@ -1,0 +1,282 @@
+"""Listening sockets: opening them, and accepting from them within limits."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import socket
+import stat
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Final
+
+import trio
+from attrs import frozen
+from structlog import get_logger
+
+from tasktree_rt.errors import SettingsError
+from tasktree_rt.settings import Settings
+from tasktree_rt.web.server.syscalls import Address, address_of
+
+log = get_logger(__name__)
+
+BACKLOG: Final = 2048
+_BATCH: Final = 64
+_PAUSE: Final = 0.1
+"""Seconds without accepting when descriptors or memory have run out: connections wait in the backlog
+meanwhile."""
+
+_EXHAUSTED: Final = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
+_NOT_HERE: Final = frozenset((errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT))
+_EXPLAINED: Final = {
+    errno.EADDRINUSE: "it is in use by another program",
+    errno.EADDRNOTAVAIL: "this machine has no such address",
+    errno.EAFNOSUPPORT: "this machine does not speak that kind of address",
+    errno.EACCES: "permission denied",
+    errno.ENOENT: "there is no such folder",
+}
+
+# Linux hands all of these down to the sockets accepted (a test holds it to that). A peer that vanishes
+# without a FIN is gone after 60 + 3 × 10 s of silence, or 30 s after data that nobody acknowledges.
+_INHERITED: Final = (
+    (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
+    (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 30_000),
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 60),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 10),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3),
+)
+
+
+@frozen
+class FixedPath:
+    """An address to listen on (`open_sockets`) whose WebSockets are all served at `path`, whatever path the
+    client asks for. HTTP requests go to the path that they name."""
+
+    bind: str
+    path: str
+
+
+@frozen
+class Listener:
+    """A listening socket; with a `path`, all its WebSockets are served there (`FixedPath`)."""
+
+    sock: socket.socket
+    path: str | None = None
+
+    @property
+    def url(self) -> str:
+        """Where a client finds it: ``http://127.0.0.1:8000`` or ``unix:/path``."""
+        return url_of(self.sock)
+
+    def close(self) -> None:
+        """Stop listening, if it still does; removes the name of a Unix socket."""
+        if self.sock.fileno() >= 0:
+            close_listener(self.sock)
+
+
+def open_all(settings: Settings, fixed: Iterable[FixedPath] = ()) -> list[Listener]:
+    """Open ``settings.bind`` and every address of `fixed`; all of them or none.
+
+    Raises:
+        SettingsError: as `open_sockets`.
+    """
+    found = [Listener(sock) for sock in open_sockets(settings.bind)]
+    try:
+        for one in fixed:
+            found += [Listener(sock, one.path) for sock in open_sockets(one.bind)]
+    except BaseException:
+        for listener in found:
+            listener.close()
+        raise
+    return found
+
+
+def open_sockets(bind: str) -> list[socket.socket]:
+    """Listening sockets for ``host:port``, ``[::1]:port`` or ``unix:/path``; port 0 is any that is free.
+
+    A name that stands for several addresses is bound at each that this machine has.
+
+    Raises:
+        SettingsError: `bind` cannot be understood, or the address cannot be had; says which and why.
+    """
+    if bind.startswith("unix:"):
+        return [_open_unix(bind, bind.removeprefix("unix:"))]
+    host, port = _host_and_port(bind)
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except OSError as error:
+        raise SettingsError(f"bind {bind!r}: {error.strerror}") from error
+    addresses = list(dict.fromkeys((family, address) for family, _, _, _, address in found))
+    return _open_all(bind, addresses)
+
+
+def _host_and_port(bind: str) -> tuple[str, int]:
+    host, colon, port = bind.rpartition(":")
+    if host.startswith("[") and host.endswith("]"):
+        host = host[1:-1]
+    elif ":" in host:
+        raise SettingsError(f"bind {bind!r}: write an IPv6 address in brackets, [::1]:8000")
+    if not (colon and host):
+        raise SettingsError(f"bind {bind!r}: expected HOST:PORT, [IPV6]:PORT or unix:/PATH")
+    if not (port.isascii() and port.isdigit() and int(port) < 65536):
+        raise SettingsError(f"bind {bind!r}: {port!r} is not a port (0 to 65535)")
+    return host, int(port)
+
+
+def _open_all(bind: str, addresses: Sequence[tuple[socket.AddressFamily, Any]]) -> list[socket.socket]:
+    opened: list[socket.socket] = []
+    missing: OSError | None = None
+    try:
+        for family, address in addresses:
+            try:
+                opened.append(_open_tcp(family, address, alone=len(addresses) == 1))
+            except OSError as error:
+                if error.errno not in _NOT_HERE:
+                    raise
+                missing = error
+        if not opened and missing is not None:
+            raise missing
+    except OSError as error:
+        for sock in opened:
+            sock.close()
+        raise _refusal(bind, error) from error
+    return opened
+
+
+def _open_tcp(family: socket.AddressFamily, address: Any, *, alone: bool) -> socket.socket:  # noqa: ANN401
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        for level, option, value in _INHERITED:
+            sock.setsockopt(level, option, value)
+        if family == socket.AF_INET6 and not alone:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        sock.bind(address)
+        return _listening(sock)
+    except BaseException:
+        sock.close()
+        raise
+
+
+def _open_unix(bind: str, path: str) -> socket.socket:
+    if not path:
+        raise SettingsError(f"bind {bind!r}: expected unix:/PATH")
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        _remove_stale(bind, path)
+        sock.bind(path)
+        return _listening(sock)
+    except OSError as error:
+        sock.close()
+        raise _refusal(bind, error) from error
+    except BaseException:
+        sock.close()
+        raise
+
+
+def _remove_stale(bind: str, path: str) -> None:
+    """Take away the socket that a hub killed before us left; never one that somebody listens on, nor a
+    file."""
+    try:
+        if not stat.S_ISSOCK(os.stat(path).st_mode):
+            raise SettingsError(f"bind {bind!r}: there is a file of that name, and it is no socket")
+    except FileNotFoundError:
+        return
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        try:
+            probe.connect(path)
+        except ConnectionRefusedError:
+            os.unlink(path)
+
+
+def _listening(sock: socket.socket) -> socket.socket:
+    sock.setblocking(False)
+    sock.listen(BACKLOG)
+    return sock
+
+
+def _refusal(bind: str, error: OSError) -> SettingsError:
+    reason = _EXPLAINED.get(error.errno or 0) or error.strerror or str(error)
+    return SettingsError(f"bind {bind!r}: {reason}")
+
+
+def url_of(sock: socket.socket) -> str:
+    """Where a client finds a listening socket: ``http://127.0.0.1:8000`` or ``unix:/path``."""
+    name = sock.getsockname()
+    if sock.family == socket.AF_UNIX:
+        return f"unix:{name}"
+    return (
+        f"http://[{name[0]}]:{name[1]}" if sock.family == socket.AF_INET6 else f"http://{name[0]}:{name[1]}"
+    )
+
+
+def close_listener(sock: socket.socket) -> None:
+    """Stop listening; takes the name of a Unix socket away."""
+    path = sock.getsockname() if sock.family == socket.AF_UNIX else ""
+    trio.lowlevel.notify_closing(sock)
+    sock.close()
+    if path:
+        with contextlib.suppress(OSError):
+            os.unlink(path)
+
+
+class Gate:
+    """How many connections there are, in all and by address, and whether one more may come in."""
+
+    def __init__(self, most: int, most_per_address: int) -> None:
+        self._most = most
+        self._most_per_address = most_per_address
+        self._by_address: Counter[str] = Counter()
+        self.inside = 0
+
+    def enter(self, client: Address | None) -> str | None:
+        """Let one in, or say why not. A Unix socket's peers have no address, and so no limit by address."""
+        if self.inside >= self._most:
+            return "max_connections"
+        if client is not None:
+            if self._by_address[client[0]] >= self._most_per_address:
+                return "max_connections_per_address"
+            self._by_address[client[0]] += 1
+        self.inside += 1
+        return None
+
+    def leave(self, client: Address | None) -> None:
+        """One that was let in has gone."""
+        self.inside -= 1
+        if client is not None:
+            self._by_address[client[0]] -= 1
+            if not self._by_address[client[0]]:
+                del self._by_address[client[0]]
+
+
+Arrived = Callable[[socket.socket, Address | None, str | None], None]
+"""Called with each accepted socket, the peer's address, and the listener's path."""
+
+
+async def accept_from(listener: Listener, arrived: Arrived) -> None:
+    """Accept for ever, in batches, handing each socket over non-blocking.
+
+    Nothing but a cancellation ends it: when descriptors run out it pauses and says so once, until one is free
+    again.
+    """
+    exhausted, accepting = False, listener.sock
+    while True:
+        await trio.lowlevel.wait_readable(accepting)
+        for _ in range(_BATCH):
+            try:
+                sock, address = accepting.accept()
+            except BlockingIOError:
+                break
+            except OSError as error:
+                if error.errno in _EXHAUSTED:
+                    if not exhausted:
+                        log.error("cannot accept connections", reason=error.strerror)
+                    exhausted = True
+                    await trio.sleep(_PAUSE)
+                    break
+                continue  # that one connection went before it was accepted
+            exhausted = False
+            sock.setblocking(False)
+            arrived(sock, address_of(sock.family, address), listener.path)

@@ -1,0 +1,49 @@
+"""A whole state as one answer, encoded in parts as the socket takes them: however large it is, nobody else
+waits for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final
+
+from tasktree_rt.core.events import Json
+from tasktree_rt.core.nodes import wholes
+from tasktree_rt.dialects.base import decode_json, encode_json
+from tasktree_rt.dialects.tasktree.messages import state_data
+from tasktree_rt.hub.projects.shared_snapshot import PlannedSnapshot
+
+END: Final = b"]}}"
+HTTP: Final = "http"
+
+
+def state_pieces(head: Json, project: str, top: Mapping[str, Any], nodes: Iterable[bytes]) -> Iterator[bytes]:
+    """``{…head, "data": {…top, "nodes": […]}}`` with the nodes of all arrays that `nodes` gives."""
+    body = encode_json({**head, "data": state_data(project, top, [])})
+    assert body.endswith(b"[" + END), "a state ends with its nodes"
+    yield body[: -len(END)]
+    comma = b""
+    for array in nodes:
+        if len(array) > 2:
+            yield comma + array[1:-1]
+            comma = b","
+    yield END
+
+
+def nodes_of(planned: PlannedSnapshot) -> Iterator[bytes]:
+    """The nodes of a frozen state, whole, as arrays; what one answer encoded others use."""
+    for index in range(planned.parts):
+        key = (HTTP, "", index)
+        found = planned.recall(key)
+        if found is None:
+            found = encode_json(list(wholes(planned.part(index, "").nodes)))
+            planned.remember(key, found)
+        yield found
+
+
+def nodes_in(parts: Iterable[bytes]) -> Iterator[bytes]:
+    """The same of what `hub.checkpoints.encode_parts` made of it, but for the first part."""
+    for part in parts:
+        yield encode_json(
+            [{"node_id": node_id, **fields} for node_id, fields in decode_json(part, ours=True)]
+        )
