@@ -90,7 +90,7 @@ it("a question with such an integer is answered with exactly it", async () => {
   await page.getByLabel("id").selectOption({ label: `${BIG}1` });
   await page.getByLabel("other").fill(`${BIG}3`);
   await page.getByRole("button", { name: "Send" }).click();
-  await page.getByText("Settled while you were here").waitFor();
+  await page.getByText("Settled, the newest first").waitFor();
   const settled = await (await fetch(`${hub.url}/api/v1/prompts/${id}`)).text();
   expect(settled).toContain(`"value":{"id":${BIG}1,"other":${BIG}3}`);
   await page.getByText(`${BIG}3`).waitFor();

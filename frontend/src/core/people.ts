@@ -18,6 +18,7 @@ export interface Prompt {
   readonly default: Choice;
   readonly status?: "open" | "answered" | "timeout" | "cancelled";
   readonly outcome?: Outcome;
+  readonly settled_at?: string;
 }
 
 export interface Outcome {

@@ -66,10 +66,11 @@ export function PromptForm({ prompt }: { prompt: Prompt }): ReactNode {
         onChange={(event) => setFeedback(event.target.value)}
       />
       <div className="row wrap">
-        {(prompt.options ?? []).map((one) => (
+        {(prompt.options ?? []).map((one, at) => (
           <button
             key={one.id}
             type="button"
+            data-key={at + 1}
             className="button primary"
             disabled={sending}
             onClick={() => void send({ proceed: true, value: one.id })}
@@ -78,12 +79,13 @@ export function PromptForm({ prompt }: { prompt: Prompt }): ReactNode {
           </button>
         ))}
         {prompt.options === undefined && (
-          <button type="submit" className="button primary" disabled={sending}>
+          <button type="submit" data-key="y" className="button primary" disabled={sending}>
             {prompt.schema === undefined ? "Yes, go on" : "Send"}
           </button>
         )}
         <button
           type="button"
+          data-key="x"
           className="button"
           disabled={sending}
           onClick={() => void send({ proceed: false })}

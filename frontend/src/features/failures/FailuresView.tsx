@@ -15,10 +15,11 @@ import { title } from "../../ui/nodes.ts";
 import { Ago, Mark } from "../../ui/parts.tsx";
 import { clock, count } from "../../ui/time.ts";
 import type { ViewProps } from "../../ui/view.ts";
+import { RetryAll } from "./RetryAll.tsx";
 import "./failures.css";
 
 /** What went wrong in a run: the failures that others follow from, by message, the first one first. */
-export default function FailuresView({ tree, onSelect }: ViewProps): ReactNode {
+export default function FailuresView({ projectId, tree, onSelect, past }: ViewProps): ReactNode {
   const snapshot = useSnapshot(tree, 1000);
   const counts = useCounts(tree);
   const { groups, all, by } = useMemo(() => {
@@ -44,6 +45,7 @@ export default function FailuresView({ tree, onSelect }: ViewProps): ReactNode {
             </span>
           </p>
         )}
+        {!past && all.length > 0 && <RetryAll projectId={projectId} ids={all.map((one) => one.id)} />}
         {groups.map((group) => (
           <GroupCard
             key={group.failed[0]?.id}

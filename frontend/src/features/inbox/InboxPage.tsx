@@ -2,11 +2,13 @@ import { type FormEvent, type ReactNode, useEffect, useState } from "react";
 import { moment, type Notices, type NoticesStore, type Prompt, shownText } from "../../core/index.ts";
 import { usePrompts, useReadable } from "../../react/hooks.ts";
 import { useHub } from "../../react/provider.tsx";
-import { Link, OutsideLink } from "../../ui/link.tsx";
-import { projectAddress } from "../../ui/location.ts";
-import { outcomeWords, PromptForm } from "../../ui/PromptForm.tsx";
+import { OutsideLink } from "../../ui/link.tsx";
+import { outcomeWords } from "../../ui/PromptForm.tsx";
 import { Ago, Badge, CopyLine, Failure, Spinner } from "../../ui/parts.tsx";
 import { usePreference } from "../../ui/preference.ts";
+import { Open } from "./Open.tsx";
+import { Where } from "./Where.tsx";
+import "./inbox.css";
 
 /** What waits for a person, what was settled meanwhile, and notifications. */
 export default function InboxPage(): ReactNode {
@@ -21,33 +23,6 @@ export default function InboxPage(): ReactNode {
       {settled.length > 0 && <Settled prompts={settled} />}
       <Notifications />
     </div>
-  );
-}
-
-function Open({ prompts }: { prompts: readonly Prompt[] }): ReactNode {
-  return (
-    <section className="stack" aria-label="Open questions">
-      {prompts.map((one) => (
-        <div key={one.prompt_id} className="stack">
-          <Where prompt={one} />
-          <PromptForm prompt={one} />
-        </div>
-      ))}
-    </section>
-  );
-}
-
-function Where({ prompt }: { prompt: Prompt }): ReactNode {
-  if (prompt.project_id === undefined) return <span className="muted">for {prompt.user_id}</span>;
-  return (
-    <span className="muted">
-      <Link href={projectAddress(prompt.project_id, "tree", prompt.node_id)}>
-        <bdi>
-          {prompt.node_id === undefined ? prompt.project_id : `${prompt.project_id} / ${prompt.node_id}`}
-        </bdi>
-      </Link>
-      {prompt.user_id !== undefined && ` · for ${prompt.user_id}`}
-    </span>
   );
 }
 
@@ -67,13 +42,23 @@ function NothingOpen(): ReactNode {
 function Settled({ prompts }: { prompts: readonly Prompt[] }): ReactNode {
   return (
     <section className="stack" aria-label="Settled">
-      <h2>Settled while you were here</h2>
+      <h2>Settled, the newest first</h2>
       {prompts.map((one) => (
         <div key={one.prompt_id} className="card row wrap">
-          <bdi className="grow">{shownText(one.message)}</bdi>
+          <div className="grow">
+            <bdi>{shownText(one.message)}</bdi>
+            <Where prompt={one} near={false} />
+          </div>
           {one.outcome !== undefined && (
             <>
-              <span className="muted">{outcomeWords(one.outcome)}</span>
+              <span className="muted">
+                {outcomeWords(one.outcome)}
+                {one.settled_at !== undefined && (
+                  <>
+                    , <Ago time={moment(one.settled_at)} />
+                  </>
+                )}
+              </span>
               <Badge status={one.outcome.proceed ? "completed" : "cancelled"} />
             </>
           )}

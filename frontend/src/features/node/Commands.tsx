@@ -8,6 +8,7 @@ import {
   shownText,
 } from "../../core/index.ts";
 import { useCommand, useReadable } from "../../react/hooks.ts";
+import { AskFirst } from "../../ui/AskFirst.tsx";
 import { at, clock } from "../../ui/time.ts";
 
 const TONES: Record<CommandRecord["status"], string> = {
@@ -27,6 +28,33 @@ const NAMES: Record<StatusClass, readonly string[]> = {
   cancelled: ["retry"],
   done: [],
 };
+
+interface NamedProps {
+  readonly name: string;
+  readonly disabled: boolean;
+  readonly onSend: () => void;
+}
+
+function Named({ name, disabled, onSend }: NamedProps): ReactNode {
+  const label = `${name[0]?.toUpperCase()}${name.slice(1)}`;
+  if (name === "cancel") {
+    return (
+      <AskFirst
+        key={name}
+        name={label}
+        question="Cancel it?"
+        className="button danger"
+        disabled={disabled}
+        onYes={onSend}
+      />
+    );
+  }
+  return (
+    <button type="button" className="button" disabled={disabled} onClick={onSend}>
+      {label}
+    </button>
+  );
+}
 
 /** Tell the orchestrator what to do with a node, and see what becomes of it. */
 export function Commands({
@@ -51,16 +79,7 @@ export function Commands({
     <section className="stack" aria-label="Commands">
       <div className="row wrap">
         {names.map((name) => (
-          <button
-            key={name}
-            type="button"
-            className={name === "cancel" ? "button danger" : "button"}
-            disabled={sending}
-            onClick={() => void send({ name, nodeId })}
-          >
-            {name[0]?.toUpperCase()}
-            {name.slice(1)}
-          </button>
+          <Named key={name} name={name} disabled={sending} onSend={() => void send({ name, nodeId })} />
         ))}
         <form
           className="row"
