@@ -4,15 +4,17 @@ A module counts if one of its functions ran, in a hub in this process over real 
 and the message that its peer waits for. Each path is walked once so that caches are warm, then `WALKS` times;
 only what ran every time counts, since timers of the hub run in between. The store is the one in memory.
 
-``python -m tests.hub.paths`` prints the lists, with ``--functions`` also what ran in each module.
+``python -m tests.hub.paths`` prints the lists, with ``--functions`` also what ran in each module. With
+``--page`` it writes them into docs/how-it-works.md.
 """
 
 from __future__ import annotations
 
 import json
 import logging
+import re
 import sys
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 from types import FrameType
@@ -28,16 +30,26 @@ from tests.web.realhub import RealHub, heard, node_update, real_hub, say
 
 WALKS: Final = 4
 PACKAGE: Final = str(Path(tasktree_rt.__file__).parent) + "/"
+PAGE: Final = Path(__file__).resolve().parents[2] / "docs" / "how-it-works.md"
+BEGIN: Final = "<!-- paths: begin; written by `python -m tests.hub.paths --page` -->"
+END: Final = "<!-- paths: end -->"
+TITLES: Final = {
+    "event": "An event, from an orchestrator's socket to a watcher's",
+    "subscription": "A subscription with `since`, up to the newest missed event",
+    "prompt": "A prompt, from the program that opens it to the watcher that answers it",
+    "http": "A publish over HTTP, up to its answer",
+}
+"""What docs/how-it-works.md calls each path."""
 Walk = Callable[[int], Awaitable[None]]
 
 
 @contextmanager
-def frames(found: set[tuple[str, str]]) -> Iterator[None]:
-    """Collect the files whose functions run, or go on, in this thread."""
+def frames(found: dict[tuple[str, str], None]) -> Iterator[None]:
+    """Collect the files whose functions run, or go on, in this thread, in the order of their first call."""
 
     def note(frame: FrameType, what: str, _: object) -> None:
         if what == "call" and frame.f_code.co_filename.startswith(PACKAGE):
-            found.add((frame.f_code.co_filename, frame.f_code.co_qualname))
+            found[(frame.f_code.co_filename, frame.f_code.co_qualname)] = None
 
     before = sys.getprofile()
     sys.setprofile(note)
@@ -47,24 +59,25 @@ def frames(found: set[tuple[str, str]]) -> Iterator[None]:
         sys.setprofile(before)
 
 
-class Passed(frozenset[tuple[str, str]]):
-    """The functions that every walk passed through, each with its module, as ``hub/pushing``."""
+class Passed(tuple[tuple[str, str], ...]):
+    """The functions that every walk passed through, each with its module, as ``hub/delivery/fanout``."""
 
     @property
     def modules(self) -> list[str]:
-        return sorted({module for module, _ in self})
+        """The modules, in the order of their first call."""
+        return list(dict.fromkeys(module for module, _ in self))
 
 
 async def passed(walk: Walk) -> Passed:
     """Walk several times; return what every walk passed through."""
     await walk(0)
-    always: set[tuple[str, str]] | None = None
+    always: dict[tuple[str, str], None] | None = None
     for number in range(1, WALKS + 1):
         await trio.sleep(0.02)  # what the walk before has left to do
-        found: set[tuple[str, str]] = set()
+        found: dict[tuple[str, str], None] = {}
         with frames(found):
             await walk(number)
-        always = found if always is None else always & found
+        always = {one: None for one in found if always is None or one in always}
     return Passed((file.removeprefix(PACKAGE).removesuffix(".py"), name) for file, name in always or ())
 
 
@@ -152,9 +165,48 @@ async def measure() -> dict[str, Passed]:
     return found
 
 
+def listing(paths: Mapping[str, Passed]) -> str:
+    """A table for each path: its rooms and their modules, in the order of their first call."""
+    tables = []
+    for name, found in paths.items():
+        rooms: dict[str, list[str]] = {}
+        for module in found.modules:
+            room, _, short = module.rpartition("/")
+            rooms.setdefault(room, []).append(f"`{short}`")
+        rows = "\n".join(f"| `{room}/` | {', '.join(modules)} |" for room, modules in rooms.items() if room)
+        alone = ", ".join(f"`{one}`" for one in found.modules if "/" not in one)
+        tables.append(
+            f"**{TITLES[name]}**: {len(found.modules)} modules"
+            + (f", {alone} among them" if alone else "")
+            + f"\n\n| in | modules |\n|---|---|\n{rows}\n"
+        )
+    return "\n".join(tables)
+
+
+def listed(page: str) -> dict[str, set[str]]:
+    """The modules of each path on the page."""
+    found: dict[str, set[str]] = {}
+    for name, title in TITLES.items():
+        head, rest = page.split(f"**{title}**")[1].split("\n\n", 1)
+        table = rest.split("\n\n", 1)[0]
+        rows = re.findall(r"^\| `([\w/]+)/` \| (.*) \|$", table, re.MULTILINE)
+        found[name] = {f"{room}/{one}" for room, modules in rows for one in re.findall(r"`(\w+)`", modules)}
+        found[name] |= set(re.findall(r"`(\w+)`", head))
+    return found
+
+
+def write(paths: Mapping[str, Passed]) -> None:
+    """Write the lists into the page."""
+    before, rest = PAGE.read_text(encoding="utf-8").split(BEGIN)
+    PAGE.write_text(f"{before}{BEGIN}\n\n{listing(paths)}\n{END}{rest.split(END)[1]}", encoding="utf-8")
+
+
 if __name__ == "__main__":
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
-    for name, found in trio.run(measure).items():
+    walked = trio.run(measure)
+    if "--page" in sys.argv:
+        write(walked)
+    for name, found in walked.items():
         sys.stdout.write(f"{name}: {len(found.modules)} modules: {', '.join(found.modules)}\n")
         for module in found.modules if "--functions" in sys.argv else ():
             names = ", ".join(sorted(one for where, one in found if where == module))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from tests.hub.paths import PATHS, measure
+from tests.hub.paths import PAGE, PATHS, listed, measure
 
 MOST: Final = {"event": 44, "subscription": 25, "prompt": 52, "http": 48}
 """What `tests.hub.paths` finds. To be lowered whenever it finds fewer, never raised."""
@@ -15,3 +15,9 @@ async def test_no_path_passes_through_more_modules_than_before() -> None:
     assert found.keys() == MOST.keys() == PATHS.keys()
     longer = {name: modules for name, modules in found.items() if len(modules) > MOST[name]}
     assert not longer
+
+
+async def test_the_page_lists_the_modules_of_each_path() -> None:
+    """If this fails, ``python -m tests.hub.paths --page`` writes the page anew."""
+    found = {name: set(one.modules) for name, one in (await measure()).items()}
+    assert listed(PAGE.read_text(encoding="utf-8")) == found
