@@ -167,7 +167,7 @@ ROWS: Final[Mapping[str, tuple[Push, str, tuple[str, ...]]]] = {
         "hi",
         ("AIECS client",),
     ),
-    "AIECS's messages to everybody": (
+    "AIECS's messages to all clients": (
         post("/aiecs/broadcast", {"message": {"type": "hi"}}),
         "hi",
         ("AIECS client",),
