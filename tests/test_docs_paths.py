@@ -1,4 +1,4 @@
-"""Every file, folder and module that a page names is there, and the house is drawn as it is."""
+"""Every file, folder, module, recipe and command that a page names is there; the map lists every room."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
+import click
 import pytest
+
+from tasktree_rt.cli.main import tasktree_rt
 
 ROOT: Final = Path(__file__).parents[1]
 PACKAGE: Final = ROOT / "tasktree_rt"
@@ -120,3 +123,21 @@ def test_the_map_lists_every_room() -> None:
     assert rows == {one.rstrip("/") for one in folders_of("tasktree_rt/")}
     rows = set(re.findall(r"^\| `(\w+)/`", inside, re.MULTILINE))
     assert rows == {one.rstrip("/") for one in folders_of("tasktree_rt/hub/")}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_every_recipe_that_a_page_names_is_in_the_justfile(page: Path) -> None:
+    recipes = set(
+        re.findall(
+            r"^([a-z]+)(?: [^:=\n]*)?:(?!=)", (ROOT / "justfile").read_text(encoding="utf-8"), re.MULTILINE
+        )
+    )
+    text = page.read_text(encoding="utf-8")
+    named = set(re.findall(r"(?:^|`|/bin/)just ([a-z]+)", text, re.MULTILINE))
+    assert named <= recipes
+
+
+def test_the_readme_lists_every_command() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    listed = re.findall(r"^\| `tasktree-rt ([a-z]+)", readme, re.MULTILINE)
+    assert sorted(listed) == sorted(tasktree_rt.list_commands(click.Context(tasktree_rt)))
