@@ -1,5 +1,5 @@
 #!/bin/sh
-# A hub from the shell: push, read, resume, keep, delete.  sh curl.sh [URL]
+# A hub from the shell: publish, read, resume, take a snapshot, delete.  sh curl.sh [URL]
 set -eu
 hub="${1:-http://127.0.0.1:8000}/api/v1/projects"
 json="Content-Type: application/json"
@@ -8,7 +8,7 @@ echo "# one event"
 curl -sS --fail-with-body -H "$json" "$hub/shell/events" -d '
   {"type": "node_update", "data": {"node_id": "build", "changes": {"title": "Build", "status": "running"}}}'
 echo
-echo "# several, kept all or none; sent twice, kept once"
+echo "# several events, all or none; sent twice, stored once"
 for attempt in 1 2; do
     curl -sS --fail-with-body -H "$json" -H "Idempotency-Key: first-batch" "$hub/shell/events" -d '
       [{"type": "node_update", "data": {"node_id": "compile", "changes": {"parent_id": "build", "progress": 40}}},
@@ -19,15 +19,15 @@ echo "# the tree, and its epoch"
 state=$(curl -sS --fail-with-body "$hub/shell/state")
 epoch=$(echo "$state" | sed 's/.*"epoch":"\([^"]*\)".*/\1/')
 echo "$state"
-echo "# what happened after the first event of this epoch"
+echo "# the events after the first one of this epoch"
 curl -sS --fail-with-body "$hub/shell/events?since=$epoch:1"
 echo
-echo "# the state as it is now, kept under a name"
+echo "# a snapshot: the current state under a name"
 curl -sS --fail-with-body -H "$json" "$hub/shell/snapshots" -d '{"name": "before the end"}'
 echo
-echo "# a mistake names its place"
+echo "# an error names the place of the fault"
 curl -sS -H "$json" "$hub/shell/events" -d '{"type": "node_update", "data": {"node_id": 5, "changes": {}}}'
 echo
-echo "# the end"
+echo "# delete the project"
 curl -sS --fail-with-body -X DELETE "$hub/shell"
 echo

@@ -1,4 +1,4 @@
-"""A deployment that asks a person first, and does as it is told.  python deploy_gate.py [URL]"""
+"""A deployment that asks a person first, and obeys the answer.  python deploy_gate.py [URL]"""
 
 import logging
 import sys

@@ -1,4 +1,4 @@
-"""A language of one's own: a project as lines of text, for a terminal.  python dialect_lines.py [HOST:PORT]
+"""A dialect of your own: a project as lines of text, for a terminal.  python dialect_lines.py [HOST:PORT]
 
     websocat ws://127.0.0.1:8000/ws/lines
     watch build-7
@@ -6,7 +6,7 @@
     node_update compile running
     log compile: 12 files
 
-docs/dialects.md tells how it came about.
+docs/dialects.md explains it step by step.
 """
 
 import sys
@@ -45,17 +45,17 @@ from tasktree_rt.web.server.server import serve
 from tasktree_rt.web.sockets import Answer, address, closing, leave, socket_routes, token
 
 
-# 1. The words: text to commands, messages and records to frames. Nothing waits, or is kept.
+# 1. The words: text to commands, messages and records to frames. It never waits and stores nothing.
 class Lines:
-    """``watch <project>``, ``forget <project>`` and ``ping`` come in; one line for each thing goes out."""
+    """Requests: ``watch <project>``, ``forget <project>``, ``ping``. Messages: one line a node or event."""
 
     name = "lines"
 
     def decode(self, message: str | bytes) -> Command | None:
-        """One line.
+        """Read one request.
 
         Raises:
-            InvalidInput: it is none of the three.
+            InvalidInput: the line is none of the three requests.
         """
         try:
             line = message if isinstance(message, str) else message.decode()
@@ -74,7 +74,7 @@ class Lines:
         raise InvalidInput("expected watch, forget or ping")
 
     def encode(self, message: Message) -> bytes | None:
-        """The lines of a message in one frame; None for what this language has no word for."""
+        """Write a message as lines in one frame; None for a message that this language does not have."""
         match message:
             case StatePart() | Conflated():
                 return frame("\n".join(tree_lines(message)) or "= nothing new")
@@ -87,7 +87,7 @@ class Lines:
         return None
 
     def encode_events(self, records: Sequence[Record], epoch: str) -> Encoding:
-        """A frame for each record, whatever its type: the hub counts on that."""
+        """Write exactly one frame for each record, of any type: the hub counts them."""
         return join(frame(event_line(record)) for record in records)
 
 
@@ -116,12 +116,12 @@ def event_line(record: Record) -> str:
     return " ".join(filter(None, (record.type, record.node_id or "", str(found or ""))))
 
 
-# 2. The route: it authenticates, chooses a session, and leaves it to be carried.
+# 2. The route: it authenticates, chooses a session, and hands it to the server.
 LINES = Lines()
 
 
 def lines_routes(hub: Hub, settings: Settings) -> Blueprint:
-    """``/ws/lines``."""
+    """Serve the language at ``/ws/lines``."""
     routes = socket_routes("lines", settings)
 
     @routes.websocket("/ws/lines")

@@ -1,13 +1,13 @@
-"""A worker: finds work that waits, claims it, runs it, and says how it goes.
+"""A worker that finds waiting work, claims it, runs it and reports its progress.
 
     python execution_worker.py [URL] [--once]
 
-Make some work, and watch it:
+Create work, and watch it:
 
     curl -d '{"workflow_id":"sum","input_data":{"numbers":[1,2,3]}}' http://127.0.0.1:8000/api/v1/executions
     websocat ws://127.0.0.1:8000/api/v1/ws/executions/ID
 
-Run as many of these as you like: each piece of work goes to one. A token is taken from TASKTREE_RT_TOKEN.
+Run as many workers as you like: each execution goes to one of them. The token comes from TASKTREE_RT_TOKEN.
 """
 
 import os
@@ -33,7 +33,7 @@ class Hub:
         self.worker_id = uuid.uuid4().hex
 
     def ask(self, method: str, path: str, **options: Any) -> httpx.Response:
-        """One request, until the hub answers it: none of these does harm when it is made twice."""
+        """Send a request until the hub answers it; each request here may be repeated safely."""
         pause = 0.1
         while True:
             try:
@@ -46,7 +46,7 @@ class Hub:
             pause = min(2 * pause, 5)
 
     def work(self) -> Iterator[Work]:
-        """Every execution that this worker gets, for ever."""
+        """Yield every execution that this worker gets, without end."""
         query = {"status": "pending", "wait": WAIT, "workflow_id": list(WORKFLOWS)}
         while True:
             waiting = self.ask("GET", "/executions", params=query).raise_for_status().json()
@@ -55,7 +55,7 @@ class Hub:
                     yield one
 
     def claim(self, execution: str) -> bool:
-        """Whether it is ours now; another worker may have been quicker."""
+        """Claim an execution; False if another worker was faster."""
         answer = self.ask("POST", f"/executions/{execution}/claim", json={"worker_id": self.worker_id})
         if answer.status_code in (404, 409):
             return False
@@ -63,7 +63,7 @@ class Hub:
         return True
 
     def say(self, execution: str, **changes: Any) -> None:
-        """How it goes. 409: it was given to another worker, who goes on with it."""
+        """Report progress or the end. Raises on 409: another worker has this execution now."""
         changes["worker_id"] = self.worker_id
         self.ask("PATCH", f"/executions/{execution}", json=changes).raise_for_status()
 
@@ -80,7 +80,7 @@ WORKFLOWS: dict[str, Callable[..., Any]] = {"sum": total}
 
 
 def run(hub: Hub, work: Work) -> str:
-    """Run one piece of work to its end, whatever that is."""
+    """Run one execution to its end and return a line about it."""
 
     def say(**changes: Any) -> None:
         hub.say(work["id"], **changes)

@@ -1,5 +1,5 @@
 #!/bin/sh
-# A script that goes on only if a person says so.  TASKTREE_RT_HUB=URL sh gate.sh
+# A script that continues only after a person's yes.  TASKTREE_RT_HUB=URL sh gate.sh
 set -eu
 
 if version=$(tasktree-rt ask "Which version goes out?" --project gate --timeout 10m \
@@ -8,9 +8,9 @@ if version=$(tasktree-rt ask "Which version goes out?" --project gate --timeout 
 else
     code=$?
     case $code in
-        1) echo "somebody said no" ;;
-        3) echo "nobody answered" ;;
-        *) echo "it is not known whether to go on" >&2 ;;
+        1) echo "the answer is no" ;;
+        3) echo "no answer in time" ;;
+        *) echo "the answer is unknown" >&2 ;;
     esac
     exit "$code"
 fi

@@ -1,4 +1,4 @@
-"""An orchestrator: three steps of a build, pushed to a hub as they happen.  python orchestrator.py [URL]"""
+"""An orchestrator that publishes three steps of a build as they happen.  python orchestrator.py [URL]"""
 
 import sys
 

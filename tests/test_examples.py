@@ -126,7 +126,7 @@ async def test_the_deploy_gate_does_as_it_is_told(choice: str, said: str) -> Non
 
 
 @pytest.mark.parametrize(
-    ("proceed", "value", "said"), [(True, "v2", "deploying v2"), (False, None, "somebody said no")]
+    ("proceed", "value", "said"), [(True, "v2", "deploying v2"), (False, None, "the answer is no")]
 )
 async def test_the_gate_lets_a_script_go_on_only_if_a_person_says_so(
     proceed: bool, value: str | None, said: str, tmp_path: Path
