@@ -35,7 +35,7 @@ from tasktree_rt.core.protocol import (
 from tasktree_rt.dialects.base import Encoding, decode_body, join, text_frame
 from tasktree_rt.errors import InvalidInput, PeerError
 from tasktree_rt.hub.hub import Hub, open_hub
-from tasktree_rt.hub.sessions.rejected import FarewellSession
+from tasktree_rt.hub.sessions.rejected import RejectedSession
 from tasktree_rt.hub.sessions.watcher import NativeSession
 from tasktree_rt.hub.transport import Session
 from tasktree_rt.settings import Settings
@@ -131,7 +131,7 @@ def lines_routes(hub: Hub, settings: Settings) -> Blueprint:
         try:
             grants = admit(token())
         except PeerError as error:
-            session = FarewellSession(hub, LINES, closing(error), address())
+            session = RejectedSession(hub, LINES, closing(error), address())
         else:
             session = NativeSession(
                 hub,

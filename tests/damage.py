@@ -37,7 +37,7 @@ async def fill(hub: Hub) -> None:
             await hub.publish(made(hub, project, number))
         if number in CHECKPOINTS:
             for project in (BAD, GOOD):
-                await hub.checkpoints.save(await hub.shelf.load(project))
+                await hub.checkpoints.save(await hub.cache.load(project))
 
 
 def event(of: str) -> str:

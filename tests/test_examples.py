@@ -14,7 +14,7 @@ import pytest
 import trio
 
 from tasktree_rt.cli.settings_sources import BY_PATH
-from tasktree_rt.client import open_desk
+from tasktree_rt.client import open_api_client
 from tasktree_rt.core.close_codes import ALL
 from tasktree_rt.core.event_schema import SHAPES
 from tasktree_rt.core.events import NOT_KEPT, Json
@@ -102,7 +102,7 @@ async def test_the_shell_example_says_what_it_promises() -> None:
 
 @pytest.mark.parametrize(("choice", "said"), [("all", "deployed\n"), ("none", "not deployed\n")])
 async def test_the_deploy_gate_does_as_it_is_told(choice: str, said: str) -> None:
-    async with real_hub() as running, open_desk(running.url) as desk:
+    async with real_hub() as running, open_api_client(running.url) as desk:
         printed: list[str] = []
 
         async def deploy() -> None:
@@ -332,7 +332,7 @@ async def test_the_commands_for_who_moves_executions_here_do_what_they_say(tmp_p
 
         async with trio.open_nursery() as nursery:
             nursery.start_soon(watch)
-            while not running.hub.statuses.watched(f"execution:{made}"):
+            while not running.hub.status_notifier.watched(f"execution:{made}"):
                 await trio.lowlevel.checkpoint()
             said = await say(claim, *rest, execution=made)
     words = [one["status"] for one in said if "status" in one]

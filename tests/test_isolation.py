@@ -30,7 +30,7 @@ from tasktree_rt.core.executions import PREFIX
 from tasktree_rt.core.protocol import Policy, Subscribe
 from tasktree_rt.dialects.execution import Execution
 from tasktree_rt.dialects.tasktree import Native, Plain
-from tasktree_rt.hub.interactions.registry import Pending
+from tasktree_rt.hub.interactions.registry import OpenInteraction
 from tasktree_rt.hub.sessions.base import ConnectionSession
 from tasktree_rt.hub.sessions.execution_status import ExecutionSession
 from tasktree_rt.hub.sessions.watcher import NativeSession, PlainSession
@@ -100,7 +100,7 @@ class Town:
         self.relay = relay_of(world.hub)
         self.intake = Intake(world.hub, mirror=False)
         self.members: list[Member] = []
-        self.prompts: dict[str, Pending] = {}
+        self.prompts: dict[str, OpenInteraction] = {}
         self.pushed = 0
 
     def join(self, letter: str, kind: str, target: str) -> Member:
@@ -334,7 +334,7 @@ async def take(town: Town, step: tuple[Any, ...]) -> None:
         case "join", letter, kind, target:
             town.join(letter, kind, target)
         case "delete", letter:
-            if (project := town.hub.shelf.get(f"{letter}-p")) is not None and project.epoch:
+            if (project := town.hub.cache.get(f"{letter}-p")) is not None and project.epoch:
                 await town.hub.delete_project(f"{letter}-p")
         case how, letter, kind:
             for one in town.members:

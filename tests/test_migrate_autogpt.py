@@ -55,7 +55,7 @@ async def test_the_commands_and_the_client_of_the_page_do_what_they_say() -> Non
 
         async with trio.open_nursery() as nursery:
             nursery.start_soon(watch)
-            while not running.hub.live.watched(live_topic(EXECUTION, USER, "e1")):
+            while not running.hub.ephemeral_topics.watched(live_topic(EXECUTION, USER, "e1")):
                 await trio.lowlevel.checkpoint()
             assert (await curl(running, ready))["status"] == "ready"
             assert (await curl(running, push)) == {"channels": 1}

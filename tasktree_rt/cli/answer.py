@@ -19,7 +19,7 @@ from tasktree_rt.cli.remote import checked_hub, desk_at, hub_option, outages_tol
 from tasktree_rt.cli.running import Failed
 from tasktree_rt.cli.safe_text import printable
 from tasktree_rt.cli.waiting import NO, YES, run_waiting, say
-from tasktree_rt.client.interactions.api_client import Desk
+from tasktree_rt.client.interactions.api_client import ApiClient
 from tasktree_rt.client.interactions.prompts import Answer, read_answer
 from tasktree_rt.core.events import Json
 from tasktree_rt.dialects.base import encode_json
@@ -115,12 +115,12 @@ class _Session:
                 return YES
             return await self._ask(desk, found)
 
-    async def _open(self, desk: Desk) -> list[Json]:
+    async def _open(self, desk: ApiClient) -> list[Json]:
         if self.prompt_id is None:
             return await desk.open_prompts(project_id=self.project, user_id=self.user)
         return [await desk.prompt(self.prompt_id)]
 
-    async def _give(self, desk: Desk, prompt: Json, reply: Reply, feedback: str | None) -> int:
+    async def _give(self, desk: ApiClient, prompt: Json, reply: Reply, feedback: str | None) -> int:
         value = None if reply.value is None else _value(prompt, reply.value)
         try:
             answer = await desk.answer(prompt["prompt_id"], reply.proceed, value=value, feedback=feedback)
@@ -134,7 +134,7 @@ class _Session:
 
     # --- in a terminal ------------------------------------------------------------------------------
 
-    async def _ask(self, desk: Desk, found: list[Json]) -> int:
+    async def _ask(self, desk: ApiClient, found: list[Json]) -> int:
         code, console = YES, Console()
         while found:
             chosen = found[0] if self.prompt_id else await _choose(console, found)
@@ -146,7 +146,7 @@ class _Session:
             console.print("Nothing is asked now." if code == YES else "Nothing else is asked now.")
         return code
 
-    async def _answer_here(self, desk: Desk, console: Console, prompt: Json) -> int:
+    async def _answer_here(self, desk: ApiClient, console: Console, prompt: Json) -> int:
         """Ask until the answer fits."""
         _show(console, prompt)
         while True:

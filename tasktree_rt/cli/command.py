@@ -22,7 +22,7 @@ from tasktree_rt.cli.remote import (
 )
 from tasktree_rt.cli.running import Failed
 from tasktree_rt.cli.waiting import NO, NOBODY, YES, run_waiting, say, seconds
-from tasktree_rt.client.interactions.api_client import Desk
+from tasktree_rt.client.interactions.api_client import ApiClient
 from tasktree_rt.client.interactions.api_requests import LONGEST_WAIT, Outcome
 from tasktree_rt.client.watcher.messages import (
     Conflated,
@@ -126,13 +126,13 @@ async def _command(url: str, order: Order, wait: float | None, patience: float) 
             return await _see(desk, watcher, order, wait)
 
 
-async def _send(desk: Desk, order: Order, wait: float) -> Outcome:
+async def _send(desk: ApiClient, order: Order, wait: float) -> Outcome:
     return await desk.command(
         order.project, order.name, node_id=order.node, args=order.args, wait=min(wait, LONGEST_WAIT)
     )
 
 
-async def _see(desk: Desk, watcher: Watcher, order: Order, wait: float) -> Outcome:
+async def _see(desk: ApiClient, watcher: Watcher, order: Order, wait: float) -> Outcome:
     """Send it, and watch what is said of it: the watcher lives through restarts, a held request does not."""
     async for message in watcher:
         if isinstance(message, SubscriptionRefused):
@@ -153,7 +153,7 @@ async def _see(desk: Desk, watcher: Watcher, order: Order, wait: float) -> Outco
     return Outcome(sent.command_id, "pending")
 
 
-async def _results(desk: Desk, message: WatchMessage) -> list[Json]:
+async def _results(desk: ApiClient, message: WatchMessage) -> list[Json]:
     """What a message of the hub says of commands."""
     match message:
         case ProjectEvent(type="command_result"):

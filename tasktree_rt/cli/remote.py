@@ -12,7 +12,7 @@ import click
 from rich.console import Console
 
 from tasktree_rt.cli.running import Failed
-from tasktree_rt.client.interactions.api_client import Desk, open_desk
+from tasktree_rt.client.interactions.api_client import ApiClient, open_api_client
 from tasktree_rt.client.watcher.messages import (
     ProjectDeleted,
     ProjectEvent,
@@ -136,13 +136,13 @@ def event_json(kind: str, message: ProjectEvent | ProjectDeleted) -> Json:
 
 
 @asynccontextmanager
-async def desk_at(hub: str, patience: float) -> AsyncIterator[Desk]:
+async def desk_at(hub: str, patience: float) -> AsyncIterator[ApiClient]:
     """A desk at the hub; what the hub refuses for good, and nobody caught, ends the command.
 
     Raises:
         Failed: saying why.
     """
-    async with open_desk(hub, token=token(), patience=patience) as desk:
+    async with open_api_client(hub, token=token(), patience=patience) as desk:
         try:
             yield desk
         except RequestRefused as error:

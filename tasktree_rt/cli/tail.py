@@ -23,7 +23,7 @@ from tasktree_rt.cli.remote import (
 from tasktree_rt.cli.running import reader_may_leave, run
 from tasktree_rt.cli.safe_text import printable
 from tasktree_rt.cli.waiting import say
-from tasktree_rt.client.interactions.api_client import Desk
+from tasktree_rt.client.interactions.api_client import ApiClient
 from tasktree_rt.client.watcher.messages import (
     Behind,
     Conflated,
@@ -102,7 +102,7 @@ class Tail:
     printer: Printer | None
     at: Position | None = None
 
-    async def newest(self, desk: Desk, lines: int, before: str) -> None:
+    async def newest(self, desk: ApiClient, lines: int, before: str) -> None:
         """Print the newest so many before a position."""
         pages: list[list[Json]] = []
         place: str | None = before
@@ -116,7 +116,7 @@ class Tail:
         for events in reversed(pages):
             self._print(events)
 
-    async def take(self, desk: Desk, message: WatchMessage, lines: int) -> None:
+    async def take(self, desk: ApiClient, message: WatchMessage, lines: int) -> None:
         """Print what a message of the hub brings."""
         raise_if_refused(message)
         match message:
@@ -146,7 +146,7 @@ class Tail:
     def _wants(self, node: object) -> bool:
         return self.node is None or node == self.node
 
-    async def _catch_up(self, desk: Desk, to: Position, skipped: int | None = None) -> None:
+    async def _catch_up(self, desk: ApiClient, to: Position, skipped: int | None = None) -> None:
         """Fetch and print what stands between what is printed and `to`; `skipped` lines, if that is known."""
         after, self.at = self.at, to
         if after is None or after == to or skipped == 0:
@@ -164,7 +164,7 @@ class Tail:
                 raise
             say(f"lines between {since} and {to} are lost: the hub does not have them any more")
 
-    async def _between(self, desk: Desk, since: Position, to: Position) -> AsyncIterator[list[Json]]:
+    async def _between(self, desk: ApiClient, since: Position, to: Position) -> AsyncIterator[list[Json]]:
         place: str | None = str(since)
         while place is not None and Position.parse(place).seq < to.seq:
             page = await desk.events(self.project, since=place, limit=PAGE, type="log", node_id=self.node)

@@ -21,10 +21,10 @@ Without Trio, pushing from any thread::
     with Publisher("http://127.0.0.1:8000", "builder") as publisher:
         publisher.node_update("build-7", "compile", status="completed")
 
-Answering, commanding and notifying: `open_desk`. Everything raised on purpose is a `ClientError`.
+Answering, commanding and notifying: `open_api_client`. Everything raised on purpose is a `ClientError`.
 """
 
-from tasktree_rt.client.interactions.api_client import Desk, open_desk
+from tasktree_rt.client.interactions.api_client import ApiClient, open_api_client
 from tasktree_rt.client.interactions.api_requests import EventPage, NotificationPage, Outcome
 from tasktree_rt.client.interactions.prompts import Answer, Asked
 from tasktree_rt.client.producer.command_inbox import Command, Commands
@@ -61,9 +61,13 @@ from tasktree_rt.core.log import Position
 from tasktree_rt.core.protocol import Broadcast, Personal
 from tasktree_rt.errors import ClientError, ConnectionLost, PublishRefused, RequestRefused
 
+Desk, open_desk = ApiClient, open_api_client
+"""Their names in the first releases."""
+
 __all__ = [
     "Acked",
     "Answer",
+    "ApiClient",
     "Asked",
     "Backoff",
     "Behind",
@@ -106,6 +110,7 @@ __all__ = [
     "current_node",
     "current_run",
     "node",
+    "open_api_client",
     "open_desk",
     "open_orchestrator",
     "open_run",

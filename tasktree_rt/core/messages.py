@@ -91,7 +91,7 @@ class Unsubscribed:
 
 
 @frozen
-class Shown:
+class TopicSubscribed:
     """The answer to `Show` and `Unshow`. `kind` is that of the topic that is or was shown, if any."""
 
     method: str
@@ -159,7 +159,7 @@ class Broadcast:
 
 
 @frozen
-class Live:
+class Ephemeral:
     """A live event: shown to the present watchers and not stored. It is whole, so that the newest says all.
 
     Attributes:
@@ -194,14 +194,14 @@ Message = (
     | Heartbeat
     | Pong
     | Unsubscribed
-    | Shown
+    | TopicSubscribed
     | Reply
     | Instruction
     | Draining
     | Failure
     | Acked
     | Broadcast
-    | Live
+    | Ephemeral
     | Personal
     | ExecutionStatus
     | NodeStatus

@@ -19,18 +19,18 @@ from tasktree_rt.core.messages import (
     Broadcast,
     Conflated,
     Draining,
+    Ephemeral,
     Failure,
     Heartbeat,
     Instruction,
-    Live,
     Message,
     Personal,
     Pong,
     Reply,
     RequestId,
-    Shown,
     StatePart,
     Subscribed,
+    TopicSubscribed,
     Unsubscribed,
     Welcome,
 )
@@ -44,11 +44,11 @@ __all__ = [
     "Command",
     "Conflated",
     "Draining",
+    "Ephemeral",
     "Failure",
     "Heartbeat",
     "Instruct",
     "Instruction",
-    "Live",
     "Message",
     "Personal",
     "Ping",
@@ -58,13 +58,13 @@ __all__ = [
     "Refresh",
     "Reply",
     "RequestId",
-    "Show",
-    "Shown",
     "StatePart",
     "Subscribe",
+    "SubscribeTopic",
     "Subscribed",
-    "Unshow",
+    "TopicSubscribed",
     "Unsubscribe",
+    "UnsubscribeTopic",
     "Unsubscribed",
     "Welcome",
 ]
@@ -163,8 +163,8 @@ class CancelTask:
 
 
 @frozen
-class Show:
-    """Begin to show a live topic of the user's (`topics.live_topic`); `Shown` repeats `method`."""
+class SubscribeTopic:
+    """Begin to show a live topic of the user's (`topics.live_topic`); `TopicSubscribed` repeats `method`."""
 
     kind: str
     name: str
@@ -172,7 +172,7 @@ class Show:
 
 
 @frozen
-class Unshow:
+class UnsubscribeTopic:
     """Stop showing the live topics of this name; the answer names the first of `kinds` that was shown."""
 
     kinds: tuple[str, ...]
@@ -181,5 +181,15 @@ class Unshow:
 
 
 Command = (
-    Subscribe | Unsubscribe | Ping | Ack | Refresh | Answer | Instruct | Received | CancelTask | Show | Unshow
+    Subscribe
+    | Unsubscribe
+    | Ping
+    | Ack
+    | Refresh
+    | Answer
+    | Instruct
+    | Received
+    | CancelTask
+    | SubscribeTopic
+    | UnsubscribeTopic
 )

@@ -47,7 +47,7 @@ def users_own(user: str, name: str) -> str:
 
 
 def live_topic(kind: str, user: str, name: str) -> str:
-    """A live topic (`hub.live`) that is one user's alone."""
+    """A live topic (`hub.ephemeral_topics`) that is one user's alone."""
     return f"{kind}:{users_own(user, name)}"
 
 

@@ -16,7 +16,7 @@ _until: Final = trio.lowlevel.RunVar("tasktree_rt.pace", 0.0)
 """Up to then long work may go on; one for all of it, as each piece takes the others for somebody busy."""
 
 
-async def breathe() -> None:
+async def yield_if_due() -> None:
     """Let others run, if it is time; called by long work after every small step.
 
     An event takes some ten turns of the loop from its producer to its watchers; where one of them passed

@@ -110,7 +110,7 @@ class FairQueue(Generic[T]):
         self._ends = {flow: self._ends[flow] for entry in self._heap for flow in entry[4]}
 
 
-class Turns(trio.abc.Instrument):
+class FairTurns(trio.abc.Instrument):
     """Shares the loop's turns among those who read publishes: `TURN` bytes in each, by fair turns.
 
     An instrument of Trio's, since only those are told of every turn.

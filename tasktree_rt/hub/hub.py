@@ -20,55 +20,58 @@ from functools import partial
 import trio
 
 from tasktree_rt.brokers.base import Broker
-from tasktree_rt.compat.autogpt.remembered_views import Returning
+from tasktree_rt.compat.autogpt.remembered_views import RememberedViews
 from tasktree_rt.core.topics import TopicIndex
 from tasktree_rt.hub.context import HubContext
 from tasktree_rt.hub.delivery.broadcast import Broadcasts
 from tasktree_rt.hub.delivery.connections import Connections
 from tasktree_rt.hub.delivery.draining import Drain
-from tasktree_rt.hub.delivery.ephemeral_topics import LiveTopics
+from tasktree_rt.hub.delivery.ephemeral_topics import EphemeralTopics
 from tasktree_rt.hub.delivery.fanout import Fanout
 from tasktree_rt.hub.delivery.heartbeats import Heartbeats
 from tasktree_rt.hub.delivery.in_process import InProcess
-from tasktree_rt.hub.delivery.keepalive import Lively, Liveness
+from tasktree_rt.hub.delivery.keepalive import Keepalive, Lively
 from tasktree_rt.hub.delivery.subscriber import Subscriber
 from tasktree_rt.hub.delivery.subscriptions import Subscriptions
 from tasktree_rt.hub.delivery.view_sources import EverySource, ViewSource
-from tasktree_rt.hub.executions.status_notifier import Statuses
-from tasktree_rt.hub.executions.work_queue import Executions
-from tasktree_rt.hub.fair_turns import Turns
+from tasktree_rt.hub.executions.status_notifier import StatusNotifier
+from tasktree_rt.hub.executions.work_queue import WorkQueue
+from tasktree_rt.hub.fair_turns import FairTurns
 from tasktree_rt.hub.interactions.commands import Commands
-from tasktree_rt.hub.interactions.deadlines import Clerk
+from tasktree_rt.hub.interactions.deadlines import Deadlines
 from tasktree_rt.hub.interactions.notifications import Notifications
 from tasktree_rt.hub.interactions.orchestrators import Orchestrators
 from tasktree_rt.hub.interactions.project_end import ProjectEnd
 from tasktree_rt.hub.interactions.prompts import Prompts
-from tasktree_rt.hub.interactions.registry import Matters
+from tasktree_rt.hub.interactions.registry import InteractionRegistry
 from tasktree_rt.hub.interactions.resolution import Resolution
 from tasktree_rt.hub.projects.activity import Activity
-from tasktree_rt.hub.projects.cache import Shelf
+from tasktree_rt.hub.projects.cache import ProjectCache
 from tasktree_rt.hub.projects.checkpoints import Checkpoints
-from tasktree_rt.hub.projects.directory import Roster
+from tasktree_rt.hub.projects.directory import ProjectDirectory
 from tasktree_rt.hub.projects.history import History
 from tasktree_rt.hub.projects.idle_projects import IdleProjects
-from tasktree_rt.hub.projects.named_snapshots import Snapshots
+from tasktree_rt.hub.projects.named_snapshots import NamedSnapshots
 from tasktree_rt.hub.projects.past_states import PastStates
-from tasktree_rt.hub.projects.quotas import Holdings
-from tasktree_rt.hub.projects.recent_changes import Moves
-from tasktree_rt.hub.projects.repairs import Recoveries
-from tasktree_rt.hub.projects.retention import Keeper
-from tasktree_rt.hub.publish.committer import Ingest
-from tasktree_rt.hub.publish.new_projects import Births
+from tasktree_rt.hub.projects.quotas import Quotas
+from tasktree_rt.hub.projects.recent_changes import RecentChanges
+from tasktree_rt.hub.projects.repairs import Repairs
+from tasktree_rt.hub.projects.retention import RetentionTask
+from tasktree_rt.hub.publish.committer import Committer
+from tasktree_rt.hub.publish.new_projects import NewProjects
 from tasktree_rt.hub.publish.publisher import Publisher
-from tasktree_rt.hub.publish.receipt import Accepted, Published, result
-from tasktree_rt.hub.publish.write_behind import Mirror
+from tasktree_rt.hub.publish.receipt import Accepted, PublishReceipt, result
+from tasktree_rt.hub.publish.write_behind import WriteBehind
 from tasktree_rt.hub.recovery.feed import Events
 from tasktree_rt.hub.statistics import Health, Statistics
 from tasktree_rt.hub.stopping import Stopping
 from tasktree_rt.metrics import Metrics
 from tasktree_rt.settings import Settings
 
-__all__ = ["Accepted", "Events", "Hub", "Published", "Statistics", "open_hub", "result"]
+Published = PublishReceipt
+"""Its name in the first releases."""
+
+__all__ = ["Accepted", "Events", "Hub", "PublishReceipt", "Published", "Statistics", "open_hub", "result"]
 
 
 class Hub:
@@ -84,7 +87,7 @@ class Hub:
         self.meter = context.meter
         self.timestamp = context.timestamp
         self.report_fault = context.report_fault
-        self.turns = Turns()
+        self.fair_turns = FairTurns()
         self.heartbeats = Heartbeats(context.settings.delivery.heartbeat_interval, context.timestamp)
         self.sessions: dict[Lively, None] = {}
         self.view_source: ViewSource = EverySource()
@@ -117,94 +120,119 @@ class Hub:
     def _compose_projects(self) -> None:
         context, limits = self.context, self.settings.limits
         past = PastStates()
-        self.holdings = Holdings(limits)
-        self.snapshots = Snapshots(
-            self._broker, self.holdings, past, limits.max_snapshots_per_project, context.wall
+        self.quotas = Quotas(limits)
+        self.snapshots = NamedSnapshots(
+            self._broker, self.quotas, past, limits.max_snapshots_per_project, context.wall
         )
-        self.births = Births(self.holdings, self.snapshots.ended)
-        self.moves = Moves()
-        self.shelf = Shelf(
+        self.new_projects = NewProjects(self.quotas, self.snapshots.ended)
+        self.recent_changes = RecentChanges()
+        self.cache = ProjectCache(
             self._broker,
             limits.max_loaded_bytes,
             damaged=lambda project: self.activity.damaged(project),  # noqa: PLW0108 - made later
-            crowded=lambda: self.idle.put_away(),  # noqa: PLW0108 - made later
+            crowded=lambda: self.idle_projects.put_away(),  # noqa: PLW0108 - made later
         )
-        self.roster = Roster(
-            self.shelf,
-            tidy=lambda: self.idle.put_away(),  # noqa: PLW0108 - made later
+        self.directory = ProjectDirectory(
+            self.cache,
+            tidy=lambda: self.idle_projects.put_away(),  # noqa: PLW0108 - made later
             failed=context.report_fault,
         )
-        self.activity = Activity(context, self.births, self.shelf, self.roster, self.moves)
+        self.activity = Activity(context, self.new_projects, self.cache, self.directory, self.recent_changes)
         self.observe = self.activity.observe
         self.checkpoints = Checkpoints(self._broker)
-        self.history = History(self._broker, self.shelf, self.checkpoints, past)
+        self.history = History(self._broker, self.cache, self.checkpoints, past)
         self.state = self.history.state
 
     def _compose_commits(self) -> None:
         context = self.context
         self.index: TopicIndex[Subscriber] = TopicIndex()
-        self.ingest = Ingest(
+        self.committer = Committer(
             self._broker,
             context,
             committed=lambda tickets: self.fanout.committed(tickets),  # noqa: PLW0108 - made later
             room=lambda: self.fanout.room(),  # noqa: PLW0108 - made later
         )
-        self.fanout = Fanout(context, self.index, finished=self.ingest.finish, touched=self.activity.touched)
+        self.fanout = Fanout(
+            context, self.index, finished=self.committer.finish, touched=self.activity.touched
+        )
 
     def _compose_delivery(self) -> None:
         context, settings = self.context, self.settings
-        self.live = LiveTopics(settings.limits.max_subscriptions, context.report_fault)
-        self.statuses = Statuses(settings.execution.status_interval, context.report_fault)
-        self.activity.observe(self.statuses.changed)
-        self.subscriptions = Subscriptions(context, self.shelf, self.fanout, self.index)
-        self.connections = Connections(context, self.shelf, self.index, self.live, self.subscriptions)
+        self.ephemeral_topics = EphemeralTopics(settings.limits.max_subscriptions, context.report_fault)
+        self.status_notifier = StatusNotifier(settings.execution.status_interval, context.report_fault)
+        self.activity.observe(self.status_notifier.changed)
+        self.subscriptions = Subscriptions(context, self.cache, self.fanout, self.index)
+        self.connections = Connections(
+            context, self.cache, self.index, self.ephemeral_topics, self.subscriptions
+        )
         self.subscribe = InProcess(self.connections, self.subscriptions).subscribe
         self.broadcasts = Broadcasts(context, self.connections, self.index)
         self.broadcast = self.broadcasts.broadcast
         self.send_personal_message = self.broadcasts.send_personal_message
-        self.idle = IdleProjects(self.shelf, self.connections, self.index, self.statuses, self.fanout)
+        self.idle_projects = IdleProjects(
+            self.cache, self.connections, self.index, self.status_notifier, self.fanout
+        )
 
     def _compose_publishing(self) -> None:
-        context, broker, cache, committer = self.context, self._broker, self.shelf, self.ingest
-        self.matters = registry = Matters(self.holdings)
+        context, broker, cache, committer = self.context, self._broker, self.cache, self.committer
+        self.registry = registry = InteractionRegistry(self.quotas)
         self.orchestrators = Orchestrators(context, registry)
         self._project_end = ProjectEnd(context, cache, committer, registry, self.orchestrators.give)
         renew, touched = self.subscriptions.renew, self.activity.touched
-        recoveries = Recoveries(context, broker, cache, registry, renew=renew, touched=touched)
+        recoveries = Repairs(context, broker, cache, registry, renew=renew, touched=touched)
         self.recover = recoveries.recover
         self.publisher = Publisher(
-            context, cache, committer, self.births, self._project_end, self._stopping, recoveries.underway
+            context,
+            cache,
+            committer,
+            self.new_projects,
+            self._project_end,
+            self._stopping,
+            recoveries.underway,
         )
         self.publish = self.publisher.publish
         self.broadcast_to_project = self.publisher.broadcast_to_project
         self.delete_project = self.publisher.delete_project
 
     def _compose_interactions(self) -> None:
-        context, broker, registry, publisher = self.context, self._broker, self.matters, self.publisher
+        context, broker, registry, publisher = self.context, self._broker, self.registry, self.publisher
         settled, stays_open = self._project_end.settled, self.orchestrators.give
         self.resolution = Resolution(
-            context, broker, publisher, registry, self.holdings, settled=settled, stays_open=stays_open
+            context, broker, publisher, registry, self.quotas, settled=settled, stays_open=stays_open
         )
-        self.prompts = Prompts(context, broker, self.resolution, registry, self.live.show_user)
+        self.prompts = Prompts(context, broker, self.resolution, registry, self.ephemeral_topics.show_user)
         self.commands = Commands(context, self.resolution, registry, self.orchestrators)
-        self.notifications = Notifications(publisher, self.shelf, self.live.show_user)
-        self.executions = Executions(context, publisher, self.shelf, self.activity, self.idle, self._stopping)
+        self.notifications = Notifications(publisher, self.cache, self.ephemeral_topics.show_user)
+        self.executions = WorkQueue(
+            context, publisher, self.cache, self.activity, self.idle_projects, self._stopping
+        )
 
     def _compose_foreign(self) -> None:
         """Make what the programs and clients of other systems need."""
         context = self.context
-        self.mirror = Mirror(context, self.publisher, self.shelf)
-        self.returning = Returning(context, self.shelf, self.ingest, self.births, self.live)
+        self.write_behind = WriteBehind(context, self.publisher, self.cache)
+        self.remembered_views = RememberedViews(
+            context, self.cache, self.committer, self.new_projects, self.ephemeral_topics
+        )
 
     def _compose_upkeep(self) -> None:
-        context, broker, cache, committer = self.context, self._broker, self.shelf, self.ingest
+        context, broker, cache, committer = self.context, self._broker, self.cache, self.committer
         stopping, connections = self._stopping, self.connections
-        self.health = Health(broker.name, stopping, committer, self.fanout, cache, connections, self.holdings)
+        self.health = Health(broker.name, stopping, committer, self.fanout, cache, connections, self.quotas)
         self.statistics = self.health.statistics
-        self.drain = Drain(context, stopping, committer, connections, self.roster, self.returning.store).drain
+        self.drain = Drain(
+            context, stopping, committer, connections, self.directory, self.remembered_views.store
+        ).drain
         delete, store = self.delete_project, committer.store
-        self.keeper = Keeper(
-            context, broker, cache, self.checkpoints, self.activity, self.idle, store=store, delete=delete
+        self.retention = RetentionTask(
+            context,
+            broker,
+            cache,
+            self.checkpoints,
+            self.activity,
+            self.idle_projects,
+            store=store,
+            delete=delete,
         )
 
     # --- running ----------------------------------------------------------------------------------
@@ -215,7 +243,7 @@ class Hub:
         Raises:
             StoreUnavailable: it cannot be read.
         """
-        await self.births.load(self._broker)
+        await self.new_projects.load(self._broker)
         await self.snapshots.load()
         await self.resolution.load()
 
@@ -223,18 +251,18 @@ class Hub:
         """Return what has to run for as long as the hub does."""
         context = self.context
         return [
-            self.turns.run,
-            partial(context.run_vital, "ingest", self.ingest.run),
+            self.fair_turns.run,
+            partial(context.run_vital, "ingest", self.committer.run),
             partial(context.run_vital, "fanout", self.fanout.run),
             self.broadcasts.run,
-            self.roster.run,
-            self.statuses.run,
-            self.mirror.run,
-            self.returning.run,
-            self.ingest.recover,
-            self.keeper.run,
-            Clerk(context, self.matters, self.resolution).run,
-            Liveness(context, self.sessions, self.settings.delivery.heartbeat_interval).run,
+            self.directory.run,
+            self.status_notifier.run,
+            self.write_behind.run,
+            self.remembered_views.run,
+            self.committer.recover,
+            self.retention.run,
+            Deadlines(context, self.registry, self.resolution).run,
+            Keepalive(context, self.sessions, self.settings.delivery.heartbeat_interval).run,
         ]
 
 
@@ -265,7 +293,7 @@ async def open_hub(
                 yield hub
             finally:
                 with trio.CancelScope(shield=True), trio.move_on_after(settings.drain.timeout):
-                    await hub.ingest.quiet()
+                    await hub.committer.quiet()
                 nursery.cancel_scope.cancel()
     finally:
         with trio.CancelScope(shield=True):

@@ -6,9 +6,9 @@ from attrs import frozen
 
 from tasktree_rt.hub.delivery.connections import Connections
 from tasktree_rt.hub.delivery.fanout import Fanout
-from tasktree_rt.hub.projects.cache import Shelf
-from tasktree_rt.hub.projects.quotas import PROJECT, Holdings
-from tasktree_rt.hub.publish.committer import Ingest
+from tasktree_rt.hub.projects.cache import ProjectCache
+from tasktree_rt.hub.projects.quotas import PROJECT, Quotas
+from tasktree_rt.hub.publish.committer import Committer
 from tasktree_rt.hub.stopping import Stopping
 
 
@@ -46,11 +46,11 @@ class Health:
         self,
         store: str,
         stopping: Stopping,
-        committer: Ingest,
+        committer: Committer,
         fanout: Fanout,
-        cache: Shelf,
+        cache: ProjectCache,
         connections: Connections,
-        holdings: Holdings,
+        holdings: Quotas,
     ) -> None:
         self.store = store
         self.outside: dict[str, str] = {}

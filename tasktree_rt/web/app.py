@@ -18,7 +18,7 @@ from tasktree_rt.hub.hub import Hub
 from tasktree_rt.hub.projects.store_health import unavailable
 from tasktree_rt.metrics import Metrics
 from tasktree_rt.settings import Settings
-from tasktree_rt.web.auth.origins import Doorman
+from tasktree_rt.web.auth.origins import OriginPolicy
 from tasktree_rt.web.auth.refused_origins import Refusals, refusals_of
 from tasktree_rt.web.auth.tokens import authenticate, token_of
 from tasktree_rt.web.bodies import HubRequest
@@ -147,7 +147,7 @@ def _in_slices(app: QuartTrio, hub: Hub, answers: LargeAnswers) -> None:
 
 
 def _guard(app: QuartTrio, settings: Settings, site: Site) -> None:
-    doorman, refusals = Doorman(settings), refusals_of(app, settings)
+    doorman, refusals = OriginPolicy(settings), refusals_of(app, settings)
 
     @app.before_request
     async def at_the_door() -> Response | None:
@@ -182,7 +182,7 @@ def _guard(app: QuartTrio, settings: Settings, site: Site) -> None:
         return response
 
 
-def _kept_out(doorman: Doorman, refusals: Refusals) -> Response | None:
+def _kept_out(doorman: OriginPolicy, refusals: Refusals) -> Response | None:
     """403 for a Host that is not ours, and for a page elsewhere that wants to write."""
     host, origin = request.headers.get("Host"), request.headers.get("Origin")
     if not doorman.knows_host(host):

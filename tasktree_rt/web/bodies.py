@@ -16,7 +16,7 @@ from werkzeug.exceptions import UnsupportedMediaType
 from tasktree_rt.core.events import Json, refuse_unknown
 from tasktree_rt.dialects.base import decode_object
 from tasktree_rt.errors import InvalidInput
-from tasktree_rt.hub.cooperative import breathe
+from tasktree_rt.hub.cooperative import yield_if_due
 
 GZIP: Final = frozenset({"gzip", "x-gzip"})
 PLAIN: Final = frozenset({"", "identity"})
@@ -98,7 +98,7 @@ async def inflated(data: bytes, most: int) -> bytes:
                 raise InvalidInput(f"expected at most {most} bytes, inflated", code="too_large")
             if not (piece or data or stream.eof):
                 raise InvalidInput("the gzip body ends before its end")
-            await breathe()
+            await yield_if_due()
     except zlib.error as error:
         raise InvalidInput(f"the body is not gzip, as its Content-Encoding says: {error}") from None
     if stream.unused_data:

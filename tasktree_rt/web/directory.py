@@ -34,7 +34,7 @@ def project_routes(hub: Hub) -> Blueprint:
         """A page of the projects, by id."""
         limit, after = limit_asked(), request.args.get("after", "")
         with readable():
-            page = await hub.roster.page(after, limit, grants().watch)
+            page = await hub.directory.page(after, limit, grants().watch)
         return reply({"projects": [raw_json(line) for _, line in page.lines], "next": page.after})
 
     @routes.get("/projects/stream")
@@ -51,7 +51,7 @@ async def _body(hub: Hub, allowed: Grants) -> AsyncIterator[bytes]:
     It opens the viewer itself: a body that nobody begins to read is never told that it is over.
     """
     patience = hub.settings.delivery.heartbeat_interval
-    viewer = hub.roster.open(allowed.watch)
+    viewer = hub.directory.open(allowed.watch)
     try:
         yield RETRY
         while (said := await viewer.next(patience)) is not None:

@@ -9,10 +9,10 @@ from quart import Blueprint, Response, request
 from tasktree_rt.core.executions import PENDING, STATUSES
 from tasktree_rt.dialects.execution import Execution
 from tasktree_rt.errors import InvalidInput, PeerError
-from tasktree_rt.hub.executions.preconditions import Wish
+from tasktree_rt.hub.executions.preconditions import ExecutionFilter
 from tasktree_rt.hub.hub import Hub
 from tasktree_rt.hub.sessions.execution_status import ExecutionSession
-from tasktree_rt.hub.sessions.rejected import FarewellSession
+from tasktree_rt.hub.sessions.rejected import RejectedSession
 from tasktree_rt.hub.transport import Session
 from tasktree_rt.settings import Settings
 from tasktree_rt.web.auth.tokens import authenticate
@@ -64,7 +64,7 @@ class ExecutionRoutes:
         try:
             found = authenticate(self._settings.auth, token())
         except PeerError as error:
-            session = FarewellSession(self._hub, EXECUTION, closing(error), address())
+            session = RejectedSession(self._hub, EXECUTION, closing(error), address())
         else:
             session = ExecutionSession(
                 self._hub, EXECUTION, execution, nodes=nodes, logs=logs, grants=found, address=address()
@@ -84,7 +84,7 @@ class ExecutionRoutes:
         if status is not None and status not in STATUSES:
             raise InvalidInput(f"expected one of {', '.join(STATUSES)}", field="status")
         wait = number("wait", request.args.get("wait", "0"), LONGEST_WAIT, 0)
-        wish = Wish(grants().watch, limit, status, frozenset(request.args.getlist("workflow_id")))
+        wish = ExecutionFilter(grants().watch, limit, status, frozenset(request.args.getlist("workflow_id")))
         if status == PENDING and "after" not in request.args:
             return reply({"executions": await self._executions.waiting(wish, wait), "next": None})
         if wait:

@@ -19,8 +19,8 @@ from tasktree_rt.hub.delivery.subscriber import Subscriber
 from tasktree_rt.hub.hub import Hub
 from tasktree_rt.hub.projects.project import Project
 from tasktree_rt.hub.projects.repair import Recovered as Recovery
-from tasktree_rt.hub.projects.shared_snapshot import PlannedSnapshot
-from tasktree_rt.hub.publish.receipt import Accepted, Published, result, through
+from tasktree_rt.hub.projects.shared_snapshot import SharedSnapshot
+from tasktree_rt.hub.publish.receipt import Accepted, PublishReceipt, result, through
 from tasktree_rt.web.bodies import read_body, read_object
 from tasktree_rt.web.caller import administers, grants, pushed, watched
 from tasktree_rt.web.history import history, page_reply
@@ -78,7 +78,7 @@ class Api:
 
     async def _events(self, name: str) -> list[Any]:
         body = await read_body()
-        await self._hub.turns.take(name, len(body) + REQUEST)
+        await self._hub.fair_turns.take(name, len(body) + REQUEST)
         kind = (request.mimetype or "").lower()
         if kind in ("application/x-ndjson", "application/ndjson", "application/jsonl"):
             lines = [line for line in body.split(b"\n") if line.strip()]
@@ -170,7 +170,7 @@ def _decoded(text: bytes, within: str) -> Any:  # noqa: ANN401 - any JSON
         raise
 
 
-def _published(found: Published) -> Json:
+def _published(found: PublishReceipt) -> Json:
     positions = [
         {"project_id": found.project_id, "epoch": one.epoch, "seq": one.seq} for one in found.positions
     ]
@@ -187,7 +187,7 @@ def _recovered(found: Recovery, **named: str) -> Json:
     }
 
 
-def _state(planned: PlannedSnapshot) -> Iterator[bytes]:
+def _state(planned: SharedSnapshot) -> Iterator[bytes]:
     name, snapshot = planned.project_id, planned.snapshot
     head = {"project_id": name, "epoch": snapshot.epoch, "seq": snapshot.seq}
     return state_pieces(head, name, snapshot.top, nodes_of(planned))

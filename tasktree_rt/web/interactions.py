@@ -9,13 +9,13 @@ from typing import Final
 import trio
 from quart import Blueprint, Response, request
 
-from tasktree_rt.brokers.base import Matter
+from tasktree_rt.brokers.base import Interaction
 from tasktree_rt.core.events import Json, micros_to_time, project_id
 from tasktree_rt.core.topics import user_id, user_topic
 from tasktree_rt.errors import InvalidInput, Refused, StoreDamaged
 from tasktree_rt.hub.hub import Hub
 from tasktree_rt.hub.interactions.prompts import may_see
-from tasktree_rt.hub.interactions.registry import Pending, readable_object
+from tasktree_rt.hub.interactions.registry import OpenInteraction, readable_object
 from tasktree_rt.web.bodies import read_object
 from tasktree_rt.web.caller import grants
 from tasktree_rt.web.history import PAGE_BYTES, history, page_reply
@@ -80,7 +80,7 @@ class People:
                     size += len(one.body) + len(one.outcome)
         return reply({"prompts": found, "next": str(after) if full else None})
 
-    async def _page(self, open_ones: bool | None, topics: list[str], after: int) -> Sequence[Matter]:
+    async def _page(self, open_ones: bool | None, topics: list[str], after: int) -> Sequence[Interaction]:
         topic = topics[0] if topics else None
         return await self._hub.prompts.page(open=open_ones, topic=topic, after=after, limit=AT_ONCE)
 
@@ -144,11 +144,11 @@ def _wanted() -> list[str]:
     return named if user is None else [*named, user_topic(user_id(user))]
 
 
-async def _wait(hub: Hub, pending: Pending) -> None:
+async def _wait(hub: Hub, pending: OpenInteraction) -> None:
     await waited(hub, pending, number("wait", request.args.get("wait", "0"), LONGEST_WAIT, 0))
 
 
-async def waited(hub: Hub, pending: Pending, seconds: float) -> None:
+async def waited(hub: Hub, pending: OpenInteraction, seconds: float) -> None:
     """Until it is settled, at most so many seconds, or the hub stops."""
     if pending.outcome is None and seconds:
         await held_back(hub, pending.end, seconds)
@@ -168,11 +168,11 @@ async def held_back(hub: Hub, until: Callable[[], Awaitable[object]], seconds: f
             nursery.cancel_scope.cancel()
 
 
-def _prompt(pending: Pending) -> Json:
+def _prompt(pending: OpenInteraction) -> Json:
     return _shown(pending.data, pending.matter.received, pending.outcome, pending.matter.settled)
 
 
-def _stored(one: Matter) -> Json:
+def _stored(one: Interaction) -> Json:
     outcome = None if one.settled is None else readable_object(one, one.outcome)
     return _shown(readable_object(one, one.body), one.received, outcome, one.settled)
 

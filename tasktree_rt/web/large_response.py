@@ -21,7 +21,7 @@ from quart.wrappers.response import DataBody
 from tasktree_rt.core.events import Json
 from tasktree_rt.dialects.base import encode_json
 from tasktree_rt.errors import Refused, Unavailable
-from tasktree_rt.hub.cooperative import breathe
+from tasktree_rt.hub.cooperative import yield_if_due
 from tasktree_rt.hub.projects.shared_snapshot import PART_BYTES
 from tasktree_rt.settings import Limits
 
@@ -149,7 +149,7 @@ class MadeAsTaken:
         return self
 
     async def __anext__(self) -> bytes:
-        await breathe()
+        await yield_if_due()
         waiting: list[bytes] = []
         size = 0
         for piece in self._pieces:

@@ -49,7 +49,7 @@ class _Gauges(Collector):
         yield connections
         yield subscriptions
         waiting = GaugeMetricFamily("tasktree_matters_open", "Prompts and commands open.", labels=["kind"])
-        for kind, number in Tally(one.matter.kind for one in hub.matters).items():
+        for kind, number in Tally(one.matter.kind for one in hub.registry).items():
             waiting.add_metric([kind], number)
         yield waiting
         for name, text, value in (
@@ -64,4 +64,6 @@ class _Gauges(Collector):
             ("draining", "1 while the hub stops.", float(found.draining)),
         ):
             yield GaugeMetricFamily(f"tasktree_{name}", text, value=value)
-        yield CounterMetricFamily("tasktree_mirror_lost", "Changes not mirrored.", value=hub.mirror.lost)
+        yield CounterMetricFamily(
+            "tasktree_mirror_lost", "Changes not mirrored.", value=hub.write_behind.lost
+        )

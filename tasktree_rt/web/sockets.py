@@ -29,12 +29,12 @@ from tasktree_rt.dialects.tasktree import SUBPROTOCOL, Native, Orchestrator, Pla
 from tasktree_rt.dialects.tasktree.requests import read_policy
 from tasktree_rt.errors import InvalidInput, PeerError, Refused
 from tasktree_rt.hub.hub import Hub
-from tasktree_rt.hub.sessions.producer import PushSession
-from tasktree_rt.hub.sessions.rejected import FarewellSession
+from tasktree_rt.hub.sessions.producer import ProducerSession
+from tasktree_rt.hub.sessions.rejected import RejectedSession
 from tasktree_rt.hub.sessions.watcher import NativeSession, PlainSession
 from tasktree_rt.hub.transport import Session
 from tasktree_rt.settings import Settings
-from tasktree_rt.web.auth.origins import Doorman
+from tasktree_rt.web.auth.origins import OriginPolicy
 from tasktree_rt.web.auth.refused_origins import refusals_of
 from tasktree_rt.web.auth.tokens import TokenMissing, TokenWithoutSubject, authenticate, token_of
 from tasktree_rt.web.problem_details import problem, status_problem
@@ -52,7 +52,7 @@ Answer = Response | None
 
 def socket_routes(name: str, settings: Settings) -> Blueprint:
     """A blueprint for WebSockets: only for pages of ours, and only where somebody carries the connection."""
-    doorman = Doorman(settings)
+    doorman = OriginPolicy(settings)
     found = Blueprint(name, __name__)
 
     @found.before_websocket
@@ -77,7 +77,7 @@ def socket_routes(name: str, settings: Settings) -> Blueprint:
 async def leave(hub: Hub, session: Session, subprotocol: str | None = None) -> None:
     """Accept, and leave the session to be carried; while the hub stops, only to be told so."""
     if hub.draining:
-        session = FarewellSession(hub, PLAIN, OVERLOADED, address())
+        session = RejectedSession(hub, PLAIN, OVERLOADED, address())
     await websocket.accept(subprotocol=subprotocol)
     scope: dict[str, object] = websocket.scope  # type: ignore[assignment]
     scope[SESSION] = session
@@ -109,7 +109,7 @@ class SocketRoutes:
             grants = authenticate(self._settings.auth, token()).at(address())
         except PeerError as error:
             dialect: Dialect = NATIVE if native else PLAIN
-            session = FarewellSession(self._hub, dialect, closing(error), address())
+            session = RejectedSession(self._hub, dialect, closing(error), address())
         else:
             session = _watch_session(self._hub, native, wishes, policy, grants, self._settings)
         await leave(self._hub, session, SUBPROTOCOL if native else None)
@@ -128,12 +128,12 @@ class SocketRoutes:
         except InvalidInput as error:
             return problem(error)
         except PeerError as error:
-            session = FarewellSession(self._hub, ORCHESTRATOR, closing(error), address())
+            session = RejectedSession(self._hub, ORCHESTRATOR, closing(error), address())
         else:
             for name in serves:
                 if not grants.push.covers(name):
                     return problem(Refused(f"you may not push to {name!r}", field="commands"))
-            session = PushSession(
+            session = ProducerSession(
                 self._hub, ORCHESTRATOR, producer_id, grants=grants, serves=serves, address=address()
             )
         offered = SUBPROTOCOL in websocket.requested_subprotocols

@@ -11,7 +11,7 @@ from tasktree_rt.core.events import Json
 from tasktree_rt.core.nodes import wholes
 from tasktree_rt.dialects.base import decode_json, encode_json
 from tasktree_rt.dialects.tasktree.messages import state_data
-from tasktree_rt.hub.projects.shared_snapshot import PlannedSnapshot
+from tasktree_rt.hub.projects.shared_snapshot import SharedSnapshot
 
 END: Final = b"]}}"
 HTTP: Final = "http"
@@ -30,7 +30,7 @@ def state_pieces(head: Json, project: str, top: Mapping[str, Any], nodes: Iterab
     yield END
 
 
-def nodes_of(planned: PlannedSnapshot) -> Iterator[bytes]:
+def nodes_of(planned: SharedSnapshot) -> Iterator[bytes]:
     """The nodes of a frozen state, whole, as arrays; what one answer encoded others use."""
     for index in range(planned.parts):
         key = (HTTP, "", index)

@@ -7,16 +7,16 @@ from typing import Any
 
 from attrs import evolve
 
-from tasktree_rt.brokers.base import Append, Appended, Broker, Duplicate, Matter, Retention, Settled
+from tasktree_rt.brokers.base import Append, Appended, Broker, Duplicate, Interaction, Retention, Settled
 from tests.brokers.contract_base import KEEP_ALL, Suite
 from tests.brokers.making import DAY, NOW, append_one, entry, fill
 
 
-def a_matter(name: str, *topics: str, kind: str = "prompt", at: int = NOW) -> Matter:
-    return Matter(name, kind, topics or ("p",), at, at + DAY, b"digest of " + name.encode(), b'{"m":1}')
+def a_matter(name: str, *topics: str, kind: str = "prompt", at: int = NOW) -> Interaction:
+    return Interaction(name, kind, topics or ("p",), at, at + DAY, b"digest of " + name.encode(), b'{"m":1}')
 
 
-def opening(*matters: Matter, **asked: Any) -> Append:
+def opening(*matters: Interaction, **asked: Any) -> Append:
     """An entry of the first one's home that opens them all."""
     return evolve(entry(matters[0].topics[0], **asked), opens=matters)
 

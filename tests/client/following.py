@@ -1,8 +1,8 @@
-"""A `Follower` without a connection, and what a hub would tell it."""
+"""A `SubscriptionState` without a connection, and what a hub would tell it."""
 
 from typing import Any
 
-from tasktree_rt.client.watcher.subscription_state import Follower
+from tasktree_rt.client.watcher.subscription_state import SubscriptionState
 from tasktree_rt.core.log import Position
 
 Json = dict[str, Any]
@@ -10,27 +10,27 @@ Json = dict[str, Any]
 
 def follower(
     *projects: str, state: bool = True, since: Position | dict[str, Position] | None = None
-) -> Follower:
-    made = Follower("conflate")
+) -> SubscriptionState:
+    made = SubscriptionState("conflate")
     for project in projects:
         made.subscribe(project, since, state and since is None)
     made.opening()
     return made
 
 
-def sent(made: Follower) -> list[Json]:
+def sent(made: SubscriptionState) -> list[Json]:
     requests = [*made.requests]
     made.requests.clear()
     return requests
 
 
-def asks(made: Follower) -> list[tuple[str, str, Any]]:
+def asks(made: SubscriptionState) -> list[tuple[str, str, Any]]:
     """(type, project, since or state) of what is sent."""
     return [(one["type"], one["project_id"], one.get("since", one.get("state"))) for one in sent(made)]
 
 
 def subscribed(
-    made: Follower, project: str = "p", at: str = "e:5", recovered: bool | None = None
+    made: SubscriptionState, project: str = "p", at: str = "e:5", recovered: bool | None = None
 ) -> list[Any]:
     """The hub's answer to the newest request for a project."""
     request = next((one for one in reversed(made.requests) if one["project_id"] == project), {})
@@ -38,7 +38,11 @@ def subscribed(
 
 
 def unasked(
-    made: Follower, project: str = "p", at: str = "e:5", recovered: bool | None = None, id: int | None = None
+    made: SubscriptionState,
+    project: str = "p",
+    at: str = "e:5",
+    recovered: bool | None = None,
+    id: int | None = None,
 ) -> list[Any]:
     epoch, _, seq = at.partition(":")
     message = {"type": "subscribed", "project_id": project, "seq": int(seq), "epoch": epoch}

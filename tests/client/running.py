@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tasktree_rt.client import (
-    open_desk,
+    open_api_client,
 )
 from tasktree_rt.core.events import Json
 from tests.web.realhub import RealHub
@@ -15,7 +15,7 @@ async def nodes(running: RealHub, project: str = "p") -> dict[str, Json]:
 
 
 async def events(running: RealHub, kind: str, project: str = "p") -> list[Json]:
-    async with open_desk(running.url) as desk:
+    async with open_api_client(running.url) as desk:
         return [one["data"] for one in (await desk.events(project, type=kind, limit=1000)).events]
 
 

@@ -14,14 +14,14 @@ from tasktree_rt.core.events import Event, Json, ProjectId, Record
 from tasktree_rt.core.executions import ExecutionStatus, LogLine, NodeStatus
 from tasktree_rt.core.log import Position
 from tasktree_rt.core.nodes import Node
-from tasktree_rt.core.protocol import Broadcast, Live, Message, Personal, Shown
+from tasktree_rt.core.protocol import Broadcast, Ephemeral, Message, Personal, TopicSubscribed
 from tasktree_rt.core.reserved_names import MESSAGES, RESERVED
 from tasktree_rt.core.topics import user_topic
 from tasktree_rt.dialects.base import decode_json, encode_body, encode_json, with_position
 from tasktree_rt.dialects.tasktree.messages import as_json
 from tests.named import BODIES
 
-FOREIGN: Final = (Broadcast, Personal, Live, Shown, ExecutionStatus, NodeStatus, LogLine)
+FOREIGN: Final = (Broadcast, Personal, Ephemeral, TopicSubscribed, ExecutionStatus, NodeStatus, LogLine)
 """What is no message of the native language, or any."""
 NATIVE: Final = [kind for kind in get_args(Message) if kind not in FOREIGN]
 

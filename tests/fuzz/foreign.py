@@ -23,11 +23,11 @@ from tasktree_rt.core.protocol import (
     Ping,
     Pong,
     Received,
-    Show,
-    Shown,
     Subscribe,
     Subscribed,
-    Unshow,
+    SubscribeTopic,
+    TopicSubscribed,
+    UnsubscribeTopic,
 )
 from tasktree_rt.core.topics import user_of
 from tasktree_rt.dialects.base import Dialect
@@ -99,12 +99,12 @@ def run_autogpt(data: bytes) -> None:
                 assert given["method"] == "error"
             case Ping():
                 assert given["method"] == "heartbeat"
-            case Show():
-                told = said(dialect, Shown(found.method, USER, found.kind, found.name))
+            case SubscribeTopic():
+                told = said(dialect, TopicSubscribed(found.method, USER, found.kind, found.name))
                 assert told["method"] == given["method"]
                 assert told["channel"] == channel(USER, found.kind, found.name)
             case _:
-                assert isinstance(found, Unshow)
+                assert isinstance(found, UnsubscribeTopic)
                 assert given["method"] == "unsubscribe"
 
 
@@ -171,7 +171,7 @@ async def _redis(stage: Stage, data: bytes) -> None:
         watcher.received()
         bridge.received(where, body)
         assert sum(meter.counts.values()) == 1
-        while not hub.mirror.quiet:
+        while not hub.write_behind.quiet:
             await trio.lowlevel.checkpoint()
         await wait_all_tasks_blocked()
         for message in watcher.received():

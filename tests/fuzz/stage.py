@@ -24,13 +24,13 @@ from tasktree_rt.dialects.base import decode_body, decode_object
 from tasktree_rt.dialects.tasktree import Orchestrator
 from tasktree_rt.errors import InvalidInput
 from tasktree_rt.hub.hub import Hub, open_hub
-from tasktree_rt.hub.sessions.producer import PushSession
+from tasktree_rt.hub.sessions.producer import ProducerSession
 from tasktree_rt.metrics import Metrics
 from tasktree_rt.settings import Limits, Settings
 from tasktree_rt.web.app import create_app
 from tasktree_rt.web.server.handshake import Answered, Gone, Handshake, Other, Upgraded
 from tasktree_rt.web.server.request_head import end_of_head, fault, websocket_head
-from tasktree_rt.web.server.syscalls import Io
+from tasktree_rt.web.server.syscalls import Syscalls
 from tests.fuzz.target import told_well_on_the_wire
 from tests.fuzz.words import NOW
 from tests.hub.transport import Carried
@@ -113,7 +113,7 @@ class Stage:
     async def forget(self, *projects: str) -> None:
         """The next input begins without them."""
         for name in projects:
-            project = self.hub.shelf.get(name)
+            project = self.hub.cache.get(name)
             if project is not None and project.epoch:
                 await self.hub.delete_project(name)
 
@@ -130,7 +130,7 @@ async def _publish(stage: Stage, data: bytes) -> None:
     await stage.forget("p", "q")
     messages = [line for line in data.split(b"\n") if line]
     async with trio.open_nursery() as nursery:
-        session = PushSession(stage.hub, Orchestrator(), "fuzz", grants=OPEN)
+        session = ProducerSession(stage.hub, Orchestrator(), "fuzz", grants=OPEN)
         carried = Carried(session, nursery)
         for message in messages:
             carried.send(message)
@@ -158,7 +158,7 @@ def _is_bare(message: bytes) -> bool:
 
 
 async def _assert_kept(stage: Stage, name: str, answers: list[Any]) -> None:
-    project = await stage.hub.shelf.load(name)
+    project = await stage.hub.cache.load(name)
     acked = [
         place["seq"]
         for answer in answers
@@ -303,7 +303,7 @@ def run_handshake(data: bytes) -> None:
 
 async def _shake_hands(stage: Stage, data: bytes) -> None:
     sock = _Socket(data)
-    io = Io(sock.readv, sock.write, _at_once, _at_once)
+    io = Syscalls(sock.readv, sock.write, _at_once, _at_once)
     handshake = Handshake(stage.app, {}, 5.0, io, Metrics())
     outcome = await handshake.run(sock, ("127.0.0.1", 5))  # type: ignore[arg-type]
     written = bytes(sock.written)

@@ -21,7 +21,7 @@ from tasktree_rt.web.server.request_head import (
     strict,
     websocket_head,
 )
-from tasktree_rt.web.server.syscalls import Io
+from tasktree_rt.web.server.syscalls import Syscalls
 from tasktree_rt.web.server.websocket_connection import Connection
 from tests.fuzz.frames import LIMIT, Expected, frames_of, reference
 
@@ -133,7 +133,7 @@ class _Recorder:
 
 
 class _Socket:
-    """A descriptor that is only ever used through `Io`."""
+    """A descriptor that is only ever used through `Syscalls`."""
 
     def fileno(self) -> int:
         return 1_000_000
@@ -179,7 +179,7 @@ async def _carry(sent: bytes, size: int, session: _Recorder) -> None:
         session,
         max_message_size=LIMIT,
         close_timeout=0,
-        io=Io(readv, write, ready, ready),
+        io=Syscalls(readv, write, ready, ready),
     )
     await connection.run(b"" if size else sent)
 

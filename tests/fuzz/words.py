@@ -11,9 +11,9 @@ import attrs
 import jwt
 import pytest
 
-from tasktree_rt.client.transport.errors import Dropped
+from tasktree_rt.client.transport.errors import ConnectionEnded
 from tasktree_rt.client.watcher.decode import read_position
-from tasktree_rt.client.watcher.subscription_state import Follower
+from tasktree_rt.client.watcher.subscription_state import SubscriptionState
 from tasktree_rt.client.watcher.tree_view import TreeView
 from tasktree_rt.core.access import Scope
 from tasktree_rt.core.events import MAX_DEPTH, deeper_than, normalise_time, parse_event, project_id
@@ -37,7 +37,7 @@ from tasktree_rt.dialects.tasktree import Native, Plain
 from tasktree_rt.dialects.tasktree.requests import RequestError, read_since
 from tasktree_rt.errors import InvalidInput, Refused
 from tasktree_rt.settings import Auth, Settings
-from tasktree_rt.web.auth.origins import Doorman
+from tasktree_rt.web.auth.origins import OriginPolicy
 from tasktree_rt.web.auth.tokens import authenticate
 from tests.fuzz.target import json_of, text_of, told_well
 from tests.model import NaiveTree
@@ -219,7 +219,7 @@ def run_position(data: bytes) -> None:
         read_since(json_of(data), "*")
     except InvalidInput as error:
         told_well(error)
-    with suppress(Dropped):
+    with suppress(ConnectionEnded):
         read_position(text)
     for pattern in (text, text + "*"):
         assert Scope((pattern,)).covers(text)
@@ -248,7 +248,7 @@ def run_claims(data: bytes) -> None:
             assert grants.expires == float(claims["exp"])
             assert not grants.admin or claims["tasktree"]["admin"] is True
     text = data.decode("latin-1")
-    doorman = Doorman(Settings())
+    doorman = OriginPolicy(Settings())
     for host in ("localhost:8000", text, None):
         doorman.knows_host(host)
         if doorman.admits(text, host):
@@ -258,7 +258,7 @@ def run_claims(data: bytes) -> None:
 
 def run_client(data: bytes) -> None:
     """What a hub says, a JSON object a line: a watcher takes it or gives the connection up, no more."""
-    follower = Follower("conflate")
+    follower = SubscriptionState("conflate")
     follower.subscribe("p", None, True)
     follower.subscribe("*", None, False)
     follower.opening()
@@ -269,7 +269,7 @@ def run_client(data: bytes) -> None:
             continue
         try:
             told = follower.receive(message)
-        except Dropped:
+        except ConnectionEnded:
             return
         for one in told:
             view.apply(one)

@@ -18,7 +18,7 @@ import trio
 from attrs import Factory, define
 from trio.testing import wait_all_tasks_blocked
 
-from tasktree_rt.brokers.base import Append, Broker, Matter, Outcome
+from tasktree_rt.brokers.base import Append, Broker, Interaction, Outcome
 from tasktree_rt.brokers.memory import MemoryBroker
 from tasktree_rt.brokers.sqlite import SqliteBroker
 from tasktree_rt.core.access import OPEN, Grants
@@ -27,7 +27,7 @@ from tasktree_rt.core.log import BEGINNING, Recovered
 from tasktree_rt.errors import PeerError, StoreUnavailable
 from tasktree_rt.hub.context import HubContext
 from tasktree_rt.hub.hub import Hub, open_hub
-from tasktree_rt.hub.interactions.registry import COMMAND, PROMPT, Pending
+from tasktree_rt.hub.interactions.registry import COMMAND, PROMPT, OpenInteraction
 from tasktree_rt.settings import Limits, People, Settings
 from tests.brokers.opening import Inline
 from tests.hub.world import STAMP
@@ -93,8 +93,8 @@ class _Held:
         if self.store.failing:
             raise StoreUnavailable("disk full")
 
-    async def matter(self, matter_id: str) -> Matter | None:
-        found: Matter | None = await super().matter(matter_id)  # type: ignore[misc]
+    async def matter(self, matter_id: str) -> Interaction | None:
+        found: Interaction | None = await super().matter(matter_id)  # type: ignore[misc]
         # What was read is old by the time it is told.
         await self.store.reads()
         if self.store.failing_reads:
@@ -116,7 +116,7 @@ class Obedient:
     def __init__(self) -> None:
         self.given: list[str] = []
 
-    def give(self, pending: Pending) -> None:
+    def give(self, pending: OpenInteraction) -> None:
         assert pending.kept
         self.given.append(pending.id)
 
@@ -250,7 +250,7 @@ class Office:
         assert isinstance(found, Recovered)
         return [json.loads(record.body) for record in found.records]
 
-    async def stored(self) -> dict[str, Matter]:
+    async def stored(self) -> dict[str, Interaction]:
         return {one.id: one for one in await self.broker.matters(limit=10_000)}
 
     async def check(self, topics: Sequence[str]) -> None:
@@ -261,14 +261,14 @@ class Office:
         opened = {name for name, one in stored.items() if one.settled is None}
         self.check_told(stored)
         if not self.store.appends.held:
-            assert {one.id for one in self.hub.matters} == opened
-            assert not self.hub.ingest.waiting
-            for one in self.hub.matters:
+            assert {one.id for one in self.hub.registry} == opened
+            assert not self.hub.committer.waiting
+            for one in self.hub.registry:
                 self.check_holder(one)
             for topic in topics:
                 await self.check_topic(topic, stored)
 
-    async def check_topic(self, topic: str, stored: dict[str, Matter]) -> None:
+    async def check_topic(self, topic: str, stored: dict[str, Interaction]) -> None:
         naive, ends = NaiveTree(topic), defaultdict[str, list[Any]](list)
         for event in await self.log(topic):
             naive.apply(event["type"], event["data"])
@@ -282,14 +282,14 @@ class Office:
         waiting = {one.id for one in here if one.settled is None}
         assert {one["prompt_id"] for one in naive.prompts} == waiting, topic
         assert naive.prompts == [json.loads(stored[one["prompt_id"]].body) for one in naive.prompts]
-        project = await self.hub.shelf.load(topic)
+        project = await self.hub.cache.load(topic)
         assert project.tree.top["prompts"] == project.staged.top["prompts"] == naive.prompts
         for name, told in ends.items():
             assert told == [json.loads(stored[name].outcome)], name
         if topic.startswith("@"):
             assert {one.id for one in here if one.settled is not None} == ends.keys()
 
-    def check_told(self, stored: dict[str, Matter]) -> None:
+    def check_told(self, stored: dict[str, Interaction]) -> None:
         """Of each there is one end, whoever tells it, and one call at most that brought it about."""
         for name, one in stored.items():
             if one.settled is not None:
@@ -316,7 +316,7 @@ class Office:
         for name, calls in winners.items():
             assert len(calls) == 1, name
 
-    def check_holder(self, pending: Pending) -> None:
+    def check_holder(self, pending: OpenInteraction) -> None:
         """A command that is open is with one who is there, if anybody is."""
         assert pending.kept
         if pending.matter.kind == COMMAND and not pending.settling:
@@ -355,10 +355,10 @@ def code(call: Call) -> str | None:
     return call.error.code if call.error else None
 
 
-async def asked(office: Office, name: str = "a", **given: Any) -> Pending:
+async def asked(office: Office, name: str = "a", **given: Any) -> OpenInteraction:
     """One that is open."""
     call = office.ask(name, **{"project_id": "p", "timeout": 60, **given})
     await wait_all_tasks_blocked()
     assert call.error is None, call.error
-    pending: Pending = call.result[0]
+    pending: OpenInteraction = call.result[0]
     return pending

@@ -109,7 +109,7 @@ async def event_path(running: RealHub, stack: AsyncExitStack) -> Passed:
 async def subscription_path(running: RealHub, stack: AsyncExitStack) -> Passed:
     """A subscription with ``since``, up to the newest of the events that it missed."""
     watcher = await stack.enter_async_context(running.socket("/ws/updates?project_id=other"))
-    project = await running.hub.shelf.load("p")
+    project = await running.hub.cache.load("p")
     since = f"{project.epoch}:{project.tree.head - 2}"
 
     async def walk(number: int) -> None:

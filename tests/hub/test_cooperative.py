@@ -4,7 +4,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from tasktree_rt.hub.cooperative import IDLE, LONGEST, TURNS, breathe
+from tasktree_rt.hub.cooperative import IDLE, LONGEST, TURNS, yield_if_due
 
 
 class Loop:
@@ -23,7 +23,7 @@ class Loop:
     async def pause(self) -> int:
         """How many turns pass until the next slice."""
         before = self.turns
-        await breathe()
+        await yield_if_due()
         return self.turns - before
 
 
@@ -77,7 +77,7 @@ async def test_all_long_work_together_goes_on_for_that_long(mock_clock: MockCloc
         for _ in range(40):
             mock_clock.jump(step)
             slices += 1
-            await breathe()
+            await yield_if_due()
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(others)

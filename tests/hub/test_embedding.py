@@ -209,7 +209,7 @@ async def test_a_hub_that_stops_tells_its_connections_in_slices_and_those_that_c
 
 
 @pytest.mark.parametrize(
-    ("where", "part", "step"), [("fanout", "fanout", "_tick"), ("ingest", "ingest", "_take")]
+    ("where", "part", "step"), [("fanout", "fanout", "_tick"), ("ingest", "committer", "_take")]
 )
 async def test_a_fault_of_the_committer_or_the_fan_out_is_told_and_ends_the_hub(
     where: str, part: str, step: str, monkeypatch: pytest.MonkeyPatch

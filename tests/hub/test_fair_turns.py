@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from trio.testing import MockClock
 
-from tasktree_rt.hub.fair_turns import KEPT, MESSAGE, TURN, FairQueue, Turns
+from tasktree_rt.hub.fair_turns import KEPT, MESSAGE, TURN, FairQueue, FairTurns
 
 flows = st.sets(st.sampled_from("abcdef"), min_size=1, max_size=3)
 moves: st.SearchStrategy[tuple[str, int, set[str]]] = st.one_of(
@@ -121,7 +121,7 @@ def test_what_is_kept_of_what_was_taken_is_bounded() -> None:
 async def test_large_messages_are_read_one_in_a_turn_of_the_loop_however_many_send_them(
     autojump_clock: MockClock,
 ) -> None:
-    turns = Turns()
+    turns = FairTurns()
     reads: deque[int] = deque()
     size, loop = 10 * TURN, 0
 
@@ -144,7 +144,7 @@ async def test_large_messages_are_read_one_in_a_turn_of_the_loop_however_many_se
 
 
 async def test_a_small_message_does_not_wait_for_the_large_ones_of_others(autojump_clock: MockClock) -> None:
-    turns = Turns()
+    turns = FairTurns()
     reads = 0
     waits: list[int] = []
 
@@ -169,7 +169,7 @@ async def test_a_small_message_does_not_wait_for_the_large_ones_of_others(autoju
 
 
 async def test_alone_a_producer_is_read_without_waiting(autojump_clock: MockClock) -> None:
-    turns = Turns()
+    turns = FairTurns()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(turns.run)
         count = TURN // (100 + MESSAGE)

@@ -20,7 +20,7 @@ from tests.hub.world import STAMP, Store, World, a_world, made, small, update
 
 
 def epoch_of(world: World, name: str) -> str:
-    project = world.hub.shelf.get(name)
+    project = world.hub.cache.get(name)
     assert project is not None
     return project.epoch
 
@@ -132,7 +132,7 @@ async def test_a_restart_on_the_same_store_goes_on_where_it_was(autojump_clock: 
     async with a_world(store=store) as world:
         for value in range(30):
             await world.publish("p", update(f"n{value % 3}", a=value))
-        position = world.hub.shelf.get("p").position  # type: ignore[union-attr]
+        position = world.hub.cache.get("p").position  # type: ignore[union-attr]
     async with a_world(store=store) as world:
         assert world.hub.health.stored_projects == 1
         async with world.hub.subscribe("p", since=Position(position.epoch, 10)) as messages:
@@ -142,4 +142,4 @@ async def test_a_restart_on_the_same_store_goes_on_where_it_was(autojump_clock: 
             assert [one.seq for one in events.records] == list(range(11, 31))
         published = await world.publish("p", update("n0", b=1))
         assert published.positions == [Position(position.epoch, 31)]
-        assert world.hub.shelf.get("p").tree.fields("n0") == {"a": 27, "b": 1}  # type: ignore[union-attr]
+        assert world.hub.cache.get("p").tree.fields("n0") == {"a": 27, "b": 1}  # type: ignore[union-attr]

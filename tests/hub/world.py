@@ -14,7 +14,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from tasktree_rt.brokers.base import Append, Appended, Key, Life, Outcome, Summary
 from tasktree_rt.brokers.memory import MemoryBroker
-from tasktree_rt.compat.aiecs.direct_messages import Relay
+from tasktree_rt.compat.aiecs.direct_messages import DirectMessages
 from tasktree_rt.core.access import OPEN, Grants
 from tasktree_rt.core.events import Event, ProjectId
 from tasktree_rt.core.log import Gap, Position, Recovered
@@ -22,9 +22,9 @@ from tasktree_rt.core.protocol import Policy, Subscribe
 from tasktree_rt.dialects.base import Dialect
 from tasktree_rt.dialects.tasktree import Native, Orchestrator, Plain
 from tasktree_rt.errors import StoreUnavailable
-from tasktree_rt.hub.hub import Hub, Published, open_hub
+from tasktree_rt.hub.hub import Hub, PublishReceipt, open_hub
 from tasktree_rt.hub.publish.committer import GATHER
-from tasktree_rt.hub.sessions.producer import PushSession
+from tasktree_rt.hub.sessions.producer import ProducerSession
 from tasktree_rt.hub.sessions.watcher import NativeSession, PlainSession
 from tasktree_rt.settings import Delivery, Limits, Settings
 from tests.hub.client import Client, Oracle, Star
@@ -47,9 +47,9 @@ def small(**kept: Any) -> Settings:
     )
 
 
-def relay_of(hub: Hub) -> Relay:
+def relay_of(hub: Hub) -> DirectMessages:
     """Make the part of AIECS that sends messages and heartbeats; `Relay.run` sends the heartbeats."""
-    return Relay(hub.live, hub.holdings, lambda: secrets.token_hex(8))
+    return DirectMessages(hub.ephemeral_topics, hub.quotas, lambda: secrets.token_hex(8))
 
 
 def update(node_id: str, **changes: Any) -> dict[str, Any]:
@@ -226,7 +226,7 @@ class Peer:
         for name, course in self.client.courses.items():
             if not course.subscribed:
                 continue
-            project = hub.shelf.get(name)
+            project = hub.cache.get(name)
             assert not course.awaits_state, name
             assert not course.parts, name
             if project is None:
@@ -271,10 +271,12 @@ class World:
         dialect: Dialect | None = None,
         serves: tuple[str, ...] = (),
     ) -> Carried:
-        session = PushSession(self.hub, dialect or Orchestrator(), producer_id, grants=grants, serves=serves)
+        session = ProducerSession(
+            self.hub, dialect or Orchestrator(), producer_id, grants=grants, serves=serves
+        )
         return Carried(session, self.nursery)
 
-    async def publish(self, project: str, *events: dict[str, Any], key: Key | None = None) -> Published:
+    async def publish(self, project: str, *events: dict[str, Any], key: Key | None = None) -> PublishReceipt:
         """Publish and wait."""
         return await self.hub.publish(made(project, *events), key=key)
 

@@ -14,7 +14,7 @@ from tasktree_rt.client import (
     Position,
     ProjectEvent,
     Publisher,
-    open_desk,
+    open_api_client,
     open_orchestrator,
     open_run,
     open_watcher,
@@ -52,7 +52,7 @@ async def test_an_open_prompt_is_answered_by_another_client_after_kill_9(tmp_pat
         path = f"/prompts/{opened['prompt_id']}"
         await reborn(hub)
         assert (await hub.state("p"))["data"]["prompts"][0]["deadline"] == opened["deadline"]
-        async with open_desk(hub.url) as desk:
+        async with open_api_client(hub.url) as desk:
             assert await desk.answer(opened["prompt_id"], True, feedback="go") == Answer(True, None, "go")
         await reborn(hub)
         late = await request(hub, "POST", f"{path}/answer", {"proceed": False}, 409)
@@ -103,7 +103,7 @@ async def test_ask_waits_through_kill_9_and_asks_once(tmp_path: Path) -> None:
         first, second = await prompted(hub.url), await prompted(hub.url, "q")
         await reborn(hub)
         await reborn(hub)
-        async with open_desk(hub.url, backoff=SOON) as desk:
+        async with open_api_client(hub.url, backoff=SOON) as desk:
             await desk.answer(first["prompt_id"], True, value="later")
             await desk.answer(second["prompt_id"], False)
             assert len(await desk.prompts()) == 2
@@ -116,7 +116,7 @@ async def test_a_question_asked_while_the_hub_is_down_is_asked_when_it_is_back(t
         done = trio.Event()
 
         async def ask() -> None:
-            async with open_desk(hub.url, backoff=SOON) as desk:
+            async with open_api_client(hub.url, backoff=SOON) as desk:
                 assert (await desk.ask("Deploy?", project_id="p")).proceed
             done.set()
 
@@ -124,7 +124,7 @@ async def test_a_question_asked_while_the_hub_is_down_is_asked_when_it_is_back(t
         await trio.testing.wait_all_tasks_blocked()
         await hub.start()
         prompt = await prompted(hub.url)
-        async with open_desk(hub.url) as desk:
+        async with open_api_client(hub.url) as desk:
             await desk.answer(prompt["prompt_id"], True)
         with trio.fail_after(PATIENCE):
             await done.wait()
@@ -135,7 +135,7 @@ async def test_a_command_worked_on_over_kill_9_is_given_once_and_its_end_arrives
     async with (
         hub_process(tmp_path, "people.command_timeout=3") as hub,
         open_orchestrator(hub.url, "o", commands="p", backoff=SOON) as orchestrator,
-        open_desk(hub.url, backoff=SOON) as desk,
+        open_api_client(hub.url, backoff=SOON) as desk,
     ):
         await (await orchestrator.node_update("p", "n")).acked()
         sent = await desk.command("p", "cancel")
@@ -156,7 +156,7 @@ async def test_a_command_worked_on_over_kill_9_is_given_once_and_its_end_arrives
 
 
 async def test_a_dead_orchestrators_command_goes_to_the_next(tmp_path: Path) -> None:
-    async with hub_process(tmp_path) as hub, open_desk(hub.url) as desk:
+    async with hub_process(tmp_path) as hub, open_api_client(hub.url) as desk:
         async with open_orchestrator(hub.url, "one", commands="p") as first:
             await (await first.node_update("p", "n")).acked()
             async with open_orchestrator(hub.url, "two", commands="p") as second:
@@ -174,7 +174,7 @@ async def test_a_dead_orchestrators_command_goes_to_the_next(tmp_path: Path) -> 
 async def test_a_users_log_is_watched_over_kill_9_and_what_was_read_stays_read(tmp_path: Path) -> None:
     async with (
         hub_process(tmp_path) as hub,
-        open_desk(hub.url, backoff=SOON) as desk,
+        open_api_client(hub.url, backoff=SOON) as desk,
         open_watcher(hub.url, "p", users="anna", backoff=SOON) as watcher,
     ):
         seen: list[ProjectEvent] = []

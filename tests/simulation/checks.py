@@ -8,7 +8,7 @@ from typing import Any, Final
 import trio
 
 from tasktree_rt.hub.delivery import outbox, socket_writer
-from tasktree_rt.hub.delivery.last_value_queue import Newest
+from tasktree_rt.hub.delivery.last_value_queue import LastValueQueue
 from tasktree_rt.hub.delivery.subscriber import Subscriber
 from tests.simulation.violation import Violation
 from tests.simulation.world import World
@@ -47,7 +47,7 @@ def _fields(part: object) -> list[Any]:
 def _size(value: Any) -> int:
     if isinstance(value, (bytes, bytearray, memoryview)):
         return len(value)
-    if isinstance(value, (outbox.Item, Newest)):
+    if isinstance(value, (outbox.Item, LastValueQueue)):
         return value.size
     if isinstance(value, trio.MemoryReceiveChannel):
         return sum(map(_size, value._state.data))
@@ -60,7 +60,7 @@ def progress(world: World) -> None:
     """While all is quiet, every reader that nothing holds up has everything, whoever else is stalled."""
     if not (world.disk.well and world.process.accepts):
         return
-    commits = world.process.hub.ingest.waiting
+    commits = world.process.hub.committer.waiting
     for watcher in world.watchers:
         # Whose answer waits for a commit that gathers has what it asked behind it when that is done.
         if watcher.healthy and not (commits and watcher.trying) and (told := watcher.behind()) is not None:
@@ -73,7 +73,10 @@ def asked(world: World) -> None:
     hub = world.process.running
     if hub is None:
         return
-    waiting, open_ones = {one.id for one in hub.matters if one.kept}, {one.id for one in world.matters.open()}
+    waiting, open_ones = (
+        {one.id for one in hub.registry if one.kept},
+        {one.id for one in world.matters.open()},
+    )
     if waiting != open_ones:
         raise Violation("open is what is not settled", f"{sorted(waiting)}, the logs: {sorted(open_ones)}")
     producers = world.producers
@@ -82,7 +85,7 @@ def asked(world: World) -> None:
         if count > 1 and name in open_ones:
             raise Violation("one orchestrator at a time", f"{count} have {name}")
     # While a commit gathers, who waits for it has not noticed yet that the peer is gone.
-    all_there = all(peer.healthy for peer in producers) and not hub.ingest.waiting
+    all_there = all(peer.healthy for peer in producers) and not hub.committer.waiting
     for one in world.matters.open("command") if all_there else ():
         if not held[one.id] and any(one.topics[0] in peer.serves for peer in producers):
             raise Violation("one orchestrator at a time", f"nobody has {one.id}")

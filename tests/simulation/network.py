@@ -13,7 +13,7 @@ from typing import Final
 
 import trio
 
-from tasktree_rt.web.server.syscalls import Io, Socket
+from tasktree_rt.web.server.syscalls import Socket, Syscalls
 from tests.simulation.violation import Violation
 
 FIRST_DESCRIPTOR: Final = 1_000
@@ -177,7 +177,7 @@ class Network:
         self._note = note
         self._open: dict[int, Line] = {}
         self._next = FIRST_DESCRIPTOR
-        self.io = Io(self._readv, self._write, self._wait_readable, self._wait_writable, self._sender)
+        self.io = Syscalls(self._readv, self._write, self._wait_readable, self._wait_writable, self._sender)
 
     def line(self) -> Line:
         """A new connection."""

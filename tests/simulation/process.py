@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import trio
 
 from tasktree_rt.brokers.sqlite import SqliteBroker
-from tasktree_rt.compat.aiecs.direct_messages import Relay
+from tasktree_rt.compat.aiecs.direct_messages import DirectMessages
 from tasktree_rt.errors import StoreUnavailable
 from tasktree_rt.hub.hub import Hub, open_hub
 from tests.hub.world import relay_of
@@ -31,7 +31,7 @@ class Process:
     def __init__(self, world: World) -> None:
         self._world = world
         self.running: Hub | None = None
-        self.relay: Relay
+        self.relay: DirectMessages
         self.accepts = False
         self.dead = False
         self.over = trio.Event()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tasktree_rt.core.access import OPEN
 from tasktree_rt.dialects.tasktree import Orchestrator
-from tasktree_rt.hub.sessions.producer import PushSession
+from tasktree_rt.hub.sessions.producer import ProducerSession
 from tests.simulation.matters import Attempt
 from tests.simulation.peer import Peer
 from tests.simulation.truth import Publish
@@ -54,7 +54,9 @@ class Producer(Peer):
         self._asked.clear()
         self._refusing = False
         self.held.clear()
-        self.carry(PushSession(self.world.process.hub, DIALECT, self.name, grants=OPEN, serves=self.serves))
+        self.carry(
+            ProducerSession(self.world.process.hub, DIALECT, self.name, grants=OPEN, serves=self.serves)
+        )
         for publish in self.unanswered:
             self._say(publish)
 

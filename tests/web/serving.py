@@ -19,7 +19,7 @@ from tasktree_rt.hub.transport import Transport
 from tasktree_rt.metrics import Metrics
 from tasktree_rt.settings import Delivery, Drain, Limits, Settings
 from tasktree_rt.web.server.server import serve
-from tasktree_rt.web.server.syscalls import KERNEL, Io
+from tasktree_rt.web.server.syscalls import KERNEL, Syscalls
 from tests.wsclient import WsClient
 
 Start = Callable[[Callable[[], Awaitable[None]]], None]
@@ -296,7 +296,7 @@ async def started(nursery: trio.Nursery) -> AsyncIterator[Started]:
         *,
         hub: Hub | None = None,
         app: QuartTrio | None = None,
-        io: Io = KERNEL,
+        io: Syscalls = KERNEL,
         edit: Callable[[QuartTrio], None] | None = None,
         **settings: Any,
     ) -> Served:

@@ -47,7 +47,7 @@ async def test_a_gzip_body_is_read_as_what_it_stands_for(coding: str) -> None:
         lines = gzip.compress(EVENT + b"\n" + EVENT + b"\n")
         answer = await post(hub, lines, Content_Encoding=coding, Content_Type="application/x-ndjson")
         assert len(answer.json()["positions"]) == 2
-        assert len(hub.hub.shelf.get("p").tree) == 1  # type: ignore[union-attr]
+        assert len(hub.hub.cache.get("p").tree) == 1  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ async def test_another_coding_is_refused_in_words(coding: str, path: str) -> Non
         assert answer.json()["code"] == "invalid_message"
         assert coding in answer.json()["detail"]
         assert "gzip" in answer.json()["detail"].replace(coding, "")
-        assert not hub.hub.shelf.get("p")
+        assert not hub.hub.cache.get("p")
 
 
 @pytest.mark.parametrize(

@@ -53,10 +53,10 @@ async def test_what_changes_is_told_by_name_of_the_event() -> None:
         assert gone == {"projects": [], "removed": ["p"], "whole": False}
         for _ in range(100):
             await wait_all_tasks_blocked()
-            if not running.hub.roster.watched:
+            if not running.hub.directory.watched:
                 break
             await trio.sleep(0.01)
-        assert running.hub.roster.watched == 0
+        assert running.hub.directory.watched == 0
 
 
 async def test_only_those_one_may_watch_and_only_as_long_as_the_token_is_good() -> None:

@@ -117,7 +117,7 @@ async def test_a_watcher_is_told_how_it_stands_then_of_every_change_and_is_close
             assert await told(late) == end
             assert await closed(late) == (1000, "")
         with trio.fail_after(30):
-            while running.hub.statuses.watched(f"execution:{made}"):
+            while running.hub.status_notifier.watched(f"execution:{made}"):
                 await trio.lowlevel.checkpoint()
 
 

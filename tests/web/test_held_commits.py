@@ -21,7 +21,7 @@ def publish(number: int, project: str = "p") -> Json:
 async def accepted(running: RealHub, count: int) -> None:
     """Until the hub has read and accepted so many publishes."""
     with trio.fail_after(30):
-        while running.hub.ingest.waiting < count:
+        while running.hub.committer.waiting < count:
             await trio.lowlevel.checkpoint()
 
 

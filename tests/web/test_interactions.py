@@ -21,7 +21,7 @@ ADDRESS = {"dialect": "http", "address": "127.0.0.1"}
 
 async def waiting(running: RealHub, matter: str) -> None:
     """Until somebody waits for a prompt or a command."""
-    pending = running.hub.matters.get(matter)
+    pending = running.hub.registry.get(matter)
     assert pending is not None
     with trio.fail_after(30):
         while pending._changed is None or not pending._changed.statistics().tasks_waiting:

@@ -95,7 +95,7 @@ async def plain(running: RealHub, names: list[str]) -> None:
     query = "&".join(f"project_id={name}" for name in names)
     async with running.socket(f"/ws/updates?{query}", native=False) as socket:
         await socket.send_message("hello")
-        await running.hub.shelf.load(names[-1])
+        await running.hub.cache.load(names[-1])
 
 
 async def in_process(running: RealHub, names: list[str]) -> None:
@@ -225,11 +225,11 @@ async def test_names_that_are_only_asked_for_leave_nothing_in_the_hub(
         before = census((running.hub, running.app.extensions))
         await surface(running, [f"name{number}" for number in range(NAMES)])
         with trio.fail_after(PATIENCE):
-            while running.hub.connections or running.hub.sessions or running.hub.ingest.waiting:
+            while running.hub.connections or running.hub.sessions or running.hub.committer.waiting:
                 await trio.lowlevel.checkpoint()
-        running.hub.idle.let_go()
+        running.hub.idle_projects.let_go()
         assert grown(before, census((running.hub, running.app.extensions))) == {}
-        assert len(running.hub.shelf) <= 10
+        assert len(running.hub.cache) <= 10
 
 
 async def test_the_walk_finds_what_grows() -> None:

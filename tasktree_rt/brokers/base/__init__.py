@@ -7,7 +7,7 @@ is all of them. The docstrings are the contract. ``tests/brokers/contract.py`` h
 
 from tasktree_rt.brokers.base.broker import KEPT_DEATHS_AGE, Broker, Retention
 from tasktree_rt.brokers.base.damage import Outline, Salvaged
-from tasktree_rt.brokers.base.interactions import Matter, Settled
+from tasktree_rt.brokers.base.interactions import Interaction, Settled
 from tasktree_rt.brokers.base.log import Append, Appended, Death, Draft, Life, Outcome
 from tasktree_rt.brokers.base.producers import KEPT_IDS, KEPT_IDS_AGE, Conflict, Duplicate, Key
 from tasktree_rt.brokers.base.projects import Summary
@@ -25,9 +25,9 @@ __all__ = [
     "Death",
     "Draft",
     "Duplicate",
+    "Interaction",
     "Key",
     "Life",
-    "Matter",
     "Outcome",
     "Outline",
     "Retention",

@@ -8,7 +8,7 @@ from attrs import frozen
 
 
 @frozen
-class Matter:
+class Interaction:
     """A prompt or a command, open or settled.
 
     Attributes:
@@ -48,7 +48,7 @@ class Settled:
 class Interactions(Protocol):
     """The store of prompts and commands; `Log.append` opens and settles them."""
 
-    async def matter(self, matter_id: str) -> Matter | None:
+    async def matter(self, matter_id: str) -> Interaction | None:
         """Return a prompt or command, open or settled; `Broker.trim` says how long settled ones are kept."""
 
     async def matters(
@@ -59,7 +59,7 @@ class Interactions(Protocol):
         topic: str | None = None,
         after: int = 0,
         limit: int = 100,
-    ) -> list[Matter]:
+    ) -> list[Interaction]:
         """Return prompts and commands after a place, in order. Filters: only open or only settled ones, of a
         kind, with events in a topic.
         """

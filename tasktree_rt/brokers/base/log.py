@@ -7,7 +7,7 @@ from typing import Protocol
 
 from attrs import frozen
 
-from tasktree_rt.brokers.base.interactions import Matter, Settled
+from tasktree_rt.brokers.base.interactions import Interaction, Settled
 from tasktree_rt.brokers.base.producers import Conflict, Duplicate, Key
 from tasktree_rt.brokers.base.states import Checkpoint
 from tasktree_rt.core.events import Record
@@ -50,7 +50,7 @@ class Append:
     nodes: int = 0
     key: Key | None = None
     digest: bytes = b""
-    opens: Sequence[Matter] = ()
+    opens: Sequence[Interaction] = ()
     settles: Sequence[Settled] = ()
     about: bytes = b""
     owner: str = ""

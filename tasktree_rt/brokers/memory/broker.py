@@ -18,9 +18,9 @@ from tasktree_rt.brokers.base import (
     Conflict,
     Death,
     Duplicate,
+    Interaction,
     Key,
     Life,
-    Matter,
     Outcome,
     Outline,
     Retention,
@@ -182,7 +182,7 @@ class MemoryBroker:
 
     # --- interactions ---------------------------------------------------------------------------------
 
-    async def matter(self, matter_id: str) -> Matter | None:
+    async def matter(self, matter_id: str) -> Interaction | None:
         """Return a prompt or command by its id."""
         await trio.lowlevel.checkpoint()
         return self._interactions.get(matter_id)
@@ -195,7 +195,7 @@ class MemoryBroker:
         topic: str | None = None,
         after: int = 0,
         limit: int = 100,
-    ) -> list[Matter]:
+    ) -> list[Interaction]:
         """Return prompts and commands after a place."""
         await trio.lowlevel.checkpoint()
         return list(islice(self._interactions.select(open=open, kind=kind, topic=topic, after=after), limit))

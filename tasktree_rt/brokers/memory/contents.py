@@ -16,9 +16,9 @@ from tasktree_rt.brokers.base import (
     Conflict,
     Death,
     Duplicate,
+    Interaction,
     Key,
     Life,
-    Matter,
     Retention,
     Settled,
     Snapshot,
@@ -184,10 +184,10 @@ class Interactions:
     """Prompts and commands by id, in the order of opening."""
 
     def __init__(self) -> None:
-        self._matters: dict[str, Matter] = {}
+        self._matters: dict[str, Interaction] = {}
         self._places = 0
 
-    def open(self, opens: Iterable[Matter]) -> None:
+    def open(self, opens: Iterable[Interaction]) -> None:
         """Add open ones, each at the next place."""
         for one in opens:
             self._places += 1
@@ -200,13 +200,13 @@ class Interactions:
             if waiting is not None and waiting.settled is None:
                 self._matters[settled.id] = evolve(waiting, settled=received, outcome=settled.outcome)
 
-    def get(self, matter_id: str) -> Matter | None:
+    def get(self, matter_id: str) -> Interaction | None:
         """Return one by its id."""
         return self._matters.get(matter_id)
 
     def select(
         self, *, open: bool | None, kind: str | None, topic: str | None, after: int
-    ) -> Iterator[Matter]:
+    ) -> Iterator[Interaction]:
         """Iterate over those after a place; filters as in `brokers.base.Broker.matters`."""
         return (
             one

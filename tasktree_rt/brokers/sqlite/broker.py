@@ -27,9 +27,9 @@ from tasktree_rt.brokers.base import (
     Checkpoint,
     Conflict,
     Duplicate,
+    Interaction,
     Key,
     Life,
-    Matter,
     Outcome,
     Outline,
     Retention,
@@ -163,7 +163,7 @@ class SqliteBroker:
 
     # --- interactions ---------------------------------------------------------------------------------
 
-    async def matter(self, matter_id: str) -> Matter | None:
+    async def matter(self, matter_id: str) -> Interaction | None:
         """Read a prompt or command by its id."""
         return await self._connections.read(partial(interactions.matter, matter_id=matter_id))
 
@@ -175,7 +175,7 @@ class SqliteBroker:
         topic: str | None = None,
         after: int = 0,
         limit: int = 100,
-    ) -> list[Matter]:
+    ) -> list[Interaction]:
         """Read prompts and commands after a place."""
         return await self._connections.read(
             lambda connection: interactions.matters(connection, open, kind, topic, after, limit)

@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Final
 
-from tasktree_rt.brokers.base import Append, Matter, Settled
+from tasktree_rt.brokers.base import Append, Interaction, Settled
 
 _SELECT: Final = (
     "SELECT id, kind, topic, mirror, received, deadline, digest, body, settled, outcome, n, owner "
@@ -71,7 +71,7 @@ def forget_of(cursor: sqlite3.Cursor, owner: str, newest: int) -> bool:
     return cursor.rowcount == _FORGOTTEN_AT_ONCE
 
 
-def matter(connection: sqlite3.Connection, matter_id: str) -> Matter | None:
+def matter(connection: sqlite3.Connection, matter_id: str) -> Interaction | None:
     """Read a prompt or command by its id."""
     row = connection.execute(_SELECT + "WHERE id = ?", (matter_id,)).fetchone()
     return _matter(row) if row else None
@@ -84,7 +84,7 @@ def matters(
     topic: str | None,
     after: int,
     limit: int,
-) -> list[Matter]:
+) -> list[Interaction]:
     """Read prompts and commands after a place; see `Broker.matters`."""
     return [_matter(row) for row in connection.execute(_QUERIES[open], (after, kind, topic, limit))]
 
@@ -92,6 +92,6 @@ def matters(
 _Row = tuple[str, str, str, str | None, int, int, bytes, bytes, int | None, bytes, int, str]
 
 
-def _matter(row: _Row) -> Matter:
+def _matter(row: _Row) -> Interaction:
     topics = (row[2],) if row[3] is None else (row[2], row[3])
-    return Matter(row[0], row[1], topics, *row[4:])
+    return Interaction(row[0], row[1], topics, *row[4:])

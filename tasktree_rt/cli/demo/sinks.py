@@ -16,7 +16,7 @@ from tasktree_rt.brokers.base import Key
 from tasktree_rt.core.events import Event, Json, ProjectId
 from tasktree_rt.errors import ClientError, Unavailable
 from tasktree_rt.hub.hub import Hub
-from tasktree_rt.hub.interactions.registry import Pending
+from tasktree_rt.hub.interactions.registry import OpenInteraction
 
 if TYPE_CHECKING:
     from tasktree_rt.client.producer.command_inbox import Command
@@ -95,7 +95,7 @@ class HubSink:
         """See `feed.Sink`: a publish is durable when it returns."""
         await trio.lowlevel.checkpoint()
 
-    def give(self, pending: Pending) -> None:
+    def give(self, pending: OpenInteraction) -> None:
         """See `hub.commanding.Obedient`."""
         data = pending.data
         told = Told(data["name"], data.get("node_id"), data.get("args") or {}, pending.id, self)

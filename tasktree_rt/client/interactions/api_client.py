@@ -51,8 +51,8 @@ _OVER: Final = frozenset({401, 403, 409, 410})
 """HTTP statuses after which there is no prompt to cancel."""
 
 
-class Desk:
-    """What `open_desk` gives. Any number of the program's tasks may use it.
+class ApiClient:
+    """What `open_api_client` gives. Any number of the program's tasks may use it.
 
     Every method raises:
 
@@ -136,7 +136,7 @@ class Desk:
         """One prompt, as `prompts` gives it; with `wait` (seconds, at most 60) as soon as it is settled."""
         return await self._http.call(held_request("GET", prompt_path(prompt_id), wait))
 
-    async def take_back(self, prompt_id: str) -> Answer:
+    async def cancel_prompt(self, prompt_id: str) -> Answer:
         """Take a prompt back: it ends as ``cancelled``.
 
         Raises:
@@ -251,7 +251,7 @@ class Desk:
 
 
 @asynccontextmanager
-async def open_desk(
+async def open_api_client(
     url: str,
     *,
     token: str | None = None,
@@ -259,7 +259,7 @@ async def open_desk(
     backoff: Backoff = Backoff(),  # noqa: B008 - frozen
     patience: float = math.inf,
     ssl_context: ssl.SSLContext | None = None,
-) -> AsyncIterator[Desk]:
+) -> AsyncIterator[ApiClient]:
     """A desk at the hub at `url` (http, https, ws or wss). Entering does not look whether the hub is there.
 
     Args:
@@ -274,4 +274,4 @@ async def open_desk(
     # Reading the certificates takes 20 ms, which a hub without TLS need not cost.
     verify = (ssl_context or True) if address.startswith("https:") else False
     async with httpx.AsyncClient(headers=headers, verify=verify) as client:
-        yield Desk(TrioHttp(client, url, timeout=timeout, backoff=backoff, patience=patience))
+        yield ApiClient(TrioHttp(client, url, timeout=timeout, backoff=backoff, patience=patience))

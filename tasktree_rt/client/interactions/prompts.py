@@ -27,7 +27,7 @@ Options = Iterable[str | Mapping[str, str]] | Mapping[str, str]
 
 
 class Asked(TypedDict, total=False):
-    """What can be asked, beside the message; `Desk.ask` says what each of it means."""
+    """What can be asked, beside the message; `ApiClient.ask` says what each of it means."""
 
     project_id: str | None
     user_id: str | None

@@ -50,7 +50,7 @@ class Command:
     args: Json
     by: str | None
     via: Json
-    _inbox: Inbox = field(repr=False)
+    _inbox: CommandInbox = field(repr=False)
     _accepted: bool = field(default=False, init=False, repr=False)
     _over: bool = field(default=False, init=False, repr=False)
 
@@ -99,7 +99,7 @@ class Result:
         return encode_json(said if self.message is None else {**said, "message": self.message})
 
 
-class Inbox:
+class CommandInbox:
     """See the module. `changed` wakes the connection's sender."""
 
     def __init__(
@@ -250,9 +250,9 @@ class Inbox:
 
 
 class Commands:
-    """An asynchronous iterator over the commands of an `Inbox`; see `Orchestrator.commands`."""
+    """An asynchronous iterator over the commands of an `CommandInbox`; see `Orchestrator.commands`."""
 
-    def __init__(self, inbox: Inbox) -> None:
+    def __init__(self, inbox: CommandInbox) -> None:
         self._inbox = inbox
 
     def __aiter__(self) -> Self:

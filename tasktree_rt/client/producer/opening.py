@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from tasktree_rt.client.interactions.api_client import open_desk
+from tasktree_rt.client.interactions.api_client import open_api_client
 from tasktree_rt.client.producer.checks import HubLimits
 from tasktree_rt.client.producer.in_flight_window import Window
 from tasktree_rt.client.producer.orchestrator import Connect, Orchestrator
@@ -18,7 +18,7 @@ from tasktree_rt.client.producer.session import OnRefused
 from tasktree_rt.client.producer.spool import Spool
 from tasktree_rt.client.producer.unanswered import Outstanding
 from tasktree_rt.client.transport.backoff import Backoff, Retry
-from tasktree_rt.client.transport.connection import Link, LinkOptions, open_link
+from tasktree_rt.client.transport.connection import Connection, LinkOptions, open_link
 from tasktree_rt.client.transport.nursery import background
 from tasktree_rt.client.transport.urls import socket_url
 from tasktree_rt.core.limits import MAX_EVENTS_PER_PUBLISH, MAX_MESSAGE_SIZE, MAX_NODE_SIZE, MIB
@@ -89,7 +89,7 @@ async def open_orchestrator(
     address = socket_url(url, PATH, query)
     file = None if spool is None else Spool(Path(spool), producer_id, spool_max_bytes, fsync=spool_fsync)
     asking = partial(
-        open_desk,
+        open_api_client,
         url,
         token=token,
         timeout=connect_timeout,
@@ -125,7 +125,7 @@ async def open_orchestrator(
 
 
 @asynccontextmanager
-async def _after(wait: Callable[[], Awaitable[None]], connect: Connect) -> AsyncIterator[Link]:
+async def _after(wait: Callable[[], Awaitable[None]], connect: Connect) -> AsyncIterator[Connection]:
     await wait()
     async with connect() as link:
         yield link

@@ -16,25 +16,25 @@ from typing import Any, Unpack
 import trio
 from attrs import frozen
 
-from tasktree_rt.client.interactions.api_client import Desk
+from tasktree_rt.client.interactions.api_client import ApiClient
 from tasktree_rt.client.interactions.prompts import Answer, Asked
 from tasktree_rt.client.producer import encode as payload
 from tasktree_rt.client.producer.checks import HubLimits
 from tasktree_rt.client.producer.command_inbox import Commands
 from tasktree_rt.client.producer.encode import EventLike
 from tasktree_rt.client.producer.receipt import Lost, Receipt
-from tasktree_rt.client.producer.session import OnRefused, Producing
+from tasktree_rt.client.producer.session import OnRefused, ProducerSession
 from tasktree_rt.client.producer.split_batch import batch_id
 from tasktree_rt.client.producer.unanswered import Outstanding
 from tasktree_rt.client.transport.backoff import Retry
-from tasktree_rt.client.transport.connection import Link
-from tasktree_rt.client.transport.errors import Dropped
+from tasktree_rt.client.transport.connection import Connection
+from tasktree_rt.client.transport.errors import ConnectionEnded
 from tasktree_rt.client.transport.reconnect import stay_connected
 from tasktree_rt.core.events import Json
 from tasktree_rt.errors import ClientError, ConnectionLost, PublishRefused
 
-Connect = Callable[[], AbstractAsyncContextManager[Link]]
-Asking = Callable[[], AbstractAsyncContextManager[Desk]]
+Connect = Callable[[], AbstractAsyncContextManager[Connection]]
+Asking = Callable[[], AbstractAsyncContextManager[ApiClient]]
 
 
 @frozen
@@ -73,7 +73,7 @@ class Orchestrator:
         self.limits = limits
         self._turn = trio.Lock()
         """Held while waiting for room: publishers are served in the order they came."""
-        self._producing = Producing(outstanding, on_refused, commands)
+        self._producing = ProducerSession(outstanding, on_refused, commands)
         self._life = secrets.token_hex(8)
         self._numbers = count(1)
         self._published = 0
@@ -166,7 +166,7 @@ class Orchestrator:
         )
 
     async def ask(self, message: str, **asked: Unpack[Asked]) -> Answer:
-        """Ask people, and wait for what the question comes to, through any restart of the hub: `Desk.ask`.
+        """Ask people, and wait for the answer through any restart of the hub, as `ApiClient.ask` does.
 
         What was published before may reach watchers after the question; `flush` first where that matters.
         """
@@ -236,7 +236,7 @@ class Orchestrator:
             await stay_connected(connect, producing.serve, producing.dropped, retry, patience)
         except ClientError as end:
             if not self._closed:
-                self._lost = ConnectionLost(str(end)) if isinstance(end, Dropped) else end
+                self._lost = ConnectionLost(str(end)) if isinstance(end, ConnectionEnded) else end
                 self._outstanding.fail(self._lost)
         finally:
             if self._lost is not None:

@@ -17,13 +17,13 @@ from typing import Final
 
 import trio
 
-from tasktree_rt.client.producer.command_inbox import AGAIN, Inbox
+from tasktree_rt.client.producer.command_inbox import AGAIN, CommandInbox
 from tasktree_rt.client.producer.encode import encode_event, publish_text
 from tasktree_rt.client.producer.receipt import Receipt, read_ack
 from tasktree_rt.client.producer.split_batch import divided
 from tasktree_rt.client.producer.unanswered import Outstanding
-from tasktree_rt.client.transport.connection import Link
-from tasktree_rt.client.transport.errors import Dropped
+from tasktree_rt.client.transport.connection import Connection
+from tasktree_rt.client.transport.errors import ConnectionEnded
 from tasktree_rt.client.transport.nursery import background
 from tasktree_rt.client.transport.refusals import is_transient, milliseconds
 from tasktree_rt.core.close_codes import TOO_LARGE
@@ -42,7 +42,7 @@ OnRefused = Callable[[Receipt, PublishRefused], None]
 _logger: Final = logging.getLogger("tasktree_rt.client")
 
 
-class Producing:
+class ProducerSession:
     """See the module.
 
     Attributes:
@@ -57,8 +57,8 @@ class Producing:
         commands: Iterable[str] = (),
     ) -> None:
         self.changed = trio.lowlevel.ParkingLot()
-        self.inbox = Inbox(commands, outstanding.window, self.changed)
-        self.link: Link | None = None
+        self.inbox = CommandInbox(commands, outstanding.window, self.changed)
+        self.link: Connection | None = None
         self.last_error: str | None = None
         self.connections = self.acked = self.duplicates = self.refused = self.resent = 0
         self._outstanding = outstanding
@@ -68,7 +68,7 @@ class Producing:
         self._refused_for_now: set[str] = set()
         self._retry_after: float | None = None
 
-    async def serve(self, link: Link) -> None:
+    async def serve(self, link: Connection) -> None:
         """Use one connection to its end.
 
         Raises:
@@ -87,12 +87,12 @@ class Producing:
                 if self.inbox.projects:
                     nursery.start_soon(self._try_again)
                 await self._receive_all(link)
-        except Dropped as end:
+        except ConnectionEnded as end:
             raise self._explained(end) from None
         finally:
             self.link = None
 
-    async def dropped(self, end: Dropped, delay: float) -> None:
+    async def dropped(self, end: ConnectionEnded, delay: float) -> None:
         """A connection ended, or could not be made; the next try is in `delay` seconds."""
         self.last_error = str(end)
         _logger.info("%s; trying again in %.2f s", end, delay)
@@ -113,19 +113,19 @@ class Producing:
         if receipt.lost is None or self._on_refused is not _log_refusal:
             self._on_refused(receipt, error)
 
-    def _explained(self, end: Dropped) -> Dropped:
+    def _explained(self, end: ConnectionEnded) -> ConnectionEnded:
         """What to make of the end of a connection, knowing what was said on it."""
         if end.code == TOO_LARGE.code:
             # The hub does not say which. One limit holds for all, so the largest in flight is above it.
             culprit = self._window.largest()
             if culprit is not None and self._window.settle(culprit.id) is not None:
                 self.refuse(culprit, PublishRefused("too_large", f"{culprit.size} bytes are too many"))
-                return Dropped(str(end), code=end.code)
+                return ConnectionEnded(str(end), code=end.code)
         if end.retry_after is None:
             end.retry_after = self._retry_after
         return end
 
-    async def _send_all(self, link: Link) -> None:
+    async def _send_all(self, link: Connection) -> None:
         try:
             while True:
                 text = None if self._halted else self._next()
@@ -133,7 +133,7 @@ class Producing:
                     await self.changed.park()
                 else:
                     await link.send(text)
-        except Dropped:
+        except ConnectionEnded:
             return  # the receiver learns of it too, after the answers that were on their way
 
     def _next(self) -> bytes | None:
@@ -150,7 +150,7 @@ class Producing:
             self.inbox.release()
             self.changed.unpark_all()
 
-    async def _receive_all(self, link: Link) -> None:
+    async def _receive_all(self, link: Connection) -> None:
         with trio.CancelScope() as scope:
             while not self._all_refused_for_now():
                 message = await link.receive()
@@ -160,12 +160,12 @@ class Producing:
                     scope.deadline = min(scope.deadline, trio.current_time() + patience)
                 self.changed.unpark_all()
                 await self._outstanding.compact()
-        raise Dropped(self.last_error or "the hub did not close after it said that it would")
+        raise ConnectionEnded(self.last_error or "the hub did not close after it said that it would")
 
     def _all_refused_for_now(self) -> bool:
         return bool(self._refused_for_now) and len(self._refused_for_now) >= self._window.flying
 
-    def _take(self, link: Link, message: Json) -> float | None:
+    def _take(self, link: Connection, message: Json) -> float | None:
         """Take one message; returns how many seconds this connection still has, if it is to end."""
         kind = message.get("type")
         if kind == "ack":
@@ -181,11 +181,11 @@ class Producing:
             return DRAIN
         return None
 
-    def _take_ack(self, link: Link, message: Json) -> None:
+    def _take_ack(self, link: Connection, message: Json) -> None:
         try:
             outcome = read_ack(message)
         except (KeyError, TypeError, ValueError) as error:
-            raise Dropped(f"the peer is not a hub: an ack without {error}", final=True) from None
+            raise ConnectionEnded(f"the peer is not a hub: an ack without {error}", final=True) from None
         receipt = self._window.settle(message.get("id"))
         if receipt is None:
             return
@@ -194,11 +194,11 @@ class Producing:
         self.duplicates += outcome.duplicate
         self._outstanding.settle(receipt, outcome)
 
-    def _take_command(self, link: Link, message: Json) -> None:
+    def _take_command(self, link: Connection, message: Json) -> None:
         try:
             self.inbox.take(message)
         except (KeyError, TypeError) as error:
-            raise Dropped(f"the peer is not a hub: a command without {error}", final=True) from None
+            raise ConnectionEnded(f"the peer is not a hub: a command without {error}", final=True) from None
         link.good = True
 
     def _take_error(self, message: Json) -> float | None:
@@ -227,7 +227,7 @@ class Producing:
             self._retry_after = max(self._retry_after or 0.0, seconds)
 
 
-async def _keep_alive(link: Link) -> None:
+async def _keep_alive(link: Connection) -> None:
     while True:
         await trio.sleep(PING_INTERVAL)
         with trio.move_on_after(PING_TIMEOUT) as waiting:

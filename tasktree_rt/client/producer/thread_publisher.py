@@ -125,7 +125,7 @@ class Publisher:
         self.publish(payload.log_line(project_id, message, level=level, node_id=node_id, stream=None))
 
     def ask(self, message: str, *, patience: float = math.inf, **asked: Unpack[Asked]) -> Answer:
-        """Ask people, and block until there is an answer, or the default holds; as `Desk.ask` otherwise.
+        """Ask people, and block until there is an answer, or the default holds; as `ApiClient.ask` otherwise.
 
         From any thread, through any restart of the hub. What was published before may reach watchers after
         the question; `flush` first where that matters. Ctrl+C takes the question back.

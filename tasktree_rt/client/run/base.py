@@ -12,7 +12,7 @@ from tasktree_rt.client.interactions.prompts import Asked
 from tasktree_rt.client.producer.checks import HubLimits
 from tasktree_rt.client.producer.split_batch import described
 from tasktree_rt.client.run.checks import Sayable
-from tasktree_rt.client.run.event_buffer import Outflow, OutflowStatistics
+from tasktree_rt.client.run.event_buffer import EventBuffer, OutflowStatistics
 from tasktree_rt.client.run.known_nodes import REPLACED, Attempts
 from tasktree_rt.client.run.node import Node, current_node
 from tasktree_rt.client.run.outcome import is_cancellation
@@ -66,7 +66,7 @@ class BaseRun(Generic[N_co]):
         wait_for_room: Callable[[], bool],
     ) -> None:
         self.project_id = checked_project(name)
-        self.outflow = Outflow(self.project_id, wake)
+        self.outflow = EventBuffer(self.project_id, wake)
         self._wait_for_room = wait_for_room
         self._sayable = Sayable(self.project_id, limits)
         self._title = title

@@ -68,7 +68,7 @@ def now_text() -> str:
     return format_time(datetime.now(UTC))
 
 
-class Outflow:
+class EventBuffer:
     """See the module. `wake` is called, from any thread, whenever there is something to take."""
 
     def __init__(

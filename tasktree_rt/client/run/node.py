@@ -15,7 +15,7 @@ from contextvars import ContextVar, Token
 from types import TracebackType
 from typing import Any, Final, Protocol, Self, TypeVar
 
-from tasktree_rt.client.run.event_buffer import Outflow, clean, now_text
+from tasktree_rt.client.run.event_buffer import EventBuffer, clean, now_text
 from tasktree_rt.client.run.outcome import ENDED, is_cancellation, last_line
 from tasktree_rt.core.events import Json
 
@@ -35,7 +35,7 @@ class Host(Protocol):
     """What a node needs of its run."""
 
     @property
-    def outflow(self) -> Outflow:
+    def outflow(self) -> EventBuffer:
         """Where lines of output go."""
 
     def node(self, id: str, *, parent: Node, **fields: Any) -> Any:  # noqa: ANN401 - of the node's own class

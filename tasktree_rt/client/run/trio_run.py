@@ -65,7 +65,7 @@ class TrioRun(BaseRun[TrioNode]):
         self._done = 0
 
     async def ask(self, message: str, **asked: Unpack[Asked]) -> Answer:
-        """Ask people, as `Desk.ask`, in this project and about the current node by default.
+        """Ask people, as `ApiClient.ask`, in this project and about the current node by default.
 
         The prompt is sent after all events of before.
         """

@@ -2,7 +2,7 @@
 
 trio-websocket does the framing. What it leaves to its user is done here: the TCP stream is closed in
 every case (when the server closes first, its ``aclose`` returns with the stream open), a handshake
-that ends without an answer ends at once, and no fault of its reader task gets past `Dropped`.
+that ends without an answer ends at once, and no fault of its reader task gets past `ConnectionEnded`.
 No extension is offered, so nothing is compressed and nothing can inflate.
 """
 
@@ -18,7 +18,7 @@ import trio
 import trio_websocket
 from attrs import frozen
 
-from tasktree_rt.client.transport.errors import Dropped
+from tasktree_rt.client.transport.errors import ConnectionEnded
 from tasktree_rt.client.transport.nursery import background
 from tasktree_rt.core.close_codes import Advice, advice
 from tasktree_rt.core.events import Json
@@ -42,7 +42,7 @@ class LinkOptions:
     subprotocol: str | None = None
 
 
-class Link:
+class Connection:
     """An open connection. `good` is for the user of the link to set once it has proved useful."""
 
     def __init__(self, socket: trio_websocket.WebSocketConnection, stream: trio.abc.Stream) -> None:
@@ -73,7 +73,7 @@ class Link:
         except trio_websocket.ConnectionClosed as closed:
             raise self._ended(closed.reason) from None
         except InvalidInput as error:
-            raise Dropped(f"the peer is not a hub: {error}", final=True) from None
+            raise ConnectionEnded(f"the peer is not a hub: {error}", final=True) from None
 
     async def ping(self) -> None:
         """Ask for a sign of life and wait for it; returns also when the connection ends."""
@@ -83,7 +83,7 @@ class Link:
             return
 
     async def abort(self, why: str) -> None:
-        """End the connection without a word to the peer; `receive` raises `Dropped` with `why`."""
+        """End the connection without a word to the peer; `receive` raises `ConnectionEnded` with `why`."""
         self._why = why
         await trio.aclose_forcefully(self._stream)
 
@@ -91,13 +91,13 @@ class Link:
         """Say good-bye and wait for the peer's; the caller bounds the time."""
         await self._socket.aclose()
 
-    def _ended(self, reason: trio_websocket.CloseReason | None) -> Dropped:
+    def _ended(self, reason: trio_websocket.CloseReason | None) -> ConnectionEnded:
         if self._why is not None or reason is None:
-            return Dropped(self._why or "the connection was closed here")
+            return ConnectionEnded(self._why or "the connection was closed here")
         if reason.code == _ABNORMAL:
-            return Dropped("the connection broke off", code=int(reason.code))
+            return ConnectionEnded("the connection broke off", code=int(reason.code))
         text = f"the hub closed the connection: {reason.code} {reason.reason or ''}".rstrip()
-        return Dropped(text, code=int(reason.code), final=advice(int(reason.code)) in _FINAL_ADVICE)
+        return ConnectionEnded(text, code=int(reason.code), final=advice(int(reason.code)) in _FINAL_ADVICE)
 
 
 class _Reader:
@@ -124,18 +124,18 @@ class _Reader:
         finally:
             self.ended.set()
 
-    def verdict(self) -> Dropped:
+    def verdict(self) -> ConnectionEnded:
         """Why there was no handshake."""
         if not isinstance(self.fault, trio_websocket.ConnectionRejected):
-            return Dropped("the peer ended the connection during the handshake")
+            return ConnectionEnded("the peer ended the connection during the handshake")
         status = self.fault.status_code
         final = status < 500 and status not in _RETRIED_STATUS
         text = f"the hub refused the connection: HTTP {status}{_detail(self.fault.body)}"
-        return Dropped(text, retry_after=_retry_after(self.fault.headers), final=final)
+        return ConnectionEnded(text, retry_after=_retry_after(self.fault.headers), final=final)
 
 
 @asynccontextmanager
-async def open_link(url: str, options: LinkOptions) -> AsyncIterator[Link]:
+async def open_link(url: str, options: LinkOptions) -> AsyncIterator[Connection]:
     """Connect to a ``ws://`` or ``wss://`` address; leaving closes the connection, politely if there is time.
 
     Raises:
@@ -148,8 +148,8 @@ async def open_link(url: str, options: LinkOptions) -> AsyncIterator[Link]:
                 stream = await _connect(url, options)
                 socket = await _handshake(nursery, stream, url, options)
             if connecting.cancelled_caught or stream is None:
-                raise Dropped(f"no answer within {options.connect_timeout:g} s")
-            link = Link(socket, stream)
+                raise ConnectionEnded(f"no answer within {options.connect_timeout:g} s")
+            link = Connection(socket, stream)
             yield link
             with trio.move_on_after(options.close_timeout):
                 await link.aclose()
@@ -168,7 +168,7 @@ async def _connect(url: str, options: LinkOptions) -> trio.abc.Stream:
     try:
         stream = await trio.open_tcp_stream(host, parts.port or (443 if secure else 80))
     except OSError as error:
-        raise Dropped(f"cannot connect: {error}") from error
+        raise ConnectionEnded(f"cannot connect: {error}") from error
     if not secure:
         return stream
     context = options.ssl_context or ssl.create_default_context()
@@ -179,7 +179,7 @@ async def _connect(url: str, options: LinkOptions) -> trio.abc.Stream:
         await trio.aclose_forcefully(stream)
         if isinstance(error, trio.BrokenResourceError):
             final = isinstance(error.__cause__, ssl.SSLCertVerificationError)
-            raise Dropped(f"no TLS: {error.__cause__ or error}", final=final) from error
+            raise ConnectionEnded(f"no TLS: {error.__cause__ or error}", final=final) from error
         raise
     return encrypted
 
@@ -205,7 +205,7 @@ async def _handshake(
     if socket is None:
         raise reader.verdict()
     if socket.subprotocol != options.subprotocol:
-        raise Dropped(f"the peer does not speak {options.subprotocol}", final=True)
+        raise ConnectionEnded(f"the peer does not speak {options.subprotocol}", final=True)
     return socket
 
 

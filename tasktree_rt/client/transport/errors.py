@@ -5,7 +5,7 @@ from __future__ import annotations
 from tasktree_rt.errors import ConnectionLost
 
 
-class Dropped(ConnectionLost):
+class ConnectionEnded(ConnectionLost):
     """This connection ended, or never came to be.
 
     Attributes:

@@ -9,26 +9,26 @@ from typing import Final
 import trio
 
 from tasktree_rt.client.transport.backoff import Retry
-from tasktree_rt.client.transport.connection import Link
-from tasktree_rt.client.transport.errors import Dropped
+from tasktree_rt.client.transport.connection import Connection
+from tasktree_rt.client.transport.errors import ConnectionEnded
 
 STEADY: Final = 5.0
 """Seconds that a good connection must last before the delays begin anew."""
 
 
 async def stay_connected(
-    connect: Callable[[], AbstractAsyncContextManager[Link]],
-    serve: Callable[[Link], Awaitable[None]],
-    dropped: Callable[[Dropped, float], Awaitable[None]],
+    connect: Callable[[], AbstractAsyncContextManager[Connection]],
+    serve: Callable[[Connection], Awaitable[None]],
+    dropped: Callable[[ConnectionEnded, float], Awaitable[None]],
     retry: Retry,
     patience: float,
 ) -> None:
     """Connect and `serve`, again and again; `dropped` is called with every end and the delay until the next
     try.
 
-    `serve` ends by raising `Dropped`. The back-off starts anew after a link that was `good` and lasted for
-    `STEADY` seconds, or that lasted as long as the longest delay: a hub that fails soon after every
-    connect, however well it begins, is not to be hammered.
+    `serve` ends by raising `ConnectionEnded`. The back-off starts anew after a connection that was `good` and
+    lasted for `STEADY` seconds, or that lasted as long as the longest delay: a hub that fails soon after
+    every connect, however well it begins, is not to be hammered.
 
     Raises:
         Dropped: one that is final, or there was no good link for more than `patience` seconds.
@@ -39,7 +39,7 @@ async def stay_connected(
         try:
             async with connect() as link:
                 await serve(link)
-        except Dropped as end:
+        except ConnectionEnded as end:
             now = trio.current_time()
             lasted = now - begun
             if link is not None and (link.good or lasted >= retry.backoff.cap):
@@ -49,7 +49,9 @@ async def stay_connected(
             if end.final:
                 raise
             if now - last_good > patience:
-                raise Dropped(f"gave up after {patience:g} s: {end}", code=end.code, final=True) from end
+                raise ConnectionEnded(
+                    f"gave up after {patience:g} s: {end}", code=end.code, final=True
+                ) from end
             delay = retry.delay(end.retry_after)
             await dropped(end, delay)
             await trio.sleep(delay)

@@ -9,15 +9,15 @@ from typing import Final
 import trio
 
 from tasktree_rt.client.transport.backoff import Retry
-from tasktree_rt.client.transport.connection import Link
-from tasktree_rt.client.transport.errors import Dropped
+from tasktree_rt.client.transport.connection import Connection
+from tasktree_rt.client.transport.errors import ConnectionEnded
 from tasktree_rt.client.transport.nursery import background
 from tasktree_rt.client.transport.reconnect import stay_connected
 from tasktree_rt.client.transport.refusals import milliseconds
 from tasktree_rt.client.watcher.decode import WireWelcome, is_control, structure
 from tasktree_rt.client.watcher.messages import Connected, Disconnected, WatchMessage
 from tasktree_rt.client.watcher.outgoing import Outgoing
-from tasktree_rt.client.watcher.subscription_state import Follower
+from tasktree_rt.client.watcher.subscription_state import SubscriptionState
 from tasktree_rt.core.events import Json
 from tasktree_rt.core.log import Position
 from tasktree_rt.errors import ConnectionLost
@@ -42,9 +42,9 @@ class Watching:
         answered: set once the hub has answered what was subscribed on opening.
     """
 
-    def __init__(self, follower: Follower) -> None:
+    def __init__(self, follower: SubscriptionState) -> None:
         self.outgoing = Outgoing(follower)
-        self.link: Link | None = None
+        self.link: Connection | None = None
         self.answered = trio.Event()
         self._follower = follower
         self._tell, self._told = trio.open_memory_channel[Given](BUFFERED)
@@ -68,13 +68,13 @@ class Watching:
             raise StopAsyncIteration from None
 
     async def run(
-        self, connect: Callable[[], AbstractAsyncContextManager[Link]], retry: Retry, patience: float
+        self, connect: Callable[[], AbstractAsyncContextManager[Connection]], retry: Retry, patience: float
     ) -> None:
         """Stay connected until cancelled, or until the hub is not coming back."""
         with self._tell:
             try:
                 await stay_connected(connect, self._serve, self._dropped, retry, patience)
-            except Dropped as end:
+            except ConnectionEnded as end:
                 self._lost = ConnectionLost(str(end))
 
     async def say_goodbye(self, close_timeout: float) -> None:
@@ -84,7 +84,7 @@ class Watching:
             with trio.move_on_after(close_timeout):
                 await self.link.aclose()
 
-    async def _serve(self, link: Link) -> None:
+    async def _serve(self, link: Connection) -> None:
         self._advised = None
         welcome = await self._welcomed(link)
         follower = self._follower
@@ -99,22 +99,22 @@ class Watching:
                 nursery.start_soon(self._mind, patience)
                 while True:
                     await self._take(link, await _receive(link, patience))
-        except Dropped as end:
+        except ConnectionEnded as end:
             if end.retry_after is None:
                 end.retry_after = self._advised
             raise
         finally:
             self.link = None
 
-    async def _welcomed(self, link: Link) -> WireWelcome:
+    async def _welcomed(self, link: Connection) -> WireWelcome:
         message = await _receive(link, SILENCE_BEFORE_WELCOME)
         if message.get("type") == "error":
             self._follower.receive(message)
         if message.get("type") != "welcome":
-            raise Dropped(f"the peer does not speak {SUBPROTOCOL}", final=True)
+            raise ConnectionEnded(f"the peer does not speak {SUBPROTOCOL}", final=True)
         return structure(message.get("data"), WireWelcome)
 
-    async def _take(self, link: Link, message: Json) -> None:
+    async def _take(self, link: Connection, message: Json) -> None:
         control = message.get("type") if is_control(message) else None
         if control == "draining":
             self._advised = milliseconds(message.get("data"), "reconnect_after_ms")
@@ -166,13 +166,13 @@ class Watching:
             for one in told:
                 await self._give(one)
 
-    async def _dropped(self, end: Dropped, delay: float) -> None:
+    async def _dropped(self, end: ConnectionEnded, delay: float) -> None:
         await self._give(Disconnected(str(end), end.code, delay))
 
 
-async def _receive(link: Link, silence: float) -> Json:
+async def _receive(link: Connection, silence: float) -> Json:
     try:
         with trio.fail_after(silence):
             return await link.receive()
     except trio.TooSlowError:
-        raise Dropped(f"nothing heard from the hub for {silence:g} s") from None
+        raise ConnectionEnded(f"nothing heard from the hub for {silence:g} s") from None

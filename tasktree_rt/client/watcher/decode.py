@@ -15,7 +15,7 @@ import cattrs
 from attrs import Factory, field, frozen
 from attrs.validators import ge
 
-from tasktree_rt.client.transport.errors import Dropped
+from tasktree_rt.client.transport.errors import ConnectionEnded
 from tasktree_rt.client.watcher.messages import Conflated, ProjectEvent, StateReplaced
 from tasktree_rt.core.events import Json
 from tasktree_rt.core.log import Position
@@ -181,9 +181,9 @@ def structure(message: object, shape: type[T]) -> T:
         raise not_a_hub(shape.__name__.removeprefix("Wire").lower(), error) from None
 
 
-def not_a_hub(what: str, error: object) -> Dropped:
+def not_a_hub(what: str, error: object) -> ConnectionEnded:
     """The peer does not speak this protocol."""
-    return Dropped(f"the peer is not a hub: malformed {what}: {error!r}", final=True)
+    return ConnectionEnded(f"the peer is not a hub: malformed {what}: {error!r}", final=True)
 
 
 def read_event(message: Json) -> ProjectEvent:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from tasktree_rt.client.transport.errors import Dropped
+from tasktree_rt.client.transport.errors import ConnectionEnded
 from tasktree_rt.client.transport.refusals import is_transient, milliseconds
 from tasktree_rt.client.watcher.decode import (
     WireError,
@@ -31,7 +31,7 @@ from tasktree_rt.client.watcher.messages import (
     Unsubscribed,
     WatchMessage,
 )
-from tasktree_rt.client.watcher.topic_state import Course
+from tasktree_rt.client.watcher.topic_state import TopicState
 from tasktree_rt.client.watcher.topics import Topics
 from tasktree_rt.core.events import Json
 from tasktree_rt.core.log import Position
@@ -74,7 +74,7 @@ class Incoming:
         self._moved(course, event.project_id, position)
         return [event]
 
-    def _deleted(self, course: Course, event: ProjectEvent) -> Told:
+    def _deleted(self, course: TopicState, event: ProjectEvent) -> Told:
         project, position = event.project_id, event.position
         course.moved(position, self._topics.now(), ended=True)
         if self._topics.positions.get(project) == position:
@@ -86,7 +86,7 @@ class Incoming:
             self._topics.positions.pop(project, None)
         return [ProjectDeleted(project, position, event.data, event.timestamp)]
 
-    def _moved(self, course: Course, project: str, position: Position) -> None:
+    def _moved(self, course: TopicState, project: str, position: Position) -> None:
         course.moved(position, self._topics.now())
         self._topics.positions[project] = position
 
@@ -145,7 +145,7 @@ class Incoming:
                 self._is_told(project, course, there)
         return []
 
-    def _is_told(self, project: str, course: Course, there: Position) -> None:
+    def _is_told(self, project: str, course: TopicState, there: Position) -> None:
         """Subscribe a project again whose position is not the one that a heartbeat named."""
         since = self._topics.now() if course.told is None else course.since
         course.told = there
@@ -173,7 +173,9 @@ class Incoming:
         error = structure(message, WireError)
         if is_transient(error.code):
             wait = milliseconds(message, "retry_after_ms")
-            raise Dropped(f"the hub cannot serve now: {error.code}: {error.message}", retry_after=wait)
+            raise ConnectionEnded(
+                f"the hub cannot serve now: {error.code}: {error.message}", retry_after=wait
+            )
         project = self._topics.asked_by(error.id) or error.topic
         if project is None:
             return []

@@ -7,10 +7,10 @@ from typing import Final
 import trio
 from attrs import define
 
-from tasktree_rt.client.transport.connection import Link
-from tasktree_rt.client.transport.errors import Dropped
+from tasktree_rt.client.transport.connection import Connection
+from tasktree_rt.client.transport.errors import ConnectionEnded
 from tasktree_rt.client.watcher.read_marks import ReadMarks
-from tasktree_rt.client.watcher.subscription_state import Follower
+from tasktree_rt.client.watcher.subscription_state import SubscriptionState
 from tasktree_rt.core.events import Json
 from tasktree_rt.dialects.base import encode_json, named
 
@@ -39,7 +39,7 @@ class Pace:
 class Outgoing:
     """What waits to be sent, and the task that sends it."""
 
-    def __init__(self, follower: Follower) -> None:
+    def __init__(self, follower: SubscriptionState) -> None:
         self._follower = follower
         self._watermarks: dict[str, int] = {}
         self._marks = ReadMarks()
@@ -69,7 +69,7 @@ class Outgoing:
         """Take the hub's response to a read mark; returns False for any other message."""
         return self._marks.take(message)
 
-    async def send_all(self, link: Link) -> None:
+    async def send_all(self, link: Connection) -> None:
         """Send until the connection ends."""
         try:
             while True:
@@ -79,7 +79,7 @@ class Outgoing:
                     continue
                 await self._pace.wait()
                 await link.send(encode_json(message))
-        except Dropped:
+        except ConnectionEnded:
             return  # the receiver learns of it too
 
     def _next(self) -> Json | None:

@@ -1,6 +1,6 @@
 """The state of a watcher's subscriptions: what to ask on a new connection, and what each message means.
 
-Pure: `Follower.opening` and `receive` say what to send and what to tell; the `Watcher` does it.
+Pure: `SubscriptionState.opening` and `receive` say what to send and what to tell; the `Watcher` does it.
 
 A project has two positions here. Its *resume position* (`positions`) is the one of the protocol, from
 which a new connection goes on: it moves with an event, with ``conflated``, with the last part of a
@@ -29,7 +29,7 @@ from tasktree_rt.core.log import Position
 from tasktree_rt.core.topics import WILDCARD
 
 
-class Follower:
+class SubscriptionState:
     """See the module.
 
     Attributes:

@@ -9,7 +9,7 @@ from tasktree_rt.core.log import BEGINNING, Position
 
 
 @define
-class Course:
+class TopicState:
     """A project is *behind* while something is due: the answer to a request, a state that was promised, a
     position that a heartbeat named. One that is behind and gets no further for too long is *late*.
     """
@@ -76,6 +76,6 @@ class Course:
         self.late = self.late and self.behind
         return True
 
-    def again(self, now: float) -> Course:
+    def again(self, now: float) -> TopicState:
         """The course after another request: as late as before."""
-        return Course(told=self.told, since=now, late=self.late)
+        return TopicState(told=self.told, since=now, late=self.late)

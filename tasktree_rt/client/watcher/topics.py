@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from itertools import count
 
-from tasktree_rt.client.watcher.topic_state import Course
+from tasktree_rt.client.watcher.topic_state import TopicState
 from tasktree_rt.core.events import Json
 from tasktree_rt.core.log import Position
 from tasktree_rt.core.topics import WILDCARD
@@ -13,7 +13,7 @@ from tasktree_rt.dialects.base import measure, named
 
 
 class Topics:
-    """State that `Follower` and `Incoming` share; see `follow`.
+    """State that `SubscriptionState` and `Incoming` share; see `subscription_state`.
 
     Attributes:
         wanted: for each project (or ``*``), whether to begin with its state.
@@ -33,7 +33,7 @@ class Topics:
         self.positions: dict[str, Position] = {}
         self.requests: list[Json] = []
         self.excluded: set[str] = set()
-        self.courses: dict[str, Course] = {}
+        self.courses: dict[str, TopicState] = {}
         self.fence: int | None = None
         self.all_request: int | None = None
         self.all_open = False
@@ -57,7 +57,7 @@ class Topics:
         if project == WILDCARD:
             self.all_request = self.ask("subscribe", WILDCARD, policy=self._policy, **self._all_since())
             return
-        before = self.courses.get(project, Course())
+        before = self.courses.get(project, TopicState())
         course = self.courses[project] = before.again(self.now())
         position = self.positions.get(project)
         fields: dict[str, object] = {"policy": self._policy}
@@ -81,19 +81,19 @@ class Topics:
     def _wants_state(self, project: str) -> bool:
         return self.wanted.get(project, self.wanted.get(WILDCARD, True))
 
-    def was_asked(self, course: Course) -> bool:
+    def was_asked(self, course: TopicState) -> bool:
         """Whether since or state was asked for a project."""
         if course.asked is not None:
             return course.asked
         return self.all_open or self.wanted.get(WILDCARD, False)
 
-    def course(self, project: str) -> Course | None:
+    def course(self, project: str) -> TopicState | None:
         """The course of a project whose messages count now."""
         if self.fence is not None or project in self.excluded:
             return None
         if project not in self.wanted and WILDCARD not in self.wanted:
             return None
-        course = self.courses.setdefault(project, Course())
+        course = self.courses.setdefault(project, TopicState())
         return course if course.pending is None else None
 
     def asked_by(self, number: object) -> str | None:

@@ -11,13 +11,13 @@ from typing import Final
 import trio
 
 from tasktree_rt.client.transport.backoff import Backoff, Retry
-from tasktree_rt.client.transport.connection import Link, LinkOptions, open_link
+from tasktree_rt.client.transport.connection import Connection, LinkOptions, open_link
 from tasktree_rt.client.transport.nursery import background
 from tasktree_rt.client.transport.urls import socket_url
 from tasktree_rt.client.watcher.connection_task import SUBPROTOCOL, Watching
 from tasktree_rt.client.watcher.messages import WatchMessage
 from tasktree_rt.client.watcher.start_positions import Since, read_since, starts
-from tasktree_rt.client.watcher.subscription_state import Follower
+from tasktree_rt.client.watcher.subscription_state import SubscriptionState
 from tasktree_rt.client.watcher.tree_view import TreeView
 from tasktree_rt.core.limits import MIB
 from tasktree_rt.core.log import Position
@@ -34,7 +34,7 @@ class Watcher:
     `since` in the program's next life. `view` has the tree of each project, as of the same moment.
     """
 
-    def __init__(self, follower: Follower, watching: Watching, *, views: bool) -> None:
+    def __init__(self, follower: SubscriptionState, watching: Watching, *, views: bool) -> None:
         self.positions: dict[str, Position] = {}
         self._follower = follower
         self._watching = watching
@@ -175,14 +175,14 @@ async def open_watcher(
         ValueError: not an address, or one position for several projects.
         InvalidInput: not a position.
     """
-    follower = Follower(policy, trio.current_time)
+    follower = SubscriptionState(policy, trio.current_time)
     topics = [projects] if isinstance(projects, str) else list(projects)
     topics += map(user_topic, [users] if isinstance(users, str) else users)
     for project_id, at in starts(topics, since):
         follower.subscribe(project_id, at, state and at is None)
     watching = Watching(follower)
 
-    def connect() -> AbstractAsyncContextManager[Link]:
+    def connect() -> AbstractAsyncContextManager[Connection]:
         first = follower.first_named()
         query = [("policy", policy), *(named(first).items() if first else ())]
         address = socket_url(url, PATH, [*query, *([("token", token)] if token else [])])

@@ -2,7 +2,7 @@
 
 The client says ``{"action": …}`` in a text or a binary frame. What the hub says carries a ``timestamp`` in
 seconds, so a dialect is made with a clock. `step_result`, `user_message` and the others make what is said;
-the hub shows it as `Live`.
+the hub shows it as `Ephemeral`.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from tasktree_rt.core.protocol import (
     Answer,
     CancelTask,
     Command,
+    Ephemeral,
     Failure,
-    Live,
     Message,
     Personal,
     Ping,
@@ -183,7 +183,7 @@ def _failure(said: Failure, now: float) -> Json:
     return {"type": "error", "message": f"{where}{said.message}", "timestamp": now}
 
 
-def _live(said: Live, now: float) -> Json | None:
+def _live(said: Ephemeral, now: float) -> Json | None:
     data: Json = said.data
     match said.kind:
         case "prompt":
@@ -200,7 +200,7 @@ def _live(said: Live, now: float) -> Json | None:
             return None
 
 
-def _message(said: Live, given: Json) -> Json:
+def _message(said: Ephemeral, given: Json) -> Json:
     """As given, with whom it is for; for everybody it is only given."""
     user = user_of(said.topic) or said.user
     return given if user is None else user_message(user, given)
@@ -214,6 +214,6 @@ _WRITERS: Final[dict[type, Callable[[Any, float], Json | None]]] = {
     Pong: _pong,
     Subscribed: _subscribed,
     Failure: _failure,
-    Live: _live,
+    Ephemeral: _live,
     Personal: _personal,
 }

@@ -18,10 +18,10 @@ from attrs import define
 from tasktree_rt.core.access import Grants
 from tasktree_rt.core.close_codes import NORMAL, Closing
 from tasktree_rt.core.events import Json
-from tasktree_rt.core.protocol import Live
-from tasktree_rt.hub.cooperative import breathe
-from tasktree_rt.hub.delivery.ephemeral_topics import LiveTopics
-from tasktree_rt.hub.projects.quotas import UNDER_WAY, Holdings
+from tasktree_rt.core.protocol import Ephemeral
+from tasktree_rt.hub.cooperative import yield_if_due
+from tasktree_rt.hub.delivery.ephemeral_topics import EphemeralTopics
+from tasktree_rt.hub.projects.quotas import UNDER_WAY, Quotas
 
 EVERYBODY: Final = "everybody"
 """The live topic of all that listen here."""
@@ -56,10 +56,10 @@ class Work:
     owner: str
 
 
-class Relay:
+class DirectMessages:
     """See the module's docstring."""
 
-    def __init__(self, live: LiveTopics, holdings: Holdings, new_id: Callable[[], str]) -> None:
+    def __init__(self, live: EphemeralTopics, holdings: Quotas, new_id: Callable[[], str]) -> None:
         self._live = live
         self._holdings = holdings
         self._new_id = new_id
@@ -123,7 +123,7 @@ class Relay:
         """Show a user something, or everybody."""
         name = key or self._new_id()
         if user is None:
-            self._live.publish(Live(EVERYBODY, kind, data, name))
+            self._live.publish(Ephemeral(EVERYBODY, kind, data, name))
         else:
             self._live.show_user(user, kind, data, name)
 
@@ -205,7 +205,7 @@ class Relay:
                 continue
             self._beat(user, task)
             self._expect(user, task, work, now + work.interval)
-            await breathe()
+            await yield_if_due()
 
     def _expect(self, user: str, task: str, work: Work, due: float) -> None:
         """Note when the next heartbeat of a task is due; what was noted before no longer counts."""

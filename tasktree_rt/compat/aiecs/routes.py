@@ -12,15 +12,15 @@ from quart import Blueprint, Response, current_app, request
 from quart_trio import QuartTrio
 
 from tasktree_rt.compat.aiecs.dialect import Aiecs
-from tasktree_rt.compat.aiecs.direct_messages import MESSAGE, Relay
+from tasktree_rt.compat.aiecs.direct_messages import MESSAGE, DirectMessages
 from tasktree_rt.compat.aiecs.session import ConfirmingSession, task_project
 from tasktree_rt.core.close_codes import OVERLOADED
 from tasktree_rt.core.events import Json, shown
 from tasktree_rt.core.topics import user_id
 from tasktree_rt.errors import InvalidInput, PeerError, Refused
 from tasktree_rt.hub.hub import Hub
-from tasktree_rt.hub.interactions.registry import PROMPT, Pending
-from tasktree_rt.hub.sessions.rejected import FarewellSession
+from tasktree_rt.hub.interactions.registry import PROMPT, OpenInteraction
+from tasktree_rt.hub.sessions.rejected import RejectedSession
 from tasktree_rt.settings import Settings
 from tasktree_rt.web.auth.tokens import authenticate
 from tasktree_rt.web.bodies import read_object
@@ -41,7 +41,7 @@ MAX_INTERVAL: Final = 3_600.0
 
 
 EXTENSION: Final = "aiecs"
-"""Key of ``app.extensions``: the app's `Relay`."""
+"""Key of ``app.extensions``: the app's `DirectMessages`."""
 
 
 class AiecsSystem:
@@ -55,7 +55,7 @@ class AiecsSystem:
 
     def routes(self, hub: Hub, settings: Settings) -> Sequence[Blueprint]:
         """``/ws/aiecs`` and ``/api/v1/aiecs``. Heartbeats of tasks are sent while the app is served."""
-        relay = Relay(hub.live, hub.holdings, lambda: secrets.token_hex(8))
+        relay = DirectMessages(hub.ephemeral_topics, hub.quotas, lambda: secrets.token_hex(8))
         views = AiecsRoutes(hub, settings, relay)
         routes, scope = views.routes(), trio.CancelScope()
         routes.record(lambda state: state.app.extensions.setdefault(EXTENSION, relay))
@@ -79,7 +79,7 @@ class AiecsSystem:
 class AiecsRoutes:
     """The views; `sockets` and `routes` register them."""
 
-    def __init__(self, hub: Hub, settings: Settings, relay: Relay) -> None:
+    def __init__(self, hub: Hub, settings: Settings, relay: DirectMessages) -> None:
         self._hub = hub
         self._settings = settings
         self._relay = relay
@@ -108,18 +108,18 @@ class AiecsRoutes:
     async def listen(self) -> Answer:
         """Accept a client of AIECS, or reject its token by a close code."""
         chosen = self._settings.aiecs
-        session: ConfirmingSession | FarewellSession
+        session: ConfirmingSession | RejectedSession
         try:
             found = authenticate(self._settings.auth, token()).at(address())
         except PeerError as error:
-            session = FarewellSession(self._hub, self._dialect, closing(error), address())
+            session = RejectedSession(self._hub, self._dialect, closing(error), address())
         else:
             everything = chosen.broadcast_all and not self._settings.auth.on
             session = ConfirmingSession(
                 self._hub, self._dialect, self._relay, everything=everything, grants=found, address=address()
             )
             if len(self._relay) >= chosen.max_connections:
-                session = FarewellSession(self._hub, self._dialect, OVERLOADED, address())
+                session = RejectedSession(self._hub, self._dialect, OVERLOADED, address())
         await leave(self._hub, session)
         return None
 
@@ -129,7 +129,7 @@ class AiecsRoutes:
         wait = _number(given, "wait", LONGEST_WAIT, LONGEST_WAIT)
         everybody = given.get("user_id") is None
 
-        def opened(pending: Pending) -> None:
+        def opened(pending: OpenInteraction) -> None:
             if everybody:
                 self._relay.show(None, PROMPT, pending.data, pending.id)
 
@@ -212,7 +212,7 @@ class AiecsRoutes:
         wait = number("wait", request.args.get("wait", "0"), LONGEST_WAIT, 0)
         if wait:
             await held_back(self._hub, partial(relay.change, request.args.get("version", "")), wait)
-        pending = sum(one.matter.kind == PROMPT for one in self._hub.matters)
+        pending = sum(one.matter.kind == PROMPT for one in self._hub.registry)
         return reply(
             {
                 "running": not self._hub.draining,
@@ -226,7 +226,7 @@ class AiecsRoutes:
         )
 
 
-def _confirmation(pending: Pending) -> Json:
+def _confirmation(pending: OpenInteraction) -> Json:
     outcome = pending.outcome or {}
     return {
         "callback_id": pending.id,

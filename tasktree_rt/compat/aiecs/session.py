@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import Final
 
-from tasktree_rt.compat.aiecs.direct_messages import CANCELLED, EVERYBODY, Relay
+from tasktree_rt.compat.aiecs.direct_messages import CANCELLED, EVERYBODY, DirectMessages
 from tasktree_rt.core.access import Grants
 from tasktree_rt.core.close_codes import GOING_AWAY
 from tasktree_rt.core.events import Json, is_project_id
@@ -15,7 +15,7 @@ from tasktree_rt.core.protocol import (
     Answer,
     CancelTask,
     Command,
-    Live,
+    Ephemeral,
     Ping,
     Policy,
     Pong,
@@ -28,7 +28,7 @@ from tasktree_rt.dialects.base import Dialect
 from tasktree_rt.errors import InvalidInput, PeerError, Refused
 from tasktree_rt.hub.delivery.ephemeral_topics import EVERY_USER
 from tasktree_rt.hub.hub import Hub
-from tasktree_rt.hub.interactions.registry import PROMPT, Pending
+from tasktree_rt.hub.interactions.registry import PROMPT, OpenInteraction
 from tasktree_rt.hub.interactions.resolution import Settlement
 from tasktree_rt.hub.sessions.base import ConnectionSession
 
@@ -46,7 +46,7 @@ def task_project(task: str | None) -> str:
     return name if task and is_project_id(name) else TASK
 
 
-def _is_for_people(pending: Pending) -> bool:
+def _is_for_people(pending: OpenInteraction) -> bool:
     """Whether it is a prompt that these languages show: a user's, or one to everybody about a task."""
     home = pending.home
     asks = pending.matter.kind == PROMPT and pending.kept
@@ -63,7 +63,7 @@ class ConfirmingSession(ConnectionSession):
         self,
         hub: Hub,
         dialect: Dialect,
-        relay: Relay,
+        relay: DirectMessages,
         *,
         everything: bool,
         grants: Grants,
@@ -88,15 +88,15 @@ class ConfirmingSession(ConnectionSession):
     def begin(self) -> None:
         """Listen."""
         self._relay.join(self)
-        self.hub.live.subscribe(self.subscriber, EVERYBODY)
+        self.hub.ephemeral_topics.subscribe(self.subscriber, EVERYBODY)
         if self._everything:
-            self.hub.live.subscribe(self.subscriber, EVERY_USER)
+            self.hub.ephemeral_topics.subscribe(self.subscriber, EVERY_USER)
             # Who is shown everything need not subscribe, and AIECS' own client never does.
-            self._offer(self.hub.matters.newest(OFFERED, _is_for_people))
+            self._offer(self.hub.registry.newest(OFFERED, _is_for_people))
 
-    def _offer(self, open_ones: Iterable[Pending]) -> None:
+    def _offer(self, open_ones: Iterable[OpenInteraction]) -> None:
         for one in open_ones:
-            self.subscriber.reply(Live(one.matter.topics[-1], PROMPT, one.data, one.id))
+            self.subscriber.reply(Ephemeral(one.matter.topics[-1], PROMPT, one.data, one.id))
 
     def ended(self, code: int | None, reason: str) -> None:
         """See `carrier.Session`."""
@@ -152,9 +152,9 @@ class ConfirmingSession(ConnectionSession):
         if self.hub.settings.aiecs.one_per_user:
             self._relay.take_over(user, self)
         if not self._everything:
-            self.hub.live.subscribe(self.subscriber, topic)
+            self.hub.ephemeral_topics.subscribe(self.subscriber, topic)
         self.subscriber.reply(Subscribed(topic, BEGINNING, None))
-        self._offer(self.hub.matters.told(topic, PROMPT))
+        self._offer(self.hub.registry.told(topic, PROMPT))
 
     async def _cancel(self, user: str, task: str) -> None:
         """Everybody who may know is told, and so is the task's orchestrator, if there is one."""

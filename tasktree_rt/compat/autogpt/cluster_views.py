@@ -50,7 +50,7 @@ class ClusterViews:
     def begin(self) -> None:
         """Hear what is watched from now on. Of what is watched already something may have been missed."""
         self._hub.view_source = self
-        self._hub.live.observe(self._watched)
+        self._hub.ephemeral_topics.observe(self._watched)
         self._hub.index.observers.append(self._log_watched)
         for topic in self._hub.index.named():
             self._log_watched(topic, True)
@@ -58,7 +58,7 @@ class ClusterViews:
 
     def end(self) -> None:
         """Hear nothing of it any more."""
-        self._hub.live.unobserve(self._watched)
+        self._hub.ephemeral_topics.unobserve(self._watched)
         self._hub.index.observers.remove(self._log_watched)
         for topic in list(self._channels):
             self._forget(topic)

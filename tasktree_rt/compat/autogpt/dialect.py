@@ -13,7 +13,7 @@ from tasktree_rt.compat.autogpt.channels import channel
 from tasktree_rt.compat.autogpt.notifications import as_notification
 from tasktree_rt.compat.autogpt.requests import read_request
 from tasktree_rt.core.events import Record
-from tasktree_rt.core.protocol import Command, Failure, Live, Message, Pong, Shown
+from tasktree_rt.core.protocol import Command, Ephemeral, Failure, Message, Pong, TopicSubscribed
 from tasktree_rt.dialects.base import Encoding, encode_json, join, raw_json, text_frame
 
 NAME: Final = "autogpt"
@@ -49,7 +49,7 @@ def _pong(said: Pong) -> Any:  # noqa: ANN401 - any JSON
     return {"method": "heartbeat", "data": "pong", "success": True}
 
 
-def _shown(said: Shown) -> Any:  # noqa: ANN401
+def _shown(said: TopicSubscribed) -> Any:  # noqa: ANN401
     name = None if said.kind is None else channel(said.user, said.kind, said.name)
     return _message(said.method, None, success=True, channel_name=name)
 
@@ -58,7 +58,7 @@ def _failure(said: Failure) -> Any:  # noqa: ANN401
     return _message("error", None, success=False, error=said.message)
 
 
-def _live(said: Live) -> Any:  # noqa: ANN401
+def _live(said: Ephemeral) -> Any:  # noqa: ANN401
     if said.kind in PUSHED:
         return _message(said.kind, raw_json(said.data.body), channel_name=said.data.channel)
     return _message("notification", as_notification(said.data)) if said.kind == "notification" else None
@@ -77,7 +77,7 @@ def _message(
 
 _WRITERS: Final[dict[type, Callable[[Any], Any]]] = {
     Pong: _pong,
-    Shown: _shown,
+    TopicSubscribed: _shown,
     Failure: _failure,
-    Live: _live,
+    Ephemeral: _live,
 }

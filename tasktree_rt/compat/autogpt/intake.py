@@ -9,7 +9,7 @@ from tasktree_rt.core.access import Grants
 from tasktree_rt.core.events import Json
 from tasktree_rt.errors import InvalidInput
 from tasktree_rt.hub.hub import Hub
-from tasktree_rt.hub.publish.receipt import Published
+from tasktree_rt.hub.publish.receipt import PublishReceipt
 
 
 class Intake:
@@ -22,15 +22,15 @@ class Intake:
     def event(self, event: Execution, *, mirror: bool = True) -> int:
         """Show it now; returns to how many channels of how many connections it went. Without `mirror` it is
         no change of a project's: the same event comes once more."""
-        shown = sum(map(self._hub.live.publish, event.live()))
+        shown = sum(map(self._hub.ephemeral_topics.publish, event.live()))
         change = mirrored(event) if self._mirror and mirror else None
         if change is not None:
-            self._hub.mirror.put(
+            self._hub.write_behind.put(
                 change.project_id, change.changes, node_id=change.node_id, state=change.state
             )
         return shown
 
-    async def notify(self, user: str, payload: Json, *, grants: Grants) -> Published:
+    async def notify(self, user: str, payload: Json, *, grants: Grants) -> PublishReceipt:
         """Keep it as a notification of the hub's, and show it. A payload beyond what a log keeps is shown
         whole all the same; then only its title is kept.
 

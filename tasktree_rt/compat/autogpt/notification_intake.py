@@ -17,7 +17,7 @@ from tasktree_rt.compat.autogpt.intake import Intake
 from tasktree_rt.compat.autogpt.notifications import from_autogpt
 from tasktree_rt.core.access import OPEN
 from tasktree_rt.core.events import Json
-from tasktree_rt.core.protocol import Live
+from tasktree_rt.core.protocol import Ephemeral
 from tasktree_rt.core.topics import user_topic
 from tasktree_rt.errors import PeerError
 from tasktree_rt.hub.hub import Hub
@@ -134,7 +134,9 @@ class Keeping:
             log.warning("notifications are shown, but not kept", reason=reason)
         self._spell.count += 1
         whole = from_autogpt(payload)
-        self._hub.live.publish(Live(user_topic(user), NOTIFICATION, whole, f"lost:{id(payload)}"))
+        self._hub.ephemeral_topics.publish(
+            Ephemeral(user_topic(user), NOTIFICATION, whole, f"lost:{id(payload)}")
+        )
 
     def _kept(self) -> None:
         """The store has taken all that waited: say what went by."""

@@ -21,7 +21,7 @@ from tasktree_rt.compat.autogpt.channels import (
     channel,
 )
 from tasktree_rt.core.events import Json
-from tasktree_rt.core.protocol import Live
+from tasktree_rt.core.protocol import Ephemeral
 from tasktree_rt.core.topics import live_topic
 from tasktree_rt.dialects.base import encode_json, refuse_beyond
 from tasktree_rt.errors import InvalidInput
@@ -114,7 +114,7 @@ class Execution:
     payload: Payload
     through: Through = Through.ALL
 
-    def live(self) -> list[Live]:
+    def live(self) -> list[Ephemeral]:
         """Where it is to be shown. What came once for all goes to who watches the execution, and but for a
         node's event to who watches its graph; what came for either goes there only, a node's event too."""
         if self.payload.event_type == NODE_UPDATE:
@@ -128,10 +128,10 @@ class Execution:
             kinds = _KINDS[self.through]
         return [self._live(kind, method, key, last=last) for kind in kinds]
 
-    def _live(self, kind: str, method: str, key: str, *, last: bool) -> Live:
+    def _live(self, kind: str, method: str, key: str, *, last: bool) -> Ephemeral:
         name = self.execution if kind == EXECUTION else self.graph
         push = Push(self.body, channel(self.user, kind, name))
-        return Live(live_topic(kind, self.user, name), method, push, key, last)
+        return Ephemeral(live_topic(kind, self.user, name), method, push, key, last)
 
 
 def read_execution(body: bytes, place: Place | None = None) -> Execution:

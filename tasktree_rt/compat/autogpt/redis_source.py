@@ -170,7 +170,7 @@ class RedisBridge:
 
     def _gap(self, channels: Sequence[bytes]) -> None:
         """Those channels are heard again: the same for who watches what they carry."""
-        topics, live = self._views.topics(channels), self._hub.live
+        topics, live = self._views.topics(channels), self._hub.ephemeral_topics
         everyone = [one for one in self._hub.connections.values() if one.dialect.name == NAME]
         self._tell_soon([one for one in everyone if not topics.isdisjoint(live.topics(one))])
 

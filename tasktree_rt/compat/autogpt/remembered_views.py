@@ -28,13 +28,13 @@ from tasktree_rt.core.topics import read_live_topic, user_topic
 from tasktree_rt.dialects.base import Dialect, plain
 from tasktree_rt.errors import PeerError, StoreUnavailable
 from tasktree_rt.hub.context import HubContext
-from tasktree_rt.hub.delivery.ephemeral_topics import LiveTopics
-from tasktree_rt.hub.delivery.last_value_queue import Key, Newest
+from tasktree_rt.hub.delivery.ephemeral_topics import EphemeralTopics
+from tasktree_rt.hub.delivery.last_value_queue import Key, LastValueQueue
 from tasktree_rt.hub.delivery.subscriber import Subscriber
-from tasktree_rt.hub.projects.cache import Shelf
-from tasktree_rt.hub.publish.committer import Ingest
-from tasktree_rt.hub.publish.new_projects import Births
-from tasktree_rt.hub.publish.pending_publish import Ticket
+from tasktree_rt.hub.projects.cache import ProjectCache
+from tasktree_rt.hub.publish.committer import Committer
+from tasktree_rt.hub.publish.new_projects import NewProjects
+from tasktree_rt.hub.publish.pending_publish import PendingPublish
 
 log: Final[BoundLogger] = get_logger("tasktree_rt.hub")
 MOST_USERS: Final = 10_000
@@ -68,7 +68,7 @@ class Absent:
         self.until = math.inf
         self.topics: dict[str, None] = {}
         self.missed = False
-        self.held = Newest()
+        self.held = LastValueQueue()
         self._most = most_messages, most_bytes
 
     def show(self, key: Key, data: bytes, *, last: bool = False) -> None:
@@ -89,14 +89,19 @@ class Absent:
 
     def give_up(self) -> None:
         """Hold nothing any more."""
-        self.missed, self.held = True, Newest()
+        self.missed, self.held = True, LastValueQueue()
 
 
-class Returning:
+class RememberedViews:
     """See the module's docstring."""
 
     def __init__(
-        self, context: HubContext, cache: Shelf, committer: Ingest, births: Births, live: LiveTopics
+        self,
+        context: HubContext,
+        cache: ProjectCache,
+        committer: Committer,
+        births: NewProjects,
+        live: EphemeralTopics,
     ) -> None:
         self._context = context
         self._cache = cache
@@ -187,7 +192,7 @@ class Returning:
 
     async def store(self, patience: float) -> None:
         """Write down what was left: the hub stops, and has so many seconds for it."""
-        everyone, kept = list(self._absent.items()), list[Ticket]()
+        everyone, kept = list(self._absent.items()), list[PendingPublish]()
         if not everyone:
             return
         with trio.move_on_after(patience):
@@ -198,7 +203,7 @@ class Returning:
         if len(kept) < len(everyone):
             log.warning("subscriptions not kept over the restart", users=len(everyone) - len(kept))
 
-    async def _write(self, user: str, absent: Absent, kept: list[Ticket]) -> None:
+    async def _write(self, user: str, absent: Absent, kept: list[PendingPublish]) -> None:
         """Write down one user's; what was written comes to `kept`."""
         topic = hidden_topic(user)
         project = self._cache.get(topic) or await self._cache.load(topic)

@@ -6,7 +6,7 @@ from typing import Final
 
 from tasktree_rt.compat.autogpt.channels import EXECUTION, GRAPH, GRAPH_BEFORE
 from tasktree_rt.core.events import Json
-from tasktree_rt.core.protocol import Command, Ping, Show, Unshow
+from tasktree_rt.core.protocol import Command, Ping, SubscribeTopic, UnsubscribeTopic
 from tasktree_rt.dialects.base import decode_object
 from tasktree_rt.errors import InvalidInput
 
@@ -42,7 +42,7 @@ def read_request(message: str | bytes) -> Command | None:
         return Ping()
     if method in SUBSCRIBES:
         field, kind = SUBSCRIBES[method]
-        return Show(kind, _id(_data(value), field), method)
+        return SubscribeTopic(kind, _id(_data(value), field), method)
     if method == UNSUBSCRIBE:
         return _unsubscribe(_data(value))
     if method == "error":
@@ -59,10 +59,10 @@ def _object(message: str | bytes) -> Json:
         raise InvalidInput(FORMAT, code=error.code) from None
 
 
-def _unsubscribe(data: Json) -> Unshow:
+def _unsubscribe(data: Json) -> UnsubscribeTopic:
     if "graph_exec_id" in data:
-        return Unshow((EXECUTION,), _id(data, "graph_exec_id"), UNSUBSCRIBE)
-    return Unshow((GRAPH, GRAPH_BEFORE), _id(data, "graph_id"), UNSUBSCRIBE)
+        return UnsubscribeTopic((EXECUTION,), _id(data, "graph_exec_id"), UNSUBSCRIBE)
+    return UnsubscribeTopic((GRAPH, GRAPH_BEFORE), _id(data, "graph_id"), UNSUBSCRIBE)
 
 
 def _data(value: Json) -> Json:

@@ -8,7 +8,16 @@ import trio
 
 from tasktree_rt.compat.autogpt.remembered_views import MISSED
 from tasktree_rt.core.access import Grants
-from tasktree_rt.core.protocol import Command, Failure, Ping, Policy, Pong, Show, Shown, Unshow
+from tasktree_rt.core.protocol import (
+    Command,
+    Failure,
+    Ping,
+    Policy,
+    Pong,
+    SubscribeTopic,
+    TopicSubscribed,
+    UnsubscribeTopic,
+)
 from tasktree_rt.core.topics import live_topic, user_topic
 from tasktree_rt.dialects.base import Dialect
 from tasktree_rt.errors import InvalidInput, PeerError
@@ -45,17 +54,17 @@ class ViewSession(ConnectionSession):
 
     def begin(self) -> None:
         """What the user is told is shown from the start, and what earlier connections of theirs were
-        subscribed to (`hub.returning`)."""
-        self.hub.live.subscribe(self.subscriber, user_topic(self._user))
-        self.hub.returning.inherit(self._user, self.subscriber)
+        subscribed to (`hub.remembered_views`)."""
+        self.hub.ephemeral_topics.subscribe(self.subscriber, user_topic(self._user))
+        self.hub.remembered_views.inherit(self._user, self.subscriber)
         self.subscriber.on_close = self._leave
-        if self.hub.returning.recalls:
+        if self.hub.remembered_views.recalls:
             self._start(self._recall)
 
     async def _recall(self) -> None:
         """The same of a hub that stopped; where the store cannot tell, the client is told to reload."""
         try:
-            found = await self.hub.returning.recall(self._user)
+            found = await self.hub.remembered_views.recall(self._user)
         except PeerError:
             self.subscriber.reply(Failure("gone", MISSED))
             return
@@ -70,8 +79,8 @@ class ViewSession(ConnectionSession):
         super().ended(code, reason)
 
     def _leave(self) -> None:
-        inherited = self.hub.live.topics(self.subscriber) - self._asked.keys()
-        self.hub.returning.left(self._user, self.subscriber.dialect, (*inherited, *self._asked))
+        inherited = self.hub.ephemeral_topics.topics(self.subscriber) - self._asked.keys()
+        self.hub.remembered_views.left(self._user, self.subscriber.dialect, (*inherited, *self._asked))
 
     async def message(self, message: str | bytes) -> None:
         """One request."""
@@ -92,11 +101,13 @@ class ViewSession(ConnectionSession):
         match command:
             case Ping():
                 self.subscriber.reply(Pong(command.id))
-            case Show():
+            case SubscribeTopic():
                 await self._show(command.kind, command.name)
-                self.subscriber.reply(Shown(command.method, self._user, command.kind, command.name))
-            case Unshow():
-                self.subscriber.reply(Shown(command.method, self._user, self._hide(command), command.name))
+                self.subscriber.reply(TopicSubscribed(command.method, self._user, command.kind, command.name))
+            case UnsubscribeTopic():
+                self.subscriber.reply(
+                    TopicSubscribed(command.method, self._user, self._hide(command), command.name)
+                )
             case _:
                 raise InvalidInput("this connection only watches", field="type")
 
@@ -105,11 +116,11 @@ class ViewSession(ConnectionSession):
         await self.hub.view_source.prepare(kind, self._user, name, self._token)
         if self.subscriber.id in self.hub.connections:
             topic = live_topic(kind, self._user, name)
-            self.hub.live.subscribe(self.subscriber, topic)
+            self.hub.ephemeral_topics.subscribe(self.subscriber, topic)
             self._asked[topic] = None
             await self.hub.view_source.stand(topic)
 
-    def _hide(self, command: Unshow) -> str | None:
+    def _hide(self, command: UnsubscribeTopic) -> str | None:
         """Take back all that there are of them; the kind of the first."""
         known = [
             kind for kind in command.kinds if self._unsubscribe(live_topic(kind, self._user, command.name))
@@ -118,4 +129,4 @@ class ViewSession(ConnectionSession):
 
     def _unsubscribe(self, topic: str) -> bool:
         self._asked.pop(topic, None)
-        return self.hub.live.unsubscribe(self.subscriber, topic)
+        return self.hub.ephemeral_topics.unsubscribe(self.subscriber, topic)

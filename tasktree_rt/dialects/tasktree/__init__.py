@@ -10,7 +10,16 @@ from collections.abc import Sequence
 from typing import Final
 
 from tasktree_rt.core.events import Record
-from tasktree_rt.core.protocol import Broadcast, Command, Conflated, Live, Message, Personal, Shown, StatePart
+from tasktree_rt.core.protocol import (
+    Broadcast,
+    Command,
+    Conflated,
+    Ephemeral,
+    Message,
+    Personal,
+    StatePart,
+    TopicSubscribed,
+)
 from tasktree_rt.core.tasktree_names import PREFIX, as_given
 from tasktree_rt.dialects.base import (
     Encoding,
@@ -68,7 +77,11 @@ class Native(Plain):
 
     def encode(self, message: Message) -> bytes | None:
         """One text frame; live events have no place in it."""
-        return None if isinstance(message, (Live, Shown)) else text_frame(encode_json(as_json(message)))
+        return (
+            None
+            if isinstance(message, (Ephemeral, TopicSubscribed))
+            else text_frame(encode_json(as_json(message)))
+        )
 
 
 class Orchestrator(Native):
@@ -88,7 +101,7 @@ class ServerSentEvents(Plain):
 
     def encode(self, message: Message) -> bytes | None:
         """One event of the stream; live events have no place in it."""
-        if isinstance(message, (Live, Shown)):
+        if isinstance(message, (Ephemeral, TopicSubscribed)):
             return None
         moves = isinstance(message, Conflated) or (
             isinstance(message, StatePart) and message.part == message.parts

@@ -10,10 +10,10 @@ from tasktree_rt.core.protocol import Policy
 from tasktree_rt.core.topics import TopicIndex
 from tasktree_rt.dialects.base import Dialect
 from tasktree_rt.hub.context import HubContext
-from tasktree_rt.hub.delivery.ephemeral_topics import LiveTopics
+from tasktree_rt.hub.delivery.ephemeral_topics import EphemeralTopics
 from tasktree_rt.hub.delivery.pull_subscriber import PullSubscriber
 from tasktree_rt.hub.delivery.subscriber import Subscriber, SubscriberSource
-from tasktree_rt.hub.projects.cache import Shelf
+from tasktree_rt.hub.projects.cache import ProjectCache
 
 
 class Connections(Mapping[str, Subscriber]):
@@ -22,9 +22,9 @@ class Connections(Mapping[str, Subscriber]):
     def __init__(
         self,
         context: HubContext,
-        cache: Shelf,
+        cache: ProjectCache,
         index: TopicIndex[Subscriber],
-        live: LiveTopics,
+        live: EphemeralTopics,
         source: SubscriberSource,
     ) -> None:
         self._context = context

@@ -12,8 +12,8 @@ from tasktree_rt.core.protocol import Draining
 from tasktree_rt.hub.context import HubContext
 from tasktree_rt.hub.delivery.connections import Connections
 from tasktree_rt.hub.delivery.subscriber import Subscriber
-from tasktree_rt.hub.projects.directory import Roster
-from tasktree_rt.hub.publish.committer import Ingest
+from tasktree_rt.hub.projects.directory import ProjectDirectory
+from tasktree_rt.hub.publish.committer import Committer
 from tasktree_rt.hub.stopping import Stopping
 
 DISMISSED: Final = 200
@@ -27,9 +27,9 @@ class Drain:
         self,
         context: HubContext,
         stopping: Stopping,
-        committer: Ingest,
+        committer: Committer,
         connections: Connections,
-        directory: Roster,
+        directory: ProjectDirectory,
         keep: Callable[[float], Awaitable[None]],
     ) -> None:
         self._drain = context.settings.drain

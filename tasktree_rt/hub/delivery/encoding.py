@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tasktree_rt.core.protocol import Message, StatePart
 from tasktree_rt.dialects.base import Dialect
-from tasktree_rt.hub.projects.shared_snapshot import PlannedSnapshot
+from tasktree_rt.hub.projects.shared_snapshot import SharedSnapshot
 from tasktree_rt.hub.recovery.feed import Events, Finished
 
 
@@ -23,7 +23,7 @@ def encoded(dialect: Dialect, message: Message | Events | Finished) -> tuple[byt
 
 def _part(dialect: Dialect, part: StatePart) -> bytes | None:
     origin = part.origin
-    if not isinstance(origin, PlannedSnapshot):
+    if not isinstance(origin, SharedSnapshot):
         return dialect.encode(part)
     key = (dialect.name, part.reason, part.part)
     found = origin.recall(key)

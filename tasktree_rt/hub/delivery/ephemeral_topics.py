@@ -14,7 +14,7 @@ from typing import Final, Protocol
 
 from tasktree_rt.core.close_codes import INTERNAL, Closing
 from tasktree_rt.core.events import Json
-from tasktree_rt.core.protocol import Live
+from tasktree_rt.core.protocol import Ephemeral
 from tasktree_rt.core.topics import TopicIndex, user_topic, users_own
 from tasktree_rt.dialects.base import Dialect
 from tasktree_rt.errors import Refused
@@ -24,7 +24,7 @@ EVERY_USER: Final = "users"
 """The live topic of what any user is shown, for languages that once told everybody everything."""
 
 
-class Viewer(Protocol):
+class TopicViewer(Protocol):
     """Somebody who is shown live events: a `Subscriber`, or `returning.Absent` in its place."""
 
     def __hash__(self) -> int: ...
@@ -43,7 +43,7 @@ class Viewer(Protocol):
         """End it."""
 
 
-class LiveTopics:
+class EphemeralTopics:
     """See the module's docstring.
 
     `most` bounds the topics of one subscriber, `failed` is told of every fault of the hub's own. Topics are
@@ -51,11 +51,11 @@ class LiveTopics:
     """
 
     def __init__(self, most: int, failed: Callable[[str, BaseException], None]) -> None:
-        self._index: TopicIndex[Viewer] = TopicIndex()
+        self._index: TopicIndex[TopicViewer] = TopicIndex()
         self._most = most
         self._failed = failed
 
-    def subscribe(self, subscriber: Viewer, topic: str) -> None:
+    def subscribe(self, subscriber: TopicViewer, topic: str) -> None:
         """From now on `subscriber` is shown what is published to `topic`; saying it again changes nothing.
 
         Raises:
@@ -67,7 +67,7 @@ class LiveTopics:
             raise Refused(message, code="too_many_subscriptions", retry_after=1.0)
         self._index.add(subscriber, topic)
 
-    def unsubscribe(self, subscriber: Viewer, topic: str) -> bool:
+    def unsubscribe(self, subscriber: TopicViewer, topic: str) -> bool:
         """Take it back, and what still waits of it; whether there was such a subscription."""
         known = topic in self._index.topics(subscriber)
         if known:
@@ -75,11 +75,11 @@ class LiveTopics:
             subscriber.unshow(topic)
         return known
 
-    def remove(self, subscriber: Viewer) -> None:
+    def remove(self, subscriber: TopicViewer) -> None:
         """The connection is over."""
         self._index.remove(subscriber)
 
-    def topics(self, subscriber: Viewer) -> frozenset[str]:
+    def topics(self, subscriber: TopicViewer) -> frozenset[str]:
         """What `subscriber` is shown."""
         return self._index.topics(subscriber)
 
@@ -98,7 +98,7 @@ class LiveTopics:
         """Take `observe` back."""
         self._index.observers.remove(observer)
 
-    def publish(self, event: Live) -> int:
+    def publish(self, event: Ephemeral) -> int:
         """Offer `event` to all who watch its topic, before this returns; returns to how many.
 
         It never blocks and never waits: meant for topics with some watchers, not with thousands.
@@ -120,6 +120,6 @@ class LiveTopics:
 
     def show_user(self, user: str, kind: str, data: Json, key: str) -> None:
         """Show a user something; those who are shown everybody's are told whose it is."""
-        self.publish(Live(user_topic(user), kind, data, key))
+        self.publish(Ephemeral(user_topic(user), kind, data, key))
         if self.watched(EVERY_USER):
-            self.publish(Live(EVERY_USER, kind, data, users_own(user, key), user=user))
+            self.publish(Ephemeral(EVERY_USER, kind, data, users_own(user, key), user=user))

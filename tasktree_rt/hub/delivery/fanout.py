@@ -29,7 +29,7 @@ from tasktree_rt.hub.context import HubContext
 from tasktree_rt.hub.delivery.batch import Batch
 from tasktree_rt.hub.delivery.subscriber import Subscriber
 from tasktree_rt.hub.projects.project import Project
-from tasktree_rt.hub.publish.pending_publish import Ticket
+from tasktree_rt.hub.publish.pending_publish import PendingPublish
 from tasktree_rt.hub.recovery.feed import GUARD
 
 _NOTHING: Final = Encoding(b"", ())
@@ -64,7 +64,7 @@ class Fanout:
         context: HubContext,
         index: TopicIndex[Subscriber],
         *,
-        finished: Callable[[list[Ticket]], None],
+        finished: Callable[[list[PendingPublish]], None],
         touched: Callable[[Project, int], None],
     ) -> None:
         self._index = index
@@ -72,7 +72,7 @@ class Fanout:
         self._finished = finished
         self._touched = touched
         self._failed = context.report_fault
-        self._committed: list[Ticket] = []
+        self._committed: list[PendingPublish] = []
         self._wake = trio.Event()
         self._taken = trio.Event()
         self._underway: dict[str, list[_Delivery]] = {}
@@ -85,7 +85,7 @@ class Fanout:
         self.took = 0.0
         """Seconds that the oldest publish of the newest tick took until every outbox had it."""
 
-    def committed(self, tickets: list[Ticket]) -> None:
+    def committed(self, tickets: list[PendingPublish]) -> None:
         """These are through the store, or have failed; the next tick takes them."""
         self._committed.extend(tickets)
         self._wake.set()
@@ -141,7 +141,7 @@ class Fanout:
             self._taken = trio.Event()
             await self._tick(tickets)
 
-    async def _tick(self, tickets: list[Ticket]) -> None:
+    async def _tick(self, tickets: list[PendingPublish]) -> None:
         begun = trio.current_time()
         runs = self._apply(tickets)
         deliveries = [
@@ -214,7 +214,7 @@ class Fanout:
         self._guards.clear()
 
     def _count(
-        self, tickets: list[Ticket], runs: list[_Run], deliveries: list[_Delivery], begun: float
+        self, tickets: list[PendingPublish], runs: list[_Run], deliveries: list[_Delivery], begun: float
     ) -> None:
         messages = sum(len(one.batch.records) * len(one.watchers) for one in deliveries)
         size = sum(one.batch.size * len(one.watchers) for one in deliveries)
@@ -229,7 +229,7 @@ class Fanout:
 
     # --- applying -------------------------------------------------------------------------------
 
-    def _apply(self, tickets: list[Ticket]) -> list[_Run]:
+    def _apply(self, tickets: list[PendingPublish]) -> list[_Run]:
         runs: list[_Run] = []
         newest: dict[str, _Run] = {}
         lost: dict[str, Project] = {}
@@ -255,7 +255,11 @@ def _batch(run: _Run) -> Batch:
 
 
 def _apply_one(
-    ticket: Ticket, outcome: Appended, changes: list[Change], runs: list[_Run], newest: dict[str, _Run]
+    ticket: PendingPublish,
+    outcome: Appended,
+    changes: list[Change],
+    runs: list[_Run],
+    newest: dict[str, _Run],
 ) -> None:
     project = ticket.project
     opens = outcome.epoch != project.epoch

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tasktree_rt.core.log import Position
 from tasktree_rt.hub.recovery.feed import GUARD, Feed, Guard, ProjectFeed, TopicFeed
-from tasktree_rt.hub.recovery.wildcard import Opening
+from tasktree_rt.hub.recovery.wildcard import WildcardSubscription
 
 
 class Feeds:
@@ -20,7 +20,7 @@ class Feeds:
 
     def __init__(self) -> None:
         self.special: dict[str, ProjectFeed | Guard] | None = None
-        self.opening: Opening | None = None
+        self.opening: WildcardSubscription | None = None
         self.topic: TopicFeed | None = None
 
     @property

@@ -29,7 +29,7 @@ class Sessions(Iterable[Lively], Container[Lively], Protocol):
     """All sessions there are."""
 
 
-class Liveness:
+class Keepalive:
     """See the module's docstring. A heartbeat is late by a quarter of `interval` (seconds) at most."""
 
     def __init__(self, context: HubContext, sessions: Sessions, interval: float) -> None:

@@ -6,7 +6,7 @@ Key = tuple[str, str]
 """A topic, and a key within it."""
 
 
-class Newest:
+class LastValueQueue:
     """Finished messages in the order they are to go out, at most one for each key.
 
     A newer one takes the place of the older one in the order, so that a key that changes all the time is

@@ -12,7 +12,7 @@ from tasktree_rt.core.log import Position
 from tasktree_rt.core.protocol import Message
 from tasktree_rt.dialects.base import Encoding
 from tasktree_rt.hub.delivery.batch import Batch
-from tasktree_rt.hub.delivery.last_value_queue import Key, Newest
+from tasktree_rt.hub.delivery.last_value_queue import Key, LastValueQueue
 from tasktree_rt.settings import Delivery
 
 R = TypeVar("R")
@@ -107,7 +107,7 @@ class Outbox:
         self._delivery = delivery
         self._in, self._out = trio.open_memory_channel[Item](delivery.outbox_messages + 2 * REPLY_ROOM)
         self._current: Item | None = None
-        self._newest: Newest | None = None
+        self._newest: LastValueQueue | None = None
         self._replies = 0
         self._room: trio.Event | None = None
         self._ended = False
@@ -143,7 +143,7 @@ class Outbox:
             trio.WouldBlock: more waits than fits.
         """
         if self._newest is None:
-            self._newest = Newest()
+            self._newest = LastValueQueue()
         newest = self._newest
         replaced = self._recount(newest, lambda one: one.put(key, data, last=last))
         # One event that is larger than the whole outbox may wait, alone: else it could never be sent.
@@ -158,7 +158,7 @@ class Outbox:
         if self._newest is not None:
             self._recount(self._newest, lambda newest: newest.forget(topic))
 
-    def _recount(self, newest: Newest, change: Callable[[Newest], R]) -> R:
+    def _recount(self, newest: LastValueQueue, change: Callable[[LastValueQueue], R]) -> R:
         """`change` it; what waits there counts as all that waits does."""
         count, size = len(newest), newest.size
         try:
@@ -189,7 +189,7 @@ class Outbox:
 
     def take_newest(self) -> bytes | None:
         """Take the first of the live events; None if none waits."""
-        return self._recount(self._newest, Newest.take) if self._newest else None
+        return self._recount(self._newest, LastValueQueue.take) if self._newest else None
 
     def take_item(self) -> Item | None:
         """Take the next item, for a reader that looks at values; None if none waits."""

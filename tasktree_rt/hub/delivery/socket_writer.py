@@ -9,7 +9,7 @@ from typing import Final, Protocol
 import trio
 
 from tasktree_rt.core.close_codes import Closing
-from tasktree_rt.hub.cooperative import breathe
+from tasktree_rt.hub.cooperative import yield_if_due
 from tasktree_rt.hub.transport import Transport
 
 CHUNK: Final = 64 * 1024
@@ -149,7 +149,7 @@ class SocketWriter:
                 elif state is Pumped.FETCH:
                     await self._outgoing.fetch()
                 elif state is Pumped.MORE:
-                    await breathe()
+                    await yield_if_due()
                 state = self._drive(TURN)
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             self._outgoing.over()

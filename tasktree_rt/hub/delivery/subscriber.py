@@ -36,10 +36,10 @@ from tasktree_rt.hub.recovery.feed import (
     Finished,
     Guard,
     ProjectFeed,
+    ResumePoint,
     Source,
-    Standing,
 )
-from tasktree_rt.hub.recovery.wildcard import Opening
+from tasktree_rt.hub.recovery.wildcard import WildcardSubscription
 from tasktree_rt.metrics import Metrics
 from tasktree_rt.settings import Delivery
 
@@ -50,7 +50,7 @@ class SubscriberSource(Source, Protocol):
     def report_fault(self, where: str, error: BaseException) -> None:
         """Report a fault of the hub's own."""
 
-    def replace(self, subscriber: Subscriber, project: Project) -> Standing | None:
+    def replace(self, subscriber: Subscriber, project: Project) -> ResumePoint | None:
         """End a subscription that another one replaces; returns what it had sent, if there was one."""
 
     def went_live(self, subscriber: Subscriber, project_id: str) -> None:
@@ -175,8 +175,8 @@ class Subscriber(Front):
     # --- live events ------------------------------------------------------------------------------
 
     def show(self, key: Key, data: bytes, *, last: bool = False) -> None:
-        """Send a live event, encoded (`hub.live`), or let it wait as the newest of its key; `last`: nothing
-        more comes of its key.
+        """Send an ephemeral event, encoded, or let it wait as the newest of its key; `last`: nothing more
+        comes of its key.
         """
         if self.closing:
             return
@@ -294,7 +294,7 @@ class Subscriber(Front):
         if catchup is not GUARD:
             self.outlet.wake()
 
-    def replace(self, project: Project) -> Standing | None:
+    def replace(self, project: Project) -> ResumePoint | None:
         """See `feed.Reader`."""
         return self.source.replace(self, project)
 
@@ -307,7 +307,7 @@ class Subscriber(Front):
         self.feeds.end(project_id)
         self._look()
 
-    def open_all(self, opening: Opening | None) -> None:
+    def open_all(self, opening: WildcardSubscription | None) -> None:
         """Let the projects of ``*`` be opened one by one; None when that is done."""
         self.feeds.opening = opening
         self._look()
@@ -329,13 +329,13 @@ class Subscriber(Front):
         if self.policies is not None:
             self.policies.pop(project_id, None)
 
-    def standing(self, project_id: str, applied: Position) -> Standing:
+    def standing(self, project_id: str, applied: Position) -> ResumePoint:
         """What was handed over of a project whose applied position is `applied`."""
         found = self.feeds.of(project_id)
         if found is not None:
             return found.standing
         oldest = self.outbox.first(project_id)
-        return Standing(applied if oldest is None else oldest.before()[0])
+        return ResumePoint(applied if oldest is None else oldest.before()[0])
 
     def regrant(self, grants: Grants) -> list[str]:
         """From now on only this may be watched; returns the projects that were dropped here."""

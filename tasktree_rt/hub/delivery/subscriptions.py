@@ -14,18 +14,18 @@ from tasktree_rt.errors import ProjectDamaged, Refused
 from tasktree_rt.hub.context import HubContext
 from tasktree_rt.hub.delivery.fanout import Fanout
 from tasktree_rt.hub.delivery.subscriber import Subscriber
-from tasktree_rt.hub.projects.cache import LAST_ID, Shelf
+from tasktree_rt.hub.projects.cache import LAST_ID, ProjectCache
 from tasktree_rt.hub.projects.project import Project
 from tasktree_rt.hub.recovery.catchup import Catchup, joining, resuming
-from tasktree_rt.hub.recovery.feed import Standing
-from tasktree_rt.hub.recovery.wildcard import Opening
+from tasktree_rt.hub.recovery.feed import ResumePoint
+from tasktree_rt.hub.recovery.wildcard import WildcardSubscription
 
 
 class Subscriptions:
     """See the module's docstring. Who subscribes to which topic is in `index`."""
 
     def __init__(
-        self, context: HubContext, cache: Shelf, fanout: Fanout, index: TopicIndex[Subscriber]
+        self, context: HubContext, cache: ProjectCache, fanout: Fanout, index: TopicIndex[Subscriber]
     ) -> None:
         self._settings = context.settings
         self._cache = cache
@@ -78,7 +78,7 @@ class Subscriptions:
         subscriber.catch_up(name, catchup)
         return True
 
-    def replace(self, subscriber: Subscriber, project: Project) -> Standing | None:
+    def replace(self, subscriber: Subscriber, project: Project) -> ResumePoint | None:
         """End a subscription that another one replaces; where it stood, if there was one."""
         name = str(project.project_id)
         if not self._index.wants(subscriber, name):
@@ -109,7 +109,7 @@ class Subscriptions:
         if announce:
             since = None if wish.since is None or isinstance(wish.since, Position) else wish.since
             self._end_opening(subscriber)
-            opening = Opening(
+            opening = WildcardSubscription(
                 self,
                 subscriber,
                 topics - {WILDCARD},

@@ -30,7 +30,7 @@ _SHOWN: Final = ("workflow_id", "input_data", "worker_id", "created_at", "starte
 
 
 @frozen
-class Wish:
+class ExecutionFilter:
     """Which executions somebody asks for: at most `limit` in `scope`, of `status` and one of `workflows` if
     any are named."""
 

@@ -32,12 +32,12 @@ SKIPPED: Final = "lines were skipped here: the reader was too slow"
 _Told = Record | tuple[str, Node | None]
 
 
-class News:
+class StatusDelta:
     """The lines and nodes that are new after a position, frozen, in chunks that are encoded when needed."""
 
     __slots__ = ("_board", "_chunks", "_cuts", "_told", "head")
 
-    def __init__(self, board: Board, head: int, told: list[_Told]) -> None:
+    def __init__(self, board: StatusFeed, head: int, told: list[_Told]) -> None:
         self._board = board
         self._told = told
         self._cuts = _cut(told)
@@ -76,7 +76,7 @@ def _weight(one: _Told) -> int:
     return 64 if one[1] is None else one[1].bound
 
 
-class Board:
+class StatusFeed:
     """See the module's docstring. `dialect` is that of all spectators.
 
     Attributes:
@@ -87,7 +87,7 @@ class Board:
 
     def __init__(self, project: Project, execution: str, dialect: Dialect, tally: Tally) -> None:
         self.name = project.project_id
-        self.spectators: dict[Spectator, None] = {}
+        self.spectators: dict[StatusWatcher, None] = {}
         self.flushed = 0.0
         self.due = False
         self.said = b""
@@ -97,7 +97,7 @@ class Board:
         self._dialect = dialect
         self._epoch = project.epoch
         self._tally = tally
-        self._news: dict[tuple[int | None, bool, bool], News | None] = {}
+        self._news: dict[tuple[int | None, bool, bool], StatusDelta | None] = {}
         self.head = -1
         self.look()
 
@@ -127,7 +127,7 @@ class Board:
         """What is said where there is no such execution."""
         return no_such(self._execution)
 
-    def news(self, since: int | None, *, nodes: bool, logs: bool) -> News | None:
+    def news(self, since: int | None, *, nodes: bool, logs: bool) -> StatusDelta | None:
         """What is new after `since`; None if that is not known any more. For a newcomer (None) every node is
         new and no line."""
         key = (since, nodes, logs)
@@ -137,12 +137,12 @@ class Board:
             self._news[key] = self._find(since, nodes, logs)
         return self._news[key]
 
-    def _find(self, since: int | None, nodes: bool, logs: bool) -> News | None:
+    def _find(self, since: int | None, nodes: bool, logs: bool) -> StatusDelta | None:
         tree = self._project.tree
         told: list[_Told] = []
         if since is None:
             told += tree.nodes.items() if nodes else ()
-            return News(self, tree.head, told)
+            return StatusDelta(self, tree.head, told)
         if logs:
             told += self._lines(since)
         if nodes:
@@ -151,7 +151,7 @@ class Board:
                 return None
             told += ((one, None) for one in difference.removed)
             told += difference.nodes
-        return News(self, tree.head, told)
+        return StatusDelta(self, tree.head, told)
 
     def _lines(self, since: int) -> list[Record]:
         log = self._project.log
@@ -179,7 +179,7 @@ class Board:
         return LogLine(self._execution, level or "info", message or "", event.timestamp, node_id, stream)
 
 
-class Spectator:
+class StatusWatcher:
     """One connection that watches an execution: a `subscriber.Feed`, asked for its next words when the socket
     takes bytes and nothing else waits.
 
@@ -201,7 +201,7 @@ class Spectator:
         "subscriber",
     )
 
-    def __init__(self, subscriber: Subscriber, board: Board, *, nodes: bool, logs: bool) -> None:
+    def __init__(self, subscriber: Subscriber, board: StatusFeed, *, nodes: bool, logs: bool) -> None:
         self.subscriber = subscriber
         self.board = board
         self.ready = False
@@ -210,7 +210,7 @@ class Spectator:
         self._logs = logs
         self.said = b""
         self._seq: int | None = None
-        self._news: News | None = None
+        self._news: StatusDelta | None = None
         self._chunk = 0
 
     must_fetch = False

@@ -1,8 +1,8 @@
 """Statuses: how executions stand, told to those who watch them, at most every so often.
 
-An execution that somebody watches has a `Board`. When its project changes, the board is due at once, or
+An execution that somebody watches has a `StatusFeed`. When its project changes, the board is due at once, or
 when the interval since the last time is over; then it looks at the project as it is *then*, encodes the
-status once for everybody, and offers it to every `Spectator`. So what is told is always the newest, and
+status once for everybody, and offers it to every `StatusWatcher`. So what is told is always the newest, and
 the last change is always told.
 
 A spectator whose socket takes no more is only marked: when it takes bytes again, it gets what is the newest
@@ -21,7 +21,7 @@ import trio
 from tasktree_rt.core.close_codes import INTERNAL
 from tasktree_rt.core.executions import Tally, execution_of, needs_count
 from tasktree_rt.hub.delivery.subscriber import Subscriber
-from tasktree_rt.hub.executions.status_feed import Board, Spectator
+from tasktree_rt.hub.executions.status_feed import StatusFeed, StatusWatcher
 from tasktree_rt.hub.projects.project import Project
 
 AT_ONCE: Final = 2_000
@@ -39,14 +39,14 @@ async def counted(project: Project) -> Tally:
     return tally
 
 
-class Statuses:
+class StatusNotifier:
     """See the module's docstring. `interval` in seconds; `failed` is told of every fault of the hub's own."""
 
     def __init__(self, interval: float, failed: Callable[[str, BaseException], None]) -> None:
         self._interval = interval
         self._failed = failed
-        self._boards: dict[str, Board] = {}
-        self._due: list[tuple[float, int, Board]] = []
+        self._boards: dict[str, StatusFeed] = {}
+        self._due: list[tuple[float, int, StatusFeed]] = []
         self._numbers = itertools.count()
         self._wake = trio.Event()
 
@@ -56,7 +56,7 @@ class Statuses:
 
     def join(
         self, project: Project, subscriber: Subscriber, tally: Tally, *, nodes: bool, logs: bool
-    ) -> Spectator:
+    ) -> StatusWatcher:
         """Tell `subscriber` how the execution that `project` is stands, now and from now on; it must be
         there. Call `leave` in the end. `tally` may have counted already what need not be counted now.
         """
@@ -67,15 +67,15 @@ class Statuses:
         if board is not None:
             board.look()
         if board is None or board.gone:  # those who watch a life that is over are told so by themselves
-            board = self._boards[name] = Board(project, execution, subscriber.dialect, tally)
+            board = self._boards[name] = StatusFeed(project, execution, subscriber.dialect, tally)
             board.flushed = trio.current_time()
-        spectator = Spectator(subscriber, board, nodes=nodes, logs=logs)
+        spectator = StatusWatcher(subscriber, board, nodes=nodes, logs=logs)
         board.spectators[spectator] = None
         subscriber.feeds.topic = spectator
         spectator.offer()
         return spectator
 
-    def leave(self, spectator: Spectator) -> None:
+    def leave(self, spectator: StatusWatcher) -> None:
         """A spectator is gone."""
         board = spectator.board
         board.spectators.pop(spectator, None)
@@ -103,7 +103,7 @@ class Statuses:
             with trio.move_on_at(self._due[0][0] if self._due else float("inf")):
                 await self._wake.wait()
 
-    async def _tell(self, board: Board) -> None:
+    async def _tell(self, board: StatusFeed) -> None:
         board.flushed = trio.current_time()
         try:
             board.look()
@@ -116,7 +116,7 @@ class Statuses:
                 await trio.lowlevel.checkpoint()
             self._offer(board, everybody[start : start + SLICE])
 
-    def _offer(self, board: Board, spectators: Iterable[Spectator]) -> None:
+    def _offer(self, board: StatusFeed, spectators: Iterable[StatusWatcher]) -> None:
         """Nearly always a status is wanted and the socket takes it all: that way is written out here, as in
         `fanout`."""
         said, size = board.said, len(board.said)

@@ -48,7 +48,7 @@ class Worker:
         return news
 
 
-class WorkQueue:
+class WaitingWorkers:
     """The pending executions, by the names of their projects, in the order in which they became pending."""
 
     def __init__(self) -> None:

@@ -32,8 +32,8 @@ from tasktree_rt.errors import InvalidInput, Refused
 from tasktree_rt.hub.context import HubContext
 from tasktree_rt.hub.executions.preconditions import (
     MAX_NAME,
+    ExecutionFilter,
     MovedOn,
-    Wish,
     as_it_was,
     check_changes,
     is_pending,
@@ -45,9 +45,9 @@ from tasktree_rt.hub.executions.preconditions import (
     waits,
     worker_in,
 )
-from tasktree_rt.hub.executions.waiting_workers import UNKNOWN, WorkQueue
+from tasktree_rt.hub.executions.waiting_workers import UNKNOWN, WaitingWorkers
 from tasktree_rt.hub.projects.activity import Activity
-from tasktree_rt.hub.projects.cache import Shelf
+from tasktree_rt.hub.projects.cache import ProjectCache
 from tasktree_rt.hub.projects.idle_projects import IdleProjects
 from tasktree_rt.hub.projects.project import Project
 from tasktree_rt.hub.publish.publisher import Publisher
@@ -56,14 +56,14 @@ from tasktree_rt.hub.stopping import Stopping
 ROWS: Final = 1_000
 
 
-class Executions:
+class WorkQueue:
     """See the module's docstring. There may be several for one hub."""
 
     def __init__(
         self,
         context: HubContext,
         publisher: Publisher,
-        cache: Shelf,
+        cache: ProjectCache,
         activity: Activity,
         idle: IdleProjects,
         stopping: Stopping,
@@ -74,7 +74,7 @@ class Executions:
         self._activity = activity
         self._idle = idle
         self._stopping = stopping
-        self._queue = WorkQueue()
+        self._queue = WaitingWorkers()
         self._follows = False
         self._known = False
 
@@ -91,7 +91,7 @@ class Executions:
             raise Refused(f"you may not watch {name!r}")
         return await told(await self._loaded(name))
 
-    async def page(self, wish: Wish, after: str) -> list[Json]:
+    async def page(self, wish: ExecutionFilter, after: str) -> list[Json]:
         """The executions behind `after`, by id."""
         found: list[Json] = []
         async with aclosing(self._rows(after)) as rows:
@@ -105,7 +105,7 @@ class Executions:
         self._idle.put_away()
         return found
 
-    async def waiting(self, wish: Wish, patience: float) -> list[Json]:
+    async def waiting(self, wish: ExecutionFilter, patience: float) -> list[Json]:
         """The executions that wait to be claimed, the oldest first; as soon as there is one, at the latest
         after `patience` seconds, or when the hub stops.
         """
@@ -121,7 +121,7 @@ class Executions:
                     await _first(worker.woken, self._stopping.over.wait)
                 names = worker.take()
 
-    async def _pending(self, names: Iterable[str], wish: Wish) -> list[Json]:
+    async def _pending(self, names: Iterable[str], wish: ExecutionFilter) -> list[Json]:
         found: list[Json] = []
         for name in names:
             if len(found) == wish.limit:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from functools import partial
 
-from tasktree_rt.brokers.base import Matter
+from tasktree_rt.brokers.base import Interaction
 from tasktree_rt.core.access import Grants
 from tasktree_rt.core.commands import SETTLING, read_instruction, read_result
 from tasktree_rt.core.events import Json, project_id
@@ -13,9 +13,9 @@ from tasktree_rt.dialects.base import encode_json, plain
 from tasktree_rt.errors import InvalidInput, Refused
 from tasktree_rt.hub.context import HubContext
 from tasktree_rt.hub.interactions.orchestrators import Obedient, Orchestrators
-from tasktree_rt.hub.interactions.registry import COMMAND, Matters, Pending, place_of
+from tasktree_rt.hub.interactions.registry import COMMAND, InteractionRegistry, OpenInteraction, place_of
 from tasktree_rt.hub.interactions.resolution import Resolution, Settlement, closed
-from tasktree_rt.hub.publish.pending_publish import Ticket
+from tasktree_rt.hub.publish.pending_publish import PendingPublish
 from tasktree_rt.hub.publish.receipt import ended, through
 
 
@@ -23,14 +23,18 @@ class Commands:
     """Send commands, and take what orchestrators say of them."""
 
     def __init__(
-        self, context: HubContext, resolution: Resolution, registry: Matters, orchestrators: Orchestrators
+        self,
+        context: HubContext,
+        resolution: Resolution,
+        registry: InteractionRegistry,
+        orchestrators: Orchestrators,
     ) -> None:
         self._context = context
         self._resolution = resolution
         self._registry = registry
         self._orchestrators = orchestrators
 
-    async def send(self, project: str, given: Json, *, grants: Grants, via: Json) -> Pending:
+    async def send(self, project: str, given: Json, *, grants: Grants, via: Json) -> OpenInteraction:
         """Send a command to the orchestrator of a project; durable and given when this returns.
 
         Raises:
@@ -40,7 +44,9 @@ class Commands:
         await through(ticket)
         return pending
 
-    async def stage(self, project: str, given: Json, *, grants: Grants, via: Json) -> tuple[Pending, Ticket]:
+    async def stage(
+        self, project: str, given: Json, *, grants: Grants, via: Json
+    ) -> tuple[OpenInteraction, PendingPublish]:
         """The same, only queued for the next commit when this returns.
 
         Raises:
@@ -59,8 +65,10 @@ class Commands:
         now = self._context.wall()
         deadline = now + self._orchestrators.patience
         body = encode_json(data)
-        matter = Matter(data["command_id"], COMMAND, (name,), now, deadline, b"", body, owner=grants.owner)
-        pending = Pending(matter, data, deadline)
+        matter = Interaction(
+            data["command_id"], COMMAND, (name,), now, deadline, b"", body, owner=grants.owner
+        )
+        pending = OpenInteraction(matter, data, deadline)
         most = self._context.settings.limits.max_open_commands
         return pending, await self._resolution.stage_opening(pending, COMMAND, most)
 
@@ -94,7 +102,7 @@ class Commands:
             found.ticket.settled.append(partial(self._accepted, one, pending))
         return found
 
-    async def _command(self, name: str) -> Pending:
+    async def _command(self, name: str) -> OpenInteraction:
         """A command, without waiting for the commit that opens it: until then nobody holds it."""
         pending = self._registry.get(name)
         return (
@@ -103,12 +111,12 @@ class Commands:
             else await self._resolution.matter(COMMAND, name)
         )
 
-    def _accepted(self, one: Obedient, pending: Pending, ticket: Ticket) -> None:
+    def _accepted(self, one: Obedient, pending: OpenInteraction, ticket: PendingPublish) -> None:
         """It may take as long as it likes, while it lives."""
         if ticket.error is None and pending.holder is one:
             self._registry.expect(pending, None)
 
 
-def not_obeyed(pending: Pending) -> Json:
+def not_obeyed(pending: OpenInteraction) -> Json:
     """What a command comes to if no orchestrator says anything."""
     return {"command_id": pending.id, "status": "timeout", **place_of(pending)}

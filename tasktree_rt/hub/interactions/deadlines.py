@@ -12,7 +12,7 @@ from tasktree_rt.errors import InvalidInput, PeerError, Refused, Unavailable
 from tasktree_rt.hub.context import HubContext
 from tasktree_rt.hub.interactions.commands import not_obeyed
 from tasktree_rt.hub.interactions.prompts import timed_out
-from tasktree_rt.hub.interactions.registry import COMMAND, Matters, Pending
+from tasktree_rt.hub.interactions.registry import COMMAND, InteractionRegistry, OpenInteraction
 from tasktree_rt.hub.interactions.resolution import Resolution
 
 log: Final[BoundLogger] = get_logger("tasktree_rt.deadlines")
@@ -27,15 +27,15 @@ OVER: Final = frozenset({"prompt_closed", "gone", "not_found"})
 """Codes of what is settled already."""
 
 
-class Clerk:
+class Deadlines:
     """See the module's docstring."""
 
-    def __init__(self, context: HubContext, registry: Matters, resolution: Resolution) -> None:
+    def __init__(self, context: HubContext, registry: InteractionRegistry, resolution: Resolution) -> None:
         self._context = context
         self._registry = registry
         self._resolution = resolution
         self._room = trio.Semaphore(AT_ONCE)
-        self._waits: WeakKeyDictionary[Pending, int] = WeakKeyDictionary()
+        self._waits: WeakKeyDictionary[OpenInteraction, int] = WeakKeyDictionary()
 
     async def run(self) -> None:
         """The clerk task."""
@@ -62,7 +62,7 @@ class Clerk:
             return float("inf")
         return min(LONGEST, max(0.0, (deadline - self._context.wall()) / 1_000_000))
 
-    async def _settle(self, pending: Pending, deadline: int | None) -> None:
+    async def _settle(self, pending: OpenInteraction, deadline: int | None) -> None:
         wait: int | None = AGAIN
         try:
             await self._end(pending)
@@ -80,7 +80,7 @@ class Clerk:
         elif pending.deadline == deadline:
             self._registry.expect(pending, self._context.wall() + wait)
 
-    def _refused(self, pending: Pending, error: PeerError) -> int | None:
+    def _refused(self, pending: OpenInteraction, error: PeerError) -> int | None:
         """How long to wait before it is tried again; None if it is over, or can never succeed."""
         if isinstance(error, Refused) and error.code in OVER:
             return None
@@ -103,6 +103,6 @@ class Clerk:
         wait = self._waits[pending] = AGAIN if before is None else min(2 * before, SELDOM)
         return wait
 
-    async def _end(self, pending: Pending) -> None:
+    async def _end(self, pending: OpenInteraction) -> None:
         outcome = not_obeyed(pending) if pending.matter.kind == COMMAND else timed_out(pending)
         await self._resolution.settle(pending, outcome)

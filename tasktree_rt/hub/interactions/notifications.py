@@ -12,11 +12,11 @@ from tasktree_rt.core.log import Recovered
 from tasktree_rt.core.topics import user_id, user_topic
 from tasktree_rt.dialects.base import encode_json, plain
 from tasktree_rt.errors import InvalidInput, Refused
-from tasktree_rt.hub.projects.cache import Shelf
+from tasktree_rt.hub.projects.cache import ProjectCache
 from tasktree_rt.hub.projects.project import Project
-from tasktree_rt.hub.publish.pending_publish import Ticket
+from tasktree_rt.hub.publish.pending_publish import PendingPublish
 from tasktree_rt.hub.publish.publisher import Publisher
-from tasktree_rt.hub.publish.receipt import Published, result, through
+from tasktree_rt.hub.publish.receipt import PublishReceipt, result, through
 
 NOTIFICATION: Final = "notification"
 _TEXTS: Final = {"title": 256, "body": 4_096, "level": 32, "url": 2_048}
@@ -27,13 +27,15 @@ class Notifications:
     """Tell users things. `show` shows a user something now, on connections without logs."""
 
     def __init__(
-        self, publisher: Publisher, cache: Shelf, show: Callable[[str, str, Json, str], None]
+        self, publisher: Publisher, cache: ProjectCache, show: Callable[[str, str, Json, str], None]
     ) -> None:
         self._publisher = publisher
         self._cache = cache
         self._show_user = show
 
-    async def notify(self, user: str, given: Json, *, grants: Grants, live: Json | None = None) -> Published:
+    async def notify(
+        self, user: str, given: Json, *, grants: Grants, live: Json | None = None
+    ) -> PublishReceipt:
         """Tell a user something; durable and handed on when this returns. Cancelling the wait does not take
         it back.
 
@@ -53,7 +55,7 @@ class Notifications:
         await through(ticket)
         return result(ticket)
 
-    def _show(self, user: str, data: Json, ticket: Ticket) -> None:
+    def _show(self, user: str, data: Json, ticket: PendingPublish) -> None:
         """It is kept: whoever is told of it without a log hears of it now."""
         if ticket.error is None:
             published = result(ticket)
@@ -72,7 +74,7 @@ class Notifications:
             await through(ticket)
         return max(seq, int(project.tree.top.get("read", 0)))
 
-    async def stage_read(self, user: str, seq: int, *, grants: Grants) -> Ticket | None:
+    async def stage_read(self, user: str, seq: int, *, grants: Grants) -> PendingPublish | None:
         """The same, only queued for the next commit when this returns; None if it was read before.
 
         Raises:
@@ -80,7 +82,7 @@ class Notifications:
         """
         return (await self._reads(user, seq, grants))[2]
 
-    async def _reads(self, user: str, seq: int, grants: Grants) -> tuple[Project, int, Ticket | None]:
+    async def _reads(self, user: str, seq: int, grants: Grants) -> tuple[Project, int, PendingPublish | None]:
         """The user's log, up to where it is read with this, and the publish that says so, if it is news."""
         name = user_id(user)
         if not grants.is_user(name):

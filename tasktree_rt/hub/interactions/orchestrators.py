@@ -10,13 +10,13 @@ from collections.abc import Iterable
 from typing import Any, Protocol
 
 from tasktree_rt.hub.context import HubContext
-from tasktree_rt.hub.interactions.registry import COMMAND, Matters, Pending
+from tasktree_rt.hub.interactions.registry import COMMAND, InteractionRegistry, OpenInteraction
 
 
 class Obedient(Protocol):
     """A connection that takes commands."""
 
-    def give(self, pending: Pending) -> None:
+    def give(self, pending: OpenInteraction) -> None:
         """Take this one."""
 
 
@@ -27,7 +27,7 @@ class Orchestrators:
         serving: the connections that take a project's commands, by project, the oldest first.
     """
 
-    def __init__(self, context: HubContext, registry: Matters) -> None:
+    def __init__(self, context: HubContext, registry: InteractionRegistry) -> None:
         self._context = context
         self._registry = registry
         self.patience = round(context.settings.people.command_timeout * 1_000_000)
@@ -55,12 +55,12 @@ class Orchestrators:
                     self._registry.expect(pending, self._context.wall() + self.patience)
                     self._assign(pending)
 
-    def give(self, pending: Pending) -> None:
+    def give(self, pending: OpenInteraction) -> None:
         """Give a command that is open to an orchestrator, unless one has it."""
         if pending.matter.kind == COMMAND and pending.holder is None:
             self._assign(pending)
 
-    def _assign(self, pending: Pending) -> None:
+    def _assign(self, pending: OpenInteraction) -> None:
         if pending.settling or not pending.kept:
             return  # `give` follows, if it stays open
         one = next(iter(self.serving.get(pending.home, ())), None)

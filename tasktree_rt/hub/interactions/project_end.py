@@ -9,11 +9,11 @@ from tasktree_rt.brokers.base import Duplicate, Key, Settled
 from tasktree_rt.core.events import Event, Json, ProjectId
 from tasktree_rt.dialects.base import encode_json
 from tasktree_rt.hub.context import HubContext
-from tasktree_rt.hub.interactions.registry import Matters, Pending, cancelled
-from tasktree_rt.hub.projects.cache import Shelf
+from tasktree_rt.hub.interactions.registry import InteractionRegistry, OpenInteraction, cancelled
+from tasktree_rt.hub.projects.cache import ProjectCache
 from tasktree_rt.hub.projects.project import Project
-from tasktree_rt.hub.publish.committer import Ingest
-from tasktree_rt.hub.publish.pending_publish import Ticket
+from tasktree_rt.hub.publish.committer import Committer
+from tasktree_rt.hub.publish.pending_publish import PendingPublish
 
 
 class ProjectEnd:
@@ -22,10 +22,10 @@ class ProjectEnd:
     def __init__(
         self,
         context: HubContext,
-        cache: Shelf,
-        committer: Ingest,
-        registry: Matters,
-        stays_open: Callable[[Pending], None],
+        cache: ProjectCache,
+        committer: Committer,
+        registry: InteractionRegistry,
+        stays_open: Callable[[OpenInteraction], None],
     ) -> None:
         self._context = context
         self._cache = cache
@@ -50,7 +50,7 @@ class ProjectEnd:
     def _mirrors(self, name: str) -> list[str]:
         return [topic for one in self._ending(name) for topic in one.matter.topics[1:]]
 
-    def _ending(self, name: str) -> list[Pending]:
+    def _ending(self, name: str) -> list[OpenInteraction]:
         """Its prompts and commands that nothing settles yet."""
         return [one for one in self._registry.of(name) if not one.settling]
 
@@ -63,7 +63,7 @@ class ProjectEnd:
         digest: bytes = b"",
         owner: str = "",
         producer: Hashable = None,
-    ) -> Ticket:
+    ) -> PendingPublish:
         """Accept the publish that ends a project, and with it the end of its prompts and commands.
 
         Raises:
@@ -95,11 +95,11 @@ class ProjectEnd:
         ticket.settled.append(self._ended)
         return ticket
 
-    def _ended(self, ticket: Ticket) -> None:
+    def _ended(self, ticket: PendingPublish) -> None:
         if ticket.error is None:
             self._registry.forget_unreadable(ticket.project.project_id)
 
-    def settled(self, pending: Pending, outcome: Json, ticket: Ticket) -> None:
+    def settled(self, pending: OpenInteraction, outcome: Json, ticket: PendingPublish) -> None:
         """Note that the publish which settles a prompt or a command is through, or has failed."""
         pending.settling = None
         if ticket.error is None and not isinstance(ticket.outcome, Duplicate):

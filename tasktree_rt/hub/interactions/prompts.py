@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Sequence
 
-from tasktree_rt.brokers.base import Broker, Matter
+from tasktree_rt.brokers.base import Broker, Interaction
 from tasktree_rt.core.access import Grants
 from tasktree_rt.core.events import Json, project_id
 from tasktree_rt.core.json_schema import Judge
@@ -14,9 +14,15 @@ from tasktree_rt.core.topics import user_id, user_of, user_topic
 from tasktree_rt.dialects.base import encode_json, plain
 from tasktree_rt.errors import InvalidInput, Refused
 from tasktree_rt.hub.context import HubContext
-from tasktree_rt.hub.interactions.registry import PROMPT, Matters, Pending, cancelled, place_of
+from tasktree_rt.hub.interactions.registry import (
+    PROMPT,
+    InteractionRegistry,
+    OpenInteraction,
+    cancelled,
+    place_of,
+)
 from tasktree_rt.hub.interactions.resolution import Resolution, Settlement, closed, conflict, fingerprint
-from tasktree_rt.hub.interactions.schema_checks import Verdicts
+from tasktree_rt.hub.interactions.schema_checks import SchemaChecks
 from tasktree_rt.hub.projects.store_errors import readable
 
 
@@ -28,7 +34,7 @@ class Prompts:
         context: HubContext,
         broker: Broker,
         resolution: Resolution,
-        registry: Matters,
+        registry: InteractionRegistry,
         show: Callable[[str, str, Json, str], None],
     ) -> None:
         self._context = context
@@ -36,11 +42,11 @@ class Prompts:
         self._resolution = resolution
         self._registry = registry
         self._show = show
-        self._verdicts = Verdicts()
+        self._verdicts = SchemaChecks()
 
     async def ask(
-        self, given: Json, *, grants: Grants, opened: Callable[[Pending], None] = lambda _: None
-    ) -> tuple[Pending, bool]:
+        self, given: Json, *, grants: Grants, opened: Callable[[OpenInteraction], None] = lambda _: None
+    ) -> tuple[OpenInteraction, bool]:
         """Open a prompt (docs/protocol.md, "Prompts"); durable and offered when this returns.
 
         The same one asked again under its ``prompt_id`` is not asked twice: returns the first, and whether
@@ -60,12 +66,12 @@ class Prompts:
         body = self._check_size(data, "message")
         digest = fingerprint(given)
         deadline, owner = deadline_of(data), grants.owner
-        matter = Matter(
+        matter = Interaction(
             data["prompt_id"], PROMPT, topics, self._context.wall(), deadline, digest, body, owner=owner
         )
-        pending = Pending(matter, data, matter.deadline)
+        pending = OpenInteraction(matter, data, matter.deadline)
 
-        def show(pending: Pending) -> None:
+        def show(pending: OpenInteraction) -> None:
             for user in filter(None, map(user_of, topics)):
                 self._show(user, PROMPT, data, pending.id)
             opened(pending)
@@ -97,7 +103,9 @@ class Prompts:
         """
         return await self._resolution.stage(*await self._answered(prompt_id, given, grants, via))
 
-    async def _answered(self, prompt_id: str, given: Json, grants: Grants, via: Json) -> tuple[Pending, Json]:
+    async def _answered(
+        self, prompt_id: str, given: Json, grants: Grants, via: Json
+    ) -> tuple[OpenInteraction, Json]:
         """The prompt, and what this answer makes of it."""
         pending = await self.find(prompt_id, grants=grants)
         if not _may_answer(grants, pending.matter.topics):
@@ -146,7 +154,9 @@ class Prompts:
         await self._resolution.settle(pending, outcome)
         return outcome
 
-    async def page(self, *, open: bool | None, topic: str | None, after: int, limit: int) -> Sequence[Matter]:
+    async def page(
+        self, *, open: bool | None, topic: str | None, after: int, limit: int
+    ) -> Sequence[Interaction]:
         """List prompts as the store has them, the oldest first, from behind the place `after`.
 
         With `open` those that are open (True) or settled (False), with `topic` those of that topic.
@@ -157,7 +167,7 @@ class Prompts:
         with readable():
             return await self._broker.matters(open=open, kind=PROMPT, topic=topic, after=after, limit=limit)
 
-    async def stored(self, prompt_id: str) -> Matter | None:
+    async def stored(self, prompt_id: str) -> Interaction | None:
         """Return a prompt as the store has it; None if there is none.
 
         Raises:
@@ -165,7 +175,7 @@ class Prompts:
         """
         return await self._resolution.find_matter(prompt_id)
 
-    async def find(self, prompt_id: str, *, grants: Grants) -> Pending:
+    async def find(self, prompt_id: str, *, grants: Grants) -> OpenInteraction:
         """A prompt that the caller `may_see`.
 
         Raises:
@@ -177,7 +187,7 @@ class Prompts:
         return pending
 
 
-def timed_out(pending: Pending) -> Json:
+def timed_out(pending: OpenInteraction) -> Json:
     """What a prompt comes to if nobody answers."""
     outcome = {"prompt_id": pending.id, **place_of(pending), **pending.data["default"]}
     return {**outcome, "by": None, "how": "timeout"}

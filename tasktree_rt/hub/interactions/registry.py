@@ -11,19 +11,19 @@ from typing import Any, Final
 import trio
 from attrs import define
 
-from tasktree_rt.brokers.base import Matter, Settled
+from tasktree_rt.brokers.base import Interaction, Settled
 from tasktree_rt.core.events import Json
 from tasktree_rt.dialects.base import decode_object, encode_json
 from tasktree_rt.errors import InvalidInput, Refused, StoreDamaged
-from tasktree_rt.hub.projects.quotas import OPEN, Holdings
-from tasktree_rt.hub.publish.pending_publish import Ticket
+from tasktree_rt.hub.projects.quotas import OPEN, Quotas
+from tasktree_rt.hub.publish.pending_publish import PendingPublish
 
 PROMPT: Final = "prompt"
 COMMAND: Final = "command"
 
 
 @define(eq=False)
-class Pending:
+class OpenInteraction:
     """One of them.
 
     Attributes:
@@ -37,12 +37,12 @@ class Pending:
         holder: to whom a command was given.
     """
 
-    matter: Matter
+    matter: Interaction
     data: Json
     deadline: int | None
     kept: bool = False
     lost: bool = False
-    settling: Ticket | None = None
+    settling: PendingPublish | None = None
     outcome: Json | None = None
     holder: Any = None
     _changed: trio.Event | None = None
@@ -93,14 +93,14 @@ class Pending:
         return self.outcome
 
 
-def cancelled(pending: Pending, by: str | None = None) -> Json:
+def cancelled(pending: OpenInteraction, by: str | None = None) -> Json:
     """The outcome of one that is taken back, or whose project is deleted."""
     if pending.matter.kind == COMMAND:
         return {"command_id": pending.id, "status": "cancelled", **place_of(pending)}
     return {"prompt_id": pending.id, **place_of(pending), "proceed": False, "by": by, "how": "cancelled"}
 
 
-def place_of(pending: Pending) -> Json:
+def place_of(pending: OpenInteraction) -> Json:
     """Where it belongs, for those who read what became of it."""
     return {
         name: pending.data[name]
@@ -114,7 +114,7 @@ def missing(kind: str, name: str) -> Refused:
     return Refused(f"there is no {kind} {name!r}", code="not_found", field=f"{kind}_id")
 
 
-def readable_object(matter: Matter, stored: bytes) -> Json:
+def readable_object(matter: Interaction, stored: bytes) -> Json:
     """What the store has of a prompt or a command: what was asked, or what settled it.
 
     Raises:
@@ -127,30 +127,30 @@ def readable_object(matter: Matter, stored: bytes) -> Json:
         raise StoreDamaged(matter.topics[0], what) from error
 
 
-class Matters:
+class InteractionRegistry:
     """See the module's docstring; by id, by topic, and by deadline."""
 
-    def __init__(self, holdings: Holdings) -> None:
+    def __init__(self, holdings: Quotas) -> None:
         self._holdings = holdings
-        self._by_id: dict[str, Pending] = {}
-        self._by_topic: dict[str, dict[str, Pending]] = {}
+        self._by_id: dict[str, OpenInteraction] = {}
+        self._by_topic: dict[str, dict[str, OpenInteraction]] = {}
         self._deadlines: list[tuple[int, str]] = []
         self._alone: dict[str, trio.Event] = {}
-        self._unreadable: dict[str, dict[str, Matter]] = {}
+        self._unreadable: dict[str, dict[str, Interaction]] = {}
         self.woken = trio.Event()
         """Set when a deadline may have come nearer."""
 
     def __len__(self) -> int:
         return len(self._by_id)
 
-    def __iter__(self) -> Iterator[Pending]:
+    def __iter__(self) -> Iterator[OpenInteraction]:
         return iter(list(self._by_id.values()))
 
-    def newest(self, most: int, wanted: Callable[[Pending], bool]) -> list[Pending]:
+    def newest(self, most: int, wanted: Callable[[OpenInteraction], bool]) -> list[OpenInteraction]:
         """The newest `most` of those that are wanted, the oldest of them first."""
         return list(islice(filter(wanted, reversed(self._by_id.values())), most))[::-1]
 
-    def load(self, matter: Matter, deadline: int) -> None:
+    def load(self, matter: Interaction, deadline: int) -> None:
         """One that was open when the hub stopped.
 
         Raises:
@@ -161,18 +161,20 @@ class Matters:
         except StoreDamaged:
             self._unreadable.setdefault(matter.topics[0], {})[matter.id] = matter
             raise
-        self.add(Pending(matter, data, deadline, kept=True))
+        self.add(OpenInteraction(matter, data, deadline, kept=True))
 
     def unreadable(self, topic: str) -> list[Settled]:
         """What ends those open ones of a topic that cannot be read."""
         found = self._unreadable.get(topic, {})
-        return [Settled(one.id, encode_json(cancelled(Pending(one, {}, None)))) for one in found.values()]
+        return [
+            Settled(one.id, encode_json(cancelled(OpenInteraction(one, {}, None)))) for one in found.values()
+        ]
 
     def forget_unreadable(self, topic: str) -> None:
         """They have ended."""
         self._unreadable.pop(topic, None)
 
-    def add(self, pending: Pending) -> None:
+    def add(self, pending: OpenInteraction) -> None:
         """One more."""
         self._by_id[pending.id] = pending
         self._holdings.add(pending.matter.owner, OPEN)
@@ -180,7 +182,7 @@ class Matters:
             self._by_topic.setdefault(topic, {})[pending.id] = pending
         self.expect(pending, pending.deadline)
 
-    def remove(self, pending: Pending) -> None:
+    def remove(self, pending: OpenInteraction) -> None:
         """It is settled, or was never kept."""
         if self._by_id.pop(pending.id, None) is None:
             return
@@ -205,11 +207,11 @@ class Matters:
             del self._alone[matter_id]
             over.set()
 
-    def get(self, matter_id: str) -> Pending | None:
+    def get(self, matter_id: str) -> OpenInteraction | None:
         """One by its id."""
         return self._by_id.get(matter_id)
 
-    def of(self, home: str, kind: str | None = None) -> list[Pending]:
+    def of(self, home: str, kind: str | None = None) -> list[OpenInteraction]:
         """Those at home in a topic, the oldest first."""
         found = self._by_topic.get(home, {}).values()
         return [one for one in found if one.home == home and kind in (None, one.matter.kind)]
@@ -218,7 +220,7 @@ class Matters:
         """How many of a kind are told of in a topic, at home there or not."""
         return sum(one.matter.kind == kind for one in self._by_topic.get(topic, {}).values())
 
-    def told(self, topic: str, kind: str) -> list[Pending]:
+    def told(self, topic: str, kind: str) -> list[OpenInteraction]:
         """The open ones of a kind that are told of in a topic, at home there or not, the oldest first.
 
         One that something on its way settles is among them: it may yet stay open.
@@ -227,7 +229,7 @@ class Matters:
 
     # --- deadlines --------------------------------------------------------------------------------
 
-    def expect(self, pending: Pending, deadline: int | None) -> None:
+    def expect(self, pending: OpenInteraction, deadline: int | None) -> None:
         """It settles itself at `deadline`, or not by itself."""
         pending.deadline = deadline
         if deadline is not None:
@@ -236,9 +238,9 @@ class Matters:
                 self._tidy()
             self.woken.set()
 
-    def due(self, now: int) -> list[Pending]:
+    def due(self, now: int) -> list[OpenInteraction]:
         """Those whose deadline has come; each is told once, until it is expected anew."""
-        found: list[Pending] = []
+        found: list[OpenInteraction] = []
         while self._deadlines and self._deadlines[0][0] <= now:
             deadline, matter_id = heappop(self._deadlines)
             pending = self._by_id.get(matter_id)

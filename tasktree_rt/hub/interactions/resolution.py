@@ -9,7 +9,7 @@ from typing import Final
 
 from structlog.stdlib import BoundLogger, get_logger
 
-from tasktree_rt.brokers.base import Broker, Matter, Settled
+from tasktree_rt.brokers.base import Broker, Interaction, Settled
 from tasktree_rt.core.event_schema import is_node_id
 from tasktree_rt.core.events import Json
 from tasktree_rt.core.prompts import MAX_ID
@@ -17,11 +17,17 @@ from tasktree_rt.core.value_class import fixed
 from tasktree_rt.dialects.base import digest, encode_json
 from tasktree_rt.errors import HubError, Refused, StoreDamaged, Unavailable
 from tasktree_rt.hub.context import HubContext
-from tasktree_rt.hub.interactions.registry import COMMAND, Matters, Pending, missing, readable_object
-from tasktree_rt.hub.projects.quotas import OPEN, Holdings
+from tasktree_rt.hub.interactions.registry import (
+    COMMAND,
+    InteractionRegistry,
+    OpenInteraction,
+    missing,
+    readable_object,
+)
+from tasktree_rt.hub.projects.quotas import OPEN, Quotas
 from tasktree_rt.hub.projects.store_errors import readable
 from tasktree_rt.hub.projects.store_health import RETRY_AFTER
-from tasktree_rt.hub.publish.pending_publish import Ticket
+from tasktree_rt.hub.publish.pending_publish import PendingPublish
 from tasktree_rt.hub.publish.publisher import Publisher
 from tasktree_rt.hub.publish.receipt import through
 
@@ -40,8 +46,8 @@ class Settlement:
     `ticket` is the publish to wait for; with `late` it belongs to another peer, whose outcome came first.
     """
 
-    pending: Pending
-    ticket: Ticket
+    pending: OpenInteraction
+    ticket: PendingPublish
     late: bool = False
 
     def check(self) -> None:
@@ -71,11 +77,11 @@ class Resolution:
         context: HubContext,
         broker: Broker,
         publisher: Publisher,
-        registry: Matters,
-        holdings: Holdings,
+        registry: InteractionRegistry,
+        holdings: Quotas,
         *,
-        settled: Callable[[Pending, Json, Ticket], None],
-        stays_open: Callable[[Pending], None],
+        settled: Callable[[OpenInteraction, Json, PendingPublish], None],
+        stays_open: Callable[[OpenInteraction], None],
     ) -> None:
         self._context = context
         self._broker = broker
@@ -101,14 +107,14 @@ class Resolution:
                     log.error("record damaged", project=damage.topic, reason=damage.reason)
             place = found[-1].place
 
-    def take_up(self, matter: Matter) -> None:
+    def take_up(self, matter: Interaction) -> None:
         """One that the store says is open."""
         deadline = matter.deadline
         if matter.kind == COMMAND:
             deadline = self._context.wall() + self._patience
         self._registry.load(matter, deadline)
 
-    async def matter(self, kind: str, name: str) -> Pending:
+    async def matter(self, kind: str, name: str) -> OpenInteraction:
         """A prompt or a command, open or settled, and durable.
 
         Raises:
@@ -120,7 +126,7 @@ class Resolution:
             raise missing(kind, name)
         return pending
 
-    async def recall(self, name: str) -> Pending | None:
+    async def recall(self, name: str) -> OpenInteraction | None:
         """The matter of that id, of whatever kind; None if there is none.
 
         Raises:
@@ -144,7 +150,7 @@ class Resolution:
                     self.take_up(stored)
             seen_open = True
 
-    async def find_matter(self, name: str) -> Matter | None:
+    async def find_matter(self, name: str) -> Interaction | None:
         """One as the store has it.
 
         Raises:
@@ -156,7 +162,11 @@ class Resolution:
             return await self._broker.matter(name)
 
     async def open_matter(
-        self, pending: Pending, kind: str, most: int, opened: Callable[[Pending], None] = lambda _: None
+        self,
+        pending: OpenInteraction,
+        kind: str,
+        most: int,
+        opened: Callable[[OpenInteraction], None] = lambda _: None,
     ) -> None:
         """Keep a new one and tell of it; returns when that is durable and handed on.
 
@@ -168,8 +178,12 @@ class Resolution:
         await through(await self.stage_opening(pending, kind, most, opened))
 
     async def stage_opening(
-        self, pending: Pending, kind: str, most: int, opened: Callable[[Pending], None] = lambda _: None
-    ) -> Ticket:
+        self,
+        pending: OpenInteraction,
+        kind: str,
+        most: int,
+        opened: Callable[[OpenInteraction], None] = lambda _: None,
+    ) -> PendingPublish:
         """The same, only queued for the next commit when this returns.
 
         Raises:
@@ -196,7 +210,9 @@ class Resolution:
         ticket.settled.append(partial(self._opened, pending, opened))
         return ticket
 
-    def _opened(self, pending: Pending, opened: Callable[[Pending], None], ticket: Ticket) -> None:
+    def _opened(
+        self, pending: OpenInteraction, opened: Callable[[OpenInteraction], None], ticket: PendingPublish
+    ) -> None:
         if ticket.error is not None:
             self._registry.remove(pending)
             return
@@ -207,7 +223,7 @@ class Resolution:
         if not pending.settling:
             self._stays_open(pending)
 
-    async def settle(self, pending: Pending, outcome: Json) -> None:
+    async def settle(self, pending: OpenInteraction, outcome: Json) -> None:
         """End it with `outcome`, unless something else has; returns when that is durable and handed on.
 
         Raises:
@@ -219,7 +235,7 @@ class Resolution:
                 await pending.change()
         await through(found.ticket)
 
-    async def stage(self, pending: Pending, outcome: Json, producer: Hashable = None) -> Settlement:
+    async def stage(self, pending: OpenInteraction, outcome: Json, producer: Hashable = None) -> Settlement:
         """Queue the end of `pending` for the next commit, behind what `producer` published; returns before
         the commit.
 
@@ -234,7 +250,12 @@ class Resolution:
         return found
 
     async def tell(
-        self, pending: Pending, said: Json, *, settles: Sequence[Settled] = (), producer: Hashable = None
+        self,
+        pending: OpenInteraction,
+        said: Json,
+        *,
+        settles: Sequence[Settled] = (),
+        producer: Hashable = None,
     ) -> Settlement:
         """Queue an event about `pending`, which is open; behind a publish that settles it, it is late.
 
@@ -263,21 +284,21 @@ class Resolution:
                 return Settlement(pending, ticket)
 
 
-def settled_before(stored: Matter) -> Pending:
+def settled_before(stored: Interaction) -> OpenInteraction:
     """One that the store has, and memory has not: it is settled."""
     with readable():
         outcome = readable_object(stored, stored.outcome) if stored.settled is not None else None
-        return Pending(stored, readable_object(stored, stored.body), None, kept=True, outcome=outcome)
+        return OpenInteraction(stored, readable_object(stored, stored.body), None, kept=True, outcome=outcome)
 
 
-def closed(pending: Pending) -> Refused:
+def closed(pending: OpenInteraction) -> Refused:
     """Somebody came too late."""
     kind = pending.matter.kind
     code = "gone" if kind == COMMAND else "prompt_closed"
     return Refused(f"the {kind} is settled", code=code, field=f"{kind}_id", outcome=pending.outcome)
 
 
-def conflict(pending: Pending) -> Refused:
+def conflict(pending: OpenInteraction) -> Refused:
     """The id was given to another one."""
     kind = pending.matter.kind
     return Refused(f"there is another {kind} {pending.id!r}", code="idempotency_conflict", field=f"{kind}_id")

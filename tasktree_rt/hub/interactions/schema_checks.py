@@ -113,7 +113,7 @@ class _Turn:
     waiting: int = 0
 
 
-class Verdicts:
+class SchemaChecks:
     """See the module's docstring."""
 
     def __init__(self) -> None:

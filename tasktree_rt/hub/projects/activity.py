@@ -8,18 +8,23 @@ import trio
 
 from tasktree_rt.core.topics import user_of
 from tasktree_rt.hub.context import HubContext
-from tasktree_rt.hub.projects.cache import Shelf
-from tasktree_rt.hub.projects.directory import Roster
+from tasktree_rt.hub.projects.cache import ProjectCache
+from tasktree_rt.hub.projects.directory import ProjectDirectory
 from tasktree_rt.hub.projects.project import Project
-from tasktree_rt.hub.projects.recent_changes import Moves
-from tasktree_rt.hub.publish.new_projects import Births
+from tasktree_rt.hub.projects.recent_changes import RecentChanges
+from tasktree_rt.hub.publish.new_projects import NewProjects
 
 
 class Activity:
     """See the module's docstring. The fan-out calls `touched` in each tick, for each project of it."""
 
     def __init__(
-        self, context: HubContext, births: Births, cache: Shelf, directory: Roster, moves: Moves
+        self,
+        context: HubContext,
+        births: NewProjects,
+        cache: ProjectCache,
+        directory: ProjectDirectory,
+        moves: RecentChanges,
     ) -> None:
         self._report_fault = context.report_fault
         self._births = births

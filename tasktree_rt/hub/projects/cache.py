@@ -34,7 +34,7 @@ LAST_ID: Final = "\U0010ffff"
 """Behind every project id."""
 
 
-class Shelf:
+class ProjectCache:
     """See the module's docstring."""
 
     def __init__(

@@ -17,7 +17,7 @@ from tasktree_rt.core.reducer import reduce
 from tasktree_rt.core.tree import Snapshot, Tree
 from tasktree_rt.dialects.base import decode_body, decode_json, encode_json, measure
 from tasktree_rt.errors import StoreDamaged
-from tasktree_rt.hub.cooperative import breathe
+from tasktree_rt.hub.cooperative import yield_if_due
 from tasktree_rt.hub.projects.project import Project
 from tasktree_rt.hub.projects.shared_snapshot import PART_BYTES
 
@@ -60,7 +60,7 @@ class Checkpoints:
             for record in found.records[: position.seq - tree.head]:
                 tree.advance(change(project_id, tree, record))
                 if tree.head % SLICE == 0:
-                    await breathe()
+                    await yield_if_due()
         return tree.snapshot()
 
 
@@ -75,7 +75,7 @@ async def encode_parts(snapshot: Snapshot) -> tuple[bytes, ...]:
         if size >= PART_BYTES:
             parts.append(encode_json(part))
             part, size = [], 0
-            await breathe()
+            await yield_if_due()
     if part:
         parts.append(encode_json(part))
     return tuple(parts)
@@ -91,7 +91,7 @@ async def fill(topic: str, parts: Sequence[bytes], *trees: Nodes) -> None:
         raise StoreDamaged(topic, "a stored state has no parts")
     for index, part in enumerate(parts):
         value = _part(topic, index, part)
-        await breathe()
+        await yield_if_due()
         if index == 0:
             for tree in trees:
                 tree.load((), value)
@@ -100,7 +100,7 @@ async def fill(topic: str, parts: Sequence[bytes], *trees: Nodes) -> None:
             nodes = _nodes(topic, index, value[start : start + SLICE])
             for tree in trees:
                 tree.load(nodes, {})
-            await breathe()
+            await yield_if_due()
 
 
 async def check_state(topic: str, parts: Sequence[bytes]) -> None:
@@ -158,7 +158,7 @@ async def advance(project: Project, life: Life) -> None:
         project.apply(record, found)
         project.staged.apply(found)
         if index % SLICE == SLICE - 1:
-            await breathe()
+            await yield_if_due()
 
 
 async def check_events(topic: str, records: Iterable[Record]) -> None:
@@ -173,7 +173,7 @@ async def check_events(topic: str, records: Iterable[Record]) -> None:
         except Exception as error:
             raise _damaged(topic, f"event {record.seq}", error) from error
         if index % SLICE == 0:
-            await breathe()
+            await yield_if_due()
 
 
 def _damaged(topic: str, what: str, error: Exception) -> StoreDamaged:

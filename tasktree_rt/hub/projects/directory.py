@@ -18,7 +18,7 @@ from attrs import define, evolve, frozen
 from tasktree_rt.brokers.base import Summary
 from tasktree_rt.core.access import Scope
 from tasktree_rt.dialects.base import encode_json, raw_json
-from tasktree_rt.hub.projects.cache import Shelf
+from tasktree_rt.hub.projects.cache import ProjectCache
 from tasktree_rt.hub.projects.project import Project
 from tasktree_rt.hub.projects.summary import line
 
@@ -54,11 +54,11 @@ class _Entry:
     line: bytes | None
 
 
-class Roster:
+class ProjectDirectory:
     """See the module's docstring. `tidy` is called after projects were loaded that nobody may need again."""
 
     def __init__(
-        self, shelf: Shelf, *, tidy: Callable[[], None], failed: Callable[[str, BaseException], None]
+        self, shelf: ProjectCache, *, tidy: Callable[[], None], failed: Callable[[str, BaseException], None]
     ) -> None:
         self._shelf = shelf
         self._tidy = tidy
@@ -85,10 +85,10 @@ class Roster:
         self.closed = True
         self._news.set()
 
-    def open(self, scope: Scope) -> Viewer:
+    def open(self, scope: Scope) -> DirectoryStream:
         """Watch the projects of `scope`; call `Viewer.close` in the end."""
         self.watched += 1
-        return Viewer(self, scope)
+        return DirectoryStream(self, scope)
 
     def left(self) -> None:
         """A viewer is gone; with the last of them all that is remembered."""
@@ -213,10 +213,10 @@ class Roster:
 
 
 @define(eq=False)
-class Viewer:
+class DirectoryStream:
     """One that watches; reads the list first, then what changes. Not to be used by two tasks at once."""
 
-    _roster: Roster
+    _roster: ProjectDirectory
     _scope: Scope
     _after: str | None = ""
     _begun: bool = False

@@ -9,18 +9,20 @@ from tasktree_rt.core.events import Record, project_id
 from tasktree_rt.core.log import Gap, Position
 from tasktree_rt.core.tree import Snapshot
 from tasktree_rt.errors import InvalidInput, Refused
-from tasktree_rt.hub.projects.cache import Shelf
+from tasktree_rt.hub.projects.cache import ProjectCache
 from tasktree_rt.hub.projects.checkpoints import Checkpoints, check_events
 from tasktree_rt.hub.projects.past_states import PastStates
 from tasktree_rt.hub.projects.project import Project
-from tasktree_rt.hub.projects.shared_snapshot import PlannedSnapshot
+from tasktree_rt.hub.projects.shared_snapshot import SharedSnapshot
 from tasktree_rt.hub.projects.store_errors import readable
 
 
 class History:
     """Read states and events of projects and of users' logs."""
 
-    def __init__(self, broker: Broker, cache: Shelf, checkpoints: Checkpoints, past: PastStates) -> None:
+    def __init__(
+        self, broker: Broker, cache: ProjectCache, checkpoints: Checkpoints, past: PastStates
+    ) -> None:
         self._broker = broker
         self._cache = cache
         self._checkpoints = checkpoints
@@ -57,7 +59,7 @@ class History:
             raise Refused(f"there is no project {name!r}", code="not_found", field="project_id")
         return project
 
-    async def past_state(self, project: Project, seq: int) -> PlannedSnapshot:
+    async def past_state(self, project: Project, seq: int) -> SharedSnapshot:
         """Return a project's state after event `seq`; those who ask for it at the same time share it.
 
         Raises:
@@ -69,10 +71,10 @@ class History:
             message = f"expected a number from 0 to {project.tree.head}"
             raise InvalidInput(message, code="invalid_position", field="at")
 
-        async def read() -> PlannedSnapshot | None:
+        async def read() -> SharedSnapshot | None:
             with readable():
                 found = await self._checkpoints.state_at(name, position)
-            return None if found is None else PlannedSnapshot(name, found)
+            return None if found is None else SharedSnapshot(name, found)
 
         found = await self._past.get((name, position), read)
         if found is None:

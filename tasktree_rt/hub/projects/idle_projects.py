@@ -6,8 +6,8 @@ from tasktree_rt.core.topics import TopicIndex
 from tasktree_rt.hub.delivery.connections import Connections
 from tasktree_rt.hub.delivery.fanout import Fanout
 from tasktree_rt.hub.delivery.subscriber import Subscriber
-from tasktree_rt.hub.executions.status_notifier import Statuses
-from tasktree_rt.hub.projects.cache import Shelf
+from tasktree_rt.hub.executions.status_notifier import StatusNotifier
+from tasktree_rt.hub.projects.cache import ProjectCache
 
 
 class IdleProjects:
@@ -15,10 +15,10 @@ class IdleProjects:
 
     def __init__(
         self,
-        cache: Shelf,
+        cache: ProjectCache,
         connections: Connections,
         index: TopicIndex[Subscriber],
-        statuses: Statuses,
+        statuses: StatusNotifier,
         fanout: Fanout,
     ) -> None:
         self._cache = cache

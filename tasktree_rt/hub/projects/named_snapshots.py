@@ -13,7 +13,7 @@ from tasktree_rt.core.tree import Snapshot as State
 from tasktree_rt.errors import Refused
 from tasktree_rt.hub.projects.checkpoints import check_state, encode_parts
 from tasktree_rt.hub.projects.past_states import PastStates
-from tasktree_rt.hub.projects.quotas import SNAPSHOT, Holdings
+from tasktree_rt.hub.projects.quotas import SNAPSHOT, Quotas
 from tasktree_rt.hub.projects.store_errors import readable
 
 
@@ -30,11 +30,11 @@ class StoredSnapshot:
         return sum(map(len, self.parts))
 
 
-class Snapshots:
+class NamedSnapshots:
     """See the module's docstring. `most` is of one project; `wall` tells the time in microseconds."""
 
     def __init__(
-        self, broker: Broker, holdings: Holdings, past: PastStates, most: int, wall: Callable[[], int]
+        self, broker: Broker, holdings: Quotas, past: PastStates, most: int, wall: Callable[[], int]
     ) -> None:
         self._broker = broker
         self._holdings = holdings

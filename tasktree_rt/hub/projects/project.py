@@ -24,8 +24,8 @@ from tasktree_rt.core.reducer import reduce
 from tasktree_rt.core.tree import Tree
 from tasktree_rt.dialects.base import measure
 from tasktree_rt.errors import Refused
-from tasktree_rt.hub.projects.shared_snapshot import PlannedSnapshot
-from tasktree_rt.hub.projects.summary import About
+from tasktree_rt.hub.projects.shared_snapshot import SharedSnapshot
+from tasktree_rt.hub.projects.summary import SummaryEncoder
 from tasktree_rt.settings import Limits
 
 TAIL_EVENTS: Final = 2_048
@@ -51,8 +51,8 @@ class Project:
     def __init__(self, project_id: str) -> None:
         self.project_id = ProjectId(project_id)
         self.staged = Nodes()
-        self._staged_about = About()
-        self._about = About()
+        self._staged_about = SummaryEncoder()
+        self._about = SummaryEncoder()
         self._unapplied: deque[_Accepted] = deque()
         self.checkpointed = 0
         self.bytes_since_checkpoint = 0
@@ -66,7 +66,7 @@ class Project:
         self.damage: str | None = None
         """Why there is nothing of it here: what the store has cannot be read."""
         self._stored: Summary | None = None
-        self._snapshot: ref[PlannedSnapshot] | None = None
+        self._snapshot: ref[SharedSnapshot] | None = None
         self._begin("", 0, 0)
 
     def _begin(self, epoch: str, head: int, floor: int) -> None:
@@ -222,7 +222,7 @@ class Project:
     # --- showing --------------------------------------------------------------------------------
 
     def staged_about(self) -> bytes:
-        """What a summary says of the staged tree; see `About`."""
+        """What a summary says of the staged tree; see `SummaryEncoder`."""
         return self._staged_about.encode(self.staged)
 
     def summary(self) -> Summary:
@@ -233,17 +233,17 @@ class Project:
         state, count = tree.top["state"], len(tree)
         return Summary(self.project_id, self.epoch, tree.head, state, count, self.received, about)
 
-    def snapshot(self, least: int = 0) -> PlannedSnapshot:
+    def snapshot(self, least: int = 0) -> SharedSnapshot:
         """The state to send now, not older than seq `least`; shared among all who ask at about the same
         position.
         """
         found = self._snapshot() if self._snapshot is not None else None
         if found is None or not self._is_fresh(found, least):
-            found = PlannedSnapshot(self.project_id, self.tree.snapshot())
+            found = SharedSnapshot(self.project_id, self.tree.snapshot())
             self._snapshot = ref(found)
         return found
 
-    def _is_fresh(self, found: PlannedSnapshot, least: int) -> bool:
+    def _is_fresh(self, found: SharedSnapshot, least: int) -> bool:
         behind = self.tree.head - found.seq
         tolerable = min(FRESH_ENOUGH, len(self.tree) // NODES_AN_EVENT)
         return found.epoch == self.epoch and found.seq >= least and behind <= tolerable

@@ -36,7 +36,7 @@ class _Most:
     setting: str
 
 
-class Holdings:
+class Quotas:
     """See the module's docstring. What is checked and then added must not yield to the loop in between."""
 
     def __init__(self, limits: Limits) -> None:

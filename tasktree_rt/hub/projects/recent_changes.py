@@ -14,7 +14,7 @@ WALK: Final = 2_048
 """So many names a heartbeat looks at, whether its watcher wants them or not."""
 
 
-class Moves:
+class RecentChanges:
     """When each project moved last, for the projects that moved last."""
 
     def __init__(self) -> None:
@@ -83,7 +83,7 @@ class Turns:
     _cursor: str = ""
     _round: float = 0.0
 
-    def next(self, moves: Moves, wanted: Callable[[str], bool], now: float, most: int) -> list[str]:
+    def next(self, moves: RecentChanges, wanted: Callable[[str], bool], now: float, most: int) -> list[str]:
         """The projects whose turn it is."""
         owed, self.owed = [name for name in self.owed if wanted(name)], []
         few = None if self._cursor else moves.newest(self.since, wanted, most - len(owed))

@@ -19,7 +19,7 @@ from tasktree_rt.core.log import Position
 from tasktree_rt.core.nodes import NO_CHANGE
 from tasktree_rt.core.tree import Tree
 from tasktree_rt.errors import StoreDamaged
-from tasktree_rt.hub.cooperative import breathe
+from tasktree_rt.hub.cooperative import yield_if_due
 from tasktree_rt.hub.projects.checkpoints import SLICE, change, encode_parts, fill
 
 log: Final[BoundLogger] = get_logger("tasktree_rt.store")
@@ -70,7 +70,7 @@ class _Losses:
             self.found.append(Lost(first, last, why))
 
 
-class Recovery:
+class Repair:
     """See the module's docstring. Not to be used twice at a time for one log."""
 
     def __init__(self, broker: Broker, topic: str) -> None:
@@ -128,7 +128,7 @@ class Recovery:
                 if record.seq <= upto:
                     self._reduce(tree, record)
                 if record.seq % SLICE == 0:
-                    await breathe()
+                    await yield_if_due()
             self._skip(tree, upto if found.reached <= before else min(found.reached, upto))
 
     def _reduce(self, tree: Tree, record: Record) -> None:

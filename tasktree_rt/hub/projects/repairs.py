@@ -8,14 +8,14 @@ from tasktree_rt.brokers.base import Broker
 from tasktree_rt.core.log import Position
 from tasktree_rt.errors import ProjectDamaged, Refused
 from tasktree_rt.hub.context import HubContext
-from tasktree_rt.hub.interactions.registry import Matters
-from tasktree_rt.hub.projects.cache import Shelf
+from tasktree_rt.hub.interactions.registry import InteractionRegistry
+from tasktree_rt.hub.projects.cache import ProjectCache
 from tasktree_rt.hub.projects.project import Project
-from tasktree_rt.hub.projects.repair import Recovered, Recovery
+from tasktree_rt.hub.projects.repair import Recovered, Repair
 from tasktree_rt.hub.projects.store_errors import readable
 
 
-class Recoveries:
+class Repairs:
     """See the module's docstring.
 
     For each log that goes on, `renew` is called with it and the position where it stood before, and `touched`
@@ -29,8 +29,8 @@ class Recoveries:
         self,
         context: HubContext,
         broker: Broker,
-        cache: Shelf,
-        registry: Matters,
+        cache: ProjectCache,
+        registry: InteractionRegistry,
         *,
         renew: Callable[[Project, Position], None],
         touched: Callable[[Project, int], None],
@@ -64,7 +64,7 @@ class Recoveries:
         try:
             with readable():
                 settles = self._registry.unreadable(topic)
-                found = await Recovery(self._broker, topic).recover(self._context.new_epoch(), settles)
+                found = await Repair(self._broker, topic).recover(self._context.new_epoch(), settles)
             self._cache.forget(project)
         finally:
             self.underway.discard(topic)

@@ -16,7 +16,7 @@ from tasktree_rt.brokers.base import Broker, Retention, Summary
 from tasktree_rt.errors import PeerError, StoreUnavailable, Unavailable
 from tasktree_rt.hub.context import HubContext
 from tasktree_rt.hub.projects.activity import Activity
-from tasktree_rt.hub.projects.cache import Shelf
+from tasktree_rt.hub.projects.cache import ProjectCache
 from tasktree_rt.hub.projects.checkpoints import Checkpoints
 from tasktree_rt.hub.projects.idle_projects import IdleProjects
 from tasktree_rt.hub.projects.project import Project
@@ -30,14 +30,14 @@ ROUND: Final = 0.25
 """Seconds between two looks at what was touched."""
 
 
-class Keeper:
+class RetentionTask:
     """See the module's docstring. `delete` ends the life of a project."""
 
     def __init__(
         self,
         context: HubContext,
         broker: Broker,
-        cache: Shelf,
+        cache: ProjectCache,
         checkpoints: Checkpoints,
         activity: Activity,
         idle: IdleProjects,

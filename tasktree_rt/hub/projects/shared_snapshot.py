@@ -17,7 +17,7 @@ REMEMBERED_BYTES: Final = 2 * 1024 * 1024
 while it is read, so that the readers bound all encodings together, as they do their outboxes."""
 
 
-class PlannedSnapshot:
+class SharedSnapshot:
     """A frozen state, cut into parts of about 32 KiB, with the newest encodings kept for others.
 
     How many parts there are is known at once; where one ends only when it is asked for, since to look at each

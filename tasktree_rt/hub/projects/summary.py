@@ -29,7 +29,7 @@ OTHERS: Final = "*"
 """What nodes of all other statuses are counted under."""
 
 
-class About:
+class SummaryEncoder:
     """One tree's encoder. It keeps what it made of the top fields, which are replaced and never mutated."""
 
     __slots__ = ("_begin", "_top")
@@ -90,5 +90,5 @@ def _text(value: object, most: int) -> str | None:
     return value[:most] if type(value) is str else None
 
 
-_NOTHING: Final = About().encode(Nodes())
+_NOTHING: Final = SummaryEncoder().encode(Nodes())
 """What is said where nothing is known."""

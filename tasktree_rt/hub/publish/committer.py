@@ -2,9 +2,9 @@
 
 One committer task takes a group of what waits and commits it in one transaction, while the fan-out of the
 commit before is still under way. Publishes are accepted in the order they come. Those of one project, and of
-one producer, are committed in that order; between projects and producers it goes by turns (`hub.turns`), so
-that none waits for all that another has in store. If a commit fails, everything that waits fails too, since
-it may have been judged on top of it.
+one producer, are committed in that order; between projects and producers it goes by turns (`hub.fair_turns`),
+so that none waits for all that another has in store. If a commit fails, everything that waits fails too,
+since it may have been judged on top of it.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from tasktree_rt.brokers.base import (
     Conflict,
     Draft,
     Duplicate,
+    Interaction,
     Key,
-    Matter,
     Outcome,
     Settled,
 )
@@ -35,7 +35,7 @@ from tasktree_rt.hub.fair_turns import FairQueue
 from tasktree_rt.hub.projects.project import Project
 from tasktree_rt.hub.projects.store_health import RETRY_AFTER, StoreHealth, unavailable
 from tasktree_rt.hub.publish.idempotency import Producers
-from tasktree_rt.hub.publish.pending_publish import Ticket, Unit, cost_of
+from tasktree_rt.hub.publish.pending_publish import PendingPublish, Unit, cost_of
 
 BATCH: Final = 512
 GROUP: Final = 2048
@@ -45,7 +45,7 @@ GATHER: Final = 0.0005
 """Seconds that a commit waits for so many publishes as came last time, if they were at least `MANY`."""
 
 
-class Ingest:
+class Committer:
     """Accepts publishes and commits them in groups. `committed` gets the tickets of each commit, in order;
     `room` waits until it has dealt with those of the commit before."""
 
@@ -54,7 +54,7 @@ class Ingest:
         broker: Broker,
         context: HubContext,
         *,
-        committed: Callable[[list[Ticket]], None],
+        committed: Callable[[list[PendingPublish]], None],
         room: Callable[[], Awaitable[None]],
     ) -> None:
         self._broker = broker
@@ -68,7 +68,7 @@ class Ingest:
         self._waiting: FairQueue[Unit] = FairQueue()
         self._waiting_cost = 0
         self._room = room
-        self._in_flight: dict[Key, Ticket] = {}
+        self._in_flight: dict[Key, PendingPublish] = {}
         self._producers = Producers(broker)
         self._wake = trio.Event()
         self._gathering = 0
@@ -83,7 +83,7 @@ class Ingest:
 
     # --- accepting ------------------------------------------------------------------------------
 
-    async def known(self, key: Key, digest: bytes) -> Ticket | Duplicate | None:
+    async def known(self, key: Key, digest: bytes) -> PendingPublish | Duplicate | None:
         """What became of an earlier publish with this key: still under way, done, or none.
 
         Raises:
@@ -114,12 +114,12 @@ class Ingest:
         *,
         key: Key | None = None,
         digest: bytes = b"",
-        opens: Sequence[Matter] = (),
+        opens: Sequence[Interaction] = (),
         settles: Sequence[Settled] = (),
         mirrors: Sequence[tuple[Project, Sequence[Event]]] = (),
         owner: str = "",
         producer: Hashable = None,
-    ) -> Ticket:
+    ) -> PendingPublish:
         """Judge `events` and queue them for the next commit; what `mirrors` tell in other topics' logs is
         committed with them. The ticket is that of `events`. Logs that begin with this count as `owner`'s.
         What one `producer` publishes is committed in the order in which it comes.
@@ -158,10 +158,10 @@ class Ingest:
         sizes: Sequence[int],
         key: Key | None = None,
         digest: bytes = b"",
-        opens: Sequence[Matter] = (),
+        opens: Sequence[Interaction] = (),
         settles: Sequence[Settled] = (),
         owner: str = "",
-    ) -> Ticket:
+    ) -> PendingPublish:
         project.stage(events, sizes, self._limits, enforce=self._enforce)
         append = Append(
             project.project_id,
@@ -178,7 +178,7 @@ class Ingest:
             project.staged_about(),
             owner,
         )
-        return Ticket(project, append, sum(sizes), trio.current_time())
+        return PendingPublish(project, append, sum(sizes), trio.current_time())
 
     def _queue(self, unit: Unit, producer: Hashable) -> None:
         key = unit[0].append.key
@@ -258,7 +258,7 @@ class Ingest:
             await self._gathered.wait()
         self._gathering = 0
 
-    def _take(self) -> list[Ticket]:
+    def _take(self) -> list[PendingPublish]:
         """The next group: by turns, and with it what has waited longest, so that nothing waits for ever."""
         batch = list(self._waiting.pop())
         if self._waiting:
@@ -271,7 +271,7 @@ class Ingest:
         self._waiting_cost -= cost
         return batch
 
-    async def _commit(self, batch: list[Ticket]) -> None:
+    async def _commit(self, batch: list[PendingPublish]) -> None:
         begun = trio.current_time()
         try:
             outcomes = await self._broker.append([ticket.append for ticket in batch])
@@ -283,7 +283,7 @@ class Ingest:
             self._judge(ticket, outcome)
         self._committed(batch)
 
-    def _judge(self, ticket: Ticket, outcome: Outcome) -> None:
+    def _judge(self, ticket: PendingPublish, outcome: Outcome) -> None:
         key = ticket.append.key
         if isinstance(outcome, Conflict):
             assert key is not None
@@ -293,7 +293,7 @@ class Ingest:
         if isinstance(outcome, Appended) and key is not None:
             self._producers.remember(key)
 
-    def finish(self, tickets: list[Ticket]) -> None:
+    def finish(self, tickets: list[PendingPublish]) -> None:
         """The fan-out is through with these: tell their producers."""
         for ticket in tickets:
             self._unfinished -= 1
@@ -311,14 +311,14 @@ class Ingest:
         if not self._unfinished:
             self._quiet.set()
 
-    def _tell(self, callback: Callable[..., None], *ticket: Ticket) -> None:
+    def _tell(self, callback: Callable[..., None], *ticket: PendingPublish) -> None:
         """Call back; one producer's trouble is not the next one's."""
         try:
             callback(*ticket)
         except Exception as error:
             self._failed("answer", error)
 
-    def _fail(self, batch: list[Ticket], fault: StoreUnavailable) -> None:
+    def _fail(self, batch: list[PendingPublish], fault: StoreUnavailable) -> None:
         """A commit failed: so does all that was accepted behind it."""
         self.store.failed(fault)
         lost = list(batch)

@@ -8,14 +8,14 @@ from functools import partial
 from tasktree_rt.brokers.base import Broker
 from tasktree_rt.core.topics import user_of
 from tasktree_rt.hub.projects.project import Project
-from tasktree_rt.hub.projects.quotas import PROJECT, USER_LOG, Holdings
-from tasktree_rt.hub.publish.pending_publish import Ticket
+from tasktree_rt.hub.projects.quotas import PROJECT, USER_LOG, Quotas
+from tasktree_rt.hub.publish.pending_publish import PendingPublish
 
 
-class Births:
+class NewProjects:
     """See the module's docstring. `ended` is told of each log that ends."""
 
-    def __init__(self, holdings: Holdings, ended: Callable[[str], None]) -> None:
+    def __init__(self, holdings: Quotas, ended: Callable[[str], None]) -> None:
         self._holdings = holdings
         self._ended = ended
 
@@ -38,7 +38,7 @@ class Births:
         if unborn:
             self._holdings.check(owner, *unborn, field="project_id" if PROJECT in unborn else "user_id")
 
-    def accepted(self, owner: str, ticket: Ticket, *projects: Project) -> None:
+    def accepted(self, owner: str, ticket: PendingPublish, *projects: Project) -> None:
         """A publish of `owner` was accepted: the logs that it begins count from now on."""
         for one in projects:
             if one.epoch != "":
@@ -48,7 +48,7 @@ class Births:
                 self._holdings.add(owner, _kind(one))
             ticket.settled.append(partial(self._settled, one))
 
-    def _settled(self, project: Project, _: Ticket) -> None:
+    def _settled(self, project: Project, _: PendingPublish) -> None:
         """Nothing came of it: it counts no more."""
         if project.booked is not None and project.epoch == "" and not project.pending:
             self._holdings.drop(project.booked, _kind(project))

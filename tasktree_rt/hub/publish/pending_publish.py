@@ -16,7 +16,7 @@ COST_BYTES: Final = 256
 
 
 @define(eq=False)
-class Ticket:
+class PendingPublish:
     """One accepted publish on its way.
 
     Attributes:
@@ -30,7 +30,7 @@ class Ticket:
     append: Append
     size: int
     begun: float
-    settled: list[Callable[[Ticket], None]] = field(factory=list)
+    settled: list[Callable[[PendingPublish], None]] = field(factory=list)
     outcome: Appended | Duplicate | None = None
     error: PeerError | None = None
 
@@ -38,11 +38,11 @@ class Ticket:
     over: bool = False
 
 
-Unit = list[Ticket]
+Unit = list[PendingPublish]
 """Tickets that are committed together: of a publish, and of what it tells in users' logs."""
 
 
-def cost_of(tickets: Sequence[Ticket]) -> int:
+def cost_of(tickets: Sequence[PendingPublish]) -> int:
     """What tickets cost, counted in events."""
     cost = 0
     for one in tickets:  # nearly always one: a generator would cost more than it

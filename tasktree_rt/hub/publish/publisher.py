@@ -7,18 +7,18 @@ from typing import Any, Protocol
 
 from attrs import evolve
 
-from tasktree_rt.brokers.base import Key, Matter, Settled
+from tasktree_rt.brokers.base import Interaction, Key, Settled
 from tasktree_rt.core.events import Event, Json, ProjectId, parse_event, project_id
 from tasktree_rt.core.reserved_names import refuse_reserved
 from tasktree_rt.dialects.base import digest, plain
 from tasktree_rt.errors import InvalidInput, ProjectDamaged, Refused, Unavailable
 from tasktree_rt.hub.context import HubContext
-from tasktree_rt.hub.projects.cache import Shelf
+from tasktree_rt.hub.projects.cache import ProjectCache
 from tasktree_rt.hub.projects.project import Project
-from tasktree_rt.hub.publish.committer import Ingest
-from tasktree_rt.hub.publish.new_projects import Births
-from tasktree_rt.hub.publish.pending_publish import Ticket
-from tasktree_rt.hub.publish.receipt import Accepted, Published, known, result, through
+from tasktree_rt.hub.publish.committer import Committer
+from tasktree_rt.hub.publish.new_projects import NewProjects
+from tasktree_rt.hub.publish.pending_publish import PendingPublish
+from tasktree_rt.hub.publish.receipt import Accepted, PublishReceipt, known, result, through
 from tasktree_rt.hub.stopping import Stopping
 
 
@@ -40,7 +40,7 @@ class Endings(Protocol):
         digest: bytes = b"",
         owner: str = "",
         producer: Hashable = None,
-    ) -> Ticket:
+    ) -> PendingPublish:
         """Accept the publish that ends a project, with all that ends together with it."""
 
 
@@ -50,9 +50,9 @@ class Publisher:
     def __init__(
         self,
         context: HubContext,
-        cache: Shelf,
-        committer: Ingest,
-        births: Births,
+        cache: ProjectCache,
+        committer: Committer,
+        births: NewProjects,
         endings: Endings,
         stopping: Stopping,
         recovering: Container[str],
@@ -74,7 +74,7 @@ class Publisher:
         fingerprint: bytes | None = None,
         still: Callable[[Project], None] = lambda _: None,
         owner: str = "",
-    ) -> Published:
+    ) -> PublishReceipt:
         """Publish events of one project, all or none, and wait until they are durable and handed on.
 
         With `key` the same publish is kept once, however often it is sent; `fingerprint` tells it from
@@ -94,7 +94,7 @@ class Publisher:
             still=still,
             owner=owner,
         )
-        if isinstance(found, Published):
+        if isinstance(found, PublishReceipt):
             return found
         await through(found.ticket)
         return result(found.ticket, duplicate=found.repeat)
@@ -108,7 +108,7 @@ class Publisher:
         still: Callable[[Project], None] = lambda _: None,
         owner: str = "",
         producer: Hashable = None,
-    ) -> Accepted | Published:
+    ) -> Accepted | PublishReceipt:
         """Accept a publish and return before it is committed; a known one is answered at once.
 
         What one `producer` submits is committed in the order in which it comes, whatever its projects.
@@ -132,7 +132,7 @@ class Publisher:
             if key is not None:
                 before = await self._committer.known(key, digest_of)
                 if before is not None:
-                    return Accepted(before, True) if isinstance(before, Ticket) else known(before)
+                    return Accepted(before, True) if isinstance(before, PendingPublish) else known(before)
             if self._cache.holds(project) and (not ends or self._endings.is_loaded(name)):
                 break
         still(project)
@@ -154,12 +154,12 @@ class Publisher:
         topics: Sequence[str],
         event: Callable[[str], Event],
         *,
-        opens: Sequence[Matter] = (),
+        opens: Sequence[Interaction] = (),
         settles: Sequence[Settled] = (),
         still: Callable[[], None] = lambda: None,
         owner: str = "",
         producer: Hashable = None,
-    ) -> Ticket:
+    ) -> PendingPublish:
         """Accept one event in each of `topics`, kept all or none; the hub's own way to publish. Of a log that
         is not the first one's and cannot be read, nothing is said.
 
@@ -221,7 +221,7 @@ class Publisher:
                 raise InvalidInput(expected, code="invalid_event", field=f"events[{index}].type")
         return project_id(name)
 
-    async def broadcast_to_project(self, project: str, message: Mapping[str, Any]) -> Published:
+    async def broadcast_to_project(self, project: str, message: Mapping[str, Any]) -> PublishReceipt:
         """Publish one message, ``{"type", "data"?, "timestamp"?}``, to a project and all who watch it.
 
         Raises:
@@ -234,7 +234,7 @@ class Publisher:
         refuse_reserved(event.type, "message.type")
         return await self.publish(event)
 
-    async def delete_project(self, name: str) -> Published:
+    async def delete_project(self, name: str) -> PublishReceipt:
         """End a project's life.
 
         Raises:

@@ -1,4 +1,4 @@
-"""What a publish comes to: `Accepted` while it is on its way, `Published` when it is kept."""
+"""What a publish comes to: `Accepted` while it is on its way, `PublishReceipt` when it is kept."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ import trio
 from tasktree_rt.brokers.base import Appended, Duplicate
 from tasktree_rt.core.log import Position
 from tasktree_rt.core.value_class import fixed
-from tasktree_rt.hub.publish.pending_publish import Ticket
+from tasktree_rt.hub.publish.pending_publish import PendingPublish
 
 
 @fixed
 class Accepted:
     """A publish is on its way; `repeat` if it is a copy of one that was under way already."""
 
-    ticket: Ticket
+    ticket: PendingPublish
     repeat: bool
 
 
 @fixed
-class Published:
+class PublishReceipt:
     """A publish is durable, applied and handed to every watcher's outbox."""
 
     project_id: str
@@ -34,12 +34,12 @@ class Published:
         return [Position(self.epoch, seq) for seq in range(self.first, self.last + 1)]
 
 
-def known(found: Duplicate) -> Published:
+def known(found: Duplicate) -> PublishReceipt:
     """The answer to a publish that the store has already."""
-    return Published(found.project_id, found.epoch, found.first, found.first + found.count - 1, True)
+    return PublishReceipt(found.project_id, found.epoch, found.first, found.first + found.count - 1, True)
 
 
-async def through(ticket: Ticket) -> None:
+async def through(ticket: PendingPublish) -> None:
     """Wait until a publish is durable and handed on.
 
     Raises:
@@ -50,14 +50,14 @@ async def through(ticket: Ticket) -> None:
         raise ticket.error
 
 
-async def ended(ticket: Ticket) -> None:
+async def ended(ticket: PendingPublish) -> None:
     """Wait until a publish is durable and handed on, or refused after all (its `error`)."""
     over = trio.Event()
     ticket.settled.append(lambda _: over.set())
     await over.wait()
 
 
-def result(ticket: Ticket, *, duplicate: bool = False) -> Published:
+def result(ticket: PendingPublish, *, duplicate: bool = False) -> PublishReceipt:
     """What became of a ticket that is over.
 
     Raises:
@@ -68,6 +68,6 @@ def result(ticket: Ticket, *, duplicate: bool = False) -> Published:
     outcome = ticket.outcome
     if isinstance(outcome, Appended):
         last = outcome.first + len(ticket.append.drafts) - 1
-        return Published(ticket.append.project_id, outcome.epoch, outcome.first, last, duplicate)
+        return PublishReceipt(ticket.append.project_id, outcome.epoch, outcome.first, last, duplicate)
     assert isinstance(outcome, Duplicate)
     return known(outcome)

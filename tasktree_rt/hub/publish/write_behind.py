@@ -15,7 +15,7 @@ from structlog.stdlib import BoundLogger, get_logger
 from tasktree_rt.core.events import Event, Json, ProjectId
 from tasktree_rt.errors import PeerError, StoreUnavailable, Unavailable
 from tasktree_rt.hub.context import HubContext
-from tasktree_rt.hub.projects.cache import Shelf
+from tasktree_rt.hub.projects.cache import ProjectCache
 from tasktree_rt.hub.publish.publisher import Publisher
 
 log: Final[BoundLogger] = get_logger("tasktree_rt.mirror")
@@ -45,10 +45,10 @@ class Waiting:
         return Waiting({**self.changes, **newer.changes}, newer.state or self.state, nodes)
 
 
-class Mirror:
+class WriteBehind:
     """See the module's docstring."""
 
-    def __init__(self, context: HubContext, publisher: Publisher, cache: Shelf) -> None:
+    def __init__(self, context: HubContext, publisher: Publisher, cache: ProjectCache) -> None:
         self._context = context
         self._publisher = publisher
         self._cache = cache

@@ -27,8 +27,8 @@ from tasktree_rt.core.events import Record
 from tasktree_rt.core.log import BEGINNING, Gap, Position, Recovered
 from tasktree_rt.core.protocol import Conflated, Message, Policy, RequestId, StatePart, Subscribed
 from tasktree_rt.hub.projects.project import Project
-from tasktree_rt.hub.projects.shared_snapshot import PlannedSnapshot
-from tasktree_rt.hub.recovery.feed import Events, Reader, Source, Standing
+from tasktree_rt.hub.projects.shared_snapshot import SharedSnapshot
+from tasktree_rt.hub.recovery.feed import Events, Reader, ResumePoint, Source
 
 MAX_NODES: Final = 1_000
 REPLAY_EVENTS: Final = 256
@@ -85,7 +85,7 @@ class Catchup:
         self._opening = opening
         self.replaying = replay
         self._buffer: tuple[Record, ...] = ()
-        self._snapshot: PlannedSnapshot | None = None
+        self._snapshot: SharedSnapshot | None = None
         self._part = 0
         self._reason = ""
         self.must_fetch = False
@@ -103,11 +103,11 @@ class Catchup:
         return None if self._opening is None or self._opening.id is None else self._opening
 
     @property
-    def standing(self) -> Standing:
+    def standing(self) -> ResumePoint:
         """What the watcher has got."""
         if self._snapshot is None:
-            return Standing(self.position)
-        return Standing(self._has or self.position, self._reason)
+            return ResumePoint(self.position)
+        return ResumePoint(self._has or self.position, self._reason)
 
     def step(self) -> Message | Events | None:
         """The next message; None when the subscriber has just become live, or this has to be asked again."""
@@ -266,7 +266,7 @@ def joining(
     policy: Policy,
     *,
     state: bool,
-    standing: Standing | None = None,
+    standing: ResumePoint | None = None,
     request: RequestId = None,
 ) -> Catchup:
     """For a watcher that wants what comes from now on, or goes on where it stands, or the state first."""

@@ -41,7 +41,7 @@ class Finished:
 
 
 @frozen
-class Standing:
+class ResumePoint:
     """What a reader has of a project: the state at `position`. `owed`: the hub promised it a state for this
     reason, and has not sent all parts of it yet."""
 
@@ -84,7 +84,7 @@ class ProjectFeed(Feed, Protocol):
         """From where it goes on."""
 
     @property
-    def standing(self) -> Standing:
+    def standing(self) -> ResumePoint:
         """What the reader has got."""
 
     @property
@@ -128,7 +128,7 @@ class Reader(Protocol):
     def open_all(self, opening: None) -> None:
         """End the opening of ``*``: all projects are open."""
 
-    def replace(self, project: Project) -> Standing | None:
+    def replace(self, project: Project) -> ResumePoint | None:
         """End the subscription that another one replaces; returns what it had sent, if there was one."""
 
     def went_live(self, project_id: str) -> None:

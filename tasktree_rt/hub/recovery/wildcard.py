@@ -22,10 +22,10 @@ from tasktree_rt.hub.error_messages import failure
 from tasktree_rt.hub.projects.cache import LAST_ID
 from tasktree_rt.hub.projects.project import Project
 from tasktree_rt.hub.recovery.catchup import Catchup, joining, resuming
-from tasktree_rt.hub.recovery.feed import Events, Reader, Source, Standing
+from tasktree_rt.hub.recovery.feed import Events, Reader, ResumePoint, Source
 
 
-class Opening:
+class WildcardSubscription:
     """See the module's docstring. Asked by the outbox like a `Catchup`.
 
     Args:
@@ -186,7 +186,7 @@ class Opening:
         if not self._reader.closing:
             self._reader.catch_up(name, self._catchup(project, standing))
 
-    def _catchup(self, project: Project, standing: Standing | None) -> Catchup:
+    def _catchup(self, project: Project, standing: ResumePoint | None) -> Catchup:
         source, reader = self._source, self._reader
         policy = reader.policy_for(project.project_id)
         if self._since is None:

@@ -13,7 +13,7 @@ from tasktree_rt.core.executions import PREFIX, Tally
 from tasktree_rt.core.protocol import Ping, Policy, Pong
 from tasktree_rt.dialects.base import Dialect
 from tasktree_rt.errors import PeerError, Refused, Unavailable
-from tasktree_rt.hub.executions.status_feed import Spectator, no_such
+from tasktree_rt.hub.executions.status_feed import StatusWatcher, no_such
 from tasktree_rt.hub.executions.status_notifier import AT_ONCE, counted
 from tasktree_rt.hub.hub import Hub
 from tasktree_rt.hub.projects.project import Project
@@ -43,7 +43,7 @@ class ExecutionSession(ConnectionSession):
         self._execution = execution
         self._nodes = nodes
         self._logs = logs
-        self._spectator: Spectator | None = None
+        self._spectator: StatusWatcher | None = None
 
     def begin(self) -> None:
         """Watch: at once what is in memory, else by a task."""
@@ -53,7 +53,7 @@ class ExecutionSession(ConnectionSession):
             self.close(TOKEN_INVALID)
         elif not is_project_id(name):
             self._unknown()
-        elif (project := self.hub.shelf.get(name)) is not None and self._is_quick(project):
+        elif (project := self.hub.cache.get(name)) is not None and self._is_quick(project):
             self._join(project, Tally())
         else:
             self._begun = trio.Event()
@@ -64,9 +64,9 @@ class ExecutionSession(ConnectionSession):
         try:
             name = f"{PREFIX}{self._execution}"
             while True:
-                project = await self.hub.shelf.load(name)
+                project = await self.hub.cache.load(name)
                 tally = await counted(project)
-                if self.hub.shelf.get(name) is project:  # it was not put away meanwhile
+                if self.hub.cache.get(name) is project:  # it was not put away meanwhile
                     break
             self._join(project, tally)
         except PeerError as error:
@@ -83,13 +83,13 @@ class ExecutionSession(ConnectionSession):
 
     def _is_quick(self, project: Project) -> bool:
         """Whether little has to be counted."""
-        return len(project.tree) <= AT_ONCE or self.hub.statuses.watched(project.project_id)
+        return len(project.tree) <= AT_ONCE or self.hub.status_notifier.watched(project.project_id)
 
     def _join(self, project: Project, tally: Tally) -> None:
         if project.epoch == "":
             self._unknown()
         elif not self.subscriber.closing:
-            self._spectator = self.hub.statuses.join(
+            self._spectator = self.hub.status_notifier.join(
                 project, self.subscriber, tally, nodes=self._nodes, logs=self._logs
             )
 
@@ -114,6 +114,6 @@ class ExecutionSession(ConnectionSession):
     def ended(self, code: int | None, reason: str) -> None:
         """See `carrier.Session`."""
         if self._spectator is not None:
-            self.hub.statuses.leave(self._spectator)
-            self.hub.shelf.left(self._spectator.board.name)
+            self.hub.status_notifier.leave(self._spectator)
+            self.hub.cache.left(self._spectator.board.name)
         super().ended(code, reason)

@@ -12,7 +12,7 @@ from attrs import define
 from tasktree_rt.core.protocol import Message, RequestId
 from tasktree_rt.errors import PeerError
 from tasktree_rt.hub.error_messages import failure
-from tasktree_rt.hub.publish.pending_publish import Ticket
+from tasktree_rt.hub.publish.pending_publish import PendingPublish
 from tasktree_rt.metrics import Metrics
 
 
@@ -52,7 +52,7 @@ class Replies:
 
     def promise(
         self,
-        ticket: Ticket,
+        ticket: PendingPublish,
         request: RequestId,
         reply: Message | None,
         check: Callable[[], None] = lambda: None,
@@ -73,7 +73,9 @@ class Replies:
             self._room = self._room or trio.Event()
             await self._room.wait()
 
-    def _settled(self, place: _Place, request: RequestId, check: Callable[[], None], ticket: Ticket) -> None:
+    def _settled(
+        self, place: _Place, request: RequestId, check: Callable[[], None], ticket: PendingPublish
+    ) -> None:
         try:
             if ticket.error is not None:
                 raise ticket.error

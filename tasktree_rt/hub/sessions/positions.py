@@ -55,7 +55,7 @@ class Positions:
         topics = hub.index.topics(subscriber)
         positions: dict[str, Position] = {}
         for name in self._in_turn(topics, now):
-            project = hub.shelf.get(name)
+            project = hub.cache.get(name)
             live = name not in unsent and subscriber.feeds.is_live(name)
             if project is None or project.epoch == "":
                 continue
@@ -80,7 +80,7 @@ class Positions:
                 and subscriber.grants.sees(name)
             )
 
-        return [*self._named(topics), *self._turns.next(self._hub.moves, wanted, now, MAX_BEATS)]
+        return [*self._named(topics), *self._turns.next(self._hub.recent_changes, wanted, now, MAX_BEATS)]
 
     def _named(self, topics: frozenset[str]) -> Iterable[str]:
         if len(topics) <= 1:

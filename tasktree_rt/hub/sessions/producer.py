@@ -21,10 +21,10 @@ from tasktree_rt.dialects.base import MAX_REQUEST_ID, Dialect, decode_object, di
 from tasktree_rt.errors import InvalidInput, PeerError, Refused, Unavailable
 from tasktree_rt.hub.error_messages import failure
 from tasktree_rt.hub.hub import Hub
-from tasktree_rt.hub.interactions.registry import Pending
+from tasktree_rt.hub.interactions.registry import OpenInteraction
 from tasktree_rt.hub.interactions.resolution import Settlement
-from tasktree_rt.hub.publish.pending_publish import Ticket
-from tasktree_rt.hub.publish.receipt import Published, result
+from tasktree_rt.hub.publish.pending_publish import PendingPublish
+from tasktree_rt.hub.publish.receipt import PublishReceipt, result
 from tasktree_rt.hub.sessions.base import ConnectionSession
 
 
@@ -40,7 +40,7 @@ class _Answer:
     fatal: bool = False
 
 
-class PushSession(ConnectionSession):
+class ProducerSession(ConnectionSession):
     """See the module's docstring. Without a `producer_id` publishes are not idempotent; `serves` are the
     projects whose commands it takes."""
 
@@ -66,7 +66,7 @@ class PushSession(ConnectionSession):
 
     async def message(self, message: str | bytes) -> None:
         """One publish."""
-        await self.hub.turns.take(self, len(message))
+        await self.hub.fair_turns.take(self, len(message))
         if self.hub.draining:
             await self.hub.drained.wait()
             return
@@ -84,7 +84,7 @@ class PushSession(ConnectionSession):
         """Take the commands that wait."""
         self.hub.orchestrators.serve(self, self._serves)
 
-    def give(self, pending: Pending) -> None:
+    def give(self, pending: OpenInteraction) -> None:
         """See `commanding.Obedient`."""
         self.subscriber.reply(Instruction(pending.home, pending.data))
 
@@ -140,7 +140,7 @@ class PushSession(ConnectionSession):
             self._send_answers()
             return
         self._append(answer)
-        if isinstance(found, Published):
+        if isinstance(found, PublishReceipt):
             self._settle(answer, found)
             self._send_answers()
             return
@@ -170,17 +170,17 @@ class PushSession(ConnectionSession):
             self._broken = error
             answer.fatal = True
 
-    def _settle(self, answer: _Answer, found: Published) -> None:
+    def _settle(self, answer: _Answer, found: PublishReceipt) -> None:
         answer.message = Acked(
             answer.request, found.project_id, found.epoch, found.first, found.last, found.duplicate
         )
 
-    def _settled(self, answer: _Answer, ticket: Ticket) -> None:
+    def _settled(self, answer: _Answer, ticket: PendingPublish) -> None:
         try:
             self._settle(answer, result(ticket, duplicate=answer.repeat))
         except PeerError as error:
             self._refuse(answer, error)
-        self.hub.ingest.afterwards[self._send_answers] = None
+        self.hub.committer.afterwards[self._send_answers] = None
 
     def _obeyed(self, answer: _Answer, found: Settlement) -> None:
         try:
@@ -188,7 +188,7 @@ class PushSession(ConnectionSession):
             answer.message = Reply(answer.request)
         except PeerError as error:
             self._refuse(answer, error)
-        self.hub.ingest.afterwards[self._send_answers] = None
+        self.hub.committer.afterwards[self._send_answers] = None
 
     def _send_answers(self) -> None:
         """Send what is settled, as far as nothing before it is still open, in one write."""

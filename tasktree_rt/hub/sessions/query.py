@@ -68,7 +68,7 @@ class Query:
             subscriptions.watch_all(self._subscriber, wish, announce=self._announce)
             return True
         try:
-            if self._hub.shelf.get(wish.project_id) is None:
+            if self._hub.cache.get(wish.project_id) is None:
                 return False
             self._before(wish)
             return subscriptions.watch_nowait(self._subscriber, wish)
@@ -89,7 +89,7 @@ class Query:
 
     async def _watch(self, wish: Subscribe) -> None:
         try:
-            await self._hub.shelf.load(wish.project_id)
+            await self._hub.cache.load(wish.project_id)
             self._before(wish)
             await self._hub.subscriptions.watch(self._subscriber, wish)
         except PeerError as error:

@@ -10,7 +10,7 @@ from tasktree_rt.hub.hub import Hub
 from tasktree_rt.hub.sessions.base import ConnectionSession
 
 
-class FarewellSession(ConnectionSession):
+class RejectedSession(ConnectionSession):
     """Closes as soon as it is open. (A browser cannot see the status of a refused handshake.)"""
 
     __slots__ = ("_closing",)

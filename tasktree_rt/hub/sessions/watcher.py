@@ -93,7 +93,7 @@ class PlainSession(ConnectionSession):
 
     def _refuse_gap(self, wish: Subscribe) -> None:
         """Close the connection before any event, if some are missing: this language has no word for a gap."""
-        project = self.hub.shelf.get(wish.project_id)
+        project = self.hub.cache.get(wish.project_id)
         if project is None or not isinstance(wish.since, Position):
             return
         if not resumes(project, wish.since, self.hub.settings.delivery.max_replay):

@@ -14,7 +14,7 @@ _HOST: Final = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{0,5})?")
 """A Host: no user, no path, no query, no fragment, which a URL's host may be dressed up with."""
 
 
-class Doorman:
+class OriginPolicy:
     """Which Host names and Origins are ours, so that no other web page can read or write the hub.
 
     A page elsewhere can make a browser send a request here, and a name that it controls can be made

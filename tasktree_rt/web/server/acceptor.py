@@ -14,9 +14,9 @@ from tasktree_rt.metrics import Metrics
 from tasktree_rt.settings import Settings
 from tasktree_rt.web.server.handshake import Answered, Gone, Handshake, Other, Outcome, Upgraded
 from tasktree_rt.web.server.http_connection import HubTCPServer, Replay
-from tasktree_rt.web.server.listeners import Gate
+from tasktree_rt.web.server.listeners import ConnectionLimits
 from tasktree_rt.web.server.raw_response import answer
-from tasktree_rt.web.server.syscalls import RECEIVED, Address, Io, giving_back
+from tasktree_rt.web.server.syscalls import RECEIVED, Address, Syscalls, giving_back
 from tasktree_rt.web.server.websocket_connection import LAST_BYTES, Connection
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ _MOST_REFUSALS: Final = 128
 _POLITENESS: Final = 1.0
 
 
-class Door:
+class Acceptor:
     """Takes each accepted socket to where it belongs, in one task, and closes it at the end."""
 
     def __init__(
@@ -44,7 +44,7 @@ class Door:
         context: WorkerContext,
         state: dict[str, Any],
         meter: Metrics,
-        io: Io,
+        io: Syscalls,
     ) -> None:
         self._wrapped = wrapped
         self._limits = settings.limits
@@ -54,7 +54,7 @@ class Door:
         self._state = state
         self._meter = meter
         self._io = io
-        self._gate = Gate(self._limits.max_connections, self._limits.max_connections_per_address)
+        self._gate = ConnectionLimits(self._limits.max_connections, self._limits.max_connections_per_address)
         self._refusals = 0
         self._nursery: trio.Nursery
         self._handshake = Handshake(app, state, self._limits.handshake_timeout, io, meter)

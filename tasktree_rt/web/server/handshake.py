@@ -24,7 +24,7 @@ from werkzeug.exceptions import HTTPException
 
 from tasktree_rt.hub.transport import Session
 from tasktree_rt.metrics import Metrics
-from tasktree_rt.web.server.handshake_request import Visit
+from tasktree_rt.web.server.handshake_request import HandshakeRequest
 from tasktree_rt.web.server.raw_response import answer, rendered
 from tasktree_rt.web.server.request_head import (
     MAX_HEAD,
@@ -34,7 +34,7 @@ from tasktree_rt.web.server.request_head import (
     path_and_query,
     websocket_head,
 )
-from tasktree_rt.web.server.syscalls import RECEIVED, Address, Io, address_of
+from tasktree_rt.web.server.syscalls import RECEIVED, Address, Syscalls, address_of
 
 if TYPE_CHECKING:
     from hypercorn.typing import WebsocketScope
@@ -84,7 +84,7 @@ class Handshake:
     app: QuartTrio
     state: Mapping[str, Any]
     timeout: float
-    io: Io
+    io: Syscalls
     meter: Metrics
 
     async def run(self, sock: socket.socket, client: Address | None, path: str | None = None) -> Outcome:
@@ -141,7 +141,7 @@ class Handshake:
             self.meter.handshake("invalid")
             await self._answer(sock, answer(*wrong))
             return Answered()
-        visit = Visit(self._scope(sock, client, path, head))
+        visit = HandshakeRequest(self._scope(sock, client, path, head))
         outcome = "timeout"
         try:
             outcome, reply = await self._visit(visit, head)
@@ -155,7 +155,7 @@ class Handshake:
             return Upgraded(visit.session, received)
         return Gone() if outcome == "lost" else Answered()
 
-    async def _visit(self, visit: Visit, head: Head) -> tuple[str, bytes]:
+    async def _visit(self, visit: HandshakeRequest, head: Head) -> tuple[str, bytes]:
         """Let Quart decide; what came of it and the bytes that say so."""
         bad_request = False
         try:

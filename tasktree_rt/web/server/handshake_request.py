@@ -38,7 +38,7 @@ class HandshakeError(Exception):
     """A view accepted in a way that cannot be: told in the log, answered 500."""
 
 
-class Visit:
+class HandshakeRequest:
     """A handshake as Quart sees it: a websocket that a view can accept or refuse, and nothing else."""
 
     __slots__ = ("_headers", "_subprotocol", "accepted", "scope")

@@ -222,7 +222,7 @@ def close_listener(sock: socket.socket) -> None:
             os.unlink(path)
 
 
-class Gate:
+class ConnectionLimits:
     """How many connections there are, in all and by address, and whether one more may come in."""
 
     def __init__(self, most: int, most_per_address: int) -> None:

@@ -20,10 +20,10 @@ from structlog import get_logger
 from tasktree_rt.metrics import Metrics
 from tasktree_rt.settings import Settings
 from tasktree_rt.web.foreign_routes import addresses_in
-from tasktree_rt.web.server.acceptor import Door
+from tasktree_rt.web.server.acceptor import Acceptor
 from tasktree_rt.web.server.http_connection import hypercorn_config
 from tasktree_rt.web.server.listeners import Listener, accept_from, open_all
-from tasktree_rt.web.server.syscalls import KERNEL, Io
+from tasktree_rt.web.server.syscalls import KERNEL, Syscalls
 
 if TYPE_CHECKING:
     from hypercorn.config import Config
@@ -57,7 +57,7 @@ async def serve(
     sockets: Sequence[Listener] | None = None,
     shutdown: Callable[[], Awaitable[object]] = trio.sleep_forever,
     meter: Metrics | None = None,
-    io: Io = KERNEL,
+    io: Syscalls = KERNEL,
     task_status: trio.TaskStatus[list[str]] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serve `app` until `shutdown` returns, then drain.
@@ -85,14 +85,14 @@ async def serve(
 
 
 class _Server:
-    def __init__(self, app: QuartTrio, settings: Settings, meter: Metrics, io: Io) -> None:
+    def __init__(self, app: QuartTrio, settings: Settings, meter: Metrics, io: Syscalls) -> None:
         self._settings = settings
         self._config: Config = hypercorn_config(settings)
         self._state: dict[str, Any] = {}
         self._context = WorkerContext(None)
         self._app = _Watched(app)
         self._lifespan = Lifespan(self._app, self._config, self._state)
-        self._door = Door(app, self._app, settings, self._config, self._context, self._state, meter, io)
+        self._door = Acceptor(app, self._app, settings, self._config, self._context, self._state, meter, io)
         self._stopping = False
 
     async def run(

@@ -22,7 +22,7 @@ RECEIVED: Final = bytearray(64 * 1024)
 
 
 @frozen
-class Io:
+class Syscalls:
     """The system calls of a connection, so that a simulation can put others in their place.
 
     `sender` gives a socket's own ``send``, which fails for good once the socket is closed, whoever has its
@@ -36,10 +36,10 @@ class Io:
     sender: Callable[[Socket], Callable[[bytes], int]] | None = None
 
 
-KERNEL: Final = Io(sender=attrgetter("send"))
+KERNEL: Final = Syscalls(sender=attrgetter("send"))
 
 
-def giving_back(io: Io, data: bytes) -> Io:
+def giving_back(io: Syscalls, data: bytes) -> Syscalls:
     """`io`, but its first reads give `data`, which somebody has read before."""
     rest = memoryview(data)
 
@@ -55,7 +55,7 @@ def giving_back(io: Io, data: bytes) -> Io:
 
 
 class Socket(Protocol):
-    """What a connection needs of its socket beside the calls in `Io`."""
+    """What a connection needs of its socket beside the calls in `Syscalls`."""
 
     def fileno(self) -> int:
         """The descriptor; the connection reads and writes it directly."""

@@ -28,7 +28,7 @@ from tasktree_rt.core import close_codes as closing
 from tasktree_rt.core.close_codes import Closing
 from tasktree_rt.hub.transport import Session
 from tasktree_rt.web.server.frames import BINARY, CLOSE, Frames, Messages, Unfit
-from tasktree_rt.web.server.syscalls import KERNEL, RECEIVED, Io, Socket, reset
+from tasktree_rt.web.server.syscalls import KERNEL, RECEIVED, Socket, Syscalls, reset
 
 log = get_logger(__name__)
 
@@ -85,7 +85,7 @@ class Connection:
         *,
         max_message_size: int,
         close_timeout: float,
-        io: Io = KERNEL,
+        io: Syscalls = KERNEL,
     ) -> None:
         self._sock = sock
         self._fd = sock.fileno()

@@ -66,7 +66,7 @@ class Ground:
     async def logged(self, node: str) -> list[str]:
         events = await self.hub._broker.read(
             PROJECT,
-            (await self.hub.shelf.load(PROJECT)).position_at(0),
+            (await self.hub.cache.load(PROJECT)).position_at(0),
             limit=10_000,
             type="log",
             node_id=node,
@@ -168,11 +168,11 @@ async def test_pause_stops_everything_until_resume(
     async with ground(tmp_path, pace=30, over=False) as demo:
         await trio.sleep(2)
         assert (await demo.command("pause"))[0] == "done"
-        before = (await demo.hub.shelf.load(PROJECT)).position.seq
+        before = (await demo.hub.cache.load(PROJECT)).position.seq
         assert await demo.state() == "paused"
         assert "ready" in (await demo.statuses()).values(), "work does not run ahead of what is shown"
         await trio.sleep(3_600)
-        assert (await demo.hub.shelf.load(PROJECT)).position.seq == before
+        assert (await demo.hub.cache.load(PROJECT)).position.seq == before
         assert await demo.command("pause") == ("refused", "the run is paused already")
         assert (await demo.command("resume"))[0] == "done"
         assert await demo.state() == "running"

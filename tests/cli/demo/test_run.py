@@ -16,7 +16,7 @@ from tasktree_rt.core.events import Event, ProjectId
 from tasktree_rt.core.nodes import Nodes
 from tasktree_rt.core.reducer import reduce
 from tasktree_rt.errors import Unavailable
-from tasktree_rt.hub.hub import Published, open_hub
+from tasktree_rt.hub.hub import PublishReceipt, open_hub
 from tasktree_rt.settings import Settings
 
 PROJECT = ProjectId("demo")
@@ -270,7 +270,7 @@ async def test_what_the_hub_cannot_take_now_is_given_again_under_the_same_key(
     async with open_hub(MemoryBroker(), Settings()) as hub:
         publish = hub.publish
 
-        async def moody(events: Sequence[Event], *, key: object = None) -> Published:
+        async def moody(events: Sequence[Event], *, key: object = None) -> PublishReceipt:
             keys.append(key)
             if len(keys) in (1, 2, 4):
                 raise Unavailable("disk full", retry_after=1.0)

@@ -19,7 +19,7 @@ from tasktree_rt.client import (
     ConnectionLost,
     Publisher,
     RequestRefused,
-    open_desk,
+    open_api_client,
     open_orchestrator,
     open_run,
 )
@@ -156,7 +156,7 @@ Ask = Callable[[RealHub], Any]
 
 
 async def by_desk(running: RealHub) -> Answer:
-    async with open_desk(running.url) as desk:
+    async with open_api_client(running.url) as desk:
         return await desk.ask("Deploy?", project_id="p", options=["now", "never"])
 
 
@@ -188,7 +188,7 @@ async def test_a_question_is_answered(ask: Ask) -> None:
 
         nursery.start_soon(wait)
         prompt = await prompted(running.url)
-        async with open_desk(running.url) as desk:
+        async with open_api_client(running.url) as desk:
             with pytest.raises(RequestRefused) as wrong:
                 await desk.answer(prompt["prompt_id"], True, value="later")
             assert (wrong.value.code, wrong.value.field) == ("invalid_message", "value")
@@ -202,7 +202,7 @@ async def test_a_question_is_answered(ask: Ask) -> None:
 
 
 async def test_the_default_holds_at_the_deadline() -> None:
-    async with real_hub() as running, open_desk(running.url) as desk:
+    async with real_hub() as running, open_api_client(running.url) as desk:
         answer = await desk.ask("Deploy?", user_id="anna", timeout=0.05, default=True)
         assert answer == Answer(True, how="timeout")
         [settled] = await desk.prompts(user_id="anna", status="settled")
@@ -216,13 +216,13 @@ async def test_cancelling_takes_the_question_back(ask: Ask) -> None:
             nursery.start_soon(ask, running)
             prompt = await prompted(running.url)
             nursery.cancel_scope.cancel()
-        async with open_desk(running.url) as desk:
+        async with open_api_client(running.url) as desk:
             found = await desk.prompt(prompt["prompt_id"])
     assert (found["status"], found["outcome"]["how"]) == ("cancelled", "cancelled")
 
 
 async def test_the_same_prompt_id_finds_the_same_question_again() -> None:
-    async with real_hub() as running, open_desk(running.url) as desk:
+    async with real_hub() as running, open_api_client(running.url) as desk:
         first = await desk.ask("Deploy?", project_id="p", prompt_id="once", timeout=0.01)
         assert await desk.ask("Deploy?", project_id="p", prompt_id="once", timeout=0.01) == first
         with pytest.raises(RequestRefused) as other:
@@ -234,7 +234,7 @@ async def test_the_same_prompt_id_finds_the_same_question_again() -> None:
 async def test_who_may_only_push_is_answered_too() -> None:
     async with real_hub(auth=auth()) as running:
         pusher, watcher = token(push=["p"]), token(watch=["p"], answer=["p"])
-        async with open_desk(running.url, token=pusher) as desk, trio.open_nursery() as nursery:
+        async with open_api_client(running.url, token=pusher) as desk, trio.open_nursery() as nursery:
             answers: list[Answer] = []
 
             async def ask() -> None:
@@ -242,13 +242,16 @@ async def test_who_may_only_push_is_answered_too() -> None:
 
             nursery.start_soon(ask)
             await prompted(running.url, token=watcher)
-            async with open_desk(running.url, token=watcher) as other:
+            async with open_api_client(running.url, token=watcher) as other:
                 await other.answer("x", True)
         assert answers[0].by == "ada"
 
 
 async def test_who_may_not_ask_is_told_so() -> None:
-    async with real_hub(auth=auth()) as running, open_desk(running.url, token=token(watch=["*"])) as desk:
+    async with (
+        real_hub(auth=auth()) as running,
+        open_api_client(running.url, token=token(watch=["*"])) as desk,
+    ):
         with pytest.raises(RequestRefused) as refused:
             await desk.ask("?", project_id="p")
     assert refused.value.code == "forbidden"
@@ -278,7 +281,7 @@ async def test_an_answer_whose_reply_was_lost_is_known_again(
     losing = Losing({"proceed": True, "how": "answered", "by": "ada"} | ({"value": value} if value else {}))
     client = httpx.AsyncClient(transport=httpx.MockTransport(losing.handle))
     monkeypatch.setattr(httpx, "AsyncClient", lambda **_: client)
-    async with open_desk("http://hub", backoff=AT_ONCE) as desk:
+    async with open_api_client("http://hub", backoff=AT_ONCE) as desk:
         if ours:
             assert (await desk.answer("x", True)).by == "ada"
         else:
@@ -292,7 +295,7 @@ async def test_a_command_or_a_notification_whose_reply_was_lost_is_not_sent_agai
     losing = Losing({})
     client = httpx.AsyncClient(transport=httpx.MockTransport(losing.handle))
     monkeypatch.setattr(httpx, "AsyncClient", lambda **_: client)
-    async with open_desk("http://hub", backoff=AT_ONCE) as desk:
+    async with open_api_client("http://hub", backoff=AT_ONCE) as desk:
         with pytest.raises(ConnectionLost, match="nobody knows"):
             await desk.command("p", "cancel")
         losing.tries = 0
@@ -302,7 +305,7 @@ async def test_a_command_or_a_notification_whose_reply_was_lost_is_not_sent_agai
 
 
 async def test_notifications_are_read() -> None:
-    async with real_hub() as running, open_desk(running.url) as desk:
+    async with real_hub() as running, open_api_client(running.url) as desk:
         await desk.notify("anna", "one", level="info", data={"n": 1})
         at = await desk.notify("anna", "two")
         page = await desk.notifications("anna", limit=1)

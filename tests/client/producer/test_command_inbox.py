@@ -15,7 +15,7 @@ from tasktree_rt.client import (
     ConnectionLost,
     Orchestrator,
     RequestRefused,
-    open_desk,
+    open_api_client,
     open_orchestrator,
 )
 from tests.client.fakehub import Json, Peer, fake_hub
@@ -40,7 +40,7 @@ async def test_a_command_arrives_whole_and_its_end_is_told() -> None:
     async with (
         real_hub() as running,
         open_orchestrator(running.url, "o", commands="p") as orchestrator,
-        open_desk(running.url) as desk,
+        open_api_client(running.url) as desk,
     ):
         await (await orchestrator.node_update("p", "n")).acked()
         outcomes = []
@@ -71,7 +71,7 @@ async def test_what_was_published_before_an_end_stands_before_it() -> None:
     async with (
         real_hub() as running,
         open_orchestrator(running.url, "o", commands=["p"], max_in_flight=2) as orchestrator,
-        open_desk(running.url) as desk,
+        open_api_client(running.url) as desk,
         trio.open_nursery() as nursery,
     ):
         await (await orchestrator.node_update("p", "n")).acked()
@@ -92,7 +92,7 @@ async def test_a_command_whose_time_was_up_is_gone() -> None:
     async with (
         real_hub() as running,
         open_orchestrator(running.url, "o", commands="p") as orchestrator,
-        open_desk(running.url) as desk,
+        open_api_client(running.url) as desk,
     ):
         await (await orchestrator.node_update("p", "n")).acked()
         sent = await desk.command("p", "cancel")
@@ -116,7 +116,7 @@ async def test_nobody_takes_commands_who_did_not_say_so() -> None:
     async with real_hub() as running, open_orchestrator(running.url, "o") as orchestrator:
         with pytest.raises(RuntimeError, match="was not told"):
             await first(orchestrator)
-        async with open_desk(running.url) as desk:
+        async with open_api_client(running.url) as desk:
             with pytest.raises(RequestRefused) as refused:
                 await desk.command("p", "cancel")
     assert refused.value.code == "no_orchestrator"

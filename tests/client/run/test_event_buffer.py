@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tasktree_rt.client import (
     Run,
 )
-from tasktree_rt.client.run.event_buffer import MAX_BATCH, MAX_LINE, Outflow
+from tasktree_rt.client.run.event_buffer import MAX_BATCH, MAX_LINE, EventBuffer
 from tasktree_rt.core.lifecycle import may_change
 
 # --- the outflow ------------------------------------------------------------------------------------------
@@ -23,10 +23,10 @@ class Flow:
     """An outflow, and how often it woke whoever sends."""
 
     woken: int = 0
-    out: Outflow = field(init=False)
+    out: EventBuffer = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.out = Outflow("p", self.wake, max_changes=3, max_lines=3, max_line_chars=100)
+        self.out = EventBuffer("p", self.wake, max_changes=3, max_lines=3, max_line_chars=100)
 
     def wake(self) -> None:
         self.woken += 1
@@ -69,7 +69,7 @@ def test_lines_beyond_the_bound_are_dropped_counted_and_told() -> None:
 
 
 def test_a_line_that_is_too_long_or_cannot_be_written_is_mended() -> None:
-    out = Outflow("p", lambda: None)
+    out = EventBuffer("p", lambda: None)
     out.line("x" * (MAX_LINE + 7), level="info", node_id=None, extra={})
     out.line("file \udcff", level="info", node_id=None, extra={})
     [long, odd] = [one["data"]["message"] for one in out.take()]
@@ -78,7 +78,7 @@ def test_a_line_that_is_too_long_or_cannot_be_written_is_mended() -> None:
 
 
 def test_a_batch_is_bounded_in_events_and_size() -> None:
-    out = Outflow("p", lambda: None)
+    out = EventBuffer("p", lambda: None)
     for _ in range(MAX_BATCH + 1):
         out.line("x", level="info", node_id=None, extra={})
     assert [len(out.take()), len(out.take()), len(out.take())] == [MAX_BATCH, 1, 0]
@@ -107,7 +107,7 @@ Saying = st.one_of(
 
 @given(st.lists(Saying, max_size=60))
 def test_whatever_is_merged_the_nodes_end_the_same_and_pass_the_same_statuses(sayings: list[Any]) -> None:
-    out, found, wanted = Outflow("p", lambda: None), {}, {}  # type: ignore[var-annotated]
+    out, found, wanted = EventBuffer("p", lambda: None), {}, {}  # type: ignore[var-annotated]
     passed: dict[str, list[str]] = {"a": [], "b": []}
     sent: dict[str, list[str]] = {"a": [], "b": []}
 

@@ -17,7 +17,7 @@ from tasktree_rt.client import (
     Run,
     TrioRun,
     current_run,
-    open_desk,
+    open_api_client,
     open_orchestrator,
     open_run,
 )
@@ -235,7 +235,7 @@ async def test_a_node_that_asks_is_in_review_meanwhile() -> None:
                 assert (prompt["node_id"], prompt["message"]) == ("deploy", "Deploy?")
                 while (await nodes(running))["deploy"]["status"] != "review":
                     await run.flush()
-                async with open_desk(running.url) as desk:
+                async with open_api_client(running.url) as desk:
                     await desk.answer(prompt["prompt_id"], True)
 
             nursery.start_soon(answer)
@@ -262,7 +262,7 @@ async def test_a_failure_in_review_is_told_as_the_lifecycle_wants_it() -> None:
 async def test_a_run_takes_the_commands_of_its_project() -> None:
     async with real_hub() as running, open_run(running.url, "p", commands=True) as run:
         await run.flush()
-        async with open_desk(running.url) as desk:
+        async with open_api_client(running.url) as desk:
             await desk.command("p", "pause")
         command = await anext(run.commands())
         await command.done()

@@ -4,18 +4,20 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from tasktree_rt.client.transport.connection import Link, LinkOptions, open_link
-from tasktree_rt.client.transport.errors import Dropped
+from tasktree_rt.client.transport.connection import Connection, LinkOptions, open_link
+from tasktree_rt.client.transport.errors import ConnectionEnded
 from tests.client.fakehub import Peer, Refusal, fake_hub, raw_hub, tcp_server
 
 OPTIONS = LinkOptions(connect_timeout=10, close_timeout=2, max_message_size=1024)
 
 
-def link_to(url: str, options: LinkOptions = OPTIONS) -> AbstractAsyncContextManager[Link]:
+def link_to(url: str, options: LinkOptions = OPTIONS) -> AbstractAsyncContextManager[Connection]:
     return open_link(url.replace("http", "ws", 1) + "/ws/x?a=1", options)
 
 
-async def ending_of(url: str, options: LinkOptions = OPTIONS, heard: list[object] | None = None) -> Dropped:
+async def ending_of(
+    url: str, options: LinkOptions = OPTIONS, heard: list[object] | None = None
+) -> ConnectionEnded:
     """How a link ends that only listens."""
 
     async def listen() -> None:
@@ -25,7 +27,7 @@ async def ending_of(url: str, options: LinkOptions = OPTIONS, heard: list[object
                 if heard is not None:
                     heard.append(message)
 
-    with pytest.raises(Dropped) as caught:
+    with pytest.raises(ConnectionEnded) as caught:
         await listen()
     return caught.value
 
@@ -212,7 +214,7 @@ async def test_the_bodys_own_exception_leaves_a_link_as_it_is() -> None:
 async def test_a_link_that_is_aborted_tells_why() -> None:
     async with fake_hub(Peer.silent) as hub, link_to(hub.url) as link:
         await link.abort("had enough")
-        with pytest.raises(Dropped, match="had enough"):
+        with pytest.raises(ConnectionEnded, match="had enough"):
             await link.receive()
 
 

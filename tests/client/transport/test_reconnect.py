@@ -9,8 +9,8 @@ import trio
 from trio.testing import MockClock
 
 from tasktree_rt.client.transport.backoff import Backoff, Retry
-from tasktree_rt.client.transport.connection import Link, LinkOptions, open_link
-from tasktree_rt.client.transport.errors import Dropped
+from tasktree_rt.client.transport.connection import Connection, LinkOptions, open_link
+from tasktree_rt.client.transport.errors import ConnectionEnded
 from tasktree_rt.client.transport.reconnect import stay_connected
 from tests.client.fakehub import Peer, Refusal, fake_hub
 
@@ -23,23 +23,23 @@ class Attempts:
         self.began: list[float] = []
         self.delays: list[float] = []
 
-    def connect(self) -> AbstractAsyncContextManager[Link]:
+    def connect(self) -> AbstractAsyncContextManager[Connection]:
         self.began.append(trio.current_time())
         return open_link(
             self.url.replace("http", "ws", 1),
             LinkOptions(connect_timeout=10, close_timeout=2, max_message_size=1024),
         )
 
-    async def serve(self, link: Link) -> None:
+    async def serve(self, link: Connection) -> None:
         while True:
             await link.receive()
 
-    async def dropped(self, end: Dropped, delay: float) -> None:
+    async def dropped(self, end: ConnectionEnded, delay: float) -> None:
         self.delays.append(delay)
 
-    async def run(self, patience: float = 1e9) -> Dropped:
+    async def run(self, patience: float = 1e9) -> ConnectionEnded:
         retry = Retry(Backoff(base=1.0, cap=8.0), draw=lambda: 1.0)
-        with pytest.raises(Dropped) as caught:
+        with pytest.raises(ConnectionEnded) as caught:
             await stay_connected(self.connect, self.serve, self.dropped, retry, patience)
         return caught.value
 
@@ -83,7 +83,7 @@ async def test_a_hub_that_begins_well_and_fails_soon_is_not_hammered(autojump_cl
         await peer.close(4001)
 
     class Contented(Attempts):
-        async def serve(self, link: Link) -> None:
+        async def serve(self, link: Connection) -> None:
             link.good = True
             await super().serve(link)
 

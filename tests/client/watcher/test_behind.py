@@ -8,7 +8,7 @@ from trio.testing import MockClock
 
 from tasktree_rt.client import Behind, open_watcher
 from tasktree_rt.client.watcher.messages import Disconnected, ProjectEvent, StateReplaced, Subscribed
-from tasktree_rt.client.watcher.subscription_state import Follower
+from tasktree_rt.client.watcher.subscription_state import SubscriptionState
 from tasktree_rt.core.log import Position
 from tests.client.fakehub import Json, Peer, fake_hub
 from tests.client.following import asks, event, heartbeat, sent, state, subscribed, unasked
@@ -22,7 +22,7 @@ class Timed:
 
     def __init__(self, *, begun: bool = True) -> None:
         self.now = 0.0
-        self.follower = Follower("conflate", lambda: self.now)
+        self.follower = SubscriptionState("conflate", lambda: self.now)
         self.follower.subscribe("p", None, True)
         self.follower.opening()
         if begun:

@@ -1,13 +1,13 @@
 import pytest
 
-from tasktree_rt.client.transport.errors import Dropped
+from tasktree_rt.client.transport.errors import ConnectionEnded
 from tasktree_rt.client.watcher.messages import (
     ProjectEvent,
     Subscribed,
     SubscriptionRefused,
     Unsubscribed,
 )
-from tasktree_rt.client.watcher.subscription_state import Follower
+from tasktree_rt.client.watcher.subscription_state import SubscriptionState
 from tasktree_rt.core.log import Position
 from tasktree_rt.core.protocol import Broadcast, Personal
 from tests.client.following import (
@@ -27,7 +27,7 @@ from tests.client.following import (
 # --- every project --------------------------------------------------------------------------------------
 
 
-def open_all(made: Follower, *projects: str) -> None:
+def open_all(made: SubscriptionState, *projects: str) -> None:
     """The hub opens ``*`` with these projects at e:5, with their states, and ends with the reply."""
     fence = next(one["id"] for one in made.requests if one["type"] == "unsubscribe")
     [request] = [
@@ -74,7 +74,7 @@ def test_positions_given_at_the_start_are_asked_from() -> None:
 
 
 def test_positions_that_do_not_fit_into_a_message_give_way_to_states() -> None:
-    made = Follower("conflate")
+    made = SubscriptionState("conflate")
     made.subscribe("*", {f"p{number}": Position("e", 1) for number in range(1000)}, state=False)
     made.opening(10_000)
     assert asks(made)[1] == ("subscribe", "*", True)
@@ -139,7 +139,7 @@ def test_a_refused_subscription_is_told_and_not_asked_again() -> None:
 def test_a_refusal_for_now_gives_the_connection_up() -> None:
     made = follower("p")
     refused = {"type": "error", "code": "overloaded", "message": "no", "retry_after_ms": 1500}
-    with pytest.raises(Dropped) as caught:
+    with pytest.raises(ConnectionEnded) as caught:
         made.receive(refused)
     assert (caught.value.retry_after, caught.value.final) == (1.5, False)
 
@@ -177,6 +177,6 @@ MALFORMED: list[Json] = [
 def test_what_no_hub_says_is_final(message: Json) -> None:
     made = follower("p", state=False)
     subscribed(made)
-    with pytest.raises(Dropped, match="not a hub") as caught:
+    with pytest.raises(ConnectionEnded, match="not a hub") as caught:
         made.receive(message)
     assert caught.value.final

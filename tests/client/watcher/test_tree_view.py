@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasktree_rt.client.watcher.messages import ProjectDeleted, ProjectEvent, StateReplaced, Subscribed
-from tasktree_rt.client.watcher.subscription_state import Follower
+from tasktree_rt.client.watcher.subscription_state import SubscriptionState
 from tasktree_rt.client.watcher.tree_view import TreeView
 from tasktree_rt.core.events import Event, ProjectId
 from tasktree_rt.core.log import Position
@@ -66,7 +66,7 @@ class Watching:
     """A view and what feeds it."""
 
     def __init__(self) -> None:
-        self.follower = Follower("conflate")
+        self.follower = SubscriptionState("conflate")
         self.follower.subscribe(PROJECT, None, state=True)
         self.view = TreeView(PROJECT)
 

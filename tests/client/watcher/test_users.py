@@ -16,11 +16,11 @@ from tasktree_rt.client import (
     Subscribed,
     SubscriptionRefused,
     TreeView,
-    open_desk,
+    open_api_client,
     open_watcher,
 )
-from tasktree_rt.client.transport.errors import Dropped
-from tasktree_rt.client.watcher.subscription_state import Follower
+from tasktree_rt.client.transport.errors import ConnectionEnded
+from tasktree_rt.client.watcher.subscription_state import SubscriptionState
 from tests.client.fakehub import Json, Peer, fake_hub
 from tests.client.following import conflated, event, heartbeat, state
 from tests.client.watching import until
@@ -38,8 +38,8 @@ def of_user(message: Json, user: str = "anna") -> Json:
 
 
 @pytest.fixture
-def follower() -> Follower:
-    made = Follower("conflate")
+def follower() -> SubscriptionState:
+    made = SubscriptionState("conflate")
     made.subscribe("@anna", None, state=True)
     made.opening()
     [request] = made.requests
@@ -50,7 +50,7 @@ def follower() -> Follower:
 
 
 def test_a_user_is_asked_for_by_name() -> None:
-    made = Follower("conflate")
+    made = SubscriptionState("conflate")
     made.subscribe("@anna", None, state=True)
     made.subscribe("*", None, state=True)
     made.opening()
@@ -62,7 +62,7 @@ def test_a_user_is_asked_for_by_name() -> None:
     ]
 
 
-def test_messages_of_a_user_move_the_position_of_the_topic(follower: Follower) -> None:
+def test_messages_of_a_user_move_the_position_of_the_topic(follower: SubscriptionState) -> None:
     [replaced] = follower.receive(of_user(state("e:1")))
     assert isinstance(replaced, StateReplaced)
     [told] = follower.receive(of_user(event("e:2", kind="notification")))
@@ -74,7 +74,7 @@ def test_messages_of_a_user_move_the_position_of_the_topic(follower: Follower) -
     assert follower.positions == {"@anna": Position("e", 4)}
 
 
-def test_a_heartbeat_names_users_beside_projects(follower: Follower) -> None:
+def test_a_heartbeat_names_users_beside_projects(follower: SubscriptionState) -> None:
     follower.receive(of_user(state("e:1")))
     assert follower.receive({**heartbeat(), "user_positions": {"anna": "e:1"}}) == []
     assert follower.requests == []
@@ -83,12 +83,12 @@ def test_a_heartbeat_names_users_beside_projects(follower: Follower) -> None:
     assert (again["user_id"], again["since"]) == ("anna", "e:1")
 
 
-def test_a_user_that_is_no_text_is_of_no_hub(follower: Follower) -> None:
-    with pytest.raises(Dropped, match="not a hub"):
+def test_a_user_that_is_no_text_is_of_no_hub(follower: SubscriptionState) -> None:
+    with pytest.raises(ConnectionEnded, match="not a hub"):
         follower.receive({**of_user(event("e:2")), "user_id": 5})
 
 
-def test_any_other_message_with_a_user_is_left_as_it_is(follower: Follower) -> None:
+def test_any_other_message_with_a_user_is_left_as_it_is(follower: SubscriptionState) -> None:
     [personal] = follower.receive({"type": "hello", "user_id": "anna"})
     assert personal.message == {"type": "hello", "user_id": "anna"}  # type: ignore[union-attr]
 
@@ -108,7 +108,7 @@ async def test_projects_and_users_are_watched_on_one_connection() -> None:
     async with (
         real_hub() as running,
         open_watcher(running.url, users=["anna", "bob"]) as watcher,
-        open_desk(running.url) as desk,
+        open_api_client(running.url) as desk,
     ):
         with trio.fail_after(30):
             async for _ in watcher:

@@ -17,8 +17,8 @@ from tasktree_rt.core.protocol import (
     Answer,
     CancelTask,
     Command,
+    Ephemeral,
     Failure,
-    Live,
     Message,
     Ping,
     Pong,
@@ -45,7 +45,7 @@ def answered(command: Command | None) -> list[Message]:
             return [Subscribed(command.project_id, BEGINNING, None)]
         case CancelTask():
             data = {"user_id": command.user_id, "task_id": command.task_id}
-            return [Live("everybody", "cancelled", data, "k")]
+            return [Ephemeral("everybody", "cancelled", data, "k")]
         case _:
             return []
 
@@ -81,7 +81,7 @@ def test_a_prompt_of_any_side_is_a_step_that_waits() -> None:
         "user_id": "u1",
         "data": {"step": "draft", "result": {"n": 1}},
     }
-    (said,) = read_frames(DIALECT.encode(Live("@u1", "prompt", asked, "c1")) or b"")
+    (said,) = read_frames(DIALECT.encode(Ephemeral("@u1", "prompt", asked, "c1")) or b"")
     assert said == {
         "type": "task_step_result",
         "callback_id": "c1",
@@ -98,19 +98,19 @@ def test_a_prompt_of_any_side_is_a_step_that_waits() -> None:
 
 
 def test_a_message_for_a_user_names_them_and_one_for_all_is_as_it_was_given() -> None:
-    named = Live("users", "notification", {"title": "Done"}, "k", user="u1")
-    for said in (named, Live("@u1", "notification", {"title": "Done"}, "k")):
+    named = Ephemeral("users", "notification", {"title": "Done"}, "k", user="u1")
+    for said in (named, Ephemeral("@u1", "notification", {"title": "Done"}, "k")):
         (found,) = read_frames(DIALECT.encode(said) or b"")
         assert found == {"type": "notification", "title": "Done", "target_user_id": "u1", "timestamp": 1.5}
-    (found,) = read_frames(DIALECT.encode(Live("@u1", "message", {"x": 1}, "k")) or b"")
+    (found,) = read_frames(DIALECT.encode(Ephemeral("@u1", "message", {"x": 1}, "k")) or b"")
     assert found == {"x": 1, "target_user_id": "u1"}
-    (found,) = read_frames(DIALECT.encode(Live("everybody", "message", {"x": 1}, "k")) or b"")
+    (found,) = read_frames(DIALECT.encode(Ephemeral("everybody", "message", {"x": 1}, "k")) or b"")
     assert found == {"x": 1}
 
 
 def test_a_heartbeat_tells_that_a_task_is_at_work() -> None:
     (said,) = read_frames(
-        DIALECT.encode(Live("@u", "heartbeat", {"user_id": "u", "task_id": "t"}, "k")) or b""
+        DIALECT.encode(Ephemeral("@u", "heartbeat", {"user_id": "u", "task_id": "t"}, "k")) or b""
     )
     assert said == {
         "type": "heartbeat",

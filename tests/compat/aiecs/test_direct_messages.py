@@ -15,12 +15,12 @@ from attrs import define, field
 from trio.testing import MockClock
 
 from tasktree_rt.compat.aiecs import direct_messages as module
-from tasktree_rt.compat.aiecs.direct_messages import HEARTBEAT, LEASE, SPARE, Relay
-from tasktree_rt.core.protocol import Live
+from tasktree_rt.compat.aiecs.direct_messages import HEARTBEAT, LEASE, SPARE, DirectMessages
+from tasktree_rt.core.protocol import Ephemeral
 from tasktree_rt.errors import Refused
-from tasktree_rt.hub.delivery.ephemeral_topics import LiveTopics
+from tasktree_rt.hub.delivery.ephemeral_topics import EphemeralTopics
 from tasktree_rt.hub.projects import quotas as holdings
-from tasktree_rt.hub.projects.quotas import Holdings
+from tasktree_rt.hub.projects.quotas import Quotas
 from tasktree_rt.settings import Limits
 
 LONG = 1_000.0
@@ -28,7 +28,7 @@ LONG = 1_000.0
 
 @define
 class World:
-    relay: Relay
+    relay: DirectMessages
     told: list[tuple[float, str]] = field(factory=list)
 
     def beats(self) -> Counter[str]:
@@ -37,11 +37,11 @@ class World:
 
 @asynccontextmanager
 async def at_work(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
-    live = LiveTopics(10, lambda where, error: None)
-    world = World(Relay(live, Holdings(Limits()), map(str, itertools.count()).__next__))
+    live = EphemeralTopics(10, lambda where, error: None)
+    world = World(DirectMessages(live, Quotas(Limits()), map(str, itertools.count()).__next__))
     begun = trio.current_time()
 
-    def publish(event: Live) -> int:
+    def publish(event: Ephemeral) -> int:
         if event.kind == HEARTBEAT:
             world.told.append((trio.current_time() - begun, event.data["task_id"]))
         return 0

@@ -206,7 +206,7 @@ async def test_with_tokens_a_message_reaches_its_user_and_nobody_else() -> None:
             # Another's question does not exist for him: no answer, and it stays open.
             await say(other, {"action": "confirm", "callback_id": name, "proceed": True})
             await quiet(other)
-            assert hub.hub.matters.get(name) is not None
+            assert hub.hub.registry.get(name) is not None
             await say(other, {"action": "cancel", "user_id": "ada", "task_id": "t"})
             assert (await heard(other))["type"] == "error"
             await say(one, {"action": "cancel", "user_id": "ada", "task_id": "t"})

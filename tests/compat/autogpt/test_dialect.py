@@ -18,14 +18,14 @@ from tasktree_rt.core.protocol import (
     Broadcast,
     Command,
     Draining,
+    Ephemeral,
     Failure,
-    Live,
     Message,
     Ping,
     Pong,
-    Show,
-    Shown,
-    Unshow,
+    SubscribeTopic,
+    TopicSubscribed,
+    UnsubscribeTopic,
     Welcome,
 )
 from tasktree_rt.core.topics import live_topic, user_topic
@@ -71,12 +71,12 @@ class Watcher:
         match command:
             case Ping():
                 return Pong(None)
-            case Show():
+            case SubscribeTopic():
                 self.topics.add(live_topic(command.kind, self.user, command.name))
-                return Shown(command.method, self.user, command.kind, command.name)
-            case Unshow():
+                return TopicSubscribed(command.method, self.user, command.kind, command.name)
+            case UnsubscribeTopic():
                 known = [one for one in command.kinds if self._drop(one, command.name)]
-                return Shown(command.method, self.user, known[0] if known else None, command.name)
+                return TopicSubscribed(command.method, self.user, known[0] if known else None, command.name)
             case _:
                 raise AssertionError(command)
 
@@ -86,7 +86,7 @@ class Watcher:
         self.topics.discard(topic)
         return known
 
-    def show(self, events: list[Live]) -> None:
+    def show(self, events: list[Ephemeral]) -> None:
         for event in events:
             if event.topic in self.topics:
                 self.tell(event)
@@ -108,9 +108,9 @@ def test_the_golden_transcript() -> None:
                 watcher.show(read_execution(json.dumps(body).encode()).live())
             case {"notification": body}:
                 user, payload = read_notification(json.dumps(body).encode())
-                watcher.show([Live(user_topic(user), "notification", from_autogpt(payload), "k")])
+                watcher.show([Ephemeral(user_topic(user), "notification", from_autogpt(payload), "k")])
             case {"native": data}:
-                watcher.show([Live(user_topic(USER), "notification", data, "k")])
+                watcher.show([Ephemeral(user_topic(USER), "notification", data, "k")])
         check(index, watcher.take())
 
 
@@ -155,11 +155,11 @@ def test_whatever_is_said_is_understood_or_answered_with_a_documented_error(mess
         answer = text_of(DIALECT.encode(Failure("invalid_message", found)) or b"")
         expected = {"method": "error", "data": None, "success": False, "channel": None, "error": found}
         assert answer == expected
-    elif isinstance(found, Show):
-        said = DIALECT.encode(Shown(found.method, USER, found.kind, found.name))
+    elif isinstance(found, SubscribeTopic):
+        said = DIALECT.encode(TopicSubscribed(found.method, USER, found.kind, found.name))
         assert text_of(said or b"")["channel"] == channel(USER, found.kind, found.name)
     else:
-        assert found is None or isinstance(found, (Ping, Unshow))
+        assert found is None or isinstance(found, (Ping, UnsubscribeTopic))
 
 
 @pytest.mark.parametrize("depth", [100, 2_000, 100_000])
@@ -173,7 +173,7 @@ def test_an_id_longer_than_any_of_autogpts_is_not_kept() -> None:
     for length, good in ((512, True), (513, False)):
         said = json.dumps({"method": "subscribe_graph_exec", "data": {"graph_exec_id": "x" * length}})
         if good:
-            assert DIALECT.decode(said) == Show(EXECUTION, "x" * length, "subscribe_graph_exec")
+            assert DIALECT.decode(said) == SubscribeTopic(EXECUTION, "x" * length, "subscribe_graph_exec")
         else:
             with pytest.raises(InvalidInput, match="Refer to the API schema"):
                 DIALECT.decode(said)
@@ -184,7 +184,7 @@ def test_what_this_language_has_no_word_for_is_not_said() -> None:
         Welcome("c", 25, "t", 1),
         Draining(5),
         Broadcast("x", {}, "t"),
-        Live("t", "status", {}, "k"),
+        Ephemeral("t", "status", {}, "k"),
     ):
         assert DIALECT.encode(message) is None
     assert DIALECT.encode_events([], "e").data == b""

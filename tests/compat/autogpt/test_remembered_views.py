@@ -210,7 +210,7 @@ async def test_the_subscriptions_of_all_who_left_are_bounded_together(
             one.session.close(RESTART)
             one.end(1000)
         left = {
-            user: len(world.hub.live.topics(world.comes(user).session.subscriber)) - 1
+            user: len(world.hub.ephemeral_topics.topics(world.comes(user).session.subscriber)) - 1
             for user in ("first", "second", "third")
         }
         assert left == {"first": 0, "second": 3, "third": 3}
@@ -219,7 +219,7 @@ async def test_the_subscriptions_of_all_who_left_are_bounded_together(
             one = await world.watches(*wishes, user=user)
             one.session.close(RESTART)
             one.end(1000)
-        assert len(world.hub.live.topics(world.comes("fourth").session.subscriber)) == 4, (
+        assert len(world.hub.ephemeral_topics.topics(world.comes("fourth").session.subscriber)) == 4, (
             "nothing else counts"
         )
 
@@ -235,7 +235,7 @@ async def test_what_is_inherited_leaves_room_for_what_is_asked_for(autojump_cloc
             assert all(said["success"] for said in one.received())
             one.session.close(RESTART)
             one.end(1000)
-        topics = world.hub.live.topics(world.comes().session.subscriber)
+        topics = world.hub.ephemeral_topics.topics(world.comes().session.subscriber)
         assert len(topics) == half + 1
         assert {live_topic(EXECUTION_KIND, "u", f"e{2 * half + n}") for n in range(half - 1)} <= topics
 
@@ -273,16 +273,16 @@ async def test_what_was_written_down_is_only_for_a_while_and_for_nobodys_eyes(
     with pytest.raises(InvalidInput):
         user_id(topic[1:])
     async with house(broker=broker) as world:
-        project = await world.hub.shelf.load(topic)
+        project = await world.hub.cache.load(topic)
         assert project.tree.head == 1
         assert await broker.projects() == []
-        assert await world.hub.returning.recall("u") == [("autogpt.graph", "g")]
+        assert await world.hub.remembered_views.recall("u") == [("autogpt.graph", "g")]
     async with house(broker=broker, window=0.001) as world:
         await world.watches(EXECUTIONS, user="v")
         await world.hub.drain()
         later = world.hub.wall() + 1_001
         monkeypatch.setattr(world.hub.context, "wall", lambda: later)
-        assert await world.hub.returning.recall("v") == []
+        assert await world.hub.remembered_views.recall("v") == []
 
 
 async def test_a_store_that_fails_or_hangs_then_harms_nothing_else_and_it_is_said(
@@ -314,7 +314,7 @@ async def test_a_connection_whose_subscriptions_cannot_be_read_stays_and_is_told
         async def load(_: str) -> None:
             raise error
 
-        monkeypatch.setattr(world.hub.shelf, "load", load)
+        monkeypatch.setattr(world.hub.cache, "load", load)
         after = world.comes()
         await wait_all_tasks_blocked()
         assert [one["error"] for one in after.received()] == [returning.MISSED]

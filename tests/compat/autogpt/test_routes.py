@@ -274,7 +274,7 @@ async def test_who_asks_a_thousand_things_at_once_is_answered_each() -> None:
 async def mirrored(running: RealHub) -> None:
     """Wait until the mirror has written everything."""
     with trio.fail_after(30):
-        while not running.hub.mirror.quiet:  # noqa: ASYNC110 - it is idle, not an event
+        while not running.hub.write_behind.quiet:  # noqa: ASYNC110 - it is idle, not an event
             await trio.sleep(0.01)
 
 

@@ -160,7 +160,7 @@ def test_an_event_of_autogpts_is_encoded_once_for_each_channel(watchers: int) ->
             assert {len(one.received()) for one in everybody} == {2}
             dialect.count = 0
             for live in event.live():
-                world.hub.live.publish(live)
+                world.hub.ephemeral_topics.publish(live)
             assert dialect.count == 2
             assert {len(one.received()) for one in everybody} == {2}
 

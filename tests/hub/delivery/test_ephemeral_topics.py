@@ -15,11 +15,11 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 from tasktree_rt.brokers.base import Broker
 from tasktree_rt.brokers.memory import MemoryBroker
 from tasktree_rt.core.access import OPEN
-from tasktree_rt.core.protocol import Live, Message, Personal, Policy
+from tasktree_rt.core.protocol import Ephemeral, Message, Personal, Policy
 from tasktree_rt.dialects.base import encode_json, text_frame
 from tasktree_rt.dialects.tasktree import Native, Plain, ServerSentEvents
 from tasktree_rt.errors import Refused
-from tasktree_rt.hub.delivery.last_value_queue import Newest
+from tasktree_rt.hub.delivery.last_value_queue import LastValueQueue
 from tasktree_rt.hub.hub import Hub, open_hub
 from tasktree_rt.hub.sessions.base import ConnectionSession
 from tests.hub.office import HeldMemory, Store
@@ -34,7 +34,7 @@ class Bare(Plain):
     encodings = 0
 
     def encode(self, message: Message) -> bytes | None:
-        if isinstance(message, Live):
+        if isinstance(message, Ephemeral):
             self.encodings += 1
             if message.kind == "broken":
                 raise RuntimeError("cannot say it")
@@ -59,11 +59,11 @@ class House:
         session = Watching(self.hub, self.dialect, grants=OPEN, policy=Policy.NEWEST, address="")
         carried = Carried(session, self.nursery, room)
         for topic in topics:
-            self.hub.live.subscribe(session.subscriber, topic)
+            self.hub.ephemeral_topics.subscribe(session.subscriber, topic)
         return carried
 
     def say(self, key: str, value: Any, *, topic: str = "t", kind: str = "said", last: bool = False) -> int:
-        return self.hub.live.publish(Live(topic, kind, {key: value}, key, last))
+        return self.hub.ephemeral_topics.publish(Ephemeral(topic, kind, {key: value}, key, last))
 
 
 @asynccontextmanager
@@ -178,8 +178,8 @@ async def test_what_waits_of_a_topic_goes_with_its_subscription() -> None:
         slow = house.watcher("t", "u", room=0)
         house.say("k", 1)
         house.say("k", 2, topic="u")
-        assert house.hub.live.unsubscribe(slow.session.subscriber, "t")
-        assert not house.hub.live.unsubscribe(slow.session.subscriber, "t")
+        assert house.hub.ephemeral_topics.unsubscribe(slow.session.subscriber, "t")
+        assert not house.hub.ephemeral_topics.unsubscribe(slow.session.subscriber, "t")
         assert house.say("k", 3) == 0
         assert await told(slow) == [{"k": 2}]
 
@@ -205,7 +205,7 @@ async def test_a_reader_that_takes_nothing_is_aborted_and_forgotten(autojump_clo
         assert slow.transport.fate() == "aborted"
         slow.end()
         assert house.say("k", 2) == 0
-        assert not house.hub.live.watched("t")
+        assert not house.hub.ephemeral_topics.watched("t")
 
 
 async def test_a_dialect_that_fails_harms_nobody_else_and_is_told() -> None:
@@ -226,7 +226,7 @@ async def test_what_a_language_does_not_say_is_not_sent() -> None:
         house.say("k", 1, kind="unsaid")
         assert watcher.received() == []
     for dialect in (Plain(), Native(), ServerSentEvents()):
-        assert dialect.encode(Live("t", "said", {}, "k")) is None
+        assert dialect.encode(Ephemeral("t", "said", {}, "k")) is None
 
 
 async def test_topics_are_bounded_and_counted() -> None:
@@ -234,7 +234,7 @@ async def test_topics_are_bounded_and_counted() -> None:
         watcher = house.watcher("a", "b", "a")
         subscriber = watcher.session.subscriber
         with pytest.raises(Refused, match="at most 2 subscriptions") as error:
-            house.hub.live.subscribe(subscriber, "c")
+            house.hub.ephemeral_topics.subscribe(subscriber, "c")
         assert error.value.code == "too_many_subscriptions"
         assert house.hub.connections.topics_of(subscriber) == {"a", "b"}
         assert house.hub.statistics().subscriptions == 2
@@ -245,7 +245,7 @@ PUT = st.tuples(st.sampled_from("abcd"), st.binary(max_size=5), st.booleans())
 
 @given(st.lists(PUT | st.none() | st.sampled_from("tu")))
 def test_the_newest_of_each_key_waits_and_every_byte_is_counted(steps: list[Any]) -> None:
-    newest, model = Newest(), dict[tuple[str, str], bytes]()
+    newest, model = LastValueQueue(), dict[tuple[str, str], bytes]()
     for step in steps:
         match step:
             case (key, data, last):

@@ -14,7 +14,7 @@ from trio.testing import MockClock
 from tasktree_rt.core.protocol import Subscribe
 from tasktree_rt.dialects.tasktree import Native
 from tasktree_rt.hub.projects import recent_changes as moves_module
-from tasktree_rt.hub.projects.recent_changes import Moves, Turns
+from tasktree_rt.hub.projects.recent_changes import RecentChanges, Turns
 from tasktree_rt.hub.sessions.watcher import NativeSession
 from tasktree_rt.settings import Delivery, Settings
 from tests.hub.sessions.test_watcher import answers, greeted, native
@@ -40,7 +40,7 @@ async def positions(carried: Carried) -> dict[str, str]:
 
 
 def at(world: World, project: str) -> str:
-    found = world.hub.shelf.get(project)
+    found = world.hub.cache.get(project)
     assert found is not None
     return str(found.position)
 
@@ -254,7 +254,7 @@ def everything(name: str) -> bool:
     st.integers(1, 5),
 )
 def test_whatever_moves_is_told_after_it_moved_for_the_last_time(beats: list[list[str]], most: int) -> None:
-    moves, turns = Moves(), Turns()
+    moves, turns = RecentChanges(), Turns()
     moved: dict[str, int] = {}
     told: dict[str, int] = {}
     quiet = [[] for _ in range(2 * 31 // most + 4)]  # type: ignore[var-annotated]
@@ -271,7 +271,7 @@ def test_whatever_moves_is_told_after_it_moved_for_the_last_time(beats: list[lis
 
 @given(st.integers(1, 4), st.integers(5, 20))
 def test_one_that_moves_all_the_time_comes_to_its_turn_too(most: int, count: int) -> None:
-    moves, turns = Moves(), Turns()
+    moves, turns = RecentChanges(), Turns()
     names = [f"p{number:02}" for number in range(count)]
     seen: list[str] = []
     for now in range(1, 3 * count // most + 4):
@@ -283,7 +283,7 @@ def test_one_that_moves_all_the_time_comes_to_its_turn_too(most: int, count: int
 
 def test_no_more_projects_are_remembered_than_the_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(moves_module, "MOVED", 10)
-    moves = Moves()
+    moves = RecentChanges()
     for number in range(100):
         moves.note(f"p{number:02}", number)
     assert moves.newest(0, everything, 100) == [f"p{number}" for number in range(99, 89, -1)]
@@ -292,7 +292,7 @@ def test_no_more_projects_are_remembered_than_the_bound(monkeypatch: pytest.Monk
 
 def test_a_heartbeat_looks_at_a_bounded_number_of_names(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(moves_module, "WALK", 8)
-    moves, turns = Moves(), Turns()
+    moves, turns = RecentChanges(), Turns()
     for number in range(50):
         moves.note(f"p{number:02}", 1)
     looked: list[str] = []

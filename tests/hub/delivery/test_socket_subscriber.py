@@ -13,7 +13,7 @@ from tasktree_rt.core.close_codes import RESTART
 from tasktree_rt.core.protocol import Policy, Subscribe
 from tasktree_rt.dialects.base import text_frame
 from tasktree_rt.dialects.tasktree import Native
-from tasktree_rt.hub.recovery.wildcard import Opening
+from tasktree_rt.hub.recovery.wildcard import WildcardSubscription
 from tests.hub.transport import Carried
 from tests.hub.world import Peer, World, a_world, update
 
@@ -247,7 +247,7 @@ async def test_a_fault_in_a_catch_up_closes_1011_and_nobody_else(
         def fail(*_: object) -> None:
             raise RuntimeError("a bug")
 
-        monkeypatch.setattr(type(world.hub.shelf.get("p").tree), "since", fail)  # type: ignore[union-attr]
+        monkeypatch.setattr(type(world.hub.cache.get("p").tree), "since", fail)  # type: ignore[union-attr]
         connection = peer.connection
         connection.transport.allow(None)
         await trio.testing.wait_all_tasks_blocked()
@@ -306,7 +306,7 @@ async def test_a_catch_up_that_begins_another_while_it_is_asked_begins_no_second
         await trio.testing.wait_all_tasks_blocked()
         carried.received()
         subscriber = carried.session.subscriber
-        opening = Opening(
+        opening = WildcardSubscription(
             world.hub.subscriptions, subscriber, (), since=None, state=True, request=1, max_replay=10
         )
         while opening._more:

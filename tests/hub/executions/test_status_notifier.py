@@ -261,12 +261,12 @@ def test_when_nobody_watches_any_more_nothing_is_kept() -> None:
     async def body() -> None:
         async with world_with(0.0) as world:
             some = [spectator(world) for _ in range(3)]
-            assert world.hub.statuses.watched(PROJECT)
-            assert world.hub.idle.is_needed(PROJECT)
+            assert world.hub.status_notifier.watched(PROJECT)
+            assert world.hub.idle_projects.is_needed(PROJECT)
             for one in some:
                 one.end()
-            assert not world.hub.statuses.watched(PROJECT)
-            assert not world.hub.idle.is_needed(PROJECT)
+            assert not world.hub.status_notifier.watched(PROJECT)
+            assert not world.hub.idle_projects.is_needed(PROJECT)
             await world.publish(PROJECT, progress(1))
             await world.settle()
             assert spectator(world).received()[0]["progress"] == 1
@@ -444,7 +444,7 @@ def test_an_execution_that_is_made_again_is_another_one() -> None:
             await trio.sleep(2 * STEP)
             assert seen(another) == [8]
             one.end()
-            assert world.hub.statuses.watched(PROJECT)
+            assert world.hub.status_notifier.watched(PROJECT)
 
     run(body)
 

@@ -10,17 +10,17 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from tasktree_rt.core.access import OPEN, Grants, Scope
 from tasktree_rt.errors import PeerError
-from tasktree_rt.hub.interactions.registry import Pending
+from tasktree_rt.hub.interactions.registry import OpenInteraction
 from tests.hub.office import PATIENCE, Obedient, Office, an_office, code
 
 TOPICS = ("p", "q")
 
 
-async def sent(office: Office, project: str = "p") -> Pending:
+async def sent(office: Office, project: str = "p") -> OpenInteraction:
     call = office.command(project)
     await wait_all_tasks_blocked()
     assert call.error is None, call.error
-    pending: Pending = call.result
+    pending: OpenInteraction = call.result
     return pending
 
 
@@ -246,7 +246,7 @@ async def test_a_command_opened_with_its_projects_end_reaches_nobody(autojump_cl
         await wait_all_tasks_blocked()
         assert one.given == []
         await office.check(TOPICS)
-        assert not list(office.hub.matters)
+        assert not list(office.hub.registry)
 
 
 async def test_after_a_restart_a_command_waits_for_an_orchestrator_anew(autojump_clock: MockClock) -> None:

@@ -21,7 +21,7 @@ TOPICS = ("p", "q", "@anna")
 
 
 def is_open(office: Office, name: str = "a") -> bool:
-    return office.hub.matters.get(name) is not None
+    return office.hub.registry.get(name) is not None
 
 
 async def test_the_default_holds_at_the_deadline_and_not_before(autojump_clock: MockClock) -> None:
@@ -136,7 +136,7 @@ async def test_thousands_overdue_at_once_after_a_restart_all_get_their_default(
         await office.restart()
         answer = office.answer("m2999", value=1)
         await trio.sleep(5)
-        assert not list(office.hub.matters)
+        assert not list(office.hub.registry)
         stored = await office.stored()
         assert len(stored) == count
         assert all(one.settled is not None for one in stored.values())

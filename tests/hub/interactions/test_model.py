@@ -157,7 +157,7 @@ async def everything_ends(office: Office, play: Play) -> None:
     await office.check(TOPICS)
     stored = await office.stored()
     assert all(kept.settled is not None for kept in stored.values())
-    assert not list(office.hub.matters)
+    assert not list(office.hub.registry)
     await office.restart()
     await office.check(TOPICS)
     assert await office.stored() == stored

@@ -85,7 +85,7 @@ async def test_what_is_read_stays_read(autojump_clock: MockClock) -> None:
         assert types(await office.log("@anna")).count("notifications_read") == 2
         await office.restart()
         assert await office.hub.notifications.read_up_to("anna", 0, grants=OPEN) == 3
-        project = await office.hub.shelf.load("@anna")
+        project = await office.hub.cache.load("@anna")
         await office.hub.checkpoints.save(project)
         await office.restart()
         assert await office.hub.notifications.read_up_to("anna", 0, grants=OPEN) == 3
@@ -108,7 +108,7 @@ async def test_reading_goes_on_when_what_was_told_is_no_longer_in_memory(autojum
     async with an_office() as office:
         for _ in range(5):
             await tell(office)
-        project = await office.hub.shelf.load("@anna")
+        project = await office.hub.cache.load("@anna")
         await office.hub.checkpoints.save(project)
         floors = await office.broker.trim(Retention(0, 1e9), office.wall())
         project.trimmed(floors["@anna"].seq)
@@ -155,7 +155,7 @@ async def test_a_user_who_comes_back_goes_on_where_they_stood(autojump_clock: Mo
     async with an_office() as office:
         for _ in range(3):
             await tell(office)
-        epoch = (await office.hub.shelf.load("@anna")).epoch
+        epoch = (await office.hub.cache.load("@anna")).epoch
         await office.restart()
         async with office.hub.subscribe("@anna", since=Position(epoch, 1)) as mine:
             subscribed, events = await given(mine, 2)
@@ -183,7 +183,7 @@ async def test_one_who_falls_behind_gets_the_open_prompts_as_they_are(
             assert await office.hub.notifications.read_up_to("anna", 10, grants=OPEN) == 10
             await wait_all_tasks_blocked()
             found = await given(mine, MANY)
-        tree = (await office.hub.shelf.load("@anna")).tree
+        tree = (await office.hub.cache.load("@anna")).tree
         kind = Conflated if policy is Policy.CONFLATE else StatePart
         (last,) = [one for one in found if isinstance(one, kind)]
         top = last.top
@@ -198,12 +198,12 @@ async def test_a_trimmed_users_log_keeps_its_open_prompts(autojump_clock: MockCl
         await office.hub.prompts.ask({"user_id": "anna", "prompt_id": "a", "message": "?"}, grants=OPEN)
         for _ in range(10):
             await tell(office)
-        await office.hub.checkpoints.save(await office.hub.shelf.load("@anna"))
+        await office.hub.checkpoints.save(await office.hub.cache.load("@anna"))
         for _ in range(10):
             await tell(office)
         await office.broker.trim(Retention(5, 1e9), office.wall())
         await office.restart()
-        project = await office.hub.shelf.load("@anna")
+        project = await office.hub.cache.load("@anna")
         assert [one["prompt_id"] for one in project.tree.top["prompts"]] == ["a"]
         assert project.floor > 0
         outcome = await office.hub.prompts.answer("a", {"proceed": True}, grants=OPEN, via={})

@@ -78,7 +78,7 @@ async def test_who_may_ask_answer_see_and_take_back(autojump_clock: MockClock) -
             await office.hub.prompts.find("b", grants=Grants("carl"))
         await office.hub.prompts.answer("b", {"proceed": True}, grants=Grants("anna"), via={})
         await office.hub.prompts.cancel("a", grants=producer, via={"dialect": "http"})
-        assert office.hub.matters.get("a") is None
+        assert office.hub.registry.get("a") is None
         assert len(await office.stored()) == 2
 
 
@@ -118,7 +118,7 @@ async def test_a_hub_that_drains_asks_and_settles_no_more(autojump_clock: MockCl
         await office.restart()
         await trio.sleep(1)
         await office.check(TOPICS)
-        assert not list(office.hub.matters)
+        assert not list(office.hub.registry)
 
 
 @pytest.mark.parametrize(

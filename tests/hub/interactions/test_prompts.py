@@ -9,7 +9,7 @@ import trio
 from attrs import evolve
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from tasktree_rt.brokers.base import Draft, Matter
+from tasktree_rt.brokers.base import Draft, Interaction
 from tasktree_rt.core.access import EVERYTHING, OPEN, Grants
 from tasktree_rt.errors import Unavailable
 from tests.brokers.contract_interactions import a_matter, opening
@@ -136,7 +136,7 @@ async def test_an_id_that_was_opened_and_settled_while_the_store_was_read_is_not
     async with an_office() as office:
         gate, right = trio.Event(), office.broker.matter
 
-        async def slow(name: str) -> Matter | None:
+        async def slow(name: str) -> Interaction | None:
             found = await right(name)
             await gate.wait()
             return found
@@ -186,7 +186,7 @@ async def test_what_was_settled_while_it_was_read_is_settled(
         await wait_all_tasks_blocked()
         right, reads = office.broker.matter, []
 
-        async def old(name: str) -> Matter | None:
+        async def old(name: str) -> Interaction | None:
             reads.append(name)
             return stale if len(reads) == 1 else await right(name)
 
@@ -204,7 +204,7 @@ async def test_what_the_store_has_open_and_nobody_in_memory_is_taken_up(autojump
         entry = evolve(opening(a_matter("a", "q", at=office.wall())), drafts=[Draft("prompt", None, body)])
         await office.broker.append([entry])
         pending = await office.hub.prompts.find("a", grants=OPEN)
-        assert [one.id for one in office.hub.matters] == ["other", "a"]
+        assert [one.id for one in office.hub.registry] == ["other", "a"]
         office.cancel("a")
         assert (await pending.end())["how"] == "cancelled"
 
@@ -335,7 +335,7 @@ async def test_a_project_born_again_has_its_own_prompts(autojump_clock: MockCloc
         assert deletion.result is not None
         await asked(office, "c")
         await office.check(TOPICS)
-        assert [one.id for one in office.hub.matters] == ["c"]
+        assert [one.id for one in office.hub.registry] == ["c"]
         assert len(await office.log("p")) == 1
 
 
@@ -348,7 +348,7 @@ async def test_prompts_stand_in_the_state_as_it_was(autojump_clock: MockClock) -
         for seq, names in ((0, []), (1, ["a"]), (2, ["a", "b"]), (3, ["b"])):
             state = await office.hub.state("p", seq)
             assert [one["prompt_id"] for one in state.top["prompts"]] == names
-        project = await office.hub.shelf.load("p")
+        project = await office.hub.cache.load("p")
         await office.hub.checkpoints.save(project)
         await office.restart()
         assert [one["prompt_id"] for one in (await office.hub.state("p")).top["prompts"]] == ["b"]
@@ -375,14 +375,14 @@ async def test_what_is_about_to_be_settled_is_still_open(autojump_clock: MockClo
         office.store.appends.hold()
         office.answer("a")
         await wait_all_tasks_blocked()
-        assert [one.id for one in office.hub.matters.told("@anna", "prompt")] == ["a"]
+        assert [one.id for one in office.hub.registry.told("@anna", "prompt")] == ["a"]
         office.store.failing = True
         office.store.appends.release()
         await wait_all_tasks_blocked()
-        assert [one.id for one in office.hub.matters.told("@anna", "prompt")] == ["a"]
+        assert [one.id for one in office.hub.registry.told("@anna", "prompt")] == ["a"]
         office.store.mend()
         await trio.sleep(5)
         answer = office.answer("a")
         await wait_all_tasks_blocked()
         assert answer.result["how"] == "answered"
-        assert office.hub.matters.told("@anna", "prompt") == []
+        assert office.hub.registry.told("@anna", "prompt") == []

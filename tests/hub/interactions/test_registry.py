@@ -10,20 +10,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from tasktree_rt.brokers.base import Matter
+from tasktree_rt.brokers.base import Interaction
 from tasktree_rt.errors import Refused
-from tasktree_rt.hub.interactions.registry import COMMAND, PROMPT, Matters, Pending
-from tasktree_rt.hub.projects.quotas import Holdings
+from tasktree_rt.hub.interactions.registry import COMMAND, PROMPT, InteractionRegistry, OpenInteraction
+from tasktree_rt.hub.projects.quotas import Quotas
 from tasktree_rt.settings import Limits
 
 
-def waiting(name: str, *topics: str, kind: str = PROMPT, deadline: int = 100) -> Pending:
-    matter = Matter(name, kind, topics or ("p",), 0, deadline, b"", b"{}")
-    return Pending(matter, {}, deadline)
+def waiting(name: str, *topics: str, kind: str = PROMPT, deadline: int = 100) -> OpenInteraction:
+    matter = Interaction(name, kind, topics or ("p",), 0, deadline, b"", b"{}")
+    return OpenInteraction(matter, {}, deadline)
 
 
 def test_home_is_the_first_topic_and_all_topics_count() -> None:
-    matters = Matters(Holdings(Limits()))
+    matters = InteractionRegistry(Quotas(Limits()))
     one, two, three = waiting("1", "p", "@a"), waiting("2", "p", kind=COMMAND), waiting("3", "@a")
     for pending in (one, two, three):
         matters.add(pending)
@@ -39,7 +39,7 @@ def test_home_is_the_first_topic_and_all_topics_count() -> None:
 
 
 def test_each_deadline_is_told_once_and_only_the_newest() -> None:
-    matters = Matters(Holdings(Limits()))
+    matters = InteractionRegistry(Quotas(Limits()))
     one, two = waiting("1", deadline=10), waiting("2", deadline=20)
     matters.add(one)
     matters.add(two)
@@ -67,7 +67,7 @@ expectations = st.lists(
 
 @given(expectations)
 def test_deadlines_are_as_the_naive_ones_and_their_heap_stays_small(plan: list[tuple[Any, ...]]) -> None:
-    matters = Matters(Holdings(Limits()))
+    matters = InteractionRegistry(Quotas(Limits()))
     all_of_them = [waiting(str(n)) for n in range(5)]
     expected: dict[int, int] = {}
     for n, one in enumerate(all_of_them):
@@ -95,7 +95,7 @@ def test_deadlines_are_as_the_naive_ones_and_their_heap_stays_small(plan: list[t
 
 
 def test_a_nearer_deadline_wakes() -> None:
-    matters = Matters(Holdings(Limits()))
+    matters = InteractionRegistry(Quotas(Limits()))
     matters.add(waiting("1"))
     assert matters.woken.is_set()
 
@@ -120,7 +120,7 @@ async def test_who_waits_for_the_end_is_told_of_it(autojump_clock: MockClock) ->
 
 
 async def test_what_was_never_kept_has_no_end_and_nobody_waits_for_it(autojump_clock: MockClock) -> None:
-    matters, one = Matters(Holdings(Limits())), waiting("1")
+    matters, one = InteractionRegistry(Quotas(Limits())), waiting("1")
     matters.add(one)
     async with trio.open_nursery() as nursery:
 
@@ -136,7 +136,7 @@ async def test_what_was_never_kept_has_no_end_and_nobody_waits_for_it(autojump_c
 
 
 async def test_only_one_at_a_time_looks_whether_there_is_one(autojump_clock: MockClock) -> None:
-    matters, inside = Matters(Holdings(Limits())), []
+    matters, inside = InteractionRegistry(Quotas(Limits())), []
 
     async def look(name: str) -> None:
         async with matters.alone("m"):
@@ -155,7 +155,7 @@ async def test_only_one_at_a_time_looks_whether_there_is_one(autojump_clock: Moc
 
 
 async def test_who_is_cancelled_while_looking_lets_the_next_one_look(autojump_clock: MockClock) -> None:
-    matters = Matters(Holdings(Limits()))
+    matters = InteractionRegistry(Quotas(Limits()))
     with trio.move_on_after(1):
         async with matters.alone("m"):
             await trio.sleep_forever()

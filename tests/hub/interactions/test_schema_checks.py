@@ -17,7 +17,13 @@ from tasktree_rt.core.access import OPEN, Grants
 from tasktree_rt.core.schema_budget import TooMuch
 from tasktree_rt.errors import InvalidInput, PeerError, Refused
 from tasktree_rt.hub.hub import Hub, open_hub
-from tasktree_rt.hub.interactions.schema_checks import WAITING, Remembered, RememberingJudge, Verdicts, _No
+from tasktree_rt.hub.interactions.schema_checks import (
+    WAITING,
+    Remembered,
+    RememberingJudge,
+    SchemaChecks,
+    _No,
+)
 from tasktree_rt.settings import Settings
 
 assert jsonschema.__name__, "what is light is judged on the loop only once the library is there"
@@ -165,7 +171,7 @@ def work(name: str, done: list[str]) -> Callable[[RememberingJudge], None]:
 
 
 async def test_a_subject_with_much_to_judge_delays_the_others_by_one_judgment() -> None:
-    verdicts, done = Verdicts(), list[str]()
+    verdicts, done = SchemaChecks(), list[str]()
     async with trio.open_nursery() as nursery, verdicts._thread:
         for name in ("ada 1", "ada 2", "ada 3", "bob 1"):
             nursery.start_soon(verdicts.of, name[:3], work(name, done))
@@ -174,7 +180,7 @@ async def test_a_subject_with_much_to_judge_delays_the_others_by_one_judgment() 
 
 
 async def test_one_subject_has_only_so_many_waiting() -> None:
-    verdicts, done = Verdicts(), list[str]()
+    verdicts, done = SchemaChecks(), list[str]()
     async with trio.open_nursery() as nursery, verdicts._thread:
         for number in range(WAITING):
             nursery.start_soon(verdicts.of, "ada", work(str(number), done))

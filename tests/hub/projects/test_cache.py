@@ -32,11 +32,11 @@ def test_a_project_loaded_from_checkpoint_and_tail_is_the_one_that_was_put_away(
                 for index, publish in enumerate(publishes):
                     await world.publish("p", *publish)
                     if index == checkpointed:
-                        await world.hub.checkpoints.save(world.hub.shelf.get("p"))  # type: ignore[arg-type]
-                before = world.hub.shelf.get("p")
+                        await world.hub.checkpoints.save(world.hub.cache.get("p"))  # type: ignore[arg-type]
+                before = world.hub.cache.get("p")
                 assert before is not None
-                world.hub.shelf._projects.clear()
-                after = await world.hub.shelf.load("p")
+                world.hub.cache._projects.clear()
+                after = await world.hub.cache.load("p")
                 assert after is not before
                 assert after.position == before.position
                 assert after.tree.top == before.tree.top
@@ -70,7 +70,7 @@ async def test_only_one_reads_and_the_others_wait(
         found: list[object] = []
 
         async def ask() -> None:
-            found.append(await world.hub.shelf.load("p"))
+            found.append(await world.hub.cache.load("p"))
 
         store.hold()
         async with trio.open_nursery() as nursery:
@@ -86,13 +86,13 @@ async def test_who_gives_up_reading_leaves_it_to_the_next(autojump_clock: MockCl
     async with a_world() as world:
         world.store.hold()
         with trio.move_on_after(1):
-            await world.hub.shelf.load("p")
+            await world.hub.cache.load("p")
         world.store.failing_reads = True
         world.store.release()
         with pytest.raises(Unavailable):
-            await world.hub.shelf.load("p")
+            await world.hub.cache.load("p")
         world.store.failing_reads = False
-        assert (await world.hub.shelf.load("p")).epoch == ""
+        assert (await world.hub.cache.load("p")).epoch == ""
 
 
 async def test_the_list_shows_projects_as_they_are_applied(autojump_clock: MockClock) -> None:
@@ -103,6 +103,6 @@ async def test_the_list_shows_projects_as_they_are_applied(autojump_clock: MockC
         world.hub.fanout.committed = lambda tickets: stopped.set()  # type: ignore[method-assign]
         await world.submit("a", {"type": "project_deleted"})
         await stopped.wait()
-        page = await world.hub.shelf.page("")
+        page = await world.hub.cache.page("")
         assert [(one.project_id, one.seq) for one in page] == [("a", 1), ("b", 1)], "nobody has seen the end"
-        world.hub.ingest._unfinished = 0
+        world.hub.committer._unfinished = 0

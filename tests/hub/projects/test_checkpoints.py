@@ -34,7 +34,7 @@ async def refusal(call: Any) -> PeerError:
 
 async def sweep(world: World, most: int) -> None:
     """As the keeper does it: a checkpoint now, and then a trim."""
-    project = world.hub.shelf.get("p")
+    project = world.hub.cache.get("p")
     assert project is not None
     await world.hub.checkpoints.save(project)
     for floor in (await world.store.trim(Retention(most, 1e9), world.hub.wall())).values():

@@ -19,8 +19,8 @@ from tasktree_rt.errors import StoreUnavailable, Unavailable
 from tasktree_rt.hub.hub import Hub
 from tasktree_rt.hub.projects import cache as shelf
 from tasktree_rt.hub.projects import directory as roster
-from tasktree_rt.hub.projects.directory import PACE, Viewer
-from tasktree_rt.hub.projects.summary import About
+from tasktree_rt.hub.projects.directory import PACE, DirectoryStream
+from tasktree_rt.hub.projects.summary import SummaryEncoder
 from tests.hub.world import Store, World, a_world, run, update
 
 PATIENCE = 1_000.0
@@ -29,7 +29,7 @@ PATIENCE = 1_000.0
 class Board:
     """A watcher that does with each message what docs/protocol.md says."""
 
-    def __init__(self, viewer: Viewer) -> None:
+    def __init__(self, viewer: DirectoryStream) -> None:
         self.viewer = viewer
         self.projects: dict[str, dict[str, Any]] = {}
         self.heard: list[dict[str, Any]] = []
@@ -58,12 +58,12 @@ class Board:
 
 
 def board(hub: Hub, scope: Scope = EVERYTHING) -> Board:
-    return Board(hub.roster.open(scope))
+    return Board(hub.directory.open(scope))
 
 
 async def everything(hub: Hub) -> dict[str, Any]:
     """The list as ``GET /projects`` gives it."""
-    page = await hub.roster.page("", 1_000, EVERYTHING)
+    page = await hub.directory.page("", 1_000, EVERYTHING)
     return {name: json.loads(line) for name, line in page.lines}
 
 
@@ -135,11 +135,11 @@ async def test_what_is_not_in_memory_is_listed_from_the_store_alone() -> None:
                 update("n", status="ready"),
             )
         before = await everything(world.hub)
-        world.hub.shelf._projects.clear()
+        world.hub.cache._projects.clear()
         assert await everything(world.hub) == before
         assert before["a"]["title"] == "A"
         assert before["a"]["counts"] == {"ready": 1}
-        assert len(world.hub.shelf) == 0
+        assert len(world.hub.cache) == 0
 
 
 class Forgetful(Store):
@@ -157,10 +157,10 @@ async def test_what_an_older_store_does_not_say_is_looked_up_and_then_put_away(
         for number in range(9):
             await world.publish(f"p{number}", update("n", status="ready"))
         before = await everything(world.hub)
-        world.hub.shelf._projects.clear()
+        world.hub.cache._projects.clear()
         assert await everything(world.hub) == before
         assert before["p8"]["counts"] == {"ready": 1}
-        assert len(world.hub.shelf) <= 3
+        assert len(world.hub.cache) <= 3
 
 
 async def test_shows_only_what_may_be_watched(autojump_clock: MockClock) -> None:
@@ -230,7 +230,7 @@ async def test_whoever_is_left_far_behind_gets_the_whole_list_again(
 
 async def test_those_who_stand_at_the_same_place_share_one_message(autojump_clock: MockClock) -> None:
     async with a_world() as world:
-        viewers = [world.hub.roster.open(EVERYTHING) for _ in range(3)]
+        viewers = [world.hub.directory.open(EVERYTHING) for _ in range(3)]
         for viewer in viewers:
             await viewer.next(PATIENCE)
         await world.publish("p", update("n"))
@@ -243,16 +243,16 @@ async def test_while_nobody_watches_nothing_is_noted(autojump_clock: MockClock) 
     async with a_world() as world:
         hub = world.hub
         await world.publish("p", update("n"))
-        assert not hub.roster._dirty
-        viewer = hub.roster.open(EVERYTHING)
+        assert not hub.directory._dirty
+        viewer = hub.directory.open(EVERYTHING)
         await world.publish("p", update("n"))
         await trio.sleep(2 * PACE)
-        assert hub.roster._entries.keys() == {"p"}
+        assert hub.directory._entries.keys() == {"p"}
         viewer.close()
         viewer.close()
-        assert (hub.roster.watched, len(hub.roster._entries)) == (0, 0)
+        assert (hub.directory.watched, len(hub.directory._entries)) == (0, 0)
         await world.publish("p", update("n"))
-        assert not hub.roster._dirty
+        assert not hub.directory._dirty
         late = board(hub)
         await late.take_all()
         assert late.projects["p"]["seq"] == 3
@@ -260,7 +260,7 @@ async def test_while_nobody_watches_nothing_is_noted(autojump_clock: MockClock) 
 
 async def test_silence_is_told_and_a_hub_that_stops_ends_it(autojump_clock: MockClock) -> None:
     async with a_world() as world:
-        viewer = world.hub.roster.open(EVERYTHING)
+        viewer = world.hub.directory.open(EVERYTHING)
         assert await viewer.next(5)
         assert await viewer.next(5) == b""
         async with trio.open_nursery() as nursery:
@@ -271,7 +271,7 @@ async def test_silence_is_told_and_a_hub_that_stops_ends_it(autojump_clock: Mock
 
             nursery.start_soon(drain)
             assert await viewer.next(PATIENCE) is None
-        assert await world.hub.roster.open(EVERYTHING).next(PATIENCE) is None
+        assert await world.hub.directory.open(EVERYTHING).next(PATIENCE) is None
 
 
 async def test_a_list_that_cannot_be_read_goes_on_where_it_was() -> None:
@@ -297,14 +297,14 @@ async def test_a_fault_of_the_roster_is_told_and_it_goes_on(
             raise ValueError("a bug")
 
         with monkeypatch.context() as patch:
-            patch.setattr(About, "encode", wrong)
-            world.hub.roster.changed(await world.hub.shelf.load("p"))
+            patch.setattr(SummaryEncoder, "encode", wrong)
+            world.hub.directory.changed(await world.hub.cache.load("p"))
             patch.setattr(roster, "line", wrong)
-            world.hub.roster._dirty["p"].epoch = "e"
+            world.hub.directory._dirty["p"].epoch = "e"
             await trio.sleep(PACE)
         assert world.faults == ["roster: ValueError('a bug')"]
         world.faults.clear()
-        world.hub.roster.changed(await world.hub.shelf.load("q"))
+        world.hub.directory.changed(await world.hub.cache.load("q"))
         assert await seen.take() == {"projects": [], "removed": ["q"], "whole": False}
 
 
@@ -328,7 +328,7 @@ async def step(world: World, boards: list[Board], what: str, which: Any, number:
     hub = world.hub
     if what == "publish":
         await world.publish(which, update(f"n{number % 3}", status=f"s{number % 2}"))
-    elif what == "delete" and (await hub.shelf.load(which)).epoch:
+    elif what == "delete" and (await hub.cache.load(which)).epoch:
         await hub.delete_project(which)
     elif what == "take":
         with trio.move_on_after(0.01):
@@ -337,7 +337,7 @@ async def step(world: World, boards: list[Board], what: str, which: Any, number:
         await trio.sleep(which)
     elif what == "put away":
         await wait_all_tasks_blocked()
-        hub.shelf._projects.clear()
+        hub.cache._projects.clear()
     elif what == "open":
         boards.append(board(hub))
 

@@ -169,7 +169,7 @@ async def publish_logs(hub: Hub, name: str) -> None:
 
 
 def names(hub: Hub) -> list[str]:
-    return sorted(str(one.project_id) for one in hub.shelf)
+    return sorted(str(one.project_id) for one in hub.cache)
 
 
 async def test_the_longest_unused_go_when_all_hold_too_much_and_what_is_busy_stays(
@@ -183,10 +183,10 @@ async def test_the_longest_unused_go_when_all_hold_too_much_and_what_is_busy_sta
             await publish_logs(world.hub, f"p{number}")
             world.read()
             await trio.sleep(1)
-        await world.hub.shelf.load("p7")
+        await world.hub.cache.load("p7")
         await trio.sleep(2)
         assert "p0" in names(world.hub)
-        assert world.hub.shelf.footprints.bytes < 5 * MIB * 17 / 16
+        assert world.hub.cache.footprints.bytes < 5 * MIB * 17 / 16
         left = names(world.hub)
         await publish_logs(world.hub, "q")
         await trio.sleep(3)
@@ -194,7 +194,7 @@ async def test_the_longest_unused_go_when_all_hold_too_much_and_what_is_busy_sta
         assert "p0" not in gone
         assert "p7" not in gone, "it was used last"
         assert "p9" in gone, "it is unused for longest"
-        again = await world.hub.shelf.load("p1")
+        again = await world.hub.cache.load("p1")
         assert again.tree.head == 2_000
 
 
@@ -209,16 +209,16 @@ async def test_what_is_busy_and_too_much_is_not_looked_at_again_and_again(autoju
         await trio.sleep(2)
         assert len(names(world.hub)) == 4
         looks = 0
-        before = world.hub.idle.put_away
+        before = world.hub.idle_projects.put_away
 
         def counted() -> None:
             nonlocal looks
             looks += 1
             before()
 
-        world.hub.idle.put_away = counted  # type: ignore[method-assign]
+        world.hub.idle_projects.put_away = counted  # type: ignore[method-assign]
         for number in range(50):
-            await world.hub.shelf.load(f"new{number}")
+            await world.hub.cache.load(f"new{number}")
         await trio.sleep(30)
         assert looks <= 4
 
@@ -231,7 +231,7 @@ async def test_of_sixty_idle_projects_no_more_stay_than_fit(
     async with real_hub(store, limits={"max_loaded_bytes": 8 * MIB}) as running, running.http() as http:
         for number in range(60):
             await publish_logs(running.hub, f"p{number}")
-        running.hub.idle.let_go()
+        running.hub.idle_projects.let_go()
         assert MIB < running.hub.statistics().projects_bytes <= 8 * MIB * 17 // 16
         assert 2 < len(names(running.hub)) < 20
         text = (await http.get("/metrics")).text

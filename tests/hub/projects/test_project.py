@@ -15,7 +15,7 @@ from tasktree_rt.core.tree import Tree
 from tasktree_rt.dialects.base import encode_body
 from tasktree_rt.errors import Refused
 from tasktree_rt.hub.projects.project import Project
-from tasktree_rt.hub.projects.shared_snapshot import PlannedSnapshot
+from tasktree_rt.hub.projects.shared_snapshot import SharedSnapshot
 from tasktree_rt.settings import Limits
 from tests.hub.recovery.test_conflation import events
 from tests.hub.world import made, update
@@ -91,11 +91,11 @@ def test_a_state_is_cut_into_parts_that_together_are_all_of_it() -> None:
         publish = update(f"n{number}", text="x" * 900)
         accept(project, publish)
         apply(project, publish)
-    planned = PlannedSnapshot("p", project.tree.snapshot())
+    planned = SharedSnapshot("p", project.tree.snapshot())
     parts = [planned.part(index, "initial") for index in range(planned.parts)]
     assert [node_id for part in parts for node_id, _ in part.nodes] == ["n0", "n1", "n2"]
     assert [part.top is not None for part in parts] == [True] + [False] * (len(parts) - 1)
-    assert PlannedSnapshot("p", Project("q").tree.snapshot()).parts == 1
+    assert SharedSnapshot("p", Project("q").tree.snapshot()).parts == 1
 
 
 @given(st.lists(st.integers(1, 400), max_size=60), st.integers(1, 300), st.randoms())
@@ -107,7 +107,7 @@ def test_whatever_the_sizes_every_node_is_in_one_part_and_no_part_is_too_large(
     tree.advance(Change(put=nodes))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("tasktree_rt.hub.projects.shared_snapshot.PART_BYTES", most)
-        planned = PlannedSnapshot("p", tree.snapshot())
+        planned = SharedSnapshot("p", tree.snapshot())
         asked = list(range(planned.parts))
         order.shuffle(asked)
         parts = {index: planned.part(index, "initial").nodes for index in asked}

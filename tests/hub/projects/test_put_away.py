@@ -64,7 +64,7 @@ class Play:
 
     def __init__(self, world: World) -> None:
         self.world = world
-        self.keeper = world.hub.keeper
+        self.keeper = world.hub.retention
         self.number = itertools.count()
         self.peers = [world.peer(policy) for policy in (Policy.CONFLATE, Policy.DISCONNECT, Policy.RESYNC)]
 
@@ -83,7 +83,7 @@ class Play:
             await self.world.publish(name, event, key=Key("", f"x{next(self.number)}", "1"))
 
     async def on_sweep(self) -> None:
-        self.world.hub.idle.let_go()
+        self.world.hub.idle_projects.let_go()
         await self.keeper.sweep()
 
     async def on_drop(self, index: int) -> None:
@@ -99,7 +99,7 @@ class Play:
         self.connected(index).connection.transport.allow(room)
 
     async def on_checkpoint(self, name: str) -> None:
-        found = self.world.hub.shelf.get(name)
+        found = self.world.hub.cache.get(name)
         if found is not None and found.epoch:
             await self.world.hub.checkpoints.save(found)
 
@@ -138,7 +138,7 @@ class Play:
 
     async def check(self, name: str) -> None:
         """In memory, or read from the store again, it is what its log says."""
-        found = await self.world.hub.shelf.load(name)
+        found = await self.world.hub.cache.load(name)
         nodes = {key: node.fields for key, node in found.tree.nodes.items()}
         position = (found.epoch, found.tree.head)
         assert {**found.tree.top, "nodes": nodes} == self.world.oracle.tree(name, position)
@@ -168,8 +168,8 @@ async def test_a_watcher_of_everything_goes_on_over_a_project_that_was_away(
         peer.connect()
         peer.subscribe("*", "state")
         await world.settle()
-        await world.hub.keeper.sweep()
-        assert len(world.hub.shelf) == 0
+        await world.hub.retention.sweep()
+        assert len(world.hub.cache) == 0
         for name in PROJECTS:
             await world.publish(name, update("n", b=2))
         await world.settle()
@@ -189,8 +189,8 @@ async def test_what_somebody_watches_by_name_or_catches_up_on_stays(autojump_clo
         laggard.connection.transport.allow(0)
         for value in range(20):
             await world.publish("b", update("n", a=value, text="x" * 150))
-        await world.hub.keeper.sweep()
-        assert sorted(str(one.project_id) for one in world.hub.shelf) == ["a", "b"]
+        await world.hub.retention.sweep()
+        assert sorted(str(one.project_id) for one in world.hub.cache) == ["a", "b"]
         laggard.connection.transport.allow(None)
         await world.settle()
         laggard.is_current()
@@ -200,7 +200,7 @@ async def test_a_store_that_cannot_read_it_back_refuses_and_then_does_not(autoju
     async with a_world() as world:
         await world.publish("a", update("n", a=1))
         plain = world.plain()
-        await world.hub.keeper.sweep()
+        await world.hub.retention.sweep()
         world.store.failing_reads = True
         with pytest.raises(PeerError) as caught:
             await world.publish("a", update("n", a=2))
@@ -225,14 +225,14 @@ async def test_a_project_without_a_log_goes_when_the_last_who_named_it_leaves(
         await world.settle()
         first.drop()
         await trio.sleep(1)
-        assert all(world.hub.shelf.get(name) is not None for name in names), "one still watches"
+        assert all(world.hub.cache.get(name) is not None for name in names), "one still watches"
         second.ask("unsubscribe", "p0")
         await trio.sleep(1)
-        assert world.hub.shelf.get("p0") is None
+        assert world.hub.cache.get("p0") is None
         second.drop()
         await trio.sleep(1)
-        assert not any(world.hub.shelf.get(name) for name in names)
-        assert world.hub.shelf.get("written") is not None, "it has a log"
+        assert not any(world.hub.cache.get(name) for name in names)
+        assert world.hub.cache.get("written") is not None, "it has a log"
 
 
 async def test_it_stays_while_a_publish_is_on_its_way_and_is_what_was_published(
@@ -246,9 +246,9 @@ async def test_it_stays_while_a_publish_is_on_its_way_and_is_what_was_published(
         await trio.sleep(1)
         peer.drop()
         await trio.sleep(1)
-        assert world.hub.shelf.get("p") is not None
+        assert world.hub.cache.get("p") is not None
         world.store.release_appends()
-        await world.hub.ingest.quiet()
+        await world.hub.committer.quiet()
         state = await world.hub.state("p")
         assert dict(state.nodes)["n"].fields == {"a": 1}
 
@@ -264,7 +264,7 @@ async def test_a_deleted_project_goes_and_who_comes_back_is_told_of_its_end(
         peer.drop()
         await world.publish("p", {"type": "project_deleted"})
         await trio.sleep(1)
-        assert world.hub.shelf.get("p") is None
+        assert world.hub.cache.get("p") is None
         peer.connect(["p"])
         await world.settle()
         peer.is_current()

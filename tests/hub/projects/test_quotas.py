@@ -7,21 +7,21 @@ import pytest
 from tasktree_rt.core.access import OPEN as EVERYBODY
 from tasktree_rt.core.access import Grants
 from tasktree_rt.errors import Refused
-from tasktree_rt.hub.projects.quotas import OPEN, PROJECT, SNAPSHOT, USER_LOG, Holdings
+from tasktree_rt.hub.projects.quotas import OPEN, PROJECT, SNAPSHOT, USER_LOG, Quotas
 from tasktree_rt.settings import Limits
 
 
-def holdings(**limits: int) -> Holdings:
-    return Holdings(Limits(**limits))
+def holdings(**limits: int) -> Quotas:
+    return Quotas(Limits(**limits))
 
 
-def hold(one: Holdings, owner: str, *kinds: str) -> None:
+def hold(one: Quotas, owner: str, *kinds: str) -> None:
     for kind in kinds:
         one.check(owner, kind)
         one.add(owner, kind)
 
 
-def refused(one: Holdings, owner: str, *kinds: str) -> tuple[str, str | None]:
+def refused(one: Quotas, owner: str, *kinds: str) -> tuple[str, str | None]:
     with pytest.raises(Refused) as caught:
         one.check(owner, *kinds, field="project_id")
     return caught.value.code, caught.value.field

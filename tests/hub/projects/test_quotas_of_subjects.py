@@ -57,7 +57,7 @@ async def test_projects_by_one_producer_leave_room_for_everybody_else() -> None:
         assert await full(hub, "b2", BOB) == "project_full"
         await hub.delete_project("a1")
         await say(hub, "a3", ADA)
-        assert (hub.holdings.of(ADA), hub.holdings.of(BOB), hub.health.stored_projects) == (3, 2, 5)
+        assert (hub.quotas.of(ADA), hub.quotas.of(BOB), hub.health.stored_projects) == (3, 2, 5)
 
 
 async def test_whose_a_project_is_survives_the_hub(tmp_path: Path) -> None:
@@ -69,11 +69,11 @@ async def test_whose_a_project_is_survives_the_hub(tmp_path: Path) -> None:
         await hub.prompts.ask({"project_id": "a", "message": "?"}, grants=CI)
         await hub.snapshots.keep("a", "s", ADA, lambda: hub.state("a"))
     async with a_hub(SqliteBroker(path), max_per_subject=3) as hub:
-        assert (hub.holdings.of(ADA, PROJECT), hub.holdings.of(ADA, SNAPSHOT)) == (2, 1)
-        assert (hub.holdings.of("sub:ci", USER_LOG), hub.holdings.of("sub:ci", OPEN_KIND)) == (1, 1)
+        assert (hub.quotas.of(ADA, PROJECT), hub.quotas.of(ADA, SNAPSHOT)) == (2, 1)
+        assert (hub.quotas.of("sub:ci", USER_LOG), hub.quotas.of("sub:ci", OPEN_KIND)) == (1, 1)
         assert await full(hub, "c", ADA) == "subject_full"
         await hub.delete_project("a")  # and with it its snapshot and its prompt
-        assert (hub.holdings.of(ADA), hub.holdings.of("sub:ci")) == (1, 1)
+        assert (hub.quotas.of(ADA), hub.quotas.of("sub:ci")) == (1, 1)
 
 
 async def test_publishes_on_their_way_count_and_those_that_fail_do_not(autojump_clock: MockClock) -> None:
@@ -92,7 +92,7 @@ async def test_publishes_on_their_way_count_and_those_that_fail_do_not(autojump_
         for _ in range(5):
             with pytest.raises(Unavailable):
                 await say(hub, "d", ADA)
-        assert hub.holdings.of(ADA) == 0
+        assert hub.quotas.of(ADA) == 0
         store.failing = False
         await trio.sleep(60)  # the hub finds out
         await say(hub, "d", ADA)
@@ -110,12 +110,12 @@ async def test_a_project_that_begins_anew_counts_as_whose_it_is_then() -> None:
             nursery.start_soon(say, hub, "p", BOB)
             await wait_all_tasks_blocked()
             store.release_appends()
-        assert (hub.holdings.of(ADA), hub.holdings.of(BOB), hub.health.stored_projects) == (0, 1, 1)
+        assert (hub.quotas.of(ADA), hub.quotas.of(BOB), hub.health.stored_projects) == (0, 1, 1)
         gone = {"project_id": "q"}
         now = hub.timestamp()
         both = [Event("x", ProjectId("q"), {}, now), Event("project_deleted", ProjectId("q"), gone, now)]
         await hub.publish(both, owner=ADA)  # a whole life in one publish
-        assert hub.holdings.of(ADA) == 0
+        assert hub.quotas.of(ADA) == 0
 
 
 async def test_users_logs_are_bounded() -> None:
@@ -164,7 +164,7 @@ async def test_a_project_has_so_many_snapshots_and_deleting_one_makes_room() -> 
         with pytest.raises(Refused, match=f"no snapshot '{first}'"):
             await hub.snapshots.delete("p", first)
         await keep(hub, "p")
-        assert (len(await hub.snapshots.of("p")), hub.holdings.total(SNAPSHOT)) == (2, 3)
+        assert (len(await hub.snapshots.of("p")), hub.quotas.total(SNAPSHOT)) == (2, 3)
 
 
 async def test_snapshots_by_one_subject_leave_room_for_others_and_end_with_their_project() -> None:
@@ -178,7 +178,7 @@ async def test_snapshots_by_one_subject_leave_room_for_others_and_end_with_their
         assert caught.value.code == "subject_full"
         await keep(hub, "p", BOB)
         await hub.delete_project("p")
-        assert (hub.holdings.of(ADA, SNAPSHOT), hub.holdings.of(BOB, SNAPSHOT)) == (1, 0)
+        assert (hub.quotas.of(ADA, SNAPSHOT), hub.quotas.of(BOB, SNAPSHOT)) == (1, 0)
 
 
 async def test_a_snapshot_that_is_not_kept_does_not_count() -> None:
@@ -189,7 +189,7 @@ async def test_a_snapshot_that_is_not_kept_does_not_count() -> None:
                 await hub.snapshots.keep("p", "", ADA, lambda at=at: hub.state("p", at))  # type: ignore[misc]
         with pytest.raises(Refused):
             await keep(hub, "none")
-        assert hub.holdings.total(SNAPSHOT) == 0
+        assert hub.quotas.total(SNAPSHOT) == 0
 
         async def ends_meanwhile() -> Any:
             found = await hub.state("p")
@@ -198,4 +198,4 @@ async def test_a_snapshot_that_is_not_kept_does_not_count() -> None:
 
         with pytest.raises(Refused, match="deleted meanwhile"):
             await hub.snapshots.keep("p", "", ADA, ends_meanwhile)
-        assert (hub.holdings.total(SNAPSHOT), await hub._broker.snapshots(None)) == (0, [])
+        assert (hub.quotas.total(SNAPSHOT), await hub._broker.snapshots(None)) == (0, [])

@@ -69,7 +69,7 @@ async def test_it_can_be_deleted_and_begun_anew(path: Path, kind: str) -> None:
         await hub.delete_project(BAD)
         with pytest.raises(Refused, match="there is no project"):
             await hub.state(BAD)
-        assert [one.project_id for one in await hub.shelf.page("")] == [GOOD]
+        assert [one.project_id for one in await hub.cache.page("")] == [GOOD]
         await hub.publish(made(hub, BAD, 1))
         assert await nodes(hub, BAD) == {"n1": 1}
         await hub._broker.trim(Retention(1_000, 1e9), hub.wall())
@@ -82,7 +82,7 @@ async def test_it_can_be_deleted_and_begun_anew(path: Path, kind: str) -> None:
 async def test_it_goes_on_from_the_newest_good_checkpoint_and_what_can_be_read(path: Path, kind: str) -> None:
     await make(path, KINDS[kind])
     async with hub_on(path) as hub:
-        before = next(one for one in await hub.shelf.page("") if one.project_id == BAD).epoch
+        before = next(one for one in await hub.cache.page("") if one.project_id == BAD).epoch
         found = await hub.recover(BAD)
         assert found.position.seq == EVENTS
         assert found.checkpoint == (4 if "checkpoint" in kind else 8)
@@ -91,7 +91,7 @@ async def test_it_goes_on_from_the_newest_good_checkpoint_and_what_can_be_read(p
         assert set(NEWEST.values()) - set((await nodes(hub, BAD)).values()) <= lost
         await hub.publish(made(hub, BAD, 13))
         assert await hub.recover(BAD) == Recovered(
-            Position(found.position.epoch, 13), (await hub.shelf.load(BAD)).checkpointed, ()
+            Position(found.position.epoch, 13), (await hub.cache.load(BAD)).checkpointed, ()
         )
         there = await nodes(hub, BAD)
     async with hub_on(path) as hub:
@@ -110,7 +110,7 @@ async def test_events_behind_the_damage_stay_in_the_log(path: Path) -> None:
         with pytest.raises(Refused) as caught:
             await hub.state(BAD, 9)
         assert caught.value.code == "gone"
-        assert (await hub.shelf.load(BAD)).position == Position(epoch, 12)
+        assert (await hub.cache.load(BAD)).position == Position(epoch, 12)
 
 
 async def test_without_a_good_checkpoint_everything_that_is_left_is_reduced(path: Path) -> None:
@@ -133,13 +133,13 @@ async def test_a_trimmed_log_without_a_good_checkpoint_goes_on_with_what_is_left
         found = await hub.recover(BAD)
         assert found.lost == (Lost(1, 4, "no stored state can be read"),)
         assert await nodes(hub, BAD) == NEWEST
-        assert (await hub.shelf.load(BAD)).floor == 4
+        assert (await hub.cache.load(BAD)).floor == 4
 
 
 async def test_damage_behind_a_checkpoint_is_a_gap_to_who_resumes_there(path: Path) -> None:
     await make(path, body(3, "?"), statement(f"DELETE FROM event WHERE {event('= 6')}"))
     async with hub_on(path) as hub:
-        project = await hub.shelf.load(BAD)
+        project = await hub.cache.load(BAD)
         assert await nodes(hub, BAD) == NEWEST
         for seq in (0, 2, 5):
             async with hub.subscribe(BAD, since=project.position_at(seq)) as messages:
@@ -192,12 +192,12 @@ async def until(messages: AsyncIterator[Message | Events], *kinds: type) -> list
 async def test_the_list_shows_it_as_damaged_once_it_is_known(path: Path) -> None:
     await make(path, body(10, "?"))
     async with hub_on(path) as hub:
-        viewer = hub.roster.open(OPEN.watch)
+        viewer = hub.directory.open(OPEN.watch)
         assert b"damaged" not in (await viewer.next(1.0) or b"")
         with pytest.raises(ProjectDamaged):
             await hub.state(BAD)
         assert b'"damaged":true' in (await viewer.next(60.0) or b"")
-        page = await hub.roster.page("", 10, OPEN.watch)
+        page = await hub.directory.page("", 10, OPEN.watch)
         assert [b'"damaged":true' in said for _, said in page.lines] == [True, False]
         assert [b'"nodes":5' in said for _, said in page.lines] == [True, True]
         await hub.recover(BAD)
@@ -233,14 +233,14 @@ async def test_retention_spares_what_is_known_to_be_damaged(path: Path) -> None:
     async with hub_on(path) as hub:
         with pytest.raises(ProjectDamaged):
             await hub.state(BAD)
-        await hub._broker.trim(Retention(1, 1.0), hub.wall() * 2, spared=hub.shelf.damaged)
+        await hub._broker.trim(Retention(1, 1.0), hub.wall() * 2, spared=hub.cache.damaged)
         assert (await hub.recover(BAD)).lost == ()
 
 
 async def test_what_is_not_damaged_is_not_recovered(path: Path) -> None:
     async with open_hub(MemoryBroker(), Settings()) as hub:
         await fill(hub)
-        project = await hub.shelf.load(BAD)
+        project = await hub.cache.load(BAD)
         assert (await hub.recover(BAD)).position == project.position
         with pytest.raises(Refused, match="there is no project"):
             await hub.recover("none")
@@ -257,7 +257,7 @@ async def test_a_users_log_is_recovered_as_a_projects(path: Path) -> None:
         with pytest.raises(ProjectDamaged):
             await hub.notifications.notify("ada", {"title": "t"}, grants=OPEN)
         await hub.notifications.notify("bob", {"title": "t"}, grants=OPEN)
-        (topic,) = hub.shelf.damaged
+        (topic,) = hub.cache.damaged
         await hub.recover(topic)
         assert (await hub.notifications.notify("ada", {"title": "t"}, grants=OPEN)).first == 4
 

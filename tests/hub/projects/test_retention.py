@@ -38,7 +38,7 @@ async def test_and_every_so_many_bytes(autojump_clock: MockClock) -> None:
         await world.publish("p", update("n", text="x" * 3_000))
         await trio.sleep(1)
         assert (await world.store.load("p")).checkpoint is not None
-        assert world.hub.shelf.get("p").bytes_since_checkpoint == 0  # type: ignore[union-attr]
+        assert world.hub.cache.get("p").bytes_since_checkpoint == 0  # type: ignore[union-attr]
 
 
 async def test_a_checkpoint_that_failed_is_tried_again(
@@ -67,7 +67,7 @@ async def test_the_sweep_trims_what_a_checkpoint_covers_and_memory_follows(autoj
         await trio.sleep(1)
         await filled(world, 7)
         await trio.sleep(20)
-        project = world.hub.shelf.get("p")
+        project = world.hub.cache.get("p")
         assert project is not None
         assert (project.floor, project.log.floor, project.tree.floor) == (10, 10, 10)
         peer = world.peer()
@@ -86,13 +86,13 @@ async def test_finished_projects_end_after_their_time(autojump_clock: MockClock)
         now = world.hub.wall()
         await world.publish("done", {"type": "state_transition", "data": {"from": "x", "to": "completed"}})
         await world.publish("going", {"type": "state_transition", "data": {"from": "x", "to": "running"}})
-        keeper = world.hub.keeper
+        keeper = world.hub.retention
         await keeper.sweep()
-        assert world.hub.shelf.get("done").epoch != ""  # type: ignore[union-attr]
+        assert world.hub.cache.get("done").epoch != ""  # type: ignore[union-attr]
         world.hub.context.wall = lambda: now + 100_000_000
         await keeper.sweep()
-        assert world.hub.shelf.get("done").epoch == ""  # type: ignore[union-attr]
-        assert world.hub.shelf.get("going").epoch != ""  # type: ignore[union-attr]
+        assert world.hub.cache.get("done").epoch == ""  # type: ignore[union-attr]
+        assert world.hub.cache.get("going").epoch != ""  # type: ignore[union-attr]
 
 
 async def test_the_longest_idle_are_put_away_unless_somebody_needs_them(
@@ -111,15 +111,15 @@ async def test_the_longest_idle_are_put_away_unless_somebody_needs_them(
         await trio.sleep(1)
         world.store.hold_appends()
         await world.submit("p2", update("n", b=2))
-        await world.hub.keeper.sweep()
-        kept = {str(one.project_id) for one in world.hub.shelf}
+        await world.hub.retention.sweep()
+        kept = {str(one.project_id) for one in world.hub.cache}
         assert {"p0", "p1", "p2", "p7"} <= kept
         assert not {"p3", "p4", "p5"} & kept
         world.store.release_appends()
         await wait_all_tasks_blocked()
         published = await world.publish("p3", update("n", b=3))
         assert published.first == 2
-        assert world.hub.shelf.get("p3").tree.fields("n") == {"a": 3, "b": 3}  # type: ignore[union-attr]
+        assert world.hub.cache.get("p3").tree.fields("n") == {"a": 3, "b": 3}  # type: ignore[union-attr]
 
 
 async def test_a_project_that_was_put_away_is_gone_from_memory(
@@ -128,9 +128,9 @@ async def test_a_project_that_was_put_away_is_gone_from_memory(
     monkeypatch.setattr(shelf, "LOADED", 0)
     async with a_world() as world:
         await world.publish("p", update("n"))
-        project = ref(world.hub.shelf.get("p"))
+        project = ref(world.hub.cache.get("p"))
         await trio.sleep(1)
-        world.hub.shelf.put_away(world.hub.idle.is_needed)
+        world.hub.cache.put_away(world.hub.idle_projects.is_needed)
         await world.publish("q", update("n"))  # what the loop still held of the last tick
         gc.collect()
         assert project() is None
@@ -153,8 +153,8 @@ async def test_a_project_in_the_tick_under_way_is_not_put_away(
             await world.submit("p", update("n", a=value))
         while not world.hub.fanout.underway("p"):
             await trio.lowlevel.checkpoint()
-        world.hub.shelf.put_away(world.hub.idle.is_needed)
-        assert world.hub.shelf.get("p") is not None
+        world.hub.cache.put_away(world.hub.idle_projects.is_needed)
+        assert world.hub.cache.get("p") is not None
         for peer in peers:
             peer.connection.transport.allow(None)
         await world.settle()

@@ -61,7 +61,7 @@ async def publish(world: World, events: int, project: str = "p") -> None:
 
 
 def loaded(world: World, name: str = "p") -> Project:
-    found = world.hub.shelf.get(name)
+    found = world.hub.cache.get(name)
     assert found is not None
     return found
 
@@ -289,13 +289,13 @@ async def test_finished_projects_end_after_their_time_and_others_never(autojump_
         peer.connect(star=True)
         await world.settle()
         await trio.sleep(30)
-        left = {str(one.project_id) for one in world.hub.shelf if one.epoch}
+        left = {str(one.project_id) for one in world.hub.cache if one.epoch}
         assert left == {"failed", "running", "review", "none"}
         await world.settle()
         assert peer.client.course("completed").at == ("dead", 0)
         assert world.hub.health.stored_projects == 4
         await trio.sleep(50)
-        assert {str(one.project_id) for one in world.hub.shelf if one.epoch} == {"running", "review", "none"}
+        assert {str(one.project_id) for one in world.hub.cache if one.epoch} == {"running", "review", "none"}
 
 
 @pytest.mark.usefixtures("wall")
@@ -306,7 +306,7 @@ async def test_so_do_those_that_are_not_in_memory(autojump_clock: MockClock) -> 
             await finish(world, f"p{number}", "completed")
     again = evolve(keep(project_ttl=60.0), keep=Keep(project_ttl=60.0, sweep_interval=10.0))
     async with a_world(again, store) as world:
-        assert (len(world.hub.shelf), world.hub.health.stored_projects) == (0, 5)
+        assert (len(world.hub.cache), world.hub.health.stored_projects) == (0, 5)
         await trio.sleep(80)
         assert (await store.count_projects(), world.hub.health.stored_projects) == (0, 0)
 

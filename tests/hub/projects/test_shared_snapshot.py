@@ -6,14 +6,14 @@ import pytest
 
 from tasktree_rt.core.tree import Tree
 from tasktree_rt.hub.projects import shared_snapshot
-from tasktree_rt.hub.projects.shared_snapshot import PlannedSnapshot
+from tasktree_rt.hub.projects.shared_snapshot import SharedSnapshot
 
 
-def planned() -> PlannedSnapshot:
-    return PlannedSnapshot("p", Tree("e").snapshot())
+def planned() -> SharedSnapshot:
+    return SharedSnapshot("p", Tree("e").snapshot())
 
 
-def known(snapshot: PlannedSnapshot) -> list[int]:
+def known(snapshot: SharedSnapshot) -> list[int]:
     return [index for index in range(200) if snapshot.recall(("native", "initial", index)) is not None]
 
 

@@ -73,7 +73,7 @@ async def test_a_store_that_is_gone_is_noticed_though_nobody_publishes(
         assert (caught.value.code, caught.value.retry_after) == ("store_unavailable", None)
         assert "now" not in caught.value.message
         assert of_the_store(lines) == ["store fails"]
-        assert len(world.hub.shelf.get("p").tree) == 1  # type: ignore[union-attr]
+        assert len(world.hub.cache.get("p").tree) == 1  # type: ignore[union-attr]
 
 
 async def test_a_passing_fault_that_becomes_a_lasting_one_is_a_line_of_its_own(

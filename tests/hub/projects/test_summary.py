@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tasktree_rt.brokers.base import Summary
 from tasktree_rt.core.tree import Tree
-from tasktree_rt.hub.projects.summary import About, line
+from tasktree_rt.hub.projects.summary import SummaryEncoder, line
 from tests.core.strategies import happenings
 from tests.core.trees import change_of
 
@@ -19,7 +19,7 @@ def told(*happened: tuple[str, dict[str, Any]]) -> dict[str, Any]:
     tree = Tree("e")
     for kind, data in happened:
         tree.advance(change_of(tree, kind, data))
-    found: dict[str, Any] = json.loads(About().encode(tree))
+    found: dict[str, Any] = json.loads(SummaryEncoder().encode(tree))
     return found
 
 
@@ -75,7 +75,7 @@ def test_only_so_many_statuses_stand_by_themselves_and_no_node_is_lost() -> None
 
 @given(st.lists(happenings, max_size=20))
 def test_is_the_same_whether_made_at_every_step_or_once(sequence: list[tuple[str, dict[str, Any]]]) -> None:
-    tree, kept = Tree("e"), About()
+    tree, kept = Tree("e"), SummaryEncoder()
     for kind, data in sequence:
         tree.advance(change_of(tree, kind, data))
-        assert json.loads(kept.encode(tree)) == json.loads(About().encode(tree))
+        assert json.loads(kept.encode(tree)) == json.loads(SummaryEncoder().encode(tree))

@@ -28,7 +28,7 @@ async def refusal(world: World, project: str, *events: dict[str, Any], key: Key 
 
 
 def picture(world: World, name: str) -> dict[str, Any]:
-    project = world.hub.shelf.get(name)
+    project = world.hub.cache.get(name)
     assert project is not None
     nodes = {key: node.fields for key, node in project.tree.nodes.items()}
     staged = {key: node.fields for key, node in project.staged.nodes.items()}
@@ -39,7 +39,7 @@ def picture(world: World, name: str) -> dict[str, Any]:
 
 def replayed(world: World, name: str) -> dict[str, Any]:
     """What the log of the present life says."""
-    project = world.hub.shelf.get(name)
+    project = world.hub.cache.get(name)
     assert project is not None
     tree = NaiveTree(name)
     for kind, data in world.oracle.lives.get((name, project.epoch), []):
@@ -121,7 +121,7 @@ async def test_the_same_id_is_kept_once_and_answered_the_same(autojump_clock: Mo
         assert (first.duplicate, again.duplicate) == (False, True)
         other = await refusal(world, "p", update("n", other=1), key=key)
         assert (other.code, other.field) == ("idempotency_conflict", "id")
-        assert world.hub.shelf.get("p").tree.head == 2  # type: ignore[union-attr]
+        assert world.hub.cache.get("p").tree.head == 2  # type: ignore[union-attr]
 
 
 async def test_a_conflict_with_one_in_flight_is_refused_at_once(autojump_clock: MockClock) -> None:
@@ -156,7 +156,7 @@ async def test_a_publish_that_a_slow_look_at_the_store_overtakes_is_known_all_th
 
         monkeypatch.setattr(world.store, "producer_ids", slowly)
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(world.hub.ingest.known, Key("", "one", "2"), b"")
+            nursery.start_soon(world.hub.committer.known, Key("", "one", "2"), b"")
             await wait_all_tasks_blocked()
             world.store.release_appends()
             await wait_all_tasks_blocked()
@@ -174,7 +174,7 @@ async def test_what_was_judged_on_a_publish_that_the_store_knew_already_is_found
         await world.publish("p", update("n", status="running"), key=key)
         await world.publish("p", update("n", status="review", text="done"))
         # It has forgotten the id, the store has not.
-        world.hub.ingest._producers._known = {("", "producer"): Ids()}
+        world.hub.committer._producers._known = {("", "producer"): Ids()}
         world.store.hold_appends()
         again = await world.hub.publisher.submit(made("p", update("n", status="running")), key=key)
         await world.submit("p", update("n", progress=5))
@@ -192,7 +192,7 @@ async def test_known_ids_of_a_producer_are_bounded(
     async with a_world() as world:
         for number in range(40):
             await world.publish("p", update("n", a=number), key=Key("", "producer", str(number)))
-        assert len(world.hub.ingest._producers._known["", "producer"]) <= 10
+        assert len(world.hub.committer._producers._known["", "producer"]) <= 10
         again = await world.publish("p", update("n", a=0), key=Key("", "producer", "0"))
         assert again.duplicate
         assert picture(world, "p") == replayed(world, "p")
@@ -206,7 +206,7 @@ async def test_known_ids_of_all_producers_together_are_bounded(
         for number in range(100):
             name = f"producer {number % 10}"
             await world.publish("p", update("n", a=number), key=Key("", name, str(number)))
-            held = world.hub.ingest._producers
+            held = world.hub.committer._producers
             assert held._held == sum(map(len, held._known.values())) <= 30
         for number in range(100):
             name = f"producer {number % 10}"
@@ -252,7 +252,7 @@ async def test_observe_keeps_and_counts_what_cannot_be(autojump_clock: MockClock
     async with a_world() as world:
         await world.publish("p", update("n", status="completed"))
         await world.publish("p", update("n", status="running"))
-        assert world.hub.shelf.get("p").transitions_questioned == 1  # type: ignore[union-attr]
+        assert world.hub.cache.get("p").transitions_questioned == 1  # type: ignore[union-attr]
 
 
 async def test_nothing_of_a_refused_publish_is_kept(autojump_clock: MockClock) -> None:
@@ -422,7 +422,7 @@ class Told:
                 self.mend()
                 await trio.sleep(3)
             case "forget":
-                hub.ingest._producers._known = {("", "x"): Ids()}
+                hub.committer._producers._known = {("", "x"): Ids()}
             case _:
                 for _ in range(args[0]):
                     await trio.lowlevel.checkpoint()
@@ -460,10 +460,10 @@ def test_any_interleaving_of_publishes_repeats_and_failures_is_what_the_model_sa
             await trio.sleep(3)
             assert told.answers == told.asked
             assert told.refused <= {"node_too_large", "store_unavailable", "idempotency_conflict"}
-            assert world.hub.ingest.waiting == 0
-            assert not world.hub.ingest._in_flight
+            assert world.hub.committer.waiting == 0
+            assert not world.hub.committer._in_flight
             for name in ("p", "q"):
-                if world.hub.shelf.get(name) is not None:
+                if world.hub.cache.get(name) is not None:
                     assert picture(world, name) == replayed(world, name)
             await world.publish("p", update("last"))
 

@@ -71,7 +71,7 @@ def publish(project: str, number: int, events: int) -> dict[str, Any]:
 
 async def accepted(running: RealHub, count: int) -> None:
     with trio.fail_after(60):
-        while running.hub.ingest.waiting < count:
+        while running.hub.committer.waiting < count:
             await trio.lowlevel.checkpoint()
 
 
@@ -94,7 +94,7 @@ async def test_a_quiet_project_is_in_the_next_group_whoever_floods_others(
                 nursery.start_soon(lambda: http.post("/api/v1/projects/quiet/events", json=node_update("n")))
             await accepted(running, flooders * PUBLISHES + 1)
             store.release_appends()
-            await running.hub.ingest.quiet()
+            await running.hub.committer.quiet()
         nursery.cancel_scope.cancel()
     assert sum(map(len, store.appends)) == flooders * PUBLISHES + 1
     assert "quiet" in lots(store)[1]
@@ -114,7 +114,7 @@ async def test_one_producer_of_many_projects_waits_behind_itself(autojump_clock:
             await hub.publisher.submit(made(f"p{number}", *[update("n")] * EVENTS), producer=flooder)
         await hub.publisher.submit(made("quiet", update("n")), producer=object())
         store.release_appends()
-        await world.hub.ingest.quiet()
+        await world.hub.committer.quiet()
         assert events_before(store, "quiet") <= EVENTS
         order = [name for lot in lots(store) for name in lot if name.startswith("p")]
         assert order == [f"p{number}" for number in range(200)]
@@ -134,7 +134,7 @@ async def test_many_producers_of_one_project_have_one_projects_turns(autojump_cl
             await hub.publisher.submit(made("quiet", *[update("n")] * 10), producer="quiet")
         store.appends.clear()
         store.release_appends()
-        await world.hub.ingest.quiet()
+        await world.hub.committer.quiet()
         taken = [name for lot in lots(store)[1:] for name in lot]
         last = max(index for index, name in enumerate(taken) if name == "quiet")
         assert last <= 50, "half of the turns, though there are fifty others"
@@ -150,7 +150,7 @@ async def test_large_publishes_go_two_in_a_group_and_by_turns(autojump_clock: Mo
             await world.submit("large", *[update("n", text="x" * 200_000)] * 4)
         await world.submit("quiet", update("n"))
         store.release_appends()
-        await world.hub.ingest.quiet()
+        await world.hub.committer.quiet()
         assert max(map(len, lots(store))) <= 3
         assert "quiet" in lots(store)[1]
 
@@ -170,7 +170,7 @@ async def test_the_committer_is_one_group_ahead_of_the_fan_out_and_not_more(
         await world.settle()
         assert len(world.store.appends) <= 3
         go.set()
-        await world.hub.ingest.quiet()
+        await world.hub.committer.quiet()
         assert sum(map(len, world.store.appends)) == 20
 
 
@@ -193,7 +193,7 @@ async def test_a_project_of_which_nothing_waits_has_room_where_others_have_left_
         assert await taken(world, ["flood"] * 200) < 20
         await world.submit("quiet", update("n"))
         assert await taken(world, [f"another{number}" for number in range(200)]) < 20
-        assert world.hub.ingest._unfinished_bytes <= 20_000, "and even that is bounded"
+        assert world.hub.committer._unfinished_bytes <= 20_000, "and even that is bounded"
         world.store.release_appends()
 
 
@@ -269,7 +269,7 @@ def test_whatever_waits_a_newcomer_is_in_the_next_group_and_the_oldest_too(
             for project, events in flood:
                 await world.submit(f"p{project}", *[update("n")] * events)
             await world.submit("quiet", update("n"))
-            ingest = world.hub.ingest
+            ingest = world.hub.committer
             group = ingest._take()
             assert {str(one.project.project_id) for one in group} >= {"quiet", f"p{flood[0][0]}"}
             assert cost_of(group) < GROUP + 2 * 100 * 2

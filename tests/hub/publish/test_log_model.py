@@ -19,7 +19,7 @@ from tasktree_rt.core.lifecycle import may_change
 from tasktree_rt.core.log import Position, Recovered
 from tasktree_rt.errors import PeerError
 from tasktree_rt.hub.hub import Accepted, result
-from tasktree_rt.hub.publish.pending_publish import Ticket
+from tasktree_rt.hub.publish.pending_publish import PendingPublish
 from tests.hub.world import World, a_world, made, run, small, update
 
 STATUSES = ("ready", "running", "failed", "review", "completed")
@@ -160,7 +160,7 @@ class Real:
         if not isinstance(found, Accepted):
             return [self.place(found.project_id, found.epoch, found.first, found.duplicate)]
 
-        def settled(ticket: Ticket) -> None:
+        def settled(ticket: PendingPublish) -> None:
             try:
                 done = result(ticket, duplicate=found.repeat)
             except PeerError as error:
@@ -179,7 +179,7 @@ class Real:
             assert isinstance(found, Recovered)
             kept = lives[-1] if model.alive[project] else []
             assert len(found.records) == len(kept)
-            loaded = await self.world.hub.shelf.load(project)
+            loaded = await self.world.hub.cache.load(project)
             for tree in (loaded.tree, loaded.staged):
                 statuses = {name: node.fields.get("status") for name, node in tree.nodes.items()}
                 assert statuses == model.stored[project]

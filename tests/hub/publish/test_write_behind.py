@@ -27,7 +27,7 @@ async def a_hub(store: Store, **settings: Any) -> AsyncIterator[Hub]:
 
 
 async def written(hub: Hub) -> None:
-    while not hub.mirror.quiet:  # noqa: ASYNC110 - it is idle, not an event
+    while not hub.write_behind.quiet:  # noqa: ASYNC110 - it is idle, not an event
         await trio.sleep(0.1)
 
 
@@ -36,52 +36,52 @@ async def nodes_of(hub: Hub, name: str) -> dict[str, Any]:
 
 
 async def events_of(hub: Hub, name: str) -> int:
-    return (await hub.shelf.load(name)).tree.head
+    return (await hub.cache.load(name)).tree.head
 
 
 async def test_what_changes_while_the_store_is_busy_is_written_once(autojump_clock: MockClock) -> None:
     store = Store()
     async with a_hub(store) as hub:
         store.hold_appends()
-        hub.mirror.put("p", {"title": "P"}, state="running")
+        hub.write_behind.put("p", {"title": "P"}, state="running")
         await wait_all_tasks_blocked()
         for value in range(1_000):
-            hub.mirror.put("p", {"value": value}, node_id="n")
-        hub.mirror.put("p", {"status": "completed"}, node_id="n")
-        hub.mirror.put("p", {}, state="completed")
+            hub.write_behind.put("p", {"value": value}, node_id="n")
+        hub.write_behind.put("p", {"status": "completed"}, node_id="n")
+        hub.write_behind.put("p", {}, state="completed")
         store.release_appends()
         await written(hub)
         state = await hub.state("p")
         assert state.top["state"] == "completed"
         assert (await nodes_of(hub, "p"))["n"].items() >= {"value": 999, "status": "completed"}.items()
         assert await events_of(hub, "p") == 4
-        assert hub.mirror.lost == 0
+        assert hub.write_behind.lost == 0
 
 
 async def test_a_store_that_fails_is_asked_again_and_the_newest_wins(autojump_clock: MockClock) -> None:
     store = Store()
     async with a_hub(store) as hub:
         store.failing = True
-        hub.mirror.put("p", {"a": 1, "b": 1}, node_id="n")
+        hub.write_behind.put("p", {"a": 1, "b": 1}, node_id="n")
         await trio.sleep(2.5)
-        hub.mirror.put("p", {"a": 2}, node_id="n")
+        hub.write_behind.put("p", {"a": 2}, node_id="n")
         store.failing = False
         await written(hub)
         node = (await nodes_of(hub, "p"))["n"]
         assert (node["a"], node["b"]) == (2, 1)
-        assert hub.mirror.lost == 0
+        assert hub.write_behind.lost == 0
 
 
 async def test_a_refused_change_takes_no_other_with_it(autojump_clock: MockClock) -> None:
     async with a_hub(Store(), lifecycle="enforce") as hub:
-        hub.mirror.put("p", {"status": "completed"}, node_id="done")
+        hub.write_behind.put("p", {"status": "completed"}, node_id="done")
         await written(hub)
-        hub.mirror.put("p", {"status": "running"}, node_id="done")
-        hub.mirror.put("p", {"status": "running"}, node_id="other")
+        hub.write_behind.put("p", {"status": "running"}, node_id="done")
+        hub.write_behind.put("p", {"status": "running"}, node_id="other")
         await written(hub)
         nodes = await nodes_of(hub, "p")
         assert (nodes["done"]["status"], nodes["other"]["status"]) == ("completed", "running")
-        assert hub.mirror.lost == 1
+        assert hub.write_behind.lost == 1
 
 
 async def test_more_than_may_wait_is_counted_and_the_rest_is_written(
@@ -91,19 +91,19 @@ async def test_more_than_may_wait_is_counted_and_the_rest_is_written(
     store = Store()
     async with a_hub(store) as hub:
         for number in range(20):
-            hub.mirror.put("p", {"status": "ready"}, node_id=f"n{number}")
-        hub.mirror.put("p", {"status": "running"}, node_id="n0")
+            hub.write_behind.put("p", {"status": "ready"}, node_id=f"n{number}")
+        hub.write_behind.put("p", {"status": "running"}, node_id="n0")
         await written(hub)
         nodes = await nodes_of(hub, "p")
         assert len(nodes) == 9  # the project itself counts too
         assert nodes["n0"]["status"] == "running"
-        assert hub.mirror.lost > 0
+        assert hub.write_behind.lost > 0
 
 
 async def test_a_project_that_stays_as_it_is_gets_no_transition(autojump_clock: MockClock) -> None:
     async with a_hub(Store()) as hub:
         for _ in range(3):
-            hub.mirror.put("p", {}, state="running")
+            hub.write_behind.put("p", {}, state="running")
             await written(hub)
         assert await events_of(hub, "p") == 1
 

@@ -22,7 +22,7 @@ from tests.hub.world import World, a_world, small, update
 async def filled(world: World, events: int, name: str = "p") -> str:
     for value in range(events):
         await world.publish(name, update(f"n{value % 4}", a=value, text="x" * 40))
-    return world.hub.shelf.get(name).epoch  # type: ignore[union-attr]
+    return world.hub.cache.get(name).epoch  # type: ignore[union-attr]
 
 
 @pytest.fixture
@@ -145,14 +145,14 @@ async def test_a_state_in_use_is_shared_while_it_is_fresh_enough(
     async with a_world() as world:
         await filled(world, 8)
         taken = 0
-        right = world.hub.shelf.get("p").tree.snapshot  # type: ignore[union-attr]
+        right = world.hub.cache.get("p").tree.snapshot  # type: ignore[union-attr]
 
         def count() -> Any:
             nonlocal taken
             taken += 1
             return right()
 
-        monkeypatch.setattr(world.hub.shelf.get("p").tree, "snapshot", count)  # type: ignore[union-attr]
+        monkeypatch.setattr(world.hub.cache.get("p").tree, "snapshot", count)  # type: ignore[union-attr]
         peers = [world.peer() for _ in range(10)]
         for peer in peers:
             peer.connect(room=100)
@@ -184,7 +184,7 @@ async def test_nobody_is_given_a_state_older_than_what_he_has(
         quick.subscribe("p", "state")
         await world.settle()
         quick.is_current()
-        assert quick.client.course("p").at == (world.hub.shelf.get("p").epoch, 10)  # type: ignore[union-attr]
+        assert quick.client.course("p").at == (world.hub.cache.get("p").epoch, 10)  # type: ignore[union-attr]
 
 
 async def test_an_unfinished_state_is_begun_again_by_a_subscription_that_goes_on(
@@ -299,7 +299,7 @@ async def test_a_state_after_a_state_is_a_newer_one(
         await answers(carried, wish)
         carried.transport.allow(0)
         await filled(world, 40)
-        shared = world.hub.shelf.get("p").snapshot()  # type: ignore[union-attr]
+        shared = world.hub.cache.get("p").snapshot()  # type: ignore[union-attr]
         await filled(world, 4)
         carried.transport.allow(20_000)
         said = await answers(carried)

@@ -24,7 +24,7 @@ async def three(world: World) -> dict[str, str]:
     """Projects a, b, c with 1, 2 and 3 events; their epochs."""
     for count, name in enumerate("abc", 1):
         await world.publish(name, *[update("n", a=value) for value in range(count)])
-    return {name: world.hub.shelf.get(name).epoch for name in "abc"}  # type: ignore[union-attr]
+    return {name: world.hub.cache.get(name).epoch for name in "abc"}  # type: ignore[union-attr]
 
 
 async def test_each_project_has_its_word_in_order_and_then_comes_the_reply(autojump_clock: MockClock) -> None:
@@ -44,10 +44,10 @@ async def test_each_project_has_its_word_in_order_and_then_comes_the_reply(autoj
 async def test_projects_not_in_memory_are_opened_too(autojump_clock: MockClock) -> None:
     async with a_world() as world:
         await three(world)
-        world.hub.shelf._projects.clear()
+        world.hub.cache._projects.clear()
         plainly = await answers(await greeted(world), ALL)
         assert heads(plainly)[:3] == [("subscribed", "a", 1), ("subscribed", "b", 2), ("subscribed", "c", 3)]
-        assert len(world.hub.shelf) == 0, "for that nobody need read them"
+        assert len(world.hub.cache) == 0, "for that nobody need read them"
         whole = await answers(await greeted(world), {**ALL, "state": True})
         assert heads(whole)[:2] == [("subscribed", "a", 1), ("project_state", "a", 1)]
 
@@ -96,14 +96,14 @@ async def test_named_ones_that_one_may_not_watch_are_unsubscribed(autojump_clock
         epochs = await three(world)
         grants = Grants("anna", watch=Scope(("a",)))
         since = {name: f"{epochs[name]}:1" for name in "ab"}
-        world.hub.shelf._projects.clear()
+        world.hub.cache._projects.clear()
         said = await answers(await greeted(world, grants=grants), {**ALL, "since": since})
         assert heads(said) == [
             ("subscribed", "a", 1),
             ("unsubscribed", "b", None),
             ("reply", None, None),
         ]
-        assert world.hub.shelf.get("b") is None, "nobody reads it for that"
+        assert world.hub.cache.get("b") is None, "nobody reads it for that"
 
 
 async def test_a_name_overrides_everything_and_can_be_taken_out(autojump_clock: MockClock) -> None:

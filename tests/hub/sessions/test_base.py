@@ -9,7 +9,7 @@ from tasktree_rt.core.close_codes import OVERLOADED, TOKEN_MISSING
 from tasktree_rt.dialects.tasktree import Plain
 from tasktree_rt.errors import Unavailable
 from tasktree_rt.hub.error_messages import failure
-from tasktree_rt.hub.sessions.rejected import FarewellSession
+from tasktree_rt.hub.sessions.rejected import RejectedSession
 from tasktree_rt.metrics import Metrics
 from tests.hub.transport import Carried
 from tests.hub.world import a_world, update
@@ -25,7 +25,7 @@ async def test_a_farewell_says_why_and_hears_nothing(autojump_clock: MockClock, 
     async with a_world() as world:
         assert closing in (TOKEN_MISSING, OVERLOADED)
         wanted = TOKEN_MISSING if closing is TOKEN_MISSING else OVERLOADED
-        carried = Carried(FarewellSession(world.hub, Plain(), wanted), world.nursery)
+        carried = Carried(RejectedSession(world.hub, Plain(), wanted), world.nursery)
         carried.send("anything")
         await world.publish("p", update("n"))
         assert carried.received() == []

@@ -162,7 +162,7 @@ async def test_reading_pauses_at_so_many_unacked_and_goes_on(autojump_clock: Moc
         await answers(orchestrator, publish("first", event()))
         world.store.hold_appends()
         assert await answers(orchestrator, *[publish(number, event(a=number)) for number in range(10)]) == []
-        assert world.hub.ingest.waiting == 4
+        assert world.hub.committer.waiting == 4
         world.store.release_appends()
         assert [one["id"] for one in await answers(orchestrator)] == list(range(10))
 
@@ -173,7 +173,7 @@ async def test_and_at_so_many_bytes(autojump_clock: MockClock) -> None:
         await answers(orchestrator, publish("first", event()))
         world.store.hold_appends()
         await answers(orchestrator, *[publish(number, event(text="x" * 500)) for number in range(5)])
-        assert world.hub.ingest.waiting == 2
+        assert world.hub.committer.waiting == 2
         world.store.release_appends()
         assert len(await answers(orchestrator)) == 5
 
@@ -185,7 +185,7 @@ async def test_a_producer_that_reads_no_acks_is_read_no_more(autojump_clock: Moc
         for number in range(500):
             orchestrator.send(publish(number, event(a=number)))
         await wait_all_tasks_blocked()
-        assert world.hub.shelf.get("p").tree.head < 200  # type: ignore[union-attr]
+        assert world.hub.cache.get("p").tree.head < 200  # type: ignore[union-attr]
         orchestrator.transport.allow(None)
         await world.settle()
         assert [one["id"] for one in await answers(orchestrator)] == list(range(500))
@@ -236,7 +236,7 @@ async def test_one_that_comes_when_there_is_room_again_is_refused_too(autojump_c
         await answers(orchestrator, publish(1, event(a=1)), publish(2, event(a=2)))
         world.store.release_one_append()
         await wait_all_tasks_blocked()
-        assert world.hub.ingest.waiting == 1
+        assert world.hub.committer.waiting == 1
         await answers(orchestrator, publish(3, event(a=3)))
         world.store.release_appends()
         said = await answers(orchestrator)
@@ -284,7 +284,7 @@ async def test_draining_acks_what_was_read_then_says_so_and_closes_1012(autojump
         assert [one["type"] for one in said] == ["ack", "draining"]
         assert 0 <= said[1]["data"]["reconnect_after_ms"] <= 5_000
         assert orchestrator.transport.close_read == (1012, "service restart")
-        assert world.hub.shelf.get("p").tree.head == 2  # type: ignore[union-attr]
+        assert world.hub.cache.get("p").tree.head == 2  # type: ignore[union-attr]
 
 
 async def test_acks_that_wait_when_it_drains_are_still_sent(autojump_clock: MockClock) -> None:
@@ -310,7 +310,7 @@ async def test_what_arrives_for_a_producer_that_is_gone_is_kept_all_the_same(
         orchestrator.end()
         world.store.release_appends()
         await wait_all_tasks_blocked()
-        assert json.dumps(world.hub.shelf.get("p").tree.fields("n")) == '{"a": 1}'  # type: ignore[union-attr]
+        assert json.dumps(world.hub.cache.get("p").tree.fields("n")) == '{"a": 1}'  # type: ignore[union-attr]
 
 
 async def test_a_request_that_is_no_json_is_answered_under_its_id_where_that_can_be_read(

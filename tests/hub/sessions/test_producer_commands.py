@@ -8,17 +8,17 @@ from trio.testing import MockClock
 
 from tasktree_rt.core.access import OPEN
 from tasktree_rt.core.events import Json
-from tasktree_rt.hub.interactions.registry import Pending
+from tasktree_rt.hub.interactions.registry import OpenInteraction
 from tests.hub.people import VIA, answers, quiet, with_walls_clock
 from tests.hub.transport import Carried
 from tests.hub.world import World, a_world, update
 
 
-async def command(world: World, name: str = "cancel", project: str = "p", **more: object) -> Pending:
+async def command(world: World, name: str = "cancel", project: str = "p", **more: object) -> OpenInteraction:
     return await world.hub.commands.send(project, {"name": name, **more}, grants=OPEN, via=VIA)
 
 
-def result(pending: Pending, status: str, **more: object) -> Json:
+def result(pending: OpenInteraction, status: str, **more: object) -> Json:
     return {"type": "command_result", "command_id": pending.id, "status": status, **more}
 
 
@@ -29,7 +29,7 @@ def given(carried: Carried) -> list[str]:
 
 def results(world: World, project: str = "p") -> list[str]:
     """What was stored about commands."""
-    epoch = world.hub.shelf.get(project).epoch  # type: ignore[union-attr]
+    epoch = world.hub.cache.get(project).epoch  # type: ignore[union-attr]
     life = world.oracle.lives[project, epoch]
     return [data["status"] for kind, data in life if kind == "command_result"]
 
@@ -42,7 +42,7 @@ async def test_a_command_is_given_as_its_event_says_and_done_settles_it(autojump
         data = {"name": "retry", "node_id": "n", "args": {"deep": [1]}, "by": None, "via": VIA}
         assert said == {"type": "command", "project_id": "p", "command_id": pending.id, **data}
         assert await answers(orchestrator, result(pending, "accepted")) == []
-        assert len(world.hub.matters) == 1
+        assert len(world.hub.registry) == 1
         reply = await answers(orchestrator, result(pending, "done", id=1, message="ok"))
         assert reply == [{"type": "reply", "id": 1}]
         outcome = {"command_id": pending.id, "status": "done", "message": "ok", "node_id": "n"}
@@ -217,7 +217,7 @@ async def test_a_result_that_waits_for_its_commit_holds_up_no_publish_and_is_ans
         messages = [pushed(one, project) for one, project in enumerate(("q", "p", "r", "p"), 2)]
         said = await answers(orchestrator, result(pending, "done", id=1), *messages)
         assert said == []
-        assert world.hub.ingest.waiting == 7, "all are accepted while the store takes nothing"
+        assert world.hub.committer.waiting == 7, "all are accepted while the store takes nothing"
         world.store.release_appends()
         await quiet()
         said = [one for one in orchestrator.received() if one["type"] != "command"]
@@ -239,7 +239,7 @@ async def test_a_result_behind_one_that_is_not_committed_yet_holds_up_nothing_an
         world.store.hold_appends()
         twice = (result(pending, "done", id=1), result(pending, "refused", id=2))
         assert await answers(orchestrator, *twice, result(pending, "accepted", id=3), pushed(4)) == []
-        assert world.hub.ingest.waiting == 2
+        assert world.hub.committer.waiting == 2
         world.store.release_appends()
         reply, late, later, ack = await answers(orchestrator)
         assert [one["id"] for one in (reply, late, later, ack)] == [1, 2, 3, 4]

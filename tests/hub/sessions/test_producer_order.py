@@ -40,7 +40,7 @@ async def answers(carried: Carried, *messages: object) -> list[Message]:
 
 
 def head(world: World, project: str = "p") -> int:
-    found = world.hub.shelf.get(project)
+    found = world.hub.cache.get(project)
     return 0 if found is None else found.tree.head
 
 
@@ -112,7 +112,7 @@ async def test_reading_pauses_at_64_unacked_and_at_4_mib_if_nothing_else_is_set(
             carried = world.orchestrator("x")
             world.store.hold_appends()
             assert await answers(carried, *(pushed(one, event) for one in range(sent))) == []
-            assert world.hub.ingest.waiting == read
+            assert world.hub.committer.waiting == read
             world.store.release_appends()
             await world.settle()
             assert brief(await answers(carried)) == [(one, [one + 1]) for one in range(sent)]
@@ -131,7 +131,7 @@ async def test_after_one_that_is_overloaded_a_later_one_is_refused_though_there_
         world.store.release_appends()
         world.store.hold_appends()  # so that one lot gets through
         await wait_all_tasks_blocked()
-        assert world.hub.ingest.waiting == 1
+        assert world.hub.committer.waiting == 1
         assert await answers(carried, pushed(3, update("n", a=3))) == []
         world.store.release_appends()
         assert brief(await answers(carried)) == [(1, [2]), (2, "overloaded"), (3, "overloaded")]

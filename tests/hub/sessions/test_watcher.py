@@ -76,7 +76,7 @@ async def test_each_request_has_its_answer(autojump_clock: MockClock) -> None:
     async with a_world() as world:
         await world.publish("p", update("n", a=1))
         carried = await greeted(world)
-        epoch = world.hub.shelf.get("p").epoch  # type: ignore[union-attr]
+        epoch = world.hub.cache.get("p").epoch  # type: ignore[union-attr]
         assert await answers(carried, {"type": "ping", "id": "x"}, {"type": "ping"}) == [
             {"type": "pong", "id": "x"},
             {"type": "pong"},
@@ -246,7 +246,7 @@ async def test_a_plain_watcher_resumes_or_is_closed_4009_before_any_event(autoju
     async with a_world(small(delivery={"max_replay": 5})) as world:
         for value in range(8):
             await world.publish("p", update("n", a=value))
-        epoch = world.hub.shelf.get("p").epoch  # type: ignore[union-attr]
+        epoch = world.hub.cache.get("p").epoch  # type: ignore[union-attr]
         resumed = world.plain(Subscribe("p", since=Position(epoch, 5)))
         assert [one["seq"] for one in await answers(resumed)] == [6, 7, 8]
         for gone in (Position(epoch, 2), Position(epoch, 9), Position("other", 1)):

@@ -87,7 +87,7 @@ async def test_a_bad_answer_is_an_error_with_its_place_and_settles_nothing(
         prompt = await asked(world, project_id="p", options=[{"id": "a"}])
         error = await told(watching, "error", {"type": "answer", "id": 1, "prompt_id": prompt, **said})
         assert (error["id"], error["field"]) == (1, field)
-        assert len(world.hub.matters) == 1
+        assert len(world.hub.registry) == 1
 
 
 async def test_who_may_not_answer_is_told_so_and_who_may_not_see_is_not(autojump_clock: MockClock) -> None:
@@ -101,7 +101,7 @@ async def test_who_may_not_answer_is_told_so_and_who_may_not_see_is_not(autojump
         ):
             said = {"type": "answer", "prompt_id": prompt, "proceed": True}
             assert (await told(native(world, grants=grants), "error", said))["code"] == code
-        assert len(world.hub.matters) == 2
+        assert len(world.hub.registry) == 2
         for grants, prompt in ((everything, project), (ANNA, anna)):
             said = {"type": "answer", "id": 1, "prompt_id": prompt, "proceed": True}
             await told(native(world, grants=grants), "reply", said)
@@ -292,7 +292,7 @@ async def test_heartbeats_name_the_positions_of_users_apart(autojump_clock: Mock
         watching = native(world, "@anna", "p", grants=ANNA)
         at = await world.hub.notifications.notify("anna", {"title": "one"}, grants=OPEN)
         await world.publish("p", update("n"))
-        epoch = world.hub.shelf.get("p").epoch  # type: ignore[union-attr]
+        epoch = world.hub.cache.get("p").epoch  # type: ignore[union-attr]
         await answers(watching)
         await trio.sleep(60)
         beat = next(one for one in watching.received() if one["type"] == "heartbeat")
@@ -354,7 +354,7 @@ async def test_what_waits_for_its_commit_holds_up_no_later_request_and_replies_k
             {"type": "subscribe", "id": 7, "project_id": "q"},
         )
         assert [(one["type"], one["id"]) for one in said] == [("pong", 6), ("subscribed", 7)]
-        assert world.hub.ingest.waiting == 3
+        assert world.hub.committer.waiting == 3
         world.store.release_appends()
         said = [one for one in await answers(watching) if "id" in one]
         kinds = ["reply", "error", "reply", "reply", "reply"]
@@ -390,7 +390,7 @@ async def test_so_many_answers_that_wait_pause_the_reading(autojump_clock: MockC
         for number, prompt in enumerate(prompts):
             watching.send({"type": "answer", "id": number, "prompt_id": prompt, "proceed": True})
         assert await answers(watching, {"type": "ping", "id": 9}) == []
-        assert world.hub.ingest.waiting == 2
+        assert world.hub.committer.waiting == 2
         world.store.release_appends()
         said = await answers(watching)
         assert [one["id"] for one in said if one["type"] == "reply"] == [0, 1, 2, 3]
@@ -411,4 +411,4 @@ async def test_who_confirms_in_another_language_is_heard_while_the_confirmation_
         confirm = {"action": "confirm", "callback_id": prompt, "proceed": True}
         said = await answers(confirming, confirm, {"action": "ping"})
         assert [one.get("type") or one.get("action") for one in said] == ["pong"]
-        assert world.hub.ingest.waiting == 1
+        assert world.hub.committer.waiting == 1

@@ -15,8 +15,8 @@ import trio
 from tasktree_rt.errors import SettingsError
 from tasktree_rt.settings import Settings
 from tasktree_rt.web.server.listeners import (
+    ConnectionLimits,
     FixedPath,
-    Gate,
     Listener,
     accept_from,
     close_listener,
@@ -178,7 +178,7 @@ async def test_running_out_of_descriptors_pauses_and_is_told_once(
 
 
 def test_the_gate_counts_in_all_and_by_address() -> None:
-    gate = Gate(3, 2)
+    gate = ConnectionLimits(3, 2)
     a, b = ("10.0.0.1", 1), ("10.0.0.2", 1)
     assert [gate.enter(a), gate.enter(a), gate.enter(a)] == [None, None, "max_connections_per_address"]
     assert [gate.enter(b), gate.enter(b)] == [None, "max_connections"]
