@@ -35,7 +35,7 @@ DOC: Final = document("asyncapi.json")
 SCHEMAS: Final = Schemas(DOC)
 MESSAGES: Final[Json] = DOC["components"]["messages"]
 OF_HUB: Final = {
-    MESSAGES[key]["name"]: key for key in MESSAGES if "Said by the hub only" in MESSAGES[key]["summary"]
+    MESSAGES[key]["name"]: key for key in MESSAGES if "Only the hub publishes it" in MESSAGES[key]["summary"]
 }
 OF_USERS: Final = {"notification", "notifications_read"}
 EVENTS: Final = [

@@ -1,35 +1,35 @@
 // Made by `just types` of the hub's AsyncAPI document. Do not edit.
 
 /**
- * Names a project.
+ * The id of a project.
  *
  * This interface was referenced by `Everything`'s JSON-Schema
  * via the `definition` "ProjectId".
  */
 export type ProjectId = string;
 /**
- * Names a node: 1–512 characters without control characters.
+ * The id of a node: 1–512 characters without control characters.
  *
  * This interface was referenced by `Everything`'s JSON-Schema
  * via the `definition` "NodeId".
  */
 export type NodeId = string;
 /**
- * Names one life of a project's log; empty where there is none.
+ * A random name for one generation of a project's log; empty if there is no log.
  *
  * This interface was referenced by `Everything`'s JSON-Schema
  * via the `definition` "Epoch".
  */
 export type Epoch = string;
 /**
- * Counts the events of one life, from 1; 0 is before the first.
+ * The number of an event in its epoch, from 1; 0 is before the first.
  *
  * This interface was referenced by `Everything`'s JSON-Schema
  * via the `definition` "Seq".
  */
 export type Seq = number;
 /**
- * `<epoch>:<seq>`: after event `seq` of the life `epoch`. `:0` is the beginning of whatever life there is.
+ * `<epoch>:<seq>`: the place after event `seq` of that epoch. `:0` is the beginning of the current epoch.
  *
  * This interface was referenced by `Everything`'s JSON-Schema
  * via the `definition` "Position".
@@ -75,21 +75,21 @@ export type ErrorCode =
   | "draining"
   | "internal";
 /**
- * The last word of the project's orchestrator; null if it never said one.
+ * The last data of an `orchestrator_*` event; null if there was none.
  *
  * This interface was referenced by `Everything`'s JSON-Schema
  * via the `definition` "OrchestratorFields".
  */
 export type OrchestratorFields = {
   /**
-   * `running`, `stopped` or `error`, unless it said another.
+   * `running`, `stopped` or `error`, unless the event gave another.
    */
   status?: string;
   [k: string]: unknown;
 } & OrchestratorFields1;
 export type OrchestratorFields1 = {
   /**
-   * `running`, `stopped` or `error`, unless it said another.
+   * `running`, `stopped` or `error`, unless the event gave another.
    */
   status?: string;
   [k: string]: unknown;
@@ -102,7 +102,7 @@ export type OrchestratorFields1 = {
  */
 export type CoordinationFields = {
   /**
-   * How many agents work.
+   * Number of active agents.
    */
   active_agents?: number;
   /**
@@ -115,7 +115,7 @@ export type CoordinationFields = {
 } & CoordinationFields1;
 export type CoordinationFields1 = {
   /**
-   * How many agents work.
+   * Number of active agents.
    */
   active_agents?: number;
   /**
@@ -134,21 +134,21 @@ export type CoordinationFields1 = {
  */
 export type ProjectState = string | null;
 /**
- * Names a request; its answer carries it.
+ * The id of a request; its answer has the same.
  *
  * This interface was referenced by `Everything`'s JSON-Schema
  * via the `definition` "RequestId".
  */
 export type RequestId = string | number;
 /**
- * What happens when this reader is too slow: what changed in one message, the whole state, or close 4008.
+ * What this reader gets when it is too slow: all changes in one message, the whole state, or close 4008.
  *
  * This interface was referenced by `Everything`'s JSON-Schema
  * via the `definition` "Policy".
  */
 export type Policy = "conflate" | "resync" | "disconnect";
 /**
- * An event at its position; `type` tells which.
+ * An event at its position, by `type`.
  *
  * This interface was referenced by `Everything`'s JSON-Schema
  * via the `definition` "Event".
@@ -183,7 +183,7 @@ export type Event =
   | NotificationsReadEvent
   | OtherEvent;
 /**
- * A question to people is open.
+ * A prompt is open.
  *
  * This interface was referenced by `Everything`'s JSON-Schema
  * via the `definition` "PromptEvent".
@@ -197,27 +197,27 @@ export type PromptEvent = {
   data: PromptData;
   timestamp: Time;
   /**
-   * Its place in the log.
+   * Its seq in the log.
    */
   seq: number;
   epoch: Epoch;
 };
 /**
- * Names a user: 1–256 characters without control characters; with tokens it is the token's `sub`.
+ * The id of a user: 1–256 characters without control characters; with tokens it is the token's `sub`.
  *
  * This interface was referenced by `Everything`'s JSON-Schema
  * via the `definition` "UserId".
  */
 export type UserId = string;
 /**
- * Names a prompt; the asker may choose it, so that the same question is asked once.
+ * The id of a prompt. If the client chooses it, the same question is opened once.
  *
  * This interface was referenced by `Everything`'s JSON-Schema
  * via the `definition` "PromptId".
  */
 export type PromptId = string;
 /**
- * A prompt is settled.
+ * A prompt is resolved.
  *
  * This interface was referenced by `Everything`'s JSON-Schema
  * via the `definition` "PromptResolvedEvent".
@@ -231,20 +231,20 @@ export type PromptResolvedEvent = {
   data: PromptResolvedData;
   timestamp: Time;
   /**
-   * Its place in the log.
+   * Its seq in the log.
    */
   seq: number;
   epoch: Epoch;
 };
 /**
- * Names a command.
+ * The id of a command.
  *
  * This interface was referenced by `Everything`'s JSON-Schema
  * via the `definition` "CommandId".
  */
 export type CommandId = string;
 /**
- * A subscription stands at this position.
+ * A subscription begins at this position.
  *
  * This interface was referenced by `Everything`'s JSON-Schema
  * via the `definition` "Subscribed".
@@ -258,13 +258,13 @@ export type Subscribed = {
   seq: Seq;
   epoch: Epoch;
   /**
-   * true: exactly the events after `since` follow. false: a gap; the state follows, or `project_deleted`. null: no `since` was given, or a new life begins.
+   * true: exactly the events after `since` follow. false: a gap; the state follows, or `project_deleted`. null: the request had no `since`, or a new epoch begins.
    */
   recovered: boolean | null;
   id?: RequestId;
 };
 /**
- * The whole state at this position, in parts of one frozen snapshot; swap trees at the last.
+ * The whole state at this position, in parts of one immutable snapshot. Replace the tree at the last part.
  *
  * This interface was referenced by `Everything`'s JSON-Schema
  * via the `definition` "ProjectStatePart".
@@ -278,24 +278,24 @@ export type ProjectStatePart = {
   seq: Seq;
   epoch: Epoch;
   /**
-   * It was asked for, there is a gap, or this reader was too slow.
+   * The client requested it, there is a gap, or this reader was too slow.
    */
   reason: "initial" | "gap" | "shed";
   /**
-   * Which part, from 1.
+   * Number of this part, from 1.
    */
   part: number;
   /**
-   * How many there are.
+   * Number of parts.
    */
   parts: number;
   /**
-   * The latter of a user's log.
+   * A `UserState` for a user's log.
    */
   data: StatePartData | UserStateData;
 };
 /**
- * Everything between `after` and `seq` in one step.
+ * All changes between `after` and `seq` in one step.
  *
  * This interface was referenced by `Everything`'s JSON-Schema
  * via the `definition` "Conflated".
@@ -310,11 +310,11 @@ export type Conflated = {
   after: Seq;
   seq: Seq;
   /**
-   * Take out exactly these nodes, nothing under them.
+   * Remove exactly these nodes, and nothing under them.
    */
   removed: NodeId[];
   /**
-   * Put each in, whole.
+   * Store each; it replaces the whole node.
    */
   nodes: Node[];
   state?: ProjectState;
@@ -322,29 +322,29 @@ export type Conflated = {
   orchestrator?: OrchestratorFields;
   coordination?: CoordinationFields;
   /**
-   * The kept events of that stretch: to show, never to reduce.
+   * The events of that stretch that conflation keeps: show them, never reduce them.
    */
   events: Event[];
   /**
-   * Lines of output left out, by node; those without a node under the empty name.
+   * Number of `log` events left out, by node id; "" for those without a node.
    */
   logs_skipped?: {
     /**
-     * How many.
+     * Number of lines.
      */
     [k: string]: number;
   };
   /**
-   * The open questions to people, the oldest first.
+   * The open prompts, the oldest first.
    */
   prompts?: PromptData[];
   /**
-   * Of a user's log: the seq up to which the user has read.
+   * For a user's log: the seq of the last event that the user has read.
    */
   read?: number;
 };
 /**
- * Answer to `unsubscribe`; without `id`, word that a subscription ended by itself.
+ * Answer to `unsubscribe`; without `id` the hub has ended the subscription.
  *
  * This interface was referenced by `Everything`'s JSON-Schema
  * via the `definition` "Unsubscribed".
@@ -358,7 +358,7 @@ export type Unsubscribed = {
   id?: RequestId;
 };
 /**
- * Watch a project; replaces a subscription to it.
+ * Subscribe to a project; replaces an earlier subscription to it.
  *
  * This interface was referenced by `Everything`'s JSON-Schema
  * via the `definition` "Subscribe".
@@ -369,12 +369,12 @@ export type Subscribe = {
   type: "subscribe";
   id?: RequestId;
   /**
-   * A project, or `*` for all that the caller may watch, those to come included.
+   * A project, or `*` for all that the caller may watch, including projects created later.
    */
   project_id?: ProjectId | "*";
   user_id?: UserId;
   /**
-   * Go on after this position; with `*` an object of positions by project.
+   * Continue after this position; with `*` an object of positions by project.
    */
   since?:
     | Position
@@ -388,7 +388,7 @@ export type Subscribe = {
   state?: boolean;
 };
 /**
- * Stop watching a project, or all; with `*` in force, a name is taken out of it.
+ * Unsubscribe from a project, or from all; beside `*` it excludes a project by name.
  *
  * This interface was referenced by `Everything`'s JSON-Schema
  * via the `definition` "Unsubscribe".
@@ -399,13 +399,13 @@ export type Unsubscribe = {
   type: "unsubscribe";
   id?: RequestId;
   /**
-   * A project, or `*` for all that the caller may watch, those to come included.
+   * A project, or `*` for all that the caller may watch, including projects created later.
    */
   project_id?: ProjectId | "*";
   user_id?: UserId;
 };
 /**
- * How far this client has rendered a project, or a user has read their own log; only the latter is answered, if it has an `id`.
+ * The last event of a project that this client has rendered, or of a user's log that the user has read. The hub answers only the latter, if it has an `id`.
  *
  * This interface was referenced by `Everything`'s JSON-Schema
  * via the `definition` "WatermarkAck".
@@ -420,7 +420,7 @@ export type WatermarkAck = {
   id?: RequestId;
 };
 /**
- * What a native watcher is told; `type` tells which. (A personal message may be any object.)
+ * A message to a native watcher, by `type`. (A personal message may be any object.)
  *
  * This interface was referenced by `Everything`'s JSON-Schema
  * via the `definition` "WatchMessage".
@@ -439,21 +439,21 @@ export type WatchMessage =
   | Event
   | BroadcastMessage;
 /**
- * What a native watcher may ask; `type` tells which.
+ * A request of a native watcher, by `type`.
  *
  * This interface was referenced by `Everything`'s JSON-Schema
  * via the `definition` "WatchRequest".
  */
 export type WatchRequest = Subscribe | Unsubscribe | Ping | WatermarkAck | Refresh | Answer | Command;
 /**
- * What a producer is told; `type` tells which.
+ * A message to a producer, by `type`.
  *
  * This interface was referenced by `Everything`'s JSON-Schema
  * via the `definition` "ProducerMessage".
  */
 export type ProducerMessage = Acknowledgement | ErrorMessage | Pong | Draining | Instruction | Reply;
 /**
- * What a producer may say.
+ * A message of a producer.
  *
  * This interface was referenced by `Everything`'s JSON-Schema
  * via the `definition` "ProducerRequest".
@@ -467,7 +467,7 @@ export type ProducerRequest = Publish | BareEvent | Ping | CommandResult;
  */
 export type ExecutionId = string;
 /**
- * How it stands. After `completed` and `failed` its stream ends.
+ * The status. After `completed` and `failed` the stream ends.
  *
  * This interface was referenced by `Everything`'s JSON-Schema
  * via the `definition` "ExecutionStatus".
@@ -478,7 +478,7 @@ export interface Everything {
   [k: string]: unknown;
 }
 /**
- * A node, whole. Beside these it may have any field that somebody gave it. Types hold for what `node_update` sets; a TaskTree event's fields are taken as they come.
+ * A node, whole. It may have other fields too. The types hold for fields set by `node_update`; the hub does not check those of TaskTree's events.
  *
  * This interface was referenced by `Everything`'s JSON-Schema
  * via the `definition` "Node".
@@ -486,15 +486,15 @@ export interface Everything {
 export interface Node {
   node_id: NodeId;
   /**
-   * The node it is shown under. A mere field: orphans and cycles are stored, and shown at the top.
+   * The parent in the tree. The hub stores orphans and cycles; views show them at the top level.
    */
   parent_id?: string;
   /**
-   * What people read.
+   * The title that people see.
    */
   title?: string;
   /**
-   * What it is, e.g. `folder`, `step`, `task`.
+   * The kind of node, e.g. `folder`, `step`, `task`.
    */
   kind?: string;
   /**
@@ -506,44 +506,44 @@ export interface Node {
    */
   progress?: number;
   /**
-   * What is going on, or why it failed.
+   * The current activity, or the reason of a failure.
    */
   message?: string;
   /**
-   * Place among its siblings.
+   * Sort order among its siblings.
    */
   order?: number;
   /**
-   * When it began.
+   * Start time.
    */
   started_at?: string;
   /**
-   * When it ended.
+   * End time.
    */
   ended_at?: string;
   /**
-   * Ids of the nodes it waits for.
+   * Ids of the nodes that it waits for.
    */
   depends_on?: string[];
   /**
-   * Which try this is.
+   * Number of the attempt.
    */
   attempt?: number;
   [k: string]: unknown;
 }
 /**
- * The project's own fields: these, and any that somebody gave it.
+ * The project's own fields: these and any others.
  *
  * This interface was referenced by `Everything`'s JSON-Schema
  * via the `definition` "ProjectFields".
  */
 export interface ProjectFields {
   /**
-   * What people read.
+   * The title that people see.
    */
   title?: string;
   /**
-   * Projects that belong together have the same.
+   * The same value groups projects.
    */
   group?: string;
   /**
@@ -553,13 +553,13 @@ export interface ProjectFields {
     [k: string]: unknown;
   };
   /**
-   * Where more can be seen.
+   * A link with more about it.
    */
   url?: string;
   [k: string]: unknown;
 }
 /**
- * Where one event stands.
+ * The position of one event.
  *
  * This interface was referenced by `Everything`'s JSON-Schema
  * via the `definition` "StoredPosition".
@@ -568,27 +568,27 @@ export interface StoredPosition {
   project_id: ProjectId;
   epoch: Epoch;
   /**
-   * The event's place.
+   * The event's seq.
    */
   seq: number;
 }
 /**
- * Merged into the node's fields, shallowly; null takes a field out. Beside these there may be any.
+ * Merged into the node's fields, shallowly; null removes a field. Other fields are allowed.
  *
  * This interface was referenced by `Everything`'s JSON-Schema
  * via the `definition` "NodeChanges".
  */
 export interface NodeChanges {
   /**
-   * The node it is shown under. A mere field: orphans and cycles are stored, and shown at the top.
+   * The parent in the tree. The hub stores orphans and cycles; views show them at the top level.
    */
   parent_id?: string | null;
   /**
-   * What people read.
+   * The title that people see.
    */
   title?: string | null;
   /**
-   * What it is, e.g. `folder`, `step`, `task`.
+   * The kind of node, e.g. `folder`, `step`, `task`.
    */
   kind?: string | null;
   /**
@@ -600,48 +600,48 @@ export interface NodeChanges {
    */
   progress?: number | null;
   /**
-   * What is going on, or why it failed.
+   * The current activity, or the reason of a failure.
    */
   message?: string | null;
   /**
-   * Place among its siblings.
+   * Sort order among its siblings.
    */
   order?: number | null;
   /**
-   * When it began.
+   * Start time.
    */
   started_at?: string | null;
   /**
-   * When it ended.
+   * End time.
    */
   ended_at?: string | null;
   /**
-   * Ids of the nodes it waits for.
+   * Ids of the nodes that it waits for.
    */
   depends_on?: string[] | null;
   /**
-   * Which try this is.
+   * Number of the attempt.
    */
   attempt?: number | null;
   /**
-   * true: take the node out with everything under it; the other changes are ignored.
+   * true: removes the node with everything under it; the other changes have no effect.
    */
   deleted?: boolean | null;
   [k: string]: unknown;
 }
 /**
- * Merged into the project's own fields, shallowly; null takes a field out. Beside these there may be any.
+ * Merged into the project's own fields, shallowly; null removes a field. Other fields are allowed.
  *
  * This interface was referenced by `Everything`'s JSON-Schema
  * via the `definition` "ProjectChanges".
  */
 export interface ProjectChanges {
   /**
-   * What people read.
+   * The title that people see.
    */
   title?: string | null;
   /**
-   * Projects that belong together have the same.
+   * The same value groups projects.
    */
   group?: string | null;
   /**
@@ -651,7 +651,7 @@ export interface ProjectChanges {
     [k: string]: unknown;
   };
   /**
-   * Where more can be seen.
+   * A link with more about it.
    */
   url?: string | null;
   [k: string]: unknown;
@@ -668,7 +668,7 @@ export interface NodeUpdateData {
   [k: string]: unknown;
 }
 /**
- * A node is made or changed, or taken out.
+ * Creates, changes or removes a node.
  *
  * This interface was referenced by `Everything`'s JSON-Schema
  * via the `definition` "NodeUpdateEvent".
@@ -679,7 +679,7 @@ export interface NodeUpdateEvent {
   data: NodeUpdateData;
   timestamp: Time;
   /**
-   * Its place in the log.
+   * Its seq in the log.
    */
   seq: number;
   epoch: Epoch;
@@ -695,7 +695,7 @@ export interface ProjectUpdateData {
   [k: string]: unknown;
 }
 /**
- * The project's own fields change.
+ * Changes the project's own fields.
  *
  * This interface was referenced by `Everything`'s JSON-Schema
  * via the `definition` "ProjectUpdateEvent".
@@ -706,7 +706,7 @@ export interface ProjectUpdateEvent {
   data: ProjectUpdateData;
   timestamp: Time;
   /**
-   * Its place in the log.
+   * Its seq in the log.
    */
   seq: number;
   epoch: Epoch;
@@ -737,7 +737,7 @@ export interface LogData {
   [k: string]: unknown;
 }
 /**
- * A line of output. Changes nothing in the tree.
+ * A line of output. It does not change the tree.
  *
  * This interface was referenced by `Everything`'s JSON-Schema
  * via the `definition` "LogEvent".
@@ -748,7 +748,7 @@ export interface LogEvent {
   data: LogData;
   timestamp: Time;
   /**
-   * Its place in the log.
+   * Its seq in the log.
    */
   seq: number;
   epoch: Epoch;
@@ -765,15 +765,15 @@ export interface StateTransitionData {
    */
   node_id?: string | null;
   /**
-   * What it was; not checked by the reducer.
+   * The previous value; the reducer ignores it.
    */
   from?: string | null;
   /**
-   * What it is now.
+   * The new value.
    */
   to: string;
   /**
-   * Why.
+   * The reason.
    */
   context?: {
     [k: string]: unknown;
@@ -781,7 +781,7 @@ export interface StateTransitionData {
   [k: string]: unknown;
 }
 /**
- * A node's status, or without a node the project's state, passes from one to another.
+ * Changes a node's status, or without a node the project's state.
  *
  * This interface was referenced by `Everything`'s JSON-Schema
  * via the `definition` "StateTransitionEvent".
@@ -792,7 +792,7 @@ export interface StateTransitionEvent {
   data: StateTransitionData;
   timestamp: Time;
   /**
-   * Its place in the log.
+   * Its seq in the log.
    */
   seq: number;
   epoch: Epoch;
@@ -805,13 +805,13 @@ export interface StateTransitionEvent {
  */
 export interface MissionSnapshotData {
   /**
-   * Which.
+   * The snapshot's id.
    */
   snapshot_id: string;
   [k: string]: unknown;
 }
 /**
- * Somebody took a snapshot.
+ * A snapshot was taken.
  *
  * This interface was referenced by `Everything`'s JSON-Schema
  * via the `definition` "MissionSnapshotEvent".
@@ -822,7 +822,7 @@ export interface MissionSnapshotEvent {
   data: MissionSnapshotData;
   timestamp: Time;
   /**
-   * Its place in the log.
+   * Its seq in the log.
    */
   seq: number;
   epoch: Epoch;
@@ -845,7 +845,7 @@ export interface OrchestratorStartedData {
   [k: string]: unknown;
 }
 /**
- * The orchestrator runs.
+ * The orchestrator has started.
  *
  * This interface was referenced by `Everything`'s JSON-Schema
  * via the `definition` "OrchestratorStartedEvent".
@@ -856,7 +856,7 @@ export interface OrchestratorStartedEvent {
   data: OrchestratorStartedData;
   timestamp: Time;
   /**
-   * Its place in the log.
+   * Its seq in the log.
    */
   seq: number;
   epoch: Epoch;
@@ -886,7 +886,7 @@ export interface OrchestratorStoppedEvent {
   data: OrchestratorStoppedData;
   timestamp: Time;
   /**
-   * Its place in the log.
+   * Its seq in the log.
    */
   seq: number;
   epoch: Epoch;
@@ -899,7 +899,7 @@ export interface OrchestratorStoppedEvent {
  */
 export interface OrchestratorErrorData {
   /**
-   * What went wrong.
+   * The error.
    */
   error: string;
   [k: string]: unknown;
@@ -916,7 +916,7 @@ export interface OrchestratorErrorEvent {
   data: OrchestratorErrorData;
   timestamp: Time;
   /**
-   * Its place in the log.
+   * Its seq in the log.
    */
   seq: number;
   epoch: Epoch;
@@ -929,11 +929,11 @@ export interface OrchestratorErrorEvent {
  */
 export interface CoordinationUpdateData {
   /**
-   * How many.
+   * Their number.
    */
   active_agents: number;
   /**
-   * By name.
+   * Agents by name.
    */
   agents: {
     [k: string]: unknown;
@@ -941,7 +941,7 @@ export interface CoordinationUpdateData {
   [k: string]: unknown;
 }
 /**
- * Which agents are at work.
+ * The active agents.
  *
  * This interface was referenced by `Everything`'s JSON-Schema
  * via the `definition` "CoordinationUpdateEvent".
@@ -952,7 +952,7 @@ export interface CoordinationUpdateEvent {
   data: CoordinationUpdateData;
   timestamp: Time;
   /**
-   * Its place in the log.
+   * Its seq in the log.
    */
   seq: number;
   epoch: Epoch;
@@ -984,7 +984,7 @@ export interface ProjectCreatedEvent {
   data: ProjectCreatedData;
   timestamp: Time;
   /**
-   * Its place in the log.
+   * Its seq in the log.
    */
   seq: number;
   epoch: Epoch;
@@ -1016,7 +1016,7 @@ export interface ProjectUpdatedEvent {
   data: ProjectUpdatedData;
   timestamp: Time;
   /**
-   * Its place in the log.
+   * Its seq in the log.
    */
   seq: number;
   epoch: Epoch;
@@ -1056,7 +1056,7 @@ export interface TaskCreatedEvent {
   data: TaskCreatedData;
   timestamp: Time;
   /**
-   * Its place in the log.
+   * Its seq in the log.
    */
   seq: number;
   epoch: Epoch;
@@ -1096,7 +1096,7 @@ export interface TaskUpdatedEvent {
   data: TaskUpdatedData;
   timestamp: Time;
   /**
-   * Its place in the log.
+   * Its seq in the log.
    */
   seq: number;
   epoch: Epoch;
@@ -1130,7 +1130,7 @@ export interface TaskStatusChangedEvent {
   data: TaskStatusChangedData;
   timestamp: Time;
   /**
-   * Its place in the log.
+   * Its seq in the log.
    */
   seq: number;
   epoch: Epoch;
@@ -1147,7 +1147,7 @@ export interface TaskCompletedData {
    */
   task_id?: string | number;
   /**
-   * Where.
+   * The branch.
    */
   branch?: {
     [k: string]: unknown;
@@ -1166,7 +1166,7 @@ export interface TaskCompletedEvent {
   data: TaskCompletedData;
   timestamp: Time;
   /**
-   * Its place in the log.
+   * Its seq in the log.
    */
   seq: number;
   epoch: Epoch;
@@ -1183,7 +1183,7 @@ export interface TaskQueuedForMergeData {
    */
   task_id?: string | number;
   /**
-   * Its title.
+   * The task's title.
    */
   title?: {
     [k: string]: unknown;
@@ -1202,7 +1202,7 @@ export interface TaskQueuedForMergeEvent {
   data: TaskQueuedForMergeData;
   timestamp: Time;
   /**
-   * Its place in the log.
+   * Its seq in the log.
    */
   seq: number;
   epoch: Epoch;
@@ -1219,7 +1219,7 @@ export interface TaskMergedData {
    */
   task_id?: string | number;
   /**
-   * Where.
+   * The branch.
    */
   branch?: {
     [k: string]: unknown;
@@ -1238,7 +1238,7 @@ export interface TaskMergedEvent {
   data: TaskMergedData;
   timestamp: Time;
   /**
-   * Its place in the log.
+   * Its seq in the log.
    */
   seq: number;
   epoch: Epoch;
@@ -1257,7 +1257,7 @@ export interface TaskDeletedData {
   [k: string]: unknown;
 }
 /**
- * TaskTree: takes the task out with everything under it.
+ * TaskTree: removes the task with everything under it.
  *
  * This interface was referenced by `Everything`'s JSON-Schema
  * via the `definition` "TaskDeletedEvent".
@@ -1268,7 +1268,7 @@ export interface TaskDeletedEvent {
   data: TaskDeletedData;
   timestamp: Time;
   /**
-   * Its place in the log.
+   * Its seq in the log.
    */
   seq: number;
   epoch: Epoch;
@@ -1281,13 +1281,13 @@ export interface TaskDeletedEvent {
  */
 export interface TasksResetData {
   /**
-   * How many.
+   * Number of tasks.
    */
   reset_count?: {
     [k: string]: unknown;
   };
   /**
-   * How many.
+   * Number of sessions.
    */
   killed_sessions?: {
     [k: string]: unknown;
@@ -1295,7 +1295,7 @@ export interface TasksResetData {
   [k: string]: unknown;
 }
 /**
- * TaskTree: every task that is not merged is unclaimed again.
+ * TaskTree: sets every task that is not merged to `unclaimed`.
  *
  * This interface was referenced by `Everything`'s JSON-Schema
  * via the `definition` "TasksResetEvent".
@@ -1306,7 +1306,7 @@ export interface TasksResetEvent {
   data: TasksResetData;
   timestamp: Time;
   /**
-   * Its place in the log.
+   * Its seq in the log.
    */
   seq: number;
   epoch: Epoch;
@@ -1321,7 +1321,7 @@ export interface ProjectResetData {
   [k: string]: unknown;
 }
 /**
- * TaskTree: all tasks are taken out.
+ * TaskTree: removes all tasks.
  *
  * This interface was referenced by `Everything`'s JSON-Schema
  * via the `definition` "ProjectResetEvent".
@@ -1332,7 +1332,7 @@ export interface ProjectResetEvent {
   data: ProjectResetData;
   timestamp: Time;
   /**
-   * Its place in the log.
+   * Its seq in the log.
    */
   seq: number;
   epoch: Epoch;
@@ -1351,7 +1351,7 @@ export interface ProjectDeletedData {
     [k: string]: unknown;
   };
   /**
-   * Whether more than the log was cleaned up.
+   * True if more than the log was cleaned up.
    */
   cleanup_performed?: {
     [k: string]: unknown;
@@ -1359,7 +1359,7 @@ export interface ProjectDeletedData {
   [k: string]: unknown;
 }
 /**
- * The project's life ends with this event: empty the tree.
+ * The project is deleted; this is the last event of its epoch. Empty the tree.
  *
  * This interface was referenced by `Everything`'s JSON-Schema
  * via the `definition` "ProjectDeletedEvent".
@@ -1370,38 +1370,38 @@ export interface ProjectDeletedEvent {
   data: ProjectDeletedData;
   timestamp: Time;
   /**
-   * Its place in the log.
+   * Its seq in the log.
    */
   seq: number;
   epoch: Epoch;
 }
 /**
- * An event of any other type passes through as it was sent.
+ * An event of any other type; the hub passes it through unchanged.
  *
  * This interface was referenced by `Everything`'s JSON-Schema
  * via the `definition` "OtherEvent".
  */
 export interface OtherEvent {
   /**
-   * Any type that this document does not know.
+   * Any type that is not in this document.
    */
   type: string;
   project_id: ProjectId;
   /**
-   * As it was sent.
+   * The data as sent.
    */
   data: {
     [k: string]: unknown;
   };
   timestamp: Time;
   /**
-   * Its place in the log.
+   * Its seq in the log.
    */
   seq: number;
   epoch: Epoch;
 }
 /**
- * A question to people.
+ * A prompt.
  *
  * This interface was referenced by `Everything`'s JSON-Schema
  * via the `definition` "PromptData".
@@ -1416,7 +1416,7 @@ export interface PromptData {
    */
   message: string;
   /**
-   * What can be chosen.
+   * The options.
    *
    * @minItems 1
    * @maxItems 50
@@ -1433,30 +1433,30 @@ export interface PromptData {
   deadline: Time;
   default: Choice;
   /**
-   * The asker's own, kept beside the question for those who show it.
+   * Data of the program that opened the prompt, for clients that show it.
    */
   data?: {
     [k: string]: unknown;
   };
 }
 /**
- * One thing to choose.
+ * One option.
  *
  * This interface was referenced by `Everything`'s JSON-Schema
  * via the `definition` "Option".
  */
 export interface Option {
   /**
-   * What `value` is if this is chosen.
+   * The `value` of this choice.
    */
   id: string;
   /**
-   * What people read.
+   * The title that people see.
    */
   label: string;
 }
 /**
- * An answer in short.
+ * An answer.
  *
  * This interface was referenced by `Everything`'s JSON-Schema
  * via the `definition` "Choice".
@@ -1467,14 +1467,14 @@ export interface Choice {
    */
   proceed: boolean;
   /**
-   * One of the options' ids, or what satisfies the schema; else anything, if anything is given.
+   * The id of an option, or a value that satisfies the schema; without either, any value or none.
    */
   value?: {
     [k: string]: unknown;
   };
 }
 /**
- * What a prompt came to.
+ * The outcome of a prompt.
  *
  * This interface was referenced by `Everything`'s JSON-Schema
  * via the `definition` "PromptResolvedData".
@@ -1489,27 +1489,27 @@ export interface PromptResolvedData {
    */
   proceed: boolean;
   /**
-   * What was chosen or entered.
+   * The chosen or entered value.
    */
   value?: {
     [k: string]: unknown;
   };
   /**
-   * A remark of whoever answered.
+   * A remark of the person who answered.
    */
   feedback?: string;
   /**
-   * Whose token it was; null without authentication, and where nobody did it.
+   * The subject of the token; null without authentication, and for a timeout.
    */
   by: string | null;
   /**
-   * An answer, the default at the deadline, or taken back (also with its project).
+   * By an answer, by the default at the deadline, or by cancellation (also with its project).
    */
   how: "answered" | "timeout" | "cancelled";
   via?: Via;
 }
 /**
- * How somebody spoke.
+ * The way in which a request came.
  *
  * This interface was referenced by `Everything`'s JSON-Schema
  * via the `definition` "Via".
@@ -1524,7 +1524,7 @@ export interface Via {
    */
   connection?: string;
   /**
-   * Where the request came from.
+   * The address of the client.
    */
   address?: string;
 }
@@ -1540,7 +1540,7 @@ export interface CommandEvent {
   data: CommandData;
   timestamp: Time;
   /**
-   * Its place in the log.
+   * Its seq in the log.
    */
   seq: number;
   epoch: Epoch;
@@ -1554,24 +1554,24 @@ export interface CommandEvent {
 export interface CommandData {
   command_id: CommandId;
   /**
-   * Usual ones: `cancel`, `retry`, `pause`, `resume`.
+   * Common names: `cancel`, `retry`, `pause`, `resume`.
    */
   name: string;
   node_id?: NodeId;
   /**
-   * Whatever the orchestrator understands.
+   * Arguments, as the orchestrator defines them.
    */
   args?: {
     [k: string]: unknown;
   };
   /**
-   * Whose token it was; null without authentication.
+   * The subject of the token; null without authentication.
    */
   by: string | null;
   via: Via;
 }
 /**
- * What the orchestrator said of a command, or what became of it.
+ * The status or the result of a command.
  *
  * This interface was referenced by `Everything`'s JSON-Schema
  * via the `definition` "CommandResultEvent".
@@ -1582,13 +1582,13 @@ export interface CommandResultEvent {
   data: CommandResultData;
   timestamp: Time;
   /**
-   * Its place in the log.
+   * Its seq in the log.
    */
   seq: number;
   epoch: Epoch;
 }
 /**
- * What an orchestrator said of a command, or what became of it.
+ * The status or the result of a command.
  *
  * This interface was referenced by `Everything`'s JSON-Schema
  * via the `definition` "CommandResultData".
@@ -1596,17 +1596,17 @@ export interface CommandResultEvent {
 export interface CommandResultData {
   command_id: CommandId;
   /**
-   * `accepted` settles nothing. `timeout`: no orchestrator said anything in time; `cancelled`: the project was deleted.
+   * `accepted` is not final. `timeout`: no orchestrator answered in time. `cancelled`: the project was deleted.
    */
   status: "accepted" | "done" | "refused" | "timeout" | "cancelled";
   /**
-   * Why, in words.
+   * The reason, for a person.
    */
   message?: string;
   node_id?: NodeId;
 }
 /**
- * A user is told something.
+ * A notification to a user.
  *
  * This interface was referenced by `Everything`'s JSON-Schema
  * via the `definition` "NotificationEvent".
@@ -1617,24 +1617,24 @@ export interface NotificationEvent {
   data: NotificationData;
   timestamp: Time;
   /**
-   * Its place in the log.
+   * Its seq in the log.
    */
   seq: number;
   epoch: Epoch;
 }
 /**
- * Something a user is told.
+ * A notification.
  *
  * This interface was referenced by `Everything`'s JSON-Schema
  * via the `definition` "NotificationData".
  */
 export interface NotificationData {
   /**
-   * In short.
+   * The title.
    */
   title: string;
   /**
-   * At length.
+   * The text.
    */
   body?: string;
   /**
@@ -1642,18 +1642,18 @@ export interface NotificationData {
    */
   level?: string;
   /**
-   * Where more can be seen.
+   * A link with more about it.
    */
   url?: string;
   /**
-   * Anything else.
+   * Any other data.
    */
   data?: {
     [k: string]: unknown;
   };
 }
 /**
- * A user has read up to a position.
+ * A user has read all events up to a position.
  *
  * This interface was referenced by `Everything`'s JSON-Schema
  * via the `definition` "NotificationsReadEvent".
@@ -1664,25 +1664,25 @@ export interface NotificationsReadEvent {
   data: NotificationsReadData;
   timestamp: Time;
   /**
-   * Its place in the log.
+   * Its seq in the log.
    */
   seq: number;
   epoch: Epoch;
 }
 /**
- * The user has read up to here.
+ * The user has read all events up to this one.
  *
  * This interface was referenced by `Everything`'s JSON-Schema
  * via the `definition` "NotificationsReadData".
  */
 export interface NotificationsReadData {
   /**
-   * Of the user's log.
+   * A seq of the user's log.
    */
   seq: number;
 }
 /**
- * For every watcher: it has no project, no position, and is not stored.
+ * For every watcher. It has no project and no position, and the hub does not store it.
  *
  * This interface was referenced by `Everything`'s JSON-Schema
  * via the `definition` "BroadcastMessage".
@@ -1699,7 +1699,7 @@ export interface BroadcastMessage {
   timestamp: Time;
 }
 /**
- * Any JSON object, for this connection alone, said by the program that embeds the hub.
+ * Any JSON object to this connection alone, from the program that embeds the hub.
  *
  * This interface was referenced by `Everything`'s JSON-Schema
  * via the `definition` "PersonalMessage".
@@ -1717,22 +1717,22 @@ export interface Welcome {
   type: "welcome";
   data: {
     /**
-     * Names this connection.
+     * The id of this connection.
      */
     connection_id: string;
     /**
-     * Seconds; nothing for half as long again means that the hub is gone.
+     * Seconds. If a client receives nothing for 1.5 times that, the hub is gone.
      */
     heartbeat_interval: number;
     server_time: Time;
     /**
-     * Bytes; a larger message closes 1009.
+     * Bytes; the hub closes a connection with a larger message with 1009.
      */
     max_message_size: number;
   };
 }
 /**
- * Part 1 carries everything, and its share of the nodes; later parts carry nodes only.
+ * Part 1 has all fields and the first of the nodes; later parts have nodes only.
  *
  * This interface was referenced by `Everything`'s JSON-Schema
  * via the `definition` "StatePartData".
@@ -1743,7 +1743,7 @@ export interface StatePartData {
   orchestrator?: OrchestratorFields;
   coordination?: CoordinationFields;
   /**
-   * The open questions to people, the oldest first.
+   * The open prompts, the oldest first.
    */
   prompts?: PromptData[];
   nodes: Node[];
@@ -1756,16 +1756,16 @@ export interface StatePartData {
  */
 export interface UserStateData {
   /**
-   * The open questions to people, the oldest first.
+   * The open prompts, the oldest first.
    */
   prompts: PromptData[];
   /**
-   * The seq up to which the user has read.
+   * The seq of the last event that the user has read.
    */
   read: number;
 }
 /**
- * Where this connection stands, every `heartbeat_interval`, whatever else is sent.
+ * The positions of this connection, every `heartbeat_interval`, whatever else the hub sends.
  *
  * This interface was referenced by `Everything`'s JSON-Schema
  * via the `definition` "Heartbeat".
@@ -1774,13 +1774,13 @@ export interface Heartbeat {
   type: "heartbeat";
   timestamp: Time;
   /**
-   * The last position put on this connection, by project; those in which it is behind are left out.
+   * The last position put on this connection, by project, without those in which it is behind.
    */
   positions: {
     [k: string]: Position;
   };
   /**
-   * The same of users' logs, by user; left out if there are none.
+   * The same for users' logs, by user; left out if there are none.
    */
   user_positions?: {
     [k: string]: Position;
@@ -1797,7 +1797,7 @@ export interface Pong {
   id?: RequestId;
 }
 /**
- * A request is done and has no answer of its own: `answer`, `command`, `ack` of a user's log, `refresh`, or `subscribe` to `*` once every project is open. To a producer: its `command_result` is stored.
+ * A request succeeded that has no answer of its own: `answer`, `command`, `ack` of a user's log, `refresh`, or `subscribe` to `*` once every project is open. For a producer: its `command_result` is stored.
  *
  * This interface was referenced by `Everything`'s JSON-Schema
  * via the `definition` "Reply".
@@ -1806,7 +1806,7 @@ export interface Reply {
   type: "reply";
   id?: RequestId;
   /**
-   * Names a command.
+   * The id of a command.
    */
   command_id?: string;
 }
@@ -1820,13 +1820,13 @@ export interface Draining {
   type: "draining";
   data: {
     /**
-     * Come back after so many milliseconds.
+     * Reconnect after this many milliseconds.
      */
     reconnect_after_ms: number;
   };
 }
 /**
- * A request failed, or something cannot be understood.
+ * A request failed, or a message is invalid.
  *
  * This interface was referenced by `Everything`'s JSON-Schema
  * via the `definition` "ErrorMessage".
@@ -1840,25 +1840,25 @@ export interface ErrorMessage {
    */
   message: string;
   /**
-   * Where in the message the fault is.
+   * The place of the fault in the message.
    */
   field?: string;
   /**
-   * The same may be sent again after so many milliseconds.
+   * Send the same request again after this many milliseconds.
    */
   retry_after_ms?: number;
   /**
-   * With `prompt_closed`, and `gone` of a command: what settled it.
+   * With `prompt_closed`, and with `gone` for a command: its outcome.
    */
   outcome?: {
     [k: string]: unknown;
   };
   /**
-   * Names a project.
+   * The id of a project.
    */
   project_id?: string;
   /**
-   * Names a user: 1–256 characters without control characters; with tokens it is the token's `sub`.
+   * The id of a user: 1–256 characters without control characters; with tokens it is the token's `sub`.
    */
   user_id?: string;
 }
@@ -1873,7 +1873,7 @@ export interface Ping {
   id?: RequestId;
 }
 /**
- * A new token for a connection whose old one runs out.
+ * A new token for a connection whose token expires.
  *
  * This interface was referenced by `Everything`'s JSON-Schema
  * via the `definition` "Refresh".
@@ -1887,31 +1887,31 @@ export interface Refresh {
   token: string;
 }
 /**
- * An event on its way in. Other keys are ignored.
+ * An event to publish. The hub ignores other keys.
  *
  * This interface was referenced by `Everything`'s JSON-Schema
  * via the `definition` "NewEvent".
  */
 export interface NewEvent {
   /**
-   * Known types are checked; the name of a message of the hub's own is refused.
+   * The hub checks known types, and refuses the name of a hub message.
    */
   type: string;
   project_id: ProjectId;
   /**
-   * As in the event of that type; empty if left out.
+   * The data of that type of event; empty if left out.
    */
   data?: {
     [k: string]: unknown;
   };
   /**
-   * RFC 3339, when it happened; the time of receipt if left out.
+   * RFC 3339, the time of the event; the time of receipt if left out.
    */
   timestamp?: string | null;
   [k: string]: unknown;
 }
 /**
- * Publish events of one project. With an `id` on a connection with a `producer_id` it is kept once, however often it is sent.
+ * Publish events of one project. With an `id`, on a connection with a `producer_id`, it is idempotent.
  *
  * This interface was referenced by `Everything`'s JSON-Schema
  * via the `definition` "Publish".
@@ -1920,14 +1920,14 @@ export interface Publish {
   type: "publish";
   id?: RequestId;
   /**
-   * All of one project; kept all or none.
+   * All of one project; stored all or none.
    *
    * @minItems 1
    */
   events: [NewEvent, ...NewEvent[]];
 }
 /**
- * One event by itself. Without an `id` it is answered only if it is refused.
+ * One bare event. Without an `id` the hub answers it only if it refuses it.
  *
  * This interface was referenced by `Everything`'s JSON-Schema
  * via the `definition` "BareEvent".
@@ -1935,7 +1935,7 @@ export interface Publish {
 export interface BareEvent {
   id?: RequestId;
   /**
-   * Any event type but those the hub says itself; the name of a message of the hub's own is refused.
+   * Any event type except those that only the hub publishes and the names of hub messages.
    */
   type: string;
   project_id: ProjectId;
@@ -1946,7 +1946,7 @@ export interface BareEvent {
   [k: string]: unknown;
 }
 /**
- * The publish is on disk, and handed to every watcher's outbox. Acks come in the order of the publishes.
+ * The publish is on disk and handed to every watcher's outbox. The hub sends acks in the order of the publishes.
  *
  * This interface was referenced by `Everything`'s JSON-Schema
  * via the `definition` "Acknowledgement".
@@ -1954,7 +1954,7 @@ export interface BareEvent {
 export interface Acknowledgement {
   type: "ack";
   /**
-   * That of the publish; null if it had none.
+   * The id of the publish; null if it had none.
    */
   id: string | number | null;
   /**
@@ -1964,12 +1964,12 @@ export interface Acknowledgement {
    */
   positions: [StoredPosition, ...StoredPosition[]];
   /**
-   * The same publish was kept before: these are its positions.
+   * True if the same publish was stored before: these are its positions.
    */
   duplicate: boolean;
 }
 /**
- * Answer a prompt; the first valid answer settles it.
+ * Answer a prompt; the first valid answer resolves it.
  *
  * This interface was referenced by `Everything`'s JSON-Schema
  * via the `definition` "Answer".
@@ -1983,7 +1983,7 @@ export interface Answer {
    */
   proceed: boolean;
   /**
-   * One of the options' ids, or what satisfies the schema. Needed with `proceed: true` where the prompt has either.
+   * The id of an option, or a value that satisfies the schema. Required with `proceed: true` if the prompt has either.
    */
   value?: {
     [k: string]: unknown;
@@ -1994,7 +1994,7 @@ export interface Answer {
   feedback?: string;
 }
 /**
- * Tell the orchestrator of a project what to do.
+ * Send a command to the orchestrator of a project.
  *
  * This interface was referenced by `Everything`'s JSON-Schema
  * via the `definition` "Command".
@@ -2004,19 +2004,19 @@ export interface Command {
   id?: RequestId;
   project_id: ProjectId;
   /**
-   * Usual ones: `cancel`, `retry`, `pause`, `resume`.
+   * Common names: `cancel`, `retry`, `pause`, `resume`.
    */
   name: string;
   node_id?: NodeId;
   /**
-   * Whatever the orchestrator understands.
+   * Arguments, as the orchestrator defines them.
    */
   args?: {
     [k: string]: unknown;
   };
 }
 /**
- * A command that this orchestrator is to obey: answer it with `command_result`.
+ * A command for this orchestrator: answer it with `command_result`.
  *
  * This interface was referenced by `Everything`'s JSON-Schema
  * via the `definition` "Instruction".
@@ -2026,24 +2026,24 @@ export interface Instruction {
   project_id: ProjectId;
   command_id: CommandId;
   /**
-   * Usual ones: `cancel`, `retry`, `pause`, `resume`.
+   * Common names: `cancel`, `retry`, `pause`, `resume`.
    */
   name: string;
   node_id?: NodeId;
   /**
-   * Whatever the orchestrator understands.
+   * Arguments, as the orchestrator defines them.
    */
   args?: {
     [k: string]: unknown;
   };
   /**
-   * Whose token it was; null without authentication.
+   * The subject of the token; null without authentication.
    */
   by: string | null;
   via: Via;
 }
 /**
- * What this orchestrator says of a command it was given. The first `done` or `refused` settles it.
+ * The status or result of a command that this orchestrator received. The first `done` or `refused` resolves it.
  *
  * This interface was referenced by `Everything`'s JSON-Schema
  * via the `definition` "CommandResult".
@@ -2053,16 +2053,16 @@ export interface CommandResult {
   id?: RequestId;
   command_id: CommandId;
   /**
-   * `accepted`: it is being done, and does not time out any more.
+   * `accepted`: the orchestrator works on it, and it no longer times out.
    */
   status: "accepted" | "done" | "refused";
   /**
-   * Why, in words.
+   * The reason, for a person.
    */
   message?: string;
 }
 /**
- * How an execution stands.
+ * The status of an execution.
  *
  * This interface was referenced by `Everything`'s JSON-Schema
  * via the `definition` "StatusMessage".
@@ -2072,11 +2072,11 @@ export interface StatusMessage {
   execution_id: ExecutionId;
   status: ExecutionStatus;
   /**
-   * What its worker set, else the share of finished leaves in percent.
+   * The worker's value, else the percentage of finished leaves.
    */
   progress: number;
   /**
-   * What its worker says, or null.
+   * The worker's message, or null.
    */
   message: {
     [k: string]: unknown;
@@ -2088,18 +2088,18 @@ export interface StatusMessage {
     [k: string]: unknown;
   };
   /**
-   * Why it failed: a string or an object, or null.
+   * The reason of the failure: a string or an object, or null.
    */
   error: {
     [k: string]: unknown;
   };
   /**
-   * Seconds it has been running, or ran; null before it began.
+   * Running time in seconds; null before the start.
    */
   execution_time: number | null;
 }
 /**
- * A node, whole: all its fields beside these. With `deleted` it is gone.
+ * A node, whole: it has its other fields too. With `deleted` it is removed.
  *
  * This interface was referenced by `Everything`'s JSON-Schema
  * via the `definition` "NodeMessage".
@@ -2113,7 +2113,7 @@ export interface NodeMessage {
    */
   status: string | null;
   /**
-   * There only where it is gone.
+   * Present only for a removed node.
    */
   deleted?: true;
   [k: string]: unknown;
@@ -2128,7 +2128,7 @@ export interface LineMessage {
   type: "log";
   execution_id: ExecutionId;
   /**
-   * As its producer says.
+   * The level that the producer gave.
    */
   level: string;
   /**
@@ -2138,7 +2138,7 @@ export interface LineMessage {
   timestamp: Time;
   node_id?: NodeId;
   /**
-   * Where it came from.
+   * Its stream.
    */
   stream?: string;
 }
@@ -2152,7 +2152,7 @@ export interface ExecutionPong {
   type: "pong";
 }
 /**
- * What was wrong, in words.
+ * The fault, for a person.
  *
  * This interface was referenced by `Everything`'s JSON-Schema
  * via the `definition` "ExecutionError".
@@ -2165,7 +2165,7 @@ export interface ExecutionError {
   message: string;
 }
 /**
- * Asks for `pong`; other keys are ignored.
+ * Asks for `pong`; the hub ignores other keys.
  *
  * This interface was referenced by `Everything`'s JSON-Schema
  * via the `definition` "ExecutionPing".
@@ -2175,47 +2175,47 @@ export interface ExecutionPing {
   [k: string]: unknown;
 }
 /**
- * Answered with the whole request.
+ * The hub answers with the whole request.
  *
  * This interface was referenced by `Everything`'s JSON-Schema
  * via the `definition` "AiecsPing".
  */
 export interface AiecsPing {
   /**
-   * Always so.
+   * Always this value.
    */
   action: "ping";
   [k: string]: unknown;
 }
 /**
- * From now on this user's messages; what is open is offered.
+ * Subscribes to a user's messages; the hub first sends the open prompts.
  *
  * This interface was referenced by `Everything`'s JSON-Schema
  * via the `definition` "AiecsSubscribe".
  */
 export interface AiecsSubscribe {
   /**
-   * Always so.
+   * Always this value.
    */
   action: "subscribe";
   /**
-   * Whose messages.
+   * The user.
    */
   user_id?: string;
 }
 /**
- * A task is to end: told to all, and to its orchestrator as a command.
+ * Cancels a task: a message to all clients, and a command to its orchestrator.
  *
  * This interface was referenced by `Everything`'s JSON-Schema
  * via the `definition` "AiecsCancel".
  */
 export interface AiecsCancel {
   /**
-   * Always so.
+   * Always this value.
    */
   action: "cancel";
   /**
-   * Whose task.
+   * The user of the task.
    */
   user_id?: string;
   /**
@@ -2225,14 +2225,14 @@ export interface AiecsCancel {
   [k: string]: unknown;
 }
 /**
- * Answers a question; the first answer counts, and there is no reply.
+ * Answers a prompt; the first answer counts, and the hub sends no reply.
  *
  * This interface was referenced by `Everything`'s JSON-Schema
  * via the `definition` "AiecsConfirm".
  */
 export interface AiecsConfirm {
   /**
-   * Always so.
+   * Always this value.
    */
   action: "confirm";
   /**
@@ -2250,14 +2250,14 @@ export interface AiecsConfirm {
   [k: string]: unknown;
 }
 /**
- * A message with `requires_ack` has arrived.
+ * Acknowledges a message with `requires_ack`.
  *
  * This interface was referenced by `Everything`'s JSON-Schema
  * via the `definition` "AiecsAck".
  */
 export interface AiecsAck {
   /**
-   * Always so.
+   * Always this value.
    */
   action: "ack";
   /**
@@ -2274,7 +2274,7 @@ export interface AiecsAck {
  */
 export interface AiecsPong {
   /**
-   * Always so.
+   * Always this value.
    */
   type: "pong";
   /**
@@ -2296,31 +2296,31 @@ export interface AiecsPong {
  */
 export interface AiecsSubscribed {
   /**
-   * Always so.
+   * Always this value.
    */
   type: "subscription_confirmed";
   /**
-   * Whose messages.
+   * The user.
    */
   user_id: string;
 }
 /**
- * A question, from whichever side it was asked.
+ * A prompt, in whichever language it was opened.
  *
  * This interface was referenced by `Everything`'s JSON-Schema
  * via the `definition` "AiecsStepResult".
  */
 export interface AiecsStepResult {
   /**
-   * Always so.
+   * Always this value.
    */
   type: "task_step_result";
   /**
-   * To answer by.
+   * The id for the answer.
    */
   callback_id: string;
   /**
-   * Whatever the asker gave; null without.
+   * As the program gave it, or null.
    */
   step: {
     [k: string]: unknown;
@@ -2330,35 +2330,35 @@ export interface AiecsStepResult {
    */
   message: string;
   /**
-   * Whatever the asker gave; null without.
+   * As the program gave it, or null.
    */
   result: {
     [k: string]: unknown;
   };
   /**
-   * Whatever the asker gave; null without.
+   * As the program gave it, or null.
    */
   status: {
     [k: string]: unknown;
   };
   /**
-   * Whatever the asker gave; null without.
+   * As the program gave it, or null.
    */
   error_code: {
     [k: string]: unknown;
   };
   /**
-   * Whatever the asker gave; null without.
+   * As the program gave it, or null.
    */
   error_message: {
     [k: string]: unknown;
   };
   /**
-   * Who is asked.
+   * The user who is asked.
    */
   user_id: string | null;
   /**
-   * Whatever the asker gave; null without.
+   * As the program gave it, or null.
    */
   task_id: {
     [k: string]: unknown;
@@ -2369,26 +2369,26 @@ export interface AiecsStepResult {
   timestamp: number;
 }
 /**
- * A task is still at work.
+ * A task is still running.
  *
  * This interface was referenced by `Everything`'s JSON-Schema
  * via the `definition` "AiecsHeartbeat".
  */
 export interface AiecsHeartbeat {
   /**
-   * Always so.
+   * Always this value.
    */
   type: "heartbeat";
   /**
-   * Always so.
+   * Always this value.
    */
   status: "heartbeat";
   /**
-   * In words.
+   * A text for people.
    */
   message: string;
   /**
-   * Whose task.
+   * The user of the task.
    */
   user_id: string;
   /**
@@ -2401,18 +2401,18 @@ export interface AiecsHeartbeat {
   timestamp: number;
 }
 /**
- * Somebody cancelled a task.
+ * A client cancelled a task.
  *
  * This interface was referenced by `Everything`'s JSON-Schema
  * via the `definition` "AiecsCancelled".
  */
 export interface AiecsCancelled {
   /**
-   * Always so.
+   * Always this value.
    */
   type: "task_cancelled";
   /**
-   * Whose task.
+   * The user of the task.
    */
   user_id: string;
   /**
@@ -2425,35 +2425,35 @@ export interface AiecsCancelled {
   timestamp: number;
 }
 /**
- * A message for a user: as it was sent, with whom it is for; a notification is one of type `notification`.
+ * A message to a user, unchanged but for `target_user_id`; a notification has the type `notification`.
  *
  * This interface was referenced by `Everything`'s JSON-Schema
  * via the `definition` "AiecsUserMessage".
  */
 export interface AiecsUserMessage {
   /**
-   * Whom it is for.
+   * The receiver.
    */
   target_user_id: string;
   /**
-   * Of a notification: seconds since the Unix epoch.
+   * For a notification: seconds since the Unix epoch.
    */
   timestamp?: number;
   [k: string]: unknown;
 }
 /**
- * What was said cannot be understood.
+ * A message is invalid.
  *
  * This interface was referenced by `Everything`'s JSON-Schema
  * via the `definition` "AiecsError".
  */
 export interface AiecsError {
   /**
-   * Always so.
+   * Always this value.
    */
   type: "error";
   /**
-   * What was wrong.
+   * The fault, for a person.
    */
   message: string;
   /**
@@ -2462,7 +2462,7 @@ export interface AiecsError {
   timestamp: number;
 }
 /**
- * A client's sign of life. More keys are ignored.
+ * A heartbeat of the client. The hub ignores other keys.
  *
  * This interface was referenced by `Everything`'s JSON-Schema
  * via the `definition` "AutoGptHeartbeat".
@@ -2472,7 +2472,7 @@ export interface AutoGptHeartbeat {
   [k: string]: unknown;
 }
 /**
- * Show me an execution, or all of a graph. The two shorter methods are older names.
+ * Subscribe to an execution, or to all of a graph. The two shorter methods are older names.
  *
  * This interface was referenced by `Everything`'s JSON-Schema
  * via the `definition` "AutoGptSubscribe".
@@ -2493,7 +2493,7 @@ export interface AutoGptSubscribe {
   [k: string]: unknown;
 }
 /**
- * Take it back.
+ * Unsubscribe.
  *
  * This interface was referenced by `Everything`'s JSON-Schema
  * via the `definition` "AutoGptUnsubscribe".
@@ -2514,7 +2514,7 @@ export interface AutoGptUnsubscribe {
   [k: string]: unknown;
 }
 /**
- * An error of the client's; it has no answer.
+ * An error of the client; the hub does not answer it.
  *
  * This interface was referenced by `Everything`'s JSON-Schema
  * via the `definition` "AutoGptComplaint".
@@ -2535,7 +2535,7 @@ export interface AutoGptPong {
   success: true;
 }
 /**
- * A subscription stands, or is over; `channel` is null if there was none to end.
+ * A subscription has begun or ended; `channel` is null if there was none to end.
  *
  * This interface was referenced by `Everything`'s JSON-Schema
  * via the `definition` "AutoGptAcknowledged".
@@ -2550,13 +2550,13 @@ export interface AutoGptAcknowledged {
   data: null;
   success: true;
   /**
-   * How pushes of it are marked.
+   * The channel in its events.
    */
   channel: string | null;
   error: null;
 }
 /**
- * What was said cannot be understood, or events may have been missed.
+ * The message is invalid, or the client may have missed events.
  *
  * This interface was referenced by `Everything`'s JSON-Schema
  * via the `definition` "AutoGptError".
@@ -2599,7 +2599,7 @@ export interface AutoGptNodeExecution {
   error: null;
 }
 /**
- * A notification of the user's, AutoGPT's as it came; any other has the type `tasktree`.
+ * A notification to the user. One of AutoGPT's is unchanged; any other has the type `tasktree`.
  *
  * This interface was referenced by `Everything`'s JSON-Schema
  * via the `definition` "AutoGptNotice".
