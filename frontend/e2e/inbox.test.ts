@@ -62,6 +62,12 @@ it.each([
     await form(page, `Deploy ${id}?`).getByRole("button", { name: "Yes, go on" }).click();
     await form(page, `Deploy ${id}?`).waitFor({ state: "detached" });
     expect(await outcome(asked)).toMatchObject({ how: "answered", proceed: true });
+    await page.reload();
+    const settled = page.getByRole("region", { name: "Settled" }).locator(".card").first();
+    await settled.getByText(`Deploy ${id}?`).waitFor();
+    await settled.getByText("answered yes by somebody without a token, just now").waitFor();
+    await settled.getByRole("link", { name: `Release of ${id} / deploy` }).waitFor();
+    await accessible(page);
     expect(complaints).toEqual([]);
     await page.context().close();
   },
@@ -106,6 +112,20 @@ it("keys answer the question that has the focus, and no other", async () => {
   await page.keyboard.press("x");
   await form(page, "At all?").waitFor({ state: "detached" });
   expect(await outcome(plain)).toMatchObject({ proceed: false });
+  await page.context().close();
+});
+
+it("where nobody takes commands they say so, and are not offered until somebody may", async () => {
+  await hub.push("deaf", [node("a", { title: "Alpha", status: "failed" })]);
+  const { page } = await open(browser, { expected: /409/ });
+  await page.goto(`${hub.url}/p/deaf/tree?node=a`);
+  const retry = page.getByRole("button", { name: "Retry", exact: true });
+  await retry.click();
+  await page.getByRole("alert").getByText("Nobody takes commands").waitFor();
+  expect(await retry.isDisabled()).toBe(true);
+  await accessible(page);
+  await page.getByRole("button", { name: "It does now" }).click();
+  expect(await retry.isEnabled()).toBe(true);
   await page.context().close();
 });
 

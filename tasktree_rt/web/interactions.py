@@ -59,30 +59,37 @@ class People:
         return reply(_prompt(pending), 201 if new else 200)
 
     async def prompts(self) -> Response:
-        """A page of the prompts the caller may see, the oldest first."""
+        """A page of the prompts the caller may see, the oldest first; with `before` the newest first."""
         status = request.args.get("status", "open")
         if status not in STATUS:
             raise InvalidInput(f"expected one of {', '.join(STATUS)}", field="status")
-        limit, after = limit_asked(), number("after", request.args.get("after", "0"), 1 << 53, 0)
-        topics = _wanted()
+        limit, topics = limit_asked(), _wanted()
+        place, newest = _place()
         found: list[Json] = []
         size = 0
         full = False
-        while not full and (page := await self._page(STATUS[status], topics, after)):
+        while not full and (page := await self._page(STATUS[status], topics, place, newest)):
             for one in page:
                 full = len(found) == limit or size >= PAGE_BYTES
                 if full:
                     break
-                after = one.place
+                place = one.place
                 if all(name in one.topics for name in topics) and may_see(grants(), one.topics):
                     with suppress(StoreDamaged):  # asked for by its id it says so
                         found.append(_stored(one))
                     size += len(one.body) + len(one.outcome)
-        return reply({"prompts": found, "next": str(after) if full else None})
+        return reply({"prompts": found, "next": str(place) if full else None})
 
-    async def _page(self, open_ones: bool | None, topics: list[str], after: int) -> Sequence[Interaction]:
-        topic = topics[0] if topics else None
-        return await self._hub.prompts.page(open=open_ones, topic=topic, after=after, limit=AT_ONCE)
+    async def _page(
+        self, open_ones: bool | None, topics: list[str], place: int, newest: bool
+    ) -> Sequence[Interaction]:
+        return await self._hub.prompts.page(
+            open=open_ones,
+            topic=topics[0] if topics else None,
+            after=place,
+            before=place if newest else None,
+            limit=AT_ONCE,
+        )
 
     async def prompt(self, prompt_id: str) -> Response:
         """One prompt; with ``wait`` as soon as it is settled."""
@@ -136,6 +143,16 @@ class People:
 def _via() -> Json:
     """Say by which way an answer came; it is stored with the answer."""
     return {"dialect": "http", "address": request.headers.get("Remote-Addr", "")}
+
+
+def _place() -> tuple[int, bool]:
+    """Return where the page begins, and whether the newest come first: `after` or `before` of the query."""
+    before = request.args.get("before")
+    if before is None:
+        return number("after", request.args.get("after", "0"), 1 << 53, 0), False
+    if "after" in request.args:
+        raise InvalidInput("expected either after or before", field="before")
+    return (1 << 53 if before == "end" else number("before", before, 1 << 53, 0)), True
 
 
 def _wanted() -> list[str]:

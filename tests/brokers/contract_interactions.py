@@ -107,6 +107,17 @@ class Matters(Suite):
             places = [one.place for one in await broker.matters()]
             assert places == sorted(set(places))
 
+    async def test_before_a_place_the_newest_come_first(self) -> None:
+        async with self.broker() as broker:
+            await broker.append([opening(*(a_matter(f"m{n}", "p" if n % 2 else "q") for n in range(7)))])
+            await broker.append([settling("m1", "m2", "m5")])
+            page = await broker.matters(before=1 << 53, limit=3)
+            assert [one.id for one in page] == ["m6", "m5", "m4"]
+            assert await listed(broker, before=page[-1].place) == ["m3", "m2", "m1", "m0"]
+            assert await listed(broker, before=1 << 53, open=False) == ["m5", "m2", "m1"]
+            assert await listed(broker, before=1 << 53, open=True, topic="p") == ["m3"]
+            assert await listed(broker, before=page[-1].place, kind="command") == []
+
     async def test_a_publish_that_comes_twice_opens_and_settles_once(self) -> None:
         async with self.broker() as broker:
             first = opening(a_matter("m"), key="k")

@@ -184,9 +184,32 @@ async def test_prompts_are_listed_page_by_page_by_project_by_user_and_by_status(
         assert await listed("user_id=ada&status=all") == ["n0", "n2", "n4"]
         assert await listed("user_id=ada&project_id=p") == []
         assert await ada.call("GET", "/prompts?limit=4") == (200, (await ada.call("GET", "/prompts"))[1])
-        for query, field in (("status=x", "status"), ("limit=0", "limit"), ("after=x", "after")):
+        for query, field in (
+            ("status=x", "status"),
+            ("limit=0", "limit"),
+            ("after=x", "after"),
+            ("before=x", "before"),
+            ("before=end&after=1", "before"),
+        ):
             status, problem = await ada.call("GET", f"/prompts?{query}")
             assert (status, problem["field"]) == (400, field)
+
+
+async def test_with_before_the_newest_prompts_come_first() -> None:
+    async with callers() as (_, ada):
+        for number in range(5):
+            await ada.ask(prompt_id=f"n{number}", project_id="p")
+        for number in (1, 3, 4):
+            await ada.call("POST", f"/prompts/n{number}/answer", {"proceed": True})
+        found: list[list[str]] = []
+        before: str | None = "end"
+        while before is not None:
+            _, page = await ada.call("GET", f"/prompts?status=settled&limit=2&before={before}")
+            found.append([one["prompt_id"] for one in page["prompts"]])
+            before = page["next"]
+        assert found == [["n4", "n3"], ["n1"]]
+        _, page = await ada.call("GET", "/prompts?before=end")
+        assert [one["prompt_id"] for one in page["prompts"]] == ["n2", "n0"]
 
 
 # --- waits --------------------------------------------------------------------------------------------

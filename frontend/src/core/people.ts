@@ -2,6 +2,7 @@ import type { Choice, Option } from "./api.ts";
 import { HubError } from "./errors.ts";
 import type { Http } from "./http.ts";
 import type { Fields } from "./json.ts";
+import { moment } from "./moments.ts";
 import { Listeners, type Readable } from "./readable.ts";
 import type { RowsStore } from "./rows.ts";
 
@@ -38,7 +39,7 @@ export interface PromptAnswer {
 export interface Prompts {
   readonly ready: boolean;
   readonly open: readonly Prompt[];
-  /** Those that were settled while this page was looking, the newest first. */
+  /** Those that were settled, the newest first. */
   readonly settled: readonly Prompt[];
   readonly error: HubError | null;
 }
@@ -73,6 +74,7 @@ export class PromptsStore implements Readable<Prompts> {
     if (this.#unfollow === null) {
       this.#unfollow = this.#rows.subscribe(() => this.#look());
       void this.refresh();
+      void this.#recall();
     }
     return () => {
       remove();
@@ -119,11 +121,26 @@ export class PromptsStore implements Readable<Prompts> {
     for (const one of gone) await this.#outcome(one.prompt_id);
   }
 
+  /** What was settled before this page looked. Without it there is what is settled from now on. */
+  async #recall(): Promise<void> {
+    const page = await this.#http
+      .call<{ prompts: Prompt[] }>("GET", `/prompts?status=settled&before=end&limit=${KEPT}`)
+      .catch(() => null);
+    if (page !== null) this.#settled(page.prompts);
+  }
+
+  #settled(more: readonly Prompt[]): void {
+    const byId = new Map([...this.#snapshot.settled, ...more].map((one) => [one.prompt_id, one]));
+    const at = ({ settled_at }: Prompt) => moment(settled_at) ?? 0;
+    const all = [...byId.values()].sort((one, other) => at(other) - at(one));
+    this.#set({ settled: all.slice(0, KEPT) });
+  }
+
   async #outcome(id: string): Promise<void> {
     const settled = await this.#http
       .call<Prompt>("GET", `/prompts/${encodeURIComponent(id)}`)
       .catch(() => null);
-    if (settled !== null) this.#set({ settled: [settled, ...this.#snapshot.settled].slice(0, KEPT) });
+    if (settled !== null) this.#settled([settled]);
   }
 
   /** Something may be another with the prompts: at those projects that have some, or had. */

@@ -58,8 +58,10 @@ class Interactions(Protocol):
         kind: str | None = None,
         topic: str | None = None,
         after: int = 0,
+        before: int | None = None,
         limit: int = 100,
     ) -> list[Interaction]:
-        """Return prompts and commands after a place, in order. Filters: only open or only settled ones, of a
-        kind, with events in a topic.
+        """Return prompts and commands after a place, in order. With `before` in place of `after` return those
+        before that place, the newest first. Filters: only open or only settled ones, of a kind, with events
+        in a topic.
         """

@@ -194,11 +194,13 @@ class MemoryBroker:
         kind: str | None = None,
         topic: str | None = None,
         after: int = 0,
+        before: int | None = None,
         limit: int = 100,
     ) -> list[Interaction]:
-        """Return prompts and commands after a place."""
+        """Return prompts and commands after a place, or before one."""
         await trio.lowlevel.checkpoint()
-        return list(islice(self._interactions.select(open=open, kind=kind, topic=topic, after=after), limit))
+        found = self._interactions.select(open=open, kind=kind, topic=topic, after=after, before=before)
+        return list(islice(found, limit))
 
     # --- projects -------------------------------------------------------------------------------------
 

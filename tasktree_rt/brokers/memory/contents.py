@@ -205,13 +205,14 @@ class Interactions:
         return self._matters.get(matter_id)
 
     def select(
-        self, *, open: bool | None, kind: str | None, topic: str | None, after: int
+        self, *, open: bool | None, kind: str | None, topic: str | None, after: int, before: int | None
     ) -> Iterator[Interaction]:
-        """Iterate over those after a place; filters as in `brokers.base.Broker.matters`."""
+        """Iterate over those after a place, or before one; filters as in `brokers.base.Broker.matters`."""
+        matters = self._matters.values()
         return (
             one
-            for one in self._matters.values()
-            if one.place > after
+            for one in (matters if before is None else reversed(matters))
+            if (one.place > after if before is None else one.place < before)
             and open in (None, one.settled is None)
             and kind in (None, one.kind)
             and (topic is None or topic in one.topics)

@@ -174,11 +174,12 @@ class SqliteBroker:
         kind: str | None = None,
         topic: str | None = None,
         after: int = 0,
+        before: int | None = None,
         limit: int = 100,
     ) -> list[Interaction]:
-        """Read prompts and commands after a place."""
+        """Read prompts and commands after a place, or before one."""
         return await self._connections.read(
-            lambda connection: interactions.matters(connection, open, kind, topic, after, limit)
+            lambda connection: interactions.matters(connection, open, kind, topic, after, before, limit)
         )
 
     # --- projects -------------------------------------------------------------------------------------

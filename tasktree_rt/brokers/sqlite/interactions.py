@@ -12,13 +12,13 @@ _SELECT: Final = (
     "SELECT id, kind, topic, mirror, received, deadline, digest, body, settled, outcome, n, owner "
     "FROM matter "
 )
-_AFTER: Final = (
-    "n > ?1 AND (?2 IS NULL OR kind = ?2) AND (?3 IS NULL OR topic = ?3 OR mirror = ?3) ORDER BY n LIMIT ?4"
-)
-_QUERIES: Final[dict[bool | None, str]] = {
-    None: _SELECT + "WHERE " + _AFTER,
-    True: _SELECT + "WHERE settled IS NULL AND " + _AFTER,
-    False: _SELECT + "WHERE settled IS NOT NULL AND " + _AFTER,
+_OF: Final = "(?2 IS NULL OR kind = ?2) AND (?3 IS NULL OR topic = ?3 OR mirror = ?3)"
+_AFTER: Final = f"n > ?1 AND {_OF} ORDER BY n LIMIT ?4"
+_BEFORE: Final = f"n < ?1 AND {_OF} ORDER BY n DESC LIMIT ?4"
+_OPEN: Final[dict[bool | None, str]] = {
+    None: "",
+    True: "settled IS NULL AND ",
+    False: "settled IS NOT NULL AND ",
 }
 _FORGOTTEN_AT_ONCE: Final = 2_000
 
@@ -83,10 +83,13 @@ def matters(
     kind: str | None,
     topic: str | None,
     after: int,
+    before: int | None,
     limit: int,
 ) -> list[Interaction]:
-    """Read prompts and commands after a place; see `Broker.matters`."""
-    return [_matter(row) for row in connection.execute(_QUERIES[open], (after, kind, topic, limit))]
+    """Read prompts and commands after a place, or before one; see `Broker.matters`."""
+    place, rows = (after, _AFTER) if before is None else (before, _BEFORE)
+    query = f"{_SELECT}WHERE {_OPEN[open]}{rows}"
+    return [_matter(row) for row in connection.execute(query, (place, kind, topic, limit))]
 
 
 _Row = tuple[str, str, str, str | None, int, int, bytes, bytes, int | None, bytes, int, str]

@@ -155,17 +155,20 @@ class Prompts:
         return outcome
 
     async def page(
-        self, *, open: bool | None, topic: str | None, after: int, limit: int
+        self, *, open: bool | None, topic: str | None, after: int, before: int | None, limit: int
     ) -> Sequence[Interaction]:
         """List prompts as the store has them, the oldest first, from behind the place `after`.
 
+        With `before` those before that place, the newest first.
         With `open` those that are open (True) or settled (False), with `topic` those of that topic.
 
         Raises:
             Unavailable: the store cannot be read now.
         """
         with readable():
-            return await self._broker.matters(open=open, kind=PROMPT, topic=topic, after=after, limit=limit)
+            return await self._broker.matters(
+                open=open, kind=PROMPT, topic=topic, after=after, before=before, limit=limit
+            )
 
     async def stored(self, prompt_id: str) -> Interaction | None:
         """Return a prompt as the store has it; None if there is none.

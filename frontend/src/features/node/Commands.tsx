@@ -1,4 +1,4 @@
-import { type ReactNode, useState } from "react";
+import { type ReactNode, useEffect, useState } from "react";
 import {
   type CommandRecord,
   classOf,
@@ -69,6 +69,11 @@ export function Commands({
   const { send, sending, error } = useCommand(project.id);
   const all = useReadable(project.commands);
   const [other, setOther] = useState("");
+  const [deaf, setDeaf] = useState(false);
+  const refused = error?.code === "no_orchestrator";
+  useEffect(() => {
+    if (refused) setDeaf(true);
+  }, [refused]);
   const status = classOf(fields?.status);
   const names = NAMES[status];
   const mine = all
@@ -79,7 +84,12 @@ export function Commands({
     <section className="stack" aria-label="Commands">
       <div className="row wrap">
         {names.map((name) => (
-          <Named key={name} name={name} disabled={sending} onSend={() => void send({ name, nodeId })} />
+          <Named
+            key={name}
+            name={name}
+            disabled={sending || deaf}
+            onSend={() => void send({ name, nodeId })}
+          />
         ))}
         <form
           className="row"
@@ -93,17 +103,27 @@ export function Commands({
             className="input"
             placeholder="another command"
             aria-label="Another command"
+            disabled={deaf}
             size={14}
             value={other}
             onChange={(event) => setOther(event.target.value)}
           />
         </form>
       </div>
-      {error !== null && (
+      {deaf && (
+        <div className="notice c-failed row wrap" role="alert">
+          <span className="grow">
+            Nobody takes commands for this project at the moment: its orchestrator is not connected, or does
+            not listen.
+          </span>
+          <button type="button" className="button" onClick={() => setDeaf(false)}>
+            It does now
+          </button>
+        </div>
+      )}
+      {error !== null && !refused && (
         <p className="notice c-failed" role="alert">
-          {error.code === "no_orchestrator"
-            ? "Nobody takes commands for this project at the moment: its orchestrator is not connected, or does not listen."
-            : error.message}
+          {error.message}
         </p>
       )}
       {mine.length > 0 && (
