@@ -52,18 +52,30 @@ it.each([
     const id = `shop-${scheme}`;
     await project(id);
     const asked = await ask(id, `Deploy ${id}?`);
+    await ask(id, "**Mind** the `canary`:\n\n- first\n- [then](https://example.org)");
     const { page, complaints } = await open(browser, { scheme, width, height });
     await page.goto(`${hub.url}/inbox`);
-    await page.getByRole("link", { name: `Release of ${id} / Ship / Deploy` }).waitFor();
+    await page
+      .getByRole("link", { name: `Release of ${id} / Ship / Deploy` })
+      .first()
+      .waitFor();
     await page.getByText("14 checks passed").first().waitFor();
     await page.getByText("ready").first().waitFor();
+    const marked = page.getByRole("form", { name: "Mind" });
+    await marked.locator("strong").getByText("Mind").waitFor();
+    await marked.getByRole("link", { name: "then" }).waitFor();
     await accessible(page);
     await fits(page);
     await form(page, `Deploy ${id}?`).getByRole("button", { name: "Yes, go on" }).click();
     await form(page, `Deploy ${id}?`).waitFor({ state: "detached" });
     expect(await outcome(asked)).toMatchObject({ how: "answered", proceed: true });
+    await marked.getByRole("button", { name: "No" }).click();
+    await marked.waitFor({ state: "detached" });
     await page.reload();
-    const settled = page.getByRole("region", { name: "Settled" }).locator(".card").first();
+    const settled = page
+      .getByRole("region", { name: "Settled" })
+      .locator(".card")
+      .filter({ hasText: `Deploy ${id}?` });
     await settled.getByText(`Deploy ${id}?`).waitFor();
     await settled.getByText("answered yes by somebody without a token, just now").waitFor();
     await settled.getByRole("link", { name: `Release of ${id} / deploy` }).waitFor();

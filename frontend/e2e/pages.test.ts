@@ -200,6 +200,7 @@ it("a command without an orchestrator is told so", async () => {
   const { page } = await open(browser, { expected: /409/ });
   await page.goto(`${hub.url}/p/run/tree?node=lint`);
   await page.getByRole("button", { name: "Cancel", exact: true }).click();
+  await page.getByRole("group", { name: "Cancel it?" }).getByRole("button", { name: "Yes" }).click();
   await page.getByText("Nobody takes commands for this project").waitFor();
 });
 

@@ -11,6 +11,7 @@ import {
 import { usePrompts } from "../react/hooks.ts";
 import { SchemaField } from "./form/SchemaField.tsx";
 import { initial } from "./form/schema.ts";
+import { RichText } from "./RichText.tsx";
 import { at, duration, useClock } from "./time.ts";
 import "./prompt.css";
 
@@ -46,7 +47,9 @@ export function PromptForm({ prompt }: { prompt: Prompt }): ReactNode {
       onSubmit={yes}
       aria-label={prompt.message.slice(0, 80)}
     >
-      <bdi className="prompt-message">{shownText(prompt.message)}</bdi>
+      <div className="prompt-message">
+        <RichText text={shownText(prompt.message)} />
+      </div>
       <Deadline prompt={prompt} />
       {prompt.schema !== undefined && (
         <SchemaField

@@ -6,6 +6,7 @@ import { OutsideLink } from "../../ui/link.tsx";
 import { outcomeWords } from "../../ui/PromptForm.tsx";
 import { Ago, Badge, CopyLine, Failure, Spinner } from "../../ui/parts.tsx";
 import { usePreference } from "../../ui/preference.ts";
+import { RichText } from "../../ui/RichText.tsx";
 import { Open } from "./Open.tsx";
 import { Where } from "./Where.tsx";
 import "./inbox.css";
@@ -46,7 +47,7 @@ function Settled({ prompts }: { prompts: readonly Prompt[] }): ReactNode {
       {prompts.map((one) => (
         <div key={one.prompt_id} className="card row wrap">
           <div className="grow">
-            <bdi>{shownText(one.message)}</bdi>
+            <RichText text={shownText(one.message)} />
             <Where prompt={one} near={false} />
           </div>
           {one.outcome !== undefined && (
