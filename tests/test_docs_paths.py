@@ -116,6 +116,17 @@ def resolves(name: str) -> bool:
     return False
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_every_class_that_a_page_names_with_its_module_is_defined_there(page: Path) -> None:
+    for module, name in {
+        one for span in spans(page) for one in re.findall(r"\b([a-z_]+)\.([A-Z]\w+)$", span)
+    }:
+        files = [PACKAGE.parent / one for one in paths() if one.endswith(f"/{module}.py")]
+        assert any(
+            re.search(rf"^class {name}\b", one.read_text(encoding="utf-8"), re.MULTILINE) for one in files
+        )
+
+
 def test_the_map_lists_every_room() -> None:
     page = (ROOT / "docs" / "contributing.md").read_text(encoding="utf-8")
     outside, inside = page.split("Inside the hub:")
