@@ -131,9 +131,9 @@ class NaiveTree:
             self.remove(node_id)
 
     def on_tasks_reset(self, data: Fields) -> None:
-        for fields in self.nodes.values():
+        for node_id, fields in list(self.nodes.items()):
             if is_task(fields) and fields.get("status") != "merged":
-                fields["status"] = "unclaimed"
+                self.merge(node_id, {"status": "unclaimed"})
 
     def on_project_reset(self, data: Fields) -> None:
         for node_id in [one for one, fields in self.nodes.items() if is_task(fields)]:
@@ -142,10 +142,13 @@ class NaiveTree:
     # --- what they do
 
     def merge(self, node_id: str, changes: Fields) -> None:
-        fields = merged(self.nodes.get(node_id, {}), changes)
-        self.nodes[node_id] = {
-            key: value for key, value in fields.items() if key not in ("node_id", "deleted")
-        }
+        before = self.nodes.get(node_id, {})
+        never = ("node_id", "deleted", "ended_attempts")
+        fields = {key: value for key, value in merged(before, changes).items() if key not in never}
+        kept = before.get("ended_attempts", [])
+        if another_attempt(before, fields, kept[-1] if kept else {}):
+            kept = [*kept, attempt_kept(before)][-8:]
+        self.nodes[node_id] = fields if not kept else {**fields, "ended_attempts": kept}
 
     def remove(self, node_id: str) -> None:
         reaching = [one for one in self.nodes if self.reaches(one, node_id)]
@@ -223,6 +226,48 @@ class NaiveLog:
 
 def merged(before: Fields, changes: Fields) -> Fields:
     return {key: value for key, value in {**before, **changes}.items() if changes.get(key, value) is not None}
+
+
+WAITS = """draft ready pending queued unclaimed up_next planned planning incomplete todo backlog created
+    scheduled blocked waiting"""
+RUNS = "running in_progress started active working agent_running spawned executing retrying merging"
+WELL = "completed complete done merged success succeeded passed finished ok skipped"
+BADLY = """failed error errored timeout timed_out crashed failure broken damaged cancelled canceled aborted
+    terminated stopped"""
+RUNS_OR_WAITS = f"{WAITS} {RUNS}".split()
+ENDED = f"{WELL} {BADLY}".split()
+
+
+def short(value: object) -> str | None:
+    return value if isinstance(value, str) and len(value) <= 64 else None
+
+
+def is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def another_attempt(before: Fields, after: Fields, last: Fields) -> bool:
+    """Whether an attempt ended that is not kept yet (docs/protocol.md, "Attempts")."""
+    was, now = ([one.get("attempt"), 1] for one in (before, after))
+    numbered = next(filter(is_number, was)) != next(filter(is_number, now))
+    began, begins = short(before.get("started_at")), short(after.get("started_at"))
+    if str(before.get("status")).lower() in ENDED:
+        anew = numbered or (None not in (began, begins) and began != begins)
+        anew = anew or str(after.get("status")).lower() in RUNS_OR_WAITS
+        ended = short(before.get("ended_at"))
+        known = (last.get("started_at"), last.get("ended_at")) == (began, ended) != (None, None)
+        return anew and not known
+    return numbered and began is not None and last.get("started_at") != began
+
+
+def attempt_kept(fields: Fields) -> Fields:
+    found = {key: short(fields.get(key)) for key in ("started_at", "ended_at", "status")}
+    kept: Fields = {key: value for key, value in found.items() if value is not None}
+    if is_number(fields.get("attempt")):
+        kept["attempt"] = fields["attempt"]
+    if isinstance(fields.get("message"), str):
+        kept["message"] = fields["message"][:200]
+    return kept
 
 
 def is_task(fields: Fields) -> bool:

@@ -1,4 +1,4 @@
-// Pictures of every page for the documents, of a real hub and the real demo: `node scripts/screenshots.mjs`.
+// Pictures of every page for the documents, of a real hub and the real demo: `node scripts/screenshots.mjs [NAME…]`.
 import { spawn } from "node:child_process";
 import { mkdir, mkdtemp, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -10,6 +10,8 @@ const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const OWN = join(ROOT, ".venv/bin/tasktree-rt");
 const COMMAND = process.env.TASKTREE_RT ?? OWN;
 const OUT = join(ROOT, "docs/images");
+/** Only these pictures; none: all of them. */
+const WANTED = new Set(process.argv.slice(2));
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 const folder = await mkdtemp(join(tmpdir(), "shots-"));
 await mkdir(OUT, { recursive: true });
@@ -43,16 +45,19 @@ async function pipeline() {
   const begun = Date.now() - 95_000;
   const at = (second) => new Date(begun + second * 1000).toISOString();
   const steps = [
-    ["checkout", "Check out", "completed", 0, 4, []],
-    ["install", "Install", "completed", 4, 21, ["checkout"]],
-    ["lint", "Lint", "completed", 21, 33, ["install"]],
-    ["unit", "Unit tests", "completed", 21, 52, ["install"]],
-    ["types", "Types", "completed", 21, 40, ["install"]],
-    ["browser", "Browser tests", "failed", 52, 78, ["unit"]],
-    ["wheel", "Wheel", "completed", 52, 60, ["unit", "lint", "types"]],
-    ["image", "Container image", "running", 60, null, ["wheel"]],
-    ["stage", "Stage", "review", 80, null, ["wheel"]],
-    ["deploy", "Deploy to production", "draft", null, null, ["stage", "image"]],
+    ["prepare", "Prepare", "completed", 0, 21, [], null],
+    ["checkout", "Check out", "completed", 0, 4, [], "prepare"],
+    ["install", "Install", "completed", 4, 21, ["checkout"], "prepare"],
+    ["check", "Check", "failed", 21, 78, ["prepare"], null],
+    ["lint", "Lint", "completed", 21, 33, [], "check"],
+    ["types", "Types", "completed", 21, 40, [], "check"],
+    ["unit", "Unit tests", "completed", 21, 52, [], "check"],
+    ["browser", "Browser tests", "failed", 52, 61, ["unit"], "check"],
+    ["ship", "Ship", "running", 52, null, ["unit", "lint", "types"], null],
+    ["wheel", "Wheel", "completed", 52, 60, [], "ship"],
+    ["image", "Container image", "running", 60, null, ["wheel"], "ship"],
+    ["stage", "Stage", "review", 80, null, ["wheel"], "ship"],
+    ["deploy", "Deploy to production", "draft", null, null, ["stage", "image"], "ship"],
   ];
   await call("/projects/shop/events", [
     {
@@ -60,7 +65,7 @@ async function pipeline() {
       data: { changes: { title: "Shop: release 4.2", group: "release", labels: ["main", "linux"] } },
     },
     { type: "state_transition", data: { from: null, to: "running", context: {} } },
-    ...steps.map(([id, title, status, from, to, depends_on], order) => ({
+    ...steps.map(([id, title, status, from, to, depends_on, parent_id], order) => ({
       type: "node_update",
       data: {
         node_id: id,
@@ -69,12 +74,35 @@ async function pipeline() {
           status,
           order,
           depends_on,
+          parent_id,
           ...(from === null ? {} : { started_at: at(from) }),
           ...(to === null ? {} : { ended_at: at(to) }),
           ...(status === "running" ? { progress: 64, message: "layer 9 of 14" } : {}),
           ...(status === "failed" ? { message: "2 of 143 tests failed" } : {}),
         },
       },
+    })),
+    {
+      type: "node_update",
+      data: {
+        node_id: "browser",
+        changes: { status: "running", attempt: 2, started_at: at(66), ended_at: null, message: null },
+      },
+    },
+    {
+      type: "node_update",
+      data: {
+        node_id: "browser",
+        changes: { status: "failed", ended_at: at(78), message: "2 of 143 tests failed" },
+      },
+    },
+    ...["::group::Resolve", "locked: 61 packages", "::endgroup::", "installed in 16.2 s"].map((message) => ({
+      type: "log",
+      data: { node_id: "install", level: "info", message },
+    })),
+    ...["compiling shop.cart", "compiling shop.pay"].map((message) => ({
+      type: "log",
+      data: { node_id: "wheel", level: "info", message },
     })),
     ...[
       "\u001b[1mbrowser tests\u001b[0m, 143 in all",
@@ -85,7 +113,7 @@ async function pipeline() {
       "\u001b[33m2 failed\u001b[0m, 141 passed",
     ].map((message) => ({
       type: "log",
-      data: { node_id: "browser", level: "info", message },
+      data: { node_id: "browser", level: message.includes("✗") ? "error" : "info", message },
     })),
   ]);
   await call("/prompts", {
@@ -126,6 +154,7 @@ const browser = await chromium.launch({
 });
 
 async function shot(name, path, { width = 1280, height = 760, scheme = "light", before } = {}) {
+  if (WANTED.size > 0 && !WANTED.has(name)) return;
   const context = await browser.newContext({ viewport: { width, height }, colorScheme: scheme });
   const page = await context.newPage();
   await page.addInitScript(() => localStorage.setItem("tasktree_rt.user", "ada"));
@@ -164,7 +193,7 @@ async function moving() {
 
 try {
   await sleep(3_000);
-  await moving();
+  if (WANTED.size === 0 || WANTED.has("moving")) await moving();
   await shot("projects", "/");
   await shot("tree", "/p/shop/tree?node=browser", {
     before: (page) => page.getByRole("tab", { name: "Log" }).click(),
@@ -173,6 +202,7 @@ try {
   await shot("board", "/p/shop/board");
   await shot("graph", "/p/shop/graph?node=wheel");
   await shot("timeline", "/p/shop/timeline");
+  await shot("log", "/p/shop/log");
   await shot("overview", "/p/shop/overview");
   await shot("events", "/p/shop/events");
   await shot("inbox", "/inbox");

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Final
 
+from tasktree_rt.core.attempts import TOUCHED, keep_attempts
 from tasktree_rt.core.events import Event, Json, is_node_id
 from tasktree_rt.core.nodes import EMPTY, EMPTY_TOP, NO_CHANGE, Change, Node, Nodes, as_name
 
@@ -198,6 +199,8 @@ def _merged(nodes: Nodes, node_id: str, changes: Json, weight: int, measure: Mea
     fields = _merge(before.fields, changes)
     for name in _NEVER_FIELDS:
         fields.pop(name, None)
+    if not TOUCHED.isdisjoint(changes) and keep_attempts(before.fields, fields, changes):
+        return weighed(node_id, fields, measure)
     bound = before.bound + weight
     if bound <= SMALL:
         return Node(fields, bound, 0)

@@ -17,7 +17,12 @@ fields: dict[str, st.SearchStrategy[Any]] = {
     "parent_id": names | names | st.none() | odd,
     "title": st.sampled_from(["T", "", None]),
     "kind": st.sampled_from(["task", "task", "step", None]) | odd,
-    "status": st.sampled_from(["ready", "merged", "unclaimed", None]) | odd,
+    "status": st.sampled_from(["ready", "running", "failed", "merged", "unclaimed", None]) | odd,
+    "started_at": st.sampled_from(["t1", "t2", None]) | odd,
+    "ended_at": st.sampled_from(["t1", "t2", None]) | odd,
+    "attempt": st.sampled_from([1, 2, 1.0, None]) | odd,
+    "ended_attempts": odd,
+    "message": st.sampled_from(["m", "m" * 201, None]) | odd,
     "id": references,
     "node_id": names,
     "deleted": st.sampled_from([True, False, None, 1]),
@@ -32,7 +37,7 @@ _nothing: st.SearchStrategy[dict[str, Any]] = st.builds(dict)
 _datas: dict[str, st.SearchStrategy[dict[str, Any]]] = {
     "node_update": st.fixed_dictionaries({"node_id": names, "changes": changes}),
     "state_transition": st.fixed_dictionaries(
-        {"to": st.sampled_from(["ready", "failed"])}, optional={"node_id": names | odd}
+        {"to": st.sampled_from(["ready", "failed", "completed"])}, optional={"node_id": names | odd}
     ),
     "project_update": st.fixed_dictionaries({"changes": changes}),
     "project_created": st.fixed_dictionaries({}, optional={**fields, "name": st.sampled_from(["N", None])}),

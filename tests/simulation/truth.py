@@ -14,7 +14,7 @@ from typing import Any, Final
 from attrs import define, frozen
 
 from tasktree_rt.brokers.sqlite.schema import MAX_SEQ, SEQ_BITS
-from tests.model import NaiveTree, is_task
+from tests.model import NaiveTree
 from tests.simulation.matters import KINDS, USER, Matters
 from tests.simulation.violation import Violation
 
@@ -40,11 +40,6 @@ class Tree(NaiveTree):
 
     def on_notifications_read(self, data: Fields) -> None:
         self.read = max(self.read, data["seq"])
-
-    def on_tasks_reset(self, data: Fields) -> None:
-        for node_id, fields in self.nodes.items():
-            if is_task(fields) and fields.get("status") != "merged":
-                self.nodes[node_id] = {**fields, "status": "unclaimed"}
 
 
 EMPTY: Final[Picture] = Tree("").picture()

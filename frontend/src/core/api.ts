@@ -529,6 +529,857 @@ export interface Node {
    * Number of the attempt.
    */
   attempt?: number;
+  /**
+   * The attempts that ended before the present one, the oldest first. Only the reducer sets this field.
+   *
+   * @maxItems 8
+   */
+  ended_attempts?:
+    | []
+    | [
+        {
+          /**
+           * The number of the attempt.
+           */
+          attempt?: number;
+          /**
+           * When the attempt began.
+           */
+          started_at?: string;
+          /**
+           * When the attempt ended.
+           */
+          ended_at?: string;
+          /**
+           * The node's status when the attempt ended.
+           */
+          status?: string;
+          /**
+           * The beginning of the node's message when the attempt ended.
+           */
+          message?: string;
+          [k: string]: unknown;
+        }
+      ]
+    | [
+        {
+          /**
+           * The number of the attempt.
+           */
+          attempt?: number;
+          /**
+           * When the attempt began.
+           */
+          started_at?: string;
+          /**
+           * When the attempt ended.
+           */
+          ended_at?: string;
+          /**
+           * The node's status when the attempt ended.
+           */
+          status?: string;
+          /**
+           * The beginning of the node's message when the attempt ended.
+           */
+          message?: string;
+          [k: string]: unknown;
+        },
+        {
+          /**
+           * The number of the attempt.
+           */
+          attempt?: number;
+          /**
+           * When the attempt began.
+           */
+          started_at?: string;
+          /**
+           * When the attempt ended.
+           */
+          ended_at?: string;
+          /**
+           * The node's status when the attempt ended.
+           */
+          status?: string;
+          /**
+           * The beginning of the node's message when the attempt ended.
+           */
+          message?: string;
+          [k: string]: unknown;
+        }
+      ]
+    | [
+        {
+          /**
+           * The number of the attempt.
+           */
+          attempt?: number;
+          /**
+           * When the attempt began.
+           */
+          started_at?: string;
+          /**
+           * When the attempt ended.
+           */
+          ended_at?: string;
+          /**
+           * The node's status when the attempt ended.
+           */
+          status?: string;
+          /**
+           * The beginning of the node's message when the attempt ended.
+           */
+          message?: string;
+          [k: string]: unknown;
+        },
+        {
+          /**
+           * The number of the attempt.
+           */
+          attempt?: number;
+          /**
+           * When the attempt began.
+           */
+          started_at?: string;
+          /**
+           * When the attempt ended.
+           */
+          ended_at?: string;
+          /**
+           * The node's status when the attempt ended.
+           */
+          status?: string;
+          /**
+           * The beginning of the node's message when the attempt ended.
+           */
+          message?: string;
+          [k: string]: unknown;
+        },
+        {
+          /**
+           * The number of the attempt.
+           */
+          attempt?: number;
+          /**
+           * When the attempt began.
+           */
+          started_at?: string;
+          /**
+           * When the attempt ended.
+           */
+          ended_at?: string;
+          /**
+           * The node's status when the attempt ended.
+           */
+          status?: string;
+          /**
+           * The beginning of the node's message when the attempt ended.
+           */
+          message?: string;
+          [k: string]: unknown;
+        }
+      ]
+    | [
+        {
+          /**
+           * The number of the attempt.
+           */
+          attempt?: number;
+          /**
+           * When the attempt began.
+           */
+          started_at?: string;
+          /**
+           * When the attempt ended.
+           */
+          ended_at?: string;
+          /**
+           * The node's status when the attempt ended.
+           */
+          status?: string;
+          /**
+           * The beginning of the node's message when the attempt ended.
+           */
+          message?: string;
+          [k: string]: unknown;
+        },
+        {
+          /**
+           * The number of the attempt.
+           */
+          attempt?: number;
+          /**
+           * When the attempt began.
+           */
+          started_at?: string;
+          /**
+           * When the attempt ended.
+           */
+          ended_at?: string;
+          /**
+           * The node's status when the attempt ended.
+           */
+          status?: string;
+          /**
+           * The beginning of the node's message when the attempt ended.
+           */
+          message?: string;
+          [k: string]: unknown;
+        },
+        {
+          /**
+           * The number of the attempt.
+           */
+          attempt?: number;
+          /**
+           * When the attempt began.
+           */
+          started_at?: string;
+          /**
+           * When the attempt ended.
+           */
+          ended_at?: string;
+          /**
+           * The node's status when the attempt ended.
+           */
+          status?: string;
+          /**
+           * The beginning of the node's message when the attempt ended.
+           */
+          message?: string;
+          [k: string]: unknown;
+        },
+        {
+          /**
+           * The number of the attempt.
+           */
+          attempt?: number;
+          /**
+           * When the attempt began.
+           */
+          started_at?: string;
+          /**
+           * When the attempt ended.
+           */
+          ended_at?: string;
+          /**
+           * The node's status when the attempt ended.
+           */
+          status?: string;
+          /**
+           * The beginning of the node's message when the attempt ended.
+           */
+          message?: string;
+          [k: string]: unknown;
+        }
+      ]
+    | [
+        {
+          /**
+           * The number of the attempt.
+           */
+          attempt?: number;
+          /**
+           * When the attempt began.
+           */
+          started_at?: string;
+          /**
+           * When the attempt ended.
+           */
+          ended_at?: string;
+          /**
+           * The node's status when the attempt ended.
+           */
+          status?: string;
+          /**
+           * The beginning of the node's message when the attempt ended.
+           */
+          message?: string;
+          [k: string]: unknown;
+        },
+        {
+          /**
+           * The number of the attempt.
+           */
+          attempt?: number;
+          /**
+           * When the attempt began.
+           */
+          started_at?: string;
+          /**
+           * When the attempt ended.
+           */
+          ended_at?: string;
+          /**
+           * The node's status when the attempt ended.
+           */
+          status?: string;
+          /**
+           * The beginning of the node's message when the attempt ended.
+           */
+          message?: string;
+          [k: string]: unknown;
+        },
+        {
+          /**
+           * The number of the attempt.
+           */
+          attempt?: number;
+          /**
+           * When the attempt began.
+           */
+          started_at?: string;
+          /**
+           * When the attempt ended.
+           */
+          ended_at?: string;
+          /**
+           * The node's status when the attempt ended.
+           */
+          status?: string;
+          /**
+           * The beginning of the node's message when the attempt ended.
+           */
+          message?: string;
+          [k: string]: unknown;
+        },
+        {
+          /**
+           * The number of the attempt.
+           */
+          attempt?: number;
+          /**
+           * When the attempt began.
+           */
+          started_at?: string;
+          /**
+           * When the attempt ended.
+           */
+          ended_at?: string;
+          /**
+           * The node's status when the attempt ended.
+           */
+          status?: string;
+          /**
+           * The beginning of the node's message when the attempt ended.
+           */
+          message?: string;
+          [k: string]: unknown;
+        },
+        {
+          /**
+           * The number of the attempt.
+           */
+          attempt?: number;
+          /**
+           * When the attempt began.
+           */
+          started_at?: string;
+          /**
+           * When the attempt ended.
+           */
+          ended_at?: string;
+          /**
+           * The node's status when the attempt ended.
+           */
+          status?: string;
+          /**
+           * The beginning of the node's message when the attempt ended.
+           */
+          message?: string;
+          [k: string]: unknown;
+        }
+      ]
+    | [
+        {
+          /**
+           * The number of the attempt.
+           */
+          attempt?: number;
+          /**
+           * When the attempt began.
+           */
+          started_at?: string;
+          /**
+           * When the attempt ended.
+           */
+          ended_at?: string;
+          /**
+           * The node's status when the attempt ended.
+           */
+          status?: string;
+          /**
+           * The beginning of the node's message when the attempt ended.
+           */
+          message?: string;
+          [k: string]: unknown;
+        },
+        {
+          /**
+           * The number of the attempt.
+           */
+          attempt?: number;
+          /**
+           * When the attempt began.
+           */
+          started_at?: string;
+          /**
+           * When the attempt ended.
+           */
+          ended_at?: string;
+          /**
+           * The node's status when the attempt ended.
+           */
+          status?: string;
+          /**
+           * The beginning of the node's message when the attempt ended.
+           */
+          message?: string;
+          [k: string]: unknown;
+        },
+        {
+          /**
+           * The number of the attempt.
+           */
+          attempt?: number;
+          /**
+           * When the attempt began.
+           */
+          started_at?: string;
+          /**
+           * When the attempt ended.
+           */
+          ended_at?: string;
+          /**
+           * The node's status when the attempt ended.
+           */
+          status?: string;
+          /**
+           * The beginning of the node's message when the attempt ended.
+           */
+          message?: string;
+          [k: string]: unknown;
+        },
+        {
+          /**
+           * The number of the attempt.
+           */
+          attempt?: number;
+          /**
+           * When the attempt began.
+           */
+          started_at?: string;
+          /**
+           * When the attempt ended.
+           */
+          ended_at?: string;
+          /**
+           * The node's status when the attempt ended.
+           */
+          status?: string;
+          /**
+           * The beginning of the node's message when the attempt ended.
+           */
+          message?: string;
+          [k: string]: unknown;
+        },
+        {
+          /**
+           * The number of the attempt.
+           */
+          attempt?: number;
+          /**
+           * When the attempt began.
+           */
+          started_at?: string;
+          /**
+           * When the attempt ended.
+           */
+          ended_at?: string;
+          /**
+           * The node's status when the attempt ended.
+           */
+          status?: string;
+          /**
+           * The beginning of the node's message when the attempt ended.
+           */
+          message?: string;
+          [k: string]: unknown;
+        },
+        {
+          /**
+           * The number of the attempt.
+           */
+          attempt?: number;
+          /**
+           * When the attempt began.
+           */
+          started_at?: string;
+          /**
+           * When the attempt ended.
+           */
+          ended_at?: string;
+          /**
+           * The node's status when the attempt ended.
+           */
+          status?: string;
+          /**
+           * The beginning of the node's message when the attempt ended.
+           */
+          message?: string;
+          [k: string]: unknown;
+        }
+      ]
+    | [
+        {
+          /**
+           * The number of the attempt.
+           */
+          attempt?: number;
+          /**
+           * When the attempt began.
+           */
+          started_at?: string;
+          /**
+           * When the attempt ended.
+           */
+          ended_at?: string;
+          /**
+           * The node's status when the attempt ended.
+           */
+          status?: string;
+          /**
+           * The beginning of the node's message when the attempt ended.
+           */
+          message?: string;
+          [k: string]: unknown;
+        },
+        {
+          /**
+           * The number of the attempt.
+           */
+          attempt?: number;
+          /**
+           * When the attempt began.
+           */
+          started_at?: string;
+          /**
+           * When the attempt ended.
+           */
+          ended_at?: string;
+          /**
+           * The node's status when the attempt ended.
+           */
+          status?: string;
+          /**
+           * The beginning of the node's message when the attempt ended.
+           */
+          message?: string;
+          [k: string]: unknown;
+        },
+        {
+          /**
+           * The number of the attempt.
+           */
+          attempt?: number;
+          /**
+           * When the attempt began.
+           */
+          started_at?: string;
+          /**
+           * When the attempt ended.
+           */
+          ended_at?: string;
+          /**
+           * The node's status when the attempt ended.
+           */
+          status?: string;
+          /**
+           * The beginning of the node's message when the attempt ended.
+           */
+          message?: string;
+          [k: string]: unknown;
+        },
+        {
+          /**
+           * The number of the attempt.
+           */
+          attempt?: number;
+          /**
+           * When the attempt began.
+           */
+          started_at?: string;
+          /**
+           * When the attempt ended.
+           */
+          ended_at?: string;
+          /**
+           * The node's status when the attempt ended.
+           */
+          status?: string;
+          /**
+           * The beginning of the node's message when the attempt ended.
+           */
+          message?: string;
+          [k: string]: unknown;
+        },
+        {
+          /**
+           * The number of the attempt.
+           */
+          attempt?: number;
+          /**
+           * When the attempt began.
+           */
+          started_at?: string;
+          /**
+           * When the attempt ended.
+           */
+          ended_at?: string;
+          /**
+           * The node's status when the attempt ended.
+           */
+          status?: string;
+          /**
+           * The beginning of the node's message when the attempt ended.
+           */
+          message?: string;
+          [k: string]: unknown;
+        },
+        {
+          /**
+           * The number of the attempt.
+           */
+          attempt?: number;
+          /**
+           * When the attempt began.
+           */
+          started_at?: string;
+          /**
+           * When the attempt ended.
+           */
+          ended_at?: string;
+          /**
+           * The node's status when the attempt ended.
+           */
+          status?: string;
+          /**
+           * The beginning of the node's message when the attempt ended.
+           */
+          message?: string;
+          [k: string]: unknown;
+        },
+        {
+          /**
+           * The number of the attempt.
+           */
+          attempt?: number;
+          /**
+           * When the attempt began.
+           */
+          started_at?: string;
+          /**
+           * When the attempt ended.
+           */
+          ended_at?: string;
+          /**
+           * The node's status when the attempt ended.
+           */
+          status?: string;
+          /**
+           * The beginning of the node's message when the attempt ended.
+           */
+          message?: string;
+          [k: string]: unknown;
+        }
+      ]
+    | [
+        {
+          /**
+           * The number of the attempt.
+           */
+          attempt?: number;
+          /**
+           * When the attempt began.
+           */
+          started_at?: string;
+          /**
+           * When the attempt ended.
+           */
+          ended_at?: string;
+          /**
+           * The node's status when the attempt ended.
+           */
+          status?: string;
+          /**
+           * The beginning of the node's message when the attempt ended.
+           */
+          message?: string;
+          [k: string]: unknown;
+        },
+        {
+          /**
+           * The number of the attempt.
+           */
+          attempt?: number;
+          /**
+           * When the attempt began.
+           */
+          started_at?: string;
+          /**
+           * When the attempt ended.
+           */
+          ended_at?: string;
+          /**
+           * The node's status when the attempt ended.
+           */
+          status?: string;
+          /**
+           * The beginning of the node's message when the attempt ended.
+           */
+          message?: string;
+          [k: string]: unknown;
+        },
+        {
+          /**
+           * The number of the attempt.
+           */
+          attempt?: number;
+          /**
+           * When the attempt began.
+           */
+          started_at?: string;
+          /**
+           * When the attempt ended.
+           */
+          ended_at?: string;
+          /**
+           * The node's status when the attempt ended.
+           */
+          status?: string;
+          /**
+           * The beginning of the node's message when the attempt ended.
+           */
+          message?: string;
+          [k: string]: unknown;
+        },
+        {
+          /**
+           * The number of the attempt.
+           */
+          attempt?: number;
+          /**
+           * When the attempt began.
+           */
+          started_at?: string;
+          /**
+           * When the attempt ended.
+           */
+          ended_at?: string;
+          /**
+           * The node's status when the attempt ended.
+           */
+          status?: string;
+          /**
+           * The beginning of the node's message when the attempt ended.
+           */
+          message?: string;
+          [k: string]: unknown;
+        },
+        {
+          /**
+           * The number of the attempt.
+           */
+          attempt?: number;
+          /**
+           * When the attempt began.
+           */
+          started_at?: string;
+          /**
+           * When the attempt ended.
+           */
+          ended_at?: string;
+          /**
+           * The node's status when the attempt ended.
+           */
+          status?: string;
+          /**
+           * The beginning of the node's message when the attempt ended.
+           */
+          message?: string;
+          [k: string]: unknown;
+        },
+        {
+          /**
+           * The number of the attempt.
+           */
+          attempt?: number;
+          /**
+           * When the attempt began.
+           */
+          started_at?: string;
+          /**
+           * When the attempt ended.
+           */
+          ended_at?: string;
+          /**
+           * The node's status when the attempt ended.
+           */
+          status?: string;
+          /**
+           * The beginning of the node's message when the attempt ended.
+           */
+          message?: string;
+          [k: string]: unknown;
+        },
+        {
+          /**
+           * The number of the attempt.
+           */
+          attempt?: number;
+          /**
+           * When the attempt began.
+           */
+          started_at?: string;
+          /**
+           * When the attempt ended.
+           */
+          ended_at?: string;
+          /**
+           * The node's status when the attempt ended.
+           */
+          status?: string;
+          /**
+           * The beginning of the node's message when the attempt ended.
+           */
+          message?: string;
+          [k: string]: unknown;
+        },
+        {
+          /**
+           * The number of the attempt.
+           */
+          attempt?: number;
+          /**
+           * When the attempt began.
+           */
+          started_at?: string;
+          /**
+           * When the attempt ended.
+           */
+          ended_at?: string;
+          /**
+           * The node's status when the attempt ended.
+           */
+          status?: string;
+          /**
+           * The beginning of the node's message when the attempt ended.
+           */
+          message?: string;
+          [k: string]: unknown;
+        }
+      ];
   [k: string]: unknown;
 }
 /**

@@ -1,4 +1,5 @@
 export type { Choice, Node, NodeChanges, Option, ProjectFields, Via } from "./api.ts";
+export { type Attempt, attemptCount, attempts } from "./attempts.ts";
 export { Backoff } from "./backoff.ts";
 export { type Heard, HubClock } from "./clock.ts";
 export type { Engine, EngineEvents, Status } from "./engine.ts";

@@ -2,6 +2,7 @@
  * What an event changes in a project's tree. Total: whatever an event holds gives a change, if only an empty one. It is
  * the hub's own reducer once more; both are held to the cases in tasktree_rt/web/static/reducer.json.
  */
+import { ENDED_ATTEMPTS, endedAttempts } from "./attempts.ts";
 import { type Fields, isObject, own } from "./json.ts";
 
 export interface Top {
@@ -280,10 +281,26 @@ export function namedNode(data: Fields): string | null {
 }
 
 function merged(nodes: Nodes, id: string, changes: Fields): Fields {
-  const fields = merge(nodes.fields(id), changes);
+  const before = nodes.fields(id);
+  const fields = merge(before, changes);
   delete fields.node_id;
   delete fields.deleted;
+  keepAttempts(before, fields, changes);
   return fields;
+}
+
+/** What of a change may begin another attempt. */
+const BEGINNING = ["status", "attempt", "started_at"];
+
+/** Keep what ends by a change of the fields; no event says by itself what is kept. */
+function keepAttempts(before: Fields, fields: Record<string, unknown>, changes: Fields): void {
+  if (Object.hasOwn(changes, ENDED_ATTEMPTS)) {
+    delete fields[ENDED_ATTEMPTS];
+    if (Object.hasOwn(before, ENDED_ATTEMPTS)) fields[ENDED_ATTEMPTS] = before[ENDED_ATTEMPTS];
+  }
+  if (!BEGINNING.some((name) => Object.hasOwn(changes, name))) return;
+  const kept = endedAttempts(before, fields);
+  if (kept !== null) fields[ENDED_ATTEMPTS] = kept;
 }
 
 function merge(before: Fields, changes: Fields): Record<string, unknown> {

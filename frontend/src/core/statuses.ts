@@ -27,6 +27,12 @@ export function classOf(status: unknown): StatusClass {
   return (typeof status === "string" ? WORDS.get(status.toLowerCase()) : undefined) ?? "waiting";
 }
 
+/** Whether a word says that something runs, or waits to run; one that nobody knows says nothing. */
+export function beginsAgain(status: unknown): boolean {
+  const found = typeof status === "string" ? WORDS.get(status.toLowerCase()) : undefined;
+  return found === "running" || found === "waiting";
+}
+
 /** Whether nothing more is expected of it. */
 export function isEnded(status: unknown): boolean {
   const found = classOf(status);

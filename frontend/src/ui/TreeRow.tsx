@@ -1,5 +1,5 @@
 import { memo, type ReactNode, useRef } from "react";
-import { type Fields, isEnded, type Rollup, type TreeStore, text } from "../core/index.ts";
+import { attemptCount, type Fields, isEnded, type Rollup, type TreeStore, text } from "../core/index.ts";
 import { useTreeNode } from "../react/hooks.ts";
 import { useFlash } from "./flash.ts";
 import { message, progress, spent, title } from "./nodes.ts";
@@ -84,6 +84,7 @@ export const TreeRow = memo(function TreeRow({
           <span className="hidden-text">{mark}</span>
         </span>
       )}
+      <Tries fields={fields} />
       <bdi className="tree-message ellipsis">{message(fields)}</bdi>
       {row.expandable && rollup !== null && <Sums rollup={rollup} all={!row.expanded} />}
       <Share fields={fields} rollup={rollup} />
@@ -91,6 +92,18 @@ export const TreeRow = memo(function TreeRow({
     </div>
   );
 });
+
+/** How often it was tried, of one that was tried again. */
+function Tries({ fields }: { fields: Fields | undefined }): ReactNode {
+  const tries = attemptCount(fields);
+  if (tries < 2) return null;
+  return (
+    <span className="chip tree-tries" title={`${tries} attempts`}>
+      <span aria-hidden="true">×{tries}</span>
+      <span className="hidden-text">{tries} attempts</span>
+    </span>
+  );
+}
 
 export function rowId(id: string): string {
   return `node-${encodeURIComponent(id)}`;

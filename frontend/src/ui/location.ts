@@ -53,7 +53,11 @@ export function withQuery(changes: Readonly<Record<string, string | null>>, path
 
 /** The address with another node chosen, or none; what belongs to the one before goes. */
 function withNode(nodeId: string | null): string {
-  return withQuery(nodeId === null ? { node: null, tab: null, line: null } : { node: nodeId, line: null });
+  return withQuery(
+    nodeId === null
+      ? { node: null, tab: null, line: null, attempt: null }
+      : { node: nodeId, line: null, attempt: null },
+  );
 }
 
 /** Choose a node. Back returns to what was chosen before; one that is closed at once leaves no trace. */

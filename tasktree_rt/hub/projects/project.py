@@ -15,8 +15,9 @@ from weakref import ref
 from attrs import define, evolve
 
 from tasktree_rt.brokers.base import Death, Life, Outline, Summary
+from tasktree_rt.core.attempts import ENDED_ATTEMPTS
 from tasktree_rt.core.conflation import Shown
-from tasktree_rt.core.events import Event, ProjectId, Record
+from tasktree_rt.core.events import Event, Json, ProjectId, Record
 from tasktree_rt.core.lifecycle import may_change
 from tasktree_rt.core.log import Log, Position
 from tasktree_rt.core.nodes import NO_CHANGE, Change, Nodes
@@ -168,7 +169,7 @@ class Project:
         for node_id, node in change.put.items():
             before = nodes.get(node_id)
             added += before is None
-            if node.bound > limits.max_node_size and measure(node.fields) > limits.max_node_size:
+            if node.bound > limits.max_node_size and _size(node.fields) > limits.max_node_size:
                 raise Refused(
                     f"node {node_id!r} would be larger than {limits.max_node_size} bytes",
                     code="node_too_large",
@@ -247,6 +248,11 @@ class Project:
         behind = self.tree.head - found.seq
         tolerable = min(FRESH_ENOUGH, len(self.tree) // NODES_AN_EVENT)
         return found.epoch == self.epoch and found.seq >= least and behind <= tolerable
+
+
+def _size(fields: Json) -> int:
+    """The encoded size of a node's fields without its ended attempts, which no event sends."""
+    return measure({name: value for name, value in fields.items() if name != ENDED_ATTEMPTS})
 
 
 def _inverse(nodes: Nodes, change: Change) -> Change:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tasktree_rt.core.events import Record
 from tasktree_rt.core.nodes import Change, Node, Nodes
 from tasktree_rt.core.tree import Tree
-from tasktree_rt.dialects.base import encode_body
+from tasktree_rt.dialects.base import encode_body, encode_json
 from tasktree_rt.errors import Refused
 from tasktree_rt.hub.projects.project import Project
 from tasktree_rt.hub.projects.shared_snapshot import SharedSnapshot
@@ -82,6 +82,17 @@ def test_each_refusal_names_the_event() -> None:
         assert (caught.value.code, caught.value.field) == (code, field)
         assert project.pending == 0
         assert len(project.staged) == 0
+
+
+def test_what_is_kept_of_attempts_does_not_count_as_the_nodes_size() -> None:
+    project = Project("p")
+    project.begin_life("e")
+    for number in range(9):
+        accept(project, update("a", status="running", attempt=number))
+        accept(project, update("a", status="failed", message="m" * 900), update("a", status="ready"))
+    assert len(encode_json(fields(project.staged)["a"])) > 2 * LIMITS.max_node_size
+    with pytest.raises(Refused, match="larger than 1024 bytes"):
+        accept(project, update("a", message="m" * 1024))
 
 
 def test_a_state_is_cut_into_parts_that_together_are_all_of_it() -> None:

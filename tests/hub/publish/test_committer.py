@@ -245,7 +245,8 @@ async def test_enforce_judges_on_what_was_accepted_and_not_only_on_what_is_store
         await world.submit("p", update("n", status="ready"))
         world.store.release_appends()
         await world.settle()
-        assert picture(world, "p")["nodes"] == {"n": {"status": "ready"}}
+        kept = {"ended_attempts": [{"status": "failed"}]}
+        assert picture(world, "p")["nodes"] == {"n": {"status": "ready", **kept}}
 
 
 async def test_observe_keeps_and_counts_what_cannot_be(autojump_clock: MockClock) -> None:

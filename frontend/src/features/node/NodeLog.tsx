@@ -1,7 +1,9 @@
-import { type ReactNode, useCallback, useState } from "react";
+import { type ReactNode, useCallback, useMemo, useState } from "react";
+import { type Attempt, attempts, type TreeStore } from "../../core/index.ts";
 import { useTreeNode } from "../../react/hooks.ts";
-import { go, withQuery } from "../../ui/location.ts";
-import { LogPane } from "../../ui/log/LogPane.tsx";
+import { Link } from "../../ui/link.tsx";
+import { go, usePlace, withQuery } from "../../ui/location.ts";
+import { type Between, LogPane } from "../../ui/log/LogPane.tsx";
 import { within } from "../../ui/log/within.ts";
 import { title } from "../../ui/nodes.ts";
 import type { ViewProps } from "../../ui/view.ts";
@@ -12,6 +14,21 @@ type NodeLogProps = Pick<ViewProps, "project" | "tree" | "onSelect"> & {
   readonly wanted: number | null;
 };
 
+/** The attempt that the address names, and when it was; null: it names none that is known. */
+function useAttempt(tree: TreeStore, nodeId: string): { attempt: Attempt; between: Between } | null {
+  const named = Number(usePlace().query.get("attempt") ?? Number.NaN);
+  const fields = useTreeNode(tree, nodeId)?.fields;
+  return useMemo(() => {
+    const all = fields === undefined ? [] : attempts(fields);
+    const n = all.findIndex((one) => one.number === named && one.started !== undefined);
+    const attempt = all[n];
+    if (attempt?.started === undefined) return null;
+    // What is said between two attempts is of the one before.
+    const to = all[n + 1]?.started ?? Number.POSITIVE_INFINITY;
+    return { attempt, between: { from: n === 0 ? Number.NEGATIVE_INFINITY : attempt.started, to } };
+  }, [fields, named]);
+}
+
 /** A node's output; of a branch that of everything below too, in order. */
 export function NodeLog({ project, tree, nodeId, wanted, onSelect }: NodeLogProps): ReactNode {
   const branch = (useTreeNode(tree, nodeId)?.rollup ?? null) !== null;
@@ -19,6 +36,7 @@ export function NodeLog({ project, tree, nodeId, wanted, onSelect }: NodeLogProp
   const below = useCallback((id: string | null) => within(tree, nodeId, id), [tree, nodeId]);
   const nameOf = useCallback((id: string) => title(id, tree.node(id)), [tree]);
   const all = branch && !alone;
+  const chosen = useAttempt(tree, nodeId);
   return (
     <LogPane
       key={all ? "branch" : "node"}
@@ -29,7 +47,13 @@ export function NodeLog({ project, tree, nodeId, wanted, onSelect }: NodeLogProp
       nameOf={all ? nameOf : null}
       onName={(seq) => go(withQuery({ tab: "log", line: String(seq) }), true)}
       onNode={onSelect}
+      between={chosen?.between ?? null}
     >
+      {chosen !== null && (
+        <Link className="chip" href={withQuery({ attempt: null })}>
+          Attempt {chosen.attempt.number} only: show all
+        </Link>
+      )}
       {branch && (
         <button type="button" className="button" aria-pressed={alone} onClick={() => setAlone(!alone)}>
           Only its own

@@ -1,6 +1,16 @@
 import { type ReactNode, useCallback, useRef } from "react";
 import type { Prompt } from "../../core/index.ts";
-import { classOf, type Fields, isEnded, ran, text, texts, time, writeExact } from "../../core/index.ts";
+import {
+  attemptCount,
+  classOf,
+  type Fields,
+  isEnded,
+  ran,
+  text,
+  texts,
+  time,
+  writeExact,
+} from "../../core/index.ts";
 import { useReadable, useTreeNode } from "../../react/hooks.ts";
 import { go, usePlace, withQuery } from "../../ui/location.ts";
 import { message, progress, spent, title } from "../../ui/nodes.ts";
@@ -8,6 +18,7 @@ import { PromptForm } from "../../ui/PromptForm.tsx";
 import { Ago, Badge, CopyButton, CountsLine, Progress } from "../../ui/parts.tsx";
 import { duration, useNow } from "../../ui/time.ts";
 import type { ViewProps } from "../../ui/view.ts";
+import { Attempts } from "./Attempts.tsx";
 import { Commands } from "./Commands.tsx";
 import { FailedBelow, Failure } from "./Failure.tsx";
 import { NodeLog } from "./NodeLog.tsx";
@@ -86,6 +97,7 @@ const TOLD = new Set([
   "parent_id",
   "depends_on",
   "attempt",
+  "ended_attempts",
 ]);
 
 function About({
@@ -106,9 +118,7 @@ function About({
     <>
       <div className="row wrap">
         <Badge status={fields.status} />
-        {typeof fields.attempt === "number" && fields.attempt > 1 && (
-          <span className="chip">attempt {fields.attempt}</span>
-        )}
+        {attemptCount(fields) > 1 && <span className="chip">attempt {attemptCount(fields)}</span>}
         <Spent fields={fields} />
       </div>
       {share !== undefined && <Progress value={share} status={fields.status} />}
@@ -120,6 +130,7 @@ function About({
       {(rollup?.counts.failed ?? 0) > 0 && <FailedBelow tree={tree} nodeId={nodeId} onSelect={onSelect} />}
       {!past && <Waiting {...{ project, nodeId }} />}
       {!past && <Commands project={project} nodeId={nodeId} fields={fields} />}
+      <Attempts fields={fields} />
       <dl className="fields">
         <dt>id</dt>
         <dd className="mono">{nodeId}</dd>

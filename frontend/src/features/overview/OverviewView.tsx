@@ -1,5 +1,5 @@
 import { type ReactNode, useEffect, useMemo, useState } from "react";
-import { CLASSES, classOf, type StatusClass, type StoredEvent } from "../../core/index.ts";
+import { CLASSES, classOf, type StatusClass, type StoredEvent, type TreeSnapshot } from "../../core/index.ts";
 import { useReadable } from "../../react/hooks.ts";
 import { useHub } from "../../react/provider.tsx";
 import { FilterFields } from "../../ui/FilterFields.tsx";
@@ -11,7 +11,7 @@ import { CountsBar, Mark } from "../../ui/parts.tsx";
 import { historyEnd, usePast } from "../../ui/past.ts";
 import { count, duration, useMoment } from "../../ui/time.ts";
 import type { ViewProps } from "../../ui/view.ts";
-import { failures, over, slowest, throughput } from "./figures.ts";
+import { failures, over, slowest, throughput, tries } from "./figures.ts";
 import "../../ui/figures.css";
 
 const HISTORY = 5_000;
@@ -121,6 +121,7 @@ export default function OverviewView({ projectId, project, tree, onSelect }: Vie
               </tbody>
             </table>
           </section>
+          <TriedAgain tree={snapshot} onSelect={onSelect} />
           <section className="stack" aria-label="Failures by message">
             <h2>Failures by message</h2>
             {reasons.length === 0 && <p className="muted">Nothing has failed.</p>}
@@ -137,5 +138,38 @@ export default function OverviewView({ projectId, project, tree, onSelect }: Vie
         </div>
       </div>
     </>
+  );
+}
+
+const MOST_TRIED = 10;
+
+/** How often nodes were tried; nothing where each was tried once. */
+function TriedAgain({ tree, onSelect }: { tree: TreeSnapshot; onSelect: (id: string) => void }): ReactNode {
+  const { attempts, again, failed } = useMemo(() => tries(tree), [tree]);
+  if (again.length === 0) return null;
+  return (
+    <section className="stack" aria-label="Tried again">
+      <h2>Tried again</h2>
+      <p>
+        {count(attempts)} attempts of {count(tree.nodes.size)} nodes: {count(again.length)}{" "}
+        {again.length === 1 ? "was" : "were"} tried again, after {count(failed)}{" "}
+        {failed === 1 ? "failure" : "failures"}.
+      </p>
+      <table className="plain">
+        <tbody>
+          {again.slice(0, MOST_TRIED).map(({ id, attempts: many }) => (
+            <tr key={id}>
+              <td>
+                <button type="button" className="button plain" onClick={() => onSelect(id)}>
+                  <Mark status={tree.nodes.get(id)?.status} />
+                  <bdi className="ellipsis">{title(id, tree.nodes.get(id))}</bdi>
+                </button>
+              </td>
+              <td className="num">×{many}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </section>
   );
 }

@@ -1,4 +1,6 @@
 import {
+  attemptCount,
+  attempts,
   classOf,
   type Fields,
   moment,
@@ -85,6 +87,31 @@ export function slowest({ nodes, shape }: TreeSnapshot, now: number): { id: stri
     if (ms !== undefined) found.push({ id, ms });
   }
   return found.sort((one, other) => other.ms - one.ms).slice(0, 15);
+}
+
+export interface Tries {
+  /** Of all nodes. */
+  readonly attempts: number;
+  /** Nodes that were tried again, the most often tried first. */
+  readonly again: readonly { readonly id: string; readonly attempts: number }[];
+  /** Attempts that failed before the present one of their node. */
+  readonly failed: number;
+}
+
+/** How often nodes were tried. */
+export function tries({ nodes }: TreeSnapshot): Tries {
+  let all = 0;
+  let failed = 0;
+  const again: { id: string; attempts: number }[] = [];
+  for (const [id, fields] of nodes) {
+    const many = attemptCount(fields);
+    all += many;
+    if (many < 2) continue;
+    again.push({ id, attempts: many });
+    for (const one of attempts(fields))
+      if (!one.present && classOf(one.fields.status) === "failed") failed += 1;
+  }
+  return { attempts: all, again: again.sort((one, other) => other.attempts - one.attempts), failed };
 }
 
 export interface Reason {

@@ -9,10 +9,20 @@ import { until } from "./summary.ts";
 const WIDE = 300;
 
 /** What a bar is, beside the pointer. The row says the same to whoever cannot point. */
-export function Tip({ pointed: { place, x, y }, scene }: { pointed: Pointed; scene: Scene }): ReactNode {
+export function Tip({
+  pointed: { place, attempt, x, y },
+  scene,
+}: {
+  pointed: Pointed;
+  scene: Scene;
+}): ReactNode {
   const { survey, now, path } = scene;
-  const fields = survey.fields(place);
-  const [from, to] = [survey.from[place]!, survey.to[place]!];
+  const node = survey.fields(place);
+  const fields = attempt?.fields ?? node;
+  const [from, to] =
+    attempt === null
+      ? [survey.from[place]!, survey.to[place]!]
+      : [attempt.started ?? Number.NaN, attempt.ended ?? attempt.started ?? Number.NaN];
   const usual = survey.usual(place);
   const left = x + 14 + WIDE > window.innerWidth ? Math.max(4, x - WIDE - 10) : x + 14;
   const up = y > window.innerHeight * 0.7;
@@ -22,7 +32,8 @@ export function Tip({ pointed: { place, x, y }, scene }: { pointed: Pointed; sce
       aria-hidden="true"
       style={{ left, maxWidth: WIDE, ...(up ? { bottom: window.innerHeight - y + 10 } : { top: y + 14 }) }}
     >
-      <bdi className="gantt-tip-title">{title(survey.ids[place] ?? "", fields)}</bdi>
+      <bdi className="gantt-tip-title">{title(survey.ids[place] ?? "", node)}</bdi>
+      {attempt !== null && <span>attempt {attempt.number}</span>}
       <span className="row wrap">
         <Badge status={fields?.status} />
         {Number.isNaN(from) ? "no times of its own" : duration(until(from, to, now) - from)}
@@ -37,7 +48,7 @@ export function Tip({ pointed: { place, x, y }, scene }: { pointed: Pointed; sce
           of its kind half take {duration(usual.p50)}, 95 % at most {duration(usual.p95)}
         </span>
       )}
-      {path.has(place) && <span className="muted">on the critical path</span>}
+      {attempt === null && path.has(place) && <span className="muted">on the critical path</span>}
       {message(fields) !== undefined && (
         <bdi className="gantt-tip-said">{message(fields)?.slice(0, 300)}</bdi>
       )}

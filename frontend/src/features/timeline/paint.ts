@@ -4,7 +4,7 @@ import type { Row } from "../../ui/rows.ts";
 import { duration } from "../../ui/time.ts";
 import type { Ink, Pen } from "./ink.ts";
 import { type Columns, type Scale, ticks, until, x } from "./summary.ts";
-import type { Survey } from "./survey.ts";
+import { earlierOf, type Survey } from "./survey.ts";
 
 /** The critical path by places in the survey; empty: it is not shown. */
 export class Path {
@@ -67,6 +67,7 @@ export interface Place {
   readonly chosen: readonly [left: number, right: number] | null;
 }
 
+const NO_FIELDS = {};
 /** A bar is at least so wide. */
 const LEAST = 3;
 /** Beyond the edges of the canvas nothing need be exact, but numbers must not grow without bound. */
@@ -136,6 +137,7 @@ export class Painter {
   /** A node by itself: what it ran, what is usual, how far it is. */
   #bar(place: number, top: number): void {
     const { survey, now, path, usual } = this.#scene;
+    this.#earlier(place, top);
     const from = survey.from[place]!;
     if (Number.isNaN(from)) return;
     const rank = survey.rank[place]!;
@@ -149,6 +151,16 @@ export class Painter {
     this.#progress(place, to, left, y, height);
     if (path.has(place)) this.#frame(left, y, width, height);
     this.#label(place, to - from, left + width, top);
+  }
+
+  /** Attempts before the present one, lower than it. */
+  #earlier(place: number, top: number): void {
+    const height = Math.round(this.#place.row * 0.38);
+    const y = top + Math.round((this.#place.row - height) / 2);
+    for (const { from, to, rank } of earlierOf(this.#scene.survey.fields(place) ?? NO_FIELDS)) {
+      const left = this.#x(from);
+      this.#box(rank, left, y, Math.max(LEAST, this.#x(to) - left), height);
+    }
   }
 
   #box(rank: number, left: number, y: number, width: number, height: number): void {
@@ -208,6 +220,7 @@ export class Painter {
   /** An open branch: from its first beginning to its last end. */
   #bracket(place: number, top: number): void {
     const { survey, now } = this.#scene;
+    this.#earlier(place, top);
     const from = survey.hullFrom[place]!;
     if (from === Number.POSITIVE_INFINITY) return;
     const own = !Number.isNaN(survey.from[place]!);

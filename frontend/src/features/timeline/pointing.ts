@@ -1,12 +1,16 @@
 /** What a pointer does in the chart: point at bars, choose nodes, drag a stretch of time, zoom. */
 import { type PointerEvent, type RefObject, useEffect, useRef } from "react";
+import type { Attempt } from "../../core/index.ts";
 import type { Lens } from "./lens.ts";
 import type { Scene } from "./paint.ts";
 import { type Scale, timeAt, unitAt, until } from "./summary.ts";
+import { earlierOf, type Span } from "./survey.ts";
 
 /** A node that is pointed at, and where the pointer is on the page. */
 export interface Pointed {
   readonly place: number;
+  /** An attempt before the present one; null: none of them. */
+  readonly attempt: Attempt | null;
   readonly x: number;
   readonly y: number;
 }
@@ -16,10 +20,13 @@ export interface Hit {
   readonly row: number;
   /** The row's node, or of a collapsed branch the unit that is there; -1: there is no row. */
   readonly place: number;
+  /** The attempt before the present one that is there; null: there is none. */
+  readonly attempt: Attempt | null;
   /** Whether its bar is there. */
   readonly met: boolean;
 }
 
+const NO_FIELDS = {};
 /** A bar is met so many pixels beside it. */
 const NEAR = 3;
 /** A pointer that moved less did not drag. */
@@ -29,16 +36,19 @@ const STILL = 4;
 export function hit({ survey, rows, now }: Scene, scale: Scale, left: number, row: number): Hit {
   const line = rows[row];
   const node = line === undefined ? -1 : survey.place(line.id);
-  if (line === undefined || node < 0) return { row, place: -1, met: false };
+  if (line === undefined || node < 0) return { row, place: -1, attempt: null, met: false };
   const time = timeAt(scale, left);
   const slack = (NEAR / scale.width) * (scale.to - scale.from);
   const closed = line.expandable && !line.expanded && survey.unit[node] === 0;
   const unit = closed ? unitAt(survey, node, time, slack, now) : -1;
-  if (unit >= 0) return { row, place: unit, met: true };
+  if (unit >= 0) return { row, place: unit, attempt: null, met: true };
+  const near = ({ from, to }: Span) => time >= from - slack && time <= to + slack;
+  const before = closed ? undefined : earlierOf(survey.fields(node) ?? NO_FIELDS).find(near);
+  if (before !== undefined) return { row, place: node, attempt: before.attempt, met: true };
   const own = !Number.isNaN(survey.from[node]!) && survey.unit[node] === 1;
   const from = own ? survey.from[node]! : survey.hullFrom[node]!;
   const to = until(from, own ? survey.to[node]! : survey.hullTo[node]!, now);
-  return { row, place: node, met: time >= from - slack && time <= to + slack };
+  return { row, place: node, attempt: null, met: near({ from, to }) };
 }
 
 export interface Pointing {
@@ -70,10 +80,11 @@ export function usePointing({ chart, lens, width, at, draw, onPoint, onPick }: P
     return [event.clientX - corner.left, event.clientY - corner.top] as const;
   };
   const onPointerMove = (event: PointerEvent) => {
-    const { row, place, met } = at(...from(event));
+    const { row, place, attempt, met } = at(...from(event));
     if (row !== hovered.current) draw();
     hovered.current = row;
-    onPoint(met && event.pointerType === "mouse" ? { place, x: event.clientX, y: event.clientY } : null);
+    const { clientX: x, clientY: y } = event;
+    onPoint(met && event.pointerType === "mouse" ? { place, attempt, x, y } : null);
   };
   const onPointerLeave = () => {
     hovered.current = -1;

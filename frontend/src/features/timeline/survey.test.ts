@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { expect, it } from "vitest";
 import { at } from "../../../test/runs.ts";
 import { tree } from "../../../test/trees.ts";
-import { mostAtOnce, RANKS, Survey } from "./survey.ts";
+import { earlierOf, mostAtOnce, RANKS, Survey, spanOf } from "./survey.ts";
 
 it("what runs goes on; what never began has no time; a branch reaches from its first beginning to its last end", () => {
   const survey = new Survey(
@@ -74,4 +74,15 @@ it("counts how many pieces of work ran at once at most", () => {
       expect(mostAtOnce(survey)).toBe(Math.max(0, ...all.map(running)));
     }),
   );
+});
+
+it("attempts that ended are stretches of their own; a beginning that is theirs is not the present one's", () => {
+  const failed = { status: "failed", ...at(1, 3) };
+  const again = { ...at(5, null), ended_attempts: [failed] };
+  const told = ({ from, to, rank }: ReturnType<typeof earlierOf>[number]) => [from, to, RANKS[rank]];
+  expect(earlierOf(again).map(told)).toEqual([[1000, 3000, "failed"]]);
+  expect(spanOf(again)).toEqual({ from: 5000, to: Number.POSITIVE_INFINITY });
+  expect(spanOf({ ...at(1, 3), status: "ready", ended_attempts: [failed] })).toBeNull();
+  const survey = new Survey(tree({ again, other: at(6, 7) }));
+  expect([survey.first, survey.hullFrom[0], survey.from[0]]).toEqual([1000, 1000, 5000]);
 });

@@ -1,9 +1,12 @@
 /** When the nodes of a tree ran, in the order of the tree: what the timeline draws and reckons with. */
 import {
+  type Attempt,
+  attempts,
   CLASSES,
   classOf,
   type Fields,
   isEnded,
+  type Ran,
   ran,
   type TreeSnapshot,
   text,
@@ -19,11 +22,15 @@ export interface Span {
 
 const spans = new WeakMap<Fields, Span | null>();
 
+function presentTimes(fields: Fields): Ran {
+  return (fields.ended_attempts === undefined ? null : attempts(fields).at(-1)) ?? ran(fields);
+}
+
 /** When a node ran; null: it has not begun. One that ended at a time that nobody said has no length. */
 export function spanOf(fields: Fields): Span | null {
   const known = spans.get(fields);
   if (known !== undefined) return known;
-  const { started: from, ended } = ran(fields);
+  const { started: from, ended } = presentTimes(fields);
   let span: Span | null = null;
   if (from !== undefined) {
     const to = ended ?? (isEnded(fields.status) ? from : Number.POSITIVE_INFINITY);
@@ -31,6 +38,33 @@ export function spanOf(fields: Fields): Span | null {
   }
   spans.set(fields, span);
   return span;
+}
+
+/** An attempt that ended before the present one. */
+export interface Earlier extends Span {
+  readonly attempt: Attempt;
+  readonly rank: number;
+}
+
+const none: readonly Earlier[] = [];
+const earlier = new WeakMap<Fields, readonly Earlier[]>();
+
+/** The attempts of a node before the present one, of which is known when they began. */
+export function earlierOf(fields: Fields): readonly Earlier[] {
+  if (fields.ended_attempts === undefined) return none;
+  let found = earlier.get(fields);
+  if (found === undefined) {
+    found = attempts(fields)
+      .slice(0, -1)
+      .flatMap((attempt) => {
+        const { started: from, ended, fields: own } = attempt;
+        if (from === undefined) return [];
+        const rank = RANKS.indexOf(classOf(own.status));
+        return [{ attempt, from, to: Math.max(from, ended ?? from), rank }];
+      });
+    earlier.set(fields, found);
+  }
+  return found;
 }
 
 /** The classes of a status by how much they matter, the least first: what is drawn last is on top. */
@@ -139,6 +173,12 @@ export class Survey {
         hullTo[place] = Math.max(hullTo[place]!, span.to);
         first = Math.min(first, span.from);
         last = Math.max(last, span.to === Number.POSITIVE_INFINITY ? span.from : span.to);
+      }
+      for (const one of earlierOf(fields)) {
+        hullFrom[place] = Math.min(hullFrom[place]!, one.from);
+        hullTo[place] = Math.max(hullTo[place]!, one.to);
+        first = Math.min(first, one.from);
+        last = Math.max(last, one.to);
       }
       const above = parent[place]!;
       if (above < 0) continue;

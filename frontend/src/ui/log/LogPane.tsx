@@ -1,4 +1,4 @@
-import { type ReactNode, useDeferredValue, useMemo, useState } from "react";
+import { type ReactNode, useDeferredValue, useEffect, useMemo, useState } from "react";
 import {
   type Log,
   type LogLine,
@@ -9,11 +9,11 @@ import {
 } from "../../core/index.ts";
 import { Failure } from "../parts.tsx";
 import { usePreference } from "../preference.ts";
-import { count } from "../time.ts";
+import { at, count } from "../time.ts";
 import { grouped, type Item } from "./groups.ts";
 import { LogLines } from "./LogLines.tsx";
 import { atLeast, LEVELS, type Level } from "./levels.ts";
-import { useErrors, useSaving, useShownLog, useWanted } from "./loading.ts";
+import { type Errors, type Saving, useErrors, useSaving, useShownLog, useWanted } from "./loading.ts";
 
 const texts = new WeakMap<LogLine, string>();
 
@@ -27,6 +27,11 @@ function searched(line: LogLine): string {
   return text;
 }
 
+export interface Between {
+  readonly from: number;
+  readonly to: number;
+}
+
 export interface LogPaneProps {
   readonly project: Project;
   readonly scope: LogScope;
@@ -38,6 +43,8 @@ export interface LogPaneProps {
   readonly nameOf: ((nodeId: string) => string) | null;
   readonly onName: (seq: number) => void;
   readonly onNode: (nodeId: string) => void;
+  /** Only lines of this time, in milliseconds, up to before its end; null: all. */
+  readonly between?: Between | null;
   /** What else there is to choose. */
   readonly children?: ReactNode;
 }
@@ -51,17 +58,19 @@ export function LogPane({
   nameOf,
   onName,
   onNode,
+  between = null,
   children,
 }: LogPaneProps): ReactNode {
   const { store, log } = useShownLog(project, scope);
   const [search, setSearch] = useState("");
   const [level, setLevel] = useState<Level>("all");
   const [follow, setFollow] = useState(wanted === null);
-  const [wrap, setWrap] = usePreference("log.wrap", "yes");
-  const [said, setSaid] = useState<ReadonlyMap<string, boolean>>(new Map());
+  const [wrap, setWrap] = useWrap();
+  const [said, fold] = useFolded(wanted);
   const words = useDeferredValue(search.toLowerCase());
-  const lines = useFiltered(log.lines, words, level);
-  const filtered = lines !== log.lines;
+  const inTime = useBetween(log.lines, between);
+  const lines = useFiltered(inTime, words, level);
+  const filtered = lines !== inTime;
   const items = useMemo(
     () => (filtered ? lines.map(asItem) : grouped(lines, said, wanted)),
     [filtered, lines, said, wanted],
@@ -75,38 +84,9 @@ export function LogPane({
   const saving = useSaving(project, scope, `${name}.log`, nameOf !== null);
   return (
     <>
-      <div className="row wrap log-tools">
-        <input
-          className="input grow"
-          type="search"
-          placeholder="Search the log"
-          aria-label="Search the log"
-          value={search}
-          onChange={(event) => setSearch(event.target.value)}
-        />
-        <LevelField level={level} setLevel={setLevel} />
-        <button type="button" className="button" aria-pressed={follow} onClick={() => setFollow(!follow)}>
-          Follow the end
-        </button>
-        <button
-          type="button"
-          className="button"
-          aria-pressed={wrap === "yes"}
-          onClick={() => setWrap(wrap === "yes" ? "no" : "yes")}
-        >
-          Wrap
-        </button>
-        <button type="button" className="button" disabled={errors.seeking} onClick={errors.first}>
-          {errors.seeking ? "Looking back …" : "First error"}
-        </button>
-        <button type="button" className="button" disabled={errors.count === 0} onClick={errors.next}>
-          Next error
-        </button>
-        <button type="button" className="button" onClick={saving.save} disabled={saving.lines !== null}>
-          {saving.lines === null ? "Download" : `${count(saving.lines)} lines …`}
-        </button>
+      <LogTools {...{ search, setSearch, level, setLevel, follow, setFollow, wrap, setWrap, errors, saving }}>
         {children}
-      </div>
+      </LogTools>
       {saving.error !== null && <Failure error={saving.error} again={saving.save} />}
       {missing && (
         <p className="notice c-review">
@@ -118,18 +98,90 @@ export function LogPane({
         <p className="muted">{nothing(log, filtered)}</p>
       ) : (
         <LogLines
-          {...{ items, words, follow, wanted, nameOf, onNode }}
-          wrap={wrap === "yes"}
+          {...{ items, words, wrap, follow, wanted, nameOf, onNode }}
           onLeave={() => setFollow(false)}
           onName={jump}
-          onFold={(key, open) => setSaid(new Map(said).set(key, open))}
+          onFold={fold}
         />
       )}
     </>
   );
 }
 
+interface LogToolsProps {
+  readonly search: string;
+  readonly setSearch: (search: string) => void;
+  readonly level: Level;
+  readonly setLevel: (level: Level) => void;
+  readonly follow: boolean;
+  readonly setFollow: (follow: boolean) => void;
+  readonly wrap: boolean;
+  readonly setWrap: (wrap: boolean) => void;
+  readonly errors: Errors;
+  readonly saving: Saving;
+  readonly children: ReactNode;
+}
+
+function LogTools(props: LogToolsProps): ReactNode {
+  const { search, setSearch, level, setLevel, follow, setFollow, wrap, setWrap, errors, saving } = props;
+  return (
+    <div className="row wrap log-tools">
+      <input
+        className="input grow"
+        type="search"
+        placeholder="Search the log"
+        aria-label="Search the log"
+        value={search}
+        onChange={(event) => setSearch(event.target.value)}
+      />
+      <LevelField level={level} setLevel={setLevel} />
+      <button type="button" className="button" aria-pressed={follow} onClick={() => setFollow(!follow)}>
+        Follow the end
+      </button>
+      <button type="button" className="button" aria-pressed={wrap} onClick={() => setWrap(!wrap)}>
+        Wrap
+      </button>
+      <button type="button" className="button" disabled={errors.seeking} onClick={errors.first}>
+        {errors.seeking ? "Looking back …" : "First error"}
+      </button>
+      <button type="button" className="button" disabled={errors.count === 0} onClick={errors.next}>
+        Next error
+      </button>
+      <button type="button" className="button" onClick={saving.save} disabled={saving.lines !== null}>
+        {saving.lines === null ? "Download" : `${count(saving.lines)} lines …`}
+      </button>
+      {props.children}
+    </div>
+  );
+}
+
 const asItem = (line: LogLine): Item => ({ kind: "text", line, rows: null });
+
+/** Which groups the person opened or closed. A line that is wanted later opens its group again. */
+function useFolded(
+  wanted: number | null,
+): [ReadonlyMap<string, boolean>, (key: string, open: boolean) => void] {
+  const [said, setSaid] = useState<ReadonlyMap<string, boolean>>(new Map());
+  // biome-ignore lint/correctness/useExhaustiveDependencies: only another line opens what was closed
+  useEffect(() => setSaid((all) => new Map([...all].filter(([, open]) => open))), [wanted]);
+  return [said, (key, open) => setSaid((all) => new Map(all).set(key, open))];
+}
+
+function useWrap(): [boolean, (wrap: boolean) => void] {
+  const [wrap, setWrap] = usePreference("log.wrap", "yes");
+  return [wrap === "yes", (next) => setWrap(next ? "yes" : "no")];
+}
+
+function useBetween(lines: readonly LogLine[], between: Between | null): readonly LogLine[] {
+  return useMemo(() => {
+    if (between === null) return lines;
+    const { from, to } = between;
+    return lines.filter(({ timestamp }) => {
+      const when = at(timestamp);
+      return when >= from && when < to;
+    });
+  }, [lines, between]);
+}
 
 function useFiltered(lines: readonly LogLine[], words: string, level: Level): readonly LogLine[] {
   return useMemo(() => {

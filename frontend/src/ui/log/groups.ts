@@ -85,55 +85,75 @@ interface Group {
   ended: boolean;
 }
 
+/** Puts lines into the groups of their nodes. */
+class Grouping {
+  readonly #all: { item: Item; group: Group | null }[] = [];
+  readonly #groups: Group[] = [];
+  readonly #current = new Map<string | null, Group>();
+  readonly #wanted: number | null;
+
+  constructor(wanted: number | null) {
+    this.#wanted = wanted;
+  }
+
+  take(line: LogLine): void {
+    const found = parts(line);
+    if (found === WHOLE) this.#add(line, null);
+    for (const { mark, rows } of found) {
+      if (mark === null) this.#add(line, rows);
+      else if (mark === "end") this.#end(line.nodeId);
+      else if (mark === "open") this.#unfold(line.nodeId);
+      else this.#begin(line, mark.name, mark.open, rows[0]);
+    }
+  }
+
+  items(said: ReadonlyMap<string, boolean>): Item[] {
+    for (const { item, unfolded, ended } of this.#groups)
+      item.open = said.get(item.key) ?? (unfolded || !ended || item.errors > 0);
+    return this.#all.filter(({ group }) => group === null || group.item.open).map(({ item }) => item);
+  }
+
+  #begin(line: LogLine, name: string, unfolded: boolean, row: number): void {
+    this.#end(line.nodeId);
+    const key = `${line.epoch}:${line.seq}:${row}`;
+    const item: Group["item"] = { kind: "group", key, line, name, open: false, size: 0, errors: 0 };
+    const group = { item, unfolded, ended: false };
+    this.#groups.push(group);
+    this.#current.set(line.nodeId, group);
+    this.#all.push({ item, group: null });
+  }
+
+  #unfold(nodeId: string | null): void {
+    const group = this.#current.get(nodeId);
+    if (group !== undefined) group.unfolded = true;
+  }
+
+  #end(nodeId: string | null): void {
+    const group = this.#current.get(nodeId);
+    if (group !== undefined) group.ended = true;
+    this.#current.delete(nodeId);
+  }
+
+  #add(line: LogLine, rows: TextItem["rows"]): void {
+    const group = this.#current.get(line.nodeId) ?? null;
+    this.#all.push({ item: { kind: "text", line, rows }, group });
+    if (group === null) return;
+    group.item.size += 1;
+    if (isError(line.level)) group.item.errors += 1;
+    if (line.seq === this.#wanted) group.unfolded = true;
+  }
+}
+
 /**
- * The lines with their groups. A group is open if the person said so (`said`, by key); otherwise if it says so itself, tells
- * of an error, has the line that is wanted, or goes on.
+ * The lines with their groups. A group is open if the person said so (`said`, by key); where the person said nothing, if it
+ * says so itself, tells of an error, has the line that is wanted, or goes on.
  */
 export function grouped(
   lines: readonly LogLine[],
   said: ReadonlyMap<string, boolean>,
   wanted: number | null,
 ): Item[] {
-  const all: { item: Item; group: Group | null }[] = [];
-  const current = new Map<string | null, Group>();
-  const groups: Group[] = [];
-  const begin = (line: LogLine, name: string, open: boolean, row: number) => {
-    end(line.nodeId);
-    const key = `${line.epoch}:${line.seq}:${row}`;
-    const group: Group = {
-      item: { kind: "group", key, line, name, open: false, size: 0, errors: 0 },
-      unfolded: open,
-      ended: false,
-    };
-    groups.push(group);
-    current.set(line.nodeId, group);
-    all.push({ item: group.item, group: null });
-  };
-  const end = (nodeId: string | null) => {
-    const group = current.get(nodeId);
-    if (group !== undefined) group.ended = true;
-    current.delete(nodeId);
-  };
-  const add = (line: LogLine, rows: readonly [number, number] | null) => {
-    const group = current.get(line.nodeId) ?? null;
-    all.push({ item: { kind: "text", line, rows }, group });
-    if (group === null) return;
-    group.item.size += 1;
-    if (isError(line.level)) group.item.errors += 1;
-    if (line.seq === wanted) said = new Map(said).set(group.item.key, true);
-  };
-  for (const line of lines) {
-    const found = parts(line);
-    if (found === WHOLE) add(line, null);
-    for (const { mark, rows } of found) {
-      const group = current.get(line.nodeId);
-      if (mark === null) add(line, rows);
-      else if (mark === "end") end(line.nodeId);
-      else if (mark !== "open") begin(line, mark.name, mark.open, rows[0]);
-      else if (group !== undefined) group.unfolded = true;
-    }
-  }
-  for (const { item, unfolded, ended } of groups)
-    item.open = said.get(item.key) ?? (unfolded || !ended || item.errors > 0);
-  return all.filter(({ group }) => group === null || group.item.open).map(({ item }) => item);
+  const grouping = new Grouping(wanted);
+  for (const line of lines) grouping.take(line);
+  return grouping.items(said);
 }

@@ -61,6 +61,15 @@ export function useWanted(store: LogStore, log: Log, wanted: number | null): boo
   }, [wanted, log, sought]);
 }
 
+export interface Errors {
+  /** Of the lines that are shown. */
+  readonly count: number;
+  /** The first one is being looked for. */
+  readonly seeking: boolean;
+  readonly first: () => void;
+  readonly next: () => void;
+}
+
 /** Steps from error to error. The first one is looked for in all of the log. */
 export function useErrors(
   store: LogStore,
@@ -68,12 +77,7 @@ export function useErrors(
   shown: readonly LogLine[],
   wanted: number | null,
   go: (seq: number) => void,
-): {
-  readonly count: number;
-  readonly seeking: boolean;
-  readonly first: () => void;
-  readonly next: () => void;
-} {
+): Errors {
   const errors = useMemo(() => shown.filter((one) => isError(one.level)), [shown]);
   const [asked, setAsked] = useState(false);
   const seeking = useSought(store, log, asked);

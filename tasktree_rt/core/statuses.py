@@ -1,0 +1,30 @@
+"""What a status means, whatever word an orchestrator has for it: as much of it as the reducer needs.
+
+``frontend/src/core/statuses.ts`` has the same words; the shared cases of the reducer hold both to them.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+_WAITING: Final = """draft ready pending queued unclaimed up_next planned planning incomplete todo backlog
+    created scheduled blocked waiting"""
+_RUNNING: Final = (
+    "running in_progress started active working agent_running spawned executing retrying merging"
+)
+_DONE: Final = "completed complete done merged success succeeded passed finished ok skipped"
+_FAILED: Final = "failed error errored timeout timed_out crashed failure broken damaged"
+_CANCELLED: Final = "cancelled canceled aborted terminated stopped"
+
+_ENDED: Final = frozenset(f"{_DONE} {_FAILED} {_CANCELLED}".split())
+_AGAIN: Final = frozenset(f"{_WAITING} {_RUNNING}".split())
+
+
+def is_ended(status: object) -> bool:
+    """Whether a status says that nothing more is expected of its node."""
+    return type(status) is str and status.lower() in _ENDED
+
+
+def begins_again(status: object) -> bool:
+    """Whether a status says that its node runs or waits to run. A word of nobody's list says nothing."""
+    return type(status) is str and status.lower() in _AGAIN
