@@ -19,8 +19,8 @@ from functools import partial
 
 import trio
 
-from tasktree_rt.brokers.base import Broker
-from tasktree_rt.compat.autogpt.remembered_views import RememberedViews
+from tasktree_rt.brokers.base import Broker, Interaction, Key
+from tasktree_rt.brokers.base import Snapshot as SnapshotInfo
 from tasktree_rt.core.topics import TopicIndex
 from tasktree_rt.hub.context import HubContext
 from tasktree_rt.hub.delivery.broadcast import Broadcasts
@@ -36,6 +36,7 @@ from tasktree_rt.hub.delivery.subscriptions import Subscriptions
 from tasktree_rt.hub.delivery.view_sources import EverySource, ViewSource
 from tasktree_rt.hub.executions.status_notifier import StatusNotifier
 from tasktree_rt.hub.executions.work_queue import WorkQueue
+from tasktree_rt.hub.extensions import Extensions
 from tasktree_rt.hub.fair_turns import FairTurns
 from tasktree_rt.hub.interactions.commands import Commands
 from tasktree_rt.hub.interactions.deadlines import Deadlines
@@ -71,7 +72,19 @@ from tasktree_rt.settings import Settings
 Published = PublishReceipt
 """Its name in the first releases."""
 
-__all__ = ["Accepted", "Events", "Hub", "PublishReceipt", "Published", "Statistics", "open_hub", "result"]
+__all__ = [
+    "Accepted",
+    "Events",
+    "Hub",
+    "Interaction",
+    "Key",
+    "PublishReceipt",
+    "Published",
+    "SnapshotInfo",
+    "Statistics",
+    "open_hub",
+    "result",
+]
 
 
 class Hub:
@@ -137,7 +150,9 @@ class Hub:
             tidy=lambda: self.idle_projects.put_away(),  # noqa: PLW0108 - made later
             failed=context.report_fault,
         )
-        self.activity = Activity(context, self.new_projects, self.cache, self.directory, self.recent_changes)
+        self.activity = Activity(
+            context, self.new_projects.touched, self.cache, self.directory, self.recent_changes
+        )
         self.observe = self.activity.observe
         self.checkpoints = Checkpoints(self._broker)
         self.history = History(self._broker, self.cache, self.checkpoints, past)
@@ -169,8 +184,12 @@ class Hub:
         self.broadcasts = Broadcasts(context, self.connections, self.index)
         self.broadcast = self.broadcasts.broadcast
         self.send_personal_message = self.broadcasts.send_personal_message
+        index, statuses = self.index, self.status_notifier
         self.idle_projects = IdleProjects(
-            self.cache, self.connections, self.index, self.status_notifier, self.fanout
+            self.cache,
+            named=lambda name: index.is_named(name) or statuses.watched(name),
+            underway=self.fanout.underway,
+            catching_up=self.connections.catching_up,
         )
 
     def _compose_publishing(self) -> None:
@@ -211,9 +230,7 @@ class Hub:
         """Make what the programs and clients of other systems need."""
         context = self.context
         self.write_behind = WriteBehind(context, self.publisher, self.cache)
-        self.remembered_views = RememberedViews(
-            context, self.cache, self.committer, self.new_projects, self.ephemeral_topics
-        )
+        self.extensions = Extensions()
 
     def _compose_upkeep(self) -> None:
         context, broker, cache, committer = self.context, self._broker, self.cache, self.committer
@@ -221,7 +238,7 @@ class Hub:
         self.health = Health(broker.name, stopping, committer, self.fanout, cache, connections, self.quotas)
         self.statistics = self.health.statistics
         self.drain = Drain(
-            context, stopping, committer, connections, self.directory, self.remembered_views.store
+            context, stopping, committer, connections, self.directory, self.extensions.keep
         ).drain
         delete, store = self.delete_project, committer.store
         self.retention = RetentionTask(
@@ -258,7 +275,7 @@ class Hub:
             self.directory.run,
             self.status_notifier.run,
             self.write_behind.run,
-            self.remembered_views.run,
+            self.extensions.run,
             self.committer.recover,
             self.retention.run,
             Deadlines(context, self.registry, self.resolution).run,

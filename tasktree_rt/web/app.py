@@ -28,13 +28,14 @@ from tasktree_rt.web.directory import project_routes
 from tasktree_rt.web.docs_pages import Pages
 from tasktree_rt.web.event_stream import stream_routes
 from tasktree_rt.web.executions import ExecutionRoutes
-from tasktree_rt.web.foreign_routes import ForeignSystem, addresses_of, put_addresses
+from tasktree_rt.web.foreign_routes import ForeignSystem, addresses_of
 from tasktree_rt.web.http import Api
 from tasktree_rt.web.interactions import People
 from tasktree_rt.web.json_response import reply
 from tasktree_rt.web.large_response import LargeAnswers
 from tasktree_rt.web.metrics_page import MetricsPage
 from tasktree_rt.web.problem_details import problem, status_problem
+from tasktree_rt.web.server.app_addresses import put_addresses
 from tasktree_rt.web.snapshots import SnapshotRoutes
 from tasktree_rt.web.sockets import SocketRoutes
 

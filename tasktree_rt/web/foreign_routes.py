@@ -7,9 +7,9 @@ knows none of them. The composition root hands them to `web.app.create_app` (``c
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Final, Protocol
+from typing import Protocol
 
-from quart import Blueprint, Quart
+from quart import Blueprint
 
 from tasktree_rt.hub.hub import Hub
 from tasktree_rt.settings import Settings
@@ -29,21 +29,6 @@ class ForeignSystem(Protocol):
         Raises:
             SettingsError: a setting of this system cannot be used.
         """
-
-
-_KEY: Final = "tasktree_addresses"
-"""Key of ``app.extensions``."""
-
-
-def addresses_in(app: Quart) -> Sequence[FixedPath]:
-    """The addresses that an app's foreign systems want (`put_addresses`)."""
-    found: Sequence[FixedPath] = app.extensions.get(_KEY, ())
-    return found
-
-
-def put_addresses(app: Quart, addresses: Sequence[FixedPath]) -> None:
-    """Note the addresses that the app's foreign systems want, for `addresses_in`."""
-    app.extensions[_KEY] = addresses
 
 
 def addresses_of(compat: Iterable[ForeignSystem], settings: Settings) -> list[FixedPath]:

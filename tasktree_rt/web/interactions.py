@@ -9,11 +9,10 @@ from typing import Final
 import trio
 from quart import Blueprint, Response, request
 
-from tasktree_rt.brokers.base import Interaction
 from tasktree_rt.core.events import Json, micros_to_time, project_id
 from tasktree_rt.core.topics import user_id, user_topic
 from tasktree_rt.errors import InvalidInput, Refused, StoreDamaged
-from tasktree_rt.hub.hub import Hub
+from tasktree_rt.hub.hub import Hub, Interaction
 from tasktree_rt.hub.interactions.prompts import may_see
 from tasktree_rt.hub.interactions.registry import OpenInteraction, readable_object
 from tasktree_rt.web.bodies import read_object

@@ -6,9 +6,9 @@ from typing import Final
 
 from quart import request
 
-from tasktree_rt.brokers.base import Key
 from tasktree_rt.dialects.base import encode_json
 from tasktree_rt.errors import InvalidInput
+from tasktree_rt.hub.hub import Key
 from tasktree_rt.web.caller import grants
 
 PAGE: Final = 100

@@ -7,11 +7,10 @@ from functools import partial
 
 from quart import Blueprint, Response
 
-from tasktree_rt.brokers.base import Snapshot as Kept
 from tasktree_rt.core.events import Json, micros_to_time, project_id
 from tasktree_rt.dialects.base import decode_json
 from tasktree_rt.errors import InvalidInput, Refused
-from tasktree_rt.hub.hub import Hub
+from tasktree_rt.hub.hub import Hub, SnapshotInfo
 from tasktree_rt.hub.projects.named_snapshots import StoredSnapshot
 from tasktree_rt.web.bodies import read_body
 from tasktree_rt.web.caller import grants, pushed, watched
@@ -81,7 +80,7 @@ def _pieces(stored: StoredSnapshot) -> Iterator[bytes]:
     return state_pieces(_kept(info), info.project_id, decode_json(top, ours=True), nodes_in(nodes))
 
 
-def _kept(one: Kept) -> Json:
+def _kept(one: SnapshotInfo) -> Json:
     return {
         "snapshot_id": one.snapshot_id,
         "project_id": one.project_id,

@@ -31,6 +31,7 @@ from tasktree_rt.hub.context import HubContext
 from tasktree_rt.hub.delivery.ephemeral_topics import EphemeralTopics
 from tasktree_rt.hub.delivery.last_value_queue import Key, LastValueQueue
 from tasktree_rt.hub.delivery.subscriber import Subscriber
+from tasktree_rt.hub.hub import Hub
 from tasktree_rt.hub.projects.cache import ProjectCache
 from tasktree_rt.hub.publish.committer import Committer
 from tasktree_rt.hub.publish.new_projects import NewProjects
@@ -90,6 +91,16 @@ class Absent:
     def give_up(self) -> None:
         """Hold nothing any more."""
         self.missed, self.held = True, LastValueQueue()
+
+
+def remembered_views(hub: Hub) -> RememberedViews:
+    """Return the hub's `RememberedViews`; the first call makes them (`hub.extensions`)."""
+    return hub.extensions.get(
+        RememberedViews,
+        lambda: RememberedViews(
+            hub.context, hub.cache, hub.committer, hub.new_projects, hub.ephemeral_topics
+        ),
+    )
 
 
 class RememberedViews:
@@ -190,7 +201,7 @@ class RememberedViews:
 
     # --- over a restart ---------------------------------------------------------------------------
 
-    async def store(self, patience: float) -> None:
+    async def keep(self, patience: float) -> None:
         """Write down what was left: the hub stops, and has so many seconds for it."""
         everyone, kept = list(self._absent.items()), list[PendingPublish]()
         if not everyone:

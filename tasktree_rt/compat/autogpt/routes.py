@@ -11,6 +11,7 @@ from tasktree_rt.compat.autogpt.as_project import PREFIX
 from tasktree_rt.compat.autogpt.dialect import AutoGpt
 from tasktree_rt.compat.autogpt.intake import Intake
 from tasktree_rt.compat.autogpt.payloads import read_execution, read_notification
+from tasktree_rt.compat.autogpt.remembered_views import remembered_views
 from tasktree_rt.compat.autogpt.session import ViewSession
 from tasktree_rt.compat.autogpt.tokens import AutoGptTokens
 from tasktree_rt.core.access import Grants
@@ -37,6 +38,7 @@ class AutoGptSystem:
 
     def routes(self, hub: Hub, settings: Settings) -> Sequence[Blueprint]:
         """Make the routes of ``/ws`` and ``/api/v1/autogpt``."""
+        remembered_views(hub)  # from the start: what the hub before it left is valid for a while only
         views = AutoGptRoutes(hub, settings)
         return [views.sockets(), views.routes()]
 

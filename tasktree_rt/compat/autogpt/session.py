@@ -6,7 +6,7 @@ from contextlib import suppress
 
 import trio
 
-from tasktree_rt.compat.autogpt.remembered_views import MISSED
+from tasktree_rt.compat.autogpt.remembered_views import MISSED, remembered_views
 from tasktree_rt.core.access import Grants
 from tasktree_rt.core.protocol import (
     Command,
@@ -33,7 +33,7 @@ class ViewSession(ConnectionSession):
     client subscribes once for each thing on its screen and never looks at an error.
     """
 
-    __slots__ = ("_asked", "_token", "_user")
+    __slots__ = ("_asked", "_remembered", "_token", "_user")
 
     def __init__(
         self,
@@ -49,22 +49,23 @@ class ViewSession(ConnectionSession):
         super().__init__(hub, dialect, grants=grants, policy=Policy.NEWEST, address=address)
         self._user = user
         self._token = token
+        self._remembered = remembered_views(hub)
         self._asked: dict[str, None] = {}
         """Topics that this connection subscribed to itself."""
 
     def begin(self) -> None:
         """What the user is told is shown from the start, and what earlier connections of theirs were
-        subscribed to (`hub.remembered_views`)."""
+        subscribed to (`remembered_views`)."""
         self.hub.ephemeral_topics.subscribe(self.subscriber, user_topic(self._user))
-        self.hub.remembered_views.inherit(self._user, self.subscriber)
+        self._remembered.inherit(self._user, self.subscriber)
         self.subscriber.on_close = self._leave
-        if self.hub.remembered_views.recalls:
+        if self._remembered.recalls:
             self._start(self._recall)
 
     async def _recall(self) -> None:
         """The same of a hub that stopped; where the store cannot tell, the client is told to reload."""
         try:
-            found = await self.hub.remembered_views.recall(self._user)
+            found = await self._remembered.recall(self._user)
         except PeerError:
             self.subscriber.reply(Failure("gone", MISSED))
             return
@@ -80,7 +81,7 @@ class ViewSession(ConnectionSession):
 
     def _leave(self) -> None:
         inherited = self.hub.ephemeral_topics.topics(self.subscriber) - self._asked.keys()
-        self.hub.remembered_views.left(self._user, self.subscriber.dialect, (*inherited, *self._asked))
+        self._remembered.left(self._user, self.subscriber.dialect, (*inherited, *self._asked))
 
     async def message(self, message: str | bytes) -> None:
         """One request."""

@@ -47,6 +47,10 @@ class Connections(Mapping[str, Subscriber]):
         """Return a view of all subscribers."""
         return self._by_id.values()
 
+    def catching_up(self) -> set[str]:
+        """Return the projects that connections catch up with."""
+        return {name for one in self._by_id.values() for name in one.feeds.special_names}
+
     def attach(self, subscriber: Subscriber) -> None:
         """Begin a connection."""
         self._by_id[subscriber.id] = subscriber

@@ -12,22 +12,23 @@ from tasktree_rt.hub.projects.cache import ProjectCache
 from tasktree_rt.hub.projects.directory import ProjectDirectory
 from tasktree_rt.hub.projects.project import Project
 from tasktree_rt.hub.projects.recent_changes import RecentChanges
-from tasktree_rt.hub.publish.new_projects import NewProjects
 
 
 class Activity:
-    """See the module's docstring. The fan-out calls `touched` in each tick, for each project of it."""
+    """See the module's docstring. The fan-out calls `touched` in each tick, for each project of it; `count`
+    counts the projects of each owner.
+    """
 
     def __init__(
         self,
         context: HubContext,
-        births: NewProjects,
+        count: Callable[[Project, int], None],
         cache: ProjectCache,
         directory: ProjectDirectory,
         moves: RecentChanges,
     ) -> None:
         self._report_fault = context.report_fault
-        self._births = births
+        self._count = count
         self._cache = cache
         self._used = cache.footprints.used
         self._directory = directory
@@ -46,7 +47,7 @@ class Activity:
     def touched(self, project: Project, born: int) -> None:
         """Note that new events of a log were applied; `born`: 1 if they began it, -1 if they ended it."""
         name, now = project.project_id, trio.current_time()
-        self._births.touched(project, born)
+        self._count(project, born)
         if user_of(name) is None:
             if self._directory.watched:
                 self._directory.changed(project)

@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Protocol
 
-from tasktree_rt.brokers.base import Broker
+from tasktree_rt.brokers.base import Broker, Settled
 from tasktree_rt.core.log import Position
 from tasktree_rt.errors import ProjectDamaged, Refused
 from tasktree_rt.hub.context import HubContext
-from tasktree_rt.hub.interactions.registry import InteractionRegistry
 from tasktree_rt.hub.projects.cache import ProjectCache
 from tasktree_rt.hub.projects.project import Project
 from tasktree_rt.hub.projects.repair import Recovered, Repair
 from tasktree_rt.hub.projects.store_errors import readable
+
+
+class UnreadableInteractions(Protocol):
+    """The open prompts and commands whose stored form cannot be read."""
+
+    def unreadable(self, topic: str) -> list[Settled]:
+        """Return what cancels those of a project."""
+
+    def forget_unreadable(self, topic: str) -> None:
+        """Forget those of a project: they are cancelled."""
 
 
 class Repairs:
@@ -30,7 +40,7 @@ class Repairs:
         context: HubContext,
         broker: Broker,
         cache: ProjectCache,
-        registry: InteractionRegistry,
+        registry: UnreadableInteractions,
         *,
         renew: Callable[[Project, Position], None],
         touched: Callable[[Project, int], None],

@@ -19,8 +19,8 @@ from structlog import get_logger
 
 from tasktree_rt.metrics import Metrics
 from tasktree_rt.settings import Settings
-from tasktree_rt.web.foreign_routes import addresses_in
 from tasktree_rt.web.server.acceptor import Acceptor
+from tasktree_rt.web.server.app_addresses import addresses_in
 from tasktree_rt.web.server.http_connection import hypercorn_config
 from tasktree_rt.web.server.listeners import Listener, accept_from, open_all
 from tasktree_rt.web.server.syscalls import KERNEL, Syscalls

@@ -17,7 +17,7 @@ from tasktree_rt.compat.autogpt.channels import EXECUTION as EXECUTION_KIND
 from tasktree_rt.compat.autogpt.dialect import AutoGpt
 from tasktree_rt.compat.autogpt.intake import Intake
 from tasktree_rt.compat.autogpt.payloads import read_execution
-from tasktree_rt.compat.autogpt.remembered_views import hidden_topic
+from tasktree_rt.compat.autogpt.remembered_views import hidden_topic, remembered_views
 from tasktree_rt.compat.autogpt.session import ViewSession
 from tasktree_rt.core.access import OPEN
 from tasktree_rt.core.close_codes import INTERNAL, RESTART, TOKEN_INVALID, Closing
@@ -276,13 +276,13 @@ async def test_what_was_written_down_is_only_for_a_while_and_for_nobodys_eyes(
         project = await world.hub.cache.load(topic)
         assert project.tree.head == 1
         assert await broker.projects() == []
-        assert await world.hub.remembered_views.recall("u") == [("autogpt.graph", "g")]
+        assert await remembered_views(world.hub).recall("u") == [("autogpt.graph", "g")]
     async with house(broker=broker, window=0.001) as world:
         await world.watches(EXECUTIONS, user="v")
         await world.hub.drain()
         later = world.hub.wall() + 1_001
         monkeypatch.setattr(world.hub.context, "wall", lambda: later)
-        assert await world.hub.remembered_views.recall("v") == []
+        assert await remembered_views(world.hub).recall("v") == []
 
 
 async def test_a_store_that_fails_or_hangs_then_harms_nothing_else_and_it_is_said(
