@@ -106,17 +106,12 @@ class Hubward:
     async def watch(self, patience: float) -> None:
         """Start the watcher; wait until it misses nothing, at most `patience` seconds."""
         loop = self._loop = asyncio.get_running_loop()
-        stands = asyncio.Event()
-
-        async def tell() -> None:
-            await self._upstream.stands()
-            _soon(loop, stands.set)
-
-        if self._soon(trio.lowlevel.spawn_system_task, tell):
+        subscribed = asyncio.Event()
+        if self._soon(self._upstream.watch, lambda: _soon(loop, subscribed.set)):
             with suppress(TimeoutError):
                 async with asyncio.timeout(patience):
-                    await stands.wait()
-            if not stands.is_set():
+                    await subscribed.wait()
+            if not subscribed.is_set():
                 self._soon(self._upstream.not_waited_for)
 
     def close(self, timeout: float) -> None:

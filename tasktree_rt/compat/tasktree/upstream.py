@@ -31,7 +31,7 @@ class Upstream:
         shown: takes a message for the browsers.
         turned: waits until the event loop has sent the browsers that keep up all messages so far.
         missed: called when the hub got something before the watcher was subscribed.
-        lost: called when the stream is over for good; the next `stands` starts a new one.
+        lost: called when the stream is over for good; the next `watch` starts a new one.
     """
 
     def __init__(
@@ -46,34 +46,39 @@ class Upstream:
     ) -> None:
         self._url, self._token = url, token
         self._shown, self._turned, self._missed, self._lost = shown, turned, missed, lost
-        self._stands: trio.Event | None = None
-        """Of the present watcher; set once it misses nothing any more."""
+        self._subscribed: trio.Event | None = None
+        """Of the present watcher; set once it misses nothing any more, or has ended."""
+        self._on_subscribed: list[Callable[[], None]] = []
         self._heard = trio.Event()
         """Set once there was a hub to connect to."""
         self._late = False
         self._wanted = trio.Event()
 
-    async def stands(self) -> None:
-        """Start the watcher, and wait until it misses nothing any more."""
-        if self._stands is None:
-            self._stands = trio.Event()
+    def watch(self, subscribed: Callable[[], None]) -> None:
+        """Start the watcher if there is none; call `subscribed` once it misses nothing any more."""
+        if self._subscribed is None:
+            self._subscribed = trio.Event()
             self._wanted.set()
-        await self._stands.wait()
+        if self._subscribed.is_set():
+            subscribed()
+        else:
+            self._on_subscribed.append(subscribed)
 
     def not_waited_for(self) -> None:
         """Call `missed` once the watcher is subscribed: a browser goes on without it."""
-        self._late = self._late or (self._stands is not None and not self._stands.is_set())
+        self._late = self._late or (self._subscribed is not None and not self._subscribed.is_set())
 
     async def before_connect(self) -> None:
         """Wait for a watcher that is being subscribed, so that it misses nothing of what is published next.
 
         Where there is no hub yet, it waits for as long as that takes.
         """
-        if self._stands is None or self._stands.is_set():
+        subscribed = self._subscribed  # the watcher may end meanwhile, and its successor begin
+        if subscribed is None or subscribed.is_set():
             return
         await self._heard.wait()
         with trio.move_on_after(PATIENCE) as patience:
-            await self._stands.wait()
+            await subscribed.wait()
         self._late = self._late or patience.cancelled_caught
 
     async def run(self) -> None:
@@ -87,8 +92,8 @@ class Upstream:
                 _logger.error("the hub's stream ended: %s", error)
             except Exception:
                 _logger.exception("the hub's stream ended")
-            self._stand()
-            self._stands, self._heard = None, trio.Event()
+            self._release()
+            self._subscribed, self._heard = None, trio.Event()
             self._lost()
 
     async def _watch(self) -> None:
@@ -103,25 +108,29 @@ class Upstream:
             ) as watcher,
             background() as nursery,
         ):
-            nursery.start_soon(self._note_standing, watcher)
-            told = 0
+            nursery.start_soon(self._note_subscribed, watcher)
+            passed_on = 0
             async for message in watcher:
                 if not (isinstance(message, Disconnected) and message.reason.startswith(AWAY)):
                     self._heard.set()
                 self._shown(message)
-                told += 1
-                if told % TURN == 0:
+                passed_on += 1
+                if passed_on % TURN == 0:
                     await self._turned()
             nursery.cancel_scope.cancel()
 
-    async def _note_standing(self, watcher: Watcher) -> None:
+    async def _note_subscribed(self, watcher: Watcher) -> None:
         await watcher.answered()
-        self._stand()
+        self._release()
 
-    def _stand(self) -> None:
+    def _release(self) -> None:
+        """Let everything go on that waits for the watcher."""
         self._heard.set()
-        if self._stands is not None:
-            self._stands.set()
+        if self._subscribed is not None:
+            self._subscribed.set()
+        waiting, self._on_subscribed = self._on_subscribed, []
+        for subscribed in waiting:
+            subscribed()
         if self._late:
             self._late = False
             self._missed()

@@ -307,7 +307,7 @@ async def gated(
         )
         await watching.before_connect()  # no watcher is wanted: nothing to wait for
         nursery.start_soon(watching.run)
-        nursery.start_soon(watching.stands)
+        watching.watch(lambda: None)
         await trio.testing.wait_all_tasks_blocked()
         nursery.start_soon(told)
         await trio.sleep(1000)
@@ -329,6 +329,30 @@ async def test_a_hub_that_does_not_let_the_watcher_stand_is_told_and_browsers_ar
     monkeypatch: pytest.MonkeyPatch, autojump_clock: trio.testing.MockClock
 ) -> None:
     assert await gated(monkeypatch, [Disconnected("the hub is full", 1013, 1.0)]) == (["told"], ["missed"])
+
+
+async def test_a_connection_that_waits_for_a_watcher_goes_on_when_the_watchers_stream_is_lost(
+    monkeypatch: pytest.MonkeyPatch, autojump_clock: trio.testing.MockClock
+) -> None:
+    heard: list[str] = []
+    monkeypatch.setattr(upstream, "open_watcher", Script([ConnectionLost("expired")]).open_watcher)
+    watching = upstream.Upstream(
+        "http://hub",
+        None,
+        shown=lambda _: None,
+        turned=trio.lowlevel.checkpoint,
+        missed=lambda: heard.append("missed"),
+        lost=lambda: heard.append("lost"),
+    )
+    watching.watch(lambda: heard.append("subscribed"))
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(watching.before_connect)
+        await trio.testing.wait_all_tasks_blocked()
+        nursery.start_soon(watching.run)
+        await trio.testing.wait_all_tasks_blocked()
+        assert len(nursery.child_tasks) == 1  # `run` waits for the next browser
+        nursery.cancel_scope.cancel()
+    assert heard == ["subscribed", "lost"]
 
 
 @pytest.mark.parametrize("spooled", [True, False])
