@@ -185,6 +185,8 @@ class _Maker:
                 self.add("rest", then=self.dice.choice((3.0, 12.0)))
             self.add("well")
         elif kind in STORE_FAULTS:
+            if kind == "unreadable":
+                self._cold()
             self.add("store", kind, then="now")
             self.add("publish", "some", then=self.dice.choice(("now", "few", "settle", 1.2)))
             self.some(2, 8)
@@ -196,6 +198,11 @@ class _Maker:
         else:
             self.add(kind)
             self.some(1, 4)
+
+    def _cold(self) -> None:
+        """Mostly restart the hub before reads fail: watchers then resume projects that it has not loaded."""
+        if self.dice.random() < 0.7:
+            self.add("kill", then="settle")
 
     def _race(self) -> None:
         self.add("prompt")

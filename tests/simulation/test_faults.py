@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any
+from importlib import import_module
+from pkgutil import walk_packages
+from typing import Any, Final
 
 import pytest
 
+from tasktree_rt import hub
 from tests.simulation.matters import Matter, Matters
 from tests.simulation.run import Outcome, run_schedule, run_seed
 from tests.simulation.schedule import (
@@ -19,6 +22,9 @@ from tests.simulation.schedule import (
 )
 from tests.simulation.seeding import replaced
 from tests.simulation.tuning import _MODULES, BOUNDS
+
+OTHERS: Final = {("deadlines", "AT_ONCE"), ("schema_checks", "AT_ONCE"), ("directory", "SHARED")}
+"""Bounds of the same name that mean something else, or of what the simulation does not do."""
 
 WATCHERS = 12
 
@@ -141,3 +147,14 @@ def test_every_kind_of_fault_is_in_one_of_these_tests() -> None:
 @pytest.mark.parametrize("name", BOUNDS)
 def test_a_bound_that_is_made_small_is_one_of_the_hub(name: str) -> None:
     assert any(hasattr(module, name) for module in _MODULES)
+
+
+def test_a_bound_is_made_small_in_every_module_of_the_hub_that_has_it() -> None:
+    modules = [import_module(one.name) for one in walk_packages(hub.__path__, "tasktree_rt.hub.")]
+    left = {
+        (module.__name__.rpartition(".")[2], name)
+        for module in modules
+        for name in BOUNDS
+        if hasattr(module, name) and module not in _MODULES
+    }
+    assert left == OTHERS

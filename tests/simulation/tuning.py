@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager
 from random import Random
 from typing import Final
 
-from tasktree_rt.hub.delivery import batch, fanout, outbox, socket_writer
+from tasktree_rt.hub.delivery import batch, fanout, heartbeats, outbox, socket_writer
 from tasktree_rt.hub.delivery import socket_subscriber as writing
 from tasktree_rt.hub.executions import status_feed as board
 from tasktree_rt.hub.executions import status_notifier as statuses
@@ -34,6 +34,7 @@ _MODULES: Final = (
     catchup,
     checkpoints,
     fanout,
+    heartbeats,
     ingest,
     keeper,
     moves,
