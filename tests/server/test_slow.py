@@ -22,21 +22,28 @@ SMALL = (
 )
 PATIENT = "delivery.stall_timeout=600"
 TINY = 4096
-IN_FLIGHT = 4
-"""Publishes of two events: no reader that reads has 16 of them waiting."""
+IN_FLIGHT = 3
+"""Publishes that a healthy reader may be behind before the next one is sent. So one tick brings at most four:
+8 messages of 123,000 bytes, which fit into the outbox of `SMALL`."""
+EVENTS = 2
+"""Events of one publish."""
 MIB = 1024 * 1024
 
 
 class Flood:
-    """A producer of large events of project ``a``: lines of output, and a few nodes that change with each."""
+    """A producer of large events of project ``a``: lines of output, and a few nodes that change with each.
+
+    It waits for the healthy readers: how fast the machine runs them does not matter.
+    """
 
     def __init__(self, hub: HubProcess, producer: Peer) -> None:
         self._hub = hub
         self._producer = producer
         self.published = 0
+        self.readers: list[Healthy] = []
 
     async def burst(self, count: int = 10) -> None:
-        """So many publishes of two events, about 30 KB each; all are acked when it returns."""
+        """Send `count` publishes of about 30 KB, until all are acked and the healthy readers have them."""
         goal = self.published + count
         for number in range(self.published + 1, goal + 1):
             line = {"node_id": "n1", "level": "info", "message": "x" * 30_000}
@@ -50,6 +57,8 @@ class Flood:
         while self.published < number:
             self.published += 1
             assert (await self._producer.hear_type("ack"))["id"] == self.published
+        for reader in self.readers:
+            await reader.until(EVENTS * number)
 
     async def until_shed(self, policy: str, count: int = 1) -> None:
         """Until so many subscribers had to be shed."""
@@ -63,15 +72,26 @@ async def _flood(hub: HubProcess) -> Flood:
 
 
 class Healthy:
-    """Reads all the time, under the strictest policy."""
+    """Reads all the time, under the strictest policy; it has seen what was published up to `seq`."""
 
-    def __init__(self, peer: Peer | EventStream) -> None:
+    def __init__(self, peer: Peer | EventStream, seq: int = 0) -> None:
         self._peer = peer
+        self._seq = seq
+        self._moved = trio.lowlevel.ParkingLot()
         self.events: list[Json] = []
 
     async def run(self) -> None:
         while True:
-            self.events += events_in([await self._peer.hear()])
+            found = events_in([await self._peer.hear()])
+            if found:
+                self.events += found
+                self._seq = found[-1]["seq"]
+                self._moved.unpark_all()
+
+    async def until(self, seq: int) -> None:
+        with trio.fail_after(PATIENCE):
+            while self._seq < seq:
+                await self._moved.park()
 
     async def assert_has_all(self, hub: HubProcess) -> None:
         log = await hub.events("a")
@@ -81,15 +101,15 @@ class Healthy:
         assert self.events == log
 
 
-async def _healthy(hub: HubProcess, nursery: trio.Nursery) -> list[Healthy]:
-    readers = [
+async def _healthy(hub: HubProcess, nursery: trio.Nursery, flood: Flood) -> list[Healthy]:
+    flood.readers = [
         Healthy(await watch(hub, "project_id=a&since=:0&policy=disconnect")),
-        Healthy(await watch_plain(hub, "project_id=a")),
+        Healthy(await watch_plain(hub, "project_id=a"), EVENTS * flood.published),
         Healthy(await EventStream.open(hub, "a", "since=:0&policy=disconnect")),
     ]
-    for one in readers:
+    for one in flood.readers:
         nursery.start_soon(one.run)
-    return readers
+    return flood.readers
 
 
 async def _shed_connection(hub: HubProcess) -> Json:
@@ -105,7 +125,7 @@ async def test_a_reader_that_lags_ends_at_the_right_tree(tmp_path: Path, policy:
     async with hub_process(tmp_path, *SMALL, PATIENT) as hub, trio.open_nursery() as nursery:
         flood = await _flood(hub)
         slow = await watch(hub, f"project_id=a&since=:0&policy={policy}", receive_buffer=TINY)
-        healthy = await _healthy(hub, nursery)
+        healthy = await _healthy(hub, nursery, flood)
         await flood.until_shed(policy)
         for _ in range(30):
             await flood.burst(1)
@@ -154,7 +174,7 @@ async def test_disconnect_says_where_to_go_on_and_that_is_exact(tmp_path: Path, 
         flood = await _flood(hub)
         await flood.burst(1)
         slow = await _slow_reader(hub, kind)
-        healthy = await _healthy(hub, nursery)
+        healthy = await _healthy(hub, nursery, flood)
         await flood.until_shed("disconnect")
         await flood.burst(5)
         messages, closed = await slow.rest()
@@ -191,7 +211,7 @@ async def test_those_who_never_read_cost_no_memory_and_are_ended(tmp_path: Path)
     ):
         flood = await _flood(hub)
         await flood.burst(50)
-        healthy = await _healthy(hub, nursery)
+        healthy = await _healthy(hub, nursery, flood)
         stuck = [await watch(hub, "project_id=a", receive_buffer=TINY) for _ in range(count)]
         stuck += [await watch(hub, "project_id=a&policy=resync", receive_buffer=TINY) for _ in range(count)]
         before = hub.memory()
@@ -217,7 +237,7 @@ async def _reset(peer: Peer) -> None:
 async def test_a_reader_that_vanishes_with_an_rst_leaves_nothing_behind(tmp_path: Path) -> None:
     async with hub_process(tmp_path, *SMALL, PATIENT) as hub, trio.open_nursery() as nursery:
         flood = await _flood(hub)
-        healthy = await _healthy(hub, nursery)
+        healthy = await _healthy(hub, nursery, flood)
         gone = [await watch(hub, "project_id=a", receive_buffer=TINY) for _ in range(3)]
         gone += [await watch_plain(hub, "project_id=a") for _ in range(3)]
         await flood.burst(20)
