@@ -1,4 +1,4 @@
-"""How an execution stands, who may have it, and what its worker may say: what `hub.executions` judges by."""
+"""Preconditions of claims and changes: an execution's status, its worker, the fields of a request."""
 
 from __future__ import annotations
 
@@ -31,39 +31,40 @@ _SHOWN: Final = ("workflow_id", "input_data", "worker_id", "created_at", "starte
 
 @frozen
 class ExecutionFilter:
-    """Which executions somebody asks for: at most `limit` in `scope`, of `status` and one of `workflows` if
-    any are named."""
+    """Selects executions: at most `limit`, in `scope`, of `status` and of one of `workflows` if any are
+    given.
+    """
 
     scope: Scope
     limit: int
     status: str | None = None
     workflows: frozenset[str] = frozenset()
 
-    def met(self, project: Project) -> bool:
-        """Whether this is one of them."""
+    def matches(self, project: Project) -> bool:
+        """Return whether an execution has the status and the workflow asked for."""
         workflow = project.tree.top["project"].get("workflow_id")
         named = not self.workflows or (isinstance(workflow, str) and workflow in self.workflows)
-        return named and self.status in (None, word_of(project))
+        return named and self.status in (None, applied_status(project))
 
 
-class MovedOn(Exception):
-    """The execution is no longer as it was when the events were made."""
+class Changed(Exception):
+    """The execution has changed since the events were made."""
 
 
-# --- how a project stands -------------------------------------------------------------------------
+# --- the status of a project -------------------------------------------------------------------------
 
 
-async def told(project: Project) -> Json:
-    """An execution as HTTP says it."""
+async def execution_json(project: Project) -> Json:
+    """Return an execution as the HTTP API shows it."""
     execution = execution_of(project.project_id)
     assert execution is not None
     tally = await counted(project)
     top = project.tree.top
-    said = asdict(
+    fields = asdict(
         status_of(execution, top, partial(_counted, project, tally), project.received), recurse=False
     )
-    del said["execution_id"]
-    return {"id": execution, **said, **{name: top["project"].get(name) for name in _SHOWN}}
+    del fields["execution_id"]
+    return {"id": execution, **fields, **{name: top["project"].get(name) for name in _SHOWN}}
 
 
 def _counted(project: Project, tally: Tally) -> Tally:
@@ -71,48 +72,48 @@ def _counted(project: Project, tally: Tally) -> Tally:
     return tally
 
 
-def word_of(project: Project) -> str:
-    """Its status, as watchers see it."""
+def applied_status(project: Project) -> str:
+    """Return the status that watchers see."""
     return status_word(project.tree.top["state"], partial(_counted, project, Tally()))
 
 
-def staged_word(project: Project) -> str:
-    """Its status, as all that was accepted leaves it."""
+def staged_status(project: Project) -> str:
+    """Return the status after every accepted publish, also those not committed yet."""
     state = project.staged.top["state"]
-    return state_word(state) if type(state) is str else word_of(project)
+    return state_word(state) if type(state) is str else applied_status(project)
 
 
-def may_be(row: Summary, status: str | None) -> bool:
-    """Whether a project may have this status, as far as its summary tells."""
+def may_have_status(row: Summary, status: str | None) -> bool:
+    """Return False if a project's summary rules this status out."""
     return status is None or row.state is None or state_word(row.state) == status
 
 
 def is_pending(project: Project) -> bool:
-    """Whether it waits for a worker: somebody said so. (One without a state may be anything.)"""
+    """Return whether an execution waits for a worker. One without a state is not known to wait."""
     state = project.tree.top["state"]
     return type(state) is str and state_word(state) == PENDING
 
 
-# --- what is looked at at the last moment ---------------------------------------------------------
+# --- checked when a publish is accepted ---------------------------------------------------------
 
 
-def waits(project: Project) -> None:
-    """It is to be claimed.
+def require_pending(project: Project) -> None:
+    """Check that an execution is pending, so that a worker can claim it.
 
     Raises:
-        Refused: it does not wait.
+        Refused: it is not.
     """
     state = project.staged.top["state"]
     if type(state) is not str or state_word(state) != PENDING:
-        raise taken(project)
+        raise not_pending(project)
 
 
-def taken(project: Project) -> Refused:
-    """Why a worker may not have it: who has."""
+def not_pending(project: Project) -> Refused:
+    """Make the error for a claim of an execution that is not pending; it names the worker that has it."""
     top = project.staged.top
     if project.epoch == "" and not project.pending:
-        return missing(project.project_id)
-    word, worker = staged_word(project), top["project"].get("worker_id")
+        return no_execution(project.project_id)
+    word, worker = staged_status(project), top["project"].get("worker_id")
     return Refused(
         f"the execution does not wait for a worker: it is {word}",
         code="invalid_transition",
@@ -121,46 +122,48 @@ def taken(project: Project) -> Refused:
     )
 
 
-def is_with(worker: str, otherwise: Refused, project: Project) -> None:
-    """It runs, and `worker` has it.
+def require_worker(worker: str, otherwise: Refused, project: Project) -> None:
+    """Check that an execution runs and that `worker` has it.
 
     Raises:
         Refused: `otherwise`.
     """
     top = project.staged.top
-    if top["project"].get("worker_id") != worker or staged_word(project) != RUNNING:
+    if top["project"].get("worker_id") != worker or staged_status(project) != RUNNING:
         raise otherwise
 
 
-def as_it_was(before: Json, worker: object) -> Callable[[Project], None]:
-    """It is still as it was when its fields were `before` (they are replaced, never mutated), and `worker`
-    has it, if one is named. What is returned raises `MovedOn` or `Refused` where it is not.
+def unchanged_since(before: Json, worker: object) -> Callable[[Project], None]:
+    """Make a precondition: the fields are `before`, and `worker` has the execution, if one is given.
+
+    Fields are replaced, never mutated, so their identity is compared. The precondition raises `Changed` or
+    `Refused`.
     """
 
-    def still(project: Project) -> None:
+    def precondition(project: Project) -> None:
         if project.staged.top is not before:
-            raise MovedOn
+            raise Changed
         if worker is not None and before["project"].get("worker_id") != worker:
-            raise taken(project)
+            raise not_pending(project)
 
-    return still
+    return precondition
 
 
-def missing(name: str) -> Refused:
-    """There is no such execution."""
+def no_execution(name: str) -> Refused:
+    """Make the error for an unknown execution."""
     return Refused(
         f"there is no execution {shown(execution_of(name))}", code="not_found", field="execution_id"
     )
 
 
-# --- what is given --------------------------------------------------------------------------------
+# --- the fields of a request --------------------------------------------------------------------------------
 
 
 def worker_in(given: Json) -> str | None:
-    """The worker that a request names, if it does.
+    """Return the worker that a request names; None without one.
 
     Raises:
-        InvalidInput: naming the field.
+        InvalidInput: `worker_id` is no string of 1 to 256 characters.
     """
     worker = given.get("worker_id")
     if worker is None or (isinstance(worker, str) and 0 < len(worker) <= MAX_NAME):
@@ -169,10 +172,10 @@ def worker_in(given: Json) -> str | None:
 
 
 def check_changes(given: Json) -> None:
-    """What is to be set is something that can be.
+    """Check the fields of a change.
 
     Raises:
-        InvalidInput: naming the field.
+        InvalidInput: names the first bad field and what was expected.
     """
     worker_in(given)
     for field, good, expected in (

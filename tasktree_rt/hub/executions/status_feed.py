@@ -1,8 +1,8 @@
-"""One execution that is watched: its newest status, encoded once, and everybody who is to have it.
+"""The feed of one watched execution: its newest status, encoded once for all its watchers.
 
-A spectator is told, in this order: the status, if it has none yet; then, if it asked for them, the lines and
-the nodes that are new to it; then the status, if it is another. After the last status of an execution its
-connection is closed.
+The hub sends a watcher, in this order: the status, if it has none yet; then, if the watcher asked for them,
+the log lines and nodes that are new to it; then the status, if it changed. After the last status of an
+execution the hub closes the connection.
 """
 
 from __future__ import annotations
@@ -22,47 +22,47 @@ from tasktree_rt.hub.projects.project import Project
 from tasktree_rt.hub.recovery.feed import Finished
 
 CHUNK: Final = 64 * 1024
-"""Bytes of nodes and lines that are encoded at once, about."""
+"""Approximate bytes of nodes and log lines that are encoded at once."""
 SHARED: Final = 8
-"""Stretches of nodes and lines that are kept for others who stand at the same position."""
+"""Deltas that are kept for other watchers at the same position."""
 EVERY: Final = 1 << 62
-"""More nodes than there are."""
+"""A limit above any number of nodes."""
 SKIPPED: Final = "lines were skipped here: the reader was too slow"
 
-_Told = Record | tuple[str, Node | None]
+_Entry = Record | tuple[str, Node | None]
 
 
 class StatusDelta:
-    """The lines and nodes that are new after a position, frozen, in chunks that are encoded when needed."""
+    """The log lines and nodes that are new after a position, frozen, in chunks encoded when needed."""
 
-    __slots__ = ("_board", "_chunks", "_cuts", "_told", "head")
+    __slots__ = ("_chunks", "_cuts", "_entries", "_feed", "head")
 
-    def __init__(self, board: StatusFeed, head: int, told: list[_Told]) -> None:
-        self._board = board
-        self._told = told
-        self._cuts = _cut(told)
+    def __init__(self, feed: StatusFeed, head: int, entries: list[_Entry]) -> None:
+        self._feed = feed
+        self._entries = entries
+        self._cuts = _cut(entries)
         self._chunks: dict[int, Finished] = {}
         self.head = head
-        """Whoever has it all stands at this position."""
+        """The position (seq) that a watcher has reached with the last chunk."""
 
     def __len__(self) -> int:
         return len(self._cuts)
 
     def chunk(self, index: int) -> Finished:
-        """The one at `index`, from 0. Only the newest is kept for the others."""
+        """Return the chunk at `index`, from 0. Only the newest is kept for other watchers."""
         found = self._chunks.get(index)
         if found is None:
             begin = self._cuts[index - 1] if index else 0
-            found = self._board.finish(self._told[begin : self._cuts[index]])
+            found = self._feed.finish(self._entries[begin : self._cuts[index]])
             self._chunks = {index: found}
         return found
 
 
-def _cut(told: Iterable[_Told]) -> list[int]:
-    """Where chunks end."""
+def _cut(entries: Iterable[_Entry]) -> list[int]:
+    """Return the indexes at which chunks end."""
     cuts: list[int] = []
     size = number = 0
-    for number, one in enumerate(told, 1):
+    for number, one in enumerate(entries, 1):
         size += _weight(one)
         if size >= CHUNK:
             cuts.append(number)
@@ -70,88 +70,91 @@ def _cut(told: Iterable[_Told]) -> list[int]:
     return [*cuts, number] if size else cuts
 
 
-def _weight(one: _Told) -> int:
+def _weight(one: _Entry) -> int:
     if isinstance(one, Record):
         return 64 + len(one.body)
     return 64 if one[1] is None else one[1].bound
 
 
 class StatusFeed:
-    """See the module's docstring. `dialect` is that of all spectators.
+    """See the module's docstring. All watchers speak `dialect`.
 
     Attributes:
-        said: the status, finished for the wire; another object whenever it is another status.
-        over: nothing comes after this status.
-        flushed, due: when the spectators were told last (trio time), and whether they are to be told again.
+        encoded: the status, encoded for the wire; a new object whenever the status changes.
+        over: the status is the execution's last one.
+        flushed: when the status was offered to the watchers last (trio time).
+        due: the status is to be offered again.
     """
 
     def __init__(self, project: Project, execution: str, dialect: Dialect, tally: Tally) -> None:
         self.name = project.project_id
-        self.spectators: dict[StatusWatcher, None] = {}
+        self.watchers: dict[StatusWatcher, None] = {}
         self.flushed = 0.0
         self.due = False
-        self.said = b""
+        self.encoded = b""
         self.over = False
         self._project = project
         self._execution = execution
         self._dialect = dialect
         self._epoch = project.epoch
         self._tally = tally
-        self._news: dict[tuple[int | None, bool, bool], StatusDelta | None] = {}
+        self._deltas: dict[tuple[int | None, bool, bool], StatusDelta | None] = {}
         self.head = -1
-        self.look()
+        self.refresh()
 
     @property
     def gone(self) -> bool:
-        """Whether the execution was deleted: nothing can be said of it any more."""
+        """Whether the execution was deleted."""
         return self._project.epoch != self._epoch
 
-    def look(self) -> None:
-        """Take in how the project stands now."""
+    def refresh(self) -> None:
+        """Encode the present status of the project, if the project has changed."""
         project = self._project
         if self.gone or project.tree.head == self.head:
             return
         self.head = project.tree.head
-        self._news.clear()
+        self._deltas.clear()
         status = status_of(self._execution, project.tree.top, self._counted, project.received)
         self.over = status.status in TERMINAL
-        said = self._dialect.encode(status) or b""
-        if said != self.said:
-            self.said = said
+        encoded = self._dialect.encode(status) or b""
+        if encoded != self.encoded:
+            self.encoded = encoded
 
     def _counted(self) -> Tally:
         self._tally.follow(self._project.tree)
         return self._tally
 
     def missing(self) -> Failure:
-        """What is said where there is no such execution."""
+        """Return the error for a deleted execution."""
         return no_such(self._execution)
 
-    def news(self, since: int | None, *, nodes: bool, logs: bool) -> StatusDelta | None:
-        """What is new after `since`; None if that is not known any more. For a newcomer (None) every node is
-        new and no line."""
+    def delta(self, since: int | None, *, nodes: bool, logs: bool) -> StatusDelta | None:
+        """Return what is new after seq `since`; None if that is not known any more.
+
+        For a new watcher (`since` is None) every node is new, and no log line.
+        """
         key = (since, nodes, logs)
-        if key not in self._news:
-            if len(self._news) >= SHARED:
-                self._news.pop(next(iter(self._news)))
-            self._news[key] = self._find(since, nodes, logs)
-        return self._news[key]
+        if key not in self._deltas:
+            if len(self._deltas) >= SHARED:
+                self._deltas.pop(next(iter(self._deltas)))
+            self._deltas[key] = self._find(since, nodes, logs)
+        return self._deltas[key]
 
     def _find(self, since: int | None, nodes: bool, logs: bool) -> StatusDelta | None:
         tree = self._project.tree
-        told: list[_Told] = []
+        entries: list[_Entry] = []
         if since is None:
-            told += tree.nodes.items() if nodes else ()
-            return StatusDelta(self, tree.head, told)
+            entries += tree.nodes.items() if nodes else ()
+            return StatusDelta(self, tree.head, entries)
         if logs:
-            told += self._lines(since)
+            entries += self._lines(since)
         if nodes:
             difference = tree.since(since, EVERY)
             if difference is None:
                 return None
-            told += ((one, None) for one in difference.removed)
-            told += difference.nodes
-        return StatusDelta(self, tree.head, told)
+            entries += ((one, None) for one in difference.removed)
+            entries += difference.nodes
+        return StatusDelta(self, tree.head, entries)
 
     def _lines(self, since: int) -> list[Record]:
         log = self._project.log
@@ -163,12 +166,12 @@ class StatusFeed:
         lines = [one for one in kept.records if one.type == "log"]
         return [Record(log.floor, "", None, self._project.received, b""), *lines]
 
-    def finish(self, told: Iterable[_Told]) -> Finished:
-        """Nodes and lines, finished for the wire."""
-        pieces = [self._dialect.encode(self._message(one)) or b"" for one in told]
+    def finish(self, entries: Iterable[_Entry]) -> Finished:
+        """Encode nodes and log lines for the wire."""
+        pieces = [self._dialect.encode(self._message(one)) or b"" for one in entries]
         return Finished(b"".join(pieces), len(pieces))
 
-    def _message(self, one: _Told) -> NodeStatus | LogLine:
+    def _message(self, one: _Entry) -> NodeStatus | LogLine:
         if not isinstance(one, Record):
             node = one[1]
             return NodeStatus(self._execution, one[0], None if node is None else node.fields)
@@ -180,98 +183,99 @@ class StatusFeed:
 
 
 class StatusWatcher:
-    """One connection that watches an execution: a `subscriber.Feed`, asked for its next words when the socket
-    takes bytes and nothing else waits.
+    """One connection that watches an execution. Implements `recovery.feed.TopicFeed`.
+
+    The connection asks it for the next message when the socket takes bytes and nothing else waits.
 
     Attributes:
-        plain: wants statuses and nothing else.
-        said: the status that was given to the socket last, or is about to be; b"" if none was.
+        plain: gets statuses only, no nodes and no log lines.
+        encoded: the status that was handed to the socket last; b"" before the first one.
     """
 
     __slots__ = (
         "_chunk",
+        "_delta",
         "_logs",
-        "_news",
         "_nodes",
         "_seq",
-        "board",
+        "encoded",
+        "feed",
         "plain",
         "ready",
-        "said",
         "subscriber",
     )
 
-    def __init__(self, subscriber: Subscriber, board: StatusFeed, *, nodes: bool, logs: bool) -> None:
+    def __init__(self, subscriber: Subscriber, feed: StatusFeed, *, nodes: bool, logs: bool) -> None:
         self.subscriber = subscriber
-        self.board = board
+        self.feed = feed
         self.ready = False
         self.plain = not (nodes or logs)
         self._nodes = nodes
         self._logs = logs
-        self.said = b""
+        self.encoded = b""
         self._seq: int | None = None
-        self._news: StatusDelta | None = None
+        self._delta: StatusDelta | None = None
         self._chunk = 0
 
     must_fetch = False
 
     @property
     def topic(self) -> str:
-        """The execution's project."""
-        return self.board.name
+        """Return the name of the execution's project."""
+        return self.feed.name
 
     async def fetch(self) -> None:
-        """Never needed."""
+        """Do nothing: all is in memory."""
 
     def offer(self) -> None:
-        """There may be something newer: say it as soon as the socket takes it."""
+        """Send what is new as soon as the socket takes it."""
         if not self.subscriber.closing:
             self.ready = True
             self.subscriber.wake()
 
     def step(self) -> Finished | None:
-        """The next words; None if there are none, or the connection was closed."""
-        board = self.board
-        if board.gone:
-            self.subscriber.reply(board.missing())
+        """Return the next message; None if there is none, or this closed the connection."""
+        feed = self.feed
+        if feed.gone:
+            self.subscriber.reply(feed.missing())
             self.subscriber.close(NOT_FOUND)
             return None
-        if not self.said:
+        if not self.encoded:
             return self._status()
-        if not self.plain and (self._news is not None or self._behind):
-            found = self._next_news()
+        if not self.plain and (self._delta is not None or self._behind):
+            found = self._next_chunk()
             if found is not None or self.subscriber.closing:
                 return found
-        if self.said != board.said:
+        if self.encoded != feed.encoded:
             return self._status()
         self.ready = False
-        if board.over:
+        if feed.over:
             self.subscriber.close(NORMAL)
         return None
 
     @property
     def _behind(self) -> bool:
-        return self._seq is None or self._seq < self.board.head
+        return self._seq is None or self._seq < self.feed.head
 
     def _status(self) -> Finished:
-        self.said = self.board.said
-        return Finished(self.said, 1)
+        self.encoded = self.feed.encoded
+        return Finished(self.encoded, 1)
 
-    def _next_news(self) -> Finished | None:
-        news = self._news
-        if news is None:
+    def _next_chunk(self) -> Finished | None:
+        delta = self._delta
+        if delta is None:
             self._chunk = 0
-            news = self._news = self.board.news(self._seq, nodes=self._nodes, logs=self._logs)
-        if news is None:
+            delta = self._delta = self.feed.delta(self._seq, nodes=self._nodes, logs=self._logs)
+        if delta is None:
             self.subscriber.close(SLOW_CONSUMER)
             return None
-        found = news.chunk(self._chunk) if len(news) else None
+        found = delta.chunk(self._chunk) if len(delta) else None
         self._chunk += 1
-        if self._chunk >= len(news):
-            self._seq, self._news = news.head, None
+        if self._chunk >= len(delta):
+            self._seq, self._delta = delta.head, None
         return found
 
 
 def no_such(execution: str) -> Failure:
-    """What is said where there is no such execution."""
+    """Return the error for an unknown execution."""
     return Failure("not_found", f"there is no execution {shown(execution)}")

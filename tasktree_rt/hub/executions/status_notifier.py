@@ -1,12 +1,12 @@
-"""Statuses: how executions stand, told to those who watch them, at most every so often.
+"""Send the statuses of executions to their watchers, at most once per interval.
 
-An execution that somebody watches has a `StatusFeed`. When its project changes, the board is due at once, or
-when the interval since the last time is over; then it looks at the project as it is *then*, encodes the
-status once for everybody, and offers it to every `StatusWatcher`. So what is told is always the newest, and
-the last change is always told.
+A watched execution has a `StatusFeed`. When its project changes, the feed is due: at once, or when the
+interval since the last status is over. Then the hub encodes the present status once and offers it to every
+`StatusWatcher`. So watchers always get the newest status, and the last change is never lost.
 
-A spectator whose socket takes no more is only marked: when it takes bytes again, it gets what is the newest
-then. It costs the status that it was told last, and a position if it wants nodes or lines.
+A watcher whose socket takes no more bytes is only marked; when the socket takes bytes again, the watcher gets
+the status that is the newest then. The hub stores for it the last status sent, and a position if it wants
+nodes or log lines.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from tasktree_rt.hub.executions.status_feed import StatusFeed, StatusWatcher
 from tasktree_rt.hub.projects.project import Project
 
 AT_ONCE: Final = 2_000
-"""So many nodes are counted without yielding to the loop: a few milliseconds."""
+"""Nodes that are counted without yielding to the loop: a few milliseconds."""
 SLICE: Final = 200
 """Offers between two yields to the loop: about a millisecond."""
 
 
 async def counted(project: Project) -> Tally:
-    """The nodes of a project, as far as they matter for its status; counted in slices if there are many."""
+    """Count the nodes that a project's status depends on; in slices if there are many."""
     tally = Tally()
     if len(project.tree) > AT_ONCE and needs_count(project.tree.top):
         for _ in tally.recount(project.tree):
@@ -40,109 +40,113 @@ async def counted(project: Project) -> Tally:
 
 
 class StatusNotifier:
-    """See the module's docstring. `interval` in seconds; `failed` is told of every fault of the hub's own."""
+    """See the module's docstring. `interval` is in seconds; `failed` reports the hub's own faults."""
 
     def __init__(self, interval: float, failed: Callable[[str, BaseException], None]) -> None:
         self._interval = interval
         self._failed = failed
-        self._boards: dict[str, StatusFeed] = {}
+        self._feeds: dict[str, StatusFeed] = {}
         self._due: list[tuple[float, int, StatusFeed]] = []
         self._numbers = itertools.count()
         self._wake = trio.Event()
 
     def watched(self, project_id: str) -> bool:
-        """Whether somebody watches how an execution stands."""
-        return project_id in self._boards
+        """Return whether an execution has watchers."""
+        return project_id in self._feeds
 
     def join(
         self, project: Project, subscriber: Subscriber, tally: Tally, *, nodes: bool, logs: bool
     ) -> StatusWatcher:
-        """Tell `subscriber` how the execution that `project` is stands, now and from now on; it must be
-        there. Call `leave` in the end. `tally` may have counted already what need not be counted now.
+        """Send `subscriber` the status of the execution `project`, now and after each change.
+
+        The project must exist. The caller calls `leave` at the end. `tally` holds what is counted already.
         """
         name = project.project_id
         execution = execution_of(name)
         assert execution is not None
-        board = self._boards.get(name)
-        if board is not None:
-            board.look()
-        if board is None or board.gone:  # those who watch a life that is over are told so by themselves
-            board = self._boards[name] = StatusFeed(project, execution, subscriber.dialect, tally)
-            board.flushed = trio.current_time()
-        spectator = StatusWatcher(subscriber, board, nodes=nodes, logs=logs)
-        board.spectators[spectator] = None
-        subscriber.feeds.topic = spectator
-        spectator.offer()
-        return spectator
+        feed = self._feeds.get(name)
+        if feed is not None:
+            feed.refresh()
+        if feed is None or feed.gone:  # watchers of a deleted execution find that out themselves
+            feed = self._feeds[name] = StatusFeed(project, execution, subscriber.dialect, tally)
+            feed.flushed = trio.current_time()
+        watcher = StatusWatcher(subscriber, feed, nodes=nodes, logs=logs)
+        feed.watchers[watcher] = None
+        subscriber.feeds.topic = watcher
+        watcher.offer()
+        return watcher
 
-    def leave(self, spectator: StatusWatcher) -> None:
-        """A spectator is gone."""
-        board = spectator.board
-        board.spectators.pop(spectator, None)
-        if not board.spectators and self._boards.get(board.name) is board:
-            del self._boards[board.name]
+    def leave(self, watcher: StatusWatcher) -> None:
+        """Remove a watcher whose connection has ended."""
+        feed = watcher.feed
+        feed.watchers.pop(watcher, None)
+        if not feed.watchers and self._feeds.get(feed.name) is feed:
+            del self._feeds[feed.name]
 
     def changed(self, project: Project) -> None:
-        """A project has new events, or none any more."""
-        board = self._boards.get(project.project_id)
-        if board is not None and not board.due:
-            board.due = True
-            at = board.flushed + self._interval
-            heapq.heappush(self._due, (at, next(self._numbers), board))
-            if self._due[0][2] is board:
+        """Note that a project has new events, or was deleted."""
+        feed = self._feeds.get(project.project_id)
+        if feed is not None and not feed.due:
+            feed.due = True
+            at = feed.flushed + self._interval
+            heapq.heappush(self._due, (at, next(self._numbers), feed))
+            if self._due[0][2] is feed:
                 self._wake.set()
 
     async def run(self) -> None:
-        """The task that tells."""
+        """Offer statuses when they are due; runs until cancelled."""
         while True:
             while self._due and self._due[0][0] <= trio.current_time():
-                board = heapq.heappop(self._due)[2]
-                board.due = False
-                await self._tell(board)
+                feed = heapq.heappop(self._due)[2]
+                feed.due = False
+                await self._flush(feed)
             self._wake = trio.Event()
             with trio.move_on_at(self._due[0][0] if self._due else float("inf")):
                 await self._wake.wait()
 
-    async def _tell(self, board: StatusFeed) -> None:
-        board.flushed = trio.current_time()
+    async def _flush(self, feed: StatusFeed) -> None:
+        feed.flushed = trio.current_time()
         try:
-            board.look()
+            feed.refresh()
         except Exception as error:
             self._failed("statuses", error)
             return
-        everybody = tuple(board.spectators)
-        for start in range(0, len(everybody), SLICE):
+        watchers = tuple(feed.watchers)
+        for start in range(0, len(watchers), SLICE):
             if start:
                 await trio.lowlevel.checkpoint()
-            self._offer(board, everybody[start : start + SLICE])
+            self._offer(feed, watchers[start : start + SLICE])
 
-    def _offer(self, board: StatusFeed, spectators: Iterable[StatusWatcher]) -> None:
-        """Nearly always a status is wanted and the socket takes it all: that way is written out here, as in
-        `fanout`."""
-        said, size = board.said, len(board.said)
-        quick = not (board.over or board.gone)
-        for spectator in spectators:
+    def _offer(self, feed: StatusFeed, watchers: Iterable[StatusWatcher]) -> None:
+        """Offer the status to each watcher.
+
+        Nearly always a watcher wants it and the socket takes all of it: that path is written out here, as in
+        `delivery.fanout`.
+        """
+        encoded, size = feed.encoded, len(feed.encoded)
+        quick = not (feed.over or feed.gone)
+        for watcher in watchers:
             try:
-                subscriber = spectator.subscriber
+                subscriber = watcher.subscriber
                 send = subscriber.direct
-                if send is None or not spectator.plain or not quick:
-                    spectator.offer()
+                if send is None or not watcher.plain or not quick:
+                    watcher.offer()
                     continue
-                if spectator.said == said:
+                if watcher.encoded == encoded:
                     continue
                 try:
-                    taken = send(said)
+                    taken = send(encoded)
                 except OSError:
                     taken = 0
                 if taken == size:
-                    spectator.said = said
+                    watcher.encoded = encoded
                     subscriber.sent_bytes += size
                     subscriber.sent_messages += 1
                 elif taken:
-                    spectator.said = said
-                    subscriber.sent_one(said, taken)
+                    watcher.encoded = encoded
+                    subscriber.sent_one(encoded, taken)
                 else:
-                    spectator.offer()
+                    watcher.offer()
             except Exception as error:
                 self._failed("statuses", error)
-                spectator.subscriber.close(INTERNAL)
+                watcher.subscriber.close(INTERNAL)

@@ -1,7 +1,7 @@
-"""Executions that wait for a worker, and the workers that wait for an execution.
+"""The pending executions, and the workers that wait for one.
 
-Both are kept by workflow: a new execution looks at the workers that asked for its workflow, and each of them
-looks at that execution alone.
+Both are kept by workflow: the hub offers a new execution only to the workers that asked for its workflow, and
+each of them looks at that execution alone.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ class Worker:
 
     scope: Scope
     workflows: frozenset[str]
-    _news: list[str] = field(factory=list)
+    _offered: list[str] = field(factory=list)
     _woken: trio.Event = field(factory=trio.Event)
 
     def offer(self, name: str) -> None:
-        """Wake the worker if it may have this execution."""
+        """Wake the worker if this execution is in its scope."""
         if self.scope.covers(name):
-            self._news.append(name)
+            self._offered.append(name)
             self._woken.set()
 
     async def woken(self) -> None:
@@ -43,9 +43,9 @@ class Worker:
 
     def take(self) -> list[str]:
         """Return what was offered since the last call."""
-        news, self._news = self._news, []
+        offered, self._offered = self._offered, []
         self._woken = trio.Event()
-        return news
+        return offered
 
 
 class WaitingWorkers:
@@ -61,7 +61,7 @@ class WaitingWorkers:
         return len(self._places)
 
     def add(self, name: str, workflow: str | None) -> None:
-        """Enter an execution, or note its workflow; wakes the workers that could not have it before."""
+        """Enter an execution, or note its workflow, and offer it to the workers that wait for such a one."""
         place, known = self._places.get(name, (self._next, NEW))
         if known == workflow:
             return
@@ -69,7 +69,7 @@ class WaitingWorkers:
         self.discard(name)
         self._places[name] = place, workflow
         self._of.setdefault(workflow, {})[name] = place
-        if known is not UNKNOWN:  # those of an unknown workflow are in what every worker looks at first
+        if known is not UNKNOWN:  # every worker looks at those of an unknown workflow first
             for worker in [*self._workers.get(None, ()), *self._workers.get(workflow or "", ())]:
                 worker.offer(name)
 
@@ -92,7 +92,7 @@ class WaitingWorkers:
 
     @contextmanager
     def waiting(self, scope: Scope, workflows: frozenset[str]) -> Iterator[Worker]:
-        """Keep a worker in the queue: it is offered what is added meanwhile."""
+        """Keep a worker in the queue, and offer it every execution added meanwhile."""
         worker = Worker(scope, workflows)
         keys: Iterable[str | None] = workflows or (None,)
         for key in keys:

@@ -1,7 +1,8 @@
-"""Executions as work to be done: made, found, claimed, changed. All of it is events of their projects.
+"""The queue of executions: start, find, claim and change them. Each change is events of the execution's
+project.
 
-What a worker asks is judged on the project as everything accepted before leaves it, and accepted in the
-same breath: of several claims exactly one wins, and it is durable when it is answered.
+The hub checks a worker's request against the project after every publish accepted before, and accepts it in
+the same step. So of several claims exactly one wins, and it is durable when the hub answers.
 """
 
 from __future__ import annotations
@@ -32,17 +33,17 @@ from tasktree_rt.errors import InvalidInput, Refused
 from tasktree_rt.hub.context import HubContext
 from tasktree_rt.hub.executions.preconditions import (
     MAX_NAME,
+    Changed,
     ExecutionFilter,
-    MovedOn,
-    as_it_was,
     check_changes,
+    execution_json,
     is_pending,
-    is_with,
-    may_be,
-    missing,
-    staged_word,
-    told,
-    waits,
+    may_have_status,
+    no_execution,
+    require_pending,
+    require_worker,
+    staged_status,
+    unchanged_since,
     worker_in,
 )
 from tasktree_rt.hub.executions.waiting_workers import UNKNOWN, WaitingWorkers
@@ -57,7 +58,7 @@ ROWS: Final = 1_000
 
 
 class WorkQueue:
-    """See the module's docstring. There may be several for one hub."""
+    """See the module's docstring. A hub may have several."""
 
     def __init__(
         self,
@@ -78,10 +79,10 @@ class WorkQueue:
         self._follows = False
         self._known = False
 
-    # --- asking -----------------------------------------------------------------------------------
+    # --- finding -----------------------------------------------------------------------------------
 
     async def find(self, execution: str, grants: Grants) -> Json:
-        """One execution.
+        """Return one execution.
 
         Raises:
             PeerError: ``forbidden``, ``not_found``, ``invalid_project_id``.
@@ -89,55 +90,58 @@ class WorkQueue:
         name = project_of(execution)
         if not grants.watch.covers(name):
             raise Refused(f"you may not watch {name!r}")
-        return await told(await self._loaded(name))
+        return await execution_json(await self._loaded(name))
 
-    async def page(self, wish: ExecutionFilter, after: str) -> list[Json]:
-        """The executions behind `after`, by id."""
+    async def page(self, wanted: ExecutionFilter, after: str) -> list[Json]:
+        """Return the executions that match, by id, from the first one after `after`."""
         found: list[Json] = []
         async with aclosing(self._rows(after)) as rows:
             async for row in rows:
-                if wish.scope.covers(row.project_id) and may_be(row, wish.status):
+                if wanted.scope.covers(row.project_id) and may_have_status(row, wanted.status):
                     project = await self._cache.find(row.project_id)
-                    if project is not None and project.epoch and wish.met(project):
-                        found.append(await told(project))
-                if len(found) == wish.limit:
+                    if project is not None and project.epoch and wanted.matches(project):
+                        found.append(await execution_json(project))
+                if len(found) == wanted.limit:
                     break
         self._idle.put_away()
         return found
 
-    async def waiting(self, wish: ExecutionFilter, patience: float) -> list[Json]:
-        """The executions that wait to be claimed, the oldest first; as soon as there is one, at the latest
-        after `patience` seconds, or when the hub stops.
+    async def waiting(self, wanted: ExecutionFilter, patience: float) -> list[Json]:
+        """Return the pending executions that match, the oldest first.
+
+        Waits until there is one, for at most `patience` seconds, or until the hub stops.
         """
         end = trio.current_time() + patience
-        await self._look_for_pending()
-        with self._queue.waiting(wish.scope, wish.workflows) as worker:
-            names = self._queue.names(wish.workflows)
+        await self._find_pending()
+        with self._queue.waiting(wanted.scope, wanted.workflows) as worker:
+            names = self._queue.names(wanted.workflows)
             while True:
-                found = await self._pending(names, wish)
+                found = await self._pending(names, wanted)
                 if found or self._stopping.begun or trio.current_time() >= end:
                     return found
                 with trio.move_on_at(end):
                     await _first(worker.woken, self._stopping.over.wait)
                 names = worker.take()
 
-    async def _pending(self, names: Iterable[str], wish: ExecutionFilter) -> list[Json]:
+    async def _pending(self, names: Iterable[str], wanted: ExecutionFilter) -> list[Json]:
         found: list[Json] = []
         for name in names:
-            if len(found) == wish.limit:
+            if len(found) == wanted.limit:
                 break
-            if wish.scope.covers(name):
+            if wanted.scope.covers(name):
                 project = await self._cache.find(name)
                 if project is None:
                     self._queue.discard(name)
                     continue
                 self._note(project)
-                if is_pending(project) and wish.met(project):
-                    found.append(await told(project))
+                if is_pending(project) and wanted.matches(project):
+                    found.append(await execution_json(project))
         return found
 
-    async def _look_for_pending(self) -> None:
-        """Find the pending executions of the store, once; `_changed` keeps the queue from now on."""
+    async def _find_pending(self) -> None:
+        """Read the pending executions from the store, once; `_changed` keeps the queue up to date from then
+        on.
+        """
         if self._known:
             return
         if not self._follows:
@@ -173,14 +177,15 @@ class WorkQueue:
     async def _loaded(self, name: ProjectId) -> Project:
         project = await self._cache.load(name)
         if project.epoch == "" and not project.pending:
-            raise missing(name)
+            raise no_execution(name)
         return project
 
-    # --- making and changing ----------------------------------------------------------------------
+    # --- starting and changing ----------------------------------------------------------------------
 
     async def start(self, given: Json, grants: Grants, key: Key | None) -> tuple[Json, bool]:
-        """Make an execution that waits for a worker; it, and whether it is new: with `key` the same request
-        again is answered with the first.
+        """Start an execution; returns it, and whether it is new.
+
+        With `key` a repeated request returns the execution of the first one.
 
         Raises:
             PeerError: refused.
@@ -193,7 +198,7 @@ class WorkQueue:
         if not isinstance(data, dict):
             raise InvalidInput(f"expected an object, got {shown(data)}", field="input_data")
         name = project_of(f"{self._context.wall():013x}{secrets.token_hex(4)}")
-        self._may_push(name, grants)
+        self._require_push(name, grants)
         now = self._context.timestamp()
         changes = {"title": workflow, "workflow_id": workflow, "input_data": data, "created_at": now}
         events = [self._update(name, changes), self._transition(name, None, PENDING, {})]
@@ -201,29 +206,30 @@ class WorkQueue:
         published = await self._publisher.publish(
             events, key=key, fingerprint=fingerprint, owner=grants.owner
         )
-        return await told(await self._loaded(ProjectId(published.project_id))), not published.duplicate
+        project = await self._loaded(ProjectId(published.project_id))
+        return await execution_json(project), not published.duplicate
 
     async def claim(self, execution: str, given: Json, grants: Grants) -> Json:
-        """Take an execution that waits: one worker gets it. The same worker may say so again.
+        """Claim a pending execution for one worker. The same worker may repeat its claim.
 
         Raises:
-            PeerError: refused; ``invalid_transition`` if it does not wait, with who has it as the outcome.
+            PeerError: refused; ``invalid_transition`` if it is not pending: the outcome names its worker.
         """
         name, worker = project_of(execution), worker_in(given)
-        self._may_push(name, grants)
+        self._require_push(name, grants)
         project = await self._loaded(name)
         now = self._context.timestamp()
         took = {"worker_id": worker, "started_at": now, "ended_at": None, "error": None, "progress": None}
         events = [self._update(name, took), self._transition(name, PENDING, RUNNING, {"worker_id": worker})]
         try:
-            await self._publisher.publish(events, still=waits)
+            await self._publisher.publish(events, still=require_pending)
         except Refused as error:
             if error.code != "invalid_transition" or worker is None:
                 raise
-            # It may be this worker's own claim, whose answer was lost: said once more, it is durable.
+            # This worker may repeat its own claim, whose answer was lost: another commit makes it durable.
             again = self._transition(name, RUNNING, RUNNING, {"worker_id": worker})
-            await self._publisher.publish(again, still=partial(is_with, worker, error))
-        return await told(project)
+            await self._publisher.publish(again, still=partial(require_worker, worker, error))
+        return await execution_json(project)
 
     async def change(self, execution: str, given: Json, grants: Grants) -> Json:
         """Set an execution's status, progress, message, result or error, as far as they are given.
@@ -232,20 +238,20 @@ class WorkQueue:
             PeerError: refused.
         """
         name = project_of(execution)
-        self._may_push(name, grants)
+        self._require_push(name, grants)
         check_changes(given)
         while True:
             project = await self._loaded(name)
             before = project.staged.top
-            events = self._changes(name, given, staged_word(project), before["project"])
-            still = as_it_was(before, given.get("worker_id"))
+            events = self._changes(name, given, staged_status(project), before["project"])
+            precondition = unchanged_since(before, given.get("worker_id"))
             try:
                 if events:
-                    await self._publisher.publish(events, still=still)
+                    await self._publisher.publish(events, still=precondition)
                 else:
-                    still(project)
-                return await told(project)
-            except MovedOn:
+                    precondition(project)
+                return await execution_json(project)
+            except Changed:
                 continue
 
     def _changes(self, name: ProjectId, given: Json, was: str, fields: Json) -> list[Event]:
@@ -258,7 +264,9 @@ class WorkQueue:
             return [self._update(name, changes)] if changes else []
         if status not in TRANSITIONS[was]:
             raise Refused(
-                f"the execution is {was}, not to become {status}", code="invalid_transition", field="status"
+                f"the execution is {was}, which cannot become {status}",
+                code="invalid_transition",
+                field="status",
             )
         if status in TERMINAL:
             changes = {"ended_at": now, **changes}
@@ -267,11 +275,11 @@ class WorkQueue:
             changes = {**dict.fromkeys(nothing), **changes}
         elif "started_at" not in fields:
             changes = {"started_at": now, **changes}
-        # In one publish, the fields first: whoever sees the state sees them.
+        # One publish, the fields first: a watcher that sees the state has them already.
         return [self._update(name, changes), self._transition(name, was, status, {})]
 
     @staticmethod
-    def _may_push(name: ProjectId, grants: Grants) -> None:
+    def _require_push(name: ProjectId, grants: Grants) -> None:
         if not grants.push.covers(name):
             raise Refused(f"you may not push to {name!r}")
 
@@ -285,7 +293,7 @@ class WorkQueue:
 
 
 async def _first(*waits: Callable[[], Any]) -> None:
-    """Until one of them is over."""
+    """Wait until the first of several waits is over."""
     async with trio.open_nursery() as nursery:
 
         async def wait(one: Callable[[], Any]) -> None:

@@ -1,4 +1,4 @@
-"""Sessions of those who watch how an execution stands."""
+"""The session of a watcher of one execution's status."""
 
 from __future__ import annotations
 
@@ -24,9 +24,11 @@ MAX_REASON: Final = 100
 
 
 class ExecutionSession(ConnectionSession):
-    """Tells how one execution stands, until it is over; with `nodes` and `logs` of those too."""
+    """Sends the status of one execution until it is over; with `nodes` and `logs`, its nodes and log lines
+    too.
+    """
 
-    __slots__ = ("_execution", "_logs", "_nodes", "_spectator")
+    __slots__ = ("_execution", "_logs", "_nodes", "_watcher")
 
     def __init__(
         self,
@@ -43,10 +45,10 @@ class ExecutionSession(ConnectionSession):
         self._execution = execution
         self._nodes = nodes
         self._logs = logs
-        self._spectator: StatusWatcher | None = None
+        self._watcher: StatusWatcher | None = None
 
     def begin(self) -> None:
-        """Watch: at once what is in memory, else by a task."""
+        """Watch the execution: at once if its project is in memory, else in a task."""
         name = f"{PREFIX}{self._execution}"
         if not self.subscriber.grants.watch.covers(name):
             self.fail(Refused(f"you may not watch the execution {shown(self._execution)}"))
@@ -66,7 +68,7 @@ class ExecutionSession(ConnectionSession):
             while True:
                 project = await self.hub.cache.load(name)
                 tally = await counted(project)
-                if self.hub.cache.get(name) is project:  # it was not put away meanwhile
+                if self.hub.cache.get(name) is project:  # still the one in memory
                     break
             self._join(project, tally)
         except PeerError as error:
@@ -82,14 +84,14 @@ class ExecutionSession(ConnectionSession):
             self._begun = None
 
     def _is_quick(self, project: Project) -> bool:
-        """Whether little has to be counted."""
+        """Return whether the nodes can be counted without yielding."""
         return len(project.tree) <= AT_ONCE or self.hub.status_notifier.watched(project.project_id)
 
     def _join(self, project: Project, tally: Tally) -> None:
         if project.epoch == "":
             self._unknown()
         elif not self.subscriber.closing:
-            self._spectator = self.hub.status_notifier.join(
+            self._watcher = self.hub.status_notifier.join(
                 project, self.subscriber, tally, nodes=self._nodes, logs=self._logs
             )
 
@@ -98,7 +100,7 @@ class ExecutionSession(ConnectionSession):
         self.close(NOT_FOUND)
 
     async def message(self, message: str | bytes) -> None:
-        """A ping, or what is no word of this language."""
+        """Answer a ping; refuse anything else."""
         if self._begun is not None:
             await self._begun.wait()
         try:
@@ -112,8 +114,8 @@ class ExecutionSession(ConnectionSession):
             await self.subscriber.outbox.room()
 
     def ended(self, code: int | None, reason: str) -> None:
-        """See `carrier.Session`."""
-        if self._spectator is not None:
-            self.hub.status_notifier.leave(self._spectator)
-            self.hub.cache.left(self._spectator.board.name)
+        """See `transport.Session`."""
+        if self._watcher is not None:
+            self.hub.status_notifier.leave(self._watcher)
+            self.hub.cache.left(self._watcher.feed.name)
         super().ended(code, reason)
