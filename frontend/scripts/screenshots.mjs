@@ -40,6 +40,12 @@ const call = async (path, body) => {
   if (!answer.ok) throw new Error(await answer.text());
 };
 
+const TRACE = `Error: expected 200, got 503
+    at pay (/srv/shop/tests/checkout.test.ts:41:9)
+    at Client.request (/srv/shop/node_modules/undici/lib/client.js:118:13)
+    at process.processTicksAndRejections (node:internal/process/task_queues:105:5)
+    at checkout (/srv/shop/tests/helpers.ts:12:3)`;
+
 /** A pipeline with dependencies, beside the demo's folders. */
 async function pipeline() {
   const begun = Date.now() - 95_000;
@@ -115,6 +121,7 @@ async function pipeline() {
       type: "log",
       data: { node_id: "browser", level: message.includes("✗") ? "error" : "info", message },
     })),
+    { type: "log", data: { node_id: "browser", level: "error", message: TRACE } },
   ]);
   await call("/prompts", {
     project_id: "shop",
@@ -165,12 +172,21 @@ async function shot(name, path, { width = 1280, height = 760, scheme = "light", 
   await context.close();
 }
 
+/** The demo's project, once it has something to show. */
+async function atWork() {
+  for (;;) {
+    const { projects } = await (await fetch(`${url}/api/v1/projects`)).json();
+    const found = projects.find((one) => one.group === "demo" && one.nodes > 20);
+    if (found !== undefined) return found.project_id;
+    await sleep(500);
+  }
+}
+
 /** The demo at work, as a picture that moves: frames one after the other in an SVG. */
 async function moving() {
   const [width, height, count, each] = [960, 540, 8, 0.7];
   const page = await browser.newPage({ viewport: { width, height } });
-  const { projects } = await (await fetch(`${url}/api/v1/projects`)).json();
-  const project = projects.find((one) => one.group === "demo" && one.nodes > 20)?.project_id;
+  const project = await atWork();
   await page.goto(`${url}/p/${encodeURIComponent(project)}/tree`);
   await page.getByRole("button", { name: "Follow" }).click();
   const frames = [];
@@ -204,6 +220,8 @@ try {
   await shot("timeline", "/p/shop/timeline");
   await shot("log", "/p/shop/log");
   await shot("overview", "/p/shop/overview");
+  await shot("failed", "/p/shop/tree?node=browser");
+  await shot("failures", "/p/shop/failures");
   await shot("events", "/p/shop/events");
   await shot("inbox", "/inbox");
   await shot("hub", "/hub", { before: () => sleep(6_000) });
