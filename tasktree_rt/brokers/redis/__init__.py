@@ -1,1 +1,1 @@
-"""Redis: one connection, and channels heard over it, on one server or a cluster."""
+"""A connection to Redis, and subscriptions to its channels, on one server or a cluster."""

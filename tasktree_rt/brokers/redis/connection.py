@@ -32,25 +32,25 @@ FIRST_WAIT: Final = 0.25
 LONGEST_WAIT: Final = 60.0
 
 EXPECTED: Final = (RedisError, OSError, EOFError, TimeoutError, trio.TooSlowError, trio.BrokenResourceError)
-"""How a connection is lost."""
+"""The errors with which a connection ends."""
 
 
 @frozen
 class Patience:
-    """How long the listener waits for what. Seconds."""
+    """Time limits of a connection, in seconds."""
 
     connect: float = 5.0
     ping_interval: float = 15.0
-    """After so long without a byte a PING is sent."""
+    """The hub sends a PING after this time without a byte from Redis."""
     ping_timeout: float = 10.0
-    """So long its answer may take."""
+    """The longest time that Redis may take to answer a PING."""
     first: float = FIRST_WAIT
     longest: float = LONGEST_WAIT
 
 
 @frozen
 class Reply:
-    """What Redis says: the answer to a command (an error is the exception), or what it pushes unasked."""
+    """One reply of Redis: the answer to a command (an exception if it is an error), or a pushed message."""
 
     value: Any
     pushed: bool
@@ -58,11 +58,11 @@ class Reply:
 
 @frozen
 class Address:
-    """Where a Redis is, and how it is asked.
+    """The address of a Redis server, and how to log in.
 
     Attributes:
-        path: of a socket; then there is no host.
-        tls: None: in the clear.
+        path: of a Unix socket; `host` and `port` do not count then.
+        tls: None for a connection without TLS.
     """
 
     host: str
@@ -74,19 +74,19 @@ class Address:
     tls: ssl.SSLContext | None = None
 
     def __str__(self) -> str:
-        """For people: without a password."""
+        """Return the address as logs show it, without the password."""
         return self.path or f"{self.host}:{self.port}"
 
     def at(self, host: str, port: int) -> Address:
-        """Another node of the same cluster."""
+        """Return the address of another node of the same cluster."""
         return evolve(self, host=host, port=port, path="")
 
 
 def read_address(url: str, password: str = "") -> Address:
-    """The address in a ``redis://``, ``rediss://`` or ``unix://`` URL.
+    """Read the address in a ``redis://``, ``rediss://`` or ``unix://`` URL.
 
     Raises:
-        ValueError: it is none.
+        ValueError: the URL has another form.
     """
     parts = urlsplit(url)
     if parts.scheme not in SCHEMES or not (parts.hostname or (parts.scheme == "unix" and parts.path)):
@@ -106,10 +106,10 @@ def read_address(url: str, password: str = "") -> Address:
 
 
 class Connection:
-    """See the module's docstring. `dial` makes one.
+    """A connection to Redis; `dial` opens it.
 
     Attributes:
-        mode: ``standalone``, ``sentinel`` or ``cluster``, as Redis says.
+        mode: ``standalone``, ``sentinel`` or ``cluster``, as Redis reports it.
     """
 
     def __init__(self, stream: trio.abc.Stream, patience: Patience) -> None:
@@ -120,7 +120,7 @@ class Connection:
         self._sending = trio.Lock()
 
     async def ask(self, *words: str | bytes) -> Any:  # noqa: ANN401 - whatever Redis answers
-        """Send a command and wait for its answer. Only for before anything is subscribed to.
+        """Send a command and wait for its answer. Call it before the first subscription only.
 
         Raises:
             RedisError: Redis refused it.
@@ -133,7 +133,7 @@ class Connection:
         return None
 
     async def send(self, *words: str | bytes) -> None:
-        """Send a command; `read` gives its answer."""
+        """Send a command; `read` returns its answer."""
         await self.send_all([words])
 
     async def send_all(self, commands: Sequence[Sequence[str | bytes]]) -> None:
@@ -144,12 +144,11 @@ class Connection:
                 await self._stream.send_all(data)
 
     async def read(self) -> list[Reply]:
-        """What Redis said next, once it said something. A Redis that is stopped, or behind a cut cable, still
-        has a connection: so a silent one is asked.
+        """Wait for the next replies. A PING finds out that a silent Redis has stopped or that a cable is cut.
 
         Raises:
             EOFError: Redis closed the connection.
-            trio.TooSlowError: it does not even answer a PING.
+            trio.TooSlowError: Redis does not answer a PING.
         """
         wait = self._patience.ping_interval
         while not (found := list(self._parsed())):
@@ -185,7 +184,7 @@ def _encoded(words: Sequence[str | bytes]) -> bytes:
 
 
 def _forget_read(parser: Parser) -> None:
-    """Drop what was parsed: the parser does so only if nothing is left of the next reply."""
+    """Drop the bytes already parsed; the parser itself does so only when no unparsed bytes are left."""
     if parser.bytes_read > KEPT_READ:
         rest = parser.localbuffer.getvalue()[parser.bytes_read :]
         parser.localbuffer.seek(0)
@@ -196,10 +195,10 @@ def _forget_read(parser: Parser) -> None:
 
 @asynccontextmanager
 async def dial(address: Address, patience: Patience) -> AsyncGenerator[Connection, None]:
-    """Connect and shake hands; closed at the end of the block.
+    """Connect and log in; close the connection at the end of the block.
 
     Raises:
-        EXPECTED: there is no Redis, or it refuses.
+        EXPECTED: no Redis listens at `address`, or it refuses.
     """
     with trio.fail_after(patience.connect) as connected:
         stream = await _stream(address)
@@ -213,9 +212,9 @@ async def dial(address: Address, patience: Patience) -> AsyncGenerator[Connectio
 
 
 async def _greet(connection: Connection, address: Address) -> None:
-    who = ["AUTH", address.username or "default", address.password] if address.password else []
-    said = await connection.ask("HELLO", "3", *who)
-    connection.mode = said[b"mode"].decode()
+    login = ["AUTH", address.username or "default", address.password] if address.password else []
+    hello = await connection.ask("HELLO", "3", *login)
+    connection.mode = hello[b"mode"].decode()
     if address.database:
         await connection.ask("SELECT", str(address.database))
 

@@ -1,8 +1,8 @@
-"""A listener to Redis' pub/sub that comes back after every loss and says that there was one.
+"""Subscribes to patterns of Redis' pub/sub, and subscribes again after each lost connection.
 
-Pub/sub has no history: what is published while no client listens is gone. So the listener's first duty is to
-know when it listens. It reports each time that the subscription stands (`on_up`), and each time that it is
-lost (`on_down`); everything published in between is handed over, in order, once.
+Pub/sub has no history: a message published while no client is subscribed is lost. So the listener reports
+each time that Redis has confirmed the subscription (`on_up`), and each time that the connection is lost
+(`on_down`). It hands over every message published in between once, in order.
 """
 
 from __future__ import annotations
@@ -20,17 +20,20 @@ from tasktree_rt.brokers.redis.connection import EXPECTED, Connection, Patience,
 
 log: Final[BoundLogger] = get_logger("tasktree_rt.redis")
 GOOD: Final = 30.0
-"""A subscription that stood so long, in seconds, was no false start: the waits begin anew."""
+"""Seconds that a subscription must last; then the next wait is the shortest again."""
 
 
 class Unfit(RedisError):
-    """Redis is there, but nothing could arrive from it."""
+    """This kind of Redis cannot deliver the messages."""
 
 
 class Listener:
-    """See the module's docstring.
+    """A subscription to patterns that reconnects.
 
-    `received(channel, body)` is called for each message and must neither block nor raise.
+    Args:
+        received: called with the channel and body of each message; must neither block nor raise.
+        on_up: called when Redis has confirmed the subscription.
+        on_down: called with the reason when the connection is lost.
     """
 
     def __init__(
@@ -51,18 +54,18 @@ class Listener:
         self._on_down = on_down
         self._patience = patience or Patience()
         self._missing = 0
-        self._stood_since = math.inf
+        self._subscribed_since = math.inf
 
     @property
     def address(self) -> str:
-        """Where Redis is, without a password."""
+        """The address of Redis, without the password."""
         return str(self._address)
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Listen until cancelled; started when the subscription stands, or once it could not be had.
+        """Listen until cancelled; started after the first attempt to subscribe.
 
         Raises:
-            Unfit: nothing is heard by patterns there: it is a cluster.
+            Unfit: Redis is a cluster, where subscriptions to patterns miss events.
         """
         started = False
 
@@ -74,9 +77,9 @@ class Listener:
 
         tries = 0
         while True:
-            self._stood_since = math.inf
+            self._subscribed_since = math.inf
             reason = await self._listen(tried)
-            if trio.current_time() - self._stood_since >= GOOD:
+            if trio.current_time() - self._subscribed_since >= GOOD:
                 tries = 0
             tried()
             wait = jittered(tries, self._patience)
@@ -86,18 +89,18 @@ class Listener:
             await trio.sleep(wait)
 
     async def _listen(self, tried: Callable[[], None]) -> str:
-        """One connection from its beginning to its end; why it ended."""
+        """Serve one connection until it is lost; return the reason."""
         try:
             async with dial(self._address, self._patience) as connection:
                 await self._read(connection, tried)
         except Unfit:
             raise
         except EXPECTED as error:
-            return told(error)
+            return describe_error(error)
         except Exception as error:
-            # Whatever it is, the hub goes on and Redis is tried again.
+            # After any fault the hub continues and connects again.
             log.error("fault", redis=self.address, exc_info=error)
-            return told(error)
+            return describe_error(error)
 
     async def _read(self, connection: Connection, tried: Callable[[], None]) -> Never:
         if connection.mode == "cluster":
@@ -112,12 +115,12 @@ class Listener:
                 if not self._missing and confirmed.deadline != math.inf:
                     confirmed.deadline = math.inf
                     log.info("listening", redis=self.address)
-                    self._stood_since = trio.current_time()
+                    self._subscribed_since = trio.current_time()
                     self._on_up()
                     tried()
 
     async def _handle(self, replies: Sequence[Reply]) -> None:
-        """Hand over all that was read, also while the hub stops; others run in between."""
+        """Hand over every reply read, also while the hub stops; other tasks run in between."""
         with trio.CancelScope(shield=True):
             for reply in replies:
                 match reply.value:
@@ -132,13 +135,13 @@ class Listener:
 
 
 def jittered(tries: int, patience: Patience) -> float:
-    """Seconds to wait after so many failures in a row: by chance, from half a bound that doubles up to it."""
+    """Return random seconds to wait after `tries` failures in a row: half to all of a bound that doubles."""
     bound = min(patience.longest, patience.first * math.pow(2, min(tries, 32)))
     return uniform(bound / 2, bound)  # noqa: S311 - no secret
 
 
-def told(error: BaseException) -> str:
-    """What happened, in a line: of several things the first, of its causes the last that has words."""
+def describe_error(error: BaseException) -> str:
+    """Describe an error in one line: the first of a group, and the deepest of its causes that has a text."""
     text = ""
     cause: BaseException | None = error
     while cause is not None:

@@ -1,4 +1,4 @@
-"""One node of a Redis Cluster: what is heard there, what it was asked, and when it is left alone."""
+"""The connection to one node of a Redis Cluster: its channels, its unanswered commands, its pauses."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ class Shard:
     """The connection to one node.
 
     Attributes:
-        channels: what is to be heard there, and whether it is yet.
-        outgoing: commands that are to be sent.
-        asked: commands that were sent, without an answer so far.
-        expected: of each channel, how many of those are to subscribe to it.
-        mended: channels that stand again, of which nobody was told yet.
+        channels: the channels wanted there; True once the node has confirmed the subscription.
+        outgoing: commands to send.
+        asked: commands sent and not answered yet.
+        expected: by channel, how many of the `asked` commands subscribe to it.
+        mended: channels subscribed to again whose gap is not reported yet.
     """
 
     node: Node
@@ -45,7 +45,7 @@ class Shard:
         self.wake.set()
 
     def answered(self, verb: str, channel: bytes) -> bool:
-        """Cross a command off; whether there was one."""
+        """Remove a command from `asked`; return True if it was there."""
         try:
             self.asked.remove((verb, channel))
         except ValueError:
@@ -54,7 +54,7 @@ class Shard:
         return True
 
     def refused(self) -> tuple[str, bytes]:
-        """Cross off the command that was sent first: an error says not which one it answers."""
+        """Remove the oldest command from `asked`: an error does not name the command that it answers."""
         verb, channel = self.asked.popleft()
         self._cross_off(verb, channel)
         return verb, channel
@@ -66,7 +66,7 @@ class Shard:
                 del self.expected[channel]
 
     async def send(self, connection: Connection) -> None:
-        """Send what is ordered; runs until cancelled."""
+        """Send the queued commands until cancelled."""
         while True:
             self.wake = trio.Event()
             while self.outgoing:
@@ -78,12 +78,12 @@ class Shard:
 
 @define
 class Pause:
-    """How often something failed in a row, and until when it is left alone."""
+    """The failures in a row, and the time of the next attempt."""
 
     tries: int = 0
     until: float = -math.inf
 
     def failed(self, patience: Patience) -> None:
-        """Wait longer than after the failure before, up to the longest wait."""
+        """Set the time of the next attempt; each failure in a row doubles the wait, up to a bound."""
         self.until = trio.current_time() + jittered(self.tries, patience)
         self.tries += 1

@@ -1,8 +1,7 @@
-"""Exact channels of a Redis Cluster, each heard on the node that owns its slot (sharded pub/sub).
+"""Subscribes to channels of a Redis Cluster by name, each on the node that owns its slot (sharded pub/sub).
 
-What is wanted changes all the time. A channel that is heard no more (its node is gone, or its slot moved and
-the node took the subscription back) is looked for again at once, and its owner hears of the gap as soon as it
-stands again.
+The wanted channels change all the time. When a subscription ends (its node is gone, or its slot moved), the
+shards subscribe again at once, and report a gap as soon as the node has confirmed the new subscription.
 """
 
 from __future__ import annotations
@@ -25,24 +24,25 @@ from tasktree_rt.brokers.redis.connection import (
     dial,
     read_address,
 )
-from tasktree_rt.brokers.redis.pubsub import Unfit, told
+from tasktree_rt.brokers.redis.pubsub import Unfit, describe_error
 from tasktree_rt.brokers.redis.shard import SUBSCRIBE, UNSUBSCRIBE, Node, Pause, Shard
 from tasktree_rt.brokers.redis.topology import Topology, read_topology, slot_of
 
 log: Final[BoundLogger] = get_logger("tasktree_rt.redis")
 HOPS: Final = 4
-"""So often a channel may be sent from node to node before the hub waits."""
+"""The number of moves from node to node in a row before the hub waits."""
 CLUSTER: Final = "cluster"
 
 
 @frozen
-class Told:
-    """What the shards call when something happens.
+class ShardCallbacks:
+    """Callbacks of `Shards`. None of them blocks or raises.
 
     Attributes:
-        message: of each message, its channel and body; neither blocks nor raises.
-        gap: of channels that stand again after they were not heard for a while.
-        up, down: all that is wanted stands; something does not, and why.
+        message: takes the channel and body of each message.
+        gap: takes channels subscribed to again, which may have missed messages.
+        up: called when all wanted channels are subscribed to.
+        down: takes the reason why a wanted channel is not subscribed to.
     """
 
     message: Callable[[bytes, bytes], None]
@@ -52,18 +52,20 @@ class Told:
 
 
 class Shards:
-    """See the module's docstring. `want` and `unwant` may be called at any time."""
+    """Subscriptions to channels of a cluster. `want` and `unwant` may be called at any time."""
 
-    def __init__(self, url: str, told: Told, *, password: str = "", patience: Patience | None = None) -> None:
+    def __init__(
+        self, url: str, callbacks: ShardCallbacks, *, password: str = "", patience: Patience | None = None
+    ) -> None:
         self._seed = read_address(url, password)
-        self._told = told
+        self._callbacks = callbacks
         self._patience = patience or Patience()
         self._wanted: dict[bytes, int] = {}
-        """Channels, and how often each was sent on since it last stood."""
+        """Wanted channels; how often each moved to another node since its last confirmed subscription."""
         self._at: dict[bytes, Shard] = {}
         self._gaps: set[bytes] = set()
         self._barred: set[bytes] = set()
-        """What is wanted and not to be had now."""
+        """Wanted channels that no reachable node serves now."""
         self._awaited: dict[bytes, trio.Event] = {}
         self._shards: dict[Node, Shard] = {}
         self._pauses: dict[Node | None, Pause] = {}
@@ -72,7 +74,7 @@ class Shards:
         self._changed = trio.Event()
         self._begin()
 
-    # --- what is wanted ---------------------------------------------------------------------------
+    # --- the wanted channels -----------------------------------------------------------------------
 
     def want(self, channel: bytes) -> None:
         """Subscribe to a channel; a second call changes nothing."""
@@ -97,25 +99,25 @@ class Shards:
         """Return whether `want` was called for a channel."""
         return channel in self._wanted
 
-    async def stand(self, channel: bytes) -> None:
+    async def wait_subscribed(self, channel: bytes) -> None:
         """Wait until a channel is subscribed to.
 
         Raises:
             Unfit: no node serves it now. The shards go on trying, and report a gap once it is subscribed to.
         """
-        while not self._stands(channel):
+        while not self._is_subscribed(channel):
             if channel in self._barred:
                 raise Unfit(self._reason or "not connected yet")
             await self._awaited.setdefault(channel, trio.Event()).wait()
 
-    def _stands(self, channel: bytes) -> bool:
+    def _is_subscribed(self, channel: bytes) -> bool:
         shard = self._at.get(channel)
         return channel not in self._wanted or (shard is not None and shard.channels[channel])
 
     # --- finding the nodes ------------------------------------------------------------------------
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Listen until cancelled, or until the server turns out to be no cluster; started after the first
+        """Listen until cancelled, or until the server reports that it is no cluster; started after the first
         attempt."""
         self._begin()
         async with trio.open_nursery() as nursery:
@@ -134,7 +136,7 @@ class Shards:
             nursery.cancel_scope.cancel()
 
     def _begin(self) -> None:
-        """Nothing stands; what did stand before has a gap."""
+        """Start without any subscription; channels subscribed to before have a gap."""
         self._gaps.update(self._at)
         self._at, self._shards, self._pauses = {}, {}, {}
         self._topology, self._learned = Topology(()), -math.inf
@@ -146,7 +148,7 @@ class Shards:
         return min([*waits, self._patience.ping_interval])
 
     async def _learn_if_due(self) -> bool:
-        """Ask for the owners of the slots, if they are not known or too old; False if it is no cluster."""
+        """Ask for the owners of the slots if they are unknown or old; return False if it is no cluster."""
         now = trio.current_time()
         if now < self._pauses.get(None, Pause()).until or now - self._learned < self._patience.ping_interval:
             return True
@@ -155,10 +157,10 @@ class Shards:
         except Unfit:
             return False
         except EXPECTED as error:
-            self._failed(None, f"{self._seed}: {told(error)}")
-        except Exception as error:  # whatever it is, the cluster is asked again
+            self._failed(None, f"{self._seed}: {describe_error(error)}")
+        except Exception as error:  # after any fault the cluster is asked again
             log.error("fault", redis=str(self._seed), exc_info=error)
-            self._failed(None, told(error))
+            self._failed(None, describe_error(error))
         else:
             self._learned = trio.current_time()
             known = {None, *self._topology.nodes}
@@ -185,8 +187,8 @@ class Shards:
         raise trouble
 
     async def _address(self, node: Node) -> Address:
-        """A node as it calls itself, or, where it cannot be reached by that name, at the address that was
-        configured and the node's own port."""
+        """Return a node's address: its own name, or where that name cannot be reached the configured host and
+        the node's port."""
         host, port = node
         if host != self._seed.host:
             try:
@@ -197,7 +199,7 @@ class Shards:
         return self._seed.at(host, port)
 
     def _place(self, nursery: trio.Nursery) -> None:
-        """Order what is wanted and not yet ordered."""
+        """Queue a subscription for each wanted channel that has none."""
         now = trio.current_time()
         self._barred = set()
         for channel in [one for one in self._wanted if one not in self._at]:
@@ -228,10 +230,10 @@ class Shards:
                 nursery.start_soon(shard.send, connection)
                 await self._hear(shard, connection)
         except* EXPECTED as group:
-            reason = told(group)
+            reason = describe_error(group)
         except* Exception as group:
             log.error("fault", redis=str(shard.node), exc_info=group)
-            reason = told(group)
+            reason = describe_error(group)
         del self._shards[shard.node]
         if shard.channels:
             self._failed(shard.node, f"{shard.node[0]}:{shard.node[1]}: {reason}")
@@ -248,28 +250,28 @@ class Shards:
                     await trio.lowlevel.checkpoint()
             if shard.mended and not shard.asked:
                 mended, shard.mended = shard.mended, []
-                self._told.gap(mended)
+                self._callbacks.gap(mended)
 
     def _take(self, shard: Shard, reply: Reply) -> None:
         match reply.value:
             case [b"smessage", bytes(channel), bytes(body)]:
-                self._told.message(channel, body)
+                self._callbacks.message(channel, body)
             case [b"ssubscribe", bytes(channel), *_]:
                 if shard.answered(SUBSCRIBE, channel) and not shard.expected[channel]:
-                    self._stood(shard, channel)
+                    self._note_subscribed(shard, channel)
             case [b"sunsubscribe", bytes(channel), *_] if not shard.answered(UNSUBSCRIBE, channel):
                 self._sent_on(shard, channel, "the slot moved", gap=True)
             case RedisError() as error if shard.asked:
                 verb, channel = shard.refused()
                 if verb == SUBSCRIBE and isinstance(error, MovedError):
-                    self._sent_on(shard, channel, told(error), gap=False)
+                    self._sent_on(shard, channel, describe_error(error), gap=False)
                 elif verb == SUBSCRIBE:
-                    self._failed(shard.node, f"{shard.node[0]}:{shard.node[1]}: {told(error)}")
+                    self._failed(shard.node, f"{shard.node[0]}:{shard.node[1]}: {describe_error(error)}")
                     self._lose(shard, channel, gap=True)
             case RedisError() as error:
                 raise error
 
-    def _stood(self, shard: Shard, channel: bytes) -> None:
+    def _note_subscribed(self, shard: Shard, channel: bytes) -> None:
         if self._at.get(channel) is not shard:
             return
         shard.channels[channel] = True
@@ -285,7 +287,7 @@ class Shards:
     # --- what goes wrong --------------------------------------------------------------------------
 
     def _sent_on(self, shard: Shard, channel: bytes, reason: str, *, gap: bool) -> None:
-        """Another node owns the slot now, and this one knows which. If that never ends, wait in between."""
+        """Subscribe on the node that owns the slot now, which this node names; after too many moves, wait."""
         if channel not in shard.channels:
             return
         self._ask_first, self._learned = shard.node, -math.inf
@@ -296,7 +298,7 @@ class Shards:
         self._lose(shard, channel, gap=gap)
 
     def _lose(self, shard: Shard, channel: bytes, *, gap: bool) -> None:
-        """Note that a node serves a channel no more."""
+        """Note that a node no longer serves a channel."""
         if shard.channels.pop(channel, None) is not None and self._at.get(channel) is shard:
             del self._at[channel]
             if gap:
@@ -309,22 +311,22 @@ class Shards:
         if self._reason is None:
             log.warning("lost", redis=str(self._seed), reason=reason)
         self._reason = reason
-        self._told.down(reason)
+        self._callbacks.down(reason)
         self._changed.set()
 
     def _judge(self) -> None:
-        """Report, if it changed, whether all slots have owners and all wanted channels are subscribed to."""
+        """Report a change: all slots have owners and all wanted channels are subscribed to, or not."""
         if self._learned == -math.inf:
             return
         if self._topology.unserved:
             reason = f"{self._topology.unserved} of 16384 slots are served by no node"
             if reason != self._reason:
                 self._reason = reason
-                self._told.down(reason)
-        elif self._reason is not None and all(map(self._stands, self._wanted)):
+                self._callbacks.down(reason)
+        elif self._reason is not None and all(map(self._is_subscribed, self._wanted)):
             log.info("listening", redis=str(self._seed), nodes=len(self._topology.nodes))
             self._reason = None
-            self._told.up()
+            self._callbacks.up()
 
     def _wake(self, channel: bytes) -> None:
         event = self._awaited.pop(channel, None)

@@ -12,11 +12,11 @@ from tasktree_rt.brokers.redis.connection import Address
 
 SLOTS: Final = 16_384
 UNKNOWN: Final = (b"", b"?", None)
-"""Hosts that stand for "the one that you asked"."""
+"""Host names in an answer that mean "the node that you asked"."""
 
 
 def slot_of(channel: bytes) -> int:
-    """The slot of a channel: of what stands in its first braces, if anything does."""
+    """Return the slot of a channel; only the text in its first braces counts, if there is any."""
     begin = channel.find(b"{")
     end = channel.find(b"}", begin + 1)
     tag = channel[begin + 1 : end] if 0 <= begin < end - 1 else channel
@@ -51,7 +51,7 @@ class Topology:
 
     @property
     def nodes(self) -> tuple[tuple[str, int], ...]:
-        """The nodes that own any slot."""
+        """The nodes that own slots."""
         return tuple(dict.fromkeys(one.node for one in self.ranges))
 
     @property
@@ -61,7 +61,7 @@ class Topology:
 
 
 def read_topology(reply: Any, asked: Address) -> Topology:  # noqa: ANN401 - what Redis answers
-    """What ``CLUSTER SLOTS`` answers, asked at that address."""
+    """Read the answer of ``CLUSTER SLOTS`` by the node at address `asked`."""
     found = []
     for first, last, (host, port, *_), *_ in reply:
         name = asked.host if host in UNKNOWN else host.decode()

@@ -1,6 +1,6 @@
-"""An execution as a project that anybody can watch: its nodes' status, timing and error.
+"""Turns an execution into a project that native watchers can read: status, timing and errors of its nodes.
 
-Never what went in or came out: only the fields named here are taken over.
+The project never contains inputs or outputs: only the fields named here are copied.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from tasktree_rt.core.events import Json, is_project_id
 
 PREFIX: Final = "autogpt:"
 MAX_TEXT: Final = 4_096
-"""Characters of an error that are taken over."""
+"""Characters of an error that the project keeps."""
 STATUSES: Final = {
     "INCOMPLETE": "draft",
     "QUEUED": "ready",
@@ -27,14 +27,14 @@ STATUSES: Final = {
 
 
 @frozen
-class Mirrored:
-    """What an event changes in its execution's project.
+class ProjectChange:
+    """The change that an event makes to its execution's project.
 
     Attributes:
         project_id: ``autogpt:<graph_exec_id>``.
-        changes: of the project's own fields, or of the node's.
-        node_id: the node execution; None: it is the execution's own.
-        state: the execution's status, if it is its own.
+        changes: fields of the node `node_id`; without it, the project's own fields.
+        node_id: the node execution, or None.
+        state: the execution's status, if `node_id` is None.
     """
 
     project_id: str
@@ -43,16 +43,16 @@ class Mirrored:
     state: str | None = None
 
 
-def mirrored(event: Execution) -> Mirrored | None:
-    """The change; None if there is none to show, or no project can be called so."""
+def project_change(event: Execution) -> ProjectChange | None:
+    """Return the change; None if the event changes nothing, or its id cannot name a project."""
     name = f"{PREFIX}{event.execution}"
     if not is_project_id(name):
         return None
     payload = event.payload
     if payload.event_type == GRAPH_UPDATE:
-        return Mirrored(name, _graph(event), state=_status(payload))
+        return ProjectChange(name, _graph(event), state=_status(payload))
     if payload.event_type == NODE_UPDATE:
-        return Mirrored(name, _node(payload), node_id=payload.node_exec_id)
+        return ProjectChange(name, _node(payload), node_id=payload.node_exec_id)
     return None
 
 
@@ -89,7 +89,7 @@ def _status(payload: Payload) -> str:
 
 
 def _error(payload: Payload) -> str | None:
-    """What went wrong, if the platform says so beside the outputs."""
+    """Return the error that the payload names beside the outputs, if any."""
     stats = payload.stats
     return _text(payload.error) or _text(stats.get("error") if isinstance(stats, dict) else None)
 

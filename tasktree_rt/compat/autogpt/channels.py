@@ -1,7 +1,7 @@
-"""What can be subscribed to at AutoGPT, and how it is called there: by its clients, and on its Redis.
+"""Names of AutoGPT's subscriptions: for its clients, and on its Redis.
 
-The live topic behind it is `core.topics.live_topic` of the user that was authenticated, never of what a
-client says.
+The ephemeral topic behind a name is `core.topics.live_topic` of the authenticated user, never of a user that
+the client names.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ EXECUTION: Final = "autogpt.graph_exec"
 GRAPH: Final = "autogpt.graph"
 """Every execution of a graph."""
 GRAPH_BEFORE: Final = "autogpt.graph_execs"
-"""The same by its older name."""
+"""The older name of `GRAPH`."""
 
 _CHANNELS: Final = {
     EXECUTION: "{}|graph_exec#{}",
@@ -28,7 +28,7 @@ _CHANNELS: Final = {
 
 
 def channel(user: str, kind: str, name: str) -> str:
-    """What the client knows it as."""
+    """Return the name of a subscription for the client."""
     return _CHANNELS[kind].format(user, name)
 
 
@@ -39,20 +39,20 @@ NOTIFICATIONS: Final = "notification_event/"
 
 
 class Through(Enum):
-    """For whom an event was published."""
+    """The watchers for whom an event was published."""
 
     ALL = "all"
-    """Published once, for watchers of the execution and of its graph: older releases."""
+    """Older releases publish an event once, for watchers of the execution and of its graph."""
     EXECUTION = "execution"
     GRAPH = "graph"
 
 
 @frozen
 class Place:
-    """Where executions' events are published.
+    """A channel of executions' events.
 
     Attributes:
-        execution: None: of every execution of the graph.
+        execution: None for every execution of the graph.
     """
 
     user: str
@@ -62,16 +62,16 @@ class Place:
 
     @property
     def redis_channel(self) -> str:
-        """Its name in sharded pub/sub; what is in braces, which stay, decides on the shard."""
+        """The name in sharded pub/sub. The braces are part of it; the text in them chooses the shard."""
         where = "all" if self.execution is None else f"exec/{self.execution}"
         return f"{EVENTS}{{{self.user}/{self.graph}}}/{where}"
 
 
 def read_place(redis_channel: str) -> Place:
-    """The place of a channel of older releases, ``execution_event/<user>/<graph>/<execution>``.
+    """Read a channel name of older releases, ``execution_event/<user>/<graph>/<execution>``.
 
     Raises:
-        InvalidInput: it is none.
+        InvalidInput: the name has another form.
     """
     parts = redis_channel.removeprefix(EVENTS).split("/")
     if len(parts) != 3 or not all(parts):

@@ -1,7 +1,7 @@
-"""What AutoGPT's clients watch, as channels of a Redis Cluster.
+"""Subscribes to the channels of a Redis Cluster that AutoGPT's clients watch.
 
-There nothing is heard by patterns: each channel is subscribed to by its exact name, for as long as somebody
-watches what it carries. Implements `hub.sources.ViewSource`.
+A cluster has no subscriptions to patterns: the hub subscribes to each channel by its exact name while a
+client watches its events. Implements `hub.sources.ViewSource`.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ from tasktree_rt.errors import Refused, Unavailable
 from tasktree_rt.hub.hub import Hub
 
 PATIENCE: Final = 4.0
-"""Seconds until a subscription must stand. A client waits ten for its heartbeat's answer."""
+"""Seconds that Redis has to confirm a subscription. A client waits 10 s for its heartbeat's answer."""
 LOG: Final = "log:"
-"""Before the topic of a log, in whose place the live topic of that name would stand."""
+"""Prefix that tells the topic of a log from the ephemeral topic of the same name."""
 Carried = Place | str
-"""What a channel carries: executions' events, or a user's notifications."""
+"""Content of a channel: executions' events, or the notifications of a user."""
 
 
 class ClusterViews:
-    """See the module's docstring. In force between `begin` and `end`."""
+    """Follows what clients watch, between `begin` and `end`."""
 
     def __init__(self, hub: Hub, shards: Shards, graphs: Graphs) -> None:
         self._hub = hub
@@ -48,7 +48,7 @@ class ClusterViews:
         """Topics of executions whose graph is not known yet."""
 
     def begin(self) -> None:
-        """Hear what is watched from now on. Of what is watched already something may have been missed."""
+        """Subscribe to watched channels from now on; report a gap for those watched already."""
         self._hub.view_source = self
         self._hub.ephemeral_topics.observe(self._watched)
         self._hub.index.observers.append(self._log_watched)
@@ -57,16 +57,16 @@ class ClusterViews:
         self._shards.missed(self._carried)
 
     def end(self) -> None:
-        """Hear nothing of it any more."""
+        """Unsubscribe from all channels."""
         self._hub.ephemeral_topics.unobserve(self._watched)
         self._hub.index.observers.remove(self._log_watched)
         for topic in list(self._channels):
             self._forget(topic)
 
-    # --- what is watched --------------------------------------------------------------------------
+    # --- watched topics ----------------------------------------------------------------------------
 
     async def prepare(self, kind: str, user: str, name: str, token: str) -> None:
-        """See `ViewSource`: for an execution's channel its graph must be known."""
+        """Find the graph of an execution: its channel's name needs it; see `ViewSource`."""
         if kind == EXECUTION and await self._graphs.find(user, name, token) is None:
             message = f"Execution {name!r} is not known: its events cannot be subscribed to"
             raise Refused(message, code="not_found", field="data.graph_exec_id")
@@ -78,13 +78,13 @@ class ClusterViews:
             return
         try:
             with trio.fail_after(PATIENCE):
-                await self._shards.stand(channel)
+                await self._shards.wait_subscribed(channel)
         except (Unfit, trio.TooSlowError) as error:
             reason = str(error) or "the event bus does not answer"
             raise Unavailable(f"Events cannot be had for now: {reason}", retry_after=1.0) from None
 
     def _log_watched(self, topic: str, watched: bool) -> None:
-        """A user's log is watched too: by the dashboard, say."""
+        """Follow a user's log too, which the dashboard watches."""
         if user_of(topic) is not None:
             self._watched(f"{LOG}{topic}", watched)
 
@@ -129,24 +129,24 @@ class ClusterViews:
                 del self._topics[channel], self._carried[channel]
                 self._shards.unwant(channel)
 
-    # --- what comes -------------------------------------------------------------------------------
+    # --- events -----------------------------------------------------------------------------------
 
     def carried(self, channel: bytes) -> Carried | None:
         """Return what a channel carries; None if no client watches it any more."""
         return self._carried.get(channel)
 
     def topics(self, channels: Sequence[bytes]) -> set[str]:
-        """The live topics that those channels feed."""
+        """Return the ephemeral topics that those channels feed."""
         return set().union(*(self._topics.get(one, ()) for one in channels))
 
     def learn(self, user: str, execution: str, graph: str) -> None:
-        """An event says of which graph an execution is."""
+        """Note the graph of an execution, which an event names."""
         if self._graphs.learn(user, execution, graph):
             topic = self._unknown.pop((user, execution), None)
             if topic is not None:
                 self._hear(topic)
 
     def hears_execution(self, user: str, graph: str, execution: str) -> bool:
-        """Whether that execution's own channel is heard."""
+        """Return True if the hub is subscribed to the execution's own channel."""
         place = Place(user, graph, execution, Through.EXECUTION)
         return self._shards.wants(place.redis_channel.encode())

@@ -18,7 +18,7 @@ from tasktree_rt.dialects.base import Encoding, encode_json, join, raw_json, tex
 
 NAME: Final = "autogpt"
 PUSHED: Final = frozenset({"graph_execution_event", "node_execution_event"})
-"""The kinds of live events that are pushed as a method of that name."""
+"""Kinds of ephemeral events sent as a method of the same name."""
 
 
 class AutoGpt:
@@ -27,21 +27,21 @@ class AutoGpt:
     name = NAME
 
     def decode(self, message: str | bytes) -> Command | None:
-        """One request; None for the client's own ``error``, which has no answer.
+        """Decode one request; None for the client's own ``error``, which has no answer.
 
         Raises:
-            InvalidInput: with the text for the client.
+            InvalidInput: its message is the text for the client.
         """
         return read_request(message)
 
     def encode(self, message: Message) -> bytes | None:
-        """One text frame; None for what this language has no word for."""
+        """Encode a message as one text frame; None if this language has no such message."""
         writer = _WRITERS.get(type(message))
         said = None if writer is None else writer(message)
         return None if said is None else text_frame(encode_json(said))
 
     def encode_events(self, records: Sequence[Record], epoch: str) -> Encoding:
-        """Nothing: projects are not watched in this language."""
+        """Return no frames: this language watches no projects."""
         return join(())
 
 

@@ -1,7 +1,7 @@
-"""Whose graph an execution is of: what the name of its channel on a Redis Cluster is made of.
+"""Finds the graph of an execution, which is part of its channel's name on a Redis Cluster.
 
-An execution's graph is known from events that were seen, or AutoGPT's REST API is asked for the executions of
-the user who wants to watch it, with that user's own token: it never says more than they may know.
+The hub knows a graph from earlier events. Else it asks AutoGPT's REST API for the executions of the user that
+wants to watch it, with that user's own token, so that no user learns of another's executions.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 log: Final[BoundLogger] = get_logger("tasktree_rt.autogpt")
 MOST: Final = 20_000
-"""Executions that are remembered, the newest."""
+"""Executions remembered, the newest."""
 PATIENCE: Final = 4.0
-"""Seconds for an answer of the API's. A client waits ten for its heartbeat's."""
+"""Seconds that the API has for an answer. A client waits 10 s for its heartbeat's answer."""
 BETWEEN: Final = 1.0
-"""Seconds between two questions for one user."""
+"""Seconds between two requests for one user."""
 MOST_BYTES: Final = 16_777_216
 AT_ONCE: Final = 8
 Name = tuple[str, str]
@@ -29,7 +29,7 @@ Name = tuple[str, str]
 
 
 class Graphs:
-    """See the module's docstring; `url` is the API's, empty if there is none to ask."""
+    """Graphs of executions. `url` is the API's address, empty if the hub asks no API."""
 
     def __init__(self, url: str) -> None:
         self._url = url.rstrip("/")
@@ -40,7 +40,7 @@ class Graphs:
         self._failing = False
 
     def learn(self, user: str, execution: str, graph: str) -> bool:
-        """Remember it; whether it is news."""
+        """Remember the graph of an execution; return True if it was unknown."""
         if self._known.get((user, execution)) == graph:
             return False
         self._known[user, execution] = graph
@@ -49,16 +49,16 @@ class Graphs:
         return True
 
     def known(self, user: str, execution: str) -> str | None:
-        """The graph, if it is known."""
+        """Return the graph if it is known."""
         return self._known.get((user, execution))
 
     async def find(self, user: str, execution: str, token: str) -> str | None:
-        """The graph of a user's execution; None if it is not known and the API does not say."""
+        """Find the graph of a user's execution; None if neither the hub nor the API knows it."""
         found = self.known(user, execution)
         if found is None and self._url:
             lock = self._asking.setdefault(user, trio.Lock())
             async with lock:
-                # What another question brought in the meantime need not be asked for.
+                # Another request may have brought the answer meanwhile.
                 if (found := self.known(user, execution)) is None:
                     await self._ask_in_time(user, token)
                     found = self.known(user, execution)
@@ -73,7 +73,7 @@ class Graphs:
             try:
                 with trio.fail_after(PATIENCE):
                     answer = await self._ask(token)
-            except Exception as error:  # whatever it is: the execution is not known
+            except Exception as error:  # after any fault the execution is unknown
                 self._fail(error)
             else:
                 self._failing = False
@@ -84,7 +84,7 @@ class Graphs:
             del self._asked[next(iter(self._asked))]
 
     async def _ask(self, token: str) -> list[tuple[str, str]]:
-        # Late: no hub needs a client of HTTP's to start.
+        # Imported late: no hub needs an HTTP client to start.
         import httpx
 
         headers = {"Authorization": f"Bearer {token}"} if token else {}
@@ -112,7 +112,7 @@ async def _body(response: httpx.Response) -> Any:  # noqa: ANN401 - any JSON
 
 
 def _executions(said: Any) -> list[tuple[str, str]]:  # noqa: ANN401 - any JSON
-    """The executions and their graphs in an answer, which is a list or holds one."""
+    """Return the executions and their graphs in an answer, which is a list or contains one."""
     listed = said.get("executions") if isinstance(said, dict) else said
     if not isinstance(listed, list):
         raise ValueError("expected a list of executions")

@@ -1,8 +1,8 @@
-"""AutoGPT's events into the hub, whichever way they come."""
+"""Takes AutoGPT's events into the hub, from Redis or HTTP."""
 
 from __future__ import annotations
 
-from tasktree_rt.compat.autogpt.as_project import mirrored
+from tasktree_rt.compat.autogpt.as_project import project_change
 from tasktree_rt.compat.autogpt.notifications import from_autogpt
 from tasktree_rt.compat.autogpt.payloads import Execution
 from tasktree_rt.core.access import Grants
@@ -13,29 +13,30 @@ from tasktree_rt.hub.publish.receipt import PublishReceipt
 
 
 class Intake:
-    """Shows what AutoGPT publishes to the clients that watch it; with `mirror` also as projects."""
+    """Sends AutoGPT's events to the clients that watch them; with `mirror`, also as projects."""
 
     def __init__(self, hub: Hub, *, mirror: bool) -> None:
         self._hub = hub
         self._mirror = mirror
 
     def event(self, event: Execution, *, mirror: bool = True) -> int:
-        """Show it now; returns to how many channels of how many connections it went. Without `mirror` it is
-        no change of a project's: the same event comes once more."""
-        shown = sum(map(self._hub.ephemeral_topics.publish, event.live()))
-        change = mirrored(event) if self._mirror and mirror else None
+        """Send an event to its watchers; return the number of deliveries.
+
+        Without `mirror` it changes no project: the same event comes a second time on another channel."""
+        delivered = sum(map(self._hub.ephemeral_topics.publish, event.live()))
+        change = project_change(event) if self._mirror and mirror else None
         if change is not None:
             self._hub.write_behind.put(
                 change.project_id, change.changes, node_id=change.node_id, state=change.state
             )
-        return shown
+        return delivered
 
     async def notify(self, user: str, payload: Json, *, grants: Grants) -> PublishReceipt:
-        """Keep it as a notification of the hub's, and show it. A payload beyond what a log keeps is shown
-        whole all the same; then only its title is kept.
+        """Store a payload as a notification of the hub, and send it. Of a payload too large for a log the hub
+        stores the title only, and sends all of it.
 
         Raises:
-            PeerError: refused; no client was shown anything.
+            PeerError: the hub refused it and sent it to no client.
         """
         whole = from_autogpt(payload)
         try:

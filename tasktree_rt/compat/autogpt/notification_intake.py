@@ -1,8 +1,8 @@
-"""Notifications on their way from Redis into the store.
+"""Stores notifications that came from Redis.
 
-Reading from Redis never waits for the store: executions are shown meanwhile. So a notification waits here,
-within bounds. One for which there is no room, or which the store refuses, is shown all the same; it is
-counted as ``not_kept``, and the log says when that begins and how many there were.
+Reading from Redis never waits for the store, so that executions' events go on. A notification waits here,
+within bounds. If there is no room, or the store refuses it, the hub sends it without storing it and counts it
+as ``not_kept``; the log shows when that begins, and the number at the end.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ from tasktree_rt.metrics import Metrics
 
 log: Final[BoundLogger] = get_logger("tasktree_rt.autogpt")
 LANES: Final = 16
-"""Tasks that store; one user's notifications go by one of them, which keeps their order."""
+"""Tasks that store. All notifications of a user go through the same task, which keeps their order."""
 LANE_COUNT: Final = 1_000
 LANE_BYTES: Final = 4_194_304
-"""So many notifications, and so many bytes of them, may wait in a lane; one alone may be larger."""
+"""Bounds of a lane: notifications, and their bytes. A single notification may be larger."""
 LAST_WAIT: Final = 2.0
-"""Seconds that the store has for what still waits when the hub stops."""
+"""Seconds that the store has for waiting notifications when the hub stops."""
 NO_ROOM: Final = "too many wait for the store"
 STOPPED: Final = "the hub stopped"
 
 
 @frozen
 class Waiting:
-    """A notification that is to be stored, and how many bytes it came in."""
+    """A notification to store, and its size in bytes."""
 
     user: str
     payload: Json
@@ -47,24 +47,24 @@ class Waiting:
 
 @define(eq=False)
 class Lane:
-    """What waits for one of the tasks."""
+    """The queue of one task."""
 
     send: trio.MemorySendChannel[Waiting]
     receive: trio.MemoryReceiveChannel[Waiting]
     held: int = 0
-    """Bytes of what waits and of what is being stored."""
+    """Bytes waiting and being stored."""
 
 
 @define
 class Spell:
-    """A time in which notifications are not kept."""
+    """A time in which the hub stores no notifications."""
 
     count: int = 0
     since: float = field(factory=trio.current_time)
 
 
 class Keeping:
-    """Stores notifications in the background, those of a user in order; what may wait is bounded."""
+    """Stores notifications in the background, those of a user in order, from bounded queues."""
 
     def __init__(self, hub: Hub, intake: Intake, meter: Metrics, system: str) -> None:
         self._hub = hub
@@ -76,7 +76,7 @@ class Keeping:
         self._spell: Spell | None = None
 
     def take(self, user: str, payload: Json, size: int) -> None:
-        """Have it stored and shown; without room it is only shown. Never blocks."""
+        """Queue a notification to be stored and sent; without room only send it. Never blocks."""
         lane = self._lanes[hash(user) % LANES]
         if lane.held and lane.held + size > LANE_BYTES:
             self._show_only(user, payload, NO_ROOM)
@@ -91,7 +91,7 @@ class Keeping:
             lane.held += size
 
     async def run(self) -> None:
-        """Store what is taken until cancelled; then take no more, and end once all is stored or given up."""
+        """Store queued notifications until cancelled; then take no new ones, and store or drop the rest."""
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._store)
             try:
@@ -125,7 +125,7 @@ class Keeping:
             if stored and not any(each.held for each in self._lanes):
                 self._kept()
 
-    # --- what is not kept -------------------------------------------------------------------------
+    # --- not kept ---------------------------------------------------------------------------------
 
     def _show_only(self, user: str, payload: Json, reason: str) -> None:
         self._meter.bridge_message(self._system, "not_kept")
@@ -139,20 +139,20 @@ class Keeping:
         )
 
     def _kept(self) -> None:
-        """The store has taken all that waited: say what went by."""
+        """Log how many notifications were not kept, now that the store works again."""
         if self._spell is not None:
             spell, self._spell = self._spell, None
             lasted = round(trio.current_time() - spell.since, 3)
             log.warning("notifications are kept again", not_kept=spell.count, seconds=lasted)
 
     def _leave(self, lane: Lane) -> int:
-        """Count what the end found unstored; how many there were."""
+        """Count the notifications left unstored at the end; return their number."""
         left = 0
         while lane.held:
             try:
                 lane.held -= lane.receive.receive_nowait().size
             except (trio.EndOfChannel, trio.ClosedResourceError):
-                lane.held = 0  # the one that was being stored
+                lane.held = 0  # the notification being stored
             left += 1
             self._meter.bridge_message(self._system, "not_kept")
         return left

@@ -1,9 +1,8 @@
-"""A notification of AutoGPT's as one of the hub's, and back.
+"""Translates AutoGPT's notifications to the hub's and back.
 
-Inside the hub there is one kind of notification, in its user's log. What came from AutoGPT keeps its whole
-payload in ``data.autogpt`` and is shown to AutoGPT's clients as it came; any other is shown to them under
-the type ``tasktree``. So a notification takes one way through the hub, from any sender, and no client sees it
-twice.
+The hub has one kind of notification, in its user's log. A notification from AutoGPT keeps its payload in
+``data.autogpt``, and AutoGPT's clients receive it unchanged; they receive every other one under the type
+``tasktree``. So all notifications take the same way through the hub, and no client receives one twice.
 """
 
 from __future__ import annotations
@@ -19,13 +18,13 @@ MAX_TITLE: Final = 256
 
 
 def from_autogpt(payload: Json) -> Json:
-    """The hub's notification for a payload ``{"type", "event", …}``, whose title says both."""
+    """Make the hub's notification from a payload ``{"type", "event", …}``; its title names both."""
     title = f"{payload['type']}: {payload['event']}"
     return {"title": title[:MAX_TITLE], "data": {ORIGINAL: payload}}
 
 
 def as_notification(said: Json) -> Any:  # noqa: ANN401 - any JSON
-    """The payload that AutoGPT's clients are shown for a notification of the hub's."""
+    """Make the payload for AutoGPT's clients from a notification of the hub."""
     data = said.get("data")
     original = data.get(ORIGINAL) if isinstance(data, dict) else None
     if isinstance(original, dict) and original.keys() >= {"type", "event"}:

@@ -1,7 +1,7 @@
-"""What the AutoGPT platform publishes: execution events and notifications, read without being taken apart.
+"""Reads execution events and notifications of the AutoGPT platform without decoding them whole.
 
-A body is ``{"payload": {…}}``. Of an event only what says whose it is and what it tells of is looked at; the
-payload goes on byte for byte, however large it is.
+A body is ``{"payload": {…}}``. The hub reads only the fields that name the user, the execution and the kind
+of event; the payload goes on byte for byte, whatever its size.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ GRAPH_UPDATE: Final = "graph_execution_update"
 NODE_UPDATE: Final = "node_execution_update"
 ERROR_UPDATE: Final = "error_comms_update"
 OVER: Final = frozenset({"COMPLETED", "TERMINATED", "FAILED"})
-"""Statuses after which an execution changes no more."""
+"""Statuses after which an execution no longer changes."""
 MAX_ID: Final = 512
 _KINDS: Final[dict[Through, tuple[str, ...]]] = {
     Through.ALL: (EXECUTION, GRAPH, GRAPH_BEFORE),
@@ -48,7 +48,7 @@ _AT: Final = re.compile(r" - at `\$\.?([^`]*)`$")
 
 
 class Payload(msgspec.Struct):
-    """What is looked at of an execution's payload. What only the mirror uses may be anything here."""
+    """The fields of an execution's payload that the hub reads; those for projects may have any type."""
 
     event_type: str
     user_id: str | None = None
@@ -90,7 +90,7 @@ _read_notification: Final = msgspec.json.Decoder(_Notification).decode
 
 @frozen
 class Push:
-    """The data of a live event: an execution's payload as it came, and the channel it goes out on."""
+    """The data of an ephemeral event: an execution's payload as it came, and the channel for the client."""
 
     body: bytes
     channel: str
@@ -101,10 +101,10 @@ class Execution:
     """An execution's event.
 
     Attributes:
-        user, graph, execution: whose it is; of an error that came for a graph no execution is known.
+        user, graph, execution: of the event; an error published for a graph names no execution.
         body: the whole payload.
-        payload: what was looked at.
-        through: for whom it came.
+        payload: the fields that the hub reads.
+        through: the watchers for whom it was published.
     """
 
     user: str
@@ -115,8 +115,8 @@ class Execution:
     through: Through = Through.ALL
 
     def live(self) -> list[Ephemeral]:
-        """Where it is to be shown. What came once for all goes to who watches the execution, and but for a
-        node's event to who watches its graph; what came for either goes there only, a node's event too."""
+        """Return the ephemeral events to send. An event published once goes to watchers of the execution and,
+        unless it is a node's, of the graph; an event published for one of them goes to that one only."""
         if self.payload.event_type == NODE_UPDATE:
             key, method, last = f"node:{self.payload.node_exec_id}", "node_execution_event", False
             kinds = _NODES_KINDS[self.through]
@@ -135,10 +135,10 @@ class Execution:
 
 
 def read_execution(body: bytes, place: Place | None = None) -> Execution:
-    """An execution's event.
+    """Read an execution's event.
 
-    `place` is where it was published; without, and for all but ``error_comms_update``, the payload names
-    user, graph and execution, and must name the same.
+    `place` is the channel on which it was published. The payload names user, graph and execution, and must
+    name the same as `place`; ``error_comms_update`` with a `place` may leave them out.
 
     Raises:
         InvalidInput: ``invalid_json``, or ``invalid_message`` naming the field.
@@ -156,7 +156,7 @@ def read_execution(body: bytes, place: Place | None = None) -> Execution:
 
 
 def too_large(place: Place, size: int, most: int) -> Execution:
-    """What stands for an event of `size` bytes where `most` are passed on: the platform's own word for it."""
+    """Make the platform's own error event, sent in place of an event larger than `most` bytes."""
     payload = Payload(ERROR_UPDATE)
     body = {
         "event_type": ERROR_UPDATE,
@@ -170,7 +170,7 @@ def too_large(place: Place, size: int, most: int) -> Execution:
 
 
 def read_notification(body: bytes, named: str | None = None) -> tuple[str, Json]:
-    """A notification's user and what they are told, ``{"type", "event", …}``.
+    """Read a notification's user and its payload ``{"type", "event", …}``.
 
     Raises:
         InvalidInput: as `read_execution`.
@@ -217,7 +217,7 @@ def _wrong(field: str, expected: str) -> InvalidInput:
 
 
 def _utf8(body: bytes) -> bytes:
-    """The decoder skips over what it does not look at; a text frame must be UTF-8 throughout."""
+    """Check that the whole body is UTF-8: the decoder skips what it does not read."""
     try:
         body.decode()
     except UnicodeDecodeError as error:

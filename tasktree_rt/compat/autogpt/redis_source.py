@@ -1,8 +1,8 @@
-"""AutoGPT's own Redis as one way that its events come into the hub.
+"""Reads AutoGPT's events from the platform's own Redis.
 
-Older releases publish once on one server, and the hub listens by patterns; newer ones on a Redis Cluster with
-sharded pub/sub, where it subscribes to what is watched (`cluster_views`). Which of both it is the server says
-itself, each time that the hub connects.
+Older releases publish each event once on one server, and the hub subscribes to patterns. Newer releases use
+sharded pub/sub on a Redis Cluster, and the hub subscribes to the watched channels (`cluster_views`). The
+server reports its kind each time that the hub connects.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from structlog.stdlib import BoundLogger, get_logger
 
 from tasktree_rt.brokers.redis.connection import Patience
 from tasktree_rt.brokers.redis.pubsub import Listener, Unfit
-from tasktree_rt.brokers.redis.sharded_pubsub import Shards, Told
+from tasktree_rt.brokers.redis.sharded_pubsub import ShardCallbacks, Shards
 from tasktree_rt.compat.autogpt.channels import EVENTS, NOTIFICATIONS, Place, Through, read_place
 from tasktree_rt.compat.autogpt.cluster_views import ClusterViews
 from tasktree_rt.compat.autogpt.dialect import NAME
@@ -34,7 +34,7 @@ from tasktree_rt.metrics import Metrics
 
 log: Final[BoundLogger] = get_logger("tasktree_rt.autogpt")
 SYSTEM: Final = "autogpt_redis"
-"""How it is called in metrics and at ``/readyz``."""
+"""The name in metrics and at ``/readyz``."""
 MISSED: Final = "Events may have been missed: the event bus was out of reach. Reload, then subscribe again"
 RESYNC: Final = "events may have been missed"
 UP: Final = "up"
@@ -42,13 +42,13 @@ UP: Final = "up"
 
 @define
 class Once:
-    """A task status that may be told of the start more than once."""
+    """A task status that accepts `started` more than once."""
 
     status: trio.TaskStatus[None]
     told: bool = False
 
     def started(self, value: None = None) -> None:
-        """Pass it on, the first time."""
+        """Report the start, on the first call only."""
         if not self.told:
             self.told = True
             self.status.started()
@@ -86,14 +86,16 @@ class RedisBridge:
             password=password,
             patience=patience,
         )
-        told = Told(message=self.carried, gap=self._gap, up=lambda: self._say(UP), down=self._down)
-        self._shards = Shards(url, told, password=password, patience=patience)
+        callbacks = ShardCallbacks(
+            message=self.carried, gap=self._gap, up=lambda: self._say(UP), down=self._down
+        )
+        self._shards = Shards(url, callbacks, password=password, patience=patience)
         self._views = ClusterViews(hub, self._shards, Graphs(api_url))
         self._say("not connected yet")
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """The bridge's tasks; started after the first attempt to connect. Cancelled, it first stores what it
-        has read."""
+        """Run the bridge's tasks; started after the first attempt to connect. When cancelled, it first stores
+        the notifications read so far."""
         once = Once(task_status)
         async with trio.open_nursery() as self._nursery:
             self._nursery.start_soon(self.keep)
@@ -112,13 +114,13 @@ class RedisBridge:
             self._hub.view_source = EverySource()
 
     async def keep(self) -> None:
-        """Store the notifications that were received; cancelled, it first stores what waits."""
+        """Store received notifications; when cancelled, first store those that wait."""
         await self._keeping.run()
 
     # --- messages ---------------------------------------------------------------------------------
 
     def received(self, channel: bytes, body: bytes) -> None:
-        """Show what was published, and have stored what is to be kept. Never raises, whatever it is."""
+        """Send a published event to its watchers, or queue a notification to be stored. Never raises."""
         name = channel.decode(errors="replace")
         if name.startswith(NOTIFICATIONS):
             self._take(name, lambda: self._notification(name.removeprefix(NOTIFICATIONS), body))
@@ -126,7 +128,7 @@ class RedisBridge:
             self._take(name, lambda: self._event(read_place(name), body))
 
     def carried(self, channel: bytes, body: bytes) -> None:
-        """The same of a channel that was subscribed to by its name."""
+        """As `received`, for a channel subscribed to by its name."""
         carried = self._views.carried(channel)
         name = channel.decode(errors="replace")
         if isinstance(carried, Place):
@@ -164,12 +166,12 @@ class RedisBridge:
     # --- up and down ------------------------------------------------------------------------------
 
     def _up(self) -> None:
-        """The subscription stands: whoever was connected before cannot know what there was meanwhile."""
+        """Note the confirmed subscription; clients connected before may have missed events."""
         self._say(UP)
         self._tell_soon([one for one in self._hub.connections.values() if one.dialect.name == NAME])
 
     def _gap(self, channels: Sequence[bytes]) -> None:
-        """Those channels are heard again: the same for who watches what they carry."""
+        """Note channels subscribed to again; clients that watch them may have missed events."""
         topics, live = self._views.topics(channels), self._hub.ephemeral_topics
         everyone = [one for one in self._hub.connections.values() if one.dialect.name == NAME]
         self._tell_soon([one for one in everyone if not topics.isdisjoint(live.topics(one))])
@@ -186,8 +188,8 @@ class RedisBridge:
         self._meter.bridge_up(SYSTEM, state == UP)
 
     async def _tell(self, concerned: Sequence[Subscriber]) -> None:
-        """AutoGPT's client reloads what it shows when it connects, and at no other time: let it, one after
-        the other."""
+        """Close these connections, one after the other: AutoGPT's client reloads its data only when it
+        connects."""
         log.info("told of a gap", connections=len(concerned))
         for one in concerned:
             if not one.closing:

@@ -1,12 +1,11 @@
-"""What a connection of live views was subscribed to, for the next one of the same user.
+"""Keeps the subscriptions of a lost connection for the next connection of the same user.
 
-AutoGPT's own hook for executions subscribes once, and never again after its connection was lost: every
-close would silence it. So what the hub closed, or what broke off, leaves its subscriptions behind for a
-while. Every connection of that user that comes meanwhile gets them, and of what was shown in between the
-newest event of each execution and node execution. A client that closes by itself leaves nothing.
+AutoGPT's own hook for executions subscribes once, and not again after a lost connection: every close would
+silence it. So a connection that the hub closed, or that broke, leaves its subscriptions behind for a while.
+Each new connection of that user in this time gets them, and the newest event of each execution and node
+execution published in between. A client that closes its connection itself leaves none.
 
-A hub that stops writes them into a log of its own for each user, which nobody can ask for, and where the
-next hub finds them.
+A hub that stops stores them in a hidden log of each user, where the next hub finds them.
 """
 
 from __future__ import annotations
@@ -40,28 +39,28 @@ from tasktree_rt.hub.publish.pending_publish import PendingPublish
 log: Final[BoundLogger] = get_logger("tasktree_rt.hub")
 MOST_USERS: Final = 10_000
 MOST_BYTES: Final = 67_108_864
-"""Of what waits for all who were closed; beyond, what waits for those who were closed first is given up."""
+"""Bytes of waiting events of all absent users; beyond that the hub drops those of the first to leave."""
 MOST_TOPICS: Final = 100_000
-"""Subscriptions that all who left may have left, some 100 MB; beyond, those who left first are forgotten."""
+"""Subscriptions of all absent users, some 100 MB; beyond that the hub drops those of the first to leave."""
 MOST_STORED: Final = 65_536
-"""Characters of subscriptions that are written down for a user, the newest."""
+"""Characters of the newest subscriptions that the hub stores for a user."""
 ROUND: Final = 1.0
 LEFT: Final = "views_left"
-"""The event in that log: ``{"views": [[kind, name], …], "until": time}``."""
+"""The event in the hidden log: ``{"views": [[kind, name], …], "until": time}``."""
 HIDDEN: Final = "\x1fviews:"
-"""Before a user's id: with it, it is nobody's (`topics.user_id`)."""
-MISSED: Final = "Events may have been missed while no connection stood. Reload, then subscribe again"
+"""Prefix of a user's id in the hidden log's topic; no user id may begin with it (`topics.user_id`)."""
+MISSED: Final = "Events may have been missed while no connection was open. Reload, then subscribe again"
 View = tuple[str, str]
-"""A kind, and a name."""
+"""A topic's kind and name."""
 
 
 class Absent:
-    """Stands in the live topics for connections of a user that are gone, and holds what they miss.
+    """Subscriber in place of a user's lost connections; holds the events that they miss.
 
     Attributes:
-        until: when it is given up; `trio.current_time`.
-        topics: what they were subscribed to, the newest last.
-        missed: whether more came than is held.
+        until: the `trio.current_time` at which the hub forgets it.
+        topics: the subscriptions of those connections, the newest last.
+        missed: True once it dropped events.
     """
 
     def __init__(self, dialect: Dialect, most_messages: int, most_bytes: int) -> None:
@@ -73,7 +72,7 @@ class Absent:
         self._most = most_messages, most_bytes
 
     def show(self, key: Key, data: bytes, *, last: bool = False) -> None:
-        """See `live.Viewer`: it waits."""
+        """Hold an event for the next connection; see `ephemeral_topics.TopicViewer`."""
         if self.missed:
             return
         self.held.put(key, data, last=last)
@@ -81,15 +80,15 @@ class Absent:
             self.give_up()
 
     def unshow(self, topic: str | None) -> None:
-        """See `live.Viewer`."""
+        """Drop the held events of a topic; see `ephemeral_topics.TopicViewer`."""
         self.held.forget(topic)
 
     def close(self, closing: Closing, reason: str = "") -> None:
-        """See `live.Viewer`: there is nothing left to close."""
+        """Drop the held events; see `ephemeral_topics.TopicViewer`."""
         self.give_up()
 
     def give_up(self) -> None:
-        """Hold nothing any more."""
+        """Drop the held events, and hold no more."""
         self.missed, self.held = True, LastValueQueue()
 
 
@@ -104,32 +103,32 @@ def remembered_views(hub: Hub) -> RememberedViews:
 
 
 class RememberedViews:
-    """See the module's docstring."""
+    """Subscriptions and held events of absent users."""
 
     def __init__(
         self,
         context: HubContext,
         cache: ProjectCache,
         committer: Committer,
-        births: NewProjects,
+        new_projects: NewProjects,
         live: EphemeralTopics,
     ) -> None:
         self._context = context
         self._cache = cache
         self._committer = committer
-        self._births = births
+        self._new_projects = new_projects
         self._live = live
         self._window = context.settings.autogpt.inherit_window
-        # The other half is for what the next connection asks for itself.
+        # The other half is for the next connection's own subscriptions.
         self._most = max(1, context.settings.limits.max_subscriptions // 2)
         self._absent: dict[str, Absent] = {}
         self._topics = 0
-        """How many subscriptions were left, in all."""
+        """Subscriptions of all absent users."""
         self._some = trio.Event()
         self._began = context.wall()
 
     async def run(self) -> None:
-        """Give up whom the time has come for; runs until cancelled."""
+        """Forget absent users when their time is over; runs until cancelled."""
         while True:
             await self._some.wait()
             while self._absent:
@@ -140,12 +139,12 @@ class RememberedViews:
     # --- leaving ----------------------------------------------------------------------------------
 
     def left(self, user: str, dialect: Dialect, topics: Iterable[str]) -> None:
-        """A connection of the user's was closed or lost; what it asked for itself comes last."""
+        """Keep the subscriptions of a lost connection; its own come last."""
         own = [one for one in topics if read_live_topic(one) is not None]
         if not self._window or not own:
             return
         absent = self._absent.pop(user, None) or self._new(dialect)
-        self._absent[user] = absent  # the last: those who left first come first
+        self._absent[user] = absent  # moved to the end: the first to leave come first
         self._topics -= len(absent.topics)
         absent.until = trio.current_time() + self._window
         for topic in own:
@@ -167,7 +166,7 @@ class RememberedViews:
         return Absent(dialect, delivery.outbox_messages, delivery.outbox_bytes)
 
     def _expire(self) -> None:
-        """Give up whose time is over, and what waits where it is too much together: the oldest first."""
+        """Forget absent users whose time is over; drop the oldest held events above `MOST_BYTES`."""
         now, total = trio.current_time(), 0
         for user, one in list(self._absent.items()):
             if one.until <= now:
@@ -185,7 +184,7 @@ class RememberedViews:
     # --- coming back ------------------------------------------------------------------------------
 
     def inherit(self, user: str, subscriber: Subscriber) -> None:
-        """A connection of the user's begins: it gets what others left."""
+        """Subscribe a new connection to the user's kept topics, and send it the held events."""
         absent = self._absent.get(user)
         if absent is None:
             return
@@ -193,7 +192,7 @@ class RememberedViews:
             for topic in absent.topics:
                 self._live.subscribe(subscriber, topic)
         except PeerError:
-            pass  # as many as one connection may have
+            pass  # the connection has as many subscriptions as it may have
         if absent.missed:
             subscriber.reply(Failure("gone", MISSED))
         for key, data in absent.held.items():
@@ -202,7 +201,7 @@ class RememberedViews:
     # --- over a restart ---------------------------------------------------------------------------
 
     async def keep(self, patience: float) -> None:
-        """Write down what was left: the hub stops, and has so many seconds for it."""
+        """Store the kept subscriptions when the hub stops, in at most `patience` seconds."""
         everyone, kept = list(self._absent.items()), list[PendingPublish]()
         if not everyone:
             return
@@ -215,7 +214,7 @@ class RememberedViews:
             log.warning("subscriptions not kept over the restart", users=len(everyone) - len(kept))
 
     async def _write(self, user: str, absent: Absent, kept: list[PendingPublish]) -> None:
-        """Write down one user's; what was written comes to `kept`."""
+        """Store a user's subscriptions; add the publish to `kept` once it is stored."""
         topic = hidden_topic(user)
         project = self._cache.get(topic) or await self._cache.load(topic)
         if self._cache.get(topic) is not project:
@@ -228,20 +227,20 @@ class RememberedViews:
         left = int((absent.until - trio.current_time()) * 1_000_000)
         data = {"views": views[::-1], "until": micros_to_time(self._context.wall() + left)}
         event = Event(LEFT, ProjectId(topic), plain(data), self._context.timestamp())
-        ticket = self._committer.accept(project, [event])
-        ticket.settled.append(lambda over: kept.append(over) if over.error is None else None)
-        self._births.accepted("", ticket, project)
+        pending = self._committer.accept(project, [event])
+        pending.settled.append(lambda over: kept.append(over) if over.error is None else None)
+        self._new_projects.accepted("", pending, project)
 
     @property
     def recalls(self) -> bool:
-        """Whether `recall` may find anything: only for a while after the hub started."""
+        """True for a short time after the hub started, in which `recall` may find subscriptions."""
         return 0 <= self._context.wall() - self._began < self._window * 1_000_000
 
     async def recall(self, user: str) -> list[View]:
-        """What a hub that stopped a short while ago wrote down for the user.
+        """Return the user's subscriptions that a hub stored when it stopped a short time ago.
 
         Raises:
-            PeerError: it cannot be read.
+            PeerError: the log cannot be read.
         """
         project = await self._cache.load(hidden_topic(user))
         since = project.position_at(max(project.log.floor, project.tree.head - 1))
@@ -251,11 +250,11 @@ class RememberedViews:
 
 
 def hidden_topic(user: str) -> str:
-    """The log in which a user's subscriptions are written down."""
+    """Return the topic of the hidden log with a user's subscriptions."""
     return user_topic(f"{HIDDEN}{user}")
 
 
 def _views(record: Record, now: str) -> list[View]:
-    """What is written there, if its time is not over; times compare as texts."""
+    """Return the subscriptions in a record if their time is not over; times compare as texts."""
     data = json.loads(record.body)["data"]
     return [(kind, name) for kind, name in data["views"]] if data["until"] > now else []

@@ -16,7 +16,7 @@ SHAPE: Final = "Invalid message data. Refer to the API schema"
 UNPROCESSED: Final = "Message type is not processed by the server"
 
 MAX_ID: Final = 512
-"""Characters of an id; each subscription keeps one in memory."""
+"""Characters of an id; the hub keeps one in memory for each subscription."""
 
 SUBSCRIBES: Final = {
     "subscribe_graph_execution": ("graph_exec_id", EXECUTION),
@@ -29,7 +29,7 @@ PUSHES: Final = frozenset({"notification", "graph_execution_event", "node_execut
 
 
 def read_request(message: str | bytes) -> Command | None:
-    """A request; None for ``error``, which is only logged where this language comes from.
+    """Read a request; None for ``error``, which AutoGPT's own server only logs.
 
     Raises:
         InvalidInput: one of the texts above.

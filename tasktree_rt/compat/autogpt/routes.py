@@ -33,12 +33,12 @@ class AutoGptSystem:
     """AutoGPT's platform as a foreign system; implements `web.foreign.ForeignSystem`."""
 
     def addresses(self, settings: Settings) -> Sequence[FixedPath]:
-        """None: its clients come to ``settings.bind``."""
+        """Return no address of its own: its clients connect to ``settings.bind``."""
         return []
 
     def routes(self, hub: Hub, settings: Settings) -> Sequence[Blueprint]:
         """Make the routes of ``/ws`` and ``/api/v1/autogpt``."""
-        remembered_views(hub)  # from the start: what the hub before it left is valid for a while only
+        remembered_views(hub)  # now: what the previous hub stored is valid for a short time
         views = AutoGptRoutes(hub, settings)
         return [views.sockets(), views.routes()]
 
@@ -66,8 +66,8 @@ class AutoGptRoutes:
         return found
 
     async def view(self) -> Answer:
-        """A client of AutoGPT's. One whose token is refused gets 403 before the handshake, as from AutoGPT's
-        own server: its frontend runs its connect handlers whenever a connection is accepted."""
+        """Accept a client of AutoGPT. For a refused token the answer is 403 before the handshake, as from
+        AutoGPT's own server: the frontend runs its connect handlers for every accepted connection."""
         shown = token() or ""
         try:
             found = await self._tokens.authenticate(shown)
@@ -81,19 +81,19 @@ class AutoGptRoutes:
         return None
 
     async def event(self) -> Response:
-        """An execution's event, as on Redis."""
+        """Take an execution's event, in the form that Redis carries."""
         event = read_execution(await read_body())
         _may_push(grants(), event.user, f"{PREFIX}{event.execution}")
         return reply({"channels": self._intake.event(event)}, 202)
 
     async def notify(self) -> Response:
-        """A notification, as on Redis."""
+        """Take a notification, in the form that Redis carries."""
         user, payload = read_notification(await read_body())
         found = await self._intake.notify(user_id(user, "payload.user_id"), payload, grants=grants())
         return reply({"user_id": user, "epoch": found.epoch, "seq": found.first}, 201)
 
 
 def _may_push(caller: Grants, user: str, project: str) -> None:
-    """Events of an execution are for its user's eyes: who may not push that project may push none of it."""
+    """Check that the caller may push to the execution's project, since its events go to its user."""
     if not caller.push.covers(project):
         raise Refused(f"you may not push to {project!r}, nor for {user!r}")

@@ -1,4 +1,4 @@
-"""The session of who is shown live topics and nothing else: no positions, no states, no replay."""
+"""Session of a client that watches ephemeral topics only: no positions, no states, no replay."""
 
 from __future__ import annotations
 
@@ -26,11 +26,10 @@ from tasktree_rt.hub.sessions.base import ConnectionSession
 
 
 class ViewSession(ConnectionSession):
-    """See the module's docstring. All topics are of `user`, whose notifications come unasked; `token` is the
-    one that they showed.
+    """A session of `user`, whose notifications it sends without a subscription; `token` is the user's.
 
-    Who asks faster than `limits.max_messages_per_second` is heard more slowly and refused nothing: such a
-    client subscribes once for each thing on its screen and never looks at an error.
+    Requests faster than `limits.max_messages_per_second` wait and are not refused: this client subscribes
+    once for each item on its screen and ignores errors.
     """
 
     __slots__ = ("_asked", "_remembered", "_token", "_user")
@@ -51,11 +50,11 @@ class ViewSession(ConnectionSession):
         self._token = token
         self._remembered = remembered_views(hub)
         self._asked: dict[str, None] = {}
-        """Topics that this connection subscribed to itself."""
+        """Topics to which this connection subscribed itself."""
 
     def begin(self) -> None:
-        """What the user is told is shown from the start, and what earlier connections of theirs were
-        subscribed to (`remembered_views`)."""
+        """Subscribe to the user's notifications, and to the topics of the user's earlier connections
+        (`remembered_views`)."""
         self.hub.ephemeral_topics.subscribe(self.subscriber, user_topic(self._user))
         self._remembered.inherit(self._user, self.subscriber)
         self.subscriber.on_close = self._leave
@@ -63,7 +62,7 @@ class ViewSession(ConnectionSession):
             self._start(self._recall)
 
     async def _recall(self) -> None:
-        """The same of a hub that stopped; where the store cannot tell, the client is told to reload."""
+        """Subscribe to the topics that the previous hub stored; if that fails, ask the client to reload."""
         try:
             found = await self._remembered.recall(self._user)
         except PeerError:
@@ -76,7 +75,7 @@ class ViewSession(ConnectionSession):
     def ended(self, code: int | None, reason: str) -> None:
         """See `carrier.Session`."""
         if code is None and self.subscriber.close_code is None:
-            self._leave()  # it broke off
+            self._leave()  # the connection broke
         super().ended(code, reason)
 
     def _leave(self) -> None:
@@ -84,7 +83,7 @@ class ViewSession(ConnectionSession):
         self._remembered.left(self._user, self.subscriber.dialect, (*inherited, *self._asked))
 
     async def message(self, message: str | bytes) -> None:
-        """One request."""
+        """Execute one request."""
         bucket = self.bucket
         if not bucket.take(trio.current_time()):
             await trio.sleep((1 - bucket.tokens) / bucket.rate)
@@ -113,7 +112,7 @@ class ViewSession(ConnectionSession):
                 raise InvalidInput("this connection only watches", field="type")
 
     async def _show(self, kind: str, name: str) -> None:
-        """Show it from now on; done when what is published for it arrives."""
+        """Subscribe to a topic; return once its events arrive."""
         await self.hub.view_source.prepare(kind, self._user, name, self._token)
         if self.subscriber.id in self.hub.connections:
             topic = live_topic(kind, self._user, name)
@@ -122,7 +121,7 @@ class ViewSession(ConnectionSession):
             await self.hub.view_source.stand(topic)
 
     def _hide(self, command: UnsubscribeTopic) -> str | None:
-        """Take back all that there are of them; the kind of the first."""
+        """Unsubscribe from all kinds that the request names; return the first kind that was subscribed to."""
         known = [
             kind for kind in command.kinds if self._unsubscribe(live_topic(kind, self._user, command.name))
         ]

@@ -1,8 +1,8 @@
-"""Who comes in at AutoGPT's WebSocket: its users, by the tokens that its platform signs.
+"""Authenticates AutoGPT's users by the tokens that its platform signs.
 
-Newer releases sign with a private key (ES256; also RS256, EdDSA), and the hub has the public one
-(`web.keys`); older ones sign HS256 with a secret that the hub shares (``auth.secret``). Which of both a token
-is verified by follows from keys and settings: a public key never serves as a secret.
+Newer releases sign with a private key (ES256; also RS256, EdDSA), and the hub has the public key
+(`web.auth.keys`); older releases sign HS256 with a secret that the hub shares (``auth.secret``). Keys and
+settings decide which of both verifies a token: a public key never serves as a secret.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ SYMMETRIC: Final = "HS256"
 
 
 class AutoGptTokens:
-    """See the module's docstring."""
+    """Authenticates tokens as the settings say."""
 
     def __init__(self, settings: Settings) -> None:
-        """Made once; a file of keys that cannot be read is told at once.
+        """Read the configured keys.
 
         Raises:
-            SettingsError: it cannot, or holds no usable key.
+            SettingsError: a key file cannot be read, or contains no usable key.
         """
         self._auth = settings.auth
         self._sources: list[KeySource] = []
@@ -42,7 +42,7 @@ class AutoGptTokens:
             self._sources.append(_tried("autogpt.public_key", pem_source(pem)))
 
     async def authenticate(self, token: str | None) -> Grants:
-        """Whose token it is; AutoGPT's default user's where no token is asked for.
+        """Return the grants of a token's user; without authentication those of AutoGPT's default user.
 
         Raises:
             TokenMissing, TokenWithoutSubject, TokenInvalid.
@@ -67,7 +67,7 @@ class AutoGptTokens:
 
 
 def _tried(setting: str, source: KeySource) -> KeySource:
-    """That source; a file is read once, for its faults."""
+    """Return the source; read a file once, so that its faults show at the start."""
     if not source.where.startswith(SCHEMES):
         try:
             source.load()
@@ -77,7 +77,7 @@ def _tried(setting: str, source: KeySource) -> KeySource:
 
 
 def _header(token: str) -> tuple[str, str | None]:
-    """The algorithm and the key's name that a token claims: only what to look for."""
+    """Return the algorithm and the key's name that a token claims; both only choose the key."""
     try:
         header: dict[str, Any] = jwt.get_unverified_header(token)
     except jwt.InvalidTokenError as error:

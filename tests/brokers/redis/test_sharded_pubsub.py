@@ -12,7 +12,7 @@ from attrs import evolve
 
 from tasktree_rt.brokers.redis.connection import Address, Patience
 from tasktree_rt.brokers.redis.pubsub import Listener, Unfit
-from tasktree_rt.brokers.redis.sharded_pubsub import Shards, Told
+from tasktree_rt.brokers.redis.sharded_pubsub import ShardCallbacks, Shards
 from tasktree_rt.brokers.redis.topology import read_topology, slot_of
 from tests.brokers.redis.rediscluster import RedisCluster, redis_cluster
 from tests.brokers.redis.redisserver import NEEDED, Waiter, encoded, redis_server
@@ -31,8 +31,10 @@ class Heard:
         self.messages: list[tuple[str, str]] = []
         self.gaps: list[str] = []
         self.states: list[str] = []
-        told = Told(message=self._message, gap=self._gap, up=lambda: self._state("up"), down=self._state)
-        self.shards = Shards(url, told, patience=patience)
+        callbacks = ShardCallbacks(
+            message=self._message, gap=self._gap, up=lambda: self._state("up"), down=self._state
+        )
+        self.shards = Shards(url, callbacks, patience=patience)
 
     def _message(self, channel: bytes, body: bytes) -> None:
         self.messages.append((channel.decode(), body.decode()))
@@ -51,7 +53,7 @@ class Heard:
             self.shards.want(one.encode())
         with trio.fail_after(PATIENCE):
             for one in channels:
-                await self.shards.stand(one.encode())
+                await self.shards.wait_subscribed(one.encode())
 
     async def until_up(self) -> None:
         await self.changes.until(lambda: self.states[-1:] == ["up"])
@@ -136,7 +138,7 @@ async def test_a_node_that_dies_and_comes_back_is_a_gap_of_its_own_channels_only
             await heard.changes.until(lambda: heard.states)
             assert str(cluster.masters[dead].port) in heard.states[0]
             with pytest.raises(Unfit):
-                await heard.shards.stand(min(hit).encode())
+                await heard.shards.wait_subscribed(min(hit).encode())
             for one in CHANNELS:
                 if one not in hit:
                     assert await cluster.publish(one, "meanwhile") == 1
@@ -160,7 +162,7 @@ async def test_what_is_first_wanted_while_its_node_is_gone_stands_later_and_is_t
         await cluster.kill(dead)
         heard.shards.want(b"a/1")
         with pytest.raises(Unfit), trio.fail_after(PATIENCE):
-            await heard.shards.stand(b"a/1")
+            await heard.shards.wait_subscribed(b"a/1")
         await cluster.revive(dead)
         await heard.until_gaps("a/1")
         assert await cluster.publish("a/1", "x") == 1

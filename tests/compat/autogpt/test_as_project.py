@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasktree_rt.compat.autogpt.as_project import Mirrored, mirrored
+from tasktree_rt.compat.autogpt.as_project import ProjectChange, project_change
 from tasktree_rt.compat.autogpt.channels import Place
 from tasktree_rt.compat.autogpt.payloads import read_execution, too_large
 from tests.compat.autogpt.test_payloads import GRAPH, NODE, body
@@ -17,8 +17,8 @@ from tests.compat.autogpt.test_payloads import GRAPH, NODE, body
 SECRET = "sec-ret"
 
 
-def of(payload: dict[str, Any]) -> Mirrored:
-    found = mirrored(read_execution(body(payload)))
+def of(payload: dict[str, Any]) -> ProjectChange:
+    found = project_change(read_execution(body(payload)))
     assert found is not None
     return found
 
@@ -73,8 +73,8 @@ def test_statuses_are_those_of_the_lifecycle_and_unknown_ones_stay(status: str, 
 
 
 def test_what_cannot_be_a_projects_name_is_not_mirrored_nor_is_what_was_too_large() -> None:
-    assert mirrored(read_execution(body({**GRAPH, "id": "a b"}))) is None
-    assert mirrored(too_large(Place("u", "g", "e"), 9, 5)) is None
+    assert project_change(read_execution(body({**GRAPH, "id": "a b"}))) is None
+    assert project_change(too_large(Place("u", "g", "e"), 9, 5)) is None
 
 
 def test_an_error_that_is_a_book_is_cut_short() -> None:

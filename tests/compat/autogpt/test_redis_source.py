@@ -25,7 +25,7 @@ from tests.brokers.redis.test_pubsub import CALM
 from tests.cli.processes import PATIENCE
 from tests.compat.autogpt.golden import USER
 from tests.compat.autogpt.test_payloads import GRAPH, NODE, body
-from tests.compat.autogpt.test_routes import mirrored
+from tests.compat.autogpt.test_routes import project_change
 from tests.hub.world import Store
 from tests.web.realhub import RealHub, heard, real_hub, say
 
@@ -146,7 +146,7 @@ async def test_what_the_platform_publishes_reaches_its_clients_and_the_mirror(tm
             "notification",
         ]
         assert found[2]["data"] == {"type": "t", "event": "e", "more": [1]}
-        await mirrored(world.running)
+        await project_change(world.running)
         assert (await world.running.hub.state("autogpt:e")).top["state"] == "running"
         assert world.meter.counts == {"event": 2, "notification": 1}
 

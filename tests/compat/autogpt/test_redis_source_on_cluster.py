@@ -26,7 +26,7 @@ from tests.brokers.redis.test_pubsub import CALM
 from tests.compat.autogpt.golden import USER
 from tests.compat.autogpt.test_payloads import GRAPH, NODE, body
 from tests.compat.autogpt.test_redis_source import MOST, Counting, ended
-from tests.compat.autogpt.test_routes import mirrored, until_pong
+from tests.compat.autogpt.test_routes import project_change, until_pong
 from tests.web.realhub import SECRET, RealHub, heard, real_hub, say
 
 pytestmark = NEEDED
@@ -150,7 +150,7 @@ async def test_every_kind_of_subscription_is_heard_and_each_event_comes_once_for
             *(("node_execution_event", one) for one in channels),
         ]
         assert [one["data"]["event"] for one in found if not one["channel"]] == ["hello"]
-        await mirrored(world.running)
+        await project_change(world.running)
         assert (await world.running.hub.state("autogpt:e")).top["state"] == "running"
         assert len(world.api.asked) == 1
 

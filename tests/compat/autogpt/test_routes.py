@@ -271,7 +271,7 @@ async def test_who_asks_a_thousand_things_at_once_is_answered_each() -> None:
 # --- the mirror -----------------------------------------------------------------------------------
 
 
-async def mirrored(running: RealHub) -> None:
+async def project_change(running: RealHub) -> None:
     """Wait until the mirror has written everything."""
     with trio.fail_after(30):
         while not running.hub.write_behind.quiet:  # noqa: ASYNC110 - it is idle, not an event
@@ -298,7 +298,7 @@ async def test_executions_are_projects_too_by_default_only_without_tokens(
         await push(
             http, EVENTS, {"payload": {**NODE, "input_data": "sec-ret", "output_data": {"error": "sec-ret"}}}
         )
-        await mirrored(running)
+        await project_change(running)
         state = await http.get("/api/v1/projects/autogpt:e/state")
         assert state.status_code == (200 if shown else 404)
         if shown:
@@ -317,7 +317,7 @@ async def test_a_watcher_of_the_mirror_sees_the_statuses_pass() -> None:
         for status in ("QUEUED", "RUNNING", "COMPLETED"):
             await push(http, EVENTS, {"payload": {**NODE, "status": status}})
             await push(http, EVENTS, {"payload": {**GRAPH, "status": status}})
-            await mirrored(running)
+            await project_change(running)
         seen: list[Any] = []
         while not seen or seen[-1].get("data", {}).get("to") != "completed":
             seen.append(await heard(watcher))
