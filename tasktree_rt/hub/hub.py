@@ -53,15 +53,15 @@ from tasktree_rt.hub.projects.directory import ProjectDirectory
 from tasktree_rt.hub.projects.history import History
 from tasktree_rt.hub.projects.idle_projects import IdleProjects
 from tasktree_rt.hub.projects.named_snapshots import NamedSnapshots
+from tasktree_rt.hub.projects.new_projects import NewProjects
 from tasktree_rt.hub.projects.past_states import PastStates
 from tasktree_rt.hub.projects.quotas import Quotas
 from tasktree_rt.hub.projects.recent_changes import RecentChanges
 from tasktree_rt.hub.projects.repairs import Repairs
 from tasktree_rt.hub.projects.retention import RetentionTask
 from tasktree_rt.hub.publish.committer import Committer
-from tasktree_rt.hub.publish.new_projects import NewProjects
+from tasktree_rt.hub.publish.pending_publish import PendingPublish, PublishReceipt, result
 from tasktree_rt.hub.publish.publisher import Publisher
-from tasktree_rt.hub.publish.receipt import Accepted, PublishReceipt, result
 from tasktree_rt.hub.publish.write_behind import WriteBehind
 from tasktree_rt.hub.recovery.feed import Events
 from tasktree_rt.hub.statistics import Health, Statistics
@@ -69,8 +69,9 @@ from tasktree_rt.hub.stopping import Stopping
 from tasktree_rt.metrics import Metrics
 from tasktree_rt.settings import Settings
 
+Accepted = PendingPublish
 Published = PublishReceipt
-"""Its name in the first releases."""
+"""Their names in the first releases."""
 
 __all__ = [
     "Accepted",
@@ -150,9 +151,7 @@ class Hub:
             tidy=lambda: self.idle_projects.put_away(),  # noqa: PLW0108 - made later
             failed=context.report_fault,
         )
-        self.activity = Activity(
-            context, self.new_projects.touched, self.cache, self.directory, self.recent_changes
-        )
+        self.activity = Activity(context, self.new_projects, self.cache, self.directory, self.recent_changes)
         self.observe = self.activity.observe
         self.checkpoints = Checkpoints(self._broker)
         self.history = History(self._broker, self.cache, self.checkpoints, past)

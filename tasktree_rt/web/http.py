@@ -20,7 +20,7 @@ from tasktree_rt.hub.hub import Hub
 from tasktree_rt.hub.projects.project import Project
 from tasktree_rt.hub.projects.repair import Recovered as Recovery
 from tasktree_rt.hub.projects.shared_snapshot import SharedSnapshot
-from tasktree_rt.hub.publish.receipt import Accepted, PublishReceipt, result, through
+from tasktree_rt.hub.publish.pending_publish import PendingPublish, PublishReceipt, result
 from tasktree_rt.web.bodies import read_body, read_object
 from tasktree_rt.web.caller import administers, grants, pushed, watched
 from tasktree_rt.web.history import history, page_reply
@@ -71,9 +71,9 @@ class Api:
         found = await self._hub.publisher.submit(
             events, key=key, fingerprint=fingerprint, owner=grants().owner
         )
-        if isinstance(found, Accepted):
-            await through(found.ticket)
-            found = result(found.ticket, duplicate=found.repeat)
+        if isinstance(found, PendingPublish):
+            await found.wait()
+            found = result(found)
         return reply(_published(found), 200)
 
     async def _events(self, name: str) -> list[Any]:

@@ -127,7 +127,7 @@ class ConfirmingSession(ConnectionSession):
                 found = await self.hub.prompts.stage_answer(
                     command.prompt_id, command.given, grants=self.subscriber.grants, via=via
                 )
-                found.ticket.settled.append(lambda _: self._answered(found))
+                found.publish.callbacks.append(lambda _: self._answered(found))
             case Received():
                 self._relay.received(command.message_id, self.subscriber.grants)
             case CancelTask():

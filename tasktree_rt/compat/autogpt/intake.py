@@ -9,7 +9,7 @@ from tasktree_rt.core.access import Grants
 from tasktree_rt.core.events import Json
 from tasktree_rt.errors import InvalidInput
 from tasktree_rt.hub.hub import Hub
-from tasktree_rt.hub.publish.receipt import PublishReceipt
+from tasktree_rt.hub.publish.pending_publish import PublishReceipt
 
 
 class Intake:

@@ -32,8 +32,8 @@ from tasktree_rt.hub.delivery.last_value_queue import Key, LastValueQueue
 from tasktree_rt.hub.delivery.subscriber import Subscriber
 from tasktree_rt.hub.hub import Hub
 from tasktree_rt.hub.projects.cache import ProjectCache
+from tasktree_rt.hub.projects.new_projects import NewProjects
 from tasktree_rt.hub.publish.committer import Committer
-from tasktree_rt.hub.publish.new_projects import NewProjects
 from tasktree_rt.hub.publish.pending_publish import PendingPublish
 
 log: Final[BoundLogger] = get_logger("tasktree_rt.hub")
@@ -228,8 +228,9 @@ class RememberedViews:
         data = {"views": views[::-1], "until": micros_to_time(self._context.wall() + left)}
         event = Event(LEFT, ProjectId(topic), plain(data), self._context.timestamp())
         pending = self._committer.accept(project, [event])
-        pending.settled.append(lambda over: kept.append(over) if over.error is None else None)
-        self._new_projects.accepted("", pending, project)
+        pending.callbacks.append(lambda done: kept.append(done) if done.error is None else None)
+        if project.epoch == "":
+            pending.callbacks.append(self._new_projects.begin("", project))
 
     @property
     def recalls(self) -> bool:

@@ -222,13 +222,13 @@ class WorkQueue:
         took = {"worker_id": worker, "started_at": now, "ended_at": None, "error": None, "progress": None}
         events = [self._update(name, took), self._transition(name, PENDING, RUNNING, {"worker_id": worker})]
         try:
-            await self._publisher.publish(events, still=require_pending)
+            await self._publisher.publish(events, precondition=require_pending)
         except Refused as error:
             if error.code != "invalid_transition" or worker is None:
                 raise
             # This worker may repeat its own claim, whose answer was lost: another commit makes it durable.
             again = self._transition(name, RUNNING, RUNNING, {"worker_id": worker})
-            await self._publisher.publish(again, still=partial(require_worker, worker, error))
+            await self._publisher.publish(again, precondition=partial(require_worker, worker, error))
         return await execution_json(project)
 
     async def change(self, execution: str, given: Json, grants: Grants) -> Json:
@@ -247,7 +247,7 @@ class WorkQueue:
             precondition = unchanged_since(before, given.get("worker_id"))
             try:
                 if events:
-                    await self._publisher.publish(events, still=precondition)
+                    await self._publisher.publish(events, precondition=precondition)
                 else:
                     precondition(project)
                 return await execution_json(project)

@@ -16,7 +16,6 @@ from tasktree_rt.hub.interactions.orchestrators import Obedient, Orchestrators
 from tasktree_rt.hub.interactions.registry import COMMAND, InteractionRegistry, OpenInteraction, place_of
 from tasktree_rt.hub.interactions.resolution import Resolution, Settlement, closed
 from tasktree_rt.hub.publish.pending_publish import PendingPublish
-from tasktree_rt.hub.publish.receipt import ended, through
 
 
 class Commands:
@@ -40,8 +39,8 @@ class Commands:
         Raises:
             Refused: ``no_orchestrator``, ``forbidden``, …; nothing was kept.
         """
-        pending, ticket = await self.stage(project, given, grants=grants, via=via)
-        await through(ticket)
+        pending, publish = await self.stage(project, given, grants=grants, via=via)
+        await publish.wait()
         return pending
 
     async def stage(
@@ -79,7 +78,7 @@ class Commands:
             PeerError: it was given to another, is settled already, or bad input.
         """
         found = await self.stage_report(one, given)
-        await ended(found.ticket)
+        await found.publish.ended()
         found.check()
 
     async def stage_report(self, one: Obedient, given: Json) -> Settlement:
@@ -99,7 +98,7 @@ class Commands:
             return await self._resolution.stage(pending, result, producer=one)
         found = await self._resolution.tell(pending, result, producer=one)
         if not found.late:
-            found.ticket.settled.append(partial(self._accepted, one, pending))
+            found.publish.callbacks.append(partial(self._accepted, one, pending))
         return found
 
     async def _command(self, name: str) -> OpenInteraction:
@@ -111,9 +110,9 @@ class Commands:
             else await self._resolution.matter(COMMAND, name)
         )
 
-    def _accepted(self, one: Obedient, pending: OpenInteraction, ticket: PendingPublish) -> None:
+    def _accepted(self, one: Obedient, pending: OpenInteraction, publish: PendingPublish) -> None:
         """It may take as long as it likes, while it lives."""
-        if ticket.error is None and pending.holder is one:
+        if publish.error is None and pending.holder is one:
             self._registry.expect(pending, None)
 
 

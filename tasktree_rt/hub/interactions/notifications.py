@@ -14,9 +14,8 @@ from tasktree_rt.dialects.base import encode_json, plain
 from tasktree_rt.errors import InvalidInput, Refused
 from tasktree_rt.hub.projects.cache import ProjectCache
 from tasktree_rt.hub.projects.project import Project
-from tasktree_rt.hub.publish.pending_publish import PendingPublish
+from tasktree_rt.hub.publish.pending_publish import PendingPublish, PublishReceipt, result
 from tasktree_rt.hub.publish.publisher import Publisher
-from tasktree_rt.hub.publish.receipt import PublishReceipt, result, through
 
 NOTIFICATION: Final = "notification"
 _TEXTS: Final = {"title": 256, "body": 4_096, "level": 32, "url": 2_048}
@@ -50,15 +49,15 @@ class Notifications:
             raise Refused(f"you may not notify {name!r}")
         data = _notification(plain(given))
         event = self._publisher.event(NOTIFICATION, data)
-        ticket = await self._publisher.place((user_topic(name),), event, owner=grants.owner)
-        ticket.settled.append(partial(self._show, name, data if live is None else live))
-        await through(ticket)
-        return result(ticket)
+        publish = await self._publisher.place((user_topic(name),), event, owner=grants.owner)
+        publish.callbacks.append(partial(self._show, name, data if live is None else live))
+        await publish.wait()
+        return result(publish)
 
-    def _show(self, user: str, data: Json, ticket: PendingPublish) -> None:
+    def _show(self, user: str, data: Json, publish: PendingPublish) -> None:
         """It is kept: whoever is told of it without a log hears of it now."""
-        if ticket.error is None:
-            published = result(ticket)
+        if publish.error is None:
+            published = result(publish)
             self._show_user(user, NOTIFICATION, data, f"{published.epoch}:{published.first}")
 
     async def read_up_to(self, user: str, seq: int, *, grants: Grants) -> int:
@@ -69,9 +68,9 @@ class Notifications:
         Raises:
             PeerError: refused.
         """
-        project, seq, ticket = await self._reads(user, seq, grants)
-        if ticket is not None:
-            await through(ticket)
+        project, seq, publish = await self._reads(user, seq, grants)
+        if publish is not None:
+            await publish.wait()
         return max(seq, int(project.tree.top.get("read", 0)))
 
     async def stage_read(self, user: str, seq: int, *, grants: Grants) -> PendingPublish | None:

@@ -77,32 +77,32 @@ class ProjectEnd:
                 mirror = self._cache.get(topic)
                 if mirror is not None:  # else it cannot be read
                     mirrors.append((mirror, [Event(one.resolution, ProjectId(topic), outcome, now)]))
-        settles = [Settled(one.id, encode_json(outcome)) for one, outcome in ending]
-        settles += self._registry.unreadable(project.project_id)
-        ticket = self._committer.accept(
+        resolves = [Settled(one.id, encode_json(outcome)) for one, outcome in ending]
+        resolves += self._registry.unreadable(project.project_id)
+        publish = self._committer.accept(
             project,
             events,
             key=key,
             digest=digest,
-            settles=settles,
+            resolves=resolves,
             mirrors=mirrors,
             owner=owner,
             producer=producer,
         )
         for one, outcome in ending:
-            one.settling = ticket
-            ticket.settled.append(partial(self.settled, one, outcome))
-        ticket.settled.append(self._ended)
-        return ticket
+            one.settling = publish
+            publish.callbacks.append(partial(self.settled, one, outcome))
+        publish.callbacks.append(self._ended)
+        return publish
 
-    def _ended(self, ticket: PendingPublish) -> None:
-        if ticket.error is None:
-            self._registry.forget_unreadable(ticket.project.project_id)
+    def _ended(self, publish: PendingPublish) -> None:
+        if publish.error is None:
+            self._registry.forget_unreadable(publish.project.project_id)
 
-    def settled(self, pending: OpenInteraction, outcome: Json, ticket: PendingPublish) -> None:
+    def settled(self, pending: OpenInteraction, outcome: Json, publish: PendingPublish) -> None:
         """Note that the publish which settles a prompt or a command is through, or has failed."""
         pending.settling = None
-        if ticket.error is None and not isinstance(ticket.outcome, Duplicate):
+        if publish.error is None and not isinstance(publish.outcome, Duplicate):
             pending.outcome = outcome
             self._registry.remove(pending)
             self._context.meter.settled(pending.matter.kind, outcome.get("how") or outcome["status"])

@@ -29,7 +29,6 @@ from tasktree_rt.hub.projects.store_errors import readable
 from tasktree_rt.hub.projects.store_health import RETRY_AFTER
 from tasktree_rt.hub.publish.pending_publish import PendingPublish
 from tasktree_rt.hub.publish.publisher import Publisher
-from tasktree_rt.hub.publish.receipt import through
 
 LOADED_AT_ONCE = 1_000
 log: Final[BoundLogger] = get_logger("tasktree_rt.store")
@@ -43,22 +42,22 @@ class _Taken(HubError):
 class Settlement:
     """What a peer says of a prompt or a command, staged and not yet committed.
 
-    `ticket` is the publish to wait for; with `late` it belongs to another peer, whose outcome came first.
+    `publish` is the publish to wait for; with `late` it belongs to another peer, whose outcome came first.
     """
 
     pending: OpenInteraction
-    ticket: PendingPublish
+    publish: PendingPublish
     late: bool = False
 
     def check(self) -> None:
-        """Raise what became of it, once its ticket is over.
+        """Raise what became of it, once its publish is over.
 
         Raises:
             Refused: ``prompt_closed`` or ``gone`` with the outcome that stands.
             Unavailable: the store failed; nothing was kept.
         """
-        if self.ticket.error is not None:
-            raise self.ticket.error
+        if self.publish.error is not None:
+            raise self.publish.error
         if self.late:
             if self.pending.outcome is not None:
                 raise closed(self.pending)
@@ -175,7 +174,7 @@ class Resolution:
         Raises:
             PeerError: refused; it does not exist.
         """
-        await through(await self.stage_opening(pending, kind, most, opened))
+        await (await self.stage_opening(pending, kind, most, opened)).wait()
 
     async def stage_opening(
         self,
@@ -191,7 +190,7 @@ class Resolution:
         """
         topics = pending.matter.topics
 
-        def still() -> None:
+        def precondition() -> None:
             if self._registry.get(pending.id) is not None:
                 raise conflict(pending)
             if any(self._registry.count(topic, kind) >= most for topic in topics):
@@ -199,21 +198,21 @@ class Resolution:
             self._holdings.check(owner, OPEN)
 
         owner = pending.matter.owner
-        ticket = await self._publisher.place(
+        publish = await self._publisher.place(
             topics,
             self._publisher.event(kind, pending.data),
             opens=[pending.matter],
-            still=still,
+            precondition=precondition,
             owner=owner,
         )
         self._registry.add(pending)
-        ticket.settled.append(partial(self._opened, pending, opened))
-        return ticket
+        publish.callbacks.append(partial(self._opened, pending, opened))
+        return publish
 
     def _opened(
-        self, pending: OpenInteraction, opened: Callable[[OpenInteraction], None], ticket: PendingPublish
+        self, pending: OpenInteraction, opened: Callable[[OpenInteraction], None], publish: PendingPublish
     ) -> None:
-        if ticket.error is not None:
+        if publish.error is not None:
             self._registry.remove(pending)
             return
         pending.kept = True
@@ -233,7 +232,7 @@ class Resolution:
         while (found := await self.stage(pending, outcome)).late:
             while pending.settling:
                 await pending.change()
-        await through(found.ticket)
+        await found.publish.wait()
 
     async def stage(self, pending: OpenInteraction, outcome: Json, producer: Hashable = None) -> Settlement:
         """Queue the end of `pending` for the next commit, behind what `producer` published; returns before
@@ -242,11 +241,11 @@ class Resolution:
         Raises:
             PeerError: as `settle`, as far as it is known before the commit.
         """
-        settles = [Settled(pending.id, encode_json(outcome))]
-        found = await self.tell(pending, outcome, settles=settles, producer=producer)
+        resolves = [Settled(pending.id, encode_json(outcome))]
+        found = await self.tell(pending, outcome, resolves=resolves, producer=producer)
         if not found.late:
-            pending.settling = found.ticket
-            found.ticket.settled.append(partial(self._settled, pending, outcome))
+            pending.settling = found.publish
+            found.publish.callbacks.append(partial(self._settled, pending, outcome))
         return found
 
     async def tell(
@@ -254,7 +253,7 @@ class Resolution:
         pending: OpenInteraction,
         said: Json,
         *,
-        settles: Sequence[Settled] = (),
+        resolves: Sequence[Settled] = (),
         producer: Hashable = None,
     ) -> Settlement:
         """Queue an event about `pending`, which is open; behind a publish that settles it, it is late.
@@ -266,7 +265,7 @@ class Resolution:
         """
         event = self._publisher.event(pending.resolution, said)
 
-        def still() -> None:
+        def precondition() -> None:
             if pending.settling or pending.outcome is not None:
                 raise _Taken
 
@@ -278,10 +277,14 @@ class Resolution:
             if pending.outcome is not None:
                 raise closed(pending)
             with suppress(_Taken):
-                ticket = await self._publisher.place(
-                    pending.matter.topics, event, settles=settles, still=still, producer=producer
+                publish = await self._publisher.place(
+                    pending.matter.topics,
+                    event,
+                    resolves=resolves,
+                    precondition=precondition,
+                    producer=producer,
                 )
-                return Settlement(pending, ticket)
+                return Settlement(pending, publish)
 
 
 def settled_before(stored: Interaction) -> OpenInteraction:

@@ -1,4 +1,4 @@
-"""What happens to projects: each one that changes is counted, listed, and shown to observers."""
+"""Note each project that changes: count it, list it, and call the observers."""
 
 from __future__ import annotations
 
@@ -10,55 +10,55 @@ from tasktree_rt.core.topics import user_of
 from tasktree_rt.hub.context import HubContext
 from tasktree_rt.hub.projects.cache import ProjectCache
 from tasktree_rt.hub.projects.directory import ProjectDirectory
+from tasktree_rt.hub.projects.new_projects import NewProjects
 from tasktree_rt.hub.projects.project import Project
 from tasktree_rt.hub.projects.recent_changes import RecentChanges
 
 
 class Activity:
-    """See the module's docstring. The fan-out calls `touched` in each tick, for each project of it; `count`
-    counts the projects of each owner.
-    """
+    """See the module's docstring. The fan-out calls `touched` for each publish that it applies."""
 
     def __init__(
         self,
         context: HubContext,
-        count: Callable[[Project, int], None],
+        new_projects: NewProjects,
         cache: ProjectCache,
         directory: ProjectDirectory,
-        moves: RecentChanges,
+        recent_changes: RecentChanges,
     ) -> None:
         self._report_fault = context.report_fault
-        self._count = count
+        self._new_projects = new_projects
         self._cache = cache
         self._used = cache.footprints.used
         self._directory = directory
-        self._moves = moves
+        self._recent_changes = recent_changes
         self._touched: dict[str, Project] = {}
         self._observers: list[Callable[[Project], None]] = []
 
     def observe(self, callback: Callable[[Project], None]) -> None:
         """Call `callback(project)` for every publish of a project, in the tick that applies it.
 
-        It must be fast and must not block. What it raises is reported as a fault of the hub's own. Users'
-        logs are not shown to it.
+        The callback must be fast and must not block. The hub reports an exception of it as a fault. The hub
+        does not call it for users' logs.
         """
         self._observers.append(callback)
 
     def touched(self, project: Project, born: int) -> None:
-        """Note that new events of a log were applied; `born`: 1 if they began it, -1 if they ended it."""
+        """Note that a publish of a log was applied. `born` is 1 if it began the log, -1 if it ended it."""
         name, now = project.project_id, trio.current_time()
-        self._count(project, born)
+        if born:
+            self._new_projects.touched(project, born)
         if user_of(name) is None:
             if self._directory.watched:
                 self._directory.changed(project)
-            self._observed(project)
-        self._cache.left(name)  # if its life is over
+            self._call_observers(project)
+        self._cache.left(name)  # its epoch may have ended
         self._used[name] = None
         project.last_used = now
         self._touched[name] = project
-        self._moves.note(name, now)
+        self._recent_changes.note(name, now)
 
-    def _observed(self, project: Project) -> None:
+    def _call_observers(self, project: Project) -> None:
         for callback in self._observers:
             try:
                 callback(project)
@@ -66,7 +66,7 @@ class Activity:
                 self._report_fault("observe", error)
 
     def damaged(self, project: Project) -> None:
-        """Let the list of projects show that a project is damaged."""
+        """Show in the list of projects that a project is damaged."""
         if user_of(project.project_id) is None and self._directory.watched:
             self._directory.changed(project)
 

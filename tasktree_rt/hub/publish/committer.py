@@ -1,10 +1,10 @@
-"""From a publish to a committed one: judge, wait for the group commit, hand on to the fan-out.
+"""Accept publishes, commit them in groups, and hand each group to the fan-out.
 
-One committer task takes a group of what waits and commits it in one transaction, while the fan-out of the
-commit before is still under way. Publishes are accepted in the order they come. Those of one project, and of
-one producer, are committed in that order; between projects and producers it goes by turns (`hub.fair_turns`),
-so that none waits for all that another has in store. If a commit fails, everything that waits fails too,
-since it may have been judged on top of it.
+One committer task takes a group of waiting publishes and commits it in one transaction, while the fan-out of
+the previous commit still runs. It commits the publishes of one project, and of one producer, in the order in
+which it accepted them. Between projects and producers it takes turns (`hub.fair_turns`), so that none waits
+for a long queue of another. If a commit fails, all waiting publishes fail too: the hub may have checked them
+against a state that the store does not have.
 """
 
 from __future__ import annotations
@@ -39,15 +39,15 @@ from tasktree_rt.hub.publish.pending_publish import PendingPublish, Unit, cost_o
 
 BATCH: Final = 512
 GROUP: Final = 2048
-"""What a group may cost (`cost_of`): some milliseconds of the store, which others wait for."""
+"""Cost of a group at most (`cost_of`): some milliseconds of the store, for which all others wait."""
 MANY: Final = 8
 GATHER: Final = 0.0005
-"""Seconds that a commit waits for so many publishes as came last time, if they were at least `MANY`."""
+"""Seconds that a commit waits for as many publishes as came last time, if they were at least `MANY`."""
 
 
 class Committer:
-    """Accepts publishes and commits them in groups. `committed` gets the tickets of each commit, in order;
-    `room` waits until it has dealt with those of the commit before."""
+    """Accept publishes and commit them in groups. The committer calls `committed` with the publishes of each
+    commit, in order; `room` waits until the fan-out has taken those of the commit before."""
 
     def __init__(
         self,
@@ -62,7 +62,7 @@ class Committer:
         self._enforce = context.settings.lifecycle == "enforce"
         self._meter = context.meter
         self._committed = committed
-        self._failed = context.report_fault
+        self._report_fault = context.report_fault
         self._wall = context.wall
         self._new_epoch = context.new_epoch
         self._waiting: FairQueue[Unit] = FairQueue()
@@ -79,16 +79,16 @@ class Committer:
         self._quiet.set()
         self.store = StoreHealth(broker.name)
         self.afterwards: dict[Callable[[], None], None] = {}
-        """Called once, in order, when the present lot of tickets is settled; for answers in one write."""
+        """Called once each, in order, after the callbacks of a commit's publishes: to answer in one write."""
 
     # --- accepting ------------------------------------------------------------------------------
 
     async def known(self, key: Key, digest: bytes) -> PendingPublish | Duplicate | None:
-        """What became of an earlier publish with this key: still under way, done, or none.
+        """Return an earlier publish with this key: pending, or stored; None if there is none.
 
         Raises:
-            Refused: ``idempotency_conflict``.
-            Unavailable: the store cannot tell.
+            Refused: ``idempotency_conflict``: it was another publish.
+            Unavailable: the store cannot be read.
         """
         if key not in self._in_flight:
             try:
@@ -115,33 +115,33 @@ class Committer:
         key: Key | None = None,
         digest: bytes = b"",
         opens: Sequence[Interaction] = (),
-        settles: Sequence[Settled] = (),
+        resolves: Sequence[Settled] = (),
         mirrors: Sequence[tuple[Project, Sequence[Event]]] = (),
         owner: str = "",
         producer: Hashable = None,
     ) -> PendingPublish:
-        """Judge `events` and queue them for the next commit; what `mirrors` tell in other topics' logs is
-        committed with them. The ticket is that of `events`. Logs that begin with this count as `owner`'s.
-        What one `producer` publishes is committed in the order in which it comes.
+        """Check `events` and queue them for the next commit, in one transaction with `mirrors`.
+
+        `mirrors` are the copies of these events in users' logs. Returns the pending publish of `events`. New
+        logs count for `owner`. The hub commits what one `producer` publishes in the order of these calls.
 
         Raises:
-            PeerError: refused; nothing is kept.
+            PeerError: the hub refused the publish; it stores nothing.
         """
         if self.store.fault is not None:
             raise unavailable(self.store.fault)
         drafts = [_draft(event, index) for index, event in enumerate(events)]
-        told = [(one, said, [_draft(event, 0) for event in said]) for one, said in mirrors]
+        copies = [(log, said, [_draft(event, 0) for event in said]) for log, said in mirrors]
         sizes = _sizes(drafts)
         self._check_room(project, sum(sizes))
-        unit = [self._stage(project, events, drafts, sizes, key, digest, opens, settles, owner)]
-        for one, said, copies in told:  # users' logs: nothing in them is refused
-            unit.append(self._stage(one, said, copies, _sizes(copies), owner=owner))
+        unit = [self._stage(project, events, drafts, sizes, key, digest, opens, resolves, owner)]
+        for log, said, copied in copies:  # users' logs: the hub refuses nothing in them
+            unit.append(self._stage(log, said, copied, _sizes(copied), owner=owner))
         self._queue(unit, producer)
         return unit[0]
 
     def _check_room(self, project: Project, size: int) -> None:
-        """Refuse what would be too much. A project of which nothing waits has as much room again: others
-        have not left it any."""
+        """Refuse a publish if too much waits. A project without a waiting publish may use twice the room."""
         times = 1 if project.pending else 2
         count, most = self._unfinished, self._unfinished_bytes + size
         limits = self._limits
@@ -159,7 +159,7 @@ class Committer:
         key: Key | None = None,
         digest: bytes = b"",
         opens: Sequence[Interaction] = (),
-        settles: Sequence[Settled] = (),
+        resolves: Sequence[Settled] = (),
         owner: str = "",
     ) -> PendingPublish:
         project.stage(events, sizes, self._limits, enforce=self._enforce)
@@ -174,7 +174,7 @@ class Committer:
             key,
             digest,
             opens,
-            settles,
+            resolves,
             project.staged_about(),
             owner,
         )
@@ -201,7 +201,7 @@ class Committer:
         self._wake.set()
 
     async def recover(self) -> None:
-        """The prober task: find out that the store is gone, and while it fails, when it works again."""
+        """Run the prober task: notice that the store fails, and that it works again."""
         while True:
             await trio.sleep(RETRY_AFTER)
             try:
@@ -218,24 +218,24 @@ class Committer:
         self.store.works()
 
     async def quiet(self) -> None:
-        """Wait until everything accepted is settled."""
+        """Wait until every accepted publish is done."""
         while self._unfinished:
             await self._quiet.wait()
 
     @property
     def store_error(self) -> str | None:
-        """Why the store takes nothing now; None while it works."""
+        """Why the store fails now; None while it works."""
         return None if self.store.fault is None else str(self.store.fault)
 
     @property
     def waiting(self) -> int:
-        """Publishes that are accepted but not settled."""
+        """Count of publishes that are accepted and not done."""
         return self._unfinished
 
     # --- committing -----------------------------------------------------------------------------
 
     async def run(self) -> None:
-        """The committer task."""
+        """Run the committer task."""
         while True:
             await self._wake.wait()
             self._wake = trio.Event()
@@ -246,10 +246,10 @@ class Committer:
                 await self._gather(len(batch) + len(self._waiting))
 
     async def _gather(self, count: int) -> None:
-        """Let those who have just been answered come again, so that all are committed together.
+        """Wait a moment for the producers that were just answered, so that one commit serves all of them.
 
-        Without this, producers who wait for each answer fall into two halves that take turns, and each half
-        pays for a commit. `count` came last time.
+        Without this wait, producers that wait for each answer fall into two halves that take turns, and each
+        half pays for a commit. `count` publishes came last time.
         """
         if count < MANY or len(self._waiting) >= min(count, BATCH) or self._waiting_cost >= GROUP:
             return
@@ -259,7 +259,7 @@ class Committer:
         self._gathering = 0
 
     def _take(self) -> list[PendingPublish]:
-        """The next group: by turns, and with it what has waited longest, so that nothing waits for ever."""
+        """Take the next group: by turns, but always with the publish that has waited longest."""
         batch = list(self._waiting.pop())
         if self._waiting:
             batch += self._waiting.pop_oldest()
@@ -274,60 +274,60 @@ class Committer:
     async def _commit(self, batch: list[PendingPublish]) -> None:
         begun = trio.current_time()
         try:
-            outcomes = await self._broker.append([ticket.append for ticket in batch])
+            outcomes = await self._broker.append([one.append for one in batch])
         except StoreUnavailable as error:
             self._fail(batch, error)
             return
         self._meter.committed(len(batch), trio.current_time() - begun)
-        for ticket, outcome in zip(batch, outcomes, strict=True):
-            self._judge(ticket, outcome)
+        for pending, outcome in zip(batch, outcomes, strict=True):
+            self._note_outcome(pending, outcome)
         self._committed(batch)
 
-    def _judge(self, ticket: PendingPublish, outcome: Outcome) -> None:
-        key = ticket.append.key
+    def _note_outcome(self, pending: PendingPublish, outcome: Outcome) -> None:
+        key = pending.append.key
         if isinstance(outcome, Conflict):
             assert key is not None
-            ticket.error = _conflict(key)
+            pending.error = _conflict(key)
         else:
-            ticket.outcome = outcome
+            pending.outcome = outcome
         if isinstance(outcome, Appended) and key is not None:
             self._producers.remember(key)
 
-    def finish(self, tickets: list[PendingPublish]) -> None:
-        """The fan-out is through with these: tell their producers."""
-        for ticket in tickets:
+    def finish(self, publishes: list[PendingPublish]) -> None:
+        """Call the callbacks of publishes whose fan-out has ended; they answer the producers."""
+        for pending in publishes:
             self._unfinished -= 1
-            self._unfinished_bytes -= ticket.size
-            key = ticket.append.key
-            if key is not None and self._in_flight.get(key) is ticket:
+            self._unfinished_bytes -= pending.size
+            key = pending.append.key
+            if key is not None and self._in_flight.get(key) is pending:
                 del self._in_flight[key]
-            ticket.over = True
-            for callback in ticket.settled:
-                self._tell(callback, ticket)
-            ticket.settled.clear()
+            pending.done = True
+            for callback in pending.callbacks:
+                self._call(callback, pending)
+            pending.callbacks.clear()
         afterwards, self.afterwards = self.afterwards, {}
         for answer in afterwards:
-            self._tell(answer)
+            self._call(answer)
         if not self._unfinished:
             self._quiet.set()
 
-    def _tell(self, callback: Callable[..., None], *ticket: PendingPublish) -> None:
-        """Call back; one producer's trouble is not the next one's."""
+    def _call(self, callback: Callable[..., None], *publish: PendingPublish) -> None:
+        """Call a callback. If it raises, the hub reports a fault and goes on with the next one."""
         try:
-            callback(*ticket)
+            callback(*publish)
         except Exception as error:
-            self._failed("answer", error)
+            self._report_fault("answer", error)
 
     def _fail(self, batch: list[PendingPublish], fault: StoreUnavailable) -> None:
-        """A commit failed: so does all that was accepted behind it."""
+        """Fail the publishes of a commit that the store refused, and all that wait behind it."""
         self.store.failed(fault)
         lost = list(batch)
         while self._waiting:
             lost += self._waiting.pop()
         self._waiting_cost = 0
-        for ticket in lost:
-            ticket.error = unavailable(fault)
-            ticket.lost = True
+        for pending in lost:
+            pending.error = unavailable(fault)
+            pending.lost = True
         self._committed(lost)
 
     def _overloaded(self) -> Unavailable:

@@ -1,4 +1,4 @@
-"""Publish events: check them, have them committed, and wait until they are durable and handed on."""
+"""Check publishes, hand them to the committer, and wait until they are stored and sent."""
 
 from __future__ import annotations
 
@@ -7,29 +7,33 @@ from typing import Any, Protocol
 
 from attrs import evolve
 
-from tasktree_rt.brokers.base import Interaction, Key, Settled
+from tasktree_rt.brokers.base import Duplicate, Interaction, Key, Settled
 from tasktree_rt.core.events import Event, Json, ProjectId, parse_event, project_id
 from tasktree_rt.core.reserved_names import refuse_reserved
 from tasktree_rt.dialects.base import digest, plain
 from tasktree_rt.errors import InvalidInput, ProjectDamaged, Refused, Unavailable
 from tasktree_rt.hub.context import HubContext
 from tasktree_rt.hub.projects.cache import ProjectCache
+from tasktree_rt.hub.projects.new_projects import NewProjects
 from tasktree_rt.hub.projects.project import Project
 from tasktree_rt.hub.publish.committer import Committer
-from tasktree_rt.hub.publish.new_projects import NewProjects
-from tasktree_rt.hub.publish.pending_publish import PendingPublish
-from tasktree_rt.hub.publish.receipt import Accepted, PublishReceipt, known, result, through
+from tasktree_rt.hub.publish.pending_publish import (
+    PendingPublish,
+    PublishReceipt,
+    duplicate_receipt,
+    result,
+)
 from tasktree_rt.hub.stopping import Stopping
 
 
 class Endings(Protocol):
-    """What ends together with a project."""
+    """Accepts a publish that ends a project, together with the end of its prompts and commands."""
 
     async def load(self, name: str) -> None:
-        """Load the other logs that the end of a project concerns."""
+        """Load the users' logs that hold prompts or commands of a project."""
 
     def is_loaded(self, name: str) -> bool:
-        """Whether all of them are in memory, or cannot be read."""
+        """Return whether each of these logs is in memory or cannot be read."""
 
     def accept(
         self,
@@ -41,18 +45,18 @@ class Endings(Protocol):
         owner: str = "",
         producer: Hashable = None,
     ) -> PendingPublish:
-        """Accept the publish that ends a project, with all that ends together with it."""
+        """Accept the publish that ends a project, and cancel its prompts and commands."""
 
 
 class Publisher:
-    """Check publishes and have them committed. `recovering` names damaged logs that take nothing now."""
+    """Check publishes and hand them to the committer. A log in `recovering` accepts no publish."""
 
     def __init__(
         self,
         context: HubContext,
         cache: ProjectCache,
         committer: Committer,
-        births: NewProjects,
+        new_projects: NewProjects,
         endings: Endings,
         stopping: Stopping,
         recovering: Container[str],
@@ -60,7 +64,7 @@ class Publisher:
         self._context = context
         self._cache = cache
         self._committer = committer
-        self._births = births
+        self._new_projects = new_projects
         self._endings = endings
         self._stopping = stopping
         self._recovering = recovering
@@ -72,32 +76,34 @@ class Publisher:
         *,
         key: Key | None = None,
         fingerprint: bytes | None = None,
-        still: Callable[[Project], None] = lambda _: None,
+        precondition: Callable[[Project], None] = lambda _: None,
+        still: Callable[[Project], None] | None = None,
         owner: str = "",
     ) -> PublishReceipt:
-        """Publish events of one project, all or none, and wait until they are durable and handed on.
+        """Publish events of one project, all or none. Returns when every watcher's outbox has them.
 
-        With `key` the same publish is kept once, however often it is sent; `fingerprint` tells it from
-        another with the same key (a hash of all that was asked, the project among it; by default of the
-        events). `still` is called at the last moment, with the project as all accepted before leaves it
-        (`Project.staged`), and may raise: nothing comes in between. A project that begins with this counts
-        as `owner`'s (`Grants.owner`). Cancelling the wait does not take the events back.
+        With a `key`, the hub stores the same publish once, however often it is sent. `fingerprint` is a hash
+        of the whole request, project included (by default a hash of the events). It tells a repeated publish
+        from another publish with the same key. The hub calls `precondition` with the project just before it
+        accepts the publish; it sees the state after all accepted publishes (`Project.staged`) and may raise.
+        A new project counts for `owner` (`Grants.owner`). To cancel this call does not take the events back.
+        `still` is the former name of `precondition`.
 
         Raises:
-            PeerError: refused; nothing of it was kept.
+            PeerError: the hub refused the publish and stored nothing of it.
         """
         listed = [events] if isinstance(events, Event) else list(events)
         found = await self.submit(
             [evolve(one, data=plain(one.data)) for one in listed],
             key=key,
             fingerprint=fingerprint,
-            still=still,
+            precondition=still or precondition,
             owner=owner,
         )
         if isinstance(found, PublishReceipt):
             return found
-        await through(found.ticket)
-        return result(found.ticket, duplicate=found.repeat)
+        await found.wait()
+        return result(found)
 
     async def submit(
         self,
@@ -105,19 +111,18 @@ class Publisher:
         *,
         key: Key | None = None,
         fingerprint: bytes | None = None,
-        still: Callable[[Project], None] = lambda _: None,
+        precondition: Callable[[Project], None] = lambda _: None,
         owner: str = "",
         producer: Hashable = None,
-    ) -> Accepted | PublishReceipt:
-        """Accept a publish and return before it is committed; a known one is answered at once.
+    ) -> PendingPublish | PublishReceipt:
+        """Accept a publish and return before the commit; return the receipt if the store has it already.
 
-        What one `producer` submits is committed in the order in which it comes, whatever its projects.
-
-        The events' data must be as it came out of a JSON decoder. What an `Accepted` becomes is told to
-        its ticket's `settled`, to which the caller adds before it yields to the loop.
+        The hub commits the publishes of one `producer` in the order of these calls, whatever their projects.
+        The events' data must come from a JSON decoder. The caller adds to `PendingPublish.callbacks` before
+        it yields to the loop.
 
         Raises:
-            PeerError: refused.
+            PeerError: the hub refused the publish.
         """
         name = self._check(events)
         if key is not None and fingerprint is None:
@@ -132,18 +137,21 @@ class Publisher:
             if key is not None:
                 before = await self._committer.known(key, digest_of)
                 if before is not None:
-                    return Accepted(before, True) if isinstance(before, PendingPublish) else known(before)
+                    return duplicate_receipt(before) if isinstance(before, Duplicate) else before.repeated()
             if self._cache.holds(project) and (not ends or self._endings.is_loaded(name)):
                 break
-        still(project)
-        self._births.check(owner, project)
+        precondition(project)
+        begins = project.epoch == ""
+        if begins:
+            self._new_projects.check(owner, project)
         accept = self._endings.accept if ends else self._committer.accept
-        ticket = accept(project, events, key=key, digest=digest_of, owner=owner, producer=producer)
-        self._births.accepted(owner, ticket, project)
-        return Accepted(ticket, False)
+        pending = accept(project, events, key=key, digest=digest_of, owner=owner, producer=producer)
+        if begins:
+            pending.callbacks.append(self._new_projects.begin(owner, project))
+        return pending
 
     async def _loaded(self, name: str, events: Sequence[Event]) -> Project:
-        """A project to publish to; what cannot be read takes nothing but its end."""
+        """Return the project to publish to. A damaged one accepts only its deletion."""
         ends = len(events) == 1 and events[0].type == "project_deleted"
         if name in self._recovering:
             raise ProjectDamaged(name, "it is being recovered now")
@@ -155,20 +163,20 @@ class Publisher:
         event: Callable[[str], Event],
         *,
         opens: Sequence[Interaction] = (),
-        settles: Sequence[Settled] = (),
-        still: Callable[[], None] = lambda: None,
+        resolves: Sequence[Settled] = (),
+        precondition: Callable[[], None] = lambda: None,
         owner: str = "",
         producer: Hashable = None,
     ) -> PendingPublish:
-        """Accept one event in each of `topics`, kept all or none; the hub's own way to publish. Of a log that
-        is not the first one's and cannot be read, nothing is said.
+        """Accept one event of the hub in each of `topics`, all or none, and return before the commit.
 
-        `still` is called at the last moment and may raise. Logs that begin with this count as `owner`'s. What
-        one `producer` publishes is committed in the order in which it comes. The caller adds to the ticket's
-        `settled` before it yields to the loop.
+        The hub leaves out a log that cannot be read, unless it is the first one. It calls `precondition` just
+        before it accepts the publish; it may raise. New logs count for `owner`. The hub commits what one
+        `producer` publishes in order. The caller adds to `PendingPublish.callbacks` before it yields to the
+        loop.
 
         Raises:
-            PeerError: refused.
+            PeerError: the hub refused the publish.
         """
         while True:
             self._check_open()
@@ -177,23 +185,26 @@ class Publisher:
             others = [one for one in found if one is not None]
             if all(map(self._cache.holds, (home, *others))):
                 break
-        still()
-        self._births.check(owner, home, *others)
-        said = [(one, [event(one.project_id)]) for one in others]
-        ticket = self._committer.accept(
+        precondition()
+        new = [one for one in (home, *others) if one.epoch == ""]
+        if new:
+            self._new_projects.check(owner, *new)
+        mirrors = [(one, [event(one.project_id)]) for one in others]
+        pending = self._committer.accept(
             home,
             [event(topics[0])],
             opens=opens,
-            settles=settles,
-            mirrors=said,
+            resolves=resolves,
+            mirrors=mirrors,
             owner=owner,
             producer=producer,
         )
-        self._births.accepted(owner, ticket, home, *others)
-        return ticket
+        for one in new:
+            pending.callbacks.append(self._new_projects.begin(owner, one))
+        return pending
 
     def event(self, kind: str, data: Json) -> Callable[[str], Event]:
-        """Return a function that makes an event of the hub's own for a topic."""
+        """Return a function that makes an event of the hub for a topic."""
 
         def made(topic: str) -> Event:
             return Event(kind, ProjectId(topic), data, self._context.timestamp())
@@ -222,10 +233,10 @@ class Publisher:
         return project_id(name)
 
     async def broadcast_to_project(self, project: str, message: Mapping[str, Any]) -> PublishReceipt:
-        """Publish one message, ``{"type", "data"?, "timestamp"?}``, to a project and all who watch it.
+        """Publish one message, ``{"type", "data"?, "timestamp"?}``, to a project and its watchers.
 
         Raises:
-            PeerError: as `publish`, and if the message is no event.
+            PeerError: the message is no event, or the hub refused it as `publish` does.
         """
         named = project_id(project)
         event = parse_event(
@@ -235,10 +246,10 @@ class Publisher:
         return await self.publish(event)
 
     async def delete_project(self, name: str) -> PublishReceipt:
-        """End a project's life.
+        """Delete a project: publish `project_deleted`, the last event of its epoch.
 
         Raises:
-            Refused: ``not_found``.
+            Refused: ``not_found``: there is no such project.
         """
         project = await self._cache.hold(project_id(name))
         if project.epoch == "" and not project.pending:

@@ -52,15 +52,15 @@ class Replies:
 
     def promise(
         self,
-        ticket: PendingPublish,
+        publish: PendingPublish,
         request: RequestId,
         reply: Message | None,
         check: Callable[[], None] = lambda: None,
     ) -> None:
-        """Send `reply` once `ticket` is durable and handed on, or an error if it failed or `check` raises."""
+        """Send `reply` once `publish` is done, or an error if it failed or `check` raises."""
         place = _Place(reply, open=True)
         self._places.append(place)
-        ticket.settled.append(partial(self._settled, place, request, check))
+        publish.callbacks.append(partial(self._done, place, request, check))
 
     @property
     def full(self) -> bool:
@@ -73,12 +73,12 @@ class Replies:
             self._room = self._room or trio.Event()
             await self._room.wait()
 
-    def _settled(
-        self, place: _Place, request: RequestId, check: Callable[[], None], ticket: PendingPublish
+    def _done(
+        self, place: _Place, request: RequestId, check: Callable[[], None], publish: PendingPublish
     ) -> None:
         try:
-            if ticket.error is not None:
-                raise ticket.error
+            if publish.error is not None:
+                raise publish.error
             check()
         except PeerError as error:
             self._meter.refused(error.code)

@@ -8,6 +8,7 @@ later one on this connection is refused too, so that a producer that sends them 
 from __future__ import annotations
 
 from collections import deque
+from functools import partial
 
 import trio
 from attrs import define
@@ -23,8 +24,7 @@ from tasktree_rt.hub.error_messages import failure
 from tasktree_rt.hub.hub import Hub
 from tasktree_rt.hub.interactions.registry import OpenInteraction
 from tasktree_rt.hub.interactions.resolution import Settlement
-from tasktree_rt.hub.publish.pending_publish import PendingPublish
-from tasktree_rt.hub.publish.receipt import PublishReceipt, result
+from tasktree_rt.hub.publish.pending_publish import PendingPublish, PublishReceipt, result
 from tasktree_rt.hub.sessions.base import ConnectionSession
 
 
@@ -35,7 +35,6 @@ class _Answer:
     request: RequestId
     size: int
     wanted: bool
-    repeat: bool = False
     message: Message | None = None
     fatal: bool = False
 
@@ -106,7 +105,7 @@ class ProducerSession(ConnectionSession):
                 answer.wanted = answer.request is not None
                 found = await self.hub.commands.stage_report(self, value)
                 self._append(answer)
-                found.ticket.settled.append(lambda _: self._obeyed(answer, found))
+                found.publish.callbacks.append(lambda _: self._obeyed(answer, found))
                 return
             else:
                 raw = _raw_events(value)
@@ -141,11 +140,10 @@ class ProducerSession(ConnectionSession):
             return
         self._append(answer)
         if isinstance(found, PublishReceipt):
-            self._settle(answer, found)
+            self._acknowledge(answer, found)
             self._send_answers()
             return
-        answer.repeat = found.repeat
-        found.ticket.settled.append(lambda ticket: self._settled(answer, ticket))
+        found.callbacks.append(partial(self._done, answer))
 
     def _events(self, raw: list[object]) -> list[Event]:
         most = self.hub.settings.limits.max_events_per_publish
@@ -170,14 +168,14 @@ class ProducerSession(ConnectionSession):
             self._broken = error
             answer.fatal = True
 
-    def _settle(self, answer: _Answer, found: PublishReceipt) -> None:
+    def _acknowledge(self, answer: _Answer, found: PublishReceipt) -> None:
         answer.message = Acked(
             answer.request, found.project_id, found.epoch, found.first, found.last, found.duplicate
         )
 
-    def _settled(self, answer: _Answer, ticket: PendingPublish) -> None:
+    def _done(self, answer: _Answer, publish: PendingPublish) -> None:
         try:
-            self._settle(answer, result(ticket, duplicate=answer.repeat))
+            self._acknowledge(answer, result(publish))
         except PeerError as error:
             self._refuse(answer, error)
         self.hub.committer.afterwards[self._send_answers] = None

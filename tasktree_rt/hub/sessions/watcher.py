@@ -190,7 +190,7 @@ class NativeSession(ConnectionSession):
                 found = await self.hub.prompts.stage_answer(
                     command.prompt_id, command.given, grants=self._grants, via=via
                 )
-                self._replies.promise(found.ticket, command.id, Reply(command.id), found.check)
+                self._replies.promise(found.publish, command.id, Reply(command.id), found.check)
             case Instruct():
                 via = self._via()
                 sent, ticket = await self.hub.commands.stage(

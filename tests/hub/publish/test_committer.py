@@ -327,7 +327,7 @@ async def test_a_failure_takes_along_what_was_judged_on_top_even_if_the_store_wo
         world.store.release_appends()
         await wait_all_tasks_blocked()
         for accepted in (first, behind):
-            assert accepted.ticket.error.code == "store_unavailable"  # type: ignore[union-attr]
+            assert accepted.error.code == "store_unavailable"  # type: ignore[union-attr]
         assert picture(world, "p") == replayed(world, "p")
         assert picture(world, "p")["nodes"] == {"n": {"a": 0}}
 
@@ -362,7 +362,7 @@ async def test_a_callback_that_fails_keeps_no_other_from_its_answer(autojump_clo
         def fail(_: object) -> None:
             raise RuntimeError("a bug")
 
-        accepted.ticket.settled.append(fail)  # type: ignore[union-attr]
+        accepted.callbacks.append(fail)  # type: ignore[union-attr]
         await world.publish("p", update("n", a=1))
         assert world.faults == ["answer: RuntimeError('a bug')"]
         world.faults.clear()

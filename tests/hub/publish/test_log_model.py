@@ -160,15 +160,15 @@ class Real:
         if not isinstance(found, Accepted):
             return [self.place(found.project_id, found.epoch, found.first, found.duplicate)]
 
-        def settled(ticket: PendingPublish) -> None:
+        def ended(publish: PendingPublish) -> None:
             try:
-                done = result(ticket, duplicate=found.repeat)
+                done = result(publish)
             except PeerError as error:
                 told.append(("refused", error.code))
             else:
                 told.append(self.place(done.project_id, done.epoch, done.first, done.duplicate))
 
-        found.ticket.settled.append(settled)
+        found.callbacks.append(ended)
         await self.world.settle()
         return told
 
