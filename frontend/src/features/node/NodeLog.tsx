@@ -48,17 +48,21 @@ export function NodeLog({ project, tree, nodeId, wanted, onSelect }: NodeLogProp
       onName={(seq) => go(withQuery({ tab: "log", line: String(seq) }), true)}
       onNode={onSelect}
       between={chosen?.between ?? null}
+      notice={chosen !== null && <Only attempt={chosen.attempt} />}
     >
-      {chosen !== null && (
-        <Link className="chip" href={withQuery({ attempt: null })}>
-          Attempt {chosen.attempt.number} only: show all
-        </Link>
-      )}
       {branch && (
         <button type="button" className="button" aria-pressed={alone} onClick={() => setAlone(!alone)}>
           Only its own
         </button>
       )}
     </LogPane>
+  );
+}
+
+function Only({ attempt }: { attempt: Attempt }): ReactNode {
+  return (
+    <p>
+      <Link href={withQuery({ attempt: null })}>Attempt {attempt.number} only: show all</Link>
+    </p>
   );
 }

@@ -7,6 +7,7 @@ import {
   type Project,
   shownText,
 } from "../../core/index.ts";
+import { More } from "../More.tsx";
 import { Failure } from "../parts.tsx";
 import { usePreference } from "../preference.ts";
 import { at, count } from "../time.ts";
@@ -45,6 +46,8 @@ export interface LogPaneProps {
   readonly onNode: (nodeId: string) => void;
   /** Only lines of this time, in milliseconds, up to before its end; null: all. */
   readonly between?: Between | null;
+  /** What lines are shown only, where that is not said by a control. */
+  readonly notice?: ReactNode;
   /** What else there is to choose. */
   readonly children?: ReactNode;
 }
@@ -59,6 +62,7 @@ export function LogPane({
   onName,
   onNode,
   between = null,
+  notice,
   children,
 }: LogPaneProps): ReactNode {
   const { store, log } = useShownLog(project, scope);
@@ -87,6 +91,7 @@ export function LogPane({
       <LogTools {...{ search, setSearch, level, setLevel, follow, setFollow, wrap, setWrap, errors, saving }}>
         {children}
       </LogTools>
+      {notice}
       {saving.error !== null && <Failure error={saving.error} again={saving.save} />}
       {missing && (
         <p className="notice c-review">
@@ -134,12 +139,8 @@ function LogTools(props: LogToolsProps): ReactNode {
         value={search}
         onChange={(event) => setSearch(event.target.value)}
       />
-      <LevelField level={level} setLevel={setLevel} />
       <button type="button" className="button" aria-pressed={follow} onClick={() => setFollow(!follow)}>
         Follow the end
-      </button>
-      <button type="button" className="button" aria-pressed={wrap} onClick={() => setWrap(!wrap)}>
-        Wrap
       </button>
       <button type="button" className="button" disabled={errors.seeking} onClick={errors.first}>
         {errors.seeking ? "Looking back …" : "First error"}
@@ -147,10 +148,16 @@ function LogTools(props: LogToolsProps): ReactNode {
       <button type="button" className="button" disabled={errors.count === 0} onClick={errors.next}>
         Next error
       </button>
-      <button type="button" className="button" onClick={saving.save} disabled={saving.lines !== null}>
-        {saving.lines === null ? "Download" : `${count(saving.lines)} lines …`}
-      </button>
-      {props.children}
+      <More label="The log" on={level === "all" ? 0 : 1}>
+        <LevelField level={level} setLevel={setLevel} />
+        <button type="button" className="button" aria-pressed={wrap} onClick={() => setWrap(!wrap)}>
+          Wrap
+        </button>
+        <button type="button" className="button" onClick={saving.save} disabled={saving.lines !== null}>
+          {saving.lines === null ? "Download" : `${count(saving.lines)} lines …`}
+        </button>
+        {props.children}
+      </More>
     </div>
   );
 }
