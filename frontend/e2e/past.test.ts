@@ -100,6 +100,8 @@ it("Play moves the address, the head, the log, the history and the events", asyn
   await page.setViewportSize({ width: 1280, height: 800 });
   await page.goto(`${hub.url}/p/run/tree?at=${AT}&node=build&tab=log`);
   await page.getByText("second line").waitFor();
+  const way = page.getByRole("region", { name: "Time travel" });
+  await way.getByRole("button", { name: "More" }).dispatchEvent("click");
   for (let at = AT + 1; at <= LAST; at += 1) {
     await page.getByRole("button", { name: "One event on" }).dispatchEvent("click");
     await page.getByText(`${at} / ${LAST}`).waitFor({ state: "attached" });

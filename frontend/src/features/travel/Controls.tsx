@@ -28,6 +28,7 @@ export function Controls({ project, travel, now }: ControlsProps): ReactNode {
   const error = now.error ?? times.error;
   return (
     <section className="scrubber past" aria-label="Time travel">
+      <Play travel={travel} now={now} />
       <More label="Time travel: speed and time">
         <Steps travel={travel} now={now} />
         <TimeForm
@@ -53,6 +54,23 @@ export function Controls({ project, travel, now }: ControlsProps): ReactNode {
   );
 }
 
+function Play({ travel, now }: Pick<ControlsProps, "travel" | "now">): ReactNode {
+  return now.speed > 0 ? (
+    <button type="button" className="button icon" onClick={() => travel.play(0)}>
+      Pause
+    </button>
+  ) : (
+    <button
+      type="button"
+      className="button icon"
+      disabled={now.at >= now.head}
+      onClick={() => travel.play(10)}
+    >
+      Play
+    </button>
+  );
+}
+
 function Steps({ travel, now }: Pick<ControlsProps, "travel" | "now">): ReactNode {
   return (
     <>
@@ -64,20 +82,6 @@ function Steps({ travel, now }: Pick<ControlsProps, "travel" | "now">): ReactNod
       >
         ◂
       </button>
-      {now.speed > 0 ? (
-        <button type="button" className="button icon" onClick={() => travel.play(0)}>
-          Pause
-        </button>
-      ) : (
-        <button
-          type="button"
-          className="button icon"
-          disabled={now.at >= now.head}
-          onClick={() => travel.play(10)}
-        >
-          Play
-        </button>
-      )}
       <button
         type="button"
         className="button icon"
