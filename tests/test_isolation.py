@@ -198,7 +198,7 @@ async def _message(town: Town, letter: str, mark: str) -> None:
 
 
 async def _heartbeat(town: Town, letter: str, mark: str) -> None:
-    town.relay.works(USERS[letter], mark, LONG)
+    town.relay.start_task(USERS[letter], mark, LONG)
 
 
 async def _graph(town: Town, letter: str, mark: str) -> None:

@@ -245,8 +245,8 @@ async def test_a_backend_of_tasktree_that_says_it_is_not_disturbed(caplog: pytes
         await in_a_thread(program(running.url))
         assert await tree(running) == {"last": {"title": "L"}}
     refused = [one for one in caplog.messages if "is the name of a message" in one]
-    unsaid = [one for one in caplog.messages if "was not told" in one]
-    assert (len(refused), len(unsaid)) == (2 * len(ALL), 2 * len(ALL))
+    dropped = [one for one in caplog.messages if "was not published" in one]
+    assert (len(refused), len(dropped)) == (2 * len(ALL), 2 * len(ALL))
 
 
 async def test_every_way_to_publish_refuses_it_and_keeps_nothing() -> None:

@@ -115,9 +115,9 @@ class Foreign:
         if self._world.process.accepts:
             if dice.random() < 0.7:
                 self.work.add((user, task))
-                self._world.process.relay.works(user, task, dice.choice((0.5, 2.0)))
+                self._world.process.relay.start_task(user, task, dice.choice((0.5, 2.0)))
             else:
-                self._world.process.relay.rests(user, task)
+                self._world.process.relay.end_task(user, task)
 
     def is_mirrored(self, project: str, kind: str, data: Fields) -> bool:
         """Whether an event of a project tells of what was said of an execution."""

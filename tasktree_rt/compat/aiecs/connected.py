@@ -12,14 +12,14 @@ from tasktree_rt.compat.aiecs.hub_api import WAIT, HubApi
 from tasktree_rt.errors import ConnectionLost, RequestRefused
 
 BETWEEN: Final = 0.25
-"""Seconds between two requests where clients come and go all the time."""
+"""Least seconds between two requests, however often clients connect and disconnect."""
 _logger: Final = logging.getLogger("tasktree_rt.compat")
 
 
 async def follow_connections(api: HubApi, changed: Callable[[set[str]], None]) -> None:
     """Call `changed` with the ids of the connected clients: on every change, and empty while the hub is away.
 
-    Ends when the hub refuses to tell.
+    Ends when the hub refuses the request.
     """
     retry, seen = Retry(Backoff(cap=5.0)), ""
     while True:

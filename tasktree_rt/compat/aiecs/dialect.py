@@ -1,8 +1,8 @@
 """The language of AIECS: confirmations, a user's messages, heartbeats of tasks (docs/protocol.md, "AIECS").
 
-The client says ``{"action": …}`` in a text or a binary frame. What the hub says carries a ``timestamp`` in
-seconds, so a dialect is made with a clock. `step_result`, `user_message` and the others make what is said;
-the hub shows it as `Ephemeral`.
+The client sends ``{"action": …}`` in a text or a binary frame. Messages of the hub carry a ``timestamp`` in
+seconds, so the dialect has a clock. `step_result`, `user_message` and the others make messages from
+`Ephemeral` events.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ from tasktree_rt.errors import InvalidInput
 
 MAX_SHOWN: Final = 200
 WAITING: Final = "waiting_confirmation"
-"""The status of a prompt whose asker told none."""
+"""The status of a prompt that names none."""
 
 
 class Aiecs:
-    """See the module's docstring. `clock` gives seconds since the Unix epoch."""
+    """The language of AIECS. `clock` returns seconds since the Unix epoch."""
 
     name = "aiecs"
 
@@ -43,10 +43,10 @@ class Aiecs:
         self._clock = clock
 
     def decode(self, message: str | bytes) -> Command | None:
-        """One action; None for one that lacks what it is about, which is ignored.
+        """Decode one action; None for an action without its subject, which the hub ignores.
 
         Raises:
-            InvalidInput: no JSON object, no known action, or an answer that is neither yes nor no.
+            InvalidInput: no JSON object, an unknown action, or a ``proceed`` that is no boolean.
         """
         try:
             given = decode_object(message)
@@ -59,13 +59,13 @@ class Aiecs:
         return reader(given)
 
     def encode(self, message: Message) -> bytes | None:
-        """One text frame; None if this language does not say such a thing."""
+        """Encode a message as one text frame; None if this language has no such message."""
         writer = _WRITERS.get(type(message))
         said = None if writer is None else writer(message, self._clock())
         return None if said is None else text_frame(encode_json(said))
 
     def encode_events(self, records: Sequence[Record], epoch: str) -> Encoding:
-        """Nothing: this language knows no projects."""
+        """Return no frames: this language has no projects."""
         return join(())
 
 
@@ -73,7 +73,7 @@ class Aiecs:
 
 
 def step_result(prompt: Json, now: float) -> Json:
-    """A prompt, from whichever side it was asked, as a step that waits to be confirmed."""
+    """Make the message for a prompt: a step that waits to be confirmed."""
     asked = prompt.get("data")
     more: Json = asked if isinstance(asked, dict) else {}
     return {
@@ -92,12 +92,12 @@ def step_result(prompt: Json, now: float) -> Json:
 
 
 def user_message(user: str, given: Json) -> Json:
-    """A message for one user: as given, with whom it is for."""
+    """Make a message to one user: the given fields and ``user_id``."""
     return {**given, "target_user_id": user}
 
 
 def heartbeat(user: str, task: str, now: float) -> Json:
-    """A task is still at work."""
+    """Make the heartbeat of a running task."""
     return {
         "type": "heartbeat",
         "status": "heartbeat",
@@ -109,11 +109,11 @@ def heartbeat(user: str, task: str, now: float) -> Json:
 
 
 def task_cancelled(user: str, task: str, now: float) -> Json:
-    """Build the message that a task was asked to end."""
+    """Make the message that a task was asked to end."""
     return {"type": "task_cancelled", "user_id": user, "task_id": task, "timestamp": now}
 
 
-# --- what is read ---------------------------------------------------------------------------------
+# --- reading --------------------------------------------------------------------------------------
 
 
 def _short(value: object) -> str:
@@ -201,7 +201,7 @@ def _live(said: Ephemeral, now: float) -> Json | None:
 
 
 def _message(said: Ephemeral, given: Json) -> Json:
-    """As given, with whom it is for; for everybody it is only given."""
+    """Make a message: the given fields, with ``user_id`` if it is for one user."""
     user = user_of(said.topic) or said.user
     return given if user is None else user_message(user, given)
 

@@ -1,8 +1,8 @@
-"""Messages between programs and people who know neither projects nor logs: shown now, kept by nobody.
+"""Sends messages between programs and users without projects or logs; the hub stores none of them.
 
-A message goes to a user's sockets, or to all that listen here (`EVERYBODY`); it can ask to be acknowledged.
-A task that is at work is told of every so often. Who listens, and in what language, is the matter of the
-sessions (`hub.confirming`) and of their dialect.
+A message goes to a user's connections, or to all connections of this language (`EVERYBODY`), and may ask to
+be acknowledged. For each running task the hub sends heartbeats. Connections and languages are those of
+`compat.aiecs.session` and its dialect.
 """
 
 from __future__ import annotations
@@ -24,31 +24,31 @@ from tasktree_rt.hub.delivery.ephemeral_topics import EphemeralTopics
 from tasktree_rt.hub.projects.quotas import UNDER_WAY, Quotas
 
 EVERYBODY: Final = "everybody"
-"""The live topic of all that listen here."""
+"""The ephemeral topic of all connections of this language."""
 MESSAGE: Final = "message"
 HEARTBEAT: Final = "heartbeat"
 CANCELLED: Final = "cancelled"
 SPARE: Final = 64
-"""Entries of tasks that rest which the heap of heartbeats may hold beside one for each task at work."""
+"""Outdated entries that the heap of heartbeats may hold beside one for each running task."""
 LEASE: Final = 3
-"""A task whose program says nothing for so many intervals is no longer told of."""
+"""Intervals without a message from its program after which the hub ends a task's heartbeats."""
 
 
-class Listener(Protocol):
-    """A connection that listens here."""
+class Connection(Protocol):
+    """A connection of this language."""
 
     @property
     def connection_id(self) -> str:
-        """Its id."""
+        """The connection's id."""
 
     def close(self, closing: Closing, reason: str = "") -> None:
-        """End it."""
+        """Close the connection."""
 
 
 @define
-class Work:
-    """A task at work: its heartbeat is sent every `interval` seconds, next at `due`, not after `until`; it
-    counts as `owner`'s."""
+class RunningTask:
+    """A running task: the hub sends a heartbeat every `interval` seconds, next at `due`, until `until`; the
+    task counts towards the quota of `owner`."""
 
     interval: float
     due: float
@@ -57,34 +57,34 @@ class Work:
 
 
 class DirectMessages:
-    """See the module's docstring."""
+    """Connections, messages waiting for an acknowledgement, and running tasks."""
 
     def __init__(self, live: EphemeralTopics, holdings: Quotas, new_id: Callable[[], str]) -> None:
         self._live = live
         self._holdings = holdings
         self._new_id = new_id
-        self._listening: dict[Listener, None] = {}
-        self._only: dict[str, Listener] = {}
+        self._listening: dict[Connection, None] = {}
+        self._only: dict[str, Connection] = {}
         self._unacknowledged: dict[str, tuple[str, trio.Event]] = {}
-        self._work: dict[tuple[str, str], Work] = {}
+        self._tasks: dict[tuple[str, str], RunningTask] = {}
         self._beats: list[tuple[float, str, str]] = []
         self._woken = trio.Event()
-        self._life = new_id()
+        self._instance = new_id()
         self._joined = 0
         self._changed = trio.Event()
 
-    # --- who listens ------------------------------------------------------------------------------
+    # --- connections -----------------------------------------------------------------------------
 
     def __len__(self) -> int:
         return len(self._listening)
 
-    def join(self, session: Listener) -> None:
-        """A connection begins."""
+    def join(self, session: Connection) -> None:
+        """Add a connection."""
         self._listening[session] = None
         self._change()
 
-    def leave(self, session: Listener) -> None:
-        """It is over."""
+    def leave(self, session: Connection) -> None:
+        """Remove a connection."""
         self._listening.pop(session, None)
         self._change()
         for user in [one for one, other in self._only.items() if other is session]:
@@ -92,16 +92,16 @@ class DirectMessages:
 
     @property
     def connections(self) -> list[str]:
-        """The ids of those that listen."""
+        """The ids of the connections."""
         return [one.connection_id for one in self._listening]
 
     @property
     def version(self) -> str:
-        """Names the present set of those that listen; no two sets have the same."""
-        return f"{self._life}-{self._joined}"
+        """Identifies the present set of connections; every change gives a new value."""
+        return f"{self._instance}-{self._joined}"
 
     async def change(self, version: str) -> None:
-        """Wait until the set of those that listen is another than `version` names."""
+        """Wait until the set of connections differs from that of `version`."""
         while version == self.version:
             await self._changed.wait()
 
@@ -110,17 +110,17 @@ class DirectMessages:
         self._changed.set()
         self._changed = trio.Event()
 
-    def take_over(self, user: str, session: Listener) -> None:
-        """From now on this is the user's only connection: an earlier one is closed."""
+    def take_over(self, user: str, session: Connection) -> None:
+        """Make this the user's only connection: close the earlier one."""
         before = self._only.get(user)
         self._only[user] = session
         if before is not None and before is not session:
             before.close(NORMAL, "replaced by a new connection")
 
-    # --- what is said -----------------------------------------------------------------------------
+    # --- messages ---------------------------------------------------------------------------------
 
     def show(self, user: str | None, kind: str, data: Json, key: str | None = None) -> None:
-        """Show a user something, or everybody."""
+        """Send an event to a user, or without `user` to all connections."""
         name = key or self._new_id()
         if user is None:
             self._live.publish(Ephemeral(EVERYBODY, kind, data, name))
@@ -128,11 +128,13 @@ class DirectMessages:
             self._live.show_user(user, kind, data, name)
 
     async def acknowledged(self, user: str, data: Json, within: float, owner: str = "") -> tuple[str, bool]:
-        """Show a user a message that asks to be acknowledged; its id, and whether it was in time (seconds).
-        Meanwhile it counts as `owner`'s.
+        """Send a user a message that asks to be acknowledged; wait at most `within` seconds.
+
+        Returns the message's id, and True if a client acknowledged it in time. While it waits, it counts
+        towards the quota of `owner`.
 
         Raises:
-            Refused: too many wait already.
+            Refused: `owner` has too many waiting already.
         """
         self._holdings.check(owner, UNDER_WAY)
         self._holdings.add(owner, UNDER_WAY)
@@ -149,22 +151,22 @@ class DirectMessages:
         return message_id, event.is_set()
 
     def received(self, message_id: str, grants: Grants) -> None:
-        """Somebody acknowledges a message; the first counts, and none but of whom it was for."""
+        """Acknowledge a message, if the caller is the user that it was sent to."""
         user, event = self._unacknowledged.get(message_id, ("", None))
         if event is not None and grants.is_user(user):
             event.set()
 
-    # --- tasks at work ----------------------------------------------------------------------------
+    # --- running tasks ----------------------------------------------------------------------------
 
-    def works(self, user: str, task: str, interval: float, owner: str = "") -> None:
-        """A task is at work: told of now, and every `interval` seconds for as long as this is said again. It
-        counts as `owner`'s.
+    def start_task(self, user: str, task: str, interval: float, owner: str = "") -> None:
+        """Send heartbeats of a task: now, and every `interval` seconds until `LEASE` intervals pass without
+        another call. The task counts towards the quota of `owner`.
 
         Raises:
-            Refused: too many are.
+            Refused: `owner` has too many running tasks.
         """
         now = trio.current_time()
-        known = self._work.get((user, task))
+        known = self._tasks.get((user, task))
         if known is not None:
             known.interval, known.until = interval, now + LEASE * interval
             if now + interval < known.due:
@@ -172,19 +174,19 @@ class DirectMessages:
             return
         self._holdings.check(owner, UNDER_WAY)
         self._holdings.add(owner, UNDER_WAY)
-        work = self._work[user, task] = Work(interval, now + interval, now + LEASE * interval, owner)
+        work = self._tasks[user, task] = RunningTask(interval, now + interval, now + LEASE * interval, owner)
         self._beat(user, task)
         self._expect(user, task, work, work.due)
 
-    def rests(self, user: str, task: str) -> bool:
-        """A task is no longer at work; whether it was."""
-        work = self._work.pop((user, task), None)
+    def end_task(self, user: str, task: str) -> bool:
+        """End a task's heartbeats; return True if the task was running."""
+        work = self._tasks.pop((user, task), None)
         if work is not None:
             self._holdings.drop(work.owner, UNDER_WAY)
         return work is not None
 
     async def run(self) -> None:
-        """Send the heartbeats of the tasks at work, each when it is due; runs until cancelled."""
+        """Send the heartbeats of running tasks when they are due; runs until cancelled."""
         while True:
             self._woken = trio.Event()
             due = self._beats[0][0] if self._beats else float("inf")
@@ -192,29 +194,29 @@ class DirectMessages:
                 with trio.fail_at(due):
                     await self._woken.wait()
                 continue
-            await self._tell(trio.current_time())
+            await self._send_due(trio.current_time())
 
-    async def _tell(self, now: float) -> None:
+    async def _send_due(self, now: float) -> None:
         while self._beats and self._beats[0][0] <= now:
             due, user, task = heapq.heappop(self._beats)
-            work = self._work.get((user, task))
+            work = self._tasks.get((user, task))
             if work is None or work.due != due:
-                continue  # the task rests, or its heartbeat is due at another time
+                continue  # the task has ended, or its heartbeat is due at another time
             if work.until <= now:
-                self.rests(user, task)
+                self.end_task(user, task)
                 continue
             self._beat(user, task)
             self._expect(user, task, work, now + work.interval)
             await yield_if_due()
 
-    def _expect(self, user: str, task: str, work: Work, due: float) -> None:
-        """Note when the next heartbeat of a task is due; what was noted before no longer counts."""
+    def _expect(self, user: str, task: str, work: RunningTask, due: float) -> None:
+        """Note when a task's next heartbeat is due; earlier notes no longer count."""
         work.due = due
         heapq.heappush(self._beats, (due, user, task))
         if self._beats[0][0] == due:
             self._woken.set()
-        if len(self._beats) > 2 * len(self._work) + SPARE:
-            self._beats = [(one.due, *name) for name, one in self._work.items()]
+        if len(self._beats) > 2 * len(self._tasks) + SPARE:
+            self._beats = [(one.due, *name) for name, one in self._tasks.items()]
             heapq.heapify(self._beats)
 
     def _beat(self, user: str, task: str) -> None:

@@ -30,7 +30,7 @@ class WebSocketManager:
 
     Attributes:
         host, port: as given.
-        active_connections: the ids of the clients that are connected to the hub, as it last told.
+        active_connections: the ids of the clients that are connected to the hub, as it last reported.
         callback_registry: what to call, by its id, to confirm a question that `notify_user` waits for.
         server: this manager between `start_server` and `stop_server`, else None.
     """
@@ -149,11 +149,11 @@ class WebSocketManager:
     # --- connections ------------------------------------------------------------------------------
 
     def get_connection_count(self) -> int:
-        """How many clients are connected to the hub, as it last told."""
+        """Return the number of clients connected to the hub, as it last reported."""
         return len(self.active_connections)
 
     def get_status(self) -> Json:
-        """``{running, host, port, active_connections, pending_callbacks}``, the last of this program."""
+        """Return ``{running, host, port, active_connections, pending_callbacks}``, the last of this one."""
         return {
             "running": self.server is not None,
             "host": self.host,

@@ -36,7 +36,7 @@ PREFIX: Final = "/api/v1/aiecs"
 STEP: Final = ("step", "result", "status", "error_code", "error_message", "task_id")
 NOTIFY: Final = (*STEP, "callback_id", "user_id", "message", "timeout", "default_proceed", "wait")
 HERE: Final = {"prompt_id": "callback_id", "default.proceed": "default_proceed"}
-"""What fields of a prompt are called in this language."""
+"""Names of a prompt's fields in this language."""
 MAX_INTERVAL: Final = 3_600.0
 
 
@@ -48,22 +48,22 @@ class AiecsSystem:
     """AIECS as a foreign system; implements `web.foreign.ForeignSystem`."""
 
     def addresses(self, settings: Settings) -> Sequence[FixedPath]:
-        """``aiecs.host`` and ``aiecs.port``, where AIECS' own server has its WebSocket at any path."""
+        """Return ``aiecs.host`` and ``aiecs.port``, where every path is the WebSocket, as with AIECS."""
         host, port = settings.aiecs.host, settings.aiecs.port
         bind = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         return [FixedPath(bind, PATH)] if port else []
 
     def routes(self, hub: Hub, settings: Settings) -> Sequence[Blueprint]:
-        """``/ws/aiecs`` and ``/api/v1/aiecs``. Heartbeats of tasks are sent while the app is served."""
-        relay = DirectMessages(hub.ephemeral_topics, hub.quotas, lambda: secrets.token_hex(8))
-        views = AiecsRoutes(hub, settings, relay)
+        """Make the routes of ``/ws/aiecs`` and ``/api/v1/aiecs``, and send heartbeats while the app runs."""
+        messages = DirectMessages(hub.ephemeral_topics, hub.quotas, lambda: secrets.token_hex(8))
+        views = AiecsRoutes(hub, settings, messages)
         routes, scope = views.routes(), trio.CancelScope()
-        routes.record(lambda state: state.app.extensions.setdefault(EXTENSION, relay))
+        routes.record(lambda state: state.app.extensions.setdefault(EXTENSION, messages))
 
         async def send_heartbeats() -> None:
             nonlocal scope
             with trio.CancelScope() as scope:
-                await relay.run()
+                await messages.run()
 
         @routes.before_app_serving
         async def begin() -> None:
@@ -79,10 +79,10 @@ class AiecsSystem:
 class AiecsRoutes:
     """The views; `sockets` and `routes` register them."""
 
-    def __init__(self, hub: Hub, settings: Settings, relay: DirectMessages) -> None:
+    def __init__(self, hub: Hub, settings: Settings, messages: DirectMessages) -> None:
         self._hub = hub
         self._settings = settings
-        self._relay = relay
+        self._messages = messages
         self._dialect = Aiecs(lambda: hub.wall() / 1_000_000)
 
     def sockets(self) -> Blueprint:
@@ -116,22 +116,27 @@ class AiecsRoutes:
         else:
             everything = chosen.broadcast_all and not self._settings.auth.on
             session = ConfirmingSession(
-                self._hub, self._dialect, self._relay, everything=everything, grants=found, address=address()
+                self._hub,
+                self._dialect,
+                self._messages,
+                everything=everything,
+                grants=found,
+                address=address(),
             )
-            if len(self._relay) >= chosen.max_connections:
+            if len(self._messages) >= chosen.max_connections:
                 session = RejectedSession(self._hub, self._dialect, OVERLOADED, address())
         await leave(self._hub, session)
         return None
 
     async def notify(self) -> Response:
-        """Ask for a confirmation; answered when it is settled, or 202 when ``wait`` is over."""
+        """Open a prompt; respond once it is resolved, or with 202 after ``wait`` seconds."""
         given = await read_object(*NOTIFY)
         wait = _number(given, "wait", LONGEST_WAIT, LONGEST_WAIT)
         everybody = given.get("user_id") is None
 
         def opened(pending: OpenInteraction) -> None:
             if everybody:
-                self._relay.show(None, PROMPT, pending.data, pending.id)
+                self._messages.show(None, PROMPT, pending.data, pending.id)
 
         try:
             pending, _ = await self._hub.prompts.ask(self._prompt(given), grants=grants(), opened=opened)
@@ -163,41 +168,41 @@ class AiecsRoutes:
         }
 
     async def broadcast(self) -> Response:
-        """Tell everybody something, as it is."""
+        """Send a message to all connections."""
         given = await read_object("message")
         if not grants().push.everything:
             raise Refused("you may not tell everybody")
-        self._relay.show(None, MESSAGE, _object(given, "message"))
-        return reply({"connections": len(self._relay)})
+        self._messages.show(None, MESSAGE, _object(given, "message"))
+        return reply({"connections": len(self._messages)})
 
     async def message(self, user: str) -> Response:
-        """Tell a user something; with ``requires_ack``, answered when it is acknowledged, or 504."""
+        """Send a message to a user; with ``requires_ack``, respond once it is acknowledged, or with 504."""
         given = await read_object("message", "requires_ack", "timeout")
         name = user_id(user)
         if not grants().calls(name):
             raise Refused(f"you may not write to {name!r}")
         message = _object(given, "message")
         if not _flag(given, "requires_ack", False):
-            self._relay.show(name, MESSAGE, message)
+            self._messages.show(name, MESSAGE, message)
             return reply({"user_id": name}, 202)
         timeout = _number(given, "timeout", LONGEST_WAIT, 30.0)
-        message_id, done = await self._relay.acknowledged(name, message, timeout, grants().owner)
+        message_id, done = await self._messages.acknowledged(name, message, timeout, grants().owner)
         return reply({"message_id": message_id, "acknowledged": done}, 200 if done else 504)
 
     async def heartbeat(self) -> Response:
-        """A task is at work; say so again before three intervals have passed."""
+        """Send heartbeats of a task; the program must repeat this before three intervals have passed."""
         given = await read_object("user_id", "task_id", "interval")
         user, task = self._task(given)
         interval = _number(given, "interval", MAX_INTERVAL, self._settings.aiecs.heartbeat_interval)
         if interval <= 0:
             raise InvalidInput("expected a number above 0", field="interval")
-        self._relay.works(user, task, interval, grants().owner)
+        self._messages.start_task(user, task, interval, grants().owner)
         return reply({"user_id": user, "task_id": task, "interval": interval}, 202)
 
     async def rest(self) -> Response:
-        """A task is no longer at work."""
+        """End a task's heartbeats."""
         user, task = self._task(request.args)
-        return reply({"user_id": user, "task_id": task, "was_at_work": self._relay.rests(user, task)})
+        return reply({"user_id": user, "task_id": task, "was_at_work": self._messages.end_task(user, task)})
 
     def _task(self, given: Mapping[str, Any]) -> tuple[str, str]:
         user, task = user_id(given.get("user_id")), user_id(given.get("task_id"), "task_id")
@@ -206,21 +211,21 @@ class AiecsRoutes:
         return user, task
 
     async def status(self) -> Response:
-        """How this part of the hub is; with ``wait`` as soon as others are connected than in ``version``."""
+        """Return state and connections; with ``wait``, once the connections differ from ``version``."""
         administers()
-        chosen, relay = self._settings.aiecs, self._relay
+        chosen, messages = self._settings.aiecs, self._messages
         wait = number("wait", request.args.get("wait", "0"), LONGEST_WAIT, 0)
         if wait:
-            await held_back(self._hub, partial(relay.change, request.args.get("version", "")), wait)
+            await held_back(self._hub, partial(messages.change, request.args.get("version", "")), wait)
         pending = sum(one.matter.kind == PROMPT for one in self._hub.registry)
         return reply(
             {
                 "running": not self._hub.draining,
                 "host": chosen.host,
                 "port": chosen.port or None,
-                "active_connections": len(relay),
-                "connections": relay.connections,
-                "version": relay.version,
+                "active_connections": len(messages),
+                "connections": messages.connections,
+                "version": messages.version,
                 "pending_callbacks": pending,
             }
         )

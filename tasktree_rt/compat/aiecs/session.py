@@ -1,4 +1,4 @@
-"""Sessions of people who confirm, cancel and are told things, and know no projects (`hub.relay`)."""
+"""The hub's side of a connection of AIECS: users confirm steps, cancel tasks and receive messages."""
 
 from __future__ import annotations
 
@@ -33,21 +33,21 @@ from tasktree_rt.hub.interactions.resolution import Settlement
 from tasktree_rt.hub.sessions.base import ConnectionSession
 
 TASK: Final = "aiecs"
-"""A task's project is ``aiecs:<task_id>``; what belongs to none stands in ``aiecs``."""
+"""A task's project is ``aiecs:<task_id>``; prompts without a task are in the project ``aiecs``."""
 SETTLED: Final = frozenset({"prompt_closed", "not_found"})
-"""Answers that come too late, or to nobody's question, are not answered themselves."""
+"""Codes of refused answers, late or to an unknown prompt, to which the hub sends no reply."""
 OFFERED: Final = 100
-"""Of the questions that stand open, so many are offered to who is shown everything: the newest."""
+"""Open prompts, the newest, that a new connection with `everything` receives."""
 
 
 def task_project(task: str | None) -> str:
-    """The project of a task."""
+    """Return the project of a task."""
     name = f"{TASK}:{task}"
     return name if task and is_project_id(name) else TASK
 
 
 def _is_for_people(pending: OpenInteraction) -> bool:
-    """Whether it is a prompt that these languages show: a user's, or one to everybody about a task."""
+    """Return True for a prompt to a user, and for one to every user about a task."""
     home = pending.home
     asks = pending.matter.kind == PROMPT and pending.kept
     about_task = home == TASK or home.startswith(f"{TASK}:")
@@ -55,15 +55,15 @@ def _is_for_people(pending: OpenInteraction) -> bool:
 
 
 class ConfirmingSession(ConnectionSession):
-    """One of them. `everything`: shown what any user is, as long as nobody has to say who they are."""
+    """A connection of AIECS. With `everything` it receives the messages and prompts of all users."""
 
-    __slots__ = ("_everything", "_relay")
+    __slots__ = ("_everything", "_messages")
 
     def __init__(
         self,
         hub: Hub,
         dialect: Dialect,
-        relay: DirectMessages,
+        messages: DirectMessages,
         *,
         everything: bool,
         grants: Grants,
@@ -71,12 +71,12 @@ class ConfirmingSession(ConnectionSession):
     ) -> None:
         super().__init__(hub, dialect, grants=grants, policy=Policy.NEWEST, address=address)
         self.subscriber.farewell = GOING_AWAY
-        self._relay = relay
+        self._messages = messages
         self._everything = everything
 
     @property
     def connection_id(self) -> str:
-        """See `relay.Listener`."""
+        """The connection's id."""
         return self.subscriber.id
 
     @property
@@ -86,12 +86,12 @@ class ConfirmingSession(ConnectionSession):
         return settings.ping_interval, settings.ping_timeout
 
     def begin(self) -> None:
-        """Listen."""
-        self._relay.join(self)
+        """Subscribe to messages for all; with `everything`, to those of every user too."""
+        self._messages.join(self)
         self.hub.ephemeral_topics.subscribe(self.subscriber, EVERYBODY)
         if self._everything:
             self.hub.ephemeral_topics.subscribe(self.subscriber, EVERY_USER)
-            # Who is shown everything need not subscribe, and AIECS' own client never does.
+            # AIECS' own client never subscribes, so it gets the open prompts now.
             self._offer(self.hub.registry.newest(OFFERED, _is_for_people))
 
     def _offer(self, open_ones: Iterable[OpenInteraction]) -> None:
@@ -99,12 +99,12 @@ class ConfirmingSession(ConnectionSession):
             self.subscriber.reply(Ephemeral(one.matter.topics[-1], PROMPT, one.data, one.id))
 
     def ended(self, code: int | None, reason: str) -> None:
-        """See `carrier.Session`."""
-        self._relay.leave(self)
+        """Remove the connection; see `transport.Session`."""
+        self._messages.leave(self)
         super().ended(code, reason)
 
     async def message(self, message: str | bytes) -> None:
-        """One action."""
+        """Execute one action."""
         try:
             if not self.allowed():
                 raise Refused("too many messages", code="rate_limited")
@@ -129,7 +129,7 @@ class ConfirmingSession(ConnectionSession):
                 )
                 found.publish.callbacks.append(lambda _: self._answered(found))
             case Received():
-                self._relay.received(command.message_id, self.subscriber.grants)
+                self._messages.received(command.message_id, self.subscriber.grants)
             case CancelTask():
                 await self._cancel(command.user_id, command.task_id)
             case _:
@@ -150,18 +150,18 @@ class ConfirmingSession(ConnectionSession):
         if not self.subscriber.grants.is_user(user):
             raise Refused(f"you are not {user!r}")
         if self.hub.settings.aiecs.one_per_user:
-            self._relay.take_over(user, self)
+            self._messages.take_over(user, self)
         if not self._everything:
             self.hub.ephemeral_topics.subscribe(self.subscriber, topic)
         self.subscriber.reply(Subscribed(topic, BEGINNING, None))
         self._offer(self.hub.registry.told(topic, PROMPT))
 
     async def _cancel(self, user: str, task: str) -> None:
-        """Everybody who may know is told, and so is the task's orchestrator, if there is one."""
+        """Tell the user's connections that the task was cancelled, and send its orchestrator the command."""
         if not self.subscriber.grants.is_user(user):
             raise Refused(f"you are not {user!r}")
         data: Json = {"user_id": user, "task_id": task}
-        self._relay.show(user if self.hub.settings.auth.on else None, CANCELLED, data)
+        self._messages.show(user if self.hub.settings.auth.on else None, CANCELLED, data)
         with suppress(PeerError):
             via: Json = {"dialect": self.subscriber.dialect.name, "connection": self.subscriber.id}
             grants = self.subscriber.grants

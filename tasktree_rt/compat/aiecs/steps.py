@@ -1,4 +1,4 @@
-"""AIECS' own types, and what is asked about a step: any object that has the fields of a step's result."""
+"""AIECS' own types, and the question about a step, from any object with the fields of a step's result."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from tasktree_rt.compat.aiecs.values import plain, read
 from tasktree_rt.core.events import Json
 
 FIELDS: Final = ("result", "status", "error_code", "error_message")
-"""Of a step's result that are shown as they are."""
+"""Fields of a step's result that the question carries unchanged."""
 MAX_MESSAGE: Final = 4_096
 MAX_RESULT: Final = 4_096
-"""Characters that are left of a result that the hub finds too large."""
+"""Characters kept of a result that is too large for the hub."""
 
 _logger: Final = logging.getLogger("tasktree_rt.compat")
 
@@ -26,13 +26,13 @@ class UserConfirmation:
     feedback: str | None = None
 
     def model_dump(self, **_: object) -> Json:
-        """Both fields, as the original's model (pydantic) gives them."""
+        """Return both fields, as the original's model (pydantic) gives them."""
         return dict(vars(self))
 
 
 @dataclass
 class TaskStepResult:
-    """What came of a step, and what a person is asked about it."""
+    """The result of a step, and the question about it."""
 
     step: str
     result: Any = None
@@ -43,12 +43,12 @@ class TaskStepResult:
     error_message: str | None = None
 
     def model_dump(self, **_: object) -> Json:
-        """All fields, as the original's model (pydantic) gives them."""
+        """Return all fields, as the original's model (pydantic) gives them."""
         return dict(vars(self))
 
 
 def question(step_result: object, step: int | str | None) -> Json:
-    """What is asked about a step, of whatever object has the fields."""
+    """Make the question about a step, from any object with the fields."""
     named = plain(read(step_result, "step"))
     said = str(plain(read(step_result, "message", ""))) or f"Step {named if step is None else step}"
     asked = {name: plain(read(step_result, name)) for name in FIELDS}
@@ -60,7 +60,7 @@ def question(step_result: object, step: int | str | None) -> Json:
 
 
 def shorten(asked: Json) -> bool:
-    """Cut what makes a question too large, so that it is asked all the same; False with nothing left."""
+    """Cut the largest parts of a question that the hub found too large; return False if none is left."""
     for name, most in (("result", MAX_RESULT), ("result", 0), ("error_message", MAX_RESULT // 4)):
         value = asked[name]
         shown = value if isinstance(value, str) else repr(value)

@@ -1,7 +1,7 @@
-"""Any Python value as JSON says it: models, dataclasses, enumerations, times, and everything else as text.
+"""Converts any Python value to JSON: models, dataclasses, enumerations, times, and all others as text.
 
-Programs hand over whatever they have. None of it may raise here, and none may be without end: a value that
-holds itself, is too deep or has too many parts is cut with ``…``.
+No value raises, and no result is endless: a value that contains itself, is too deep or has too many parts is
+cut with ``…``.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ CUT: Final = "…"
 
 
 def plain(value: object) -> Any:  # noqa: ANN401 - JSON
-    """`value` made of what JSON has: objects, arrays, texts, numbers, true, false and null."""
+    """Convert a value to JSON objects, arrays, strings, numbers, true, false and null."""
     return _Plain().of(value, 0)
 
 
 def read(holder: object, name: str, default: object = None) -> Any:  # noqa: ANN401 - whatever it holds
-    """A field of a mapping, or of any other object."""
+    """Read a field of a mapping, or of any other object."""
     found = holder.get(name) if isinstance(holder, Mapping) else getattr(holder, name, None)
     return default if found is None else found
 
 
 class _Plain:
-    """One conversion: how much room is left, and what is being converted now."""
+    """One conversion: the parts still allowed, and the containers being converted."""
 
     def __init__(self) -> None:
         self._room = MAX_PARTS
@@ -80,7 +80,7 @@ class _Plain:
 
 
 def fields_of(value: object) -> Mapping[Any, Any] | None:
-    """The fields of a mapping, a model (pydantic's of either version), a dataclass; None of anything else."""
+    """Return the fields of a mapping, a pydantic model or a dataclass; None for any other value."""
     if isinstance(value, Mapping):
         return value
     if isinstance(value, type):
@@ -96,5 +96,5 @@ def fields_of(value: object) -> Mapping[Any, Any] | None:
 
 
 def text(value: str) -> str:
-    """A text that UTF-8 can say: halves of surrogate pairs become ``?``."""
+    """Return a text that UTF-8 can encode: lone surrogates become ``?``."""
     return value.encode(errors="replace").decode()

@@ -6,8 +6,8 @@ An existing backend changes one import::
 
     manager = WebSocketManager()
 
-What it broadcasts goes to the hub, durable and in order; browsers that still connect to the backend are shown
-the hub's stream, those that connect to the hub see the same. docs/migrate/tasktree.md says what differs.
+The hub stores what the manager broadcasts, in order. Browsers receive the hub's stream, from the backend or
+the hub. docs/migrate/tasktree.md lists the differences.
 """
 
 from tasktree_rt.compat.tasktree.manager import WebSocketManager

@@ -1,4 +1,4 @@
-"""Where a backend finds its hub, and by which name the hub knows it."""
+"""The address of the hub, and the backend's name there."""
 
 from __future__ import annotations
 

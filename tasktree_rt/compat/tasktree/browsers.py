@@ -9,14 +9,14 @@ from contextlib import suppress
 from typing import Final, Protocol
 
 WAITING: Final = 256
-"""Messages that wait for one slow browser; beyond that it is closed (4008)."""
+"""Messages that may wait for one slow browser; beyond that its connection is closed (4008)."""
 SLOW: Final = 4008
 RESTART: Final = 1012
 _logger: Final = logging.getLogger("tasktree_rt.compat")
 
 
 class Socket(Protocol):
-    """What is needed of a framework's WebSocket; Starlette's and FastAPI's have it."""
+    """The methods that a framework's WebSocket needs; Starlette's and FastAPI's have them."""
 
     async def accept(self) -> None:
         """Accept the connection, which finishes the handshake."""
@@ -29,9 +29,9 @@ class Socket(Protocol):
 
 
 class Connections:
-    """The connected browsers, as a list that a program may look through, shorten and clear.
+    """The connected browsers, as a list that a program may read, shorten and clear.
 
-    A copy is taken to iterate over: browsers may come and go meanwhile.
+    An iteration goes over a copy: browsers may connect and disconnect meanwhile.
     """
 
     def __init__(self) -> None:
@@ -58,12 +58,12 @@ class Connections:
         return repr(list(self))
 
     def append(self, websocket: Socket) -> None:
-        """Show a browser that has been accepted everything from now on."""
+        """Send an accepted browser all messages from now on."""
         if websocket not in self._browsers:
             self._browsers[websocket] = _Browser(websocket, self.discard)
 
     def remove(self, websocket: Socket) -> None:
-        """Show a browser nothing more.
+        """Send a browser no more messages.
 
         Raises:
             ValueError: it is not connected.
@@ -73,13 +73,13 @@ class Connections:
         self.discard(websocket)
 
     def discard(self, websocket: Socket) -> None:
-        """Show a browser nothing more, if it is connected."""
+        """Send a browser no more messages, if it is connected."""
         browser = self._browsers.pop(websocket, None)
         if browser is not None:
             browser.stop()
 
     def clear(self) -> None:
-        """Show no browser anything more; their connections stay as they are."""
+        """Send no browser any more messages; their connections stay open."""
         for websocket in self:
             self.discard(websocket)
 
@@ -122,7 +122,7 @@ class _Browser:
         try:
             while True:
                 await self._websocket.send_text(await self._waiting.get())
-        except Exception as error:  # whatever a framework raises for a peer that is gone
+        except Exception as error:  # frameworks raise different errors for a lost connection
             _logger.debug("a browser is gone: %s", error)
             self._gone(self._websocket)
 

@@ -1,8 +1,8 @@
-"""The backend's side towards the hub, in a thread of its own: Trio does not run in asyncio's.
+"""The backend's connections to the hub, in a thread of their own: Trio cannot run in asyncio's thread.
 
-One orchestrator connection with a spool on disk: an event is kept once `publish` has returned, whatever
-becomes of the process or the hub. One watcher for all browsers of the process. Messages without a project
-are posted, and kept nowhere.
+One orchestrator connection with a spool on disk: once `publish` has returned, an event survives the end of
+the process and of the hub. One watcher serves all browsers of the process. Messages without a project are
+posted and stored nowhere.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ import trio
 
 from tasktree_rt.client.watcher.messages import WatchMessage
 from tasktree_rt.compat.tasktree.address import Address
-from tasktree_rt.compat.tasktree.stored_events import ROOM, Keeping, Offered
-from tasktree_rt.compat.tasktree.unstored_messages import Saying
+from tasktree_rt.compat.tasktree.stored_events import ROOM, PendingEvent, StoredEvents
+from tasktree_rt.compat.tasktree.unstored_messages import UnstoredMessages
 from tasktree_rt.compat.tasktree.upstream import Upstream
 from tasktree_rt.core.events import Json
 from tasktree_rt.errors import ConnectionLost
@@ -27,12 +27,12 @@ from tasktree_rt.errors import ConnectionLost
 _logger: Final = logging.getLogger("tasktree_rt.compat")
 
 
-class Hubward:
-    """See the module. Made and used in the event loop's thread; what it is given is called there.
+class HubThread:
+    """The thread and its connections. Used from the event loop's thread, in which it calls its callbacks.
 
     Args:
         shown: takes a message for the browsers.
-        unsaid: takes a message without a project that did not get to the hub.
+        unsent: takes a message without a project that did not reach the hub.
         missed: called when the hub got something that the browsers have not seen.
         lost: called when the hub's stream is over for good.
     """
@@ -42,11 +42,11 @@ class Hubward:
         address: Address,
         *,
         shown: Callable[[WatchMessage], None],
-        unsaid: Callable[[Json], None],
+        unsent: Callable[[Json], None],
         missed: Callable[[], None],
         lost: Callable[[], None],
     ) -> None:
-        self._unsaid = unsaid
+        self._unsent = unsent
         self._loop: asyncio.AbstractEventLoop | None = None
         self._trio: trio.lowlevel.TrioToken | None = None
         self._begun = threading.Event()
@@ -58,33 +58,33 @@ class Hubward:
             missed=lambda: self._to_loop(missed),
             lost=lambda: self._to_loop(lost),
         )
-        self._saying = Saying(address, lambda event: self._to_loop(unsaid, event))
-        self._keeping = Keeping(address, self._upstream.before_connect)
-        self._thread = threading.Thread(target=self._run, name="tasktree-rt hubward", daemon=True)
+        self._messages = UnstoredMessages(address, lambda event: self._to_loop(unsent, event))
+        self._events = StoredEvents(address, self._upstream.before_connect)
+        self._thread = threading.Thread(target=self._run, name="tasktree-rt hub", daemon=True)
         self._thread.start()
 
     @property
     def alive(self) -> bool:
-        """Whether its thread runs; not so in a process that was forked from the one that made it."""
+        """True while the thread runs; False in a process forked from the one that made it."""
         return self._thread.is_alive()
 
     @property
     def waiting(self) -> int:
-        """Events that the hub does not have yet."""
-        return self._keeping.waiting
+        """Number of events that the hub does not have yet."""
+        return self._events.waiting
 
     @property
     def refused(self) -> int:
-        """Events that the hub refused."""
-        return self._keeping.refused
+        """Number of events that the hub refused."""
+        return self._events.refused
 
     @property
     def lost(self) -> int:
-        """Events that got neither to the hub nor into a spool."""
-        return self._keeping.lost
+        """Number of events that reached neither the hub nor a spool."""
+        return self._events.lost
 
     async def publish(self, event: Json) -> Exception | None:
-        """Keep an event for the hub; returns what went wrong."""
+        """Publish an event; return once it is in the spool, with the error if that failed."""
         loop = self._loop = asyncio.get_running_loop()
         told: asyncio.Future[Exception | None] = loop.create_future()
 
@@ -92,16 +92,16 @@ class Hubward:
             if not told.done():
                 told.set_result(error)
 
-        offered = Offered(event, lambda error: _soon(loop, finish, error))
-        if not self._soon(self._keeping.offer, offered):
+        offered = PendingEvent(event, lambda error: _soon(loop, finish, error))
+        if not self._soon(self._events.offer, offered):
             return ConnectionLost("the connection to the hub is closed")
         return await told
 
     def say(self, event: Json) -> None:
         """Send a message without a project to every watcher of the hub."""
         self._loop = asyncio.get_running_loop()
-        if not self._soon(self._saying.say, event):
-            self._unsaid(event)
+        if not self._soon(self._messages.say, event):
+            self._unsent(event)
 
     async def watch(self, patience: float) -> None:
         """Start the watcher; wait until it misses nothing, at most `patience` seconds."""
@@ -115,8 +115,8 @@ class Hubward:
                 self._soon(self._upstream.not_waited_for)
 
     def close(self, timeout: float) -> None:
-        """Flush for at most `timeout` seconds, and end; what is left stays in the spool. Blocks."""
-        if self._soon(self._keeping.close, timeout):
+        """Flush for at most `timeout` seconds, then end the thread; the rest stays in the spool. Blocks."""
+        if self._soon(self._events.close, timeout):
             self._thread.join(timeout + ROOM)
 
     def _soon(self, run: Callable[..., object], *args: object) -> bool:
@@ -144,8 +144,8 @@ class Hubward:
         self._begun.set()
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._upstream.run)
-            nursery.start_soon(self._saying.run)
-            await self._keeping.run()
+            nursery.start_soon(self._messages.run)
+            await self._events.run()
             nursery.cancel_scope.cancel()
 
     async def _turned(self) -> None:

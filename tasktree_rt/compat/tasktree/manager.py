@@ -23,7 +23,7 @@ from tasktree_rt.client.watcher.messages import (
 )
 from tasktree_rt.compat.tasktree.address import Address
 from tasktree_rt.compat.tasktree.browsers import RESTART, Connections, Socket
-from tasktree_rt.compat.tasktree.hub_thread import Hubward
+from tasktree_rt.compat.tasktree.hub_thread import HubThread
 from tasktree_rt.compat.tasktree.message import event_of, text_of
 from tasktree_rt.compat.tasktree.spool_files import default_place, left_over
 from tasktree_rt.core.events import Json, format_time
@@ -31,11 +31,11 @@ from tasktree_rt.core.limits import MIB
 from tasktree_rt.core.protocol import Broadcast
 
 HUB: Final = "http://127.0.0.1:8010"
-"""Where the hub is looked for by default: 8000 is TaskTree's own port."""
+"""The default address of the hub: 8000 is TaskTree's own port."""
 RELOAD: Final = "projects_reload"
-"""The type of the message to browsers that says: events were merged or are gone, load the project anew."""
+"""Type of the message that asks browsers to load a project again: events were merged or lost."""
 STANDING: Final = 5.0
-"""Seconds that a browser waits for the process' watcher, before `connect` returns all the same."""
+"""Seconds that `connect` waits for the process' watcher at most."""
 _logger: Final = logging.getLogger("tasktree_rt.compat")
 
 
@@ -44,9 +44,9 @@ class WebSocketManager:
 
     Args:
         hub: its address; by default ``TASKTREE_RT_HUB`` of the environment, else port 8010 of this machine.
-        producer_id: names this backend to the hub.
+        producer_id: this backend's name at the hub.
         token: for a hub with authentication; by default ``TASKTREE_RT_TOKEN``.
-        spool: the file that keeps what the hub does not have yet, over the death of this process; by default
+        spool: the file that keeps events until the hub has them, also when this process ends; by default
             ``TASKTREE_RT_SPOOL``, else one in the user's state folder. ``""``: none, only memory.
         spool_max_bytes: how large it may become.
         exit_timeout: seconds that `aclose` and the end of the interpreter wait for the hub.
@@ -74,7 +74,7 @@ class WebSocketManager:
         self._address = Address(url, producer_id, token, place, spool_max_bytes)
         self._limits = HubLimits()
         self._exit_timeout = exit_timeout
-        self._hubward: Hubward | None = None
+        self._hub: HubThread | None = None
         self._connections = Connections()
         if place is not None and _something_left(place):
             self._open()  # it is sent now, not with the first broadcast
@@ -97,7 +97,7 @@ class WebSocketManager:
     async def broadcast(self, message: object) -> None:
         """Publish a message: a project's event, or without ``project_id`` one that the hub does not store.
 
-        Returns once the event is kept, here or at the hub. Whatever goes wrong is in the log.
+        Returns once the spool or the hub has the event. Errors are logged.
         """
         await self._broadcast(message, None)
 
@@ -112,14 +112,14 @@ class WebSocketManager:
         )
 
     def statistics(self) -> dict[str, int]:
-        """Events that wait for the hub, were refused, and were lost since the start."""
-        hubward = self._hubward
-        if hubward is None:
+        """Return the numbers of events that wait for the hub, were refused, and were lost since the start."""
+        hub = self._hub
+        if hub is None:
             return {"waiting": 0, "refused": 0, "lost": 0}
-        return {"waiting": hubward.waiting, "refused": hubward.refused, "lost": hubward.lost}
+        return {"waiting": hub.waiting, "refused": hub.refused, "lost": hub.lost}
 
     async def aclose(self) -> None:
-        """Flush what waits, and let go of the hub; what is left stays in the spool."""
+        """Flush waiting events and disconnect; the rest stays in the spool."""
         self._connections.clear()
         await asyncio.to_thread(self._close)
 
@@ -130,31 +130,31 @@ class WebSocketManager:
                 self._open().say(event)
                 return
             error = await self._open().publish(event)
-        except Exception as fault:  # a request must not fail because of what it tells
+        except Exception as fault:  # a request must not fail because of its broadcast
             error = fault
         if error is not None:
-            _logger.warning("a message was not told: %s: %s", type(error).__name__, error)
+            _logger.warning("a message was not published: %s: %s", type(error).__name__, error)
 
-    def _open(self) -> Hubward:
-        if self._hubward is None or not self._hubward.alive:
-            self._hubward = Hubward(
+    def _open(self) -> HubThread:
+        if self._hub is None or not self._hub.alive:
+            self._hub = HubThread(
                 self._address,
                 shown=self._show,
-                unsaid=self._unsaid,
+                unsent=self._unsent,
                 missed=self._missed,
                 lost=self._lost,
             )
             atexit.unregister(self._close)
             atexit.register(self._close)
-        return self._hubward
+        return self._hub
 
     def _close(self) -> None:
-        hubward, self._hubward = self._hubward, None
+        hub, self._hub = self._hub, None
         atexit.unregister(self._close)
-        if hubward is not None:
-            hubward.close(self._exit_timeout)
+        if hub is not None:
+            hub.close(self._exit_timeout)
 
-    # --- what the hub tells, in the event loop -----------------------------------------------------
+    # --- from the hub, in the event loop -------------------------------------------------------------
 
     def _show(self, message: WatchMessage) -> None:
         match message:
@@ -165,20 +165,20 @@ class WebSocketManager:
             case Broadcast():
                 text = text_of(message.type, None, message.data, message.timestamp)
             case StateReplaced() | Conflated():
-                # What was merged cannot be said in events: whoever shows it has to load it anew.
+                # No event describes merged changes: the browser loads the project again.
                 text = _reload(message.project_id)
             case _:
                 return
         self._connections.show(text)
 
-    def _unsaid(self, event: Json) -> None:
+    def _unsent(self, event: Json) -> None:
         self._connections.show(text_of(event["type"], None, event["data"], event["timestamp"]))
 
     def _missed(self) -> None:
         self._connections.show(_reload(None))
 
     def _lost(self) -> None:
-        """Close every browser: the stream is over for good, and the next browser starts a new one."""
+        """Close every browser's connection: the stream has ended, and the next browser starts a new one."""
         self._connections.close(RESTART)
 
 

@@ -1,4 +1,4 @@
-"""Keeps a backend's events until the hub has them: one orchestrator after the other, with a spool on disk."""
+"""Publishes a backend's events through an orchestrator with a spool on disk, and replaces it when it ends."""
 
 from __future__ import annotations
 
@@ -19,30 +19,30 @@ from tasktree_rt.core.events import Json
 from tasktree_rt.errors import ClientError, ConnectionLost, PublishRefused
 
 ROOM: Final = 5.0
-"""Seconds that an event waits for room in a full spool, then it is lost."""
+"""Seconds that an event waits for room in a full spool; then it is lost."""
 AGAIN: Final = 15.0
-"""Seconds until a hub is tried again that said there is no use."""
+"""Seconds until the backend connects again to a hub that refused the connection for good."""
 CHECK: Final = 1.0
-"""Seconds between two looks at the connection, for the log."""
+"""Seconds between two checks of the connection, for the log."""
 IN_MEMORY: Final = 10_000
-"""Events that wait where there is no spool."""
+"""Events that may wait where there is no spool."""
 _logger: Final = logging.getLogger("tasktree_rt.compat")
 
 
 @define(eq=False)
-class Offered:
-    """An event on its way to the spool; `done` is called with what went wrong, or None."""
+class PendingEvent:
+    """An event on its way to the spool; `done` is called with the error, or None."""
 
     event: Json
     done: Callable[[Exception | None], None]
     until: float = 0.0
 
 
-class Keeping:
-    """Everything here runs in Trio; `waiting`, `lost` and `refused` may be read from any thread.
+class StoredEvents:
+    """Runs in Trio; any thread may read `waiting`, `lost` and `refused`.
 
     Args:
-        before_connect: waited for before every connection.
+        before_connect: awaited before every connection.
     """
 
     def __init__(self, address: Address, before_connect: Callable[[], Awaitable[None]]) -> None:
@@ -50,18 +50,18 @@ class Keeping:
         self._before = before_connect
         self._closing = trio.Event()
         self._flush_timeout = 0.0
-        self._give, self._given = trio.open_memory_channel[Offered](IN_MEMORY)
-        self._again: Offered | None = None
+        self._give, self._given = trio.open_memory_channel[PendingEvent](IN_MEMORY)
+        self._again: PendingEvent | None = None
         self._quiet_until = 0.0
         self._orchestrator: Orchestrator | None = None
         self.lost = self.refused = 0
 
     @property
     def waiting(self) -> int:
-        """Events that the hub does not have yet."""
+        """Number of events that the hub does not have yet."""
         return 0 if self._orchestrator is None else self._orchestrator.statistics().unacked
 
-    def offer(self, offered: Offered) -> None:
+    def offer(self, offered: PendingEvent) -> None:
         """Queue an event to be published; `offered.done` is called with the outcome."""
         offered.until = trio.current_time() + ROOM
         try:
@@ -77,7 +77,7 @@ class Keeping:
         self._closing.set()
 
     async def run(self) -> None:
-        """Keep and publish until `close`."""
+        """Publish offered events until `close`."""
         while not self._closing.is_set():
             try:
                 async with self._opened() as orchestrator:
@@ -138,8 +138,8 @@ class Keeping:
             await self._keep(orchestrator, offered)
         kept.set()
 
-    async def _keep(self, orchestrator: Orchestrator, offered: Offered) -> None:
-        self._again = offered  # if the hub says that there is no use, the next try has it
+    async def _keep(self, orchestrator: Orchestrator, offered: PendingEvent) -> None:
+        self._again = offered  # if the hub refuses the connection for good, the next one sends it
         with trio.move_on_at(max(offered.until, trio.current_time() + 0.01)) as scope:
             try:
                 await orchestrator.publish(offered.event)
@@ -156,7 +156,7 @@ class Keeping:
             self._lose(offered, "the spool is full")
         self._again = None
 
-    def _lose(self, offered: Offered, why: str) -> None:
+    def _lose(self, offered: PendingEvent, why: str) -> None:
         self.lost += 1
         offered.done(ConnectionLost(why))
 
@@ -165,10 +165,10 @@ class Keeping:
         _logger.warning("the hub refused an event: %s", error)
 
     async def _look_after(self, orchestrator: Orchestrator) -> None:
-        """Say in the log that the hub is away, and that it is back.
+        """Log when the hub is away, and when it is back.
 
         Raises:
-            ConnectionLost: it said that there is no use: it is tried again later.
+            ConnectionLost: the hub refused the connection for good; the backend connects again later.
         """
         away = False
         while True:
@@ -176,7 +176,7 @@ class Keeping:
             now = orchestrator.statistics()
             if not now.connected:
                 with trio.move_on_after(CHECK / 100):
-                    await orchestrator.flush()  # raises if the hub said that there is no use
+                    await orchestrator.flush()  # raises if the hub refused the connection for good
             if not away and not now.connected and now.unacked:
                 away = True
                 _logger.warning("the hub is away, events wait in %s: %s", self._address.spool, now.last_error)
@@ -193,7 +193,7 @@ class Keeping:
             _logger.warning("%d events are lost: the hub is away, and there is no spool", left)
 
     def _count_left(self) -> None:
-        """The connection is given up, and with it what only memory holds."""
+        """Count the events that only memory holds: they are lost with this connection."""
         gone = self._orchestrator
         if gone is not None and not gone.spooled:
             self.lost += gone.statistics().unacked

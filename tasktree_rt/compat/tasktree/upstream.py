@@ -14,24 +14,24 @@ from tasktree_rt.client.watcher.messages import Disconnected, WatchMessage
 from tasktree_rt.errors import ConnectionLost
 
 TURN: Final = 64
-"""So many messages are handed to the event loop between two of its rounds."""
+"""Messages handed to the event loop between two of its rounds."""
 PATIENCE: Final = 10.0
-"""Seconds for which nothing is sent to a hub that answers, because the watcher is not subscribed yet."""
+"""Seconds that publishing waits for the watcher's subscription at a hub that answers."""
 COMES_BACK: Final = Backoff(0.25, 4.0)
-"""How long to wait before the hub is tried again: it is one of this backend's own, and its browsers wait."""
+"""Waits between two connections: short ones, since browsers wait for them."""
 AWAY: Final = "cannot connect"
-"""Begin of the reason of a connection that was never made: no hub listens there."""
+"""Prefix of the reason when no hub listens at the address."""
 _logger: Final = logging.getLogger("tasktree_rt.compat")
 
 
 class Upstream:
-    """Watches the hub while browsers want it. Everything here runs in Trio.
+    """Watches the hub while browsers are connected; runs in Trio.
 
     Args:
         shown: takes a message for the browsers.
         turned: waits until the event loop has sent the browsers that keep up all messages so far.
         missed: called when the hub got something before the watcher was subscribed.
-        lost: called when the stream is over for good; the next `watch` starts a new one.
+        lost: called when the stream has ended for good; the next `watch` starts a new one.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class Upstream:
         """Of the present watcher; set once it misses nothing any more, or has ended."""
         self._on_subscribed: list[Callable[[], None]] = []
         self._heard = trio.Event()
-        """Set once there was a hub to connect to."""
+        """Set once a hub answered."""
         self._late = False
         self._wanted = trio.Event()
 
@@ -65,13 +65,13 @@ class Upstream:
             self._on_subscribed.append(subscribed)
 
     def not_waited_for(self) -> None:
-        """Call `missed` once the watcher is subscribed: a browser goes on without it."""
+        """Call `missed` once the watcher is subscribed: a browser did not wait for it."""
         self._late = self._late or (self._subscribed is not None and not self._subscribed.is_set())
 
     async def before_connect(self) -> None:
-        """Wait for a watcher that is being subscribed, so that it misses nothing of what is published next.
+        """Wait until the watcher is subscribed, so that it receives the next events.
 
-        Where there is no hub yet, it waits for as long as that takes.
+        While no hub answers, this waits without a limit.
         """
         subscribed = self._subscribed  # the watcher may end meanwhile, and its successor begin
         if subscribed is None or subscribed.is_set():

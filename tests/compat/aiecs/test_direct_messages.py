@@ -28,7 +28,7 @@ LONG = 1_000.0
 
 @define
 class World:
-    relay: DirectMessages
+    messages: DirectMessages
     told: list[tuple[float, str]] = field(factory=list)
 
     def beats(self) -> Counter[str]:
@@ -48,7 +48,7 @@ async def at_work(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
 
     monkeypatch.setattr(live, "publish", publish)
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(world.relay.run)
+        nursery.start_soon(world.messages.run)
         yield world
         nursery.cancel_scope.cancel()
 
@@ -57,10 +57,10 @@ async def test_a_task_beats_at_once_and_then_every_interval_until_its_lease_ends
     autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with at_work(monkeypatch) as world:
-        world.relay.works("u", "t", 2.0)
+        world.messages.start_task("u", "t", 2.0)
         await trio.sleep(100)
         assert world.told == [(2.0 * number, "t") for number in range(LEASE)]
-        assert not world.relay.rests("u", "t")
+        assert not world.messages.end_task("u", "t")
 
 
 async def test_a_task_that_is_said_to_work_again_goes_on(
@@ -68,7 +68,7 @@ async def test_a_task_that_is_said_to_work_again_goes_on(
 ) -> None:
     async with at_work(monkeypatch) as world:
         for _ in range(10):
-            world.relay.works("u", "t", 2.0)
+            world.messages.start_task("u", "t", 2.0)
             await trio.sleep(2.5)
         assert world.beats()["t"] == 13  # every 2 s of 25 s, and the one at once
 
@@ -77,9 +77,9 @@ async def test_a_shorter_interval_counts_at_once(
     autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with at_work(monkeypatch) as world:
-        world.relay.works("u", "t", LONG)
+        world.messages.start_task("u", "t", LONG)
         await trio.sleep(10)
-        world.relay.works("u", "t", 1.0)
+        world.messages.start_task("u", "t", 1.0)
         await trio.sleep(1.5)
         assert [moment for moment, _ in world.told] == [0, 11]
 
@@ -88,10 +88,10 @@ async def test_a_task_that_rests_is_not_told_of_and_may_begin_again(
     autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with at_work(monkeypatch) as world:
-        world.relay.works("u", "t", 2.0)
+        world.messages.start_task("u", "t", 2.0)
         await trio.sleep(1)
-        assert world.relay.rests("u", "t")
-        world.relay.works("u", "t", 2.0)
+        assert world.messages.end_task("u", "t")
+        world.messages.start_task("u", "t", 2.0)
         await trio.sleep(2.5)
         assert [moment for moment, _ in world.told] == [0, 1, 3]
 
@@ -109,11 +109,11 @@ async def test_a_heartbeat_looks_at_its_own_task_and_not_at_the_others(
     monkeypatch.setattr(module, "heapq", type("Counting", (), vars(heapq) | {"heappop": heappop}))
     async with at_work(monkeypatch) as world:
         for number in range(5_000):
-            world.relay.works("u", f"slow {number}", LONG)
-        world.relay.works("u", "quick", 1.0)
+            world.messages.start_task("u", f"slow {number}", LONG)
+        world.messages.start_task("u", "quick", 1.0)
         for _ in range(10):
             await trio.sleep(1)
-            world.relay.works("u", "quick", 1.0)
+            world.messages.start_task("u", "quick", 1.0)
         await trio.sleep(0.5)
         assert world.beats()["quick"] == 11
         assert taken == 10
@@ -124,9 +124,9 @@ async def test_tasks_that_come_and_go_leave_nothing_behind(
 ) -> None:
     async with at_work(monkeypatch) as world:
         for number in range(2_000):
-            world.relay.works("u", f"{number}", LONG)
-            world.relay.rests("u", f"{number}")
-        assert len(world.relay._beats) <= SPARE + 1
+            world.messages.start_task("u", f"{number}", LONG)
+            world.messages.end_task("u", f"{number}")
+        assert len(world.messages._beats) <= SPARE + 1
 
 
 async def test_one_subject_has_at_most_half_of_what_may_be_under_way(
@@ -135,13 +135,13 @@ async def test_one_subject_has_at_most_half_of_what_may_be_under_way(
     monkeypatch.setattr(holdings, "MAX_UNDER_WAY", 4)
     async with at_work(monkeypatch) as world:
         for task in ("t1", "t2", "t2"):
-            world.relay.works("u", task, LONG, "sub:ada")
+            world.messages.start_task("u", task, LONG, "sub:ada")
         with pytest.raises(Refused, match="you already hold 2") as caught:
-            world.relay.works("u", "t3", LONG, "sub:ada")
+            world.messages.start_task("u", "t3", LONG, "sub:ada")
         assert caught.value.code == "rate_limited"
         with pytest.raises(Refused):
-            await world.relay.acknowledged("u", {}, 1.0, "sub:ada")
-        world.relay.works("u", "t3", LONG, "sub:bob")
-        assert (await world.relay.acknowledged("u", {}, 1.0, "sub:bob"))[1] is False
-        world.relay.rests("u", "t1")
-        world.relay.works("u", "t4", LONG, "sub:ada")
+            await world.messages.acknowledged("u", {}, 1.0, "sub:ada")
+        world.messages.start_task("u", "t3", LONG, "sub:bob")
+        assert (await world.messages.acknowledged("u", {}, 1.0, "sub:bob"))[1] is False
+        world.messages.end_task("u", "t1")
+        world.messages.start_task("u", "t4", LONG, "sub:ada")
