@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from attrs import evolve
 
-from tasktree_rt.hub.delivery.subscriber import Subscriber
+from tasktree_rt.hub.delivery import shedding
 from tests.simulation import mutants
 from tests.simulation.run import run_schedule
 from tests.simulation.schedule import make
@@ -44,7 +44,7 @@ def test_a_mutant_is_found_soon(name: str) -> None:
 @contextmanager
 def every_policy_forgotten() -> Iterator[None]:
     """A bug to be found: what is shed is simply lost."""
-    with replaced(Subscriber, "_shed", lambda self, item: self.outbox.drop(item.batch.project_id)):
+    with replaced(shedding, "_shed", lambda reader, item: reader.outbox.drop(item.batch.project_id)):
         yield
 
 

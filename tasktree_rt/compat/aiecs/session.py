@@ -70,7 +70,7 @@ class ConfirmingSession(ConnectionSession):
         address: str = "",
     ) -> None:
         super().__init__(hub, dialect, grants=grants, policy=Policy.NEWEST, address=address)
-        self.subscriber.farewell = GOING_AWAY
+        self.subscriber.drain_closing = GOING_AWAY
         self._messages = messages
         self._everything = everything
 

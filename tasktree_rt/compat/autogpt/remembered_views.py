@@ -71,7 +71,7 @@ class Absent:
         self.held = LastValueQueue()
         self._most = most_messages, most_bytes
 
-    def show(self, key: Key, data: bytes, *, last: bool = False) -> None:
+    def send_ephemeral(self, key: Key, data: bytes, *, last: bool = False) -> None:
         """Hold an event for the next connection; see `ephemeral_topics.TopicViewer`."""
         if self.missed:
             return
@@ -79,7 +79,7 @@ class Absent:
         if len(self.held) > self._most[0] or (self.held.size > self._most[1] and len(self.held) > 1):
             self.give_up()
 
-    def unshow(self, topic: str | None) -> None:
+    def drop_ephemeral(self, topic: str | None) -> None:
         """Drop the held events of a topic; see `ephemeral_topics.TopicViewer`."""
         self.held.forget(topic)
 
@@ -196,7 +196,7 @@ class RememberedViews:
         if absent.missed:
             subscriber.reply(Failure("gone", MISSED))
         for key, data in absent.held.items():
-            subscriber.show(key, data)
+            subscriber.send_ephemeral(key, data)
 
     # --- over a restart ---------------------------------------------------------------------------
 

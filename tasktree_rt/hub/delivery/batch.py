@@ -9,9 +9,9 @@ from tasktree_rt.dialects.base import Dialect, Encoding
 
 
 class Batch:
-    """What one tick brings a project's watchers, in one life of its log.
+    """The new events of one project and one epoch in one tick.
 
-    `opens`: the life begins here; where the dialect has a word for that, it comes before the events.
+    `opens`: the epoch begins here; a dialect that has a message for that sends it before the events.
     `ends`: the last record is ``project_deleted``.
     """
 
@@ -34,34 +34,34 @@ class Batch:
 
     @property
     def size(self) -> int:
-        """Bytes of the bodies."""
+        """Return the bytes of all bodies."""
         return sum(len(record.body) for record in self.records)
 
     @property
-    def opening(self) -> Subscribed:
-        """What watchers are told when a new life begins."""
+    def subscribed(self) -> Subscribed:
+        """Return the message that announces the new epoch to watchers."""
         return Subscribed(self.project_id, Position(self.epoch, 0), None)
 
     def encoding(self, dialect: Dialect) -> Encoding:
-        """The batch finished for the wire, made at the first call for each dialect."""
+        """Return the batch encoded for the wire; each dialect encodes it once, at its first call."""
         found = self._encodings.get(dialect.name)
         if found is None:
             found = dialect.encode_events(self.records, self.epoch)
-            opening = dialect.encode(self.opening) if self.opens else None
-            if opening is not None:
-                ends = (len(opening), *(end + len(opening) for end in found.ends))
-                found = Encoding(opening + found.data, ends)
+            subscribed = dialect.encode(self.subscribed) if self.opens else None
+            if subscribed is not None:
+                ends = (len(subscribed), *(end + len(subscribed) for end in found.ends))
+                found = Encoding(subscribed + found.data, ends)
             self._encodings[dialect.name] = found
         return found
 
     def only_last(self, dialect: Dialect) -> Encoding:
-        """The last message alone."""
+        """Return the encoding of the last message alone."""
         encoding = self.encoding(dialect)
         data = encoding.data[encoding.ends[-2] :] if len(encoding.ends) > 1 else encoding.data
         return Encoding(data, (len(data),))
 
     def before(self, start: int, messages: int) -> tuple[int, bool]:
-        """Where a watcher stands who has the messages before the `start`-th of `messages`: the seq, and
-        whether the word that a life begins is still to be said."""
+        """Return the seq of a watcher that has the messages before number `start` of `messages`, and whether
+        the begin of the epoch is not announced to it yet."""
         extra = messages - len(self.records)
         return self.records[0].seq - 1 + max(0, start - extra), start < extra

@@ -1,6 +1,6 @@
-"""Messages that no log keeps: to every watcher, or to one connection.
+"""Send messages that no log stores: to every watcher, or to one connection.
 
-A message to every watcher is handed over in slices, so that many watchers do not hold up the loop.
+The hub hands a message to every watcher in slices, so that many watchers do not hold up the loop.
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ from tasktree_rt.hub.delivery.connections import Connections
 from tasktree_rt.hub.delivery.subscriber import Subscriber
 
 SLICE: Final = 200
-"""Watchers that are handed a message in one turn of the loop."""
+"""Watchers that get a message in one turn of the loop."""
 WAITING: Final = 64
-"""Broadcasts under way; a program that makes more without a pause hands over the oldest itself."""
+"""Broadcasts under way at most; the call that makes one more hands over a slice of the oldest itself."""
 
 
 @define
 class _UnderWay:
-    said: Broadcast
+    message: Broadcast
     encoded: Mapping[str, bytes | None]
     left: Iterator[Subscriber]
 
 
 class Broadcasts:
-    """See the module's docstring. Each watcher gets them in the order in which they were made."""
+    """See the module's docstring. Each watcher gets broadcasts in the order in which they were made."""
 
     def __init__(self, context: HubContext, connections: Connections, index: TopicIndex[Subscriber]) -> None:
         self._context = context
@@ -51,19 +51,19 @@ class Broadcasts:
     def broadcast(self, message: Mapping[str, Any]) -> int:
         """Send ``{"type", "data"?, "timestamp"?}`` to every watcher. It has no project and is not stored.
 
-        Returns how many get it. Where they are many, the last of them get it some turns of the loop later
-        (`quiet`).
+        Returns the number of watchers. If they are many, the last ones get it some turns of the loop later;
+        `quiet` waits for that.
 
         Raises:
-            InvalidInput: it is no such object, or its type is the name of a message of the hub's.
+            InvalidInput: it is no such object, or its type is reserved for the hub's own messages.
         """
         given = plain(dict(message))
         kind, data = given.get("type"), given.get("data", {})
         if not isinstance(kind, str) or not isinstance(data, dict):
             raise InvalidInput('expected {"type": string, "data": object}', field="message")
         refuse_message_name(kind, "type", "invalid_message")
-        told = given.get("timestamp")
-        at = self._context.timestamp() if told is None else normalise_time(told, "timestamp")
+        given_at = given.get("timestamp")
+        at = self._context.timestamp() if given_at is None else normalise_time(given_at, "timestamp")
         watchers = [one for one in self._connections.values() if one in self._index and not one.closing]
         self._put(Broadcast(kind, data, at), watchers)
         return len(watchers)
@@ -72,26 +72,27 @@ class Broadcasts:
         """Send any JSON object to one connection; False if there is no such connection.
 
         Raises:
-            InvalidInput: it cannot be written as JSON, or looks like an event or a message of the hub's own.
+            InvalidInput: it cannot be written as JSON, or looks like an event or one of the hub's own
+            messages.
         """
-        said = plain(dict(message))
-        refuse_message_name(said.get("type"), "message.type", "invalid_message")
-        if "seq" in said and "timestamp" in said:
+        sent = plain(dict(message))
+        refuse_message_name(sent.get("type"), "message.type", "invalid_message")
+        if "seq" in sent and "timestamp" in sent:
             expected = "seq and timestamp together make an event: expected at most one of them"
             raise InvalidInput(expected, code="invalid_message", field="message.seq")
         subscriber = self._connections.get(connection_id)
         if subscriber is None or subscriber.closing:
             return False
-        subscriber.reply(Personal(said))
+        subscriber.reply(Personal(sent))
         return True
 
-    def _put(self, said: Broadcast, watchers: Sequence[Subscriber]) -> None:
-        """Send `said` to `watchers`: to the first of them at once, to the others soon."""
+    def _put(self, sent: Broadcast, watchers: Sequence[Subscriber]) -> None:
+        """Send a message to `watchers`: to the first slice at once, to the others soon."""
         dialects = {one.dialect.name: one.dialect for one in watchers}
-        encoded = {name: dialect.encode(said) for name, dialect in dialects.items()}
+        encoded = {name: dialect.encode(sent) for name, dialect in dialects.items()}
         while len(self._under_way) >= WAITING:
             self._hand_over()
-        self._under_way.append(_UnderWay(said, encoded, iter(watchers)))
+        self._under_way.append(_UnderWay(sent, encoded, iter(watchers)))
         if len(self._under_way) == 1:
             self._hand_over()
         if self._under_way:
@@ -109,27 +110,27 @@ class Broadcasts:
             self._quiet = trio.Event()
 
     async def quiet(self) -> None:
-        """Wait until every watcher has been handed what was sent so far."""
+        """Wait until every watcher has got all broadcasts made so far."""
         while self._under_way:
             await self._quiet.wait()
 
     def _hand_over(self) -> None:
-        """The next slice of the oldest."""
+        """Hand the oldest broadcast to its next slice of watchers."""
         if not self._under_way:
             return
         first = self._under_way[0]
         found = list(islice(first.left, SLICE))
         for subscriber in found:
-            self._say(subscriber, first)
+            self._hand_to(subscriber, first)
         if len(found) < SLICE:
             self._under_way.popleft()
 
-    def _say(self, subscriber: Subscriber, one: _UnderWay) -> None:
+    def _hand_to(self, subscriber: Subscriber, one: _UnderWay) -> None:
         data = one.encoded[subscriber.dialect.name]
         if data is None or subscriber.closing:
             return
         try:
-            subscriber.say(data, one.said)
+            subscriber.say(data, one.message)
         except Exception as error:
             self._context.report_fault("broadcast", error)
             subscriber.close(INTERNAL)

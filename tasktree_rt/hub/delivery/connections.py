@@ -1,4 +1,4 @@
-"""The connections of a hub: each by its id, from when it begins until it is over."""
+"""Keep the open connections of a hub, by id."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from tasktree_rt.hub.projects.cache import ProjectCache
 
 
 class Connections(Mapping[str, Subscriber]):
-    """See the module's docstring. A mapping from ids to subscribers, the oldest first."""
+    """Map connection ids to subscribers, the oldest first."""
 
     def __init__(
         self,
         context: HubContext,
         cache: ProjectCache,
         index: TopicIndex[Subscriber],
-        live: EphemeralTopics,
+        ephemeral: EphemeralTopics,
         source: SubscriberSource,
     ) -> None:
         self._context = context
         self._cache = cache
         self._index = index
-        self._live = live
+        self._ephemeral = ephemeral
         self._source = source
         self._by_id: dict[str, Subscriber] = {}
 
@@ -52,18 +52,18 @@ class Connections(Mapping[str, Subscriber]):
         return {name for one in self._by_id.values() for name in one.feeds.special_names}
 
     def attach(self, subscriber: Subscriber) -> None:
-        """Begin a connection."""
+        """Add a new connection."""
         self._by_id[subscriber.id] = subscriber
 
     def detach(self, subscriber: Subscriber) -> None:
-        """End a connection, and all subscriptions of it."""
+        """Remove a connection, and end its subscriptions."""
         subscriber.over()
         self._by_id.pop(subscriber.id, None)
         topics = self._index.topics(subscriber)
         self._index.remove(subscriber)
         for name in topics:
             self._cache.left(name)
-        self._live.remove(subscriber)
+        self._ephemeral.remove(subscriber)
 
     def pull_subscriber(
         self, dialect: Dialect, *, policy: Policy, grants: Grants, address: str
@@ -85,10 +85,10 @@ class Connections(Mapping[str, Subscriber]):
 
     @staticmethod
     def new_connection_id() -> str:
-        """Make an id that is unique over all lives of the hub."""
+        """Make an id that is unique, also over restarts of the hub."""
         return secrets.token_hex(8)
 
     def topics_of(self, subscriber: Subscriber) -> frozenset[str]:
-        """Return all that `subscriber` asked for: projects, users, live topics."""
+        """Return all topics of `subscriber`: projects, users, ephemeral topics."""
         feed = () if subscriber.feeds.topic is None else (subscriber.feeds.topic.topic,)
-        return self._index.topics(subscriber) | self._live.topics(subscriber) | frozenset(feed)
+        return self._index.topics(subscriber) | self._ephemeral.topics(subscriber) | frozenset(feed)

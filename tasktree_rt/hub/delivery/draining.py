@@ -1,4 +1,4 @@
-"""Stop the hub politely: finish what was accepted, and tell every connection when to come back."""
+"""Drain the hub: commit what was accepted, tell every connection when to reconnect, and close it."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from tasktree_rt.hub.publish.committer import Committer
 from tasktree_rt.hub.stopping import Stopping
 
 DISMISSED: Final = 200
-"""Connections that are told to come back in one turn of the loop, when the hub stops."""
+"""Connections that the draining hub closes in one turn of the loop."""
 
 
 class Drain:
-    """See the module's docstring. `keep` stores, in so many seconds, what the next hub takes up."""
+    """See the module's docstring. `store` saves, within some seconds, what the next process needs."""
 
     def __init__(
         self,
@@ -30,20 +30,20 @@ class Drain:
         committer: Committer,
         connections: Connections,
         directory: ProjectDirectory,
-        keep: Callable[[float], Awaitable[None]],
+        store: Callable[[float], Awaitable[None]],
     ) -> None:
         self._drain = context.settings.drain
         self._stopping = stopping
         self._committer = committer
         self._connections = connections
         self._directory = directory
-        self._keep = keep
+        self._store = store
 
     async def drain(self) -> None:
-        """Stop politely: finish what was accepted, tell everyone when to come back, close with 1012.
+        """Commit what was accepted, tell every connection when to reconnect, and close it with 1012.
 
-        Returns when every connection is told; bounded by `settings.drain.timeout` together with the
-        caller. Later publishes are refused (``draining``).
+        Returns when the hub has closed every connection; the caller and this together take at most
+        `settings.drain.timeout`. The hub refuses later publishes (``draining``).
         """
         self._stopping.begun = True
         with trio.move_on_after(self._drain.timeout / 2):
@@ -52,15 +52,15 @@ class Drain:
             self._dismiss(subscriber)
             if number % DISMISSED == 0:
                 await trio.lowlevel.checkpoint()
-        await self._keep(self._drain.timeout / 4)
+        await self._store(self._drain.timeout / 4)
         self._directory.close()
         for subscriber in list(self._connections.values()):
-            if not subscriber.closing:  # it came meanwhile
+            if not subscriber.closing:  # connected meanwhile
                 self._dismiss(subscriber)
         self._stopping.over.set()
 
     def _dismiss(self, subscriber: Subscriber) -> None:
-        """Tell a connection when to come back (within the window of the settings), and close it."""
+        """Tell a connection when to reconnect, at random within `settings.drain.window`, and close it."""
         window = int(self._drain.window * 1000)
         subscriber.reply(Draining(random.randint(0, window)))  # noqa: S311
-        subscriber.close(subscriber.farewell)
+        subscriber.close(subscriber.drain_closing)

@@ -9,8 +9,8 @@ from tasktree_rt.hub.recovery.feed import Events, Finished
 
 
 def encoded(dialect: Dialect, message: Message | Events | Finished) -> tuple[bytes | None, int]:
-    """Encode a message; returns the bytes and how many messages they are, None and 0 if the language has no
-    word for it.
+    """Encode a message; returns the bytes and the number of messages; None and 0 if the dialect has no
+    such message.
     """
     if isinstance(message, Finished):
         return message.data, message.count

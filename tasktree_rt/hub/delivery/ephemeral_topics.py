@@ -1,10 +1,10 @@
-"""Live topics: what is shown to those who watch now and kept by nobody.
+"""Ephemeral topics: events for the present watchers that no log stores.
 
-A project's events have a log, positions and a state to fall back on (`hub.fanout`, `hub.catchup`). Some
-languages know nothing of the kind: each of their events is whole, and the newest says all. Those go by here:
-an event is encoded once for each dialect in use and offered at once to every watcher of its topic. Where the
-socket takes no more, only the newest of each key waits (`hub.newest`); the connection is closed 4008 when
-even that outgrows the outbox.
+A project's events have a log, positions and a state (`delivery.fanout`, `recovery.catchup`). Some dialects
+have none of these: each event is complete, and the newest one replaces all before. Such events go through
+here. The hub encodes an event once for each dialect in use and offers it at once to every watcher of its
+topic. Where the socket takes no more bytes, only the newest event of each key waits (`last_value_queue`); if
+even these outgrow the outbox, the hub closes the connection with 4008.
 """
 
 from __future__ import annotations
@@ -21,33 +21,33 @@ from tasktree_rt.errors import Refused
 from tasktree_rt.hub.delivery.last_value_queue import Key
 
 EVERY_USER: Final = "users"
-"""The live topic of what any user is shown, for languages that once told everybody everything."""
+"""The ephemeral topic of all users' events, for dialects that send every user's events to everybody."""
 
 
 class TopicViewer(Protocol):
-    """Somebody who is shown live events: a `Subscriber`, or `returning.Absent` in its place."""
+    """A receiver of ephemeral events: a `Subscriber`, or a remembered connection in its place."""
 
     def __hash__(self) -> int: ...
 
     @property
     def dialect(self) -> Dialect:
-        """The language that it is told them in."""
+        """The language of its messages."""
 
-    def show(self, key: Key, data: bytes, *, last: bool = False) -> None:
-        """A live event, encoded; `last`: nothing more comes of its key."""
+    def send_ephemeral(self, key: Key, data: bytes, *, last: bool = False) -> None:
+        """Send an encoded event; `last`: no other event of its key follows."""
 
-    def unshow(self, topic: str | None) -> None:
-        """What waits of a topic (of all, if None) is not to be sent any more."""
+    def drop_ephemeral(self, topic: str | None) -> None:
+        """Drop the waiting events of a topic, or of all topics if None."""
 
     def close(self, closing: Closing, reason: str = "") -> None:
-        """End it."""
+        """Close the connection."""
 
 
 class EphemeralTopics:
     """See the module's docstring.
 
-    `most` bounds the topics of one subscriber, `failed` is told of every fault of the hub's own. Topics are
-    any strings but ``*``; how they are made up is the matter of those who use them.
+    `most` bounds the topics of one subscriber; `failed` reports the hub's own faults. A topic is any string
+    but ``*``; the callers choose its form.
     """
 
     def __init__(self, most: int, failed: Callable[[str, BaseException], None]) -> None:
@@ -56,7 +56,7 @@ class EphemeralTopics:
         self._failed = failed
 
     def subscribe(self, subscriber: TopicViewer, topic: str) -> None:
-        """From now on `subscriber` is shown what is published to `topic`; saying it again changes nothing.
+        """Subscribe to a topic; a repeated call changes nothing.
 
         Raises:
             Refused: ``too_many_subscriptions``.
@@ -68,23 +68,23 @@ class EphemeralTopics:
         self._index.add(subscriber, topic)
 
     def unsubscribe(self, subscriber: TopicViewer, topic: str) -> bool:
-        """Take it back, and what still waits of it; whether there was such a subscription."""
+        """End a subscription and drop its waiting events; returns whether there was one."""
         known = topic in self._index.topics(subscriber)
         if known:
             self._index.discard(subscriber, topic)
-            subscriber.unshow(topic)
+            subscriber.drop_ephemeral(topic)
         return known
 
     def remove(self, subscriber: TopicViewer) -> None:
-        """The connection is over."""
+        """Remove a connection that has ended."""
         self._index.remove(subscriber)
 
     def topics(self, subscriber: TopicViewer) -> frozenset[str]:
-        """What `subscriber` is shown."""
+        """Return the topics of `subscriber`."""
         return self._index.topics(subscriber)
 
     def watched(self, topic: str) -> bool:
-        """Whether anybody is shown `topic`."""
+        """Return whether `topic` has watchers."""
         return self._index.is_named(topic)
 
     def observe(self, observer: Callable[[str, bool], None]) -> None:
@@ -95,13 +95,13 @@ class EphemeralTopics:
             observer(topic, True)
 
     def unobserve(self, observer: Callable[[str, bool], None]) -> None:
-        """Take `observe` back."""
+        """Stop calling an observer."""
         self._index.observers.remove(observer)
 
     def publish(self, event: Ephemeral) -> int:
-        """Offer `event` to all who watch its topic, before this returns; returns to how many.
+        """Offer `event` to all watchers of its topic; returns their number.
 
-        It never blocks and never waits: meant for topics with some watchers, not with thousands.
+        Never waits: it is for topics with some watchers, not with thousands.
         """
         encoded: dict[str, bytes | None] = {}
         watchers = self._index.watchers(event.topic)
@@ -112,14 +112,14 @@ class EphemeralTopics:
                     encoded[dialect.name] = dialect.encode(event)
                 data = encoded[dialect.name]
                 if data is not None:
-                    subscriber.show((event.topic, event.key), data, last=event.last)
+                    subscriber.send_ephemeral((event.topic, event.key), data, last=event.last)
             except Exception as error:
                 self._failed("live", error)
                 subscriber.close(INTERNAL)
         return len(watchers)
 
     def show_user(self, user: str, kind: str, data: Json, key: str) -> None:
-        """Show a user something; those who are shown everybody's are told whose it is."""
+        """Publish an event to a user's topic, and with the user's name to `EVERY_USER`."""
         self.publish(Ephemeral(user_topic(user), kind, data, key))
         if self.watched(EVERY_USER):
             self.publish(Ephemeral(EVERY_USER, kind, data, users_own(user, key), user=user))

@@ -1,13 +1,13 @@
-"""The tick: what was committed is applied, encoded once, and offered to every watcher.
+"""The tick: apply what was committed, encode it once, and offer it to every watcher.
 
-A tick takes all that is committed by then. It applies everything and notes who watches before it
-first yields, so that whoever subscribes while it runs stands behind it; then it goes through the
-watchers in slices, so that the loop never starves, and tells the producers at the end.
+A tick takes all publishes committed by then. It applies them all and notes the watchers before it first
+yields, so a subscription made meanwhile begins behind the tick. Then it goes through the watchers in slices,
+so that the loop never starves, and answers the producers at the end.
 
-Between two slices everybody else runs, and a watcher of a project under way is in one of two places:
-offered, or still to be. Whoever asks where it stands, or changes what it wants, calls `settle` first;
-whoever is beyond the tick (a catch-up that reached the applied head, a subscription taken back) is
-kept out of the rest of it by `guard`.
+Between two slices other tasks run. A watcher of a project under way has then been offered the batch or not
+yet. Code that reads a watcher's position or changes its subscriptions calls `settle` first. `guard` excludes
+a watcher that is beyond the tick from the rest of it: its catch-up reached the applied head, or its
+subscription ended.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ SLICE: Final = 200
 
 @define
 class _Run:
-    """New records of one life of a project, in order."""
+    """New records of one epoch of a project, in order."""
 
     project: Project
     epoch: str
@@ -49,7 +49,7 @@ class _Run:
 
 @define(eq=False)
 class _Delivery:
-    """A batch on its way: ``watchers[:done]`` were offered it."""
+    """A batch under way: ``watchers[:done]`` have been offered it."""
 
     batch: Batch
     watchers: tuple[Subscriber, ...]
@@ -79,35 +79,35 @@ class Fanout:
         self._guards: list[tuple[Subscriber, str]] = []
         self.ticks = 0
         self.events = 0
-        """Applied since the hub began."""
+        """Events applied since the hub began."""
         self.messages = 0
-        """Handed to outboxes since then."""
+        """Messages handed to outboxes since the hub began."""
         self.took = 0.0
-        """Seconds that the oldest publish of the newest tick took until every outbox had it."""
+        """Seconds from the newest tick's oldest publish until every outbox had it."""
 
-    def committed(self, tickets: list[PendingPublish]) -> None:
-        """These are through the store, or have failed; the next tick takes them."""
-        self._committed.extend(tickets)
+    def committed(self, publishes: list[PendingPublish]) -> None:
+        """Queue publishes that are committed or have failed; the next tick takes them."""
+        self._committed.extend(publishes)
         self._wake.set()
 
     async def room(self) -> None:
-        """Wait until a tick has taken all that is committed: the committer is one group ahead, not many."""
+        """Wait until a tick has taken all committed publishes: the committer is at most one group ahead."""
         while self._committed:
             await self._taken.wait()
 
     @property
     def projects(self) -> Collection[str]:
-        """Of which projects the tick that runs now brings something new."""
+        """Return the projects that the running tick has events of."""
         return self._underway.keys()
 
     def underway(self, project_id: str) -> bool:
-        """Whether the tick that runs now brings something new of a project."""
+        """Return whether the running tick has events of a project."""
         return project_id in self._underway
 
     def settle(self, subscriber: Subscriber, project_id: str) -> None:
-        """Let `subscriber` have at once what this tick still has for it of a project.
+        """Offer `subscriber` at once what this tick still has for it of a project.
 
-        After this it stands at the applied head, if it is live there, and the tick is over for it.
+        If the project is live, the subscriber is then at the applied head, and the tick is over for it.
         """
         waiting = [
             delivery.batch
@@ -120,30 +120,30 @@ class Fanout:
             self.guard(subscriber, project_id)
 
     def guard(self, subscriber: Subscriber, project_id: str) -> None:
-        """`subscriber` stands at the applied head: the rest of this tick does not concern it."""
+        """Exclude `subscriber`, which is at the applied head, from the rest of this tick."""
         if project_id in self._underway and not subscriber.closing:
             subscriber.catch_up(project_id, GUARD)
             self._guards.append((subscriber, project_id))
 
     def guard_all(self, subscriber: Subscriber, besides: Container[str]) -> None:
-        """The same for every project but those in `besides`."""
+        """Guard every project of this tick but those in `besides`."""
         for project_id in self._underway:
             if project_id not in besides:
                 self.guard(subscriber, project_id)
 
     async def run(self) -> None:
-        """The fan-out task."""
+        """Run ticks until cancelled."""
         while True:
             await self._wake.wait()
             self._wake = trio.Event()
-            tickets, self._committed = self._committed, []
+            publishes, self._committed = self._committed, []
             self._taken.set()
             self._taken = trio.Event()
-            await self._tick(tickets)
+            await self._tick(publishes)
 
-    async def _tick(self, tickets: list[PendingPublish]) -> None:
+    async def _tick(self, publishes: list[PendingPublish]) -> None:
         begun = trio.current_time()
-        runs = self._apply(tickets)
+        runs = self._apply(publishes)
         deliveries = [
             _Delivery(_batch(run), watchers)
             for run in runs
@@ -157,8 +157,8 @@ class Fanout:
             self._underway.clear()
             self._lift_guards()
         self.ticks += 1
-        self._count(tickets, runs, deliveries, begun)
-        self._finished(tickets)
+        self._count(publishes, runs, deliveries, begun)
+        self._finished(publishes)
 
     async def _deliver(self, deliveries: list[_Delivery]) -> None:
         room = SLICE
@@ -173,8 +173,11 @@ class Fanout:
                 self._offer(delivery.batch, part)
 
     def _offer(self, batch: Batch, subscribers: Iterable[Subscriber]) -> None:
-        """Nearly always the socket takes all at once: that way is written out here, as a delivery costs
-        little more than its system call, and every Python call shows beside it."""
+        """Offer a batch to subscribers.
+
+        Nearly always the socket takes all at once. That path is written out here: a delivery costs little
+        more than its system call, and every Python call shows beside it.
+        """
         dialect, encoding, size = None, _NOTHING, 0
         for subscriber in subscribers:
             try:
@@ -214,7 +217,7 @@ class Fanout:
         self._guards.clear()
 
     def _count(
-        self, tickets: list[PendingPublish], runs: list[_Run], deliveries: list[_Delivery], begun: float
+        self, publishes: list[PendingPublish], runs: list[_Run], deliveries: list[_Delivery], begun: float
     ) -> None:
         messages = sum(len(one.batch.records) * len(one.watchers) for one in deliveries)
         size = sum(one.batch.size * len(one.watchers) for one in deliveries)
@@ -222,26 +225,26 @@ class Fanout:
         self.messages += messages
         if runs:
             self.events += sum(len(run.records) for run in runs)
-            self.took = trio.current_time() - tickets[0].begun
+            self.took = trio.current_time() - publishes[0].begun
             types = Counter(record.type for run in runs for record in run.records)
-            kept = sum(ticket.size for ticket in tickets if isinstance(ticket.outcome, Appended))
-            self._meter.published(types, kept, begun - tickets[0].begun)
+            kept = sum(publish.size for publish in publishes if isinstance(publish.outcome, Appended))
+            self._meter.published(types, kept, begun - publishes[0].begun)
 
     # --- applying -------------------------------------------------------------------------------
 
-    def _apply(self, tickets: list[PendingPublish]) -> list[_Run]:
+    def _apply(self, publishes: list[PendingPublish]) -> list[_Run]:
         runs: list[_Run] = []
         newest: dict[str, _Run] = {}
         lost: dict[str, Project] = {}
-        for ticket in tickets:
-            project = ticket.project
+        for publish in publishes:
+            project = publish.project
             changes = project.next_changes()
-            if isinstance(ticket.outcome, Appended):
+            if isinstance(publish.outcome, Appended):
                 before = project.epoch != ""
-                _apply_one(ticket, ticket.outcome, changes, runs, newest)
+                _apply_one(publish, publish.outcome, changes, runs, newest)
                 self._touched(project, (project.epoch != "") - before)
-            elif ticket.lost:
-                # Everything behind it is lost too: once, at the end, is enough.
+            elif publish.lost:
+                # Every later publish of the project is lost too: restage once, at the end.
                 lost[project.project_id] = project
             else:
                 project.restage()
@@ -255,25 +258,25 @@ def _batch(run: _Run) -> Batch:
 
 
 def _apply_one(
-    ticket: PendingPublish,
+    publish: PendingPublish,
     outcome: Appended,
     changes: list[Change],
     runs: list[_Run],
     newest: dict[str, _Run],
 ) -> None:
-    project = ticket.project
+    project = publish.project
     opens = outcome.epoch != project.epoch
     if opens:
-        project.begin_life(outcome.epoch, ticket.append.owner)
+        project.begin_life(outcome.epoch, publish.append.owner)
     run = newest.get(project.project_id)
     if run is None or run.epoch != outcome.epoch:
         run = newest[project.project_id] = _Run(project, outcome.epoch, opens, [])
         runs.append(run)
     seq = outcome.first
-    for draft, change in zip(ticket.append.drafts, changes, strict=True):
+    for draft, change in zip(publish.append.drafts, changes, strict=True):
         record = Record(seq, draft.type, draft.node_id, outcome.received, draft.body)
         project.apply(record, change)
         run.records.append(record)
         seq += 1
-    if ticket.append.ends:
+    if publish.append.ends:
         project.end_life(run.records[-1])

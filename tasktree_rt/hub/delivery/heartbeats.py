@@ -1,8 +1,8 @@
-"""Heartbeats: when each connection's is due, and what those that tell the same share.
+"""Heartbeats: when the next one of each connection is due, and one encoding for equal ones.
 
-Each native connection is told where it stands every `heartbeat_interval`, whatever else it is told: so a
-client notices that a project stands still while another one is busy. Connections that come at once are spread
-over the interval, and one encoding serves all of a turn that stand at the same positions.
+The hub sends each native connection its positions every `heartbeat_interval`, whatever else it sends. So a
+client notices that one project is quiet while another one is busy. The heartbeats of connections that come at
+once are spread over the interval, and connections at the same positions share one encoding in each turn.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from tasktree_rt.core.protocol import Heartbeat
 from tasktree_rt.dialects.base import Dialect
 
 GOLDEN: Final = 0.6180339887498949
-"""Multiples of it, without their whole part, are spread evenly however many there are."""
+"""The fractional parts of its multiples are spread evenly, however many there are."""
 SHARED: Final = 8
 """Heartbeats that name more positions than this are not shared."""
 
@@ -23,7 +23,7 @@ Key = tuple[str, tuple[tuple[str, Position], ...]]
 
 
 class Heartbeats:
-    """See the module's docstring. `timestamp` is the time as messages carry it."""
+    """See the module's docstring. `timestamp` returns the present time in the form of messages."""
 
     def __init__(self, interval: float, timestamp: Callable[[], str]) -> None:
         self._interval = interval
@@ -33,20 +33,20 @@ class Heartbeats:
         self._made: dict[Key, tuple[Heartbeat, bytes | None]] = {}
 
     def first(self, now: float) -> float:
-        """When a new connection's first heartbeat is due."""
+        """Return when a new connection's first heartbeat is due."""
         share = 1.0 - self._count * GOLDEN % 1.0
         self._count += 1
         return now + self._interval * share
 
     def after(self, due: float, now: float) -> float:
-        """When the next one is due after one that was due at `due` and is sent now."""
+        """Return when the next heartbeat is due, after one that was due at `due` and is sent now."""
         due += self._interval
         return due if due > now else now + self._interval
 
     def encoded(
         self, dialect: Dialect, positions: Mapping[str, Position], now: float
     ) -> tuple[Heartbeat, bytes | None]:
-        """A heartbeat that tells `positions`."""
+        """Return a heartbeat with `positions`, and its encoding."""
         if len(positions) > SHARED:
             return self._encode(dialect, positions)
         if now != self._turn:
@@ -59,5 +59,5 @@ class Heartbeats:
         return found
 
     def _encode(self, dialect: Dialect, positions: Mapping[str, Position]) -> tuple[Heartbeat, bytes | None]:
-        said = Heartbeat(self._timestamp(), positions)
-        return said, dialect.encode(said)
+        heartbeat = Heartbeat(self._timestamp(), positions)
+        return heartbeat, dialect.encode(heartbeat)

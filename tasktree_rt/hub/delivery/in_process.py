@@ -34,18 +34,18 @@ class InProcess:
     ) -> AsyncIterator[AsyncIterator[Message | Events]]:
         """Watch a project, or all, from within this process.
 
-        Gives an async iterator of what a native connection would be told: `Subscribed`, `StatePart`,
-        `Events`, `Conflated`, … A reader that falls behind is treated by `policy`, as any other.
+        Gives an async iterator of the messages that a native connection would get: `Subscribed`, `StatePart`,
+        `Events`, `Conflated`, … `policy` says what happens to a reader that falls behind.
         """
         subscriber = self._connections.pull_subscriber(
             Objects(), policy=policy, grants=grants, address="in-process"
         )
-        wish = Subscribe(project, since=since, state=state)
+        request = Subscribe(project, since=since, state=state)
         try:
             if project == WILDCARD:
-                self._subscriptions.watch_all(subscriber, wish)
+                self._subscriptions.watch_all(subscriber, request)
             else:
-                await self._subscriptions.watch(subscriber, wish)
+                await self._subscriptions.watch(subscriber, request)
             yield subscriber.messages()
         finally:
             self._connections.detach(subscriber)

@@ -1,7 +1,7 @@
-"""Heartbeats, pings, and the end of peers that gave no sign of life: one task for all connections.
+"""Send heartbeats and pings, and end dead connections: one task for all connections.
 
-A timer for each connection would cost a task each; going through ten thousand of them once a second costs
-a few milliseconds. They are gone through in slices over that second, so that nobody waits for them.
+A timer for each connection would cost a task each; one pass through ten thousand connections costs a few
+milliseconds a second. The pass goes in slices over that second, so that it does not hold up the loop.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ SLICE: Final = 500
 
 
 class Lively(Protocol):
-    """A session that wants to be looked after."""
+    """A session as far as this task needs it."""
 
     def tend(self, now: float, wall: float) -> None:
         """Send a heartbeat or a ping if one is due, or end a dead connection. Times in seconds."""
 
 
 class Sessions(Iterable[Lively], Container[Lively], Protocol):
-    """All sessions there are."""
+    """All open sessions."""
 
 
 class Keepalive:
@@ -38,7 +38,7 @@ class Keepalive:
         self._round = max(FINEST, min(ROUND, interval / 4))
 
     async def run(self) -> None:
-        """The liveness task."""
+        """Look after all sessions in turn; runs until cancelled."""
         while True:
             sessions = list(self._sessions)
             slices = -(-len(sessions) // SLICE) or 1

@@ -1,4 +1,4 @@
-"""What the hub has still to send to one connection: a bounded channel, and the newest live events."""
+"""The messages that wait for one connection: a bounded channel, and the newest ephemeral events."""
 
 from __future__ import annotations
 
@@ -17,16 +17,17 @@ from tasktree_rt.settings import Delivery
 
 R = TypeVar("R")
 REPLY_ROOM: Final = 64
-"""So many replies may wait before reading from that peer stops."""
+"""Waiting replies after which the hub stops reading from the peer."""
 REPLY_BYTES: Final = 4
-"""Replies are queued while no more waits than this times `outbox_bytes`."""
+"""Replies are queued up to this times `outbox_bytes`."""
 
 
 @define
 class Item:
-    """Messages that wait: `data` from message `start` on; of a project's `batch`, or a reply without one.
+    """Waiting messages: those of `encoding` from number `start` on; of a project's `batch`, or replies
+    without one.
 
-    `has`: where the watcher stands before it, if that is not where the batch begins.
+    `has`: the position of the watcher before the item, if that is not where the batch begins.
     """
 
     encoding: Encoding
@@ -37,36 +38,36 @@ class Item:
 
     @property
     def count(self) -> int:
-        """Messages left."""
+        """Return the number of messages left."""
         return len(self.encoding.ends) - self.start
 
     @property
     def offset(self) -> int:
-        """Where they begin."""
+        """Return the offset of the first message left."""
         return self.encoding.ends[self.start - 1] if self.start else 0
 
     @property
     def size(self) -> int:
-        """Bytes left."""
+        """Return the number of bytes left."""
         return len(self.encoding.data) - self.offset
 
     @property
     def rest(self) -> bytes:
-        """All that is left."""
+        """Return the bytes of all messages left."""
         return self.encoding.data[self.offset :]
 
     def before(self) -> tuple[Position, bool]:
-        """Where a watcher of the project stands who has not got this, and whether the word that the life
-        begins is still to be said.
+        """Return the position of a watcher that has not got this item, and whether the begin of the epoch is
+        not announced to it yet.
         """
         assert self.batch is not None
         if self.has is not None:
             return self.has, False
-        after, unsaid = self.batch.before(self.start, len(self.encoding.ends))
-        return Position(self.batch.epoch, after), unsaid
+        after, unannounced = self.batch.before(self.start, len(self.encoding.ends))
+        return Position(self.batch.epoch, after), unannounced
 
     def take(self, room: int) -> bytes:
-        """The next messages that fit into `room` bytes, at least one; they are no longer left."""
+        """Remove and return the next messages that fit into `room` bytes, at least one."""
         ends, begin = self.encoding.ends, self.offset
         if len(self.encoding.data) - begin <= room:
             self.start = len(ends)
@@ -78,11 +79,11 @@ class Item:
 
 
 class Outbox:
-    """Queue messages in the order in which they are to go out, within the bounds of `delivery`.
+    """Queue messages in the order in which they are sent, within the bounds of `delivery`.
 
     A project's events are refused where they do not fit. Replies have a bound of their own: the hub reads
-    nothing from a peer while many of them wait, and closes a peer that outgrows it. Of live events only the
-    newest of each key waits, behind everything else.
+    nothing from a peer while many of them wait, and closes a peer that outgrows it. Of ephemeral events only
+    the newest of each key waits, behind everything else.
 
     Attributes:
         waiting, waiting_bytes: the messages that wait, and their bytes.
@@ -137,7 +138,7 @@ class Outbox:
             self._replies += count
 
     def put_newest(self, key: Key, data: bytes, *, last: bool) -> int:
-        """Queue a live event as the newest of its key; returns how many older ones it replaces.
+        """Queue an ephemeral event as the newest of its key; returns how many older ones it replaces.
 
         Raises:
             trio.WouldBlock: more waits than fits.
@@ -146,7 +147,7 @@ class Outbox:
             self._newest = LastValueQueue()
         newest = self._newest
         replaced = self._recount(newest, lambda one: one.put(key, data, last=last))
-        # One event that is larger than the whole outbox may wait, alone: else it could never be sent.
+        # One event larger than the whole outbox may wait alone: else the hub could never send it.
         if self.waiting > self._delivery.outbox_messages or (
             self.waiting_bytes > self._delivery.outbox_bytes and len(newest) > 1
         ):
@@ -154,12 +155,12 @@ class Outbox:
         return int(replaced)
 
     def forget_newest(self, topic: str | None) -> None:
-        """Drop the live events of a topic (of all, if None) that wait."""
+        """Drop the waiting ephemeral events of a topic, or of all topics if None."""
         if self._newest is not None:
             self._recount(self._newest, lambda newest: newest.forget(topic))
 
     def _recount(self, newest: LastValueQueue, change: Callable[[LastValueQueue], R]) -> R:
-        """`change` it; what waits there counts as all that waits does."""
+        """Run `change` and count its effect in `waiting` and `waiting_bytes`."""
         count, size = len(newest), newest.size
         try:
             return change(newest)
@@ -188,11 +189,11 @@ class Outbox:
         return self.take_newest()
 
     def take_newest(self) -> bytes | None:
-        """Take the first of the live events; None if none waits."""
+        """Take the first ephemeral event; None if none waits."""
         return self._recount(self._newest, LastValueQueue.take) if self._newest else None
 
     def take_item(self) -> Item | None:
-        """Take the next item, for a reader that looks at values; None if none waits."""
+        """Take the next item, for a reader that takes values instead of bytes; None if none waits."""
         item = self._next()
         if item is not None:
             self._took(item, item.count, item.size)
@@ -219,7 +220,7 @@ class Outbox:
         return self._keep(lambda item: item.batch is None or item.batch.project_id != project_id)
 
     def end(self, *, replies: bool) -> None:
-        """Drop what waits, but for the replies if `replies`; nothing is put here any more."""
+        """Drop all messages but, with `replies`, the replies; nothing is queued after this."""
         self._ended = True
         self.forget_newest(None)
         self._keep(lambda item: replies and item.batch is None)
@@ -240,17 +241,17 @@ class Outbox:
                 self._took(item, item.count, item.size)
         return oldest
 
-    # --- looking at it ----------------------------------------------------------------------------
+    # --- inspecting ----------------------------------------------------------------------------
 
     @property
     def crowded(self) -> bool:
-        """Whether so many replies wait unsent that nothing more should be asked."""
+        """Return whether so many replies wait that the hub should read no more requests."""
         return self._replies >= REPLY_ROOM or (
             self._replies > 0 and self.waiting_bytes >= self._delivery.outbox_bytes
         )
 
     async def room(self) -> None:
-        """Wait until not too many replies wait, or nothing is put here any more."""
+        """Wait until the outbox is not `crowded`, or has ended."""
         while self.crowded and not self._ended:
             if self._room is None or self._room.is_set():
                 self._room = trio.Event()
@@ -258,11 +259,11 @@ class Outbox:
 
     @property
     def unsent(self) -> set[str]:
-        """The projects of which something waits."""
+        """Return the projects that have waiting events."""
         return {item.batch.project_id for item in self._items() if item.batch is not None}
 
     def waits(self, kind: type[Message]) -> bool:
-        """Whether a message of this kind waits."""
+        """Return whether a message of this kind waits."""
         return any(isinstance(item.message, kind) for item in self._items())
 
     def first(self, project_id: str) -> Item | None:
@@ -274,7 +275,7 @@ class Outbox:
 
     @property
     def newest(self) -> int:
-        """How many live events wait."""
+        """Return the number of waiting ephemeral events."""
         return 0 if self._newest is None else len(self._newest)
 
     def _items(self) -> list[Item]:

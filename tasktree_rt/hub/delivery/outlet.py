@@ -1,4 +1,4 @@
-"""What stands on both sides of a subscriber: what the fan-out touches, and where the messages go on."""
+"""The two sides of a subscriber: the attributes that the fan-out reads, and the outlet of its messages."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from tasktree_rt.dialects.base import Dialect
 
 
 class Outlet(Protocol):
-    """Moves a subscriber's messages on."""
+    """Sends a subscriber's messages."""
 
     def wake(self) -> None:
-        """Send what waits, as far as that can be now."""
+        """Send what waits, as far as the socket takes it now."""
 
     def wake_later(self) -> None:
-        """Send what waits as soon as that can be: it cannot now."""
+        """Send what waits once the socket takes bytes again: now it does not."""
 
     def close(self, closing: Closing, reason: str) -> None:
-        """End the connection behind what is begun and the replies that wait."""
+        """Close the connection after the message that is begun and the waiting replies."""
 
 
 class Front:
-    """What the fan-out touches of a subscriber for each delivery.
+    """The attributes of a subscriber that the fan-out reads and writes for each delivery.
 
-    Kept together at the head of the object: when a subscriber's turn comes nothing of it is in the
-    processor's cache, and each line fetched from memory counts beside one system call.
+    They are the first slots of the object: when a subscriber's turn comes, nothing of it is in the
+    processor's cache, and each cache line fetched from memory counts beside one system call.
     """
 
     __slots__ = ("dialect", "direct", "picky", "sent_bytes", "sent_messages")

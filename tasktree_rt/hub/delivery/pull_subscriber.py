@@ -1,4 +1,4 @@
-"""The subscriber of a reader that asks: server-sent events, and `Hub.subscribe` in the same process."""
+"""The subscriber of a reader that pulls: server-sent events, and `Hub.subscribe` in the same process."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ from tasktree_rt.hub.recovery.feed import Events, Feed, Finished
 
 
 class Objects:
-    """The language of a reader in the same process: sizes count, the bytes are never looked at."""
+    """The dialect of a reader in the same process: only the sizes of its bytes count."""
 
     name = "in-process"
 
     def decode(self, message: str | bytes) -> Command | None:
-        """Nothing comes in."""
+        """Return None: the reader sends nothing."""
         return None
 
     def encode(self, message: Message) -> bytes | None:
-        """Something, so that the message is not left out."""
+        """Return one byte, so that the message is not left out."""
         return b"\0"
 
     def encode_events(self, records: Sequence[Record], epoch: str) -> Encoding:
-        """The bodies, for their sizes."""
+        """Return the bodies, for their sizes."""
         return join(record.body for record in records)
 
 
 class PullReader:
-    """The outlet of a subscriber whose reader asks: wakes it, and keeps why the stream ended."""
+    """The outlet of a reader that pulls: wakes the reader, and stores why the stream ended."""
 
     __slots__ = ("_wake", "ending")
 
@@ -44,42 +44,41 @@ class PullReader:
         self.ending: tuple[Closing, str] | None = None
 
     def wake(self) -> None:
-        """See `subscriber.Outlet`: the reader asks when it can take more."""
+        """Wake the reader. See `Outlet`."""
         self._wake.set()
 
     wake_later = wake
 
     def close(self, closing: Closing, reason: str) -> None:
-        """See `subscriber.Outlet`: of what waits only the replies are still given."""
+        """End the stream behind the waiting replies. See `Outlet`."""
         self.ending = closing, reason
         self._wake.set()
 
     async def woken(self) -> None:
-        """Wait until there may be something new."""
+        """Wait until there may be a new message."""
         self._wake = trio.Event()
         await self._wake.wait()
 
 
 class PullSubscriber(Subscriber):
-    """A subscriber without a socket. Slow means: does not ask. Shed as any other."""
+    """A subscriber without a socket. Its reader is slow if it does not ask; the hub sheds it as any other."""
 
     __slots__ = ()
 
     outlet: PullReader
 
     def open(self) -> None:
-        """Make ready."""
+        """Make the outlet."""
         self.outlet = PullReader()
 
     @property
     def ending(self) -> tuple[Closing, str] | None:
-        """Why the hub ended the stream; None if it did not."""
+        """Return why the hub ended the stream; None if it did not."""
         return self.outlet.ending
 
     async def encoded(self, alive: bytes, interval: float) -> AsyncIterator[bytes]:
-        """What is to be sent, in the subscriber's language, until it is closed.
-
-        Where there is nothing for `interval` seconds, that is `alive`.
+        """Give the encoded messages until the subscriber is closed, and `alive` after `interval` silent
+        seconds.
         """
         while True:
             found: Item | Message | Events | Finished | None = None
@@ -96,18 +95,17 @@ class PullSubscriber(Subscriber):
                 yield data
 
     def messages(self) -> Messages:
-        """The same as values: events in groups, everything else one by one."""
+        """Give the messages as values: events in groups, all others one by one."""
         return Messages(self)
 
     def over(self) -> None:
-        """See `Subscriber.over`; a reader that waits for a message learns that there is none to come."""
+        """See `Subscriber.over`; wakes a reader that waits for a message, as none will come."""
         super().over()
         self.outlet.wake()
 
     async def await_next(self) -> Item | Message | Events | Finished | None:
-        """The next thing to be sent; None when there is nothing to come."""
-        # A reader that never waits for anything else must still let others run; nothing is taken before a
-        # cancellation could lose it.
+        """Wait for the next message; None when no more will come."""
+        # A reader that waits for nothing else must let other tasks run; a cancellation here loses no message.
         await trio.lowlevel.checkpoint()
         outbox = self.outbox
         while True:
@@ -115,8 +113,8 @@ class PullSubscriber(Subscriber):
             if item is not None:
                 self.sent_messages += item.count
                 return item
-            if (live := outbox.take_newest()) is not None:
-                return Finished(live, 1)
+            if (event := outbox.take_newest()) is not None:
+                return Finished(event, 1)
             if self.closing:
                 return None
             due = self.feeds.due()
@@ -141,7 +139,7 @@ class Messages:
 
     def __init__(self, subscriber: PullSubscriber) -> None:
         self._subscriber = subscriber
-        self._events: Events | None = None  # those that begin a life: the word for that comes first
+        self._events: Events | None = None  # those that begin an epoch: `Subscribed` comes first
 
     def __aiter__(self) -> Messages:
         return self
@@ -152,13 +150,13 @@ class Messages:
             events, self._events = self._events, None
             return events
         while (found := await self._subscriber.await_next()) is not None:
-            said = self._value(found)
-            if said is not None:
-                return said
+            message = self._value(found)
+            if message is not None:
+                return message
         raise StopAsyncIteration
 
     def _value(self, found: Item | Message | Events | Finished) -> Message | Events | None:
-        if isinstance(found, Finished):  # of a language that has bytes only
+        if isinstance(found, Finished):  # a dialect that has only bytes
             return None
         if not isinstance(found, Item):
             return found
@@ -170,4 +168,4 @@ class Messages:
         if extra <= 0:
             return events
         self._events = events
-        return batch.opening
+        return batch.subscribed

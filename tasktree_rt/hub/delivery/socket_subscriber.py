@@ -1,4 +1,4 @@
-"""The subscriber of a socket: straight to the socket while nothing waits, a writer while something does."""
+"""The subscriber of a socket: sends directly while nothing waits, through a writer while something does."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from tasktree_rt.dialects.base import Dialect, join
 from tasktree_rt.errors import StoreUnavailable, Unavailable
 from tasktree_rt.hub.delivery.batch import Batch
 from tasktree_rt.hub.delivery.last_value_queue import Key
+from tasktree_rt.hub.delivery.shedding import enqueue
 from tasktree_rt.hub.delivery.socket_writer import CHUNK, Pumped, SocketWriter, Start
 from tasktree_rt.hub.delivery.subscriber import Subscriber, SubscriberSource
 from tasktree_rt.hub.transport import Transport
@@ -26,9 +27,9 @@ class SocketSubscriber(Subscriber):
     """A subscriber whose outlet is a socket's writer. Implements `socket_writer.Outgoing`.
 
     Attributes:
-        on_close: called when the hub closes it, before what was asked for is forgotten.
-        close_code: of the close frame that the hub sent.
-        frame_code: of the close frame that the frame layer made: an echo, or its own (1002, 1007, 1009).
+        on_close: called when the hub closes it, before its subscriptions are forgotten.
+        close_code: the code of the close frame that the hub sent.
+        frame_code: the code of the frame layer's close frame: an echo, or its own (1002, 1007, 1009).
     """
 
     __slots__ = ("_write", "close_code", "frame_code", "on_close")
@@ -62,18 +63,18 @@ class SocketSubscriber(Subscriber):
         self.frame_code: int | None = None
 
     def open(self, transport: Transport, start: Start, *, stall_timeout: float) -> None:
-        """Write into `transport` from now on; `start` runs the writer's task when one is needed."""
+        """Begin to write into `transport`; `start` runs the writer's task when one is needed."""
         self.outlet = SocketWriter(self, transport, start, stall_timeout=stall_timeout)
         self._write = transport.write_nowait
         self.direct = transport.send
 
-    # --- straight to the socket while nothing waits -------------------------------------------------
+    # --- directly to the socket while nothing waits -------------------------------------------------
 
     def offer(self, batch: Batch) -> None:
         """Send new events at once if nothing waits, else queue them."""
         if self.direct is None:
-            if not self.closing:  # the writer is at work
-                self.enqueue(batch)
+            if not self.closing:  # the writer is running
+                enqueue(self, batch)
             return
         encoding = batch.encoding(self.dialect)
         size = len(encoding.data)
@@ -97,17 +98,17 @@ class SocketSubscriber(Subscriber):
             if not self._sent(joined.data, len(encoded)):
                 self.queue_reply(joined)
 
-    def show(self, key: Key, data: bytes, *, last: bool = False) -> None:
-        """Send a live event at once if nothing waits, else it waits as the newest of its key."""
+    def send_ephemeral(self, key: Key, data: bytes, *, last: bool = False) -> None:
+        """Send an ephemeral event at once if nothing waits, else queue it as the newest of its key."""
         if not self._sent(data, 1):
-            super().show(key, data, last=last)
+            super().send_ephemeral(key, data, last=last)
 
     def _sent(self, data: bytes, count: int) -> bool:
-        """Whether the socket took the begin of `count` messages at least; what is left of them goes next."""
+        """Try to send `count` messages; returns whether the socket took any byte; the rest is next."""
         send, taken = self.direct, 0
         if send is None:
             return False
-        with suppress(OSError):  # the writer finds out what it means
+        with suppress(OSError):  # the writer handles the error
             taken = send(data)
         if taken:
             self.sent_one(data, taken, count)
@@ -145,7 +146,7 @@ class SocketSubscriber(Subscriber):
         try:
             await due.fetch()
         except (StoreUnavailable, Unavailable):
-            # Who comes again resumes; to wait here would hold up everything else of this connection.
+            # The client reconnects and resumes; waiting here would hold up all else of this connection.
             self.close(OVERLOADED)
         except Exception as error:
             self.source.report_fault("catch-up", error)
@@ -168,11 +169,13 @@ class SocketSubscriber(Subscriber):
 
     @property
     def idle(self) -> bool:
-        """Whether nothing waits here."""
+        """Return whether nothing waits."""
         return self.direct is not None
 
     def control(self, data: bytes) -> None:
-        """Send bytes of the frame layer: a pong (dropped if too much waits), a close's echo; b"": the end."""
+        """Send bytes of the frame layer: a pong (dropped if too much waits), or a close frame; b"" half-
+        closes.
+        """
         if data == b"":
             self.end(replies=True)
             self.outlet.shut()
@@ -184,13 +187,13 @@ class SocketSubscriber(Subscriber):
             self.say(data)
 
     def close(self, closing: Closing, reason: str = "") -> None:
-        """Finish the frame that is begun, drop what waits but replies, then the close frame."""
+        """Send the rest of the begun frame, the replies and the close frame; drop all else."""
         if not self.closing:
             self.close_code = closing.code
             self.on_close()
             super().close(closing, reason)
 
     def abort(self) -> None:
-        """End at once."""
+        """End the connection at once."""
         self.over()
         self.outlet.abort()

@@ -1,4 +1,4 @@
-"""The writer of a socket: at once while the socket takes bytes, a task while it does not."""
+"""The writer of a socket: writes at once while the socket takes bytes, in a task while it does not."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Start = Callable[[Callable[[], Awaitable[None]]], None]
 
 
 class Pumped(Enum):
-    """How a pump left things."""
+    """The result of a pump."""
 
     IDLE = "nothing waits"
     FULL = "the socket takes no more"
@@ -29,7 +29,7 @@ class Pumped(Enum):
 
 
 class Outgoing(Protocol):
-    """What a writer needs of the subscriber whose messages it writes.
+    """The subscriber whose messages a writer writes, as far as the writer needs it.
 
     Attributes:
         direct: the socket's own send while nothing waits, else None; the writer sets it.
@@ -41,16 +41,16 @@ class Outgoing(Protocol):
 
     @property
     def closing(self) -> bool:
-        """Whether nothing is sent any more but the replies that wait, and the close frame."""
+        """Return whether only the waiting replies and the close frame are still sent."""
 
     def next_bytes(self) -> bytes | memoryview | Pumped:
-        """Return what to write next: never half a message; or `Pumped.IDLE`, or `Pumped.FETCH`."""
+        """Return the next whole messages, or `Pumped.IDLE`, or `Pumped.FETCH`."""
 
     async def fetch(self) -> None:
         """Read from the store what the next messages need."""
 
     def over(self) -> None:
-        """Note that the connection is gone."""
+        """Note that the connection has ended."""
 
     def stalled(self) -> None:
         """End the connection at once: the socket took nothing for `stall_timeout`."""
@@ -94,7 +94,7 @@ class SocketWriter:
         self._aborted = False
 
     def wake(self) -> None:
-        """Write what can be written now; what is left gets a task."""
+        """Write what the socket takes now; a task writes the rest."""
         if self._writing or self._pumping:
             return
         state = self._drive(CHUNK)
@@ -115,16 +115,16 @@ class SocketWriter:
         self._start(write_all)
 
     def close(self, closing: Closing, reason: str) -> None:
-        """Write the close frame behind what is begun and the replies."""
+        """Write the close frame behind the begun message and the replies."""
         self.finish(self._transport.close_frame(closing, reason))
 
     def finish(self, frame: bytes) -> None:
-        """Write `frame` behind what is begun and the replies."""
+        """Write `frame` behind the begun message and the replies."""
         self._last += frame
         self.wake()
 
     def shut(self) -> None:
-        """Half-close the connection behind what is begun, the replies and the close frame."""
+        """Half-close the connection behind the begun message, the replies and the close frame."""
         self._eof = True
         self.wake()
 

@@ -1,13 +1,12 @@
-"""One connection's subscriptions: what the hub sends it, what it sheds where it is slow, and what catches up.
+"""One connection's subscriptions: what the hub sends, sheds and catches up.
 
-What is sent takes one of three ways. A *live* project's events are offered as they come: straight to
-the socket if nothing waits, else to the bounded outbox; where they do not fit, the project is shed.
-*Replies* wait in the same outbox and are never shed. A project that is not live has a `Catchup`,
-which is asked for its next message whenever nothing else waits, and makes it only then: for a slow
-reader the hub stores its position, not a backlog.
+A message takes one of three ways. The hub offers a *live* project's events as they come: directly to the
+socket if nothing waits, else to the bounded outbox; if they do not fit, it sheds the project (`shedding`).
+*Replies* wait in the same outbox and are never shed. A project that is not live has a `Catchup`, which makes
+its next message only when nothing else waits: for a slow reader the hub stores its position, not a backlog.
 
-`Subscriber` is complete but for its *outlet*, which moves the messages on: `writing.SocketSubscriber` has a
-socket's writer, `pulling.PullSubscriber` a reader that asks (server-sent events, `Hub.subscribe`).
+A subscriber's *outlet* sends the messages: `SocketSubscriber` has a socket's writer, `PullSubscriber` a
+reader that asks (server-sent events, `Hub.subscribe`).
 """
 
 from __future__ import annotations
@@ -28,8 +27,8 @@ from tasktree_rt.hub.delivery.feeds import Feeds
 from tasktree_rt.hub.delivery.last_value_queue import Key
 from tasktree_rt.hub.delivery.outbox import Item, Outbox
 from tasktree_rt.hub.delivery.outlet import Front, Outlet
+from tasktree_rt.hub.delivery.shedding import enqueue, enqueue_item
 from tasktree_rt.hub.projects.project import Project
-from tasktree_rt.hub.recovery.catchup import Catchup
 from tasktree_rt.hub.recovery.feed import (
     GUARD,
     Events,
@@ -45,7 +44,7 @@ from tasktree_rt.settings import Delivery
 
 
 class SubscriberSource(Source, Protocol):
-    """What a subscriber needs of the hub: for its feeds, and for itself."""
+    """The hub, as far as a subscriber and its feeds need it."""
 
     def report_fault(self, where: str, error: BaseException) -> None:
         """Report a fault of the hub's own."""
@@ -61,13 +60,13 @@ class Subscriber(Front):
     """See the module's docstring. Not thread-safe; belongs to the hub's Trio task tree.
 
     Attributes:
-        outbox: what waits.
-        outlet: moves it on; set before the first message.
-        feeds: what speaks where events do not go out as they come.
-        excluded: projects taken out of ``*``.
-        farewell: what it is closed with when the hub stops.
-        picky: whether `admits` has to be asked before a batch is offered.
-        direct: while nothing waits, the socket's own send (`carrier.Transport.send`), for the fan-out.
+        outbox: the messages that wait.
+        outlet: sends the messages; set before the first one.
+        feeds: make the messages of projects that are not live.
+        excluded: projects excluded from ``*``.
+        drain_closing: the close code and reason when the hub drains.
+        picky: the fan-out has to call `admits` before it offers a batch.
+        direct: while nothing waits, the socket's own send (`Transport.send`), for the fan-out.
     """
 
     __slots__ = (
@@ -75,8 +74,8 @@ class Subscriber(Front):
         "address",
         "begun",
         "closing",
+        "drain_closing",
         "excluded",
-        "farewell",
         "feeds",
         "grants",
         "id",
@@ -118,7 +117,7 @@ class Subscriber(Front):
         self.policy = policy
         self.grants = grants
         self.address = address
-        self.farewell = RESTART
+        self.drain_closing = RESTART
         self.policies: dict[str, Policy] | None = None
         self.feeds = Feeds()
         self.excluded: set[str] | None = None
@@ -128,21 +127,21 @@ class Subscriber(Front):
         self.begun = now()
 
     def wake(self) -> None:
-        """Send what can be sent: there may be something new."""
+        """Send what can be sent now."""
         self.outlet.wake()
 
     def close(self, closing: Closing, reason: str = "") -> None:
-        """Finish what is begun, and the replies; drop the rest, and end."""
+        """Close the connection behind the begun message and the replies; drop all else."""
         if not self.closing:
             self.end(replies=True)
             self.outlet.close(closing, reason or closing.reason)
 
     def over(self) -> None:
-        """Take nothing any more: the connection is gone."""
+        """Drop all messages: the connection has ended."""
         self.end(replies=False)
 
     def end(self, *, replies: bool) -> None:
-        """Take nothing any more, and drop what waits; the replies stay if `replies`."""
+        """Accept no more messages, and drop those that wait; with `replies` the replies stay."""
         self.closing = True
         self.direct = None  # for good: an offer must not reach the socket behind the close frame
         self.feeds.clear()
@@ -157,7 +156,7 @@ class Subscriber(Front):
             self.say(data, message)
 
     def say(self, data: bytes, message: Message | None = None) -> None:
-        """Send a reply that is encoded already."""
+        """Send an encoded reply."""
         self.queue_reply(Encoding(data, (len(data),)), message)
 
     def queue_reply(self, encoding: Encoding, message: Message | None = None) -> None:
@@ -172,9 +171,9 @@ class Subscriber(Front):
             return
         self.outlet.wake()
 
-    # --- live events ------------------------------------------------------------------------------
+    # --- ephemeral events ------------------------------------------------------------------------------
 
-    def show(self, key: Key, data: bytes, *, last: bool = False) -> None:
+    def send_ephemeral(self, key: Key, data: bytes, *, last: bool = False) -> None:
         """Send an ephemeral event, encoded, or let it wait as the newest of its key; `last`: nothing more
         comes of its key.
         """
@@ -194,8 +193,8 @@ class Subscriber(Front):
             self.meter.queued(outbox.waiting)
         self.outlet.wake()
 
-    def unshow(self, topic: str | None) -> None:
-        """Drop the live events of a topic (of all, if None) that wait."""
+    def drop_ephemeral(self, topic: str | None) -> None:
+        """Drop the waiting ephemeral events of a topic, or of all topics if None."""
         self.outbox.forget_newest(topic)
 
     # --- what the fan-out calls -------------------------------------------------------------------
@@ -203,7 +202,7 @@ class Subscriber(Front):
     def offer(self, batch: Batch) -> None:
         """Queue new events of a project that this subscriber watches."""
         if not self.closing:
-            self.enqueue(batch)
+            enqueue(self, batch)
             self.outlet.wake()
 
     def sent_part(self, batch: Batch, encoding: Encoding, taken: int) -> None:
@@ -223,7 +222,7 @@ class Subscriber(Front):
             index += 1
         self.sent_messages += index
         if index < len(encoding.ends):
-            self._enqueue(Item(encoding, batch, index))
+            enqueue_item(self, Item(encoding, batch, index))
 
     def sent_one(self, data: bytes, taken: int, count: int = 1) -> None:
         """Note that the socket took `taken` bytes, at least one, of `count` messages that are never shed."""
@@ -235,60 +234,18 @@ class Subscriber(Front):
             self.outlet.wake_later()
 
     def admits(self, batch: Batch) -> bool:
-        """Whether a batch is to be offered, asked only if something is special here."""
+        """Return whether the fan-out may offer a batch; called only if the subscriber is `picky`."""
         name, feeds = batch.project_id, self.feeds
         return feeds.is_live(name) and feeds.is_opened(name) and self.grants.sees(name)
 
-    # --- shedding and catching up -----------------------------------------------------------------
-
-    def enqueue(self, batch: Batch) -> None:
-        """Queue a project's events, or shed the project."""
-        if batch.ends:
-            self._enqueue_end(batch)
-        else:
-            self._enqueue(Item(batch.encoding(self.dialect), batch))
-
-    def _enqueue(self, item: Item) -> None:
-        try:
-            self.outbox.put(item)
-            self.meter.queued(self.outbox.waiting)
-        except trio.WouldBlock:
-            self._shed(item)
-
-    def _enqueue_end(self, batch: Batch) -> None:
-        """Queue the end of a project's life, which stands for everything of it that still waits."""
-        oldest = self.outbox.drop(batch.project_id) or Item(batch.encoding(self.dialect), batch)
-        position, unsaid = oldest.before()
-        # Of a life that has not been announced nobody need hear the end.
-        if not unsaid:
-            self._enqueue(Item(batch.only_last(self.dialect), batch, has=position))
+    # --- catching up -----------------------------------------------------------------
 
     def policy_for(self, project_id: str) -> Policy:
-        """What is done with a project that does not fit."""
+        """Return the policy of a project that does not fit into the outbox."""
         return self.policy if self.policies is None else self.policies.get(project_id, self.policy)
 
-    def _shed(self, item: Item) -> None:
-        """`item` does not fit: the project lags, back to the last message handed over."""
-        batch = item.batch
-        assert batch is not None
-        name = batch.project_id
-        oldest = self.outbox.drop(name) or item
-        assert oldest.batch is not None
-        position, unsaid = oldest.before()
-        policy = self.policy_for(name)
-        self.sheds += 1
-        missed = batch.records[-1].seq - (position.seq if position.epoch == batch.epoch else 0)
-        self.meter.shed(policy.value, missed)
-        if policy is Policy.DISCONNECT:
-            self.close(SLOW_CONSUMER, f"{SLOW_CONSUMER.reason} {position}")
-            return
-        project = self.source.loaded(name)
-        assert project is not None, "a tick only concerns loaded projects"
-        opening = oldest.batch.opening if unsaid else None
-        self.catch_up(name, Catchup(self.source, self, project, position, policy, opening=opening))
-
     def catch_up(self, project_id: str, catchup: ProjectFeed | Guard) -> None:
-        """From now on, `project_id` gets what `catchup` says instead of its events as they come."""
+        """Send the messages of `catchup` instead of the project's events as they come."""
         self.feeds.begin(project_id, catchup)
         self.picky = True
         if catchup is not GUARD:
@@ -303,54 +260,56 @@ class Subscriber(Front):
         self.source.went_live(self, project_id)
 
     def live(self, project_id: str) -> None:
-        """Nothing special about this project any more."""
+        """Make a project live: send its events as they come."""
         self.feeds.end(project_id)
-        self._look()
+        self._update_picky()
 
-    def open_all(self, opening: WildcardSubscription | None) -> None:
-        """Let the projects of ``*`` be opened one by one; None when that is done."""
-        self.feeds.opening = opening
-        self._look()
-        if opening is not None:
+    def set_wildcard(self, wildcard: WildcardSubscription | None) -> None:
+        """Begin to open the projects of ``*`` one by one; None ends that."""
+        self.feeds.wildcard = wildcard
+        self._update_picky()
+        if wildcard is not None:
             self.outlet.wake()
 
-    def _look(self) -> None:
-        """Note whether `admits` has to be asked."""
+    def _update_picky(self) -> None:
+        """Note whether the fan-out has to call `admits`."""
         self.picky = self.feeds.watch or not self.grants.watch.everything
 
     def forget(self, project_id: str) -> None:
-        """The subscription is over: drop what waits of it. Who asked for it is still answered."""
+        """End a subscription: drop its waiting events, and send the reply to its request if that is still
+        due.
+        """
         found = self.feeds.of(project_id)
-        unsaid = None if found is None else found.unanswered
+        reply = None if found is None else found.unanswered
         self.outbox.drop(project_id)
         self.live(project_id)
-        if unsaid is not None:
-            self.reply(unsaid)
+        if reply is not None:
+            self.reply(reply)
         if self.policies is not None:
             self.policies.pop(project_id, None)
 
-    def standing(self, project_id: str, applied: Position) -> ResumePoint:
-        """What was handed over of a project whose applied position is `applied`."""
+    def resume_point(self, project_id: str, applied: Position) -> ResumePoint:
+        """Return what was sent of a project whose applied position is `applied`."""
         found = self.feeds.of(project_id)
         if found is not None:
-            return found.standing
+            return found.resume_point
         oldest = self.outbox.first(project_id)
         return ResumePoint(applied if oldest is None else oldest.before()[0])
 
     def regrant(self, grants: Grants) -> list[str]:
-        """From now on only this may be watched; returns the projects that were dropped here."""
+        """Apply new grants; returns the projects whose subscriptions ended."""
         self.grants = grants
-        self._look()
+        self._update_picky()
         ended = [name for name in {*self.outbox.unsent, *self.feeds.special_names} if not grants.sees(name)]
         for name in ended:
             self.forget(name)
         return ended
 
     def encode(self, message: Message | Events | Finished) -> bytes | None:
-        """Encode and count what a feed made; None if there is nothing to send of it.
+        """Encode and count a feed's message; None if the dialect has no such message.
 
-        A language without a word for a state or a conflated message would go on as if nothing were
-        missing: the connection is closed.
+        Without a state or conflated message the client would miss events silently: the hub closes the
+        connection.
         """
         data, count = encoded(self.dialect, message)
         self.sent_messages += count

@@ -1,4 +1,4 @@
-"""Subscribe to projects and take subscriptions back, and what the catch-ups ask for (`catchup.Source`)."""
+"""Subscribe and unsubscribe watchers, and answer catch-ups. Implements `SubscriberSource`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tasktree_rt.hub.recovery.wildcard import WildcardSubscription
 
 
 class Subscriptions:
-    """See the module's docstring. Who subscribes to which topic is in `index`."""
+    """See the module's docstring. `index` holds the topics of each subscriber."""
 
     def __init__(
         self, context: HubContext, cache: ProjectCache, fanout: Fanout, index: TopicIndex[Subscriber]
@@ -36,109 +36,115 @@ class Subscriptions:
 
     # --- subscriptions ------------------------------------------------------------------------------
 
-    async def watch(self, subscriber: Subscriber, wish: Subscribe) -> None:
-        """Subscribe to one project; replaces a subscription to it. In force when this returns.
+    async def watch(self, subscriber: Subscriber, request: Subscribe) -> None:
+        """Subscribe to one project, when it is loaded; replaces an earlier subscription to it.
 
         Raises:
             PeerError: ``forbidden``, ``too_many_subscriptions``, ``invalid_project_id``, or the store fails.
         """
-        self._admit(subscriber, wish.project_id)
-        await self._cache.load(wish.project_id)
-        self.watch_nowait(subscriber, wish)
+        self._admit(subscriber, request.project_id)
+        await self._cache.load(request.project_id)
+        self.watch_nowait(subscriber, request)
 
-    def watch_nowait(self, subscriber: Subscriber, wish: Subscribe) -> bool:
-        """The same, if the project is in memory; else returns False and does nothing.
+    def watch_nowait(self, subscriber: Subscriber, request: Subscribe) -> bool:
+        """Subscribe to one project if it is in memory; else return False and do nothing.
 
         Raises:
             PeerError: as `watch`.
         """
-        name = wish.project_id
+        name = request.project_id
         self._admit(subscriber, name)
         project = self._cache.get(name)
         if project is None:
             return False
-        standing = self.replace(subscriber, project)
+        resume_point = self.replace(subscriber, project)
         if subscriber.closing:
             return True
-        if wish.policy is not None:
-            subscriber.policies = {**(subscriber.policies or {}), name: wish.policy}
+        if request.policy is not None:
+            subscriber.policies = {**(subscriber.policies or {}), name: request.policy}
         self._index.add(subscriber, name)
         if subscriber.excluded is not None:
             subscriber.excluded.discard(name)
-        if subscriber.feeds.opening is not None:
-            subscriber.feeds.opening.skip(name)
+        if subscriber.feeds.wildcard is not None:
+            subscriber.feeds.wildcard.skip(name)
         policy = subscriber.policy_for(name)
-        if isinstance(wish.since, Position):
+        if isinstance(request.since, Position):
             limit = self._settings.delivery.max_replay
-            catchup = resuming(self, subscriber, project, wish.since, policy, limit, wish.id)
+            catchup = resuming(self, subscriber, project, request.since, policy, limit, request.id)
         else:
             catchup = joining(
-                self, subscriber, project, policy, state=wish.state, standing=standing, request=wish.id
+                self,
+                subscriber,
+                project,
+                policy,
+                state=request.state,
+                resume_point=resume_point,
+                request=request.id,
             )
         subscriber.catch_up(name, catchup)
         return True
 
     def replace(self, subscriber: Subscriber, project: Project) -> ResumePoint | None:
-        """End a subscription that another one replaces; where it stood, if there was one."""
+        """End a subscription that another one replaces; returns its resume point, None if there was none."""
         name = str(project.project_id)
         if not self._index.wants(subscriber, name):
             return None
         self._fanout.settle(subscriber, name)
         opened = subscriber.feeds.is_opened(name)
-        standing = subscriber.standing(name, project.position) if opened else None
+        resume_point = subscriber.resume_point(name, project.position) if opened else None
         subscriber.forget(name)
-        return standing
+        return resume_point
 
-    def watch_all(self, subscriber: Subscriber, wish: Subscribe, *, announce: bool = True) -> None:
-        """Subscribe to every project the caller may watch, those to come included.
+    def watch_all(self, subscriber: Subscriber, request: Subscribe, *, announce: bool = True) -> None:
+        """Subscribe to every project that the caller may watch, also to future ones.
 
-        With `announce` every project is opened with a word of its own; without, it simply begins. A
-        subscription to ``*`` that stands already is replaced project by project.
+        With `announce` the hub sends a `Subscribed` for every project. A subscription to ``*`` that is in
+        force is replaced project by project.
         """
-        if wish.policy is not None:
-            subscriber.policy = wish.policy
+        if request.policy is not None:
+            subscriber.policy = request.policy
         topics = self._index.topics(subscriber)
         before = self._reached(subscriber) if WILDCARD in topics else ""
         anew = set(subscriber.excluded or ())
         if anew:
-            self._index.discard(subscriber, WILDCARD)  # which forgets what was taken out of it
+            self._index.discard(subscriber, WILDCARD)  # this forgets the names excluded from it
             subscriber.excluded = None
-        if subscriber.feeds.opening is not None:
-            anew |= subscriber.feeds.opening.anew
+        if subscriber.feeds.wildcard is not None:
+            anew |= subscriber.feeds.wildcard.anew
         self._index.add(subscriber, WILDCARD)
         if announce:
-            since = None if wish.since is None or isinstance(wish.since, Position) else wish.since
-            self._end_opening(subscriber)
-            opening = WildcardSubscription(
+            since = None if request.since is None or isinstance(request.since, Position) else request.since
+            self._end_wildcard(subscriber)
+            wildcard = WildcardSubscription(
                 self,
                 subscriber,
                 topics - {WILDCARD},
                 since=since,
-                state=wish.state,
-                request=wish.id,
+                state=request.state,
+                request=request.id,
                 max_replay=self._settings.delivery.max_replay,
                 anew=anew,
                 before=before,
             )
-            subscriber.open_all(opening)
+            subscriber.set_wildcard(wildcard)
 
     @staticmethod
     def _reached(subscriber: Subscriber) -> str:
-        return LAST_ID if subscriber.feeds.opening is None else subscriber.feeds.opening.reached
+        return LAST_ID if subscriber.feeds.wildcard is None else subscriber.feeds.wildcard.reached
 
     @staticmethod
-    def _end_opening(subscriber: Subscriber) -> None:
-        """The opening under way is over before its end; whoever asked for it is told so."""
-        opening = subscriber.feeds.opening
-        if opening is not None:
-            subscriber.open_all(None)
-            subscriber.reply(Reply(opening.request))
+    def _end_wildcard(subscriber: Subscriber) -> None:
+        """End an wildcard of ``*`` that is under way, and answer its request."""
+        wildcard = subscriber.feeds.wildcard
+        if wildcard is not None:
+            subscriber.set_wildcard(None)
+            subscriber.reply(Reply(wildcard.request))
 
     def unwatch(self, subscriber: Subscriber, name: str) -> None:
-        """Take a subscription back; with ``*`` in force, a name is taken out of it.
+        """End a subscription; with ``*`` in force, exclude the name from it.
 
         Raises:
-            Refused: ``too_many_subscriptions``: too many names were taken out.
+            Refused: ``too_many_subscriptions``: too many names are excluded.
         """
         topics = self._index.topics(subscriber)
         if name == WILDCARD:
@@ -147,8 +153,8 @@ class Subscriptions:
         if WILDCARD in topics:
             self._exclude(subscriber, name)
         subscriber.forget(name)
-        if subscriber.feeds.opening is not None:
-            subscriber.feeds.opening.skip(name)
+        if subscriber.feeds.wildcard is not None:
+            subscriber.feeds.wildcard.skip(name)
         self._fanout.guard(subscriber, name)
         self._index.discard(subscriber, name)
         self._cache.left(name)
@@ -157,12 +163,12 @@ class Subscriptions:
         excluded = subscriber.excluded or set()
         most = self._settings.limits.max_subscriptions
         if len(excluded) >= most and name not in excluded:
-            message = f"at most {most} names can be taken out of *"
+            message = f"at most {most} names can be excluded from *"
             raise Refused(message, code="too_many_subscriptions", field="project_id", retry_after=1.0)
         subscriber.excluded = excluded | {name}
 
     def _unwatch_all(self, subscriber: Subscriber, topics: frozenset[str]) -> None:
-        self._end_opening(subscriber)
+        self._end_wildcard(subscriber)
         subscriber.excluded = None
         for other in subscriber.feeds.special_names:
             if other not in topics:
@@ -171,18 +177,20 @@ class Subscriptions:
         self._index.discard(subscriber, WILDCARD)
 
     def renew(self, project: Project, before: Position) -> None:
-        """Give the state of a project that goes on under another epoch to those who watch it with ``*``."""
+        """Send the state of a project that continues in a new epoch to its watchers."""
         name = str(project.project_id)
         for subscriber in self._index.watchers(name):
             opened = subscriber.feeds.is_opened(name)
-            # A plain language has no word for it: it shows what comes from now on.
-            spoken = subscriber.dialect.encode(Unsubscribed(name)) is not None
-            if opened and spoken and not subscriber.closing and subscriber.grants.sees(name):
+            # A plain dialect has no such message: its watchers get the events from now on.
+            announced = subscriber.dialect.encode(Unsubscribed(name)) is not None
+            if opened and announced and not subscriber.closing and subscriber.grants.sees(name):
                 policy = subscriber.policy_for(name)
                 subscriber.catch_up(name, Catchup(self, subscriber, project, before, policy))
 
     def regrant(self, subscriber: Subscriber, grants: Grants) -> None:
-        """The caller's rights have changed: what it may no longer watch ends, and it is told so."""
+        """Apply new grants: end the subscriptions that they do not cover, and send an `Unsubscribed` for
+        each.
+        """
         for name in self._index.topics(subscriber) - {WILDCARD}:
             if not grants.sees(name):
                 subscriber.forget(name)
@@ -203,33 +211,33 @@ class Subscriptions:
             message = f"at most {most} subscriptions"
             raise Refused(message, code="too_many_subscriptions", field="project_id", retry_after=1.0)
 
-    # --- what catch-ups ask (`Source`) ------------------------------------------------------------
+    # --- what catch-ups need (`Source`) ------------------------------------------------------------
 
     def loaded(self, project_id: str) -> Project | None:
-        """The project, if it is in memory."""
+        """Return the project, if it is in memory."""
         return self._cache.get(project_id)
 
     def damage(self, project_id: str) -> ProjectDamaged | None:
-        """What is wrong with a project, as far as it is known."""
+        """Return the known damage of a project; None if there is none."""
         return self._cache.damage(project_id)
 
     async def project(self, project_id: str) -> Project:
-        """The project, read from the store if need be."""
+        """Return the project; read it from the store if it is not in memory."""
         return await self._cache.load(project_id)
 
     async def page(self, after: str) -> list[Summary]:
-        """The next projects by id."""
+        """Return the summaries of the next projects by id."""
         return await self._cache.page(after)
 
     async def read(self, project: Project, since: Position, limit: int) -> Recovered | Gap:
-        """Older events from the store."""
+        """Read older events from the store."""
         return await self._cache.read(project.project_id, since, limit)
 
     def underway(self) -> tuple[int, Collection[str]]:
-        """The number of the tick that runs now and its projects; none if there is none."""
+        """Return the number of the running tick and its projects; no projects if none runs."""
         return self._fanout.ticks, self._fanout.projects
 
     def went_live(self, subscriber: Subscriber, project_id: str) -> None:
-        """The subscriber stands at the applied head."""
+        """Make a project live for a subscriber that has reached the applied head."""
         subscriber.live(project_id)
         self._fanout.guard(subscriber, project_id)

@@ -1,4 +1,4 @@
-"""Where what live views show comes from, as far as a view has to wait for it."""
+"""The source of the events that a view shows, as far as a view has to wait for it."""
 
 from __future__ import annotations
 
@@ -6,28 +6,28 @@ from typing import Protocol
 
 
 class ViewSource(Protocol):
-    """Asked by `hub.viewing` before a view is acknowledged."""
+    """Prepares a view's events before the hub acknowledges the view."""
 
     async def prepare(self, kind: str, user: str, name: str, token: str) -> None:
-        """Find out what must be known to hear of that view; `token` is the user's own.
+        """Look up what the source needs to receive that view's events; `token` is the user's.
 
         Raises:
-            PeerError: there is no such thing.
+            PeerError: there is no such view.
         """
 
     async def stand(self, topic: str) -> None:
-        """Wait until what is published for that live topic arrives.
+        """Wait until events published to that ephemeral topic arrive.
 
         Raises:
-            PeerError: it does not, for now. Whoever watches is told when it does again.
+            PeerError: they do not arrive now. Watchers get a message when they do again.
         """
 
 
 class EverySource:
-    """Everything arrives anyhow."""
+    """A source that needs no preparation: all events arrive."""
 
     async def prepare(self, kind: str, user: str, name: str, token: str) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     async def stand(self, topic: str) -> None:
-        """Nothing."""
+        """Do nothing."""

@@ -1,9 +1,9 @@
-"""How a watcher comes to the present: replay, whole state, or one conflated message.
+"""Bring a watcher to the present: by replay, by the whole state, or by one conflated message.
 
-A `Catchup` stands for one project of one subscriber while that project is not live there. It is a
-generator in slow motion: the outbox asks it for one message at a time, whenever the socket takes bytes
-and nothing else waits, and it looks at the project as it is *then*. The step that finds nothing left
-makes the subscriber live again, in the same breath, so that no event can fall between.
+A subscriber has a `Catchup` for each project that is not live for it. The writer asks the catch-up for one
+message at a time, when the socket takes bytes and nothing else waits, and the catch-up makes it of the
+project as it is *then*. The step that finds nothing left makes the project live in the same call, so that no
+event is lost between.
 
 Its three modes::
 
@@ -13,8 +13,8 @@ Its three modes::
     LAG ───── one `Conflated` ────────────────────────────────────────────────────▶ live
       └─ too much for one message ─▶ STATE (shed)
 
-Whenever the project's life has ended meanwhile, the watcher is told (``project_deleted``), and goes on
-with the new life, if there is one, from its beginning.
+When the project's epoch has ended meanwhile, the catch-up sends ``project_deleted`` and continues with the
+new epoch, if there is one, from its beginning.
 """
 
 from __future__ import annotations
@@ -47,7 +47,6 @@ class Catchup:
         "_buffer",
         "_epoch",
         "_has",
-        "_opening",
         "_part",
         "_policy",
         "_project",
@@ -56,6 +55,7 @@ class Catchup:
         "_seq",
         "_snapshot",
         "_source",
+        "_subscribed",
         "must_fetch",
         "project_id",
         "replaying",
@@ -69,7 +69,7 @@ class Catchup:
         position: Position,
         policy: Policy,
         *,
-        opening: Subscribed | None = None,
+        subscribed: Subscribed | None = None,
         replay: bool = False,
         state: str | None = None,
         has: Position | None = None,
@@ -82,7 +82,7 @@ class Catchup:
         self._seq = position.seq
         self._has = has
         self._policy = policy
-        self._opening = opening
+        self._subscribed = subscribed
         self.replaying = replay
         self._buffer: tuple[Record, ...] = ()
         self._snapshot: SharedSnapshot | None = None
@@ -94,28 +94,28 @@ class Catchup:
 
     @property
     def position(self) -> Position:
-        """From where it goes on."""
+        """Return the position that the catch-up continues from."""
         return Position(self._epoch, self._seq)
 
     @property
     def unanswered(self) -> Subscribed | None:
-        """The answer to a request, if it was not given yet."""
-        return None if self._opening is None or self._opening.id is None else self._opening
+        """Return the reply to a request, if it was not sent yet."""
+        return None if self._subscribed is None or self._subscribed.id is None else self._subscribed
 
     @property
-    def standing(self) -> ResumePoint:
-        """What the watcher has got."""
+    def resume_point(self) -> ResumePoint:
+        """Return what the watcher has got."""
         if self._snapshot is None:
             return ResumePoint(self.position)
         return ResumePoint(self._has or self.position, self._reason)
 
     def step(self) -> Message | Events | None:
-        """The next message; None when the subscriber has just become live, or this has to be asked again."""
-        if self._opening is not None:
-            opening, self._opening = self._opening, None
-            return opening
+        """Return the next message; None if the project became live, or the caller has to ask again."""
+        if self._subscribed is not None:
+            subscribed, self._subscribed = self._subscribed, None
+            return subscribed
         if self._epoch != self._project.epoch:
-            return self._change_lives()
+            return self._change_epochs()
         if self._snapshot is not None:
             return self._state_part()
         if self._seq == self._project.tree.head:
@@ -130,19 +130,21 @@ class Catchup:
         self.must_fetch = False
         if epoch == self._epoch and after == self._seq:
             if isinstance(found, Recovered) and found.records:
-                # The store runs ahead of what is applied; that will come as it is.
+                # The store may be ahead of the applied head; later events come with their tick.
                 head = self._project.tree.head
                 self._buffer = tuple(one for one in found.records if one.seq <= head)
             elif epoch == self._project.epoch:
                 self._take_newer_state("gap")
 
     def _take_newer_state(self, reason: str) -> None:
-        """Go on with the whole state, newer than what the watcher has: one that others are being sent, which
-        brings it no further, would be taken again and again."""
+        """Continue with a state that is newer than the watcher's.
+
+        A shared snapshot that brings it no further would be taken again and again.
+        """
         self._take_state(reason, self._seq + 1)
 
     def _take_state(self, reason: str, least: int) -> None:
-        """Begin with the whole state; it is not older than seq `least`."""
+        """Begin with the whole state, at seq `least` or newer."""
         self._snapshot = self._project.snapshot(least)
         self._part = 0
         self._reason = reason
@@ -185,10 +187,10 @@ class Catchup:
             self._take_newer_state("shed")
             return None
         difference = project.tree.since(after, MAX_NODES)
-        shown = project.shown.since(after)
-        if difference is not None and shown is not None:
-            size = sum(node.bound for _, node in difference.nodes) + sum(len(one.body) for one in shown[0])
-            size += sum(map(len, difference.removed)) + sum(map(len, shown[1]))
+        events = project.shown.since(after)
+        if difference is not None and events is not None:
+            size = sum(node.bound for _, node in difference.nodes) + sum(len(one.body) for one in events[0])
+            size += sum(map(len, difference.removed)) + sum(map(len, events[1]))
             if size < self._source.message_limit // 2:
                 self._seq = project.tree.head
                 self._reader.meter.caught_up("conflated")
@@ -199,24 +201,24 @@ class Catchup:
                     difference.removed,
                     difference.nodes,
                     difference.top,
-                    shown[0],
-                    shown[1],
+                    events[0],
+                    events[1],
                 )
         self._take_newer_state("shed")
         return None
 
-    def _change_lives(self) -> Message | Events | None:
-        """The life this watcher knows is over: say so, then go on with the present one, if there is one.
+    def _change_epochs(self) -> Message | Events | None:
+        """End the epoch that the watcher knows, then continue with the present one, if there is one.
 
-        Its position changes with each of the two words, not before: a subscription that replaces this
-        one in between must say the other.
+        The position changes with each of the two messages, not before: a subscription that replaces this one
+        in between must send the other message.
         """
-        project, death = self._project, self._project.death
-        told = self._epoch or (self._has.epoch if self._has is not None else "")
+        project, tombstone = self._project, self._project.death
+        known_epoch = self._epoch or (self._has.epoch if self._has is not None else "")
         self._snapshot, self._has, self._buffer = None, None, ()
-        if told != "" and death is not None:
+        if known_epoch != "" and tombstone is not None:
             self._epoch, self._seq = "", 0
-            return Events(self.project_id, death.epoch, (death.record,))
+            return Events(self.project_id, tombstone.epoch, (tombstone.record,))
         self._epoch, self._seq = project.epoch, 0
         self.replaying = True
         return None if project.epoch == "" else Subscribed(self.project_id, project.position_at(0), None)
@@ -232,7 +234,7 @@ def _within(records: tuple[Record, ...], size: int) -> tuple[Record, ...]:
 
 
 def resumes(project: Project, since: Position, max_replay: int) -> bool:
-    """Whether exactly the events after `since` can be given."""
+    """Return whether the hub can send exactly the events after `since`."""
     known = since == BEGINNING or since.epoch == project.epoch
     head = project.tree.head
     return known and project.floor <= since.seq <= head and head - since.seq <= max_replay
@@ -247,16 +249,16 @@ def resuming(
     max_replay: int,
     request: RequestId = None,
 ) -> Catchup:
-    """For a watcher that says how far it has come. Exact, or a gap and the state."""
+    """Make the catch-up of a watcher that gives its position: the exact events, or a gap and the state."""
     name = str(project.project_id)
     if resumes(project, since, max_replay):
         start = project.position_at(since.seq)
-        opening = Subscribed(name, start, True, request)
-        return Catchup(source, reader, project, start, policy, opening=opening, replay=True)
-    opening = Subscribed(name, project.position, False, request)
+        subscribed = Subscribed(name, start, True, request)
+        return Catchup(source, reader, project, start, policy, subscribed=subscribed, replay=True)
+    subscribed = Subscribed(name, project.position, False, request)
     if project.epoch == "" and since.epoch != "" and project.death is not None:
-        return Catchup(source, reader, project, since, policy, opening=opening, replay=True)
-    return _with_state(source, reader, project, policy, "gap", opening, since)
+        return Catchup(source, reader, project, since, policy, subscribed=subscribed, replay=True)
+    return _with_state(source, reader, project, policy, "gap", subscribed, since)
 
 
 def joining(
@@ -266,21 +268,21 @@ def joining(
     policy: Policy,
     *,
     state: bool,
-    standing: ResumePoint | None = None,
+    resume_point: ResumePoint | None = None,
     request: RequestId = None,
 ) -> Catchup:
-    """For a watcher that wants what comes from now on, or goes on where it stands, or the state first."""
-    name, at = str(project.project_id), project.position if standing is None else standing.position
+    """Make the catch-up of a watcher that wants new events only, or to continue, or the state first."""
+    name, at = str(project.project_id), project.position if resume_point is None else resume_point.position
     if state:
-        opening = Subscribed(name, project.position, None, request)
-        has = BEGINNING if standing is None else at
-        return _with_state(source, reader, project, policy, "initial", opening, has)
-    opening = Subscribed(name, at, None, request)
-    if standing is not None and standing.owed is not None and project.epoch != "":
-        return _with_state(source, reader, project, policy, standing.owed, opening, at)
+        subscribed = Subscribed(name, project.position, None, request)
+        has = BEGINNING if resume_point is None else at
+        return _with_state(source, reader, project, policy, "initial", subscribed, has)
+    subscribed = Subscribed(name, at, None, request)
+    if resume_point is not None and resume_point.owed is not None and project.epoch != "":
+        return _with_state(source, reader, project, policy, resume_point.owed, subscribed, at)
     few = at.epoch != project.epoch or project.tree.head - at.seq <= SMALL_REPLAY
     replay = few or policy is Policy.DISCONNECT
-    return Catchup(source, reader, project, at, policy, opening=opening, replay=replay)
+    return Catchup(source, reader, project, at, policy, subscribed=subscribed, replay=replay)
 
 
 def _with_state(
@@ -289,14 +291,14 @@ def _with_state(
     project: Project,
     policy: Policy,
     reason: str,
-    opening: Subscribed,
+    subscribed: Subscribed,
     has: Position,
 ) -> Catchup:
-    """Begin with the state, for a watcher that has `has` until it has all of it."""
+    """Make a catch-up that begins with the state; the watcher has `has` until it has all parts."""
     least = has.seq if has.epoch == project.epoch else 0
     snapshot = project.snapshot(min(least, project.tree.head))
     at = project.position_at(snapshot.seq)
-    if opening.position == project.position:
-        # A snapshot that others are being sent may be some events old: the subscription stands where it does.
-        opening = evolve(opening, position=at)
-    return Catchup(source, reader, project, at, policy, opening=opening, state=reason, has=has)
+    if subscribed.position == project.position:
+        # A shared snapshot may be some events old: the subscription begins at its position.
+        subscribed = evolve(subscribed, position=at)
+    return Catchup(source, reader, project, at, policy, subscribed=subscribed, state=reason, has=has)

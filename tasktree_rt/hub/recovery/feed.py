@@ -1,8 +1,8 @@
-"""What a catch-up and its reader expect of each other: contracts, and the messages that pass between them.
+"""The contracts of feeds and their readers, and the messages that pass between them.
 
 A *feed* makes a connection's next message at the moment when it can be sent: `catchup.Catchup` for one
-project, `opening.Opening` for all, `board.Spectator` for an execution's status. The *reader* is the
-connection that asks it (`subscriber.Subscriber`), the *source* is the hub, which knows the projects.
+project, `wildcard.WildcardSubscription` for all, `StatusWatcher` for an execution's status. The *reader* is
+the connection that asks it (`Subscriber`); the *source* is the hub, which knows the projects.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from tasktree_rt.metrics import Metrics
 
 @frozen
 class Events:
-    """Consecutive events of one life of a project, as a message."""
+    """Consecutive events of one epoch of a project, as a message."""
 
     project_id: str
     epoch: str
@@ -42,8 +42,10 @@ class Finished:
 
 @frozen
 class ResumePoint:
-    """What a reader has of a project: the state at `position`. `owed`: the hub promised it a state for this
-    reason, and has not sent all parts of it yet."""
+    """What a reader has of a project: the state at `position`.
+
+    `owed`: the reason of a state of which the hub has not sent all parts yet; None without one.
+    """
 
     position: Position
     owed: str | None = None
@@ -63,7 +65,7 @@ class Feed(Protocol):
 
     @property
     def must_fetch(self) -> bool:
-        """Whether `fetch` has to be awaited before the next `step`."""
+        """Return whether the caller has to await `fetch` before the next `step`."""
 
     async def fetch(self) -> None:
         """Read from the store what the next `step` needs.
@@ -81,27 +83,27 @@ class ProjectFeed(Feed, Protocol):
 
     @property
     def position(self) -> Position:
-        """From where it goes on."""
+        """Return the position that the feed continues from."""
 
     @property
-    def standing(self) -> ResumePoint:
-        """What the reader has got."""
+    def resume_point(self) -> ResumePoint:
+        """Return what the reader has got."""
 
     @property
     def unanswered(self) -> Subscribed | None:
-        """The answer to the request for it, if the reader has not got it yet."""
+        """Return the reply to the request for it, if it was not sent yet."""
 
 
 class TopicFeed(Feed, Protocol):
-    """A feed that speaks when nothing else waits."""
+    """A feed that makes messages when no other feed has one."""
 
     @property
     def topic(self) -> str:
-        """The project that it speaks of."""
+        """Return the project of its messages."""
 
     @property
     def ready(self) -> bool:
-        """Whether `step` may have a message."""
+        """Return whether `step` may have a message."""
 
 
 class Reader(Protocol):
@@ -109,15 +111,15 @@ class Reader(Protocol):
 
     @property
     def closing(self) -> bool:
-        """Whether nothing new is sent to it any more."""
+        """Return whether the hub sends it nothing new."""
 
     @property
     def grants(self) -> Grants:
-        """What it may watch."""
+        """Return what it may watch."""
 
     @property
     def meter(self) -> Metrics:
-        """Where catch-ups are counted."""
+        """Return the metrics that count catch-ups."""
 
     def policy_for(self, project_id: str) -> Policy:
         """Return what the hub does with a project that does not fit into the outbox."""
@@ -125,7 +127,7 @@ class Reader(Protocol):
     def catch_up(self, project_id: str, catchup: ProjectFeed) -> None:
         """Send what `catchup` makes instead of the project's events as they come."""
 
-    def open_all(self, opening: None) -> None:
+    def set_wildcard(self, wildcard: None) -> None:
         """End the opening of ``*``: all projects are open."""
 
     def replace(self, project: Project) -> ResumePoint | None:
@@ -140,7 +142,7 @@ class Source(Protocol):
 
     @property
     def message_limit(self) -> int:
-        """The largest message of a peer, in bytes; a conflated one stays below."""
+        """Return the largest message of a peer, in bytes; a conflated one stays below."""
 
     def loaded(self, project_id: str) -> Project | None:
         """Return the project, if it is in memory."""

@@ -1,9 +1,9 @@
-"""Opening ``*``: every project there is gets its own ``subscribed``, one by one, then comes the reply.
+"""Open ``*``: send a ``subscribed`` for every project, one by one, then the reply.
 
-Projects are opened in the order of their ids. Behind the cursor everything is live (or catching up);
-before it nothing is sent yet. A project that is born meanwhile before the cursor's next stop is noticed
-by the first batch withheld, and opened in its turn. Where ``*`` was in force before, its projects go on
-as they were until the cursor comes to them.
+The hub opens projects in the order of their ids. Projects up to the cursor are live or catching up; those
+after it get nothing yet. A project that is created meanwhile after the cursor is noticed when its first batch
+is withheld, and opened in its turn. If ``*`` was in force before, its projects continue until the cursor
+reaches them.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ from tasktree_rt.hub.recovery.feed import Events, Reader, ResumePoint, Source
 
 
 class WildcardSubscription:
-    """See the module's docstring. Asked by the outbox like a `Catchup`.
+    """See the module's docstring. Implements `feed.Feed`.
 
     Args:
         named: projects with a subscription of their own.
-        anew: projects that were taken out of the ``*`` before and are in this one.
-        before: how far the ``*`` before had come; "" if there was none.
+        anew: projects that were excluded from the earlier ``*`` and are in this one.
+        before: the last project that the earlier ``*`` had opened; "" if there was none.
 
     Attributes:
-        request: what the reply at the end answers.
+        request: the id of the request that the reply at the end answers.
         must_fetch: as of `Catchup`.
     """
 
@@ -61,7 +61,7 @@ class WildcardSubscription:
         self._anew = set(anew)
         self._before = before
         self._cursor = ""
-        # A position may name a project that is gone: the store does not list it.
+        # A position may name a deleted project, which the store does not list.
         self._noticed: dict[str, None] = dict.fromkeys(since or ())
         self._heap = list(self._noticed)
         heapify(self._heap)
@@ -74,16 +74,16 @@ class WildcardSubscription:
 
     @property
     def reached(self) -> str:
-        """Up to here ``*`` is in force."""
+        """Return the last project for which ``*`` is in force."""
         return max(self._cursor, self._before)
 
     @property
     def anew(self) -> set[str]:
-        """Of the projects that were not in the ``*`` before, those that are still to be opened."""
+        """Return the projects to be opened that were not in the earlier ``*``."""
         return {name for name in self._anew if name > self._cursor}
 
     def passed(self, project_id: str) -> bool:
-        """Whether a project's events may go out; if not yet, it is noted that there are some."""
+        """Return whether a project's events may be sent; if not, note that it has some."""
         if project_id <= self._cursor or project_id in self._named:
             return True
         self._notice(project_id)
@@ -95,8 +95,8 @@ class WildcardSubscription:
             heappush(self._heap, project_id)
 
     def _notice_tick(self) -> None:
-        """What the tick that runs now brings may be offered behind the cursor, and is in no list of the
-        store's if it is the end of a project.
+        """Note the projects of the running tick: their batches may be offered before the cursor comes, and
+        the store does not list a project that just ended.
         """
         tick, names = self._source.underway()
         if names and tick != self._tick:
@@ -106,11 +106,11 @@ class WildcardSubscription:
                     self._notice(name)
 
     def skip(self, project_id: str) -> None:
-        """This project has a subscription of its own now, or was taken out of ``*``."""
+        """Leave a project out: it has a subscription of its own now, or was excluded from ``*``."""
         self._named.add(project_id)
 
     def step(self) -> Message | Events | None:
-        """Open the next project; its catch-up speaks before this one is asked again."""
+        """Open the next project; its catch-up makes its messages before this feed is asked again."""
         self._notice_tick()
         project_id, summary = self._choose()
         if project_id is None:
@@ -133,18 +133,18 @@ class WildcardSubscription:
         if project is not None:
             self._open(project)
             return None
-        quiet = summary is not None and project_id not in self._noticed
-        if summary is None or not quiet or self._since is not None or self._state:
+        unnoticed = summary is not None and project_id not in self._noticed
+        if summary is None or not unnoticed or self._since is not None or self._state:
             self._awaited, self.must_fetch = project_id, True
             return None
-        # Not in memory, so nobody has published since the page was read: it stands where the store says.
+        # Not in memory, so unchanged since the page was read: it is at the position of its summary.
         self._pass(project_id)
         return Subscribed(project_id, Position(summary.epoch, summary.seq), None)
 
     async def fetch(self) -> None:
         """Load the project that is next, or the next page of projects."""
         if self._awaited is not None:
-            with suppress(ProjectDamaged):  # the next step says so
+            with suppress(ProjectDamaged):  # the next step sends the error
                 await self._source.project(self._awaited)
             self._awaited = None
         else:
@@ -157,13 +157,13 @@ class WildcardSubscription:
         self.must_fetch = False
 
     def _choose(self) -> tuple[str | None, Summary | None]:
-        """The next project by id, of those that the store lists and those noticed."""
+        """Return the next project by id, of those that the store lists and those noticed."""
         while self._ahead and self._ahead[0].project_id <= self._cursor:
             self._ahead.popleft()
         while self._heap and self._heap[0] <= self._cursor:
             heappop(self._heap)
         ahead = self._ahead[0] if self._ahead else None
-        # Up to where the store's list is known, both are.
+        # Both are complete up to the end of the store's list read so far.
         limit = ahead.project_id if ahead else self._page_end if self._more else LAST_ID
         if self._heap and self._heap[0] < limit:
             return self._heap[0], None
@@ -176,25 +176,25 @@ class WildcardSubscription:
     def _open(self, project: Project) -> None:
         name = str(project.project_id)
         self._pass(name)
-        stood = name <= self._before and name not in self._anew
-        standing = self._reader.replace(project) if stood else None
+        was_open = name <= self._before and name not in self._anew
+        resume_point = self._reader.replace(project) if was_open else None
         given = self._since is not None and name in self._since
-        if project.epoch == "" and not given and standing is None:
-            # It was noticed, and is gone: whoever has not heard of it need not hear of its end.
+        if project.epoch == "" and not given and resume_point is None:
+            # It was noticed and is deleted: a watcher that never got it needs no message of its end.
             self._reader.went_live(name)
             return
         if not self._reader.closing:
-            self._reader.catch_up(name, self._catchup(project, standing))
+            self._reader.catch_up(name, self._catchup(project, resume_point))
 
-    def _catchup(self, project: Project, standing: ResumePoint | None) -> Catchup:
+    def _catchup(self, project: Project, resume_point: ResumePoint | None) -> Catchup:
         source, reader = self._source, self._reader
         policy = reader.policy_for(project.project_id)
         if self._since is None:
-            return joining(source, reader, project, policy, state=self._state, standing=standing)
+            return joining(source, reader, project, policy, state=self._state, resume_point=resume_point)
         since = self._since.pop(project.project_id, BEGINNING)
         return resuming(source, reader, project, since, policy, self._max_replay)
 
     def _finish(self) -> Message:
         self._cursor = LAST_ID
-        self._reader.open_all(None)
+        self._reader.set_wildcard(None)
         return Reply(self.request)

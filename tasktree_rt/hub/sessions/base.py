@@ -1,4 +1,4 @@
-"""The hub's side of one WebSocket connection: what the peer asks, what it is told, and whether it lives."""
+"""The base of all sessions: the hub's side of one WebSocket connection."""
 
 from __future__ import annotations
 
@@ -25,11 +25,10 @@ ABNORMAL: Final = 1006
 
 
 class ConnectionSession:
-    """A session that says nothing and understands nothing: what all sessions have in common. Implements
-    `carrier.Session`.
+    """What all sessions have in common. Implements `transport.Session`; sends and understands no messages.
 
-    One bucket counts all that a peer sends: messages, where the session asks `allowed`, and every frame that
-    completes none.
+    One token bucket counts all that a peer sends: messages, where the session asks `allowed`, and every frame
+    that completes no message.
     """
 
     __slots__ = (
@@ -61,10 +60,10 @@ class ConnectionSession:
         self._bucket: Bucket | None = None
         self._attached = False
 
-    # --- what the carrier calls -------------------------------------------------------------------
+    # --- what the transport calls -------------------------------------------------------------------
 
     def opened(self, transport: Transport, start: Callable[[Callable[[], Awaitable[None]]], None]) -> None:
-        """See `carrier.Session`."""
+        """See `transport.Session`."""
         self._start = start
         self._attached = True
         self.subscriber.open(transport, start, stall_timeout=self.hub.settings.delivery.stall_timeout)
@@ -72,38 +71,38 @@ class ConnectionSession:
         self.hub.sessions[self] = None
         log.info("opened", **self._described())
         if self.hub.drained.is_set():
-            self.close(self.subscriber.farewell)
+            self.close(self.subscriber.drain_closing)
         else:
             self.begin()
 
     def begin(self) -> None:
-        """Say the first words."""
+        """Send the first messages."""
 
     async def message(self, message: str | bytes) -> None:
         """Ignore a message but for its rate."""
         self.allowed()
 
     def frames(self, count: int) -> None:
-        """See `carrier.Session`."""
+        """See `transport.Session`."""
         self.allowed(count)
 
     def control(self, data: bytes) -> None:
-        """See `carrier.Session`."""
+        """See `transport.Session`."""
         self.subscriber.control(data)
 
     def close(self, closing: Closing, reason: str = "") -> None:
-        """See `carrier.Session`."""
+        """See `transport.Session`."""
         self.subscriber.close(closing, reason)
 
     def ended(self, code: int | None, reason: str) -> None:
-        """See `carrier.Session`."""
+        """See `transport.Session`."""
         if not self._attached:
             return
         subscriber = self.subscriber
         subscriber.over()
         self.hub.connections.detach(subscriber)
         self.hub.sessions.pop(self, None)
-        # Without a close of the peer's there is nothing to echo: the frame layer ended it.
+        # Without a close frame of the peer there is nothing to echo: the frame layer ended the connection.
         sent = subscriber.close_code or (None if code else subscriber.frame_code)
         final = code or sent or ABNORMAL
         self.hub.meter.closed(subscriber.dialect.name, final)
@@ -127,10 +126,10 @@ class ConnectionSession:
             described["subject"] = subscriber.grants.subject
         return described
 
-    # --- what liveness calls ----------------------------------------------------------------------
+    # --- what keepalive calls ----------------------------------------------------------------------
 
     def tend(self, now: float, wall: float) -> None:
-        """See `liveness.Lively`."""
+        """See `keepalive.Lively`."""
         interval, timeout = self.patience
         expires = self.subscriber.grants.expires
         if expires is not None and wall >= expires:
@@ -139,7 +138,7 @@ class ConnectionSession:
         if now - self.last_received < interval:
             self._pinged_at = None
         elif self._pinged_at is None:
-            # A socket that still takes what waits is a sign of life; `stall_timeout` sees to the others.
+            # A socket that takes waiting bytes is alive; `stall_timeout` ends one that takes none.
             if self.subscriber.idle:
                 self._pinged_at = now
                 self.subscriber.control(PING)
@@ -153,18 +152,18 @@ class ConnectionSession:
 
     @property
     def patience(self) -> tuple[float, float]:
-        """After how many seconds of silence the peer is pinged, and how many more it then has."""
+        """Return the seconds of silence before a ping, and the seconds that the peer then has to answer."""
         delivery = self.hub.settings.delivery
         return delivery.ping_interval, delivery.ping_timeout
 
     def beat(self, now: float) -> None:
-        """Send a heartbeat if one is due and this language has any."""
+        """Send a heartbeat if one is due and the dialect has heartbeats."""
 
     # --- for the sessions -------------------------------------------------------------------------
 
     @property
     def bucket(self) -> Bucket:
-        """What this peer may still send."""
+        """Return the token bucket of the peer's messages and frames."""
         if self._bucket is None:
             limits = self.hub.settings.limits
             rate, burst = limits.max_messages_per_second, limits.message_burst
@@ -172,7 +171,7 @@ class ConnectionSession:
         return self._bucket
 
     def allowed(self, count: int = 1) -> bool:
-        """Whether `count` more messages or frames are; a peer that goes on regardless is closed 4029."""
+        """Return whether the rate allows `count` more; closes a peer that goes on regardless with 4029."""
         bucket = self.bucket
         if bucket.take(trio.current_time(), count):
             return True
@@ -181,6 +180,6 @@ class ConnectionSession:
         return False
 
     def fail(self, error: PeerError, request: RequestId = None) -> None:
-        """Tell the peer what was wrong."""
+        """Send an error message to the peer."""
         self.hub.meter.refused(error.code)
         self.subscriber.reply(failure(error, request))

@@ -18,16 +18,17 @@ from tasktree_rt.metrics import Metrics
 
 @define(eq=False)
 class _Place:
-    """The place of one reply in the order; `open` until its request is settled, without a `message` if the
-    request asks for none."""
+    """The place of one reply in the order. It is `open` until its request is settled; it has no `message` if
+    the request asks for none.
+    """
 
     message: Message | None
     open: bool = False
 
 
 class Replies:
-    """See the module's docstring. `send` takes the messages that are next, in order; `most` places may wait
-    until `full`."""
+    """See the module's docstring. `send` takes the messages that are next, in order; it is `full`
+    when `most` places wait."""
 
     __slots__ = ("_meter", "_most", "_places", "_room", "_send")
 
@@ -64,7 +65,7 @@ class Replies:
 
     @property
     def full(self) -> bool:
-        """Whether so many replies wait that the connection reads nothing more."""
+        """Return whether so many replies wait that the connection reads nothing more."""
         return len(self._places) >= self._most
 
     async def room(self) -> None:
@@ -87,7 +88,7 @@ class Replies:
         self._send_ready()
 
     def _send_ready(self) -> None:
-        """Send what is settled, as far as nothing before it is open, in one write."""
+        """Send the settled replies before the first open one, in one write."""
         places, ready = self._places, []
         while places and not places[0].open:
             message = places.popleft().message

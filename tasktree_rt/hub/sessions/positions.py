@@ -1,4 +1,4 @@
-"""Heartbeats of one native connection: the position up to which it was sent everything, of each project."""
+"""The heartbeats of one native connection: for each project the position up to which it was sent all."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ MAX_BEATS: Final = 100
 
 
 class Positions:
-    """Tell `subscriber` its positions every `heartbeat_interval`."""
+    """Send `subscriber` its positions every `heartbeat_interval`."""
 
-    __slots__ = ("_due", "_hub", "_subscriber", "_told", "_turns")
+    __slots__ = ("_due", "_hub", "_last_named", "_subscriber", "_turns")
 
     def __init__(self, hub: Hub, subscriber: SocketSubscriber) -> None:
         self._hub = hub
         self._subscriber = subscriber
         self._due = hub.heartbeats.first(subscriber.begun)
-        self._told = ""
+        self._last_named = ""
         self._turns: Turns | None = None
 
     def beat(self, now: float) -> None:
@@ -43,14 +43,14 @@ class Positions:
             if subscriber.closing or subscriber.outbox.waits(Heartbeat):
                 return
             unsent = subscriber.outbox.unsent
-        said, data = self._hub.heartbeats.encoded(subscriber.dialect, self._positions(now, unsent), now)
+        heartbeat, data = self._hub.heartbeats.encoded(subscriber.dialect, self._positions(now, unsent), now)
         if data is not None:
-            subscriber.say(data, said)
+            subscriber.say(data, heartbeat)
 
     def _positions(self, now: float, unsent: Collection[str]) -> dict[str, Position]:
-        """The last ones put on this connection, of as many projects as one heartbeat names."""
+        """Return the last positions sent, of as many projects as one heartbeat names."""
         hub, subscriber = self._hub, self._subscriber
-        if subscriber.feeds.opening is not None:
+        if subscriber.feeds.wildcard is not None:
             return {}
         topics = hub.index.topics(subscriber)
         positions: dict[str, Position] = {}
@@ -66,7 +66,7 @@ class Positions:
         return positions
 
     def _in_turn(self, topics: frozenset[str], now: float) -> Iterable[str]:
-        """The named ones, and of ``*`` those that moved: of each at most `MAX_BEATS`, all of them in turn."""
+        """Return the next projects: `MAX_BEATS` subscribed by name, and as many changed ones of ``*``."""
         if WILDCARD not in topics:
             return self._named(topics)
         subscriber = self._subscriber
@@ -88,7 +88,7 @@ class Positions:
         names = sorted(topics - {WILDCARD})
         if len(names) <= MAX_BEATS:
             return names
-        start = bisect_right(names, self._told) % len(names)
+        start = bisect_right(names, self._last_named) % len(names)
         found = [*names[start:], *names[:start]][:MAX_BEATS]
-        self._told = found[-1]
+        self._last_named = found[-1]
         return found

@@ -1,8 +1,8 @@
 """The session of an orchestrator: pipelined, idempotent, atomic publishes, answered in order.
 
-A publish is accepted as it is read and answered when it is durable, applied and handed to every outbox.
-Reading pauses while too many are unanswered. Once one is refused because the hub cannot take it now, every
-later one on this connection is refused too, so that a producer that sends them again keeps their order.
+The session accepts a publish as it reads it, and answers when it is durable, applied and in every outbox. It
+stops reading while too many are unanswered. Once the hub refuses a publish because it cannot take it now, it
+refuses every later one on this connection too, so that a producer that sends them again keeps their order.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from tasktree_rt.hub.sessions.base import ConnectionSession
 
 @define(eq=False)
 class _Answer:
-    """The place of one answer in the order of the requests. `wanted`: not only if it is an error."""
+    """The place of one answer in the order of requests. `wanted`: the request asks for more than errors."""
 
     request: RequestId
     size: int
@@ -40,8 +40,9 @@ class _Answer:
 
 
 class ProducerSession(ConnectionSession):
-    """See the module's docstring. Without a `producer_id` publishes are not idempotent; `serves` are the
-    projects whose commands it takes."""
+    """See the module's docstring. Without a `producer_id` publishes are not idempotent; the producer takes
+    the commands of the projects in `serves`.
+    """
 
     __slots__ = ("_answers", "_broken", "_producer", "_room", "_serves", "_unacked_bytes")
 
@@ -64,7 +65,7 @@ class ProducerSession(ConnectionSession):
         self._broken: PeerError | None = None
 
     async def message(self, message: str | bytes) -> None:
-        """One publish."""
+        """Handle one request."""
         await self.hub.fair_turns.take(self, len(message))
         if self.hub.draining:
             await self.hub.drained.wait()
@@ -80,15 +81,15 @@ class ProducerSession(ConnectionSession):
             await self.subscriber.outbox.room()
 
     def begin(self) -> None:
-        """Take the commands that wait."""
+        """Take the waiting commands of its projects."""
         self.hub.orchestrators.serve(self, self._serves)
 
     def give(self, pending: OpenInteraction) -> None:
-        """See `commanding.Obedient`."""
+        """See `orchestrators.Obedient`."""
         self.subscriber.reply(Instruction(pending.home, pending.data))
 
     def ended(self, code: int | None, reason: str) -> None:
-        """See `carrier.Session`."""
+        """See `transport.Session`."""
         super().ended(code, reason)
         self.hub.orchestrators.leave(self, self._serves)
         if self._room is not None:
@@ -105,7 +106,7 @@ class ProducerSession(ConnectionSession):
                 answer.wanted = answer.request is not None
                 found = await self.hub.commands.stage_report(self, value)
                 self._append(answer)
-                found.publish.callbacks.append(lambda _: self._obeyed(answer, found))
+                found.publish.callbacks.append(lambda _: self._reported(answer, found))
                 return
             else:
                 raw = _raw_events(value)
@@ -118,7 +119,7 @@ class ProducerSession(ConnectionSession):
         self._send_answers()
 
     async def _publish(self, answer: _Answer, raw: list[object]) -> None:
-        """Accept, and take the answer's place in the order at the same moment."""
+        """Accept a publish, and take its answer's place in the order in the same step."""
         try:
             if self._broken is not None:
                 raise self._broken
@@ -180,7 +181,7 @@ class ProducerSession(ConnectionSession):
             self._refuse(answer, error)
         self.hub.committer.afterwards[self._send_answers] = None
 
-    def _obeyed(self, answer: _Answer, found: Settlement) -> None:
+    def _reported(self, answer: _Answer, found: Settlement) -> None:
         try:
             found.check()
             answer.message = Reply(answer.request)
@@ -189,16 +190,16 @@ class ProducerSession(ConnectionSession):
         self.hub.committer.afterwards[self._send_answers] = None
 
     def _send_answers(self) -> None:
-        """Send what is settled, as far as nothing before it is still open, in one write."""
-        said: list[Message] = []
+        """Send the settled answers before the first open one, in one write."""
+        messages: list[Message] = []
         fatal = False
         while self._answers and self._answers[0].message is not None:
             answer = self._answers.popleft()
             self._unacked_bytes -= answer.size
             fatal = fatal or answer.fatal
             if answer.wanted and answer.message is not None:
-                said.append(answer.message)
-        self.subscriber.replies(said)
+                messages.append(answer.message)
+        self.subscriber.replies(messages)
         if self._room is not None:
             self._room.set()
             self._room = None

@@ -1,4 +1,4 @@
-"""The subscriptions that a connection asks for in its request's query."""
+"""Make the subscriptions of a connection's query string."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ def _nothing() -> None:
     return
 
 
-def _anything(wish: Subscribe) -> None:
-    del wish
+def _anything(request: Subscribe) -> None:
+    del request
 
 
 class Query:
-    """Subscribe `subscriber` to `wishes`: at once to projects in memory, to the others in a task.
+    """Subscribe `subscriber` to `requests`: at once to projects in memory, to the others in a task.
 
-    `fail` takes the error of a subscription that is refused. `announce`: every project of ``*`` begins with a
-    word of its own. `before` looks at a subscription before it is made, when its project is in memory; `done`
-    is called when all are made or refused.
+    `fail` takes the error of a refused subscription. `announce`: a `Subscribed` announces every project of
+    ``*``. `before` is called before each subscription, when its project is in memory; `done` is called when
+    all are made or refused.
     """
 
     def __init__(
         self,
         hub: Hub,
         subscriber: SocketSubscriber,
-        wishes: tuple[Subscribe, ...],
+        requests: tuple[Subscribe, ...],
         fail: Callable[[PeerError, RequestId], None],
         *,
         announce: bool = True,
@@ -43,15 +43,15 @@ class Query:
     ) -> None:
         self._hub = hub
         self._subscriber = subscriber
-        self._wishes = wishes
+        self._requests = requests
         self._fail = fail
         self._announce = announce
         self._before = before
         self._done = done
 
     def begin(self, start: Start) -> trio.Event | None:
-        """Subscribe; `start` runs the task. Returns what is set when the task is over, None without one."""
-        waiting = [wish for wish in self._wishes if not self._watch_nowait(wish)]
+        """Subscribe; `start` runs the task. Returns the event that its end sets; None without a task."""
+        waiting = [request for request in self._requests if not self._watch_nowait(request)]
         if not waiting:
             return None
         over = trio.Event()
@@ -62,24 +62,24 @@ class Query:
         start(rest)
         return over
 
-    def _watch_nowait(self, wish: Subscribe) -> bool:
+    def _watch_nowait(self, request: Subscribe) -> bool:
         subscriptions = self._hub.subscriptions
-        if wish.project_id == WILDCARD:
-            subscriptions.watch_all(self._subscriber, wish, announce=self._announce)
+        if request.project_id == WILDCARD:
+            subscriptions.watch_all(self._subscriber, request, announce=self._announce)
             return True
         try:
-            if self._hub.cache.get(wish.project_id) is None:
+            if self._hub.cache.get(request.project_id) is None:
                 return False
-            self._before(wish)
-            return subscriptions.watch_nowait(self._subscriber, wish)
+            self._before(request)
+            return subscriptions.watch_nowait(self._subscriber, request)
         except PeerError as error:
-            self._fail(error, wish.id)
+            self._fail(error, request.id)
             return True
 
-    async def _watch_all(self, wishes: list[Subscribe], over: trio.Event) -> None:
+    async def _watch_all(self, requests: list[Subscribe], over: trio.Event) -> None:
         try:
-            for wish in wishes:
-                await self._watch(wish)
+            for request in requests:
+                await self._watch(request)
             self._done()
         except Exception as error:
             self._hub.report_fault("subscribe", error)
@@ -87,10 +87,10 @@ class Query:
         finally:
             over.set()
 
-    async def _watch(self, wish: Subscribe) -> None:
+    async def _watch(self, request: Subscribe) -> None:
         try:
-            await self._hub.cache.load(wish.project_id)
-            self._before(wish)
-            await self._hub.subscriptions.watch(self._subscriber, wish)
+            await self._hub.cache.load(request.project_id)
+            self._before(request)
+            await self._hub.subscriptions.watch(self._subscriber, request)
         except PeerError as error:
-            self._fail(error, wish.id)
+            self._fail(error, request.id)

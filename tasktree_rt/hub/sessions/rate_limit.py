@@ -1,4 +1,4 @@
-"""How fast a peer may send: a token bucket."""
+"""Limit the rate at which a peer sends: a token bucket."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Bucket:
     refused: int = 0
 
     def take(self, now: float, count: int = 1) -> bool:
-        """Whether `count` more are allowed now; if not, the first of them may be."""
+        """Take `count` tokens; returns False if there are fewer, and takes those there are."""
         self.tokens = min(self.burst, self.tokens + (now - self.at) * self.rate)
         self.at = now
         if self.tokens < count:

@@ -1,4 +1,4 @@
-"""A session that only says why it cannot be: accepts, and closes at once with a code a browser can see."""
+"""The session of a rejected connection: accepts, and closes at once with a code that a browser can see."""
 
 from __future__ import annotations
 
@@ -20,5 +20,5 @@ class RejectedSession(ConnectionSession):
         self._closing = closing
 
     def begin(self) -> None:
-        """Close."""
+        """Close the connection."""
         self.close(self._closing)

@@ -41,34 +41,34 @@ Authenticate = Callable[[str], Grants]
 
 
 class PlainSession(ConnectionSession):
-    """Events only, no greeting; what the peer says is ignored but for its size and rate.
+    """Sends events only, no greeting; ignores the peer's messages but for their size and rate.
 
-    `wishes` are the subscriptions of the request's query.
+    `requests` are the subscriptions of the query string.
     """
 
-    __slots__ = ("_damaged", "_wishes")
+    __slots__ = ("_damaged", "_requests")
 
     def __init__(
         self,
         hub: Hub,
         dialect: Dialect,
-        wishes: tuple[Subscribe, ...],
+        requests: tuple[Subscribe, ...],
         *,
         grants: Grants,
         policy: Policy,
         address: str = "",
     ) -> None:
         super().__init__(hub, dialect, grants=grants, policy=policy, address=address)
-        self._wishes = wishes
+        self._requests = requests
         self._damaged: ProjectDamaged | None = None
 
     def begin(self) -> None:
-        """Subscribe as the query says."""
-        wishes, self._wishes = self._wishes, ()
+        """Make the subscriptions of the query string."""
+        requests, self._requests = self._requests, ()
         query = Query(
             self.hub,
             self.subscriber,
-            wishes,
+            requests,
             self.fail,
             announce=False,
             before=self._refuse_gap,
@@ -77,7 +77,7 @@ class PlainSession(ConnectionSession):
         query.begin(self._start)
 
     def fail(self, error: PeerError, request: RequestId = None) -> None:
-        """This language has no word for it. Who cannot be served now is sent away, and comes again."""
+        """Close the connection where that tells the client to reconnect: the plain dialect has no errors."""
         super().fail(error, request)
         if isinstance(error, Unavailable):
             self.close(OVERLOADED)
@@ -87,31 +87,32 @@ class PlainSession(ConnectionSession):
             self._damaged = error
 
     def _tell_damage(self) -> None:
-        """Close a connection that watches nothing, as its project cannot be read."""
+        """Close a connection that watches nothing because its project is damaged."""
         if self._damaged is not None and not self.hub.connections.topics_of(self.subscriber):
             self.close(GAP, f"{self._damaged.code}: {self._damaged.topic}"[:MAX_REASON])
 
-    def _refuse_gap(self, wish: Subscribe) -> None:
-        """Close the connection before any event, if some are missing: this language has no word for a gap."""
-        project = self.hub.cache.get(wish.project_id)
-        if project is None or not isinstance(wish.since, Position):
+    def _refuse_gap(self, request: Subscribe) -> None:
+        """Close the connection before any event if some are missing: the plain dialect has no gap message."""
+        project = self.hub.cache.get(request.project_id)
+        if project is None or not isinstance(request.since, Position):
             return
-        if not resumes(project, wish.since, self.hub.settings.delivery.max_replay):
+        if not resumes(project, request.since, self.hub.settings.delivery.max_replay):
             self.close(GAP, f"gap: reload the state, which is at {project.position}")
 
 
 class NativeSession(ConnectionSession):
-    """``tasktree.v1``. `wishes` are the subscriptions of the request's query; `authenticate` turns a
-    refreshed token into grants.
+    """Speaks ``tasktree.v1``.
+
+    `requests` are the subscriptions of the query string; `authenticate` turns a refreshed token into grants.
     """
 
-    __slots__ = ("_authenticate", "_ordered", "_wishes", "positions")
+    __slots__ = ("_authenticate", "_ordered", "_requests", "positions")
 
     def __init__(
         self,
         hub: Hub,
         dialect: Dialect,
-        wishes: tuple[Subscribe, ...],
+        requests: tuple[Subscribe, ...],
         *,
         grants: Grants,
         policy: Policy,
@@ -119,23 +120,23 @@ class NativeSession(ConnectionSession):
         address: str = "",
     ) -> None:
         super().__init__(hub, dialect, grants=grants, policy=policy, address=address)
-        self._wishes = wishes
+        self._requests = requests
         self._authenticate = authenticate
         self._ordered: Replies | None = None
         self.positions = Positions(hub, self.subscriber)
 
     def begin(self) -> None:
-        """Greet, then subscribe."""
+        """Send the welcome, then subscribe."""
         hub = self.hub
         interval = hub.settings.delivery.heartbeat_interval
         limit = hub.settings.limits.max_message_size
         self.subscriber.reply(Welcome(self.subscriber.id, interval, hub.timestamp(), limit))
-        wishes, self._wishes = self._wishes, ()
-        if wishes:
-            self._begun = Query(hub, self.subscriber, wishes, self.fail).begin(self._start)
+        requests, self._requests = self._requests, ()
+        if requests:
+            self._begun = Query(hub, self.subscriber, requests, self.fail).begin(self._start)
 
     async def message(self, message: str | bytes) -> None:
-        """One request."""
+        """Handle one request."""
         if self._begun is not None:
             await self._begun.wait()
             self._begun = None
@@ -158,7 +159,7 @@ class NativeSession(ConnectionSession):
             await self.subscriber.outbox.room()
 
     def fail(self, error: PeerError, request: RequestId = None) -> None:
-        """Tell the peer what was wrong, behind the replies to earlier requests."""
+        """Send an error, behind the replies to earlier requests."""
         if self._ordered is None:
             super().fail(error, request)
         else:
@@ -166,7 +167,7 @@ class NativeSession(ConnectionSession):
 
     @property
     def _replies(self) -> Replies:
-        """Made at its first use: most connections only watch."""
+        """Return the ordered replies, made at the first use: most connections only watch."""
         if self._ordered is None:
             most = self.hub.settings.limits.max_unacked
             self._ordered = Replies(self.subscriber.replies, self.hub.meter, most)
@@ -193,10 +194,10 @@ class NativeSession(ConnectionSession):
                 self._replies.promise(found.publish, command.id, Reply(command.id), found.check)
             case Instruct():
                 via = self._via()
-                sent, ticket = await self.hub.commands.stage(
+                sent, publish = await self.hub.commands.stage(
                     command.project_id, command.given, grants=self._grants, via=via
                 )
-                self._replies.promise(ticket, command.id, Reply(command.id, sent.id))
+                self._replies.promise(publish, command.id, Reply(command.id, sent.id))
             case Refresh():
                 self.hub.subscriptions.regrant(self.subscriber, self._authenticate(command.token))
                 self._replies.say(Reply(command.id))
@@ -208,16 +209,16 @@ class NativeSession(ConnectionSession):
         return self.subscriber.grants
 
     def _via(self) -> Json:
-        """What is kept of how somebody spoke."""
+        """Return what the log stores of a peer's connection."""
         return {"dialect": self.subscriber.dialect.name, "connection": self.subscriber.id}
 
     async def _note(self, ack: Ack) -> None:
         user = user_of(ack.project_id)
         if user is not None:
-            ticket = await self.hub.notifications.stage_read(user, ack.seq, grants=self._grants)
+            publish = await self.hub.notifications.stage_read(user, ack.seq, grants=self._grants)
             reply = None if ack.id is None else Reply(ack.id)
-            if ticket is not None:
-                self._replies.promise(ticket, ack.id, reply)
+            if publish is not None:
+                self._replies.promise(publish, ack.id, reply)
             elif reply is not None:
                 self._replies.say(reply)
             return
@@ -227,5 +228,5 @@ class NativeSession(ConnectionSession):
         acked[ack.project_id] = ack.seq
 
     def beat(self, now: float) -> None:
-        """Tell where this connection stands, every `heartbeat_interval`."""
+        """Send the positions of this connection every `heartbeat_interval`."""
         self.positions.beat(now)

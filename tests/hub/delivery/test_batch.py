@@ -46,7 +46,7 @@ def test_every_event_is_a_message_of_its_own() -> None:
 
 def test_the_beginning_of_a_life_is_said_where_there_is_a_word_for_it() -> None:
     made = batch(2, first=1, opens=True)
-    assert made.opening.position == Position("e", 0)
+    assert made.subscribed.position == Position("e", 0)
     assert read(made.encoding(Native())) == [("subscribed", 0), ("x", 1), ("x", 2)]
     assert read(made.encoding(Plain())) == [("x", 1), ("x", 2)]
 

@@ -241,9 +241,9 @@ async def test_live_events_wait_for_a_reader_that_asks_too(autojump_clock: MockC
             ServerSentEvents(), policy=Policy.NEWEST, grants=OPEN, address="here"
         )
         pieces = reader.encoded(b"alive", 60.0)
-        reader.show(("t", "a"), b"older")
-        reader.show(("t", "b"), b"other")
-        reader.show(("t", "a"), b"newer")
+        reader.send_ephemeral(("t", "a"), b"older")
+        reader.send_ephemeral(("t", "b"), b"other")
+        reader.send_ephemeral(("t", "a"), b"newer")
         assert [await anext(pieces), await anext(pieces)] == [b"newer", b"other"]
         assert (reader.sent_messages, reader.sent_bytes, reader.sheds) == (2, 10, 1)
         assert await anext(pieces) == b"alive"

@@ -311,7 +311,7 @@ async def test_a_catch_up_that_begins_another_while_it_is_asked_begins_no_second
         )
         while opening._more:
             await opening.fetch()
-        subscriber.open_all(opening)
+        subscriber.set_wildcard(opening)
         await trio.testing.wait_all_tasks_blocked()
         said = [one.get("project_id") for one in carried.received()]
         assert said == [name for number in range(300) for name in [f"p{number:03}"] * 2] + [None]
