@@ -163,8 +163,8 @@ async def test_a_dead_orchestrators_command_goes_to_the_next(tmp_path: Path) -> 
                 await (await second.node_update("p", "n")).acked()
                 sent = await desk.command("p", "cancel")
                 assert (await anext(first.commands())).id == sent.command_id
-                assert first._producing.link is not None
-                await first._producing.link.abort("the orchestrator died")
+                assert first._session.connection is not None
+                await first._session.connection.abort("the orchestrator died")
                 command = await anext(second.commands())
                 await command.done()
         results = [one["data"]["status"] for one in await hub.events("p") if one["type"] == "command_result"]

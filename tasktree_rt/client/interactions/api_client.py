@@ -260,7 +260,7 @@ async def open_api_client(
     patience: float = math.inf,
     ssl_context: ssl.SSLContext | None = None,
 ) -> AsyncIterator[ApiClient]:
-    """A desk at the hub at `url` (http, https, ws or wss). Entering does not look whether the hub is there.
+    """A client of the HTTP API of the hub at `url` (http, https, ws or wss). Entering does not connect.
 
     Args:
         timeout: seconds for one request, beside what the hub is asked to wait.

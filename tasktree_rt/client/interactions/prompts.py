@@ -1,4 +1,4 @@
-"""Questions to people: what is sent, and what comes back. Pure; `desk` and `Publisher` drive it.
+"""Prompts of a program: the request and the answer. Pure; `ApiClient` and `Publisher` send them.
 
 The prompt's id is made here, and the question is sent as the same bytes over every try, so that the hub asks
 once whatever becomes of it, of this connection, or of an answer on its way.

@@ -18,7 +18,7 @@ from tasktree_rt.client.producer.session import OnRefused
 from tasktree_rt.client.producer.spool import Spool
 from tasktree_rt.client.producer.unanswered import Outstanding
 from tasktree_rt.client.transport.backoff import Backoff, Retry
-from tasktree_rt.client.transport.connection import Connection, LinkOptions, open_link
+from tasktree_rt.client.transport.connection import Connection, ConnectionOptions, open_connection
 from tasktree_rt.client.transport.nursery import background
 from tasktree_rt.client.transport.urls import socket_url
 from tasktree_rt.core.limits import MAX_EVENTS_PER_PUBLISH, MAX_MESSAGE_SIZE, MAX_NODE_SIZE, MIB
@@ -104,10 +104,10 @@ async def open_orchestrator(
         commands=served,
         asking=asking,
     )
-    options = LinkOptions(connect_timeout, close_timeout, INBOUND_LIMIT, ssl_context)
+    options = ConnectionOptions(connect_timeout, close_timeout, INBOUND_LIMIT, ssl_context)
     try:
         async with background() as nursery:
-            connect: Connect = partial(open_link, address, options)
+            connect: Connect = partial(open_connection, address, options)
             if before_connect is not None:
                 connect = partial(_after, before_connect, connect)
             nursery.start_soon(orchestrator.run, connect, Retry(backoff), patience)
@@ -127,5 +127,5 @@ async def open_orchestrator(
 @asynccontextmanager
 async def _after(wait: Callable[[], Awaitable[None]], connect: Connect) -> AsyncIterator[Connection]:
     await wait()
-    async with connect() as link:
-        yield link
+    async with connect() as connection:
+        yield connection

@@ -73,7 +73,7 @@ class Orchestrator:
         self.limits = limits
         self._turn = trio.Lock()
         """Held while waiting for room: publishers are served in the order they came."""
-        self._producing = ProducerSession(outstanding, on_refused, commands)
+        self._session = ProducerSession(outstanding, on_refused, commands)
         self._life = secrets.token_hex(8)
         self._numbers = count(1)
         self._published = 0
@@ -127,11 +127,11 @@ class Orchestrator:
                 return known
             while not self._outstanding.room(len(text)):
                 self._check_open()
-                await self._producing.changed.park()
+                await self._session.changed.park()
             self._check_open()
             receipt = await self._outstanding.add(publish_id, text, lost)
         self._published += 1
-        self._producing.changed.unpark_all()
+        self._session.changed.unpark_all()
         return receipt
 
     async def node_update(self, project_id: str, node_id: str, **changes: Any) -> Receipt:
@@ -172,8 +172,8 @@ class Orchestrator:
         """
         if self._asking is None:
             raise RuntimeError("this orchestrator was not opened by open_orchestrator")
-        async with self._asking() as desk:
-            return await desk.ask(message, **asked)
+        async with self._asking() as api:
+            return await api.ask(message, **asked)
 
     def commands(self) -> Commands:
         """The commands of the projects that `open_orchestrator` was given, as they come, each once.
@@ -185,12 +185,12 @@ class Orchestrator:
         Raises:
             RuntimeError: ``commands`` was not given to `open_orchestrator`.
         """
-        if not self._producing.inbox.projects:
+        if not self._session.inbox.projects:
             raise RuntimeError("open_orchestrator was not told whose commands to take")
-        return Commands(self._producing.inbox)
+        return Commands(self._session.inbox)
 
     async def flush(self) -> None:
-        """Wait until everything published, and said of commands, so far is acknowledged or refused.
+        """Wait until the hub has acknowledged or refused all publishes and command results so far.
 
         Raises:
             ConnectionLost: the hub is not coming back.
@@ -199,68 +199,68 @@ class Orchestrator:
         for receipt in self._window:
             while receipt.outcome is None:
                 self._check_open()
-                await self._producing.changed.park()
-        while len(self._producing.inbox) and self._lost is None:
+                await self._session.changed.park()
+        while len(self._session.inbox) and self._lost is None:
             self._check_open()
-            await self._producing.changed.park()
+            await self._session.changed.park()
         if self._lost is not None and self._window:
             raise self._lost
 
     @property
     def spooled(self) -> bool:
-        """Whether what is unanswered stays in a file for the next start."""
+        """True if unanswered publishes stay in a file for the next start."""
         return self._outstanding.spool is not None
 
     def statistics(self) -> OrchestratorStatistics:
         """Counts of this moment."""
-        producing, spool = self._producing, self._outstanding.spool
+        session, spool = self._session, self._outstanding.spool
         return OrchestratorStatistics(
-            connected=producing.link is not None,
-            connections=producing.connections,
+            connected=session.connection is not None,
+            connections=session.connections,
             published=self._published,
-            acked=producing.acked,
-            duplicates=producing.duplicates,
-            refused=producing.refused,
-            resent=producing.resent,
+            acked=session.acked,
+            duplicates=session.duplicates,
+            refused=session.refused,
+            resent=session.resent,
             unacked=len(self._window),
             in_flight=self._window.flying,
             spooled=spool.size if spool is not None else 0,
             spool_damaged=spool.damaged if spool is not None else 0,
-            last_error=producing.last_error,
+            last_error=session.last_error,
         )
 
     async def run(self, connect: Connect, retry: Retry, patience: float) -> None:
         """Not for the program's use: the task behind it all, which `open_orchestrator` starts."""
-        producing = self._producing
+        session = self._session
         try:
-            await stay_connected(connect, producing.serve, producing.dropped, retry, patience)
+            await stay_connected(connect, session.serve, session.connection_ended, retry, patience)
         except ClientError as end:
             if not self._closed:
                 self._lost = ConnectionLost(str(end)) if isinstance(end, ConnectionEnded) else end
                 self._outstanding.fail(self._lost)
         finally:
             if self._lost is not None:
-                producing.inbox.end(self._lost)
-            producing.changed.unpark_all()
+                session.inbox.end(self._lost)
+            session.changed.unpark_all()
 
     async def finish(self, flush_timeout: float, close_timeout: float) -> None:
         """Not for the program's use: flush, then say good-bye to the hub."""
         with trio.move_on_after(flush_timeout), suppress(ClientError):
             await self.flush()
         self._closed = True
-        if self._producing.link is not None:
+        if self._session.connection is not None:
             with trio.move_on_after(close_timeout):
-                await self._producing.link.aclose()
+                await self._session.connection.aclose()
 
     def close(self) -> ConnectionLost | None:
         """Not for the program's use: let go of everything; returns what to raise, if anything is left."""
         self._closed = True
-        left, last, spool = len(self._window), self._producing.last_error, self._outstanding.spool
+        left, last, spool = len(self._window), self._session.last_error, self._outstanding.spool
         why = f"{left} publishes were not acknowledged" + (f" ({last})" if last else "")
         if spool is not None:
             why += f"; they stay in {spool.path} for the next start"
             spool.close()
-        self._producing.inbox.end(trio.ClosedResourceError("this orchestrator was left"))
+        self._session.inbox.end(trio.ClosedResourceError("this orchestrator was left"))
         self._outstanding.fail(ConnectionLost(why))
         return ConnectionLost(why) if left and spool is None else None
 

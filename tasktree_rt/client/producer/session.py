@@ -36,7 +36,7 @@ PING_TIMEOUT: Final = 30.0
 LINGER: Final = 5.0
 """Seconds for answers to come in after a refusal for now."""
 DRAIN: Final = 60.0
-"""Seconds for the hub to close after it said that it would."""
+"""Seconds that the hub has to close after ``draining``."""
 
 OnRefused = Callable[[Receipt, PublishRefused], None]
 _logger: Final = logging.getLogger("tasktree_rt.client")
@@ -58,7 +58,7 @@ class ProducerSession:
     ) -> None:
         self.changed = trio.lowlevel.ParkingLot()
         self.inbox = CommandInbox(commands, outstanding.window, self.changed)
-        self.link: Connection | None = None
+        self.connection: Connection | None = None
         self.last_error: str | None = None
         self.connections = self.acked = self.duplicates = self.refused = self.resent = 0
         self._outstanding = outstanding
@@ -68,31 +68,31 @@ class ProducerSession:
         self._refused_for_now: set[str] = set()
         self._retry_after: float | None = None
 
-    async def serve(self, link: Connection) -> None:
+    async def serve(self, connection: Connection) -> None:
         """Use one connection to its end.
 
         Raises:
-            Dropped: always.
+            ConnectionEnded: always.
         """
         self.resent += self._window.rewind()
         self.connections += 1
         self._halted, self._retry_after = False, None
         self._refused_for_now.clear()
         self.inbox.rewind()
-        self.link = link
+        self.connection = connection
         try:
             async with background() as nursery:
-                nursery.start_soon(self._send_all, link)
-                nursery.start_soon(_keep_alive, link)
+                nursery.start_soon(self._send_all, connection)
+                nursery.start_soon(_keep_alive, connection)
                 if self.inbox.projects:
                     nursery.start_soon(self._try_again)
-                await self._receive_all(link)
+                await self._receive_all(connection)
         except ConnectionEnded as end:
             raise self._explained(end) from None
         finally:
-            self.link = None
+            self.connection = None
 
-    async def dropped(self, end: ConnectionEnded, delay: float) -> None:
+    async def connection_ended(self, end: ConnectionEnded, delay: float) -> None:
         """A connection ended, or could not be made; the next try is in `delay` seconds."""
         self.last_error = str(end)
         _logger.info("%s; trying again in %.2f s", end, delay)
@@ -114,7 +114,7 @@ class ProducerSession:
             self._on_refused(receipt, error)
 
     def _explained(self, end: ConnectionEnded) -> ConnectionEnded:
-        """What to make of the end of a connection, knowing what was said on it."""
+        """Explain the end of a connection by the messages received on it."""
         if end.code == TOO_LARGE.code:
             # The hub does not say which. One limit holds for all, so the largest in flight is above it.
             culprit = self._window.largest()
@@ -125,22 +125,22 @@ class ProducerSession:
             end.retry_after = self._retry_after
         return end
 
-    async def _send_all(self, link: Connection) -> None:
+    async def _send_all(self, connection: Connection) -> None:
         try:
             while True:
                 text = None if self._halted else self._next()
                 if text is None:
                     await self.changed.park()
                 else:
-                    await link.send(text)
+                    await connection.send(text)
         except ConnectionEnded:
             return  # the receiver learns of it too, after the answers that were on their way
 
     def _next(self) -> bytes | None:
         """The next message to send: of a command once everything published before was sent."""
-        said = self.inbox.next()
-        if said is not None:
-            return said
+        result = self.inbox.next()
+        if result is not None:
+            return result
         receipt = self._window.next()
         return None if receipt is None else self._outstanding.text(receipt)
 
@@ -150,11 +150,11 @@ class ProducerSession:
             self.inbox.release()
             self.changed.unpark_all()
 
-    async def _receive_all(self, link: Connection) -> None:
+    async def _receive_all(self, connection: Connection) -> None:
         with trio.CancelScope() as scope:
             while not self._all_refused_for_now():
-                message = await link.receive()
-                patience = self._take(link, message)
+                message = await connection.receive()
+                patience = self._take(connection, message)
                 if patience is not None:
                     self._halted = True
                     scope.deadline = min(scope.deadline, trio.current_time() + patience)
@@ -165,23 +165,23 @@ class ProducerSession:
     def _all_refused_for_now(self) -> bool:
         return bool(self._refused_for_now) and len(self._refused_for_now) >= self._window.flying
 
-    def _take(self, link: Connection, message: Json) -> float | None:
+    def _take(self, connection: Connection, message: Json) -> float | None:
         """Take one message; returns how many seconds this connection still has, if it is to end."""
         kind = message.get("type")
         if kind == "ack":
-            self._take_ack(link, message)
+            self._take_ack(connection, message)
         elif kind == "error":
             return self._take_error(message)
         elif kind == "command":
-            self._take_command(link, message)
+            self._take_command(connection, message)
         elif kind == "reply":
-            link.good = self.inbox.replied(message.get("id")) or link.good
+            connection.good = self.inbox.replied(message.get("id")) or connection.good
         elif kind == "draining":
             self._advised(milliseconds(message.get("data"), "reconnect_after_ms"))
             return DRAIN
         return None
 
-    def _take_ack(self, link: Connection, message: Json) -> None:
+    def _take_ack(self, connection: Connection, message: Json) -> None:
         try:
             outcome = read_ack(message)
         except (KeyError, TypeError, ValueError) as error:
@@ -189,17 +189,17 @@ class ProducerSession:
         receipt = self._window.settle(message.get("id"))
         if receipt is None:
             return
-        link.good = True
+        connection.good = True
         self.acked += 1
         self.duplicates += outcome.duplicate
         self._outstanding.settle(receipt, outcome)
 
-    def _take_command(self, link: Connection, message: Json) -> None:
+    def _take_command(self, connection: Connection, message: Json) -> None:
         try:
             self.inbox.take(message)
         except (KeyError, TypeError) as error:
             raise ConnectionEnded(f"the peer is not a hub: a command without {error}", final=True) from None
-        link.good = True
+        connection.good = True
 
     def _take_error(self, message: Json) -> float | None:
         code, text, field = (message.get(key) for key in ("code", "message", "field"))
@@ -227,13 +227,13 @@ class ProducerSession:
             self._retry_after = max(self._retry_after or 0.0, seconds)
 
 
-async def _keep_alive(link: Connection) -> None:
+async def _keep_alive(connection: Connection) -> None:
     while True:
         await trio.sleep(PING_INTERVAL)
         with trio.move_on_after(PING_TIMEOUT) as waiting:
-            await link.ping()
+            await connection.ping()
         if waiting.cancelled_caught:
-            await link.abort(f"the hub gave no sign of life for {PING_TIMEOUT:g} s")
+            await connection.abort(f"the hub gave no sign of life for {PING_TIMEOUT:g} s")
             return
 
 

@@ -32,7 +32,7 @@ _ABNORMAL: Final = 1006
 
 
 @frozen
-class LinkOptions:
+class ConnectionOptions:
     """How a connection is made. Times in seconds, sizes in bytes."""
 
     connect_timeout: float
@@ -43,7 +43,7 @@ class LinkOptions:
 
 
 class Connection:
-    """An open connection. `good` is for the user of the link to set once it has proved useful."""
+    """An open connection. `good` is for the user of the connection to set once it has proved useful."""
 
     def __init__(self, socket: trio_websocket.WebSocketConnection, stream: trio.abc.Stream) -> None:
         self.good = False
@@ -55,7 +55,7 @@ class Connection:
         """Send one message. If cancelled half-way the connection is of no more use.
 
         Raises:
-            Dropped: the connection ended.
+            ConnectionEnded: the connection ended.
         """
         try:
             await self._socket.send_message(text.decode())
@@ -66,7 +66,7 @@ class Connection:
         """The next message.
 
         Raises:
-            Dropped: the connection ended, or the peer does not speak JSON objects.
+            ConnectionEnded: the connection ended, or the peer does not speak JSON objects.
         """
         try:
             return decode_object(await self._socket.get_message(), ours=True)
@@ -135,11 +135,11 @@ class _Reader:
 
 
 @asynccontextmanager
-async def open_link(url: str, options: LinkOptions) -> AsyncIterator[Connection]:
+async def open_connection(url: str, options: ConnectionOptions) -> AsyncIterator[Connection]:
     """Connect to a ``ws://`` or ``wss://`` address; leaving closes the connection, politely if there is time.
 
     Raises:
-        Dropped: no connection within `connect_timeout`, or refused.
+        ConnectionEnded: no connection within `connect_timeout`, or refused.
     """
     stream: trio.abc.Stream | None = None
     async with background() as nursery:
@@ -149,10 +149,10 @@ async def open_link(url: str, options: LinkOptions) -> AsyncIterator[Connection]
                 socket = await _handshake(nursery, stream, url, options)
             if connecting.cancelled_caught or stream is None:
                 raise ConnectionEnded(f"no answer within {options.connect_timeout:g} s")
-            link = Connection(socket, stream)
-            yield link
+            connection = Connection(socket, stream)
+            yield connection
             with trio.move_on_after(options.close_timeout):
-                await link.aclose()
+                await connection.aclose()
         finally:
             if stream is not None:
                 # Shielded, or a Cancelled from in here would take the place of what ended the body.
@@ -161,7 +161,7 @@ async def open_link(url: str, options: LinkOptions) -> AsyncIterator[Connection]
             nursery.cancel_scope.cancel()
 
 
-async def _connect(url: str, options: LinkOptions) -> trio.abc.Stream:
+async def _connect(url: str, options: ConnectionOptions) -> trio.abc.Stream:
     parts = urlsplit(url)
     host = parts.hostname or ""
     secure = parts.scheme == "wss"
@@ -185,7 +185,7 @@ async def _connect(url: str, options: LinkOptions) -> trio.abc.Stream:
 
 
 async def _handshake(
-    nursery: trio.Nursery, stream: trio.abc.Stream, url: str, options: LinkOptions
+    nursery: trio.Nursery, stream: trio.abc.Stream, url: str, options: ConnectionOptions
 ) -> trio_websocket.WebSocketConnection:
     parts = urlsplit(url)
     reader = _Reader(nursery)

@@ -19,11 +19,11 @@ STEADY: Final = 5.0
 async def stay_connected(
     connect: Callable[[], AbstractAsyncContextManager[Connection]],
     serve: Callable[[Connection], Awaitable[None]],
-    dropped: Callable[[ConnectionEnded, float], Awaitable[None]],
+    on_ended: Callable[[ConnectionEnded, float], Awaitable[None]],
     retry: Retry,
     patience: float,
 ) -> None:
-    """Connect and `serve`, again and again; `dropped` is called with every end and the delay until the next
+    """Connect and `serve`, again and again; `on_ended` is called with every end and the delay until the next
     try.
 
     `serve` ends by raising `ConnectionEnded`. The back-off starts anew after a connection that was `good` and
@@ -31,18 +31,18 @@ async def stay_connected(
     every connect, however well it begins, is not to be hammered.
 
     Raises:
-        Dropped: one that is final, or there was no good link for more than `patience` seconds.
+        ConnectionEnded: one that is final, or there was no good connection for more than `patience` seconds.
     """
     last_good = trio.current_time()
     while True:
-        begun, link = trio.current_time(), None
+        begun, connection = trio.current_time(), None
         try:
-            async with connect() as link:
-                await serve(link)
+            async with connect() as connection:
+                await serve(connection)
         except ConnectionEnded as end:
             now = trio.current_time()
             lasted = now - begun
-            if link is not None and (link.good or lasted >= retry.backoff.cap):
+            if connection is not None and (connection.good or lasted >= retry.backoff.cap):
                 last_good = now
                 if lasted >= STEADY:
                     retry.reset()
@@ -53,5 +53,5 @@ async def stay_connected(
                     f"gave up after {patience:g} s: {end}", code=end.code, final=True
                 ) from end
             delay = retry.delay(end.retry_after)
-            await dropped(end, delay)
+            await on_ended(end, delay)
             await trio.sleep(delay)

@@ -33,20 +33,20 @@ Given = tuple[WatchMessage, Position | None]
 """A message, and the resume position of its project after it."""
 
 
-class Watching:
+class ConnectionTask:
     """Serves one connection after the other; `next` gives the messages.
 
     Attributes:
-        outgoing: what is sent.
-        link: the present connection.
-        answered: set once the hub has answered what was subscribed on opening.
+        outgoing: the messages to send.
+        connection: the present connection.
+        answered: set once the hub has answered the first subscriptions.
     """
 
-    def __init__(self, follower: SubscriptionState) -> None:
-        self.outgoing = Outgoing(follower)
-        self.link: Connection | None = None
+    def __init__(self, subscriptions: SubscriptionState) -> None:
+        self.outgoing = Outgoing(subscriptions)
+        self.connection: Connection | None = None
         self.answered = trio.Event()
-        self._follower = follower
+        self._subscriptions = subscriptions
         self._tell, self._told = trio.open_memory_channel[Given](BUFFERED)
         self._advised: float | None = None
         self._held = 0
@@ -73,106 +73,106 @@ class Watching:
         """Stay connected until cancelled, or until the hub is not coming back."""
         with self._tell:
             try:
-                await stay_connected(connect, self._serve, self._dropped, retry, patience)
+                await stay_connected(connect, self._serve, self._connection_ended, retry, patience)
             except ConnectionEnded as end:
                 self._lost = ConnectionLost(str(end))
 
     async def say_goodbye(self, close_timeout: float) -> None:
         """Close the connection in at most `close_timeout` seconds."""
         self._told.close()
-        if self.link is not None:
+        if self.connection is not None:
             with trio.move_on_after(close_timeout):
-                await self.link.aclose()
+                await self.connection.aclose()
 
-    async def _serve(self, link: Connection) -> None:
+    async def _serve(self, connection: Connection) -> None:
         self._advised = None
-        welcome = await self._welcomed(link)
-        follower = self._follower
-        follower.opening(welcome.max_message_size)
+        welcome = await self._welcomed(connection)
+        subscriptions = self._subscriptions
+        subscriptions.opening(welcome.max_message_size)
         self.outgoing.begin()
-        self.link = link
+        self.connection = connection
         await self._give(Connected(welcome.connection_id, welcome.heartbeat_interval))
         try:
             async with background() as nursery:
                 patience = PATIENCE * welcome.heartbeat_interval
-                nursery.start_soon(self.outgoing.send_all, link)
+                nursery.start_soon(self.outgoing.send_all, connection)
                 nursery.start_soon(self._mind, patience)
                 while True:
-                    await self._take(link, await _receive(link, patience))
+                    await self._take(connection, await _receive(connection, patience))
         except ConnectionEnded as end:
             if end.retry_after is None:
                 end.retry_after = self._advised
             raise
         finally:
-            self.link = None
+            self.connection = None
 
-    async def _welcomed(self, link: Connection) -> WireWelcome:
-        message = await _receive(link, SILENCE_BEFORE_WELCOME)
+    async def _welcomed(self, connection: Connection) -> WireWelcome:
+        message = await _receive(connection, SILENCE_BEFORE_WELCOME)
         if message.get("type") == "error":
-            self._follower.receive(message)
+            self._subscriptions.receive(message)
         if message.get("type") != "welcome":
             raise ConnectionEnded(f"the peer does not speak {SUBPROTOCOL}", final=True)
         return structure(message.get("data"), WireWelcome)
 
-    async def _take(self, link: Connection, message: Json) -> None:
+    async def _take(self, connection: Connection, message: Json) -> None:
         control = message.get("type") if is_control(message) else None
         if control == "draining":
             self._advised = milliseconds(message.get("data"), "reconnect_after_ms")
             return
         if control is not None and self.outgoing.take_response(message):
             return
-        told = self._follower.receive(message)
-        if self._follower.requests:
+        messages = self._subscriptions.receive(message)
+        if self._subscriptions.requests:
             self.outgoing.wake()
-        if self._follower.answered:
+        if self._subscriptions.answered:
             self.answered.set()
-        for one in told:
-            link.good = True
+        for one in messages:
+            connection.good = True
             await self._give(one)
         if control == "heartbeat":
-            link.good = True
+            connection.good = True
 
     async def _give(self, message: WatchMessage) -> None:
         project_id = getattr(message, "project_id", "")
-        told = (message, self._follower.positions.get(project_id))
+        item = (message, self._subscriptions.positions.get(project_id))
         try:
-            self._tell.send_nowait(told)
+            self._tell.send_nowait(item)
         except trio.WouldBlock:
-            await self._give_waiting(told)
+            await self._give_waiting(item)
         except trio.BrokenResourceError:
             return  # the program is leaving
 
-    async def _give_waiting(self, told: tuple[WatchMessage, Position | None]) -> None:
+    async def _give_waiting(self, item: tuple[WatchMessage, Position | None]) -> None:
         began = trio.current_time()
         self._held += 1
         try:
-            await self._tell.send(told)
+            await self._tell.send(item)
         except trio.BrokenResourceError:
             return
         finally:
             self._held -= 1
-            self._follower.excuse(trio.current_time() - began)
+            self._subscriptions.excuse(trio.current_time() - began)
 
     async def _mind(self, patience: float) -> None:
         """Give a `Behind` for projects that do not move, and subscribe them again."""
         while True:
-            await trio.sleep_until(self._follower.due(patience))
+            await trio.sleep_until(self._subscriptions.due(patience))
             if self._held:  # nothing is read because the program is busy: that is not the hub's delay
                 await trio.sleep(patience)
                 continue
-            told = self._follower.tend(patience)
-            if self._follower.requests:
+            messages = self._subscriptions.tend(patience)
+            if self._subscriptions.requests:
                 self.outgoing.wake()
-            for one in told:
+            for one in messages:
                 await self._give(one)
 
-    async def _dropped(self, end: ConnectionEnded, delay: float) -> None:
+    async def _connection_ended(self, end: ConnectionEnded, delay: float) -> None:
         await self._give(Disconnected(str(end), end.code, delay))
 
 
-async def _receive(link: Connection, silence: float) -> Json:
+async def _receive(connection: Connection, silence: float) -> Json:
     try:
         with trio.fail_after(silence):
-            return await link.receive()
+            return await connection.receive()
     except trio.TooSlowError:
         raise ConnectionEnded(f"nothing heard from the hub for {silence:g} s") from None

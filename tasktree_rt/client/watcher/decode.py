@@ -32,17 +32,17 @@ LONGEST_INTERVAL: Final = 3_600.0
 
 
 def is_event(message: Json) -> bool:
-    """Whether a message is an event, whatever its ``type``: no message of the hub's own has both keys."""
+    """Return True for an event of any ``type``: no message of the hub's own has both keys."""
     return "seq" in message and "timestamp" in message
 
 
 def is_broadcast(message: Json) -> bool:
-    """Whether a message is a broadcast, whatever its ``type``: it has a time, no project and no position."""
+    """Return True for a broadcast of any ``type``: it has a time, no project and no position."""
     return "timestamp" in message and message.get("project_id", message) is None and "seq" not in message
 
 
 def is_control(message: Json) -> bool:
-    """Whether ``type`` may be the name of a message of the hub's own."""
+    """Return True if ``type`` may name a message of the hub's own."""
     return not is_event(message) and not is_broadcast(message)
 
 
@@ -119,7 +119,7 @@ class WireError:
 
     @property
     def topic(self) -> str | None:
-        """Of which log it speaks, if it says so."""
+        """The topic that the message names, if any."""
         return self.project_id if self.user_id is None else user_topic(self.user_id)
 
 
@@ -159,7 +159,7 @@ def by_topic(message: Json) -> Json:
     """A message with its topic as ``project_id``: that of a user is ``@`` and the user's id.
 
     Raises:
-        Dropped: final; what should name a user does not.
+        ConnectionEnded: final; what should name a user does not.
     """
     if "project_id" in message or "user_id" not in message:
         return message
@@ -173,7 +173,7 @@ def structure(message: object, shape: type[T]) -> T:
     """`message` as `shape`.
 
     Raises:
-        Dropped: final; it is not one.
+        ConnectionEnded: final; it is not one.
     """
     try:
         return _converter.structure(message, shape)
@@ -190,7 +190,7 @@ def read_event(message: Json) -> ProjectEvent:
     """An event with its position. On the hot path, so by hand.
 
     Raises:
-        Dropped: final; it is not one.
+        ConnectionEnded: final; it is not one.
     """
     try:
         project_id, seq, epoch, kind = (message[key] for key in ("project_id", "seq", "epoch", "type"))
@@ -211,7 +211,7 @@ def read_broadcast(message: Json) -> Broadcast:
     """A message without a project.
 
     Raises:
-        Dropped: final; it is not one.
+        ConnectionEnded: final; it is not one.
     """
     kind, data, timestamp = (message.get(key) for key in ("type", "data", "timestamp"))
     if type(kind) is not str or type(data) is not dict or type(timestamp) is not str:
@@ -223,7 +223,7 @@ def read_nodes(nodes: object) -> dict[str, Json]:
     """Nodes as they go over the wire, as fields by id. Takes the given objects apart.
 
     Raises:
-        Dropped: final; they are not nodes.
+        ConnectionEnded: final; they are not nodes.
     """
     try:
         found = {node.pop("node_id"): node for node in nodes}  # type: ignore[attr-defined]
@@ -239,7 +239,7 @@ def read_conflated(message: Json) -> Conflated:
     """A ``conflated`` message.
 
     Raises:
-        Dropped: final; it is not one.
+        ConnectionEnded: final; it is not one.
     """
     wire = structure(message, WireConflated)
     return Conflated(
@@ -255,7 +255,7 @@ def read_conflated(message: Json) -> Conflated:
 
 
 def continues(parts: list[WireState], part: WireState) -> bool:
-    """Whether `part` is the one after the last of `parts`."""
+    """Return True if `part` follows the last of `parts`."""
     if not parts:
         return False
     last = parts[-1]
@@ -267,7 +267,7 @@ def assemble(parts: list[WireState]) -> StateReplaced:
     """All parts of a state as one.
 
     Raises:
-        Dropped: final; they hold something else than nodes.
+        ConnectionEnded: final; they hold something else than nodes.
     """
     first = parts[0]
     nodes: dict[str, Json] = {}
@@ -292,7 +292,7 @@ def read_position(text: str) -> Position:
     """``<epoch>:<seq>``.
 
     Raises:
-        Dropped: final; it is not one.
+        ConnectionEnded: final; it is not one.
     """
     try:
         return Position.parse(text)

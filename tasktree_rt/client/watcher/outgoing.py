@@ -21,7 +21,7 @@ PER_SECOND: Final = 25.0
 
 @define
 class Pace:
-    """A token bucket for what is sent."""
+    """A token bucket for sent messages."""
 
     tokens: float = BURST
     filled: float = 0.0
@@ -37,17 +37,17 @@ class Pace:
 
 
 class Outgoing:
-    """What waits to be sent, and the task that sends it."""
+    """The messages that wait to be sent, and the task that sends them."""
 
-    def __init__(self, follower: SubscriptionState) -> None:
-        self._follower = follower
+    def __init__(self, subscriptions: SubscriptionState) -> None:
+        self._subscriptions = subscriptions
         self._watermarks: dict[str, int] = {}
         self._marks = ReadMarks()
         self._something = trio.lowlevel.ParkingLot()
         self._pace = Pace()
 
     def begin(self) -> None:
-        """Begin anew on a new connection."""
+        """Start again on a new connection."""
         self._marks.rewind()
         self._pace = Pace(filled=trio.current_time())
 
@@ -69,7 +69,7 @@ class Outgoing:
         """Take the hub's response to a read mark; returns False for any other message."""
         return self._marks.take(message)
 
-    async def send_all(self, link: Connection) -> None:
+    async def send_all(self, connection: Connection) -> None:
         """Send until the connection ends."""
         try:
             while True:
@@ -78,12 +78,12 @@ class Outgoing:
                     await self._something.park()
                     continue
                 await self._pace.wait()
-                await link.send(encode_json(message))
+                await connection.send(encode_json(message))
         except ConnectionEnded:
-            return  # the receiver learns of it too
+            return  # the receiver gets the same error
 
     def _next(self) -> Json | None:
-        request = self._follower.take()
+        request = self._subscriptions.take()
         if request is not None:
             return request
         for topic in self._watermarks:

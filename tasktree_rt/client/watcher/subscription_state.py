@@ -8,9 +8,9 @@ which a new connection goes on: it moves with an event, with ``conflated``, with
 ``state`` was asked. Its *stream position* is where this connection is, so that a gap is noticed: the
 next event must be the next seq. Whenever the two ends disagree (a gap, a heartbeat that names another
 position) the project is subscribed again from the resume position; so it is where it gets no further for
-too long (`Course`).
+too long (`TopicState`).
 
-A user's log goes the same way: its topic (``@`` and the user's id) stands where a project's id does.
+A user's log goes the same way: its topic is ``@`` and the user's id.
 
 Requests carry ids. From a request to its answer whatever comes for the project belongs to the
 subscription that the request replaces, and is ignored: it comes again.
@@ -21,7 +21,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from tasktree_rt.client.watcher.decode import by_topic
-from tasktree_rt.client.watcher.incoming import Incoming, Told
+from tasktree_rt.client.watcher.incoming import Incoming, Messages
 from tasktree_rt.client.watcher.messages import Behind
 from tasktree_rt.client.watcher.topics import Topics
 from tasktree_rt.core.events import Json
@@ -44,7 +44,7 @@ class SubscriptionState:
         self.requests = self._topics.requests
         self.receive = Incoming(self._topics).receive
 
-    # --- what is asked ------------------------------------------------------------------------
+    # --- requests --------------------------------------------------------------------------
 
     def first_named(self) -> str | None:
         """A project to name when connecting; None for a connection that begins with ``*``."""
@@ -52,8 +52,8 @@ class SubscriptionState:
 
     @property
     def answered(self) -> bool:
-        """Whether the hub has answered every subscription."""
-        waits = any(course.pending is not None for course in self._topics.courses.values())
+        """True once the hub has answered every subscription."""
+        waits = any(topic_state.pending is not None for topic_state in self._topics.states.values())
         return not waits and (WILDCARD not in self._topics.wanted or self._topics.all_open)
 
     def opening(self, max_request: int | None = None) -> None:
@@ -62,7 +62,7 @@ class SubscriptionState:
         `max_request`: bytes of a message that this hub takes; default: as before, at first 1 MiB.
         """
         self._topics.max_request = max_request or self._topics.max_request
-        self._topics.courses.clear()
+        self._topics.states.clear()
         self._topics.requests.clear()
         self._topics.fence = None
         if self.first_named() is None:
@@ -108,43 +108,43 @@ class SubscriptionState:
         if not self._topics.requests:
             return None
         request = self._topics.requests.pop(0)
-        course = self._topics.courses.get(by_topic(request)["project_id"])
-        if course is not None and course.pending == request["id"]:
-            course.sent(self._topics.now())
+        topic_state = self._topics.states.get(by_topic(request)["project_id"])
+        if topic_state is not None and topic_state.pending == request["id"]:
+            topic_state.sent(self._topics.now())
         return request
 
     def ask_without(self, project: str) -> None:
         """Send the request for a project that `unsubscribe` was called with while connected."""
         self._topics.ask("unsubscribe", project)
 
-    # --- what stands still ----------------------------------------------------------------------
+    # --- lateness -----------------------------------------------------------------------------
 
     @property
     def late(self) -> frozenset[str]:
         """Projects that are behind and got no further for too long."""
-        return frozenset(name for name, course in self._topics.courses.items() if course.late)
+        return frozenset(name for name, topic_state in self._topics.states.items() if topic_state.late)
 
     def due(self, patience: float) -> float:
         """When there may be the next one, if nothing comes; `patience` in seconds."""
-        behind = [course.since for course in self._topics.courses.values() if course.behind]
+        behind = [topic_state.since for topic_state in self._topics.states.values() if topic_state.behind]
         return min([*behind, self._topics.now()]) + patience
 
     def excuse(self, seconds: float) -> None:
-        """For so long nothing was read: no project is late for that."""
-        for course in self._topics.courses.values():
-            course.since += seconds
+        """Note that the watcher read nothing for `seconds`, so that no project counts as late for that."""
+        for topic_state in self._topics.states.values():
+            topic_state.since += seconds
 
-    def tend(self, patience: float) -> Told:
+    def tend(self, patience: float) -> Messages:
         """Subscribe every late project again; returns a `Behind` for those that were not late before."""
-        before, told = self._topics.now() - patience, Told()
+        before, messages = self._topics.now() - patience, Messages()
         unsent = {request["id"] for request in self._topics.requests}
-        for name, course in list(self._topics.courses.items()):
-            if course.pending in unsent:
-                course.since = self._topics.now()  # it waits here for its turn: that is not the hub's delay
-            if not course.behind or course.since > before:
+        for name, topic_state in list(self._topics.states.items()):
+            if topic_state.pending in unsent:
+                topic_state.since = self._topics.now()  # it waits for its turn here, not for the hub
+            if not topic_state.behind or topic_state.since > before:
                 continue
-            if not course.late:
-                course.late = True
-                told.append(Behind(name, course.told))
+            if not topic_state.late:
+                topic_state.late = True
+                messages.append(Behind(name, topic_state.hub_position))
             self._topics.request(name)
-        return told
+        return messages

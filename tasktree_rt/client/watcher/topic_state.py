@@ -1,4 +1,4 @@
-"""One project on a watcher's present connection: its position, and whether it keeps moving."""
+"""The state of one project on a watcher's present connection: its position, and what the hub owes it."""
 
 from __future__ import annotations
 
@@ -10,50 +10,53 @@ from tasktree_rt.core.log import BEGINNING, Position
 
 @define
 class TopicState:
-    """A project is *behind* while something is due: the answer to a request, a state that was promised, a
-    position that a heartbeat named. One that is behind and gets no further for too long is *late*.
+    """The state of a project.
+
+    A project is *behind* while the hub owes it something: the answer to a request, a promised state, or the
+    events up to a position that a heartbeat named. A project that is behind and receives nothing for too long
+    is *late*.
     """
 
     at: Position | None = None
     """The stream position; None before the first message."""
     pending: int | None = None
-    """The request that has no answer yet."""
+    """The id of the request without an answer yet."""
     asked: bool | None = None
-    """Whether since or state was asked for it by name; None: not asked by name."""
+    """True if the project's own request has ``since`` or ``state``; None without a request of its own."""
     wants_state: bool = False
-    """Whether it was the state."""
+    """True if that request asks for the state."""
     ended: bool = False
     """The project was deleted at `at`; a hub without a log of it names ``:0`` then."""
     parts: list[WireState] = field(factory=list)
-    """The parts so far of an unfinished state."""
+    """The parts received of an unfinished state."""
     awaits: bool = False
-    """A state was promised, and has not come whole."""
-    told: Position | None = None
-    """A position that a heartbeat named, while this connection is not there yet."""
+    """True while a promised state is not complete."""
+    hub_position: Position | None = None
+    """The position that a heartbeat named, until this connection reaches it."""
     since: float = 0.0
-    """When it last got further."""
+    """The time of the last progress."""
     late: bool = False
 
     @property
     def behind(self) -> bool:
-        """Whether the hub owes an answer, a state or events."""
-        return self.pending is not None or self.awaits or bool(self.parts) or self.told is not None
+        """True while the hub owes an answer, a state or events."""
+        return self.pending is not None or self.awaits or bool(self.parts) or self.hub_position is not None
 
     def sent(self, now: float) -> None:
-        """Note that its request is sent. If a heartbeat named a position, it is behind since that."""
-        if self.told is None:
+        """Note that the request is sent; a position that a heartbeat named keeps its time."""
+        if self.hub_position is None:
             self.since = now
 
     def further(self, now: float) -> None:
         """Note that the topic moved at `now`; it may have caught up."""
         self.since = now
-        at, told = self.at, self.told
-        if told is not None and at is not None and (at.epoch != told.epoch or at.seq >= told.seq):
-            self.told = None
+        at, named = self.at, self.hub_position
+        if named is not None and at is not None and (at.epoch != named.epoch or at.seq >= named.seq):
+            self.hub_position = None
         self.late = self.late and self.behind
 
     def moved(self, at: Position, now: float, *, ended: bool = False) -> None:
-        """Everything up to `at` is here."""
+        """Note that everything up to `at` has arrived."""
         self.at, self.ended = at, ended
         if ended:
             self.parts.clear()
@@ -61,21 +64,21 @@ class TopicState:
         self.further(now)
 
     def subscribed(self, at: Position, recovered: bool | None, now: float, *, answer: bool) -> None:
-        """The hub begins at `at`; `answer`: to the request of this course."""
+        """Note that the hub sends from `at` on; `answer` if this answers the project's own request."""
         self.parts.clear()
         self.at, self.ended = at, False
         self.awaits = recovered is False or (answer and self.wants_state)
-        # An answer brings it no nearer to a position that it was told.
-        self.further(now if self.told is None else self.since)
+        # An answer is no progress towards the position that a heartbeat named.
+        self.further(now if self.hub_position is None else self.since)
 
-    def stands_at(self, there: Position) -> bool:
-        """Whether it is where a heartbeat says that the connection is."""
+    def is_at(self, there: Position) -> bool:
+        """Return True if the project is at the position `there` that a heartbeat names."""
         if self.at != there and not (self.ended and there == BEGINNING):
             return False
-        self.told = None
+        self.hub_position = None
         self.late = self.late and self.behind
         return True
 
     def again(self, now: float) -> TopicState:
-        """The course after another request: as late as before."""
-        return TopicState(told=self.told, since=now, late=self.late)
+        """Return the state after another request: as late as before."""
+        return TopicState(hub_position=self.hub_position, since=now, late=self.late)

@@ -1,4 +1,4 @@
-"""The topics of a watcher: what it wants, where it is in each, and the requests that ask for them. Pure."""
+"""The topics of a watcher: its subscriptions, its positions, and the requests to send. Pure."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ class Topics:
     """State that `SubscriptionState` and `Incoming` share; see `subscription_state`.
 
     Attributes:
-        wanted: for each project (or ``*``), whether to begin with its state.
+        wanted: the subscribed projects (or ``*``); True to begin with the state.
         positions: the resume positions.
         requests: to be sent, in order.
         excluded: projects left out of ``*``.
-        courses: the projects of the present connection.
+        states: the state of each project on the present connection.
         fence: the id of the request whose answer ends the subscription that a connection begins with; until
             then everything is ignored.
         all_request: the id of the request for ``*``.
-        all_open: whether every project of ``*`` has been opened once, so that `positions` is complete.
+        all_open: True once every project of ``*`` was opened, so that `positions` is complete.
         max_request: the largest request that the hub takes, in bytes.
     """
 
@@ -33,7 +33,7 @@ class Topics:
         self.positions: dict[str, Position] = {}
         self.requests: list[Json] = []
         self.excluded: set[str] = set()
-        self.courses: dict[str, TopicState] = {}
+        self.states: dict[str, TopicState] = {}
         self.fence: int | None = None
         self.all_request: int | None = None
         self.all_open = False
@@ -49,7 +49,7 @@ class Topics:
         return number
 
     def raise_fence(self) -> None:
-        """Ignore everything until the subscription that a connection begins with is surely over."""
+        """Ignore all messages until the subscription that a connection begins with has ended."""
         self.fence = self.ask("unsubscribe", WILDCARD)
 
     def request(self, project: str) -> None:
@@ -57,19 +57,19 @@ class Topics:
         if project == WILDCARD:
             self.all_request = self.ask("subscribe", WILDCARD, policy=self._policy, **self._all_since())
             return
-        before = self.courses.get(project, TopicState())
-        course = self.courses[project] = before.again(self.now())
+        before = self.states.get(project, TopicState())
+        topic_state = self.states[project] = before.again(self.now())
         position = self.positions.get(project)
         fields: dict[str, object] = {"policy": self._policy}
         if position is not None:
             fields["since"] = str(position)
         elif self._wants_state(project):
             fields["state"] = True
-        course.asked, course.wants_state = len(fields) > 1, "state" in fields
-        course.pending = self.ask("subscribe", project, **fields)
+        topic_state.asked, topic_state.wants_state = len(fields) > 1, "state" in fields
+        topic_state.pending = self.ask("subscribe", project, **fields)
 
     def _all_since(self) -> Json:
-        """How to ask for ``*``: from all positions, unless they are incomplete or too large to send."""
+        """Return the fields of a request for ``*``: all positions, if complete and not too large."""
         state = self.wanted[WILDCARD]
         known = {one: str(at) for one, at in self.positions.items() if one not in self.wanted}
         if not self.all_open and (state or not known):
@@ -81,20 +81,20 @@ class Topics:
     def _wants_state(self, project: str) -> bool:
         return self.wanted.get(project, self.wanted.get(WILDCARD, True))
 
-    def was_asked(self, course: TopicState) -> bool:
-        """Whether since or state was asked for a project."""
-        if course.asked is not None:
-            return course.asked
+    def was_asked(self, topic_state: TopicState) -> bool:
+        """Return True if the request for a project had ``since`` or ``state``."""
+        if topic_state.asked is not None:
+            return topic_state.asked
         return self.all_open or self.wanted.get(WILDCARD, False)
 
-    def course(self, project: str) -> TopicState | None:
-        """The course of a project whose messages count now."""
+    def current(self, project: str) -> TopicState | None:
+        """Return the state of a project; None while the watcher ignores its messages."""
         if self.fence is not None or project in self.excluded:
             return None
         if project not in self.wanted and WILDCARD not in self.wanted:
             return None
-        course = self.courses.setdefault(project, TopicState())
-        return course if course.pending is None else None
+        topic_state = self.states.setdefault(project, TopicState())
+        return topic_state if topic_state.pending is None else None
 
     def asked_by(self, number: object) -> str | None:
         """The project of a request that was refused."""
@@ -105,9 +105,9 @@ class Topics:
             return None
         if number == self.all_request:
             return WILDCARD
-        return next((one for one, course in self.courses.items() if course.pending == number), None)
+        return next((one for one, topic_state in self.states.items() if topic_state.pending == number), None)
 
     def forget(self, project: str) -> None:
-        """Drop a project's position and course."""
+        """Drop a project's position and state."""
         self.positions.pop(project, None)
-        self.courses.pop(project, None)
+        self.states.pop(project, None)

@@ -1,4 +1,4 @@
-"""Watching one, several or all projects, over every restart of the hub."""
+"""ConnectionTask one, several or all projects, over every restart of the hub."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from typing import Final
 import trio
 
 from tasktree_rt.client.transport.backoff import Backoff, Retry
-from tasktree_rt.client.transport.connection import Connection, LinkOptions, open_link
+from tasktree_rt.client.transport.connection import Connection, ConnectionOptions, open_connection
 from tasktree_rt.client.transport.nursery import background
 from tasktree_rt.client.transport.urls import socket_url
-from tasktree_rt.client.watcher.connection_task import SUBPROTOCOL, Watching
+from tasktree_rt.client.watcher.connection_task import SUBPROTOCOL, ConnectionTask
 from tasktree_rt.client.watcher.messages import WatchMessage
 from tasktree_rt.client.watcher.start_positions import Since, read_since, starts
 from tasktree_rt.client.watcher.subscription_state import SubscriptionState
@@ -34,28 +34,28 @@ class Watcher:
     `since` in the program's next life. `view` has the tree of each project, as of the same moment.
     """
 
-    def __init__(self, follower: SubscriptionState, watching: Watching, *, views: bool) -> None:
+    def __init__(self, subscriptions: SubscriptionState, task: ConnectionTask, *, views: bool) -> None:
         self.positions: dict[str, Position] = {}
-        self._follower = follower
-        self._watching = watching
+        self._subscriptions = subscriptions
+        self._task = task
         self._views: dict[str, TreeView] | None = {} if views else None
 
     def __aiter__(self) -> Watcher:
         return self
 
     async def __anext__(self) -> WatchMessage:
-        """The next message.
+        """Return the next message.
 
         Raises:
             ConnectionLost: the hub is not coming back; its messages of before have been given.
         """
-        message, position = await self._watching.next()
+        message, position = await self._task.next()
         self._note(message, position)
         return message
 
     async def answered(self) -> None:
-        """Wait until the hub has answered what was subscribed on opening: nothing is missed from now on."""
-        await self._watching.answered.wait()
+        """Wait until the hub has answered the first subscriptions: the watcher misses nothing from now on."""
+        await self._task.answered.wait()
 
     def view(self, project_id: str) -> TreeView:
         """The project's tree, as of the last message given.
@@ -69,30 +69,30 @@ class Watcher:
 
     @property
     def behind(self) -> frozenset[str]:
-        """Projects of which what is shown is not what the hub has (`Behind`), at this moment."""
-        return self._follower.late
+        """Projects that are behind the hub now (`Behind`)."""
+        return self._subscriptions.late
 
     @property
     def connected(self) -> bool:
-        """Whether there is a connection at this moment."""
-        return self._watching.link is not None
+        """True while the watcher is connected."""
+        return self._task.connection is not None
 
     def subscribe(self, project_id: str, *, since: Since = None, state: bool = True) -> None:
         """Watch one more project, or ``*``; over the present connection and every later one.
 
         Its first message is `Subscribed`, or `SubscriptionRefused`.
         """
-        self._follower.subscribe(project_id, read_since(since), state and since is None)
-        if self._watching.link is not None:
-            self._follower.ask_for(project_id)
-            self._watching.outgoing.wake()
+        self._subscriptions.subscribe(project_id, read_since(since), state and since is None)
+        if self._task.connection is not None:
+            self._subscriptions.ask_for(project_id)
+            self._task.outgoing.wake()
 
     def unsubscribe(self, project_id: str) -> None:
         """Watch a project no longer; ``*`` leaves it out. What was received before is still given."""
-        self._follower.unsubscribe(project_id)
-        if self._watching.link is not None:
-            self._follower.ask_without(project_id)
-            self._watching.outgoing.wake()
+        self._subscriptions.unsubscribe(project_id)
+        if self._task.connection is not None:
+            self._subscriptions.ask_without(project_id)
+            self._task.outgoing.wake()
 
     def ack(self, project_id: str, seq: int | None = None) -> None:
         """Tell the hub how far this client has shown a project (default: all it was given).
@@ -104,13 +104,13 @@ class Watcher:
             if position is None:
                 return
             seq = position.seq
-        self._watching.outgoing.ack(project_id, seq)
+        self._task.outgoing.ack(project_id, seq)
 
     def mark_read(self, user_id: str, seq: int | None = None) -> None:
-        """The user has read their log up to `seq` (default: all that this watcher was given).
+        """Mark a user's log as read up to `seq` (default: all that this watcher was given).
 
-        Said until the hub has kept it, through any reconnect; then it comes back as the event
-        ``notifications_read``, to this and every other watcher of that user, and stands in `TreeView.read`.
+        The watcher repeats it, through any reconnect, until the hub has stored it. Then every watcher of that
+        user gets the event ``notifications_read``, and `TreeView.read` has the value.
         """
         topic = user_topic(user_id)
         if seq is None:
@@ -118,7 +118,7 @@ class Watcher:
             if position is None:
                 return
             seq = position.seq
-        self._watching.outgoing.mark_read(topic, seq)
+        self._task.outgoing.mark_read(topic, seq)
 
     def _note(self, message: WatchMessage, position: Position | None) -> None:
         project_id = getattr(message, "project_id", None)
@@ -175,24 +175,25 @@ async def open_watcher(
         ValueError: not an address, or one position for several projects.
         InvalidInput: not a position.
     """
-    follower = SubscriptionState(policy, trio.current_time)
+    subscriptions = SubscriptionState(policy, trio.current_time)
     topics = [projects] if isinstance(projects, str) else list(projects)
     topics += map(user_topic, [users] if isinstance(users, str) else users)
     for project_id, at in starts(topics, since):
-        follower.subscribe(project_id, at, state and at is None)
-    watching = Watching(follower)
+        subscriptions.subscribe(project_id, at, state and at is None)
+    task = ConnectionTask(subscriptions)
 
     def connect() -> AbstractAsyncContextManager[Connection]:
-        first = follower.first_named()
+        first = subscriptions.first_named()
         query = [("policy", policy), *(named(first).items() if first else ())]
         address = socket_url(url, PATH, [*query, *([("token", token)] if token else [])])
-        return open_link(
-            address, LinkOptions(connect_timeout, close_timeout, max_message_size, ssl_context, SUBPROTOCOL)
+        return open_connection(
+            address,
+            ConnectionOptions(connect_timeout, close_timeout, max_message_size, ssl_context, SUBPROTOCOL),
         )
 
-    socket_url(url, PATH)  # an address that is none is an error now, not in the background
+    socket_url(url, PATH)  # raises now for a bad address, not in the background
     async with background() as nursery:
-        nursery.start_soon(watching.run, connect, Retry(backoff), patience)
-        yield Watcher(follower, watching, views=views)
-        await watching.say_goodbye(close_timeout)
+        nursery.start_soon(task.run, connect, Retry(backoff), patience)
+        yield Watcher(subscriptions, task, views=views)
+        await task.say_goodbye(close_timeout)
         nursery.cancel_scope.cancel()

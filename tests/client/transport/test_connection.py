@@ -4,19 +4,19 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from tasktree_rt.client.transport.connection import Connection, LinkOptions, open_link
+from tasktree_rt.client.transport.connection import Connection, ConnectionOptions, open_connection
 from tasktree_rt.client.transport.errors import ConnectionEnded
 from tests.client.fakehub import Peer, Refusal, fake_hub, raw_hub, tcp_server
 
-OPTIONS = LinkOptions(connect_timeout=10, close_timeout=2, max_message_size=1024)
+OPTIONS = ConnectionOptions(connect_timeout=10, close_timeout=2, max_message_size=1024)
 
 
-def link_to(url: str, options: LinkOptions = OPTIONS) -> AbstractAsyncContextManager[Connection]:
-    return open_link(url.replace("http", "ws", 1) + "/ws/x?a=1", options)
+def link_to(url: str, options: ConnectionOptions = OPTIONS) -> AbstractAsyncContextManager[Connection]:
+    return open_connection(url.replace("http", "ws", 1) + "/ws/x?a=1", options)
 
 
 async def ending_of(
-    url: str, options: LinkOptions = OPTIONS, heard: list[object] | None = None
+    url: str, options: ConnectionOptions = OPTIONS, heard: list[object] | None = None
 ) -> ConnectionEnded:
     """How a link ends that only listens."""
 
@@ -219,7 +219,7 @@ async def test_a_link_that_is_aborted_tells_why() -> None:
 
 
 async def test_a_hub_without_the_subprotocol_is_no_place_for_a_watcher() -> None:
-    options = LinkOptions(10, 2, 1024, subprotocol="tasktree.v1")
+    options = ConnectionOptions(10, 2, 1024, subprotocol="tasktree.v1")
     async with raw_hub(deaf) as url:
         end = await ending_of(url, options)
     assert end.final

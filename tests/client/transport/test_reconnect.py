@@ -9,7 +9,7 @@ import trio
 from trio.testing import MockClock
 
 from tasktree_rt.client.transport.backoff import Backoff, Retry
-from tasktree_rt.client.transport.connection import Connection, LinkOptions, open_link
+from tasktree_rt.client.transport.connection import Connection, ConnectionOptions, open_connection
 from tasktree_rt.client.transport.errors import ConnectionEnded
 from tasktree_rt.client.transport.reconnect import stay_connected
 from tests.client.fakehub import Peer, Refusal, fake_hub
@@ -25,9 +25,9 @@ class Attempts:
 
     def connect(self) -> AbstractAsyncContextManager[Connection]:
         self.began.append(trio.current_time())
-        return open_link(
+        return open_connection(
             self.url.replace("http", "ws", 1),
-            LinkOptions(connect_timeout=10, close_timeout=2, max_message_size=1024),
+            ConnectionOptions(connect_timeout=10, close_timeout=2, max_message_size=1024),
         )
 
     async def serve(self, link: Connection) -> None:

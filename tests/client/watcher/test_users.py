@@ -125,7 +125,7 @@ async def test_one_position_is_for_one_user() -> None:
         async with open_watcher("http://x", ["p"], "e:1", users="anna"):
             pass
     async with open_watcher("http://x", (), "e:1", users="anna") as watcher:
-        assert watcher._follower.positions == {"@anna": Position("e", 1)}
+        assert watcher._subscriptions.positions == {"@anna": Position("e", 1)}
 
 
 async def test_who_may_not_read_for_a_user_is_told_so() -> None:
