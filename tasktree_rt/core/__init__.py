@@ -1,1 +1,1 @@
-"""What is true of events, logs and trees: pure rules without I/O, without a clock, without JSON."""
+"""Rules of events, logs and trees. Pure: without I/O, clock or JSON."""

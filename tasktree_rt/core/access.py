@@ -18,7 +18,7 @@ class Scope:
     patterns: tuple[str, ...] = ()
 
     def covers(self, project_id: str) -> bool:
-        """Whether `project_id` is in the set."""
+        """Return True if `project_id` is in the set."""
         return any(
             project_id.startswith(pattern[:-1]) if pattern.endswith("*") else project_id == pattern
             for pattern in self.patterns
@@ -26,13 +26,13 @@ class Scope:
 
     @property
     def everything(self) -> bool:
-        """Whether every project is in the set, those to come included."""
+        """True if every present and future project is in the set."""
         return "*" in self.patterns
 
 
 @lru_cache(4_096)
 def _network(address: str) -> str:
-    """What one caller has of addresses: one, or 2^64 of version 6."""
+    """Return the network of one caller: one IPv4 address, or a /64 of IPv6."""
     if not address:
         return ""
     try:
@@ -58,9 +58,9 @@ class Grants:
         subject: the identity; part of every idempotency key.
         watch, push: the projects it may read and write.
         answer, command: the projects whose prompts it may answer, and whose orchestrators it may command.
-        admin: whether it may see connections and statistics and delete projects, and act for any user.
+        admin: True if it may see connections and statistics, delete projects, and act for any user.
         expires: Unix time in seconds after which the grants are void, or None.
-        address: where it comes from; "" is this process.
+        address: the network address of the caller; "" is this process.
     """
 
     subject: str
@@ -73,27 +73,27 @@ class Grants:
     address: str = field(default="", eq=False)
 
     def at(self, address: str) -> Grants:
-        """The same, of a caller at an address."""
+        """Return the same grants for a caller at an address."""
         return evolve(self, address=address)
 
     @property
     def owner(self) -> str:
-        """Whose what it makes counts as: its subject's, without one its address'; "" within this process."""
+        """The owner for quotas: the subject, else the network of the address; "" within this process."""
         return f"sub:{self.subject}" if self.subject else _network(self.address)
 
     def is_user(self, user: str) -> bool:
-        """Whether it may read what is for `user`, and answer for them."""
+        """Return True if it may read the log of `user` and answer for them."""
         return self.admin or (self.subject == user and user != "")
 
     def sees(self, topic: str) -> bool:
-        """Whether it may watch a project, or a user's topic."""
+        """Return True if it may watch a project, or a user's topic."""
         user = user_of(topic)
         return self.watch.covers(topic) if user is None else self.is_user(user)
 
     def calls(self, user: str) -> bool:
-        """Whether it may put something into the log of `user`."""
+        """Return True if it may publish to the log of `user`."""
         return self.push.everything or self.is_user(user)
 
 
 OPEN: Final = Grants("", EVERYTHING, EVERYTHING, EVERYTHING, EVERYTHING, admin=True)
-"""What everybody may do where authentication is off."""
+"""The grants of every caller when authentication is off."""

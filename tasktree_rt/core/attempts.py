@@ -18,15 +18,15 @@ MOST: Final = 8
 LONGEST: Final = 200
 """Code points of a message that are kept."""
 SHORT: Final = 64
-"""Code points of a time or a status; what is longer is left out."""
+"""Code points of a time or a status; a longer one is left out."""
 TOUCHED: Final = frozenset({"status", "attempt", "started_at", ENDED_ATTEMPTS})
 """Fields of a change without which no attempt ends, and none is set: the reducer asks no further."""
 
 
 def keep_attempts(before: Json, fields: Json, changes: Json) -> bool:
-    """Put into `fields`, which are `before` with `changes`, what is kept of ended attempts.
+    """Update the ended attempts in `fields`, which are `before` with `changes`.
 
-    Returns whether an attempt ended by the change.
+    Returns True if the change ended an attempt.
     """
     if ENDED_ATTEMPTS in changes:
         fields.pop(ENDED_ATTEMPTS, None)
@@ -47,7 +47,7 @@ def keep_attempts(before: Json, fields: Json, changes: Json) -> bool:
 
 
 def _begins_another(before: Json, after: Json, last: Json) -> bool:
-    """Whether `after` is another attempt than `before`, which ended and is not the `last` one kept."""
+    """Return True if `after` is another attempt than `before`, which ended and is not the `last` kept."""
     started, following = _short(before, "started_at"), _short(after, "started_at")
     moved = started is not None and following is not None and started != following
     numbered = _number(before) != _number(after)
@@ -58,13 +58,13 @@ def _begins_another(before: Json, after: Json, last: Json) -> bool:
 
 
 def _was_broken_off(before: Json, after: Json, last: Json) -> bool:
-    """Whether `after` is another attempt than `before`, of which no event told an end."""
+    """Return True if `after` is another attempt than `before`, which ended without an event."""
     started = _short(before, "started_at")
     return _number(before) != _number(after) and started is not None and last.get("started_at") != started
 
 
 def _number(fields: Json) -> float:
-    """Which attempt the fields are of; where nothing says so, the first."""
+    """Return the number of the attempt; 1 if the fields name none."""
     value = fields.get("attempt")
     return value if type(value) is int or type(value) is float else 1
 

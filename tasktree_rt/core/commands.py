@@ -1,7 +1,7 @@
-"""Commands: what a watcher tells the orchestrator of a project to do, and what becomes of it.
+"""Commands of watchers to the orchestrator of a project, and their results.
 
-A command is the event ``command``; what an orchestrator says of it is ``command_result``. ``done``,
-``refused`` and ``timeout`` settle it, ``accepted`` does not.
+A command is the event ``command``; the orchestrator's result is ``command_result``. ``done``, ``refused``
+and ``timeout`` settle a command, ``accepted`` does not.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}")
 
 
 def read_instruction(given: Json) -> Json:
-    """The ``name``, ``node_id`` and ``args`` of a command.
+    """Read the ``name``, ``node_id`` and ``args`` of a command.
 
     Raises:
         InvalidInput: naming the field.
@@ -46,7 +46,7 @@ def read_instruction(given: Json) -> Json:
 
 
 def read_result(given: Json) -> Json:
-    """The ``command_id``, ``status`` and ``message`` of an orchestrator's answer.
+    """Read the ``command_id``, ``status`` and ``message`` of an orchestrator's result.
 
     Raises:
         InvalidInput: naming the field.

@@ -15,14 +15,14 @@ from tasktree_rt.errors import InvalidInput
 
 NODE_ID: Final = re.compile(r"[^\x00-\x1f\x7f-\x9f\ud800-\udfff]{1,512}")
 MISSING: Final = object()
-"""Stands for a key that is not there; told as "nothing"."""
+"""Marks a missing key; shown as "nothing"."""
 
 
 def is_node_id(value: object) -> TypeGuard[str]:
-    """Whether `value` may name a node: 1–512 characters without control characters."""
+    """Return True if `value` may name a node: 1–512 characters without control characters."""
     if not isinstance(value, str):
         return False
-    # What is printable matches: this spares nearly every id the regular expression.
+    # Every printable text matches: nearly no id needs the regular expression.
     return 0 < len(value) <= 512 and (value.isprintable() or NODE_ID.fullmatch(value) is not None)
 
 
@@ -33,9 +33,9 @@ class Field:
     Attributes:
         name: the key.
         kind: what is expected there, e.g. ``a string``.
-        holds: whether a value will do.
-        required: whether the key must be there.
-        form: what is expected of a string beyond being one, if anything.
+        holds: returns True for an accepted value.
+        required: True if the key must be present.
+        form: the expected form of a string, if any.
         inner: the shape of an object.
     """
 
@@ -81,7 +81,7 @@ class Shape:
 
 @frozen
 class Fault:
-    """What is wrong in an object: `value` at `path` (``changes.progress``) is not what was expected."""
+    """A mistake in an object: the `value` at `path` (``changes.progress``), and what was expected."""
 
     path: str
     expected: str
@@ -97,7 +97,7 @@ _WORDS: Final[dict[type, str]] = {dict: "an object", list: "an array", object: "
 
 
 def shown(value: object) -> str:
-    """A peer's value as it may stand in a message: short, printable ASCII, and telling the kind."""
+    """Return a peer's value for an error message: short, printable ASCII, with its kind."""
     if value is None:
         return "null"
     if isinstance(value, bool):

@@ -50,7 +50,7 @@ Json = dict[str, Any]
 PROJECT_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@~-]{0,127}")
 MAX_TYPE: Final = 128
 MAX_DEPTH: Final = 64
-"""How deep objects and arrays may be nested in ``data``, itself included. Every decoder and encoder on
+"""Levels of objects and arrays in ``data``, itself included. Every decoder and encoder on
 the way, the clients' too, has a limit of its own, which for some depends on who calls them: an event
 that passes here must pass everywhere."""
 
@@ -104,7 +104,7 @@ class Record:
 
 
 def is_project_id(value: object) -> bool:
-    """Whether `value` may name a project."""
+    """Return True if `value` may name a project."""
     return isinstance(value, str) and _is_named(value)
 
 
@@ -127,8 +127,8 @@ def project_id(value: object, field: str = "project_id") -> ProjectId:
 def parse_event(value: object, *, now: str, field: str = "event", project: ProjectId | None = None) -> Event:
     """Make an `Event` of decoded JSON.
 
-    `now` stands in for a missing timestamp; `project` for a missing project id (an HTTP path names
-    it), and a different one in the event is refused.
+    `now` replaces a missing timestamp. `project` (from an HTTP path) replaces a missing project id; an event
+    with another one is refused.
 
     Raises:
         InvalidInput: naming the field, e.g. ``events[3].data.node_id: expected a string, got 5``.
@@ -178,7 +178,7 @@ def _check_data(kind: str, data: Json, field: str) -> None:
 
 
 def deeper_than(most: int, value: object) -> bool:
-    """Whether objects and arrays are nested more than `most` deep in `value`, which counts as one."""
+    """Return True if `value` has more than `most` levels of objects and arrays, itself included."""
     level = [value] if isinstance(value, (dict, list)) else []
     for _ in range(most):
         level = [
@@ -241,7 +241,7 @@ def _without_leap(value: str) -> str:
 
 
 def _is_normal(value: str) -> bool:
-    """Whether everything but the digits is where `format_time` would put it."""
+    """Return True if all characters but the digits are as `format_time` writes them."""
     return value[4:8:3] == "--" and value[10:20:3] == "T::." and value[26] == "Z" and value[11:13] < "24"
 
 

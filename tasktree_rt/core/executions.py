@@ -47,7 +47,7 @@ _BROKEN: Final = frozenset({"failed", "cancelled"})
 
 @frozen
 class ExecutionStatus:
-    """How an execution stands. `progress` 0-100; `execution_time` in seconds, None before it began."""
+    """The status of an execution. `progress` is 0-100, `execution_time` in seconds, None before it began."""
 
     execution_id: str
     status: str
@@ -154,7 +154,7 @@ class Tally:
 
     @property
     def status(self) -> str:
-        """What the nodes alone say."""
+        """Return the status that follows from the nodes alone."""
         if not self.count(_BEGUN):
             return PENDING
         roots = self.count(_ROOT)
@@ -213,7 +213,7 @@ def status_word(state: object, tally: Count) -> str:
 
 
 def state_word(state: str) -> str:
-    """The status that a project's state stands for."""
+    """Return the execution status for a project's state."""
     if state in _WAITING:
         return PENDING
     if state in _DONE:
@@ -222,10 +222,10 @@ def state_word(state: str) -> str:
 
 
 def status_of(execution_id: str, top: Mapping[str, Any], tally: Count, received: int) -> ExecutionStatus:
-    """How an execution stands.
+    """Return the status of an execution.
 
-    `top` are the project's own fields; `received` is the time of its newest event, in microseconds, up
-    to which its running time is counted while it has no ``ended_at``.
+    `top` are the project's own fields. `received` is the time of its newest event in microseconds: without
+    ``ended_at`` the running time ends there.
     """
     project = top["project"]
     status = status_word(top["state"], tally)
@@ -241,7 +241,7 @@ def status_of(execution_id: str, top: Mapping[str, Any], tally: Count, received:
 
 
 def needs_count(top: Mapping[str, Any]) -> bool:
-    """Whether the nodes decide anything of a status."""
+    """Return True if the status depends on the nodes."""
     state = top["state"]
     if type(state) is not str:
         return True

@@ -27,7 +27,7 @@ TRANSITIONS: Final[dict[str, frozenset[str]]] = {
 
 
 def may_change(before: object, after: object) -> bool:
-    """Whether a node whose status is `before` may get the status `after`."""
+    """Return True if a node may change from the status `before` to `after`."""
     if before == after or not isinstance(before, str) or not isinstance(after, str):
         return True
     if before not in TRANSITIONS or after not in TRANSITIONS:

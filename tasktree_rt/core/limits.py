@@ -1,4 +1,4 @@
-"""What a hub takes of one producer by default; the client says at the call what is beyond it.
+"""Default limits of a hub for one producer; the client checks them at the call.
 
 Sizes in bytes of compact JSON. An operator may set others (`settings.Limits`).
 """

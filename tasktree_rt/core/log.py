@@ -1,4 +1,4 @@
-"""Positions, and a bounded log that answers "what came after this position" exactly or says "gap"."""
+"""Positions, and a bounded log that returns exactly the events after a position, or reports a gap."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Everything that the hub can say to a peer. A dialect turns each message into text."""
+"""All messages of the hub to a peer. A dialect turns each one into text."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ class Unsubscribed:
 
 @frozen
 class TopicSubscribed:
-    """The answer to `Show` and `Unshow`. `kind` is that of the topic that is or was shown, if any."""
+    """The answer to `SubscribeTopic` and `UnsubscribeTopic`. `kind` is that of the topic, if there is one."""
 
     method: str
     user: str
@@ -118,7 +118,7 @@ class Instruction:
 
 @frozen
 class Draining:
-    """The hub is about to close with 1012; reconnect after so many milliseconds."""
+    """The hub will close with 1012; reconnect after `reconnect_after_ms` milliseconds."""
 
     reconnect_after_ms: int
 

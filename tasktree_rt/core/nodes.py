@@ -1,4 +1,4 @@
-"""A project's nodes and its own fields: what a tree is made of, without the memory of when it changed.
+"""A project's nodes and its own fields, without the positions at which they changed.
 
 A change has two steps. `reducer.reduce` looks at `Nodes` and says what an event would change, without
 changing anything; `Nodes.apply` (or `Tree.advance`, which also remembers when) does it. So an event is
@@ -25,14 +25,14 @@ EMPTY_TOP: Final[dict[str, Any]] = {
     "coordination": None,
     "prompts": [],
 }
-"""Of a project where nothing was said yet. Values are replaced, never mutated."""
+"""Own fields of an empty project. Values are replaced, never mutated."""
 MAX_INT: Final = 2**53 - 1
 """The largest integer that names a node: beyond it a browser reads another number than this program."""
 _NUMBERED: Final = re.compile(r"t([0-9]+)|([0-9]+)-(.+)", re.DOTALL)
 
 
 class Node:
-    """One node's fields and how large they are. Never mutated once made.
+    """One node's fields and their size. Immutable.
 
     Attributes:
         bound: no less than the bytes of the encoded `whole` node, and no more than 1 KiB or twice them.
@@ -105,7 +105,7 @@ class Nodes:
         return self.nodes.get(node_id, EMPTY).fields
 
     def is_parent(self, node_id: str) -> bool:
-        """Whether a node names `node_id` as its parent."""
+        """Return True if a node names `node_id` as its parent."""
         return node_id in self._children
 
     def subtrees(self, roots: Iterable[str]) -> list[str]:
@@ -177,7 +177,7 @@ class Nodes:
             self._index(node_id, node.fields, EMPTY.fields)
 
     def _count(self, was: str | None, now: str | None) -> None:
-        """A node went from one status to another; None: it was not there, or is there no more."""
+        """Count a change of status; None: the node did not exist, or no longer exists."""
         if was == now:
             return
         counts = self._counts
@@ -209,7 +209,7 @@ def _status(node: Node) -> str:
 
 
 def _move(index: dict[str, dict[str, None]], node_id: str, before: object, after: object) -> None:
-    """Move `node_id` from one key of an index to another; what is not a string is no key."""
+    """Move `node_id` from one key of an index to another; only strings are keys."""
     old = before if type(before) is str else None
     new = after if type(after) is str else None
     if old == new:
@@ -223,7 +223,7 @@ def _move(index: dict[str, dict[str, None]], node_id: str, before: object, after
 
 
 def as_name(value: object) -> str | None:
-    """The node id that a peer's value gives: a node id, or an integer as text; None if it gives none.
+    """Read a node id from a peer's value: a string, or an integer as text; None for any other value.
 
     ``1.0`` is the integer 1: a browser cannot tell them apart.
     """

@@ -21,7 +21,7 @@ MAX_PLACE: Final = 150
 
 
 def may_be_beyond(text: str | bytes) -> bool:
-    """Whether `text` may hold an integer that no double can hold; False is certain.
+    """Return True if `text` may contain an integer beyond a double's range; False is certain.
 
     Of so many digits in a row one is at a place that `DIGITS` divides, with half of them on one side of it.
     """
@@ -51,7 +51,7 @@ def beyond(value: object) -> str | None:
 
 
 def told(place: str) -> str:
-    """A place as it may stand in a message."""
+    """Return a place in the form for an error message."""
     return place if len(place) <= MAX_PLACE else f"{place[: MAX_PLACE - 41]}…{place[-40:]}"
 
 

@@ -1,7 +1,7 @@
-"""Prompts: questions to people with a deadline and a default, and what settles them.
+"""Prompts: questions to users with a deadline and a default, and their answers.
 
 A prompt is opened by the event ``prompt`` and settled by ``prompt_resolved``; the events' data are what is
-read and made here. Exactly once is the hub's affair: here is what may be asked and what may be answered.
+read and made here. The hub resolves each exactly once; here are the rules of questions and answers.
 """
 
 from __future__ import annotations

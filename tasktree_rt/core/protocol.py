@@ -1,4 +1,4 @@
-"""What a peer can ask of the hub, and, from `core.messages`, what the hub can say: the vocabulary of every
+"""Commands of a peer to the hub and, from `core.messages`, messages of the hub: the vocabulary of every
 dialect.
 
 A dialect turns text into one of the commands and each message into text; the hub knows neither JSON nor
@@ -71,7 +71,7 @@ __all__ = [
 
 
 class Policy(Enum):
-    """What happens to a subscription whose outbox is full."""
+    """The hub's action when a subscription's outbox is full."""
 
     CONFLATE = "conflate"
     """Skip, then one message with what changed."""

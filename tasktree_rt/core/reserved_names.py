@@ -1,8 +1,8 @@
 """Types that clients may not publish: the hub's own events, and the names of its messages.
 
 A client tells an event from a message of the hub's by its fields (docs/protocol.md, "Events and messages"). A
-client that looks at the type alone would take such an event for the hub's word, so the hub does not take it
-in. What a log holds from before stays readable.
+client that looks at the type alone would take such an event for a message, so the hub refuses it. Events
+stored earlier stay readable.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ MESSAGES: Final = frozenset(
         "welcome",
     }
 )
-"""What the hub says to native watchers and to orchestrators. ``command`` is such a name too, and an event
+"""Messages of the hub to native watchers and to orchestrators. ``command`` is such a name too, and an event
 that only the hub makes (`RESERVED`)."""
 
 

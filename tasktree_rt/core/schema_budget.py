@@ -63,7 +63,7 @@ class TooMuch(Exception):
 
 @frozen
 class Allowance:
-    """How much work judging may take.
+    """The work that judging may take.
 
     Attributes:
         value, schema: steps for a value and for a schema.
@@ -137,7 +137,7 @@ def _first(judge: Validator, value: object, work: _Work) -> ValidationError | No
 
 
 def is_heavier(value: object, most: int) -> bool:
-    """Whether `weight` is more than `most`; looks no further than it must."""
+    """Return True if `weight` is more than `most`; stop counting there."""
     room, waiting = most, [value]
     while waiting and room >= 0:
         one = waiting.pop()

@@ -21,10 +21,10 @@ _AGAIN: Final = frozenset(f"{_WAITING} {_RUNNING}".split())
 
 
 def is_ended(status: object) -> bool:
-    """Whether a status says that nothing more is expected of its node."""
+    """Return True if a node of this status is expected to change no more."""
     return type(status) is str and status.lower() in _ENDED
 
 
 def begins_again(status: object) -> bool:
-    """Whether a status says that its node runs or waits to run. A word of nobody's list says nothing."""
+    """Return True if a node of this status runs or waits to run; False for unknown statuses."""
     return type(status) is str and status.lower() in _AGAIN

@@ -37,7 +37,7 @@ def user_topic(user: str) -> str:
 
 
 def user_of(topic: str) -> str | None:
-    """Whose topic it is; None if it is a project."""
+    """Return the user of a topic; None for a project."""
     return topic[1:] if topic.startswith(USER) else None
 
 
@@ -155,11 +155,11 @@ class TopicIndex(Generic[S]):
         return tuple(self._named)
 
     def is_named(self, project: str) -> bool:
-        """Whether someone asked for `project` by its name."""
+        """Return True if a subscriber asked for `project` by name."""
         return project in self._named
 
     def wants(self, subscriber: S, project: str) -> bool:
-        """Whether an event of `project` goes to `subscriber`."""
+        """Return True if events of `project` go to `subscriber`."""
         if subscriber in self._named.get(project, {}):
             return True
         every = subscriber in self._all and not project.startswith(USER)

@@ -22,8 +22,8 @@ class Difference:
 
 
 class Snapshot:
-    """A tree as it was at one position. Costs nothing to take: the nodes are the tree's own until one of them
-    changes, and it is then the tree that goes on with a copy.
+    """A tree at one position. Taking it copies nothing: it shares the nodes with the tree, which copies them
+    before its next change.
 
     Attributes:
         bound: of all nodes together.

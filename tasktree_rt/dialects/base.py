@@ -43,7 +43,7 @@ _WORD: Final = re.compile(r'"(?:[^"\\]|\\.)*+"|[{}\[\]:,]|[^\s"{}\[\]:,]+|".*', 
 _DEEPER: Final = {"{": 1, "[": 1, "}": -1, "]": -1}
 
 MAX_WHY: Final = 200
-"""Characters of what the codec says of a mistake."""
+"""Characters kept of the codec's description of a mistake."""
 
 # What an encoder raises on what is no JSON; ValueError covers what cannot be UTF-8 too.
 _UNWRITABLE: Final = (TypeError, ValueError, OverflowError, RecursionError)
@@ -63,7 +63,7 @@ def _why(error: Exception) -> str:
 
 
 def _mark(text: str | bytes) -> str | None:
-    """What is to be said of the byte order mark that `text` begins with, if it does."""
+    """Return the error text for a byte order mark at the beginning of `text`, if there is one."""
     data = text[:4].encode("utf-8", "replace") if isinstance(text, str) else text[:4]
     for name, mark in _MARKS:
         if data.startswith(mark):
@@ -92,7 +92,7 @@ def decode_json(text: str | bytes, *, ours: bool = False) -> Any:  # noqa: ANN40
 
 
 def refuse_beyond(text: str | bytes, value: object, code: str = "invalid_json") -> None:
-    """Refuse JSON with a number that no double can hold; `value` is what `text` says.
+    """Refuse JSON with a number that no double can hold; `value` is the decoded `text`.
 
     Raises:
         InvalidInput: naming the place.
@@ -282,14 +282,14 @@ class Dialect(Protocol):
         """As in metrics, logs and `GET /connections`."""
 
     def decode(self, message: str | bytes) -> Command | None:
-        """What the peer asks; None for what is to be ignored.
+        """Decode a request; None for one to ignore.
 
         Raises:
-            InvalidInput: told to the peer through `encode` of a `Failure`.
+            InvalidInput: the hub sends it to the peer as an encoded `Failure`.
         """
 
     def encode(self, message: Message) -> bytes | None:
-        """`message` finished for the wire; None if this language does not say such a thing."""
+        """Encode a message for the wire; None if this language has no such message."""
 
     def encode_events(self, records: Sequence[Record], epoch: str) -> Encoding:
         """Records finished for the wire, one message each, in order."""

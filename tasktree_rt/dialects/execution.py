@@ -1,6 +1,6 @@
 """The execution status stream: ``/api/v1/ws/executions/{execution_id}``.
 
-The client can say ``{"type":"ping"}``; the hub says ``status``, ``pong``, ``error`` and, where they were
+The client can send ``{"type":"ping"}``; the hub sends ``status``, ``pong``, ``error`` and, where they were
 asked for, ``node`` and ``log``. docs/protocol.md, "Executions", is the contract.
 """
 
@@ -19,7 +19,7 @@ from tasktree_rt.errors import InvalidInput
 
 
 class Execution:
-    """See the module's docstring. It has no word for events as such."""
+    """The language of the execution stream; it has no messages for events."""
 
     name = "execution"
 
@@ -35,7 +35,7 @@ class Execution:
         return Ping()
 
     def encode(self, message: Message) -> bytes | None:
-        """One text frame; None if this language does not say such a thing."""
+        """Encode a message as one text frame; None if this language has no such message."""
         writer = _WRITERS.get(type(message))
         return None if writer is None else text_frame(encode_json(writer(message)))
 

@@ -1,7 +1,7 @@
 """This project's own languages: `Native` (``tasktree.v1``), `Plain` (no subprotocol), `Orchestrator`, and
 `ServerSentEvents`, which is native in another wrapping.
 
-docs/protocol.md is their contract. Plain says nothing but events; native events are the same text.
+docs/protocol.md is their contract. `Plain` sends only events, in the same text as `Native`.
 """
 
 from __future__ import annotations
@@ -39,16 +39,16 @@ _HEAD: Final = 1024
 
 
 class Plain:
-    """Events only; what the client says is ignored (the TaskTree dashboard's language)."""
+    """Sends events only and ignores the client's messages (the TaskTree dashboard's language)."""
 
     name = "plain"
 
     def decode(self, message: str | bytes) -> Command | None:
-        """Nothing is understood, nothing is refused."""
+        """Ignore the message."""
         return None
 
     def encode(self, message: Message) -> bytes | None:
-        """A broadcast or a personal message; no other word exists here."""
+        """Encode a broadcast or a personal message; None for all others."""
         if isinstance(message, (Broadcast, Personal)):
             return text_frame(encode_json(as_json(message)))
         return None
@@ -59,7 +59,7 @@ class Plain:
 
 
 class Native(Plain):
-    """``tasktree.v1``: everything the hub can say and do for a watcher."""
+    """``tasktree.v1``: all requests and messages of a watcher."""
 
     name = "native"
 
@@ -68,7 +68,7 @@ class Native(Plain):
         return join(text_frame(with_position(record, epoch)) for record in records)
 
     def decode(self, message: str | bytes) -> Command | None:
-        """One of the client's requests.
+        """Decode one of the client's requests.
 
         Raises:
             InvalidInput: a `RequestError` where the request has an id.
@@ -76,7 +76,7 @@ class Native(Plain):
         return decode_command(message)
 
     def encode(self, message: Message) -> bytes | None:
-        """One text frame; live events have no place in it."""
+        """Encode a message as one text frame; None for ephemeral events."""
         return (
             None
             if isinstance(message, (Ephemeral, TopicSubscribed))
@@ -93,14 +93,14 @@ class Orchestrator(Native):
 class ServerSentEvents(Plain):
     """The native messages as an event stream (WHATWG HTML, 9.2).
 
-    ``id:`` stands only where the client's position moves: on events, ``conflated`` and the last part of
-    a ``project_state``; so what a browser sends back as ``Last-Event-ID`` is a position it really has.
+    Only messages that move the client's position have an ``id:``: events, ``conflated`` and the last part of
+    a ``project_state``. So the ``Last-Event-ID`` that a browser sends back is a position that it reached.
     """
 
     name = "sse"
 
     def encode(self, message: Message) -> bytes | None:
-        """One event of the stream; live events have no place in it."""
+        """Encode a message as one event of the stream; None for ephemeral events."""
         if isinstance(message, (Ephemeral, TopicSubscribed)):
             return None
         moves = isinstance(message, Conflated) or (

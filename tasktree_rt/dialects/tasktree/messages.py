@@ -1,4 +1,4 @@
-"""What the hub says to a native peer, as JSON values (docs/protocol.md, "Watching")."""
+"""Messages of the hub to a native peer, as JSON values (docs/protocol.md, "Watching")."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ from tasktree_rt.dialects.base import named, raw_json, with_position
 
 
 def as_json(message: Message) -> Json:
-    """A message as the JSON object it is on the wire."""
+    """Convert a message to its JSON object on the wire."""
     return _WRITERS[type(message)](message)
 
 
 def state_data(topic: str, top: Mapping[str, Any] | None, nodes: list[Json]) -> Json:
-    """The ``data`` of a state, whole or in part."""
+    """Return the ``data`` of a state, whole or in part."""
     if user_of(topic) is not None:
         return {} if top is None else {"prompts": top["prompts"], "read": top.get("read", 0)}
     return {"nodes": nodes} if top is None else {**top, "nodes": nodes}

@@ -1,4 +1,4 @@
-"""What a native watcher may ask, read from JSON."""
+"""Reads requests of a native watcher from JSON."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _CHOICES: Final = (Policy.CONFLATE, Policy.RESYNC, Policy.DISCONNECT)
 
 
 class RequestError(InvalidInput):
-    """A request that cannot be understood, and the id its answer must carry."""
+    """An invalid request, with the id for its answer."""
 
     def __init__(self, cause: InvalidInput, request: RequestId) -> None:
         super().__init__(cause.message, code=cause.code, field=cause.field)
@@ -35,7 +35,7 @@ class RequestError(InvalidInput):
 
 
 def read_command(value: Json) -> Command:
-    """One of the client's requests.
+    """Read one of the client's requests.
 
     Raises:
         RequestError: it cannot be understood.
@@ -48,7 +48,7 @@ def read_command(value: Json) -> Command:
 
 
 def decode_command(message: str | bytes) -> Command:
-    """One of the client's requests, as it came.
+    """Decode and read one of the client's requests.
 
     Raises:
         RequestError: it cannot be understood.
@@ -61,7 +61,7 @@ def decode_command(message: str | bytes) -> Command:
 
 
 def request_id(value: Json, field: str = "id") -> RequestId:
-    """The id of a request: a string of at most 128 characters, an integer, or none.
+    """Read the id of a request: a string of at most 128 characters, an integer, or none.
 
     Raises:
         InvalidInput: it is something else.
@@ -149,7 +149,7 @@ def _topic(value: Json) -> str:
 
 
 def read_since(value: object, topic: str) -> Position | dict[str, Position] | None:
-    """``<epoch>:<seq>``, or for ``*`` an object of them by project id.
+    """Read a position ``<epoch>:<seq>``, or for ``*`` an object of positions by project id.
 
     Raises:
         InvalidInput: ``invalid_position``.
@@ -165,7 +165,7 @@ def read_since(value: object, topic: str) -> Position | dict[str, Position] | No
 
 
 def read_policy(value: object, field: str = "policy") -> Policy | None:
-    """A shed policy's name.
+    """Read the name of a policy.
 
     Raises:
         InvalidInput: there is no such policy.
