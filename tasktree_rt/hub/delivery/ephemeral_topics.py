@@ -21,7 +21,7 @@ from tasktree_rt.errors import Refused
 from tasktree_rt.hub.delivery.last_value_queue import Key
 
 EVERY_USER: Final = "users"
-"""The ephemeral topic of all users' events, for dialects that send every user's events to everybody."""
+"""The ephemeral topic of all users' events, for dialects that send each user's events to all."""
 
 
 class TopicViewer(Protocol):

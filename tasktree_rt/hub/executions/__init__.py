@@ -1,1 +1,1 @@
-"""Executions as work: the queue, who may claim what, and the feed of their statuses."""
+"""Executions as work: the queue, the preconditions of a claim, and the feed of their statuses."""

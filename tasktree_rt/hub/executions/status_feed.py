@@ -104,7 +104,7 @@ class StatusFeed:
 
     @property
     def gone(self) -> bool:
-        """Whether the execution was deleted."""
+        """Return whether the execution was deleted."""
         return self._project.epoch != self._epoch
 
     def refresh(self) -> None:
