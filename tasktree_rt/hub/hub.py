@@ -214,9 +214,9 @@ class Hub:
 
     def _compose_interactions(self) -> None:
         context, broker, registry, publisher = self.context, self._broker, self.registry, self.publisher
-        settled, stays_open = self._project_end.settled, self.orchestrators.give
+        resolved, stays_open = self._project_end.resolved, self.orchestrators.give
         self.resolution = Resolution(
-            context, broker, publisher, registry, self.quotas, settled=settled, stays_open=stays_open
+            context, broker, publisher, registry, self.quotas, resolved=resolved, stays_open=stays_open
         )
         self.prompts = Prompts(context, broker, self.resolution, registry, self.ephemeral_topics.show_user)
         self.commands = Commands(context, self.resolution, registry, self.orchestrators)

@@ -185,7 +185,7 @@ async def held_back(hub: Hub, until: Callable[[], Awaitable[object]], seconds: f
 
 
 def _prompt(pending: OpenInteraction) -> Json:
-    return _shown(pending.data, pending.matter.received, pending.outcome, pending.matter.settled)
+    return _shown(pending.data, pending.interaction.received, pending.outcome, pending.interaction.settled)
 
 
 def _stored(one: Interaction) -> Json:

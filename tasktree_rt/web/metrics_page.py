@@ -49,7 +49,7 @@ class _Gauges(Collector):
         yield connections
         yield subscriptions
         waiting = GaugeMetricFamily("tasktree_matters_open", "Prompts and commands open.", labels=["kind"])
-        for kind, number in Tally(one.matter.kind for one in hub.registry).items():
+        for kind, number in Tally(one.interaction.kind for one in hub.registry).items():
             waiting.add_metric([kind], number)
         yield waiting
         for name, text, value in (

@@ -304,7 +304,7 @@ class Office:
                 assert call.result == self.outcomes[call.name]
             elif call.kind == "ask" and call.result is not None:
                 assert call.name in stored
-                assert stored[call.name].body == call.result[0].matter.body
+                assert stored[call.name].body == call.result[0].interaction.body
             elif (
                 call.kind in ("obey done", "obey refused")
                 and call.over
@@ -319,7 +319,7 @@ class Office:
     def check_holder(self, pending: OpenInteraction) -> None:
         """A command that is open is with one who is there, if anybody is."""
         assert pending.kept
-        if pending.matter.kind == COMMAND and not pending.settling:
+        if pending.interaction.kind == COMMAND and not pending.resolving:
             serving = self.hub.orchestrators.serving.get(pending.home, {})
             assert pending.holder in serving if serving else pending.holder is None
             if pending.holder is not None:

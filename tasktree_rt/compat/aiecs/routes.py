@@ -217,7 +217,7 @@ class AiecsRoutes:
         wait = number("wait", request.args.get("wait", "0"), LONGEST_WAIT, 0)
         if wait:
             await held_back(self._hub, partial(messages.change, request.args.get("version", "")), wait)
-        pending = sum(one.matter.kind == PROMPT for one in self._hub.registry)
+        pending = sum(one.interaction.kind == PROMPT for one in self._hub.registry)
         return reply(
             {
                 "running": not self._hub.draining,

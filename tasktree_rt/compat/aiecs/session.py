@@ -29,7 +29,7 @@ from tasktree_rt.errors import InvalidInput, PeerError, Refused
 from tasktree_rt.hub.delivery.ephemeral_topics import EVERY_USER
 from tasktree_rt.hub.hub import Hub
 from tasktree_rt.hub.interactions.registry import PROMPT, OpenInteraction
-from tasktree_rt.hub.interactions.resolution import Settlement
+from tasktree_rt.hub.interactions.resolution import StagedOutcome
 from tasktree_rt.hub.sessions.base import ConnectionSession
 
 TASK: Final = "aiecs"
@@ -49,9 +49,9 @@ def task_project(task: str | None) -> str:
 def _is_for_people(pending: OpenInteraction) -> bool:
     """Return True for a prompt to a user, and for one to every user about a task."""
     home = pending.home
-    asks = pending.matter.kind == PROMPT and pending.kept
+    asks = pending.interaction.kind == PROMPT and pending.kept
     about_task = home == TASK or home.startswith(f"{TASK}:")
-    return asks and (user_of(pending.matter.topics[-1]) is not None or about_task)
+    return asks and (user_of(pending.interaction.topics[-1]) is not None or about_task)
 
 
 class ConfirmingSession(ConnectionSession):
@@ -96,7 +96,7 @@ class ConfirmingSession(ConnectionSession):
 
     def _offer(self, open_ones: Iterable[OpenInteraction]) -> None:
         for one in open_ones:
-            self.subscriber.reply(Ephemeral(one.matter.topics[-1], PROMPT, one.data, one.id))
+            self.subscriber.reply(Ephemeral(one.interaction.topics[-1], PROMPT, one.data, one.id))
 
     def ended(self, code: int | None, reason: str) -> None:
         """Remove the connection; see `transport.Session`."""
@@ -135,7 +135,7 @@ class ConfirmingSession(ConnectionSession):
             case _:
                 raise InvalidInput("this connection does not do that", field="action")
 
-    def _answered(self, found: Settlement) -> None:
+    def _answered(self, found: StagedOutcome) -> None:
         try:
             found.check()
         except PeerError as error:

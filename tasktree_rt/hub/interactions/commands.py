@@ -14,7 +14,7 @@ from tasktree_rt.errors import InvalidInput, Refused
 from tasktree_rt.hub.context import HubContext
 from tasktree_rt.hub.interactions.orchestrators import Obedient, Orchestrators
 from tasktree_rt.hub.interactions.registry import COMMAND, InteractionRegistry, OpenInteraction, place_of
-from tasktree_rt.hub.interactions.resolution import Resolution, Settlement, closed
+from tasktree_rt.hub.interactions.resolution import Resolution, StagedOutcome, closed
 from tasktree_rt.hub.publish.pending_publish import PendingPublish
 
 
@@ -64,10 +64,10 @@ class Commands:
         now = self._context.wall()
         deadline = now + self._orchestrators.patience
         body = encode_json(data)
-        matter = Interaction(
+        interaction = Interaction(
             data["command_id"], COMMAND, (name,), now, deadline, b"", body, owner=grants.owner
         )
-        pending = OpenInteraction(matter, data, deadline)
+        pending = OpenInteraction(interaction, data, deadline)
         most = self._context.settings.limits.max_open_commands
         return pending, await self._resolution.stage_opening(pending, COMMAND, most)
 
@@ -81,7 +81,7 @@ class Commands:
         await found.publish.ended()
         found.check()
 
-    async def stage_report(self, one: Obedient, given: Json) -> Settlement:
+    async def stage_report(self, one: Obedient, given: Json) -> StagedOutcome:
         """The same, only queued for the next commit when this returns, so that later publishes join it.
 
         Raises:
@@ -106,8 +106,8 @@ class Commands:
         pending = self._registry.get(name)
         return (
             pending
-            if pending is not None and pending.matter.kind == COMMAND
-            else await self._resolution.matter(COMMAND, name)
+            if pending is not None and pending.interaction.kind == COMMAND
+            else await self._resolution.find(COMMAND, name)
         )
 
     def _accepted(self, one: Obedient, pending: OpenInteraction, publish: PendingPublish) -> None:

@@ -39,15 +39,15 @@ class Deadlines:
 
     async def run(self) -> None:
         """The clerk task."""
-        matters = self._registry
+        registry = self._registry
         async with trio.open_nursery() as nursery:
             while True:
-                matters.woken = trio.Event()
-                for pending in matters.due(self._context.wall()):
+                registry.woken = trio.Event()
+                for pending in registry.due(self._context.wall()):
                     await self._enter()
-                    nursery.start_soon(self._settle, pending, pending.deadline)
+                    nursery.start_soon(self._resolve, pending, pending.deadline)
                 with trio.move_on_after(self._rest()):
-                    await matters.woken.wait()
+                    await registry.woken.wait()
 
     async def _enter(self) -> None:
         try:
@@ -62,7 +62,7 @@ class Deadlines:
             return float("inf")
         return min(LONGEST, max(0.0, (deadline - self._context.wall()) / 1_000_000))
 
-    async def _settle(self, pending: OpenInteraction, deadline: int | None) -> None:
+    async def _resolve(self, pending: OpenInteraction, deadline: int | None) -> None:
         wait: int | None = AGAIN
         try:
             await self._end(pending)
@@ -87,12 +87,12 @@ class Deadlines:
         hopeless = isinstance(error, InvalidInput)
         before = self._waits.get(pending)
         if before is None:
-            matter = pending.matter
+            interaction = pending.interaction
             told = log.error if hopeless else log.warning
             told(
                 "not settled at its deadline",
                 id=pending.id,
-                kind=matter.kind,
+                kind=interaction.kind,
                 topic=pending.home,
                 code=error.code,
                 reason=error.message,
@@ -104,5 +104,5 @@ class Deadlines:
         return wait
 
     async def _end(self, pending: OpenInteraction) -> None:
-        outcome = not_obeyed(pending) if pending.matter.kind == COMMAND else timed_out(pending)
-        await self._resolution.settle(pending, outcome)
+        outcome = not_obeyed(pending) if pending.interaction.kind == COMMAND else timed_out(pending)
+        await self._resolution.resolve(pending, outcome)

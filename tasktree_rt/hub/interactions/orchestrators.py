@@ -57,11 +57,11 @@ class Orchestrators:
 
     def give(self, pending: OpenInteraction) -> None:
         """Give a command that is open to an orchestrator, unless one has it."""
-        if pending.matter.kind == COMMAND and pending.holder is None:
+        if pending.interaction.kind == COMMAND and pending.holder is None:
             self._assign(pending)
 
     def _assign(self, pending: OpenInteraction) -> None:
-        if pending.settling or not pending.kept:
+        if pending.resolving or not pending.kept:
             return  # `give` follows, if it stays open
         one = next(iter(self.serving.get(pending.home, ())), None)
         if one is not None:

@@ -48,11 +48,11 @@ class ProjectEnd:
         return all(get(one) is not None or damage(one) is not None for one in self._mirrors(name))
 
     def _mirrors(self, name: str) -> list[str]:
-        return [topic for one in self._ending(name) for topic in one.matter.topics[1:]]
+        return [topic for one in self._ending(name) for topic in one.interaction.topics[1:]]
 
     def _ending(self, name: str) -> list[OpenInteraction]:
         """Its prompts and commands that nothing settles yet."""
-        return [one for one in self._registry.of(name) if not one.settling]
+        return [one for one in self._registry.of(name) if not one.resolving]
 
     def accept(
         self,
@@ -73,7 +73,7 @@ class ProjectEnd:
         now = self._context.timestamp()
         mirrors = []
         for one, outcome in ending:
-            for topic in one.matter.topics[1:]:
+            for topic in one.interaction.topics[1:]:
                 mirror = self._cache.get(topic)
                 if mirror is not None:  # else it cannot be read
                     mirrors.append((mirror, [Event(one.resolution, ProjectId(topic), outcome, now)]))
@@ -90,8 +90,8 @@ class ProjectEnd:
             producer=producer,
         )
         for one, outcome in ending:
-            one.settling = publish
-            publish.callbacks.append(partial(self.settled, one, outcome))
+            one.resolving = publish
+            publish.callbacks.append(partial(self.resolved, one, outcome))
         publish.callbacks.append(self._ended)
         return publish
 
@@ -99,13 +99,13 @@ class ProjectEnd:
         if publish.error is None:
             self._registry.forget_unreadable(publish.project.project_id)
 
-    def settled(self, pending: OpenInteraction, outcome: Json, publish: PendingPublish) -> None:
+    def resolved(self, pending: OpenInteraction, outcome: Json, publish: PendingPublish) -> None:
         """Note that the publish which settles a prompt or a command is through, or has failed."""
-        pending.settling = None
+        pending.resolving = None
         if publish.error is None and not isinstance(publish.outcome, Duplicate):
             pending.outcome = outcome
             self._registry.remove(pending)
-            self._context.meter.settled(pending.matter.kind, outcome.get("how") or outcome["status"])
+            self._context.meter.settled(pending.interaction.kind, outcome.get("how") or outcome["status"])
         else:
             self._stays_open(pending)
         pending.changed()

@@ -21,7 +21,7 @@ from tasktree_rt.hub.interactions.registry import (
     cancelled,
     place_of,
 )
-from tasktree_rt.hub.interactions.resolution import Resolution, Settlement, closed, conflict, fingerprint
+from tasktree_rt.hub.interactions.resolution import Resolution, StagedOutcome, closed, conflict, fingerprint
 from tasktree_rt.hub.interactions.schema_checks import SchemaChecks
 from tasktree_rt.hub.projects.store_errors import readable
 
@@ -66,23 +66,23 @@ class Prompts:
         body = self._check_size(data, "message")
         digest = fingerprint(given)
         deadline, owner = deadline_of(data), grants.owner
-        matter = Interaction(
+        interaction = Interaction(
             data["prompt_id"], PROMPT, topics, self._context.wall(), deadline, digest, body, owner=owner
         )
-        pending = OpenInteraction(matter, data, matter.deadline)
+        pending = OpenInteraction(interaction, data, interaction.deadline)
 
         def show(pending: OpenInteraction) -> None:
             for user in filter(None, map(user_of, topics)):
                 self._show(user, PROMPT, data, pending.id)
             opened(pending)
 
-        async with self._registry.alone(matter.id):
-            known = await self._resolution.recall(matter.id)
+        async with self._registry.alone(interaction.id):
+            known = await self._resolution.recall(interaction.id)
             if known is not None:
-                if known.matter.digest != matter.digest:
+                if known.interaction.digest != interaction.digest:
                     raise conflict(pending)
                 return known, False
-            await self._resolution.open_matter(pending, PROMPT, settings.limits.max_open_prompts, show)
+            await self._resolution.open(pending, PROMPT, settings.limits.max_open_prompts, show)
         return pending, True
 
     async def answer(self, prompt_id: str, given: Json, *, grants: Grants, via: Json) -> Json:
@@ -92,10 +92,10 @@ class Prompts:
             PeerError: ``prompt_closed`` with the outcome that stands, ``forbidden``, or bad input.
         """
         pending, outcome = await self._answered(prompt_id, given, grants, via)
-        await self._resolution.settle(pending, outcome)
+        await self._resolution.resolve(pending, outcome)
         return outcome
 
-    async def stage_answer(self, prompt_id: str, given: Json, *, grants: Grants, via: Json) -> Settlement:
+    async def stage_answer(self, prompt_id: str, given: Json, *, grants: Grants, via: Json) -> StagedOutcome:
         """The same, only queued for the next commit when this returns.
 
         Raises:
@@ -108,7 +108,7 @@ class Prompts:
     ) -> tuple[OpenInteraction, Json]:
         """The prompt, and what this answer makes of it."""
         pending = await self.find(prompt_id, grants=grants)
-        if not _may_answer(grants, pending.matter.topics):
+        if not _may_answer(grants, pending.interaction.topics):
             raise Refused("you may not answer this prompt")
         if pending.outcome is not None:
             raise closed(pending)
@@ -148,10 +148,10 @@ class Prompts:
             PeerError: as `answer`.
         """
         pending = await self.find(prompt_id, grants=grants)
-        for topic in pending.matter.topics:
+        for topic in pending.interaction.topics:
             _may_ask(grants, topic)
         outcome = {**cancelled(pending, grants.subject or None), "via": via}
-        await self._resolution.settle(pending, outcome)
+        await self._resolution.resolve(pending, outcome)
         return outcome
 
     async def page(
@@ -176,7 +176,7 @@ class Prompts:
         Raises:
             Unavailable: the store cannot be read now.
         """
-        return await self._resolution.find_matter(prompt_id)
+        return await self._resolution.read_stored(prompt_id)
 
     async def find(self, prompt_id: str, *, grants: Grants) -> OpenInteraction:
         """A prompt that the caller `may_see`.
@@ -184,8 +184,8 @@ class Prompts:
         Raises:
             Refused: ``not_found``; also if they may not see it.
         """
-        pending = await self._resolution.matter(PROMPT, prompt_id)
-        if not may_see(grants, pending.matter.topics):
+        pending = await self._resolution.find(PROMPT, prompt_id)
+        if not may_see(grants, pending.interaction.topics):
             raise Refused(f"there is no prompt {prompt_id!r}", code="not_found", field="prompt_id")
         return pending
 

@@ -27,7 +27,7 @@ class OpenInteraction:
     """One of them.
 
     Attributes:
-        matter: as the store has it.
+        interaction: as the store has it.
         data: what was asked, of the event that told of it.
         deadline: when it settles itself, microseconds; None while an orchestrator works on it.
         kept: it is in the store.
@@ -37,12 +37,12 @@ class OpenInteraction:
         holder: to whom a command was given.
     """
 
-    matter: Interaction
+    interaction: Interaction
     data: Json
     deadline: int | None
     kept: bool = False
     lost: bool = False
-    settling: PendingPublish | None = None
+    resolving: PendingPublish | None = None
     outcome: Json | None = None
     holder: Any = None
     _changed: trio.Event | None = None
@@ -50,17 +50,17 @@ class OpenInteraction:
     @property
     def id(self) -> str:
         """Its own."""
-        return self.matter.id
+        return self.interaction.id
 
     @property
     def resolution(self) -> str:
         """The type of the event that settles it."""
-        return "prompt_resolved" if self.matter.kind == PROMPT else "command_result"
+        return "prompt_resolved" if self.interaction.kind == PROMPT else "command_result"
 
     @property
     def home(self) -> str:
         """The topic whose log it belongs to."""
-        return self.matter.topics[0]
+        return self.interaction.topics[0]
 
     def changed(self) -> None:
         """Wake who waits for it."""
@@ -88,14 +88,14 @@ class OpenInteraction:
         """
         while self.outcome is None:
             if self.lost:
-                raise missing(self.matter.kind, self.id)
+                raise missing(self.interaction.kind, self.id)
             await self.change()
         return self.outcome
 
 
 def cancelled(pending: OpenInteraction, by: str | None = None) -> Json:
     """The outcome of one that is taken back, or whose project is deleted."""
-    if pending.matter.kind == COMMAND:
+    if pending.interaction.kind == COMMAND:
         return {"command_id": pending.id, "status": "cancelled", **place_of(pending)}
     return {"prompt_id": pending.id, **place_of(pending), "proceed": False, "by": by, "how": "cancelled"}
 
@@ -114,7 +114,7 @@ def missing(kind: str, name: str) -> Refused:
     return Refused(f"there is no {kind} {name!r}", code="not_found", field=f"{kind}_id")
 
 
-def readable_object(matter: Interaction, stored: bytes) -> Json:
+def readable_object(interaction: Interaction, stored: bytes) -> Json:
     """What the store has of a prompt or a command: what was asked, or what settled it.
 
     Raises:
@@ -123,15 +123,15 @@ def readable_object(matter: Interaction, stored: bytes) -> Json:
     try:
         return decode_object(stored, ours=True)
     except InvalidInput as error:
-        what = f"the {matter.kind} {matter.id!r} cannot be read ({error})"
-        raise StoreDamaged(matter.topics[0], what) from error
+        what = f"the {interaction.kind} {interaction.id!r} cannot be read ({error})"
+        raise StoreDamaged(interaction.topics[0], what) from error
 
 
 class InteractionRegistry:
     """See the module's docstring; by id, by topic, and by deadline."""
 
-    def __init__(self, holdings: Quotas) -> None:
-        self._holdings = holdings
+    def __init__(self, quotas: Quotas) -> None:
+        self._quotas = quotas
         self._by_id: dict[str, OpenInteraction] = {}
         self._by_topic: dict[str, dict[str, OpenInteraction]] = {}
         self._deadlines: list[tuple[int, str]] = []
@@ -150,18 +150,18 @@ class InteractionRegistry:
         """The newest `most` of those that are wanted, the oldest of them first."""
         return list(islice(filter(wanted, reversed(self._by_id.values())), most))[::-1]
 
-    def load(self, matter: Interaction, deadline: int) -> None:
+    def load(self, interaction: Interaction, deadline: int) -> None:
         """One that was open when the hub stopped.
 
         Raises:
             StoreDamaged: it cannot be read; it is remembered, to end with its project.
         """
         try:
-            data = readable_object(matter, matter.body)
+            data = readable_object(interaction, interaction.body)
         except StoreDamaged:
-            self._unreadable.setdefault(matter.topics[0], {})[matter.id] = matter
+            self._unreadable.setdefault(interaction.topics[0], {})[interaction.id] = interaction
             raise
-        self.add(OpenInteraction(matter, data, deadline, kept=True))
+        self.add(OpenInteraction(interaction, data, deadline, kept=True))
 
     def unreadable(self, topic: str) -> list[Settled]:
         """What ends those open ones of a topic that cannot be read."""
@@ -177,8 +177,8 @@ class InteractionRegistry:
     def add(self, pending: OpenInteraction) -> None:
         """One more."""
         self._by_id[pending.id] = pending
-        self._holdings.add(pending.matter.owner, OPEN)
-        for topic in pending.matter.topics:
+        self._quotas.add(pending.interaction.owner, OPEN)
+        for topic in pending.interaction.topics:
             self._by_topic.setdefault(topic, {})[pending.id] = pending
         self.expect(pending, pending.deadline)
 
@@ -186,8 +186,8 @@ class InteractionRegistry:
         """It is settled, or was never kept."""
         if self._by_id.pop(pending.id, None) is None:
             return
-        self._holdings.drop(pending.matter.owner, OPEN)
-        for topic in pending.matter.topics:
+        self._quotas.drop(pending.interaction.owner, OPEN)
+        for topic in pending.interaction.topics:
             others = self._by_topic[topic]
             del others[pending.id]
             if not others:
@@ -196,36 +196,38 @@ class InteractionRegistry:
         pending.changed()
 
     @asynccontextmanager
-    async def alone(self, matter_id: str) -> AsyncIterator[None]:
+    async def alone(self, interaction_id: str) -> AsyncIterator[None]:
         """While nobody else looks whether there is one of that id, to open it if there is not."""
-        while (other := self._alone.get(matter_id)) is not None:
+        while (other := self._alone.get(interaction_id)) is not None:
             await other.wait()
-        self._alone[matter_id] = over = trio.Event()
+        self._alone[interaction_id] = over = trio.Event()
         try:
             yield
         finally:
-            del self._alone[matter_id]
+            del self._alone[interaction_id]
             over.set()
 
-    def get(self, matter_id: str) -> OpenInteraction | None:
+    def get(self, interaction_id: str) -> OpenInteraction | None:
         """One by its id."""
-        return self._by_id.get(matter_id)
+        return self._by_id.get(interaction_id)
 
     def of(self, home: str, kind: str | None = None) -> list[OpenInteraction]:
         """Those at home in a topic, the oldest first."""
         found = self._by_topic.get(home, {}).values()
-        return [one for one in found if one.home == home and kind in (None, one.matter.kind)]
+        return [one for one in found if one.home == home and kind in (None, one.interaction.kind)]
 
     def count(self, topic: str, kind: str) -> int:
         """How many of a kind are told of in a topic, at home there or not."""
-        return sum(one.matter.kind == kind for one in self._by_topic.get(topic, {}).values())
+        return sum(one.interaction.kind == kind for one in self._by_topic.get(topic, {}).values())
 
     def told(self, topic: str, kind: str) -> list[OpenInteraction]:
         """The open ones of a kind that are told of in a topic, at home there or not, the oldest first.
 
         One that something on its way settles is among them: it may yet stay open.
         """
-        return [one for one in self._by_topic.get(topic, {}).values() if one.matter.kind == kind and one.kept]
+        return [
+            one for one in self._by_topic.get(topic, {}).values() if one.interaction.kind == kind and one.kept
+        ]
 
     # --- deadlines --------------------------------------------------------------------------------
 
@@ -242,8 +244,8 @@ class InteractionRegistry:
         """Those whose deadline has come; each is told once, until it is expected anew."""
         found: list[OpenInteraction] = []
         while self._deadlines and self._deadlines[0][0] <= now:
-            deadline, matter_id = heappop(self._deadlines)
-            pending = self._by_id.get(matter_id)
+            deadline, interaction_id = heappop(self._deadlines)
+            pending = self._by_id.get(interaction_id)
             if pending is not None and pending.deadline == deadline:
                 found.append(pending)
         return found

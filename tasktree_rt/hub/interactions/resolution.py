@@ -39,7 +39,7 @@ class _Taken(HubError):
 
 
 @fixed
-class Settlement:
+class StagedOutcome:
     """What a peer says of a prompt or a command, staged and not yet committed.
 
     `publish` is the publish to wait for; with `late` it belongs to another peer, whose outcome came first.
@@ -77,17 +77,17 @@ class Resolution:
         broker: Broker,
         publisher: Publisher,
         registry: InteractionRegistry,
-        holdings: Quotas,
+        quotas: Quotas,
         *,
-        settled: Callable[[OpenInteraction, Json, PendingPublish], None],
+        resolved: Callable[[OpenInteraction, Json, PendingPublish], None],
         stays_open: Callable[[OpenInteraction], None],
     ) -> None:
         self._context = context
         self._broker = broker
         self._publisher = publisher
         self._registry = registry
-        self._holdings = holdings
-        self._settled = settled
+        self._quotas = quotas
+        self._resolved = resolved
         self._stays_open = stays_open
         self._patience = round(context.settings.people.command_timeout * 1_000_000)
 
@@ -99,21 +99,21 @@ class Resolution:
         """
         place = 0
         while found := await self._broker.matters(open=True, after=place, limit=LOADED_AT_ONCE):
-            for matter in found:
+            for interaction in found:
                 try:
-                    self.take_up(matter)
+                    self.load_open(interaction)
                 except StoreDamaged as damage:
                     log.error("record damaged", project=damage.topic, reason=damage.reason)
             place = found[-1].place
 
-    def take_up(self, matter: Interaction) -> None:
+    def load_open(self, interaction: Interaction) -> None:
         """One that the store says is open."""
-        deadline = matter.deadline
-        if matter.kind == COMMAND:
+        deadline = interaction.deadline
+        if interaction.kind == COMMAND:
             deadline = self._context.wall() + self._patience
-        self._registry.load(matter, deadline)
+        self._registry.load(interaction, deadline)
 
-    async def matter(self, kind: str, name: str) -> OpenInteraction:
+    async def find(self, kind: str, name: str) -> OpenInteraction:
         """A prompt or a command, open or settled, and durable.
 
         Raises:
@@ -121,12 +121,12 @@ class Resolution:
             Unavailable: the store cannot be read now.
         """
         pending = await self.recall(name)
-        if pending is None or pending.matter.kind != kind:
+        if pending is None or pending.interaction.kind != kind:
             raise missing(kind, name)
         return pending
 
     async def recall(self, name: str) -> OpenInteraction | None:
-        """The matter of that id, of whatever kind; None if there is none.
+        """The interaction of that id, of whatever kind; None if there is none.
 
         Raises:
             Unavailable: the store cannot be read now.
@@ -138,18 +138,18 @@ class Resolution:
                 if await pending.is_kept():
                     return pending
                 continue
-            stored = await self.find_matter(name)
+            stored = await self.read_stored(name)
             if self._registry.get(name) is not None:
                 continue
             if stored is None or stored.settled is not None:
-                return None if stored is None else settled_before(stored)
+                return None if stored is None else resolved_in_store(stored)
             if seen_open:
                 # Not one that was settled while the store was read: nobody has it. Taken up as at the start.
                 with readable():
-                    self.take_up(stored)
+                    self.load_open(stored)
             seen_open = True
 
-    async def find_matter(self, name: str) -> Interaction | None:
+    async def read_stored(self, name: str) -> Interaction | None:
         """One as the store has it.
 
         Raises:
@@ -160,7 +160,7 @@ class Resolution:
         with readable():
             return await self._broker.matter(name)
 
-    async def open_matter(
+    async def open(
         self,
         pending: OpenInteraction,
         kind: str,
@@ -186,22 +186,22 @@ class Resolution:
         """The same, only queued for the next commit when this returns.
 
         Raises:
-            PeerError: as `open_matter`, as far as it is known before the commit.
+            PeerError: as `open`, as far as it is known before the commit.
         """
-        topics = pending.matter.topics
+        topics = pending.interaction.topics
 
         def precondition() -> None:
             if self._registry.get(pending.id) is not None:
                 raise conflict(pending)
             if any(self._registry.count(topic, kind) >= most for topic in topics):
                 raise Refused(f"{most} are open already", code="rate_limited", retry_after=1.0)
-            self._holdings.check(owner, OPEN)
+            self._quotas.check(owner, OPEN)
 
-        owner = pending.matter.owner
+        owner = pending.interaction.owner
         publish = await self._publisher.place(
             topics,
             self._publisher.event(kind, pending.data),
-            opens=[pending.matter],
+            opens=[pending.interaction],
             precondition=precondition,
             owner=owner,
         )
@@ -217,12 +217,12 @@ class Resolution:
             return
         pending.kept = True
         pending.changed()
-        self._context.meter.opened(pending.matter.kind)
+        self._context.meter.opened(pending.interaction.kind)
         opened(pending)
-        if not pending.settling:
+        if not pending.resolving:
             self._stays_open(pending)
 
-    async def settle(self, pending: OpenInteraction, outcome: Json) -> None:
+    async def resolve(self, pending: OpenInteraction, outcome: Json) -> None:
         """End it with `outcome`, unless something else has; returns when that is durable and handed on.
 
         Raises:
@@ -230,11 +230,13 @@ class Resolution:
             Unavailable: not now; it stays open.
         """
         while (found := await self.stage(pending, outcome)).late:
-            while pending.settling:
+            while pending.resolving:
                 await pending.change()
         await found.publish.wait()
 
-    async def stage(self, pending: OpenInteraction, outcome: Json, producer: Hashable = None) -> Settlement:
+    async def stage(
+        self, pending: OpenInteraction, outcome: Json, producer: Hashable = None
+    ) -> StagedOutcome:
         """Queue the end of `pending` for the next commit, behind what `producer` published; returns before
         the commit.
 
@@ -244,8 +246,8 @@ class Resolution:
         resolves = [Settled(pending.id, encode_json(outcome))]
         found = await self.tell(pending, outcome, resolves=resolves, producer=producer)
         if not found.late:
-            pending.settling = found.publish
-            found.publish.callbacks.append(partial(self._settled, pending, outcome))
+            pending.resolving = found.publish
+            found.publish.callbacks.append(partial(self._resolved, pending, outcome))
         return found
 
     async def tell(
@@ -255,7 +257,7 @@ class Resolution:
         *,
         resolves: Sequence[Settled] = (),
         producer: Hashable = None,
-    ) -> Settlement:
+    ) -> StagedOutcome:
         """Queue an event about `pending`, which is open; behind a publish that settles it, it is late.
 
         The caller goes on as after `place`.
@@ -266,28 +268,28 @@ class Resolution:
         event = self._publisher.event(pending.resolution, said)
 
         def precondition() -> None:
-            if pending.settling or pending.outcome is not None:
+            if pending.resolving or pending.outcome is not None:
                 raise _Taken
 
         while True:
             if not await pending.is_kept():
-                raise missing(pending.matter.kind, pending.id)
-            if pending.settling is not None:
-                return Settlement(pending, pending.settling, late=True)
+                raise missing(pending.interaction.kind, pending.id)
+            if pending.resolving is not None:
+                return StagedOutcome(pending, pending.resolving, late=True)
             if pending.outcome is not None:
                 raise closed(pending)
             with suppress(_Taken):
                 publish = await self._publisher.place(
-                    pending.matter.topics,
+                    pending.interaction.topics,
                     event,
                     resolves=resolves,
                     precondition=precondition,
                     producer=producer,
                 )
-                return Settlement(pending, publish)
+                return StagedOutcome(pending, publish)
 
 
-def settled_before(stored: Interaction) -> OpenInteraction:
+def resolved_in_store(stored: Interaction) -> OpenInteraction:
     """One that the store has, and memory has not: it is settled."""
     with readable():
         outcome = readable_object(stored, stored.outcome) if stored.settled is not None else None
@@ -296,14 +298,14 @@ def settled_before(stored: Interaction) -> OpenInteraction:
 
 def closed(pending: OpenInteraction) -> Refused:
     """Somebody came too late."""
-    kind = pending.matter.kind
+    kind = pending.interaction.kind
     code = "gone" if kind == COMMAND else "prompt_closed"
     return Refused(f"the {kind} is settled", code=code, field=f"{kind}_id", outcome=pending.outcome)
 
 
 def conflict(pending: OpenInteraction) -> Refused:
     """The id was given to another one."""
-    kind = pending.matter.kind
+    kind = pending.interaction.kind
     return Refused(f"there is another {kind} {pending.id!r}", code="idempotency_conflict", field=f"{kind}_id")
 
 

@@ -77,7 +77,6 @@ class Publisher:
         key: Key | None = None,
         fingerprint: bytes | None = None,
         precondition: Callable[[Project], None] = lambda _: None,
-        still: Callable[[Project], None] | None = None,
         owner: str = "",
     ) -> PublishReceipt:
         """Publish events of one project, all or none. Returns when every watcher's outbox has them.
@@ -87,7 +86,6 @@ class Publisher:
         from another publish with the same key. The hub calls `precondition` with the project just before it
         accepts the publish; it sees the state after all accepted publishes (`Project.staged`) and may raise.
         A new project counts for `owner` (`Grants.owner`). To cancel this call does not take the events back.
-        `still` is the former name of `precondition`.
 
         Raises:
             PeerError: the hub refused the publish and stored nothing of it.
@@ -97,7 +95,7 @@ class Publisher:
             [evolve(one, data=plain(one.data)) for one in listed],
             key=key,
             fingerprint=fingerprint,
-            precondition=still or precondition,
+            precondition=precondition,
             owner=owner,
         )
         if isinstance(found, PublishReceipt):

@@ -23,7 +23,7 @@ from tasktree_rt.errors import InvalidInput, PeerError, Refused, Unavailable
 from tasktree_rt.hub.error_messages import failure
 from tasktree_rt.hub.hub import Hub
 from tasktree_rt.hub.interactions.registry import OpenInteraction
-from tasktree_rt.hub.interactions.resolution import Settlement
+from tasktree_rt.hub.interactions.resolution import StagedOutcome
 from tasktree_rt.hub.publish.pending_publish import PendingPublish, PublishReceipt, result
 from tasktree_rt.hub.sessions.base import ConnectionSession
 
@@ -181,7 +181,7 @@ class ProducerSession(ConnectionSession):
             self._refuse(answer, error)
         self.hub.committer.afterwards[self._send_answers] = None
 
-    def _reported(self, answer: _Answer, found: Settlement) -> None:
+    def _reported(self, answer: _Answer, found: StagedOutcome) -> None:
         try:
             found.check()
             answer.message = Reply(answer.request)

@@ -203,14 +203,14 @@ async def test_a_fault_of_the_hubs_own_is_told_and_tried_again(
 ) -> None:
     async with an_office() as office:
         await asked(office)
-        right, faults = office.hub.resolution.settle, [ValueError("broken"), KeyError("broken")]
+        right, faults = office.hub.resolution.resolve, [ValueError("broken"), KeyError("broken")]
 
         async def settle(*arguments: Any) -> None:
             if faults:
                 raise faults.pop()
             await right(*arguments)
 
-        monkeypatch.setattr(office.hub.resolution, "settle", settle)
+        monkeypatch.setattr(office.hub.resolution, "resolve", settle)
         await trio.sleep(65)
         assert not is_open(office)
         assert len(office.faults) == 2
@@ -225,7 +225,7 @@ async def test_what_the_hub_refuses_is_said_once_and_tried_ever_more_seldom(
 ) -> None:
     async with an_office() as office:
         await asked(office)
-        right, tries, refusing = office.hub.resolution.settle, list[float](), True
+        right, tries, refusing = office.hub.resolution.resolve, list[float](), True
 
         async def settle(*arguments: Any) -> None:
             tries.append(trio.current_time())
@@ -233,7 +233,7 @@ async def test_what_the_hub_refuses_is_said_once_and_tried_ever_more_seldom(
                 raise error
             await right(*arguments)
 
-        monkeypatch.setattr(office.hub.resolution, "settle", settle)
+        monkeypatch.setattr(office.hub.resolution, "resolve", settle)
         with capture_logs() as lines:
             await trio.sleep(60 + 3_600)
         told = [line for line in lines if line["event"] == "not settled at its deadline"]
@@ -250,21 +250,21 @@ async def test_what_can_never_be_settled_is_tried_once_and_said(
 ) -> None:
     async with an_office() as office:
         await asked(office)
-        right, tries = office.hub.resolution.settle, 0
+        right, tries = office.hub.resolution.resolve, 0
 
         async def settle(*arguments: Any) -> None:
             nonlocal tries
             tries += 1
             raise InvalidInput("too deep", field="value")
 
-        monkeypatch.setattr(office.hub.resolution, "settle", settle)
+        monkeypatch.setattr(office.hub.resolution, "resolve", settle)
         with capture_logs() as lines:
             await trio.sleep(3_600)
         assert tries == 1
         (told,) = [line for line in lines if line["event"] == "not settled at its deadline"]
         assert (told["log_level"], told["again"]) == ("error", False)
         assert is_open(office)
-        monkeypatch.setattr(office.hub.resolution, "settle", right)
+        monkeypatch.setattr(office.hub.resolution, "resolve", right)
         office.answer("a", value=1)
         await wait_all_tasks_blocked()
         assert not is_open(office)

@@ -162,7 +162,7 @@ async def everything_ends(office: Office, play: Play) -> None:
     await office.check(TOPICS)
     assert await office.stored() == stored
     for name, kept in stored.items():
-        pending = await office.hub.resolution.matter(kept.kind, name)
+        pending = await office.hub.resolution.find(kept.kind, name)
         assert pending.outcome == office.outcomes[name]
     await wait_all_tasks_blocked()
     assert all(call.over for call in office.calls)

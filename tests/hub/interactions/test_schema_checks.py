@@ -155,7 +155,7 @@ async def test_a_prompts_time_begins_when_it_is_judged_and_not_while_it_waits() 
         given = {"project_id": "p", "message": "?", "schema": HEAVY, "timeout": 100}
         pending, _ = await hub.prompts.ask(given, grants=OPEN)
         assert pending.deadline is not None
-        assert 0 <= pending.matter.received + 100_000_000 - pending.deadline < 60_000_000
+        assert 0 <= pending.interaction.received + 100_000_000 - pending.deadline < 60_000_000
 
 
 # --- turns -------------------------------------------------------------------------------------------
