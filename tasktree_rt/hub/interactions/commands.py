@@ -1,4 +1,4 @@
-"""Commands: from whoever watches a project to the orchestrator that serves it, and what became of them."""
+"""Send commands from watchers of a project to its orchestrator, and accept its results."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tasktree_rt.hub.publish.pending_publish import PendingPublish
 
 
 class Commands:
-    """Send commands, and take what orchestrators say of them."""
+    """Send commands, and accept results from orchestrators."""
 
     def __init__(
         self,
@@ -34,10 +34,10 @@ class Commands:
         self._orchestrators = orchestrators
 
     async def send(self, project: str, given: Json, *, grants: Grants, via: Json) -> OpenInteraction:
-        """Send a command to the orchestrator of a project; durable and given when this returns.
+        """Send a command to a project's orchestrator. Returns when it is stored and an orchestrator has it.
 
         Raises:
-            Refused: ``no_orchestrator``, ``forbidden``, …; nothing was kept.
+            Refused: ``no_orchestrator``, ``forbidden``, …; the hub stores nothing.
         """
         pending, publish = await self.stage(project, given, grants=grants, via=via)
         await publish.wait()
@@ -46,7 +46,7 @@ class Commands:
     async def stage(
         self, project: str, given: Json, *, grants: Grants, via: Json
     ) -> tuple[OpenInteraction, PendingPublish]:
-        """The same, only queued for the next commit when this returns.
+        """Send a command; returns before the commit.
 
         Raises:
             Refused: as `send`, as far as it is known before the commit.
@@ -72,17 +72,17 @@ class Commands:
         return pending, await self._resolution.stage_opening(pending, COMMAND, most)
 
     async def report(self, one: Obedient, given: Json) -> None:
-        """Take what the orchestrator at `one` says of a command it was given; durable when this returns.
+        """Accept a result from the orchestrator at `one` for its command. Returns when it is stored.
 
         Raises:
-            PeerError: it was given to another, is settled already, or bad input.
+            PeerError: another orchestrator has the command, it is resolved already, or bad input.
         """
         found = await self.stage_report(one, given)
         await found.publish.ended()
         found.check()
 
     async def stage_report(self, one: Obedient, given: Json) -> StagedOutcome:
-        """The same, only queued for the next commit when this returns, so that later publishes join it.
+        """Accept a result; returns before the commit, so that later publishes can join it.
 
         Raises:
             PeerError: as `report`, as far as it is known before the commit.
@@ -102,7 +102,7 @@ class Commands:
         return found
 
     async def _command(self, name: str) -> OpenInteraction:
-        """A command, without waiting for the commit that opens it: until then nobody holds it."""
+        """Return a command, without a wait for the commit that opens it: until then it has no holder."""
         pending = self._registry.get(name)
         return (
             pending
@@ -111,7 +111,7 @@ class Commands:
         )
 
     def _accepted(self, one: Obedient, pending: OpenInteraction, publish: PendingPublish) -> None:
-        """It may take as long as it likes, while it lives."""
+        """Remove the deadline of an accepted command while its orchestrator is connected."""
         if publish.error is None and pending.holder is one:
             self._registry.expect(pending, None)
 

@@ -1,4 +1,4 @@
-"""The clerk: settles what nobody settled by its deadline, also if that passed while the hub was down."""
+"""Resolve prompts and commands at their deadline, also at a deadline that passed while the hub was down."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from tasktree_rt.hub.interactions.resolution import Resolution
 
 log: Final[BoundLogger] = get_logger("tasktree_rt.deadlines")
 LONGEST: Final = 5.0
-"""Seconds between two looks at the clock on the wall, which may jump."""
+"""Seconds at most between two looks at the wall clock, which may jump."""
 AT_ONCE: Final = 200
 AGAIN: Final = 1_000_000
-"""Microseconds after which what could not be settled is tried again."""
+"""Microseconds until the hub tries again to resolve one."""
 SELDOM: Final = 300_000_000
-"""Microseconds that the wait grows to where it is refused again and again (a damaged project, a full hub)."""
+"""Microseconds at most between two tries, if each is refused (a damaged project, a full hub)."""
 OVER: Final = frozenset({"prompt_closed", "gone", "not_found"})
-"""Codes of what is settled already."""
+"""Codes of refusals that mean: it is resolved already."""
 
 
 class Deadlines:
@@ -38,7 +38,7 @@ class Deadlines:
         self._waits: WeakKeyDictionary[OpenInteraction, int] = WeakKeyDictionary()
 
     async def run(self) -> None:
-        """The clerk task."""
+        """Run the deadlines task."""
         registry = self._registry
         async with trio.open_nursery() as nursery:
             while True:
@@ -51,7 +51,7 @@ class Deadlines:
 
     async def _enter(self) -> None:
         try:
-            # Without a yield between them, so that those due together are committed together.
+            # No yield in between: one commit takes all that are due together.
             self._room.acquire_nowait()
         except trio.WouldBlock:
             await self._room.acquire()
@@ -81,7 +81,7 @@ class Deadlines:
             self._registry.expect(pending, self._context.wall() + wait)
 
     def _refused(self, pending: OpenInteraction, error: PeerError) -> int | None:
-        """How long to wait before it is tried again; None if it is over, or can never succeed."""
+        """Return the microseconds until the next try; None if it is resolved, or no try can succeed."""
         if isinstance(error, Refused) and error.code in OVER:
             return None
         hopeless = isinstance(error, InvalidInput)
@@ -90,7 +90,7 @@ class Deadlines:
             interaction = pending.interaction
             told = log.error if hopeless else log.warning
             told(
-                "not settled at its deadline",
+                "not resolved at its deadline",
                 id=pending.id,
                 kind=interaction.kind,
                 topic=pending.home,

@@ -1,4 +1,4 @@
-"""Notifications: what a user is told, in a log of their own, and how far they have read it."""
+"""Store notifications in a user's log, and how far the user has read it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _MAX_SIZE: Final = 16 * 1024
 
 
 class Notifications:
-    """Tell users things. `show` shows a user something now, on connections without logs."""
+    """Send notifications to users. `show` sends one to a user's connections that follow no log."""
 
     def __init__(
         self, publisher: Publisher, cache: ProjectCache, show: Callable[[str, str, Json, str], None]
@@ -35,14 +35,13 @@ class Notifications:
     async def notify(
         self, user: str, given: Json, *, grants: Grants, live: Json | None = None
     ) -> PublishReceipt:
-        """Tell a user something; durable and handed on when this returns. Cancelling the wait does not take
-        it back.
+        """Notify a user. Returns when the notification is stored and every outbox has it.
 
-        Those of the user's connections that know no logs are shown it through the live topic of that name
-        (kind `NOTIFICATION`, data `live`, by default what is stored).
+        To cancel this call does not take it back. Connections of the user that follow no log get it through
+        the user's ephemeral topic (kind `NOTIFICATION`, data `live`, by default the stored data).
 
         Raises:
-            PeerError: refused.
+            PeerError: the hub refused it.
         """
         name = user_id(user)
         if not grants.calls(name):
@@ -55,18 +54,18 @@ class Notifications:
         return result(publish)
 
     def _show(self, user: str, data: Json, publish: PendingPublish) -> None:
-        """It is kept: whoever is told of it without a log hears of it now."""
+        """Send a stored notification to the user's connections that follow no log."""
         if publish.error is None:
             published = result(publish)
             self._show_user(user, NOTIFICATION, data, f"{published.epoch}:{published.first}")
 
     async def read_up_to(self, user: str, seq: int, *, grants: Grants) -> int:
-        """A user has read everything up to `seq` of their log. Returns how far they have read now.
+        """Note that a user has read their log up to `seq`. Returns the seq up to which it is read now.
 
-        What is told of reading need not be read: who acknowledges every event would never be done.
+        `notifications_read` events do not count as unread: otherwise each acknowledgement would need another.
 
         Raises:
-            PeerError: refused.
+            PeerError: the hub refused it.
         """
         project, seq, publish = await self._reads(user, seq, grants)
         if publish is not None:
@@ -74,7 +73,7 @@ class Notifications:
         return max(seq, int(project.tree.top.get("read", 0)))
 
     async def stage_read(self, user: str, seq: int, *, grants: Grants) -> PendingPublish | None:
-        """The same, only queued for the next commit when this returns; None if it was read before.
+        """Note that a user has read up to `seq`; returns before the commit, None if it was read before.
 
         Raises:
             PeerError: as `read_up_to`, as far as it is known before the commit.
@@ -82,7 +81,7 @@ class Notifications:
         return (await self._reads(user, seq, grants))[2]
 
     async def _reads(self, user: str, seq: int, grants: Grants) -> tuple[Project, int, PendingPublish | None]:
-        """The user's log, up to where it is read with this, and the publish that says so, if it is news."""
+        """Return the user's log, the seq up to which it is now read, and the publish, if that is new."""
         name = user_id(user)
         if not grants.is_user(name):
             raise Refused(f"you may not read for {name!r}")
@@ -96,7 +95,7 @@ class Notifications:
 
 
 def _newest_told(project: Project, seq: int) -> int:
-    """The newest event up to `seq` that is for the user, or the beginning of what is in memory."""
+    """Return the seq of the newest notification up to `seq`, or the first seq in memory."""
     floor = project.log.floor
     found = project.log.since(project.position_at(floor), max(0, seq - floor))
     records = found.records if isinstance(found, Recovered) else ()

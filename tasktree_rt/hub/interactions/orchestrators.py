@@ -1,7 +1,7 @@
-"""The connections that take commands: which projects each serves, and which of them has a command.
+"""Give commands to orchestrator connections.
 
-A command is given to one orchestrator connection at a time, that which was opened first. When it dies, the
-command is given to the next, or waits for one until its time is up.
+The hub gives a command to one connection at a time, the oldest that serves the project. When that one ends,
+the next one gets the command, or the command waits for one until its deadline.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ class Obedient(Protocol):
     """A connection that takes commands."""
 
     def give(self, pending: OpenInteraction) -> None:
-        """Take this one."""
+        """Send a command on this connection."""
 
 
 class Orchestrators:
@@ -35,7 +35,7 @@ class Orchestrators:
         self.serving: dict[str, dict[Any, None]] = {}
 
     def serve(self, one: Obedient, projects: Iterable[str]) -> None:
-        """Let `one` take commands of `projects` from now on; it gets those that wait."""
+        """Give commands of `projects` to `one` from now on, and those that wait."""
         for name in projects:
             self.serving.setdefault(name, {})[one] = None
             for pending in self._registry.of(name, COMMAND):
@@ -43,7 +43,7 @@ class Orchestrators:
                     self._assign(pending)
 
     def leave(self, one: Obedient, projects: Iterable[str]) -> None:
-        """Take `one` out; what it had goes to the next."""
+        """Give no more commands to `one`; the next connection gets the commands that it had."""
         for name in projects:
             others = self.serving.get(name, {})
             others.pop(one, None)
@@ -56,7 +56,7 @@ class Orchestrators:
                     self._assign(pending)
 
     def give(self, pending: OpenInteraction) -> None:
-        """Give a command that is open to an orchestrator, unless one has it."""
+        """Give an open command to an orchestrator, unless one has it."""
         if pending.interaction.kind == COMMAND and pending.holder is None:
             self._assign(pending)
 

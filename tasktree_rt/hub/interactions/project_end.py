@@ -1,4 +1,4 @@
-"""The end of a project: its prompts and commands are cancelled with it, and users' logs say so."""
+"""End a project: cancel its prompts and commands in the same commit, also in users' logs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tasktree_rt.hub.publish.pending_publish import PendingPublish
 
 
 class ProjectEnd:
-    """See the module's docstring. `stays_open` gets what was to be settled, and is not after all."""
+    """See the module's docstring. `stays_open` is called with each one whose resolution failed."""
 
     def __init__(
         self,
@@ -34,7 +34,7 @@ class ProjectEnd:
         self._stays_open = stays_open
 
     async def load(self, name: str) -> None:
-        """Load the users' logs that tell of the end of a project too.
+        """Load the users' logs that hold prompts or commands of a project.
 
         Raises:
             Unavailable: the store cannot be read now.
@@ -43,7 +43,7 @@ class ProjectEnd:
             await self._cache.find(topic)
 
     def is_loaded(self, name: str) -> bool:
-        """Whether all of them are in memory, or cannot be read."""
+        """Return whether each of these logs is in memory or cannot be read."""
         get, damage = self._cache.get, self._cache.damage
         return all(get(one) is not None or damage(one) is not None for one in self._mirrors(name))
 
@@ -51,7 +51,7 @@ class ProjectEnd:
         return [topic for one in self._ending(name) for topic in one.interaction.topics[1:]]
 
     def _ending(self, name: str) -> list[OpenInteraction]:
-        """Its prompts and commands that nothing settles yet."""
+        """Return its prompts and commands without a pending resolution."""
         return [one for one in self._registry.of(name) if not one.resolving]
 
     def accept(
@@ -64,10 +64,10 @@ class ProjectEnd:
         owner: str = "",
         producer: Hashable = None,
     ) -> PendingPublish:
-        """Accept the publish that ends a project, and with it the end of its prompts and commands.
+        """Accept the publish that ends a project, and cancel its prompts and commands with it.
 
         Raises:
-            PeerError: refused; nothing is kept.
+            PeerError: the hub refused the publish; it stores nothing.
         """
         ending = [(one, cancelled(one)) for one in self._ending(project.project_id)]
         now = self._context.timestamp()
@@ -100,7 +100,7 @@ class ProjectEnd:
             self._registry.forget_unreadable(publish.project.project_id)
 
     def resolved(self, pending: OpenInteraction, outcome: Json, publish: PendingPublish) -> None:
-        """Note that the publish which settles a prompt or a command is through, or has failed."""
+        """Remove a resolved prompt or command; if its publish failed, leave it open."""
         pending.resolving = None
         if publish.error is None and not isinstance(publish.outcome, Duplicate):
             pending.outcome = outcome

@@ -1,4 +1,4 @@
-"""Prompts: asked, answered, taken back, or settled by their deadline."""
+"""Open, answer and cancel prompts."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tasktree_rt.hub.projects.store_errors import readable
 
 
 class Prompts:
-    """Ask people, and take their answers. `show` shows a user something now, on connections without logs."""
+    """Open prompts and accept answers. `show` sends a prompt to a user's connections that follow no log."""
 
     def __init__(
         self,
@@ -47,14 +47,14 @@ class Prompts:
     async def ask(
         self, given: Json, *, grants: Grants, opened: Callable[[OpenInteraction], None] = lambda _: None
     ) -> tuple[OpenInteraction, bool]:
-        """Open a prompt (docs/protocol.md, "Prompts"); durable and offered when this returns.
+        """Open a prompt (docs/protocol.md, "Prompts"). Returns when it is stored and every outbox has it.
 
-        The same one asked again under its ``prompt_id`` is not asked twice: returns the first, and whether
-        this is the first. Cancelling the wait does not take it back: `opened` is called as soon as it is
-        durable, whoever still waits.
+        Returns the prompt, and True if it is new; for the same request under the same ``prompt_id`` the
+        prompt that exists, and False. To cancel this call does not take the prompt back. The hub calls
+        `opened` as soon as the prompt is stored, also if the caller was cancelled.
 
         Raises:
-            PeerError: refused.
+            PeerError: the hub refused the prompt.
         """
         settings = self._context.settings
         given = plain(given)
@@ -86,17 +86,17 @@ class Prompts:
         return pending, True
 
     async def answer(self, prompt_id: str, given: Json, *, grants: Grants, via: Json) -> Json:
-        """Answer a prompt; returns the outcome, which is then durable and told to all.
+        """Answer a prompt. Returns the outcome once it is stored and every outbox has it.
 
         Raises:
-            PeerError: ``prompt_closed`` with the outcome that stands, ``forbidden``, or bad input.
+            PeerError: ``prompt_closed`` with the outcome, ``forbidden``, or bad input.
         """
         pending, outcome = await self._answered(prompt_id, given, grants, via)
         await self._resolution.resolve(pending, outcome)
         return outcome
 
     async def stage_answer(self, prompt_id: str, given: Json, *, grants: Grants, via: Json) -> StagedOutcome:
-        """The same, only queued for the next commit when this returns.
+        """Answer a prompt; returns before the commit.
 
         Raises:
             PeerError: as `answer`, as far as it is known before the commit.
@@ -106,7 +106,7 @@ class Prompts:
     async def _answered(
         self, prompt_id: str, given: Json, grants: Grants, via: Json
     ) -> tuple[OpenInteraction, Json]:
-        """The prompt, and what this answer makes of it."""
+        """Return the prompt and the outcome that this answer gives."""
         pending = await self.find(prompt_id, grants=grants)
         if not _may_answer(grants, pending.interaction.topics):
             raise Refused("you may not answer this prompt")
@@ -119,7 +119,7 @@ class Prompts:
         return pending, outcome | {"by": grants.subject or None, "how": "answered", "via": via}
 
     def _check_size(self, said: Json, field: str) -> bytes:
-        """What is said as JSON, if it is not too much: looked at before anything else is done with it."""
+        """Encode a request as JSON; refuse it if it is too large."""
         body, most = encode_json(said), self._context.settings.limits.max_prompt_size
         if len(body) > most:
             raise InvalidInput(f"expected at most {most} bytes", code="too_large", field=field)
@@ -142,7 +142,7 @@ class Prompts:
         return await self._verdicts.of(owner, read) if "schema" in prompt else read(HERE)
 
     async def cancel(self, prompt_id: str, *, grants: Grants, via: Json) -> Json:
-        """Take a prompt back; who may ask it may.
+        """Cancel a prompt. The caller needs the grants to ask it.
 
         Raises:
             PeerError: as `answer`.
@@ -160,7 +160,7 @@ class Prompts:
         """List prompts as the store has them, the oldest first, from behind the place `after`.
 
         With `before` those before that place, the newest first.
-        With `open` those that are open (True) or settled (False), with `topic` those of that topic.
+        `open` selects open (True) or resolved ones (False), `topic` those of a topic.
 
         Raises:
             Unavailable: the store cannot be read now.
@@ -179,10 +179,10 @@ class Prompts:
         return await self._resolution.read_stored(prompt_id)
 
     async def find(self, prompt_id: str, *, grants: Grants) -> OpenInteraction:
-        """A prompt that the caller `may_see`.
+        """Return a prompt that the caller `may_see`.
 
         Raises:
-            Refused: ``not_found``; also if they may not see it.
+            Refused: ``not_found``; also if the caller may not see it.
         """
         pending = await self._resolution.find(PROMPT, prompt_id)
         if not may_see(grants, pending.interaction.topics):
@@ -191,7 +191,7 @@ class Prompts:
 
 
 def timed_out(pending: OpenInteraction) -> Json:
-    """What a prompt comes to if nobody answers."""
+    """Return the outcome of a prompt at its deadline: its default."""
     outcome = {"prompt_id": pending.id, **place_of(pending), **pending.data["default"]}
     return {**outcome, "by": None, "how": "timeout"}
 
@@ -205,7 +205,7 @@ def _topics(given: Json) -> tuple[str, ...]:
 
 
 def may_see(grants: Grants, topics: tuple[str, ...]) -> bool:
-    """Whether a prompt on these topics is shown: to who watches one of them, may answer it, or may ask it."""
+    """Return whether the caller may watch a prompt's topics, answer it, or ask it."""
     seen = any(map(grants.sees, topics)) or _may_answer(grants, topics)
     return seen or all(_asks(grants, topic) for topic in topics)
 
@@ -221,6 +221,6 @@ def _asks(grants: Grants, topic: str) -> bool:
 
 
 def _may_answer(grants: Grants, topics: tuple[str, ...]) -> bool:
-    """A user's prompt is theirs alone; a project's is for who may answer there."""
+    """Only its user may answer a user's prompt; a project's needs the grant to answer there."""
     user = user_of(topics[-1])
     return grants.answer.covers(topics[0]) if user is None else grants.is_user(user)

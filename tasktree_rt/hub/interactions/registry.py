@@ -1,4 +1,4 @@
-"""Prompts and commands that wait to be settled, in memory: all of them, as there are never very many."""
+"""Hold all open prompts and commands in memory, by id, by topic and by deadline."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ COMMAND: Final = "command"
 
 @define(eq=False)
 class OpenInteraction:
-    """One of them.
+    """An open prompt or command.
 
     Attributes:
-        interaction: as the store has it.
-        data: what was asked, of the event that told of it.
-        deadline: when it settles itself, microseconds; None while an orchestrator works on it.
-        kept: it is in the store.
-        lost: it was never kept, and will not be.
-        settling: the publish on its way that settles it.
-        outcome: what settled it.
-        holder: to whom a command was given.
+        interaction: its record, as the store has it.
+        data: the data of the event that opened it.
+        deadline: when the hub resolves it, in microseconds; None while an orchestrator works on it.
+        kept: the store has it.
+        lost: its publish failed; the store will never have it.
+        resolving: the pending publish that resolves it.
+        outcome: the data of the event that resolved it.
+        holder: the orchestrator connection that has the command.
     """
 
     interaction: Interaction
@@ -49,12 +49,12 @@ class OpenInteraction:
 
     @property
     def id(self) -> str:
-        """Its own."""
+        """The id of the prompt or command."""
         return self.interaction.id
 
     @property
     def resolution(self) -> str:
-        """The type of the event that settles it."""
+        """The type of the event that resolves it."""
         return "prompt_resolved" if self.interaction.kind == PROMPT else "command_result"
 
     @property
@@ -63,28 +63,28 @@ class OpenInteraction:
         return self.interaction.topics[0]
 
     def changed(self) -> None:
-        """Wake who waits for it."""
+        """Wake the tasks in `change`."""
         if self._changed is not None:
             self._changed.set()
             self._changed = None
 
     async def change(self) -> None:
-        """Wait until something has happened to it."""
+        """Wait for the next call of `changed`."""
         if self._changed is None:
             self._changed = trio.Event()
         await self._changed.wait()
 
     async def is_kept(self) -> bool:
-        """Wait until it is in the store; False if it never will be."""
+        """Wait until the store has it, and return True; return False if its publish failed."""
         while not (self.kept or self.lost):
             await self.change()
         return self.kept
 
     async def end(self) -> Json:
-        """Wait until it is settled; how.
+        """Wait until it is resolved; return the outcome.
 
         Raises:
-            Refused: ``not_found``: it was never kept.
+            Refused: ``not_found``: its publish failed.
         """
         while self.outcome is None:
             if self.lost:
@@ -94,14 +94,14 @@ class OpenInteraction:
 
 
 def cancelled(pending: OpenInteraction, by: str | None = None) -> Json:
-    """The outcome of one that is taken back, or whose project is deleted."""
+    """Return the outcome of a cancelled prompt or command, also of a deleted project."""
     if pending.interaction.kind == COMMAND:
         return {"command_id": pending.id, "status": "cancelled", **place_of(pending)}
     return {"prompt_id": pending.id, **place_of(pending), "proceed": False, "by": by, "how": "cancelled"}
 
 
 def place_of(pending: OpenInteraction) -> Json:
-    """Where it belongs, for those who read what became of it."""
+    """Return the fields of an outcome that name its project, user and node."""
     return {
         name: pending.data[name]
         for name in ("project_id", "user_id", "node_id")
@@ -110,15 +110,15 @@ def place_of(pending: OpenInteraction) -> Json:
 
 
 def missing(kind: str, name: str) -> Refused:
-    """There is none of that id."""
+    """Return the error for an unknown id."""
     return Refused(f"there is no {kind} {name!r}", code="not_found", field=f"{kind}_id")
 
 
 def readable_object(interaction: Interaction, stored: bytes) -> Json:
-    """What the store has of a prompt or a command: what was asked, or what settled it.
+    """Decode what the store has of a prompt or a command: its data or its outcome.
 
     Raises:
-        StoreDamaged: it cannot be read.
+        StoreDamaged: it is no JSON object.
     """
     try:
         return decode_object(stored, ours=True)
@@ -128,7 +128,7 @@ def readable_object(interaction: Interaction, stored: bytes) -> Json:
 
 
 class InteractionRegistry:
-    """See the module's docstring; by id, by topic, and by deadline."""
+    """See the module's docstring."""
 
     def __init__(self, quotas: Quotas) -> None:
         self._quotas = quotas
@@ -138,7 +138,7 @@ class InteractionRegistry:
         self._alone: dict[str, trio.Event] = {}
         self._unreadable: dict[str, dict[str, Interaction]] = {}
         self.woken = trio.Event()
-        """Set when a deadline may have come nearer."""
+        """Set when the next deadline may be earlier than before."""
 
     def __len__(self) -> int:
         return len(self._by_id)
@@ -147,14 +147,14 @@ class InteractionRegistry:
         return iter(list(self._by_id.values()))
 
     def newest(self, most: int, wanted: Callable[[OpenInteraction], bool]) -> list[OpenInteraction]:
-        """The newest `most` of those that are wanted, the oldest of them first."""
+        """Return the newest `most` that are `wanted`, the oldest of them first."""
         return list(islice(filter(wanted, reversed(self._by_id.values())), most))[::-1]
 
     def load(self, interaction: Interaction, deadline: int) -> None:
-        """One that was open when the hub stopped.
+        """Add one that the store has as open.
 
         Raises:
-            StoreDamaged: it cannot be read; it is remembered, to end with its project.
+            StoreDamaged: it cannot be read. The registry keeps it, to end it with its project.
         """
         try:
             data = readable_object(interaction, interaction.body)
@@ -164,18 +164,18 @@ class InteractionRegistry:
         self.add(OpenInteraction(interaction, data, deadline, kept=True))
 
     def unreadable(self, topic: str) -> list[Settled]:
-        """What ends those open ones of a topic that cannot be read."""
+        """Return what ends the unreadable open prompts and commands of a topic."""
         found = self._unreadable.get(topic, {})
         return [
             Settled(one.id, encode_json(cancelled(OpenInteraction(one, {}, None)))) for one in found.values()
         ]
 
     def forget_unreadable(self, topic: str) -> None:
-        """They have ended."""
+        """Forget the unreadable ones of a topic, once they have ended."""
         self._unreadable.pop(topic, None)
 
     def add(self, pending: OpenInteraction) -> None:
-        """One more."""
+        """Add an open prompt or command."""
         self._by_id[pending.id] = pending
         self._quotas.add(pending.interaction.owner, OPEN)
         for topic in pending.interaction.topics:
@@ -183,7 +183,7 @@ class InteractionRegistry:
         self.expect(pending, pending.deadline)
 
     def remove(self, pending: OpenInteraction) -> None:
-        """It is settled, or was never kept."""
+        """Remove one that is resolved, or whose publish failed."""
         if self._by_id.pop(pending.id, None) is None:
             return
         self._quotas.drop(pending.interaction.owner, OPEN)
@@ -197,7 +197,7 @@ class InteractionRegistry:
 
     @asynccontextmanager
     async def alone(self, interaction_id: str) -> AsyncIterator[None]:
-        """While nobody else looks whether there is one of that id, to open it if there is not."""
+        """Hold the lock of an id, while the caller looks for it and opens it if there is none."""
         while (other := self._alone.get(interaction_id)) is not None:
             await other.wait()
         self._alone[interaction_id] = over = trio.Event()
@@ -208,22 +208,22 @@ class InteractionRegistry:
             over.set()
 
     def get(self, interaction_id: str) -> OpenInteraction | None:
-        """One by its id."""
+        """Return the open one with this id, or None."""
         return self._by_id.get(interaction_id)
 
     def of(self, home: str, kind: str | None = None) -> list[OpenInteraction]:
-        """Those at home in a topic, the oldest first."""
+        """Return those whose first topic is `home`, the oldest first."""
         found = self._by_topic.get(home, {}).values()
         return [one for one in found if one.home == home and kind in (None, one.interaction.kind)]
 
     def count(self, topic: str, kind: str) -> int:
-        """How many of a kind are told of in a topic, at home there or not."""
+        """Count the open ones of a kind in a topic, whether it is their first topic or not."""
         return sum(one.interaction.kind == kind for one in self._by_topic.get(topic, {}).values())
 
     def told(self, topic: str, kind: str) -> list[OpenInteraction]:
-        """The open ones of a kind that are told of in a topic, at home there or not, the oldest first.
+        """Return the open ones of a kind in a topic that the store has, the oldest first.
 
-        One that something on its way settles is among them: it may yet stay open.
+        One with a pending resolution is among them, since that publish may fail.
         """
         return [
             one for one in self._by_topic.get(topic, {}).values() if one.interaction.kind == kind and one.kept
@@ -232,7 +232,7 @@ class InteractionRegistry:
     # --- deadlines --------------------------------------------------------------------------------
 
     def expect(self, pending: OpenInteraction, deadline: int | None) -> None:
-        """It settles itself at `deadline`, or not by itself."""
+        """Set its deadline; with None it has none."""
         pending.deadline = deadline
         if deadline is not None:
             heappush(self._deadlines, (deadline, pending.id))
@@ -241,7 +241,7 @@ class InteractionRegistry:
             self.woken.set()
 
     def due(self, now: int) -> list[OpenInteraction]:
-        """Those whose deadline has come; each is told once, until it is expected anew."""
+        """Return those whose deadline has passed, each once until `expect` sets a new deadline."""
         found: list[OpenInteraction] = []
         while self._deadlines and self._deadlines[0][0] <= now:
             deadline, interaction_id = heappop(self._deadlines)
@@ -252,7 +252,7 @@ class InteractionRegistry:
 
     @property
     def next_deadline(self) -> int | None:
-        """The nearest, of one that may be settled already."""
+        """The next deadline; the one that it belongs to may be resolved already."""
         return self._deadlines[0][0] if self._deadlines else None
 
     def _tidy(self) -> None:

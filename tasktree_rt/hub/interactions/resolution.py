@@ -1,4 +1,4 @@
-"""What prompts and commands have in common: opened once, settled exactly once, by whoever comes first."""
+"""Open prompts and commands, and resolve each exactly once: the first outcome wins."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ log: Final[BoundLogger] = get_logger("tasktree_rt.store")
 
 
 class _Taken(HubError):
-    """Something else settles it already."""
+    """Another publish resolves it already."""
 
 
 @fixed
 class StagedOutcome:
-    """What a peer says of a prompt or a command, staged and not yet committed.
+    """A peer's outcome of a prompt or a command, accepted and not yet committed.
 
-    `publish` is the publish to wait for; with `late` it belongs to another peer, whose outcome came first.
+    `publish` is the publish to wait for. With `late` it is another peer's, whose outcome came first.
     """
 
     pending: OpenInteraction
@@ -50,25 +50,29 @@ class StagedOutcome:
     late: bool = False
 
     def check(self) -> None:
-        """Raise what became of it, once its publish is over.
+        """Raise the error of this outcome, once its publish is done.
 
         Raises:
-            Refused: ``prompt_closed`` or ``gone`` with the outcome that stands.
-            Unavailable: the store failed; nothing was kept.
+            Refused: ``prompt_closed`` or ``gone``, with the first outcome.
+            Unavailable: the store failed; it stores nothing.
         """
         if self.publish.error is not None:
             raise self.publish.error
         if self.late:
             if self.pending.outcome is not None:
                 raise closed(self.pending)
-            raise Unavailable("it stays open: send it again", code="overloaded", retry_after=RETRY_AFTER)
+            raise Unavailable(
+                "the first outcome was not stored: send this one again",
+                code="overloaded",
+                retry_after=RETRY_AFTER,
+            )
 
 
 class Resolution:
     """See the module's docstring.
 
-    `settled` is called with what was to be settled, the outcome and the publish, when that is through or has
-    failed; `stays_open` with each one that is kept and that nothing on its way settles.
+    `resolved` is called with the prompt or command, the outcome and the publish, when that is done or has
+    failed; `stays_open` with each new one that is stored and has no pending resolution.
     """
 
     def __init__(
@@ -92,7 +96,7 @@ class Resolution:
         self._patience = round(context.settings.people.command_timeout * 1_000_000)
 
     async def load(self) -> None:
-        """Take up what was open when the hub stopped. A command gets its time anew.
+        """Load all open prompts and commands. A command gets a new deadline.
 
         Raises:
             StoreUnavailable: the store cannot be read.
@@ -107,14 +111,14 @@ class Resolution:
             place = found[-1].place
 
     def load_open(self, interaction: Interaction) -> None:
-        """One that the store says is open."""
+        """Add one that the store has as open to the registry."""
         deadline = interaction.deadline
         if interaction.kind == COMMAND:
             deadline = self._context.wall() + self._patience
         self._registry.load(interaction, deadline)
 
     async def find(self, kind: str, name: str) -> OpenInteraction:
-        """A prompt or a command, open or settled, and durable.
+        """Return a prompt or a command that is stored, open or resolved.
 
         Raises:
             Refused: ``not_found``.
@@ -126,7 +130,7 @@ class Resolution:
         return pending
 
     async def recall(self, name: str) -> OpenInteraction | None:
-        """The interaction of that id, of whatever kind; None if there is none.
+        """Return the prompt or command with that id; None if there is none.
 
         Raises:
             Unavailable: the store cannot be read now.
@@ -144,16 +148,16 @@ class Resolution:
             if stored is None or stored.settled is not None:
                 return None if stored is None else resolved_in_store(stored)
             if seen_open:
-                # Not one that was settled while the store was read: nobody has it. Taken up as at the start.
+                # It was not resolved while the store was read: memory has lost it. Load it as at the start.
                 with readable():
                     self.load_open(stored)
             seen_open = True
 
     async def read_stored(self, name: str) -> Interaction | None:
-        """One as the store has it.
+        """Return a prompt or command as the store has it.
 
         Raises:
-            Unavailable: it cannot be read now.
+            Unavailable: the store cannot be read now.
         """
         if not is_node_id(name) or len(name) > MAX_ID:
             return None
@@ -167,12 +171,12 @@ class Resolution:
         most: int,
         opened: Callable[[OpenInteraction], None] = lambda _: None,
     ) -> None:
-        """Keep a new one and tell of it; returns when that is durable and handed on.
+        """Store a prompt or command and publish its event.
 
-        `opened` is called then, also if nobody waits for this any more.
+        Returns when every outbox has the event. `opened` runs then, also if the caller was cancelled.
 
         Raises:
-            PeerError: refused; it does not exist.
+            PeerError: the hub refused it and stores nothing.
         """
         await (await self.stage_opening(pending, kind, most, opened)).wait()
 
@@ -183,7 +187,7 @@ class Resolution:
         most: int,
         opened: Callable[[OpenInteraction], None] = lambda _: None,
     ) -> PendingPublish:
-        """The same, only queued for the next commit when this returns.
+        """Open a prompt or command; returns before the commit.
 
         Raises:
             PeerError: as `open`, as far as it is known before the commit.
@@ -223,11 +227,11 @@ class Resolution:
             self._stays_open(pending)
 
     async def resolve(self, pending: OpenInteraction, outcome: Json) -> None:
-        """End it with `outcome`, unless something else has; returns when that is durable and handed on.
+        """Resolve it with `outcome`. Returns when the outcome is stored and every outbox has it.
 
         Raises:
-            Refused: ``prompt_closed`` or ``gone`` with the outcome that stands.
-            Unavailable: not now; it stays open.
+            Refused: ``prompt_closed`` or ``gone``, with the first outcome.
+            Unavailable: the store failed; it stays open.
         """
         while (found := await self.stage(pending, outcome)).late:
             while pending.resolving:
@@ -237,11 +241,10 @@ class Resolution:
     async def stage(
         self, pending: OpenInteraction, outcome: Json, producer: Hashable = None
     ) -> StagedOutcome:
-        """Queue the end of `pending` for the next commit, behind what `producer` published; returns before
-        the commit.
+        """Resolve `pending` after the earlier publishes of `producer`; returns before the commit.
 
         Raises:
-            PeerError: as `settle`, as far as it is known before the commit.
+            PeerError: as `resolve`, as far as it is known before the commit.
         """
         resolves = [Settled(pending.id, encode_json(outcome))]
         found = await self.tell(pending, outcome, resolves=resolves, producer=producer)
@@ -258,12 +261,12 @@ class Resolution:
         resolves: Sequence[Settled] = (),
         producer: Hashable = None,
     ) -> StagedOutcome:
-        """Queue an event about `pending`, which is open; behind a publish that settles it, it is late.
+        """Publish an event about an open `pending`; the result is `late` if a pending publish resolves it.
 
-        The caller goes on as after `place`.
+        The caller adds callbacks as after `Publisher.place`.
 
         Raises:
-            PeerError: as `settle`, as far as it is known before the commit.
+            PeerError: as `resolve`, as far as it is known before the commit.
         """
         event = self._publisher.event(pending.resolution, said)
 
@@ -290,25 +293,25 @@ class Resolution:
 
 
 def resolved_in_store(stored: Interaction) -> OpenInteraction:
-    """One that the store has, and memory has not: it is settled."""
+    """Return a resolved prompt or command from the store's record."""
     with readable():
         outcome = readable_object(stored, stored.outcome) if stored.settled is not None else None
         return OpenInteraction(stored, readable_object(stored, stored.body), None, kept=True, outcome=outcome)
 
 
 def closed(pending: OpenInteraction) -> Refused:
-    """Somebody came too late."""
+    """Return the error for an outcome that came too late."""
     kind = pending.interaction.kind
     code = "gone" if kind == COMMAND else "prompt_closed"
     return Refused(f"the {kind} is settled", code=code, field=f"{kind}_id", outcome=pending.outcome)
 
 
 def conflict(pending: OpenInteraction) -> Refused:
-    """The id was given to another one."""
+    """Return the error for an id that another prompt or command has."""
     kind = pending.interaction.kind
     return Refused(f"there is another {kind} {pending.id!r}", code="idempotency_conflict", field=f"{kind}_id")
 
 
 def fingerprint(given: Json) -> bytes:
-    """Tells a request sent again from another one."""
+    """Return the digest that tells a repeated request from another one."""
     return digest(given)

@@ -1,10 +1,9 @@
-"""Schemas and values of prompts are judged beside the loop, one at a time, and each only once.
+"""Check schemas and values of prompts, each once, without blocking the loop.
 
-What is light is judged at once; so is what was judged before, by its digest. Everything else goes to a
-thread. It pauses after every thousandth of a second, so that the loop never waits longer for it (for a
-regular expression a hundredth, `core.judging.MAX_MATCH`). How much work it may be is bounded
-(`core.judging.Allowance`), so the thread always ends. Each subject waits for its own turn: one that asks much
-delays the others by one judgment.
+The hub checks a small schema or value at once, and remembers each result by its digest. A thread makes all
+other checks, one at a time. It pauses after every millisecond, so that the loop never waits longer for it
+(ten milliseconds for a regular expression). `core.schema_budget.Allowance` limits the work, so each check
+ends. The subjects take turns: one with many checks delays the others by one check.
 """
 
 from __future__ import annotations
@@ -28,21 +27,21 @@ from tasktree_rt.errors import InvalidInput, Refused
 T = TypeVar("T")
 
 REMEMBERED: Final = 2_048
-"""Verdicts kept, the newest."""
+"""Results that the hub remembers, the newest."""
 WAITING: Final = 64
-"""Judgments that one subject may have waiting."""
+"""Checks of one subject that may wait."""
 PAUSE: Final = 0.0005
-"""Seconds."""
+"""Seconds that the thread sleeps after a millisecond of work."""
 AT_ONCE: Final = Allowance(value=200, schema=300, heaviest=64)
-"""What is judged on the loop: about a thousandth of a second each."""
+"""Limit of a check on the loop: about a millisecond."""
 
 THOROUGH: Final = Allowance(pause=partial(time.sleep, PAUSE))
-"""What is judged in a thread."""
+"""Limit of a check in the thread."""
 
 
 @frozen
 class _No:
-    """Why something was refused, and where below the place that was judged."""
+    """The reason of a refusal, and the field below the checked one."""
 
     message: str
     code: str
@@ -53,7 +52,7 @@ class _No:
 
 
 class Remembered:
-    """Verdicts by digest, the newest; for the loop and a thread."""
+    """Keep the newest results by digest. The loop and the thread share it."""
 
     def __init__(self, most: int = REMEMBERED) -> None:
         self._most = most
@@ -61,12 +60,12 @@ class Remembered:
         self._lock = threading.Lock()
 
     def find(self, name: bytes) -> tuple[bool, _No | None]:
-        """Whether there is one, and which."""
+        """Return whether there is a result for a digest, and the result."""
         with self._lock:
             return name in self._verdicts, self._verdicts.get(name)
 
     def keep(self, name: bytes, verdict: _No | None) -> None:
-        """Remember one, and forget the oldest if there are too many."""
+        """Remember a result; forget the oldest if there are too many."""
         with self._lock:
             self._verdicts[name] = verdict
             if len(self._verdicts) > self._most:
@@ -75,7 +74,7 @@ class Remembered:
 
 @frozen
 class RememberingJudge:
-    """Judges as `inner` does, but each thing once; see `core.forms.Judge`."""
+    """Check as `inner` does, but each schema and value once; see `core.json_schema.Judge`."""
 
     inner: PlainJudge
     remembered: Remembered
@@ -107,7 +106,7 @@ def _verdict(at: str, judge: Callable[[], None]) -> _No | None:
 
 @define
 class _Turn:
-    """A subject's place in the line: one of its judgments at a time."""
+    """The queue of a subject: one of its checks runs at a time."""
 
     lock: trio.Lock = field(factory=trio.Lock)
     waiting: int = 0
@@ -124,13 +123,13 @@ class SchemaChecks:
         self._turns: dict[str, _Turn] = {}
 
     async def of(self, owner: str, work: Callable[[RememberingJudge], T]) -> T:
-        """What `work` comes to with a judge: called at once, and again in a thread if it takes long.
+        """Call `work` with a judge and return its result; call it again in a thread if it takes long.
 
-        Cancelling the wait leaves the thread to end by itself.
+        To cancel this call does not stop the thread, which ends by itself.
 
         Raises:
             InvalidInput: as `work`.
-            Refused: ``rate_limited``: too many of this subject's wait.
+            Refused: ``rate_limited``: too many checks of this subject wait.
         """
         if is_ready():
             with suppress(TooMuch):

@@ -1,7 +1,7 @@
-"""The projects in memory: read from the store at their first use, put away when idle.
+"""Keep projects in memory: load them from the store at their first use, forget them when idle.
 
-One that cannot be read is kept as an empty one that knows what is wrong: it is only given out to be deleted
-or recovered, and the store is not asked again.
+The cache keeps a project that cannot be read as an empty one with its `damage`. Callers can only delete or
+recover it, and the cache does not ask the store again.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from tasktree_rt.hub.projects.store_errors import readable
 
 log: Final[BoundLogger] = get_logger("tasktree_rt.store")
 LOADED: Final = 4_096
-"""Projects kept in memory at most, if the rest are idle, however small they are."""
+"""Idle projects stay in memory up to this count, however small they are."""
 RECENT: Final = 1.0
-"""Seconds in which a project that was used is not put away for its size: a caller may be about to use it."""
+"""Seconds after its use in which a project is not forgotten for its size: a caller may be about to use it."""
 SLACK: Final = 16
-"""Projects may outgrow the bound, or what had to stay, by this share of it before others are put away."""
+"""Projects may exceed the limit by this share of it before the cache forgets others."""
 OLDER: Final = 1_024
 LAST_ID: Final = "\U0010ffff"
-"""Behind every project id."""
+"""Sorts after every project id."""
 
 
 class ProjectCache:
@@ -63,16 +63,16 @@ class ProjectCache:
         return iter(list(self._projects.values()))
 
     def get(self, project_id: str) -> Project | None:
-        """The project, if it is in memory and not damaged."""
+        """Return the project if it is in memory and not damaged, else None."""
         project = self._projects.get(project_id)
         return None if project is None or project.damage is not None else project
 
     def holds(self, project: Project) -> bool:
-        """Whether this is the project that is in memory under its name."""
+        """Return whether the cache has this very object under its name."""
         return self._projects.get(project.project_id) is project
 
     def damage(self, project_id: str) -> ProjectDamaged | None:
-        """What is wrong with a project, as far as it is known."""
+        """Return the error of a project that is known to be damaged, else None."""
         project = self._projects.get(project_id)
         if project is None or project.damage is None:
             return None
@@ -80,11 +80,11 @@ class ProjectCache:
 
     @property
     def damaged(self) -> frozenset[str]:
-        """The projects that are known to be damaged."""
+        """Names of the projects that are known to be damaged."""
         return frozenset(name for name, one in self._projects.items() if one.damage is not None)
 
     async def find(self, project_id: str) -> Project | None:
-        """The project as `load` gives it; None if it is damaged.
+        """Return the project as `load` does; None if it is damaged.
 
         Raises:
             Unavailable: the store cannot be read now.
@@ -95,11 +95,11 @@ class ProjectCache:
             return None
 
     async def load(self, project_id: str) -> Project:
-        """The project, read from the store if need be.
+        """Return the project; read it from the store if it is not in memory.
 
         Raises:
             Unavailable: the store cannot be read now.
-            ProjectDamaged: what the store has of it cannot be read.
+            ProjectDamaged: its log cannot be read.
         """
         project = await self.hold(project_id)
         if project.damage is not None:
@@ -107,7 +107,7 @@ class ProjectCache:
         return project
 
     async def hold(self, project_id: str) -> Project:
-        """The same, also if it is damaged; only one reads, the others wait.
+        """Return the project, also a damaged one. One caller reads it, the others wait.
 
         Raises:
             Unavailable: the store cannot be read now.
@@ -140,28 +140,28 @@ class ProjectCache:
         self.footprints.remove(name)
 
     def make_room(self) -> None:
-        """Have idle projects put away if all together hold too much.
+        """Call `crowded` if all projects together hold too much memory.
 
-        Where all that may go is gone, it is looked again only when `SLACK` more is loaded.
+        After a call that could not free enough, the next one comes when `SLACK` more is loaded.
         """
         if self.footprints.bytes > self._stayed + self._most_bytes // SLACK:
             self._crowded()
 
     def left(self, project_id: str) -> None:
-        """Nobody may need a project any more. Without a log it is let go, so that names which were only asked
-        for leave nothing behind."""
+        """Note that a client left a project. `let_go` forgets it if it has no log, so that a name which a
+        client only asked for takes no memory."""
         project = self._projects.get(project_id)
         if project is not None and project.epoch == "":
             self._left[project_id] = None
 
     @property
     def has_left(self) -> bool:
-        """Whether `let_go` has something to look at."""
+        """True if `let_go` has something to look at."""
         return bool(self._left)
 
     def let_go(self, busy: Callable[[str], bool], named: Callable[[str], bool]) -> None:
-        """Forget the projects without a log that were left and that nobody needs. Whom one is `named` by says
-        `left` again; where one is only `busy`, it is looked at again."""
+        """Forget the projects without a log that clients left. A `busy` one stays for the next call, one that
+        a watcher has `named` until the next `left`."""
         for name in list(self._left):
             project = self._projects.get(name)
             if project is not None and project.epoch == "" and not named(name):
@@ -171,7 +171,8 @@ class ProjectCache:
             del self._left[name]
 
     def put_away(self, needed: Callable[[str], bool]) -> None:
-        """Forget the projects idle for longest that nothing needs, if all are too many or hold too much."""
+        """Forget the projects idle for longest that are not `needed`, if there are too many or they hold
+        too much memory."""
         surplus, footprints = len(self) - LOADED, self.footprints
         if surplus > 0 or footprints.bytes > self._most_bytes:
             recent = self._now() - RECENT
@@ -184,9 +185,11 @@ class ProjectCache:
         self._stayed = max(self._most_bytes, footprints.bytes)
 
     async def page(self, after: str, limit: int = 200) -> list[Summary]:
-        """Projects with a log, by id, about `limit` of them; those in memory as they are applied.
+        """Return about `limit` projects with a log, by id after `after`.
 
-        Empty only if there are no more.
+        Projects in memory are in the state that watchers see.
+
+        The page is empty only at the end.
         """
         stored = await self._broker.projects(after, limit)
         page = {summary.project_id: self._current(summary) for summary in stored}
@@ -206,7 +209,7 @@ class ProjectCache:
         return project.summary()
 
     async def read(self, project_id: str, since: Position, limit: int) -> Recovered | Gap:
-        """Events from the store; where they are damaged there is a gap."""
+        """Read events from the store; damaged ones give a gap."""
         try:
             found = await self._broker.read(project_id, since, limit=limit)
             if isinstance(found, Recovered):
@@ -240,7 +243,7 @@ class ProjectCache:
         return Footprint(project, life.checkpoint)
 
     async def _husk(self, project_id: str, damage: str) -> Project:
-        """A project of which there is only what can be known without reading its log."""
+        """Return a damaged project, with what the store knows of it without its log."""
         project = Project(project_id)
         try:
             outline = await self._broker.outline(project_id)
@@ -251,7 +254,7 @@ class ProjectCache:
         return project
 
     def forget(self, project: Project) -> None:
-        """Read a project anew at its next use."""
+        """Forget a project, so that its next use reads it anew."""
         if self._projects.get(project.project_id) is project:
             self._remove(project.project_id)
 

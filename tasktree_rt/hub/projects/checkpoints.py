@@ -1,4 +1,4 @@
-"""Checkpoints: trees made into stored bytes and back, in slices. What cannot be read is damage.
+"""Encode trees into checkpoints and read them back, in slices.
 
 A checkpoint's parts are JSON, opaque to the broker: the first holds the top-level fields, the others nodes as
 ``[[id, fields], ...]``, about 32 KiB each. An event's body is the event as watchers get it, without position.
@@ -22,22 +22,22 @@ from tasktree_rt.hub.projects.project import Project
 from tasktree_rt.hub.projects.shared_snapshot import PART_BYTES
 
 READ: Final = 512
-"""Events that are read from the store at a time."""
+"""Events in one read from the store."""
 SLICE: Final = 16
 """Nodes or events between two yields to the loop, about a quarter of a millisecond."""
 MAX_CAUSE: Final = 120
 _SHAPES: Final[dict[str, type]] = {"project": dict, "prompts": list}
-"""Top-level fields that everything else relies on."""
+"""Types of the top-level fields that other code relies on."""
 
 
 class Checkpoints:
-    """The states that a store keeps, beside the events."""
+    """Save a project's state in the store, and read its past states."""
 
     def __init__(self, broker: Broker) -> None:
         self._broker = broker
 
     async def save(self, project: Project) -> None:
-        """Write a project's present state to the store, encoded in slices."""
+        """Save a project's current state as a checkpoint, encoded in slices."""
         snapshot, size = project.tree.snapshot(), project.bytes_since_checkpoint
         parts = await encode_parts(snapshot)
         await self._broker.save_checkpoint(
@@ -48,7 +48,7 @@ class Checkpoints:
             project.bytes_since_checkpoint -= size
 
     async def state_at(self, project_id: str, position: Position) -> Snapshot | None:
-        """The state as it was at `position`; None if the store does not reach back to it."""
+        """Return the state at `position`; None if the store no longer has it."""
         checkpoint = await self._broker.checkpoint_at(project_id, position)
         tree = Tree(position.epoch, checkpoint.seq if checkpoint else 0)
         if checkpoint is not None:
@@ -65,7 +65,7 @@ class Checkpoints:
 
 
 async def encode_parts(snapshot: Snapshot) -> tuple[bytes, ...]:
-    """A state as a checkpoint's parts; yields to the loop between them."""
+    """Encode a state as a checkpoint's parts; yield to the loop between them."""
     parts = [encode_json(snapshot.top)]
     part: list[tuple[str, dict[str, Any]]] = []
     size = 0
@@ -85,7 +85,7 @@ async def fill(topic: str, parts: Sequence[bytes], *trees: Nodes) -> None:
     """Load a state's parts into empty trees, yielding to the loop all the time.
 
     Raises:
-        StoreDamaged: they are not what `encode_parts` made.
+        StoreDamaged: `encode_parts` did not make these parts.
     """
     if not parts:
         raise StoreDamaged(topic, "a stored state has no parts")
@@ -104,7 +104,7 @@ async def fill(topic: str, parts: Sequence[bytes], *trees: Nodes) -> None:
 
 
 async def check_state(topic: str, parts: Sequence[bytes]) -> None:
-    """Look whether a stored state can be read.
+    """Check that a stored state can be read.
 
     Raises:
         StoreDamaged: it cannot.
@@ -140,7 +140,7 @@ def _node(node_id: str, fields: dict[str, Any]) -> Node:
 
 
 def change(topic: str, tree: Nodes, record: Record) -> Change:
-    """What a stored event changes in `tree`.
+    """Return what a stored event changes in `tree`.
 
     Raises:
         StoreDamaged: it cannot be read.
@@ -162,7 +162,7 @@ async def advance(project: Project, life: Life) -> None:
 
 
 async def check_events(topic: str, records: Iterable[Record]) -> None:
-    """Look whether stored events can be sent on, yielding to the loop all the time.
+    """Check that stored events can be sent, in slices.
 
     Raises:
         StoreDamaged: one cannot be read.

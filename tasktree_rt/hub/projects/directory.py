@@ -1,9 +1,9 @@
-"""The roster: the summaries of all projects, live, for those who watch which projects there are.
+"""Stream the summaries of all projects to watchers of the project list.
 
-It notes only which projects changed, and only while somebody watches. At most every `PACE` seconds the
-changed ones are summed up and encoded, once for everybody. A watcher first reads the list, page by page;
-after that it stands at a revision, and asks what changed since: a slow one costs an integer. Whoever falls
-behind further than is remembered reads the list anew.
+The directory only notes which projects changed, and only while it has watchers. At most every `PACE` seconds
+it encodes the changed summaries, once for all watchers. A watcher first reads the list, page by page. Then it
+has a revision, and asks what changed since: for a slow watcher the hub stores one integer. A watcher that
+falls behind `KEPT` changes reads the list anew.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from tasktree_rt.hub.projects.project import Project
 from tasktree_rt.hub.projects.summary import line
 
 PACE: Final = 0.25
-"""Seconds between two looks at what changed."""
+"""Seconds between two rounds of encoding."""
 KEPT: Final = 16_384
 """Changed projects that are remembered, the newest."""
 MOST: Final = 500
@@ -31,9 +31,9 @@ MOST: Final = 500
 ROOM: Final = 512 * 1024
 """Bytes of one message, about."""
 SLICE: Final = 100
-"""Projects summed up between two yields to the loop: less than a millisecond."""
+"""Summaries encoded between two yields to the loop: less than a millisecond."""
 SHARED: Final = 8
-"""Messages kept for the others who stand at the same revision."""
+"""Messages kept for other watchers at the same revision."""
 ROWS: Final = 1_000
 """Rows read at once where not every one of them is wanted."""
 
@@ -55,12 +55,12 @@ class _Entry:
 
 
 class ProjectDirectory:
-    """See the module's docstring. `tidy` is called after projects were loaded that nobody may need again."""
+    """See the module's docstring. It calls `tidy` after it loaded projects that may not be needed again."""
 
     def __init__(
-        self, shelf: ProjectCache, *, tidy: Callable[[], None], failed: Callable[[str, BaseException], None]
+        self, cache: ProjectCache, *, tidy: Callable[[], None], failed: Callable[[str, BaseException], None]
     ) -> None:
-        self._shelf = shelf
+        self._cache = cache
         self._tidy = tidy
         self._failed = failed
         self._dirty: dict[str, Project] = {}
@@ -69,29 +69,29 @@ class ProjectDirectory:
         self._wake = trio.Event()
         self._news = trio.Event()
         self.watched = 0
-        """How many watch."""
+        """Count of watchers."""
         self.revision = 0
         self.floor = 0
-        """What changed before this revision is not remembered."""
+        """The oldest revision after which all changes are remembered."""
         self.closed = False
 
     def changed(self, project: Project) -> None:
-        """A project has new events. Called for every publish, but only while somebody watches."""
+        """Note that a project has new events. Called for every publish while there are watchers."""
         self._dirty[project.project_id] = project
         self._wake.set()
 
     def close(self) -> None:
-        """The hub stops: all streams end."""
+        """End all streams, since the hub stops."""
         self.closed = True
         self._news.set()
 
     def open(self, scope: Scope) -> DirectoryStream:
-        """Watch the projects of `scope`; call `Viewer.close` in the end."""
+        """Watch the projects of `scope`; the caller calls `DirectoryStream.close` in the end."""
         self.watched += 1
         return DirectoryStream(self, scope)
 
     def left(self) -> None:
-        """A viewer is gone; with the last of them all that is remembered."""
+        """Note that a stream has closed; after the last one, forget all changes."""
         self.watched -= 1
         if not self.watched:
             self._dirty.clear()
@@ -105,17 +105,17 @@ class ProjectDirectory:
             await self._news.wait()
 
     async def run(self) -> None:
-        """The task that sums up."""
+        """Run the task that encodes changed summaries."""
         while True:
             await self._wake.wait()
             self._wake = trio.Event()
             try:
-                await self._sum_up()
+                await self._encode_changed()
             except Exception as error:
                 self._failed("roster", error)
             await trio.sleep(PACE)
 
-    async def _sum_up(self) -> None:
+    async def _encode_changed(self) -> None:
         dirty, self._dirty = self._dirty, {}
         lines: list[tuple[str, bytes | None]] = []
         for number, (name, project) in enumerate(dirty.items(), 1):
@@ -136,25 +136,25 @@ class ProjectDirectory:
         self._news.set()
         self._news = trio.Event()
 
-    # --- what viewers ask -------------------------------------------------------------------------
+    # --- reading ----------------------------------------------------------------------------------
 
     async def page(self, after: str, most: int, scope: Scope) -> Page:
-        """At most `most` projects of `scope` behind `after`, fewer where they are large.
+        """Return at most `most` projects of `scope` after `after`, fewer if they are large.
 
         Raises:
             Unavailable, StoreUnavailable: the store cannot be read now.
         """
-        loaded = len(self._shelf)
+        loaded = len(self._cache)
         try:
             return await self._page(after, most, scope)
         finally:
-            if len(self._shelf) > loaded:
+            if len(self._cache) > loaded:
                 self._tidy()
 
     async def _page(self, after: str, most: int, scope: Scope) -> Page:
         lines: list[tuple[str, bytes]] = []
         size = 0
-        while rows := await self._shelf.page(after, most if scope.everything else ROWS):
+        while rows := await self._cache.page(after, most if scope.everything else ROWS):
             for row in rows:
                 after = row.project_id
                 if scope.covers(after) and (said := await self._line(row)) is not None:
@@ -165,17 +165,18 @@ class ProjectDirectory:
         return Page(lines, None)
 
     async def _line(self, row: Summary) -> bytes | None:
-        """A row's line. What the store was not told of it (by an older version) the project tells."""
+        """Encode a row; load the project if an older version stored the row without a summary."""
         if row.about:
             return line(row)
-        project = await self._shelf.find(row.project_id)
+        project = await self._cache.find(row.project_id)
         if project is None:
             return line(evolve(row, damaged=True))
         return line(project.summary()) if project.epoch else None
 
     def changes(self, since: int, scope: Scope) -> tuple[int, bytes | None]:
-        """One message of what changed in `scope` after revision `since`, and up to which revision it goes; no
-        message if nothing did.
+        """Return a revision, and a message with the changes in `scope` from `since` to it.
+
+        The message is None if nothing changed.
         """
         if not scope.everything:
             return self._changes(since, scope)
@@ -203,7 +204,7 @@ class ProjectDirectory:
         return self.revision, message(lines, removed, whole=False) if lines or removed else None
 
     def _after(self, since: int) -> Iterator[tuple[str, _Entry]]:
-        """The entries after a revision, the oldest first."""
+        """Return the entries after a revision, the oldest first."""
         newer: list[str] = []
         for name in reversed(self._entries):
             if self._entries[name].revision <= since:
@@ -214,9 +215,9 @@ class ProjectDirectory:
 
 @define(eq=False)
 class DirectoryStream:
-    """One that watches; reads the list first, then what changes. Not to be used by two tasks at once."""
+    """A watcher's stream: first the list, then the changes. Only one task may use it at a time."""
 
-    _roster: ProjectDirectory
+    _directory: ProjectDirectory
     _scope: Scope
     _after: str | None = ""
     _begun: bool = False
@@ -224,48 +225,48 @@ class DirectoryStream:
     _open: bool = True
 
     def close(self) -> None:
-        """Watch no more. May be called twice."""
+        """Close the stream. A second call does nothing."""
         if self._open:
             self._open = False
-            self._roster.left()
+            self._directory.left()
 
     async def next(self, patience: float) -> bytes | None:
-        """The next message: a JSON object; b"" after `patience` seconds without one, None when the hub stops.
+        """Return the next message, a JSON object; b"" after `patience` seconds, None when the hub stops.
 
         Raises:
             Unavailable, StoreUnavailable: the list cannot be read now; asking again goes on where it was.
         """
         await trio.lowlevel.checkpoint()
-        roster = self._roster
-        while not roster.closed:
+        directory = self._directory
+        while not directory.closed:
             said = await self._list() if self._after is not None else self._changes()
             if said is not None:
                 return said
-            if self._after is None and self._seen == roster.revision:
+            if self._after is None and self._seen == directory.revision:
                 with trio.move_on_after(patience) as silence:
-                    await roster.news(self._seen)
+                    await directory.news(self._seen)
                 if silence.cancelled_caught:
                     return b""
         return None
 
     async def _list(self) -> bytes | None:
-        roster, begins = self._roster, not self._begun
+        directory, begins = self._directory, not self._begun
         assert self._after is not None
         if begins:
-            self._seen = roster.revision
-        page = await roster.page(self._after, MOST, self._scope)
+            self._seen = directory.revision
+        page = await directory.page(self._after, MOST, self._scope)
         self._after, self._begun = page.after, True
         lines = [said for _, said in page.lines]
         return message(lines, [], whole=begins) if lines or begins else None
 
     def _changes(self) -> bytes | None:
-        if self._seen < self._roster.floor:
+        if self._seen < self._directory.floor:
             self._after, self._begun = "", False
             return None
-        self._seen, said = self._roster.changes(self._seen, self._scope)
+        self._seen, said = self._directory.changes(self._seen, self._scope)
         return said
 
 
 def message(lines: list[bytes], removed: list[str], *, whole: bool) -> bytes:
-    """What a watcher of the roster is told; `whole` begins a list anew."""
+    """Encode a message to a watcher of the directory; `whole` begins a list anew."""
     return encode_json({"projects": [raw_json(one) for one in lines], "removed": removed, "whole": whole})

@@ -1,9 +1,8 @@
-"""About how many bytes of memory a loaded project holds.
+"""Estimate the memory of each loaded project.
 
-An estimate from numbers that the project keeps anyway: to be exact would mean to walk over every node. The
+The estimate uses numbers that the project keeps anyway: an exact one would look at every node. The
 constants are measured with `tracemalloc` on CPython 3.11; tests/hub/projects/test_footprint.py compares.
-Publishes on their way are not in it (`limits.max_waiting_bytes` bounds them), nor what readers of a snapshot
-hold.
+It leaves out pending publishes (`limits.max_waiting_bytes` bounds them) and the snapshots of readers.
 """
 
 from __future__ import annotations

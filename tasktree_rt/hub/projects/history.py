@@ -1,4 +1,4 @@
-"""What a project was: its states and its events, now and in the past."""
+"""Read a project's states and events, now and in the past."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ class History:
         self._past = past
 
     async def state(self, name: str, seq: int | None = None) -> Snapshot:
-        """A project's state now, or as it was after event `seq` of its present life.
+        """Return a project's state now, or its state after event `seq` of its current epoch.
 
         Raises:
-            Refused: ``not_found`` or, before the oldest position kept, ``gone``.
+            Refused: ``not_found``, or ``gone`` before the oldest stored position.
         """
         project = await self.existing(name)
         if seq is None or seq == project.tree.head:
@@ -44,7 +44,7 @@ class History:
 
         Raises:
             Unavailable: the store cannot be read now.
-            ProjectDamaged: what the store has of it cannot be read.
+            ProjectDamaged: its log cannot be read.
         """
         return await self._cache.load(topic)
 
@@ -60,11 +60,11 @@ class History:
         return project
 
     async def past_state(self, project: Project, seq: int) -> SharedSnapshot:
-        """Return a project's state after event `seq`; those who ask for it at the same time share it.
+        """Return a project's state after event `seq`; concurrent callers share it.
 
         Raises:
             InvalidInput: there is no such event.
-            Refused: ``gone``: it is before the oldest position kept.
+            Refused: ``gone``: it is before the oldest stored position.
         """
         name, position = project.project_id, Position(project.epoch, seq)
         if not 0 <= seq <= project.tree.head:
@@ -97,9 +97,9 @@ class History:
         At most `limit`, and no more once they have `max_bytes`; of one `type` and of one node, if given.
 
         Raises:
-            Refused: ``gone``: events after `place` are not kept any more.
+            Refused: ``gone``: the store no longer has the events after `place`.
             Unavailable: the store cannot be read now.
-            ProjectDamaged: what the store has of it cannot be read.
+            ProjectDamaged: its log cannot be read.
         """
         read = self._broker.read_back if back else self._broker.read
         name = project.project_id

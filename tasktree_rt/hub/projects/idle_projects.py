@@ -1,4 +1,4 @@
-"""Which projects must stay in memory, and forgetting the others."""
+"""Decide which projects must stay in memory, and let the cache forget the others."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tasktree_rt.hub.projects.cache import ProjectCache
 
 
 class IdleProjects:
-    """Tell which projects are in use, and have the cache forget those that are not.
+    """Let the cache forget projects that are not in use.
 
     `named` says whether a watcher names a project, `underway` whether a tick goes through it, and
     `catching_up` which projects connections catch up with.
@@ -41,5 +41,5 @@ class IdleProjects:
             self._cache.let_go(lambda name: name in busy or self._underway(name), self._named)
 
     def is_needed(self, project_id: str) -> bool:
-        """Whether a project must stay in memory: it is subscribed to by name, or a tick goes through it."""
+        """Return whether a project must stay in memory: a watcher names it, or a tick delivers its events."""
         return self._named(project_id) or self._underway(project_id)

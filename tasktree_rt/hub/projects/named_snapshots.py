@@ -1,4 +1,4 @@
-"""Named copies of states: how many there may be of a project and of a subject, kept and deleted."""
+"""Save, read and delete named snapshots, and limit them for each project and subject."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from tasktree_rt.hub.projects.store_errors import readable
 
 @frozen
 class StoredSnapshot:
-    """A snapshot as the store has it: what is known of it, and its state (`stored.encode_parts`)."""
+    """A snapshot as the store has it: its record, and its state (`checkpoints.encode_parts`)."""
 
     info: Snapshot
     parts: tuple[bytes, ...]
 
     @property
     def size(self) -> int:
-        """Its bytes."""
+        """Bytes of the state."""
         return sum(map(len, self.parts))
 
 
@@ -42,13 +42,13 @@ class NamedSnapshots:
         self._most = most
         self._wall = wall
         self._kept: dict[str, dict[str, str]] = {}
-        """By project and id: whose it counts as."""
+        """The owner of each snapshot, by project and id."""
 
     async def load(self) -> None:
-        """Count those that the store has.
+        """Count the snapshots in the store.
 
         Raises:
-            StoreUnavailable: it cannot be read.
+            StoreUnavailable: the store cannot be read.
         """
         for one in await self._broker.snapshots(None):
             self._note(one.project_id, one.snapshot_id, one.owner)
@@ -56,7 +56,7 @@ class NamedSnapshots:
     async def keep(
         self, project_id: str, name: str, owner: str, state: Callable[[], Awaitable[State]]
     ) -> Snapshot:
-        """Keep what `state` gives under a name; durable when this returns.
+        """Save what `state` returns under a name. Returns when it is stored.
 
         Raises:
             Refused: ``project_full``, ``subject_full``, or ``not_found`` if the project ends meanwhile.
@@ -87,12 +87,12 @@ class NamedSnapshots:
         return await self._broker.snapshots(project_id)
 
     async def find(self, project_id: str, snapshot_id: str) -> StoredSnapshot:
-        """Return one with its state; those who ask for it at the same time share it.
+        """Return a snapshot with its state; concurrent callers share it.
 
         Raises:
             Refused: ``not_found``.
             Unavailable: the store cannot be read now.
-            ProjectDamaged: what the store has of it cannot be read.
+            ProjectDamaged: its state cannot be read.
         """
 
         async def read() -> StoredSnapshot | None:
@@ -108,7 +108,7 @@ class NamedSnapshots:
         return found
 
     async def delete(self, project_id: str, snapshot_id: str) -> None:
-        """Forget one.
+        """Delete a snapshot.
 
         Raises:
             Refused: ``not_found``.
@@ -121,7 +121,7 @@ class NamedSnapshots:
             raise _missing(snapshot_id)
 
     def ended(self, project_id: str) -> None:
-        """A project is deleted, and its snapshots with it."""
+        """Stop counting the snapshots of a deleted project."""
         for owner in self._kept.pop(project_id, {}).values():
             self._holdings.drop(owner, SNAPSHOT)
 

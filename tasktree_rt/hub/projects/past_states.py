@@ -1,8 +1,7 @@
-"""States of the past: few are read from the store at a time, and those who ask for the same one share it.
+"""Read past states from the store, a few at a time; concurrent readers of the same state share it.
 
-A past state costs several times its size as JSON: it belongs to nobody but those who read it. As nothing is
-kept, no number bounds what is known: `READERS` bounds what is read at a time, `limits.max_answer_bytes` what
-answers are made from.
+A past state takes several times its size as JSON. Only its readers hold it, and it goes with the last one.
+`READERS` limits the reads at a time, `limits.max_answer_bytes` the states that answers are made from.
 """
 
 from __future__ import annotations
@@ -14,20 +13,20 @@ from weakref import WeakValueDictionary
 import trio
 
 READERS: Final = 2
-"""So many are read at a time; the others wait."""
+"""Reads at a time; the others wait."""
 
 T = TypeVar("T")
 
 
 class PastStates:
-    """See the module's docstring. What is shared is known as long as anybody holds on to it."""
+    """See the module's docstring."""
 
     def __init__(self) -> None:
         self._turns = trio.Semaphore(READERS)
         self._known: WeakValueDictionary[Hashable, object] = WeakValueDictionary()
 
     async def get(self, key: Hashable, read: Callable[[], Awaitable[T | None]]) -> T | None:
-        """What `key` names, read by `read` unless another caller still has it."""
+        """Return the state of `key`; call `read` unless another caller still holds it."""
         async with self._turns:
             found: T | None = self._known.get(key)  # type: ignore[assignment]
             if found is None:

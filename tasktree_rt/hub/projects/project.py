@@ -1,4 +1,4 @@
-"""One project in memory: its log's newest part, its tree, and the tree as accepted publishes will leave it.
+"""A project in memory: the newest part of its log, its tree, and its tree after all accepted publishes.
 
 Three heads: *staged* runs ahead of the disk (what was accepted), *applied* is what watchers see. A
 tick applies committed events and hands them to the outboxes of everyone who watched at that moment,
@@ -39,7 +39,7 @@ and at most one for so many nodes: what is cheap to take is taken anew."""
 
 @define
 class _Accepted:
-    """A publish that is not applied yet: its events, their encoded sizes, what each changes."""
+    """An accepted publish that is not applied yet: events, their encoded sizes, their changes."""
 
     events: Sequence[Event]
     sizes: Sequence[int]
@@ -61,11 +61,11 @@ class Project:
         self.transitions_questioned = 0
         self.death: Death | None = None
         self.owner = ""
-        """Whose its log counts as."""
+        """The owner for whom its log counts."""
         self.booked: str | None = None
-        """Whose it will be, while the publish that begins it is on its way."""
+        """The owner for whom it will count, while the publish that begins its log is pending."""
         self.damage: str | None = None
-        """Why there is nothing of it here: what the store has cannot be read."""
+        """Why its log cannot be read; None if it can."""
         self._stored: Summary | None = None
         self._snapshot: ref[SharedSnapshot] | None = None
         self._begin("", 0, 0)
@@ -81,7 +81,7 @@ class Project:
         self.bytes_since_checkpoint = 0
 
     def load(self, life: Life, older: Sequence[Record]) -> None:
-        """Start from what the store has, up to its checkpoint.
+        """Begin with the store's checkpoint.
 
         `older` are the events just before it, for resuming watchers. The caller then fills both trees, the
         staged one too, with the checkpoint's nodes, feeds the tail to `apply`, and stages it.
@@ -99,7 +99,7 @@ class Project:
                 self.shown.note(record)
 
     def load_damaged(self, outline: Outline, damage: str) -> None:
-        """Stand for a project that cannot be read, so that it can be listed and deleted."""
+        """Begin as a damaged project, which the hub can list and delete."""
         life = outline.life
         self._begin(life.epoch, life.head, life.floor)
         self.death, self.received, self.owner = life.death, life.received, life.owner
@@ -107,17 +107,17 @@ class Project:
 
     @property
     def position(self) -> Position:
-        """The applied position."""
+        """The position of the last applied event."""
         return Position(self.epoch, self.tree.head)
 
     def position_at(self, seq: int) -> Position:
-        """A position in the present life."""
+        """Return the position of `seq` in the current epoch."""
         return Position(self.epoch, seq)
 
     # --- accepting ------------------------------------------------------------------------------
 
     def stage(self, events: Sequence[Event], sizes: Sequence[int], limits: Limits, *, enforce: bool) -> None:
-        """Judge `events` on the staged tree and apply them to it: all, or none if one is refused.
+        """Check `events` against the staged tree and apply them to it: all, or none if one is refused.
 
         Raises:
             Refused: ``invalid_transition``, ``node_too_large`` or ``project_full``.
@@ -141,18 +141,18 @@ class Project:
 
     @property
     def pending(self) -> int:
-        """Accepted publishes that are neither applied nor given up."""
+        """Count of accepted publishes that are neither applied nor failed."""
         return len(self._unapplied)
 
     def next_changes(self) -> list[Change]:
-        """The changes of the oldest accepted publish, whose fate is now known."""
+        """Take the changes of the oldest accepted publish, whose commit has ended."""
         return self._unapplied.popleft().changes
 
     def restage(self) -> None:
-        """A publish was given up after all: stage again what is accepted and still on its way.
+        """Rebuild the staged tree after a failed commit: reduce the pending publishes again.
 
-        What it changes is found anew, since it was found on top of what did not happen. Nothing is judged
-        again: it may be in the log by now, and the tree is what the log says.
+        Their changes may differ, since the failed publish is missing. The project checks nothing again: the
+        store may have them by now, and the tree follows the log.
         """
         self.staged = Nodes()
         self.staged.copy_from(self.tree)
@@ -194,13 +194,13 @@ class Project:
     # --- applying -------------------------------------------------------------------------------
 
     def begin_life(self, epoch: str, owner: str = "") -> None:
-        """The first event of a new life was committed; it counts as `owner`'s."""
+        """Begin a new epoch with its first committed event; the log counts for `owner`."""
         received, self.owner = self.received, owner
         self._begin(epoch, 0, 0)
         self.received = received
 
     def apply(self, record: Record, change: Change) -> None:
-        """One committed event."""
+        """Apply a committed event."""
         self.tree.advance(change)
         self.log.append(record)
         self.shown.note(record)
@@ -208,14 +208,14 @@ class Project:
         self.bytes_since_checkpoint += len(record.body)
 
     def end_life(self, record: Record) -> None:
-        """The project was deleted, with this last event."""
+        """End the epoch with `record`, the `project_deleted` event, and keep it as the tombstone."""
         self.death, self.damage, self._stored = Death(self.epoch, record), None, None
         received = self.received
         self._begin("", 0, 0)
         self.received = received
 
     def trimmed(self, floor: int) -> None:
-        """The store has dropped the events up to `floor`."""
+        """Note that the store has deleted the events up to `floor`."""
         self.floor = max(self.floor, floor)
         self.tree.forget(self.floor)
         self.log.trim(self.floor)
@@ -223,11 +223,11 @@ class Project:
     # --- showing --------------------------------------------------------------------------------
 
     def staged_about(self) -> bytes:
-        """What a summary says of the staged tree; see `SummaryEncoder`."""
+        """Encode the summary of the staged tree; see `SummaryEncoder`."""
         return self._staged_about.encode(self.staged)
 
     def summary(self) -> Summary:
-        """The row of the list of projects, as watchers see it now."""
+        """Return the project's row in the list of projects, as watchers see it now."""
         if self.damage is not None and self._stored is not None:
             return evolve(self._stored, damaged=True)
         tree, about = self.tree, self._about.encode(self.tree)
@@ -235,9 +235,7 @@ class Project:
         return Summary(self.project_id, self.epoch, tree.head, state, count, self.received, about)
 
     def snapshot(self, least: int = 0) -> SharedSnapshot:
-        """The state to send now, not older than seq `least`; shared among all who ask at about the same
-        position.
-        """
+        """Return the state to send now, not older than seq `least`. Concurrent callers share it."""
         found = self._snapshot() if self._snapshot is not None else None
         if found is None or not self._is_fresh(found, least):
             found = SharedSnapshot(self.project_id, self.tree.snapshot())

@@ -1,4 +1,4 @@
-"""How much each subject keeps in the hub, and how much all do: one counter for every subject.
+"""Count what each subject keeps in the hub, and limit it.
 
 It counts projects, users' logs, snapshots, open prompts and commands, and what AIECS' programs have under
 way. A subject is a token's ``sub``, or without one an address (`core.access.Grants.owner`). One
@@ -23,9 +23,9 @@ UNDER_WAY: Final = "message or task under way"
 MAX_UNDER_WAY: Final = 10_000
 """Messages that ask to be acknowledged, and tasks at work, at once."""
 POOLS: Final = frozenset({SNAPSHOT, OPEN, UNDER_WAY})
-"""Of these a subject has at most half of what there may be, whatever else it keeps."""
+"""Kinds of which a subject may keep at most half of the limit over all."""
 PASSING: Final = frozenset({OPEN, UNDER_WAY})
-"""These go by themselves: the same may be tried again."""
+"""Kinds that end by themselves: a refused request may succeed later."""
 
 
 @frozen
@@ -52,22 +52,22 @@ class Quotas:
         self._of: dict[str, dict[str, int]] = {}
 
     def total(self, kind: str) -> int:
-        """How many there are of a kind."""
+        """Return the count of a kind over all subjects."""
         return self._all[kind]
 
     def of(self, owner: str, kind: str | None = None) -> int:
-        """How many a subject has, in all or of a kind."""
+        """Return what a subject keeps, in all or of a kind."""
         held = self._of.get(owner, {})
         return sum(held.values()) if kind is None else held.get(kind, 0)
 
     def add(self, owner: str, kind: str, count: int = 1) -> None:
-        """`owner` keeps so many more."""
+        """Count `count` more for `owner`."""
         self._all[kind] += count
         held = self._of.setdefault(owner, {})
         held[kind] = held.get(kind, 0) + count
 
     def drop(self, owner: str, kind: str) -> None:
-        """`owner` keeps one less."""
+        """Count one less for `owner`."""
         held = self._of.get(owner, {})
         if not held.get(kind):
             return

@@ -1,4 +1,4 @@
-"""Which projects moved of late, and how the watchers of ``*`` are told of them in turn."""
+"""Remember which projects changed last, so that heartbeats can name them to watchers of ``*`` in turn."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Final
 from attrs import define, field
 
 MOVED: Final = 16_384
-"""So many projects are remembered as having moved, the newest."""
+"""Projects that are remembered, the last that changed."""
 WALK: Final = 2_048
 """So many names a heartbeat looks at, whether its watcher wants them or not."""
 
 
 class RecentChanges:
-    """When each project moved last, for the projects that moved last."""
+    """The time of the last change of the projects that changed last."""
 
     def __init__(self) -> None:
         self._times: dict[str, float] = {}
@@ -23,7 +23,7 @@ class RecentChanges:
         self._complete = True
 
     def note(self, name: str, now: float) -> None:
-        """A project moved."""
+        """Note that a project changed."""
         if self._times.pop(name, None) is None:
             self._complete = False
         self._times[name] = now
@@ -68,7 +68,7 @@ class RecentChanges:
 
 @define
 class Turns:
-    """How far a watcher of ``*`` has been told of what moved.
+    """How far heartbeats have named changed projects to a watcher of ``*``.
 
     Where more moved than one heartbeat names, they are named in the order of their names, in rounds: what
     moves again behind the cursor is named in the next round, so that each comes to its turn.

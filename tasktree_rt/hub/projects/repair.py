@@ -1,4 +1,4 @@
-"""A damaged log goes on, on an operator's word, with what of it can still be read.
+"""Recover a damaged log with what can still be read of it, when an operator asks for it.
 
 Its state is made of the newest checkpoint that is good and the events after it, as far as they can be read;
 what is lost is left out, and told. The log begins anew behind the last event that is lost, under a new epoch:
@@ -39,10 +39,10 @@ class Lost:
 
 @frozen
 class Recovered:
-    """What a project goes on with.
+    """What a project continues with.
 
     Attributes:
-        position: where it stands now.
+        position: its position now.
         checkpoint: the seq of the stored state that it was made from; 0: from nothing.
         lost: what could not be read, the oldest first, at most `MOST` stretches.
     """
@@ -54,7 +54,7 @@ class Recovered:
 
 @define
 class _Losses:
-    """What was found lost so far."""
+    """The lost events found so far."""
 
     found: list[Lost] = field(factory=list)
     last: int = 0
@@ -79,7 +79,9 @@ class Repair:
         self._losses = _Losses()
 
     async def recover(self, new_epoch: str, settles: Sequence[Settled]) -> Recovered | None:
-        """Let the log go on as `new_epoch`; None if its life is over. `settles` are its unreadable matters.
+        """Continue the log as `new_epoch`; return None if its epoch has ended.
+
+        `settles` end its unreadable prompts and commands.
 
         Raises:
             StoreUnavailable: not now; it is as damaged as before, and this can be done again.

@@ -1,4 +1,4 @@
-"""Let damaged logs go on: one recovery of each at a time, and what the hub makes of it."""
+"""Recover damaged logs, each once at a time, and give watchers the recovered state."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Repairs:
 
         Raises:
             Refused: ``not_found``.
-            Unavailable: not now.
+            Unavailable: the store cannot be read now.
             ProjectDamaged: it is being recovered or deleted already, or not even its outline can be read.
         """
         project = await self._cache.hold(topic)

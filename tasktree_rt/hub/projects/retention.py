@@ -1,7 +1,7 @@
-"""The keeper: checkpoints, retention, the end of finished projects, and putting idle ones away.
+"""Run the retention task: checkpoints, retention, the end of finished projects, idle projects.
 
-It works apart from the appends, one thing at a time, and never in a hurry: what it cannot do now (the
-store fails) it tries again at its next round.
+It works apart from the appends, one thing at a time. What fails, for example because the store fails, it
+tries again in its next round.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ ROUND: Final = 0.25
 
 
 class RetentionTask:
-    """See the module's docstring. `delete` ends the life of a project."""
+    """See the module's docstring. `delete` deletes a project."""
 
     def __init__(
         self,
@@ -59,7 +59,7 @@ class RetentionTask:
         self._failing = False
 
     async def run(self) -> None:
-        """The keeper task."""
+        """Run the retention task."""
         self._next_sweep = trio.current_time() + self._keep.sweep_interval
         while True:
             await trio.sleep(ROUND)
@@ -72,7 +72,7 @@ class RetentionTask:
                 self._context.report_fault("keeper", error)
 
     def _failed(self, error: Exception) -> None:
-        """The store refused this round. Said once, and not at all where publishes are refused too."""
+        """Log that the store refused this round: once, and not while it refuses publishes too."""
         if not self._failing and self._store.fault is None:
             log.warning("not kept up", reason=str(error))
             self._failing = True
@@ -107,7 +107,7 @@ class RetentionTask:
         )
 
     async def sweep(self) -> None:
-        """Retention, finished projects, idle projects."""
+        """Trim logs, delete finished projects, and forget idle ones."""
         await self._cover_quiet()
         retention = Retention(self._keep.max_events, self._keep.max_age)
         spared = self._cache.damaged

@@ -1,4 +1,4 @@
-"""A project's state, cut into parts that all who read it at about the same time share."""
+"""Cut a project's state into parts that all concurrent readers share."""
 
 from __future__ import annotations
 
@@ -49,16 +49,16 @@ class SharedSnapshot:
 
     @property
     def epoch(self) -> str:
-        """The life it belongs to."""
+        """The epoch of its position."""
         return self.snapshot.epoch
 
     @property
     def seq(self) -> int:
-        """The position's seq."""
+        """The seq of its position."""
         return self.snapshot.seq
 
     def part(self, index: int, reason: str) -> StatePart:
-        """The part `index`, from 0."""
+        """Return the part `index`, from 0."""
         while len(self._cuts) < index + 2:
             self._cut()
         return StatePart(
@@ -84,7 +84,7 @@ class SharedSnapshot:
         self._cuts.append(place)
 
     def remember(self, key: tuple[str, str, int], encoded: bytes | None) -> None:
-        """Keep an encoding for the others who go through the parts at about the same time."""
+        """Keep an encoding for the other readers of this snapshot."""
         known = self._encoded
         self._encoded_bytes += len(encoded or b"") - len(known.pop(key, None) or b"")
         known[key] = encoded
@@ -92,5 +92,5 @@ class SharedSnapshot:
             self._encoded_bytes -= len(known.pop(next(iter(known))) or b"")
 
     def recall(self, key: tuple[str, str, int]) -> bytes | None:
-        """One of them."""
+        """Return a kept encoding, or None."""
         return self._encoded.get(key)

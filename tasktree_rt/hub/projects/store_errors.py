@@ -1,4 +1,4 @@
-"""What a peer is told when the store cannot be read."""
+"""Turn errors of the store into errors for a peer."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tasktree_rt.hub.projects.store_health import unavailable
 
 @contextmanager
 def readable() -> Iterator[None]:
-    """Inside, a store that cannot be read is what a peer is told.
+    """Turn errors of the store in this block into errors for a peer.
 
     Raises:
         Unavailable: for every `StoreUnavailable`.

@@ -1,4 +1,4 @@
-"""Whether the store takes what it is given: one log line when it begins to fail, and one when that ends."""
+"""Know whether the store works: one log line when it begins to fail, and one when it works again."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from tasktree_rt.errors import StoreUnavailable, Unavailable
 
 log: Final[BoundLogger] = get_logger("tasktree_rt.store")
 RETRY_AFTER: Final = 1.0
-"""Seconds until a peer may try again, and between two looks of the hub's own."""
+"""Seconds until a peer may try again, and between two checks of the hub."""
 CALM: Final = 10.0
-"""Seconds without a refusal after which the store is said to work again."""
+"""Seconds without a refusal after which the hub logs that the store works again."""
 
 
 def unavailable(error: StoreUnavailable, what: str = "the store cannot take it") -> Unavailable:
-    """What a peer is told; a fault that does not pass comes without a time to try again."""
+    """Return the error for a peer; it has no `retry_after` if the fault is lasting."""
     if error.lasting:
         return Unavailable(f"{what}: {error}")
     return Unavailable(f"{what} now: {error}", retry_after=RETRY_AFTER)
 
 
 class StoreHealth:
-    """How the store of the hub does.
+    """Whether the hub's store works.
 
     A full disk may take a small publish and refuse a large one: that the store works again is logged once it
     has refused nothing for `CALM` seconds, and until then another refusal is no new line.
 
     Attributes:
-        fault: why it takes nothing now; None while it works.
+        fault: why it fails now; None while it works.
     """
 
     def __init__(self, name: str, now: Callable[[], float] = trio.current_time) -> None:
@@ -43,7 +43,7 @@ class StoreHealth:
         self.fault: StoreUnavailable | None = None
 
     def failed(self, fault: StoreUnavailable) -> None:
-        """The store refused. Only the first of a row of refusals is logged, and the first that lasts."""
+        """Note that the store refused; log the first refusal of a row, and the first lasting one."""
         self.fault = fault
         if self._told is None:
             self._since = self._now()
@@ -53,7 +53,7 @@ class StoreHealth:
             say("store fails", store=self._name, reason=str(fault), lasting=fault.lasting)
 
     def works(self) -> None:
-        """The store took something, or is where it was."""
+        """Note that the store works."""
         if self.fault is not None:
             self.fault, self._until = None, self._now()
         elif self._told is not None and self._now() - self._until >= CALM:

@@ -1,4 +1,4 @@
-"""What a project's summary says beside its position: title, group, labels, url, and what there is to count.
+"""Encode a project's summary: title, group, labels, url, and counts.
 
 One JSON object in bytes, bounded whatever a producer says, stored with every append, so that the list of
 projects needs none of them in memory. It is made for every publish, so what seldom changes is kept encoded.
@@ -26,7 +26,7 @@ MAX_STATUSES: Final = 32
 MAX_STATUS: Final = 64
 """Characters of one that is."""
 OTHERS: Final = "*"
-"""What nodes of all other statuses are counted under."""
+"""The name under which nodes of all other statuses count."""
 
 
 class SummaryEncoder:
@@ -39,7 +39,7 @@ class SummaryEncoder:
         self._begin = b""
 
     def encode(self, nodes: Nodes) -> bytes:
-        """What the summary says of `nodes`, as they are now."""
+        """Encode the summary of `nodes`."""
         if nodes.top is not self._top:
             self._top = nodes.top
             self._begin = encode_json(_told(nodes.top))[:-1] + b',"counts":'
@@ -64,7 +64,7 @@ def line(summary: Summary) -> bytes:
 
 
 def counted(nodes: Nodes) -> Mapping[str, int]:
-    """How many nodes there are by status, those beyond the bounds as one."""
+    """Count nodes by status; the statuses beyond the limits count together."""
     counts = nodes.counts()
     if len(counts) <= MAX_STATUSES and max(map(len, counts), default=0) <= MAX_STATUS:
         return counts
@@ -91,4 +91,4 @@ def _text(value: object, most: int) -> str | None:
 
 
 _NOTHING: Final = SummaryEncoder().encode(Nodes())
-"""What is said where nothing is known."""
+"""The summary of an empty project."""

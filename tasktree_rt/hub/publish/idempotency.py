@@ -1,6 +1,6 @@
-"""Which publish ids each producer has used, as far as the store may know them.
+"""Remember which publish ids each producer has used.
 
-What is not here was never published, and needs no question to the store.
+An id that is not here was never published, so the hub need not ask the store.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from typing import Final
 from tasktree_rt.brokers.base import KEPT_IDS, Broker, Key
 
 PRODUCERS: Final = 256
-"""Of so many producers the ids are held in memory."""
+"""Producers whose ids are in memory at most."""
 HELD: Final = 500_000
-"""So many ids of all producers together: some 42 MB, measured at 84 bytes an id (CPython 3.11)."""
+"""Ids of all producers in memory at most: some 42 MB, measured at 84 bytes an id (CPython 3.11)."""
 
 Name = tuple[str, str]
 """A subject and its producer id."""
@@ -40,7 +40,7 @@ class Ids:
         return len(self._new) + len(self._old)
 
     def add(self, one: str) -> None:
-        """The newest. One that falls out may still be in the store, which then tells at the commit."""
+        """Add the newest id. The store may still know an id that falls out, and finds it at the commit."""
         if len(self._new) >= KEPT_IDS:
             self._old, self._new = self._new, set()
         self._new.add(hash(one))
@@ -56,10 +56,10 @@ class Producers:
         self._meanwhile: dict[Name, list[str]] = {}
 
     async def ids(self, key: Key) -> Ids:
-        """Those of the producer of `key`.
+        """Return the ids of the producer of `key`.
 
         Raises:
-            StoreUnavailable: the store cannot tell.
+            StoreUnavailable: the store cannot be read.
         """
         name = key.producer
         ids = self._known.pop(name, None)
@@ -71,7 +71,7 @@ class Producers:
         return ids
 
     def _forget(self) -> None:
-        """Let go of the producers that published longest ago, if too much is held; the store knows them."""
+        """Forget the producers that published longest ago, if too many ids are in memory."""
         while len(self._known) > 1 and (len(self._known) > PRODUCERS or self._held > HELD):
             self._held -= len(self._known.pop(next(iter(self._known))))
 
@@ -89,7 +89,7 @@ class Producers:
         return found
 
     def remember(self, key: Key) -> None:
-        """A publish with this key was kept just now."""
+        """Remember the key of a publish that was just committed."""
         name = key.producer
         known = self._known.get(name)
         if known is not None:

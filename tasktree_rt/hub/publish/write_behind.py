@@ -1,7 +1,7 @@
-"""The mirror: things that live elsewhere, shown as projects of the hub's.
+"""Publish states of other systems as projects, without making their callers wait for the store.
 
-What is put here is merged until it can be published: of a thing that changes a thousand times a second only
-its newest state is written. Nobody who puts something in waits for the store.
+The hub merges changes until it can publish them: of a thousand changes a second it writes only the newest
+state. A caller never waits for the store.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from tasktree_rt.hub.publish.publisher import Publisher
 log: Final[BoundLogger] = get_logger("tasktree_rt.mirror")
 WORKERS: Final = 4
 MOST: Final = 20_000
-"""So many projects and nodes may wait to be written."""
+"""Projects and nodes that may wait."""
 AGAIN: Final = 1.0
-"""Seconds until a store that refuses is asked again."""
+"""Seconds until the next try after the store refused."""
 
 
 @define
 class Waiting:
-    """What changed of one project and is not written yet. Also counts as one of `MOST`."""
+    """The changes of one project that are not published yet."""
 
     changes: Json = field(factory=dict)
     state: str | None = None
@@ -38,7 +38,7 @@ class Waiting:
         return 1 + len(self.nodes)
 
     def under(self, newer: Waiting) -> Waiting:
-        """This, with what is `newer` laid over it."""
+        """Return these changes with the `newer` ones merged over them."""
         nodes = dict(self.nodes)
         for node_id, changes in newer.nodes.items():
             nodes[node_id] = {**nodes.get(node_id, {}), **changes}
@@ -57,17 +57,17 @@ class WriteBehind:
         self._size = 0
         self._wake = trio.Event()
         self.lost = 0
-        """Changes that could not be written: too much waited, or the hub refused them."""
+        """Count of changes that were lost: too many waited, or the hub refused them."""
 
     @property
     def quiet(self) -> bool:
-        """Whether all that was put in is written."""
+        """True if all changes are published."""
         return not self._waiting and not self._busy
 
     def put(
         self, project_id: str, changes: Json, *, node_id: str | None = None, state: str | None = None
     ) -> None:
-        """`changes` are of the node, or of the project's own fields; `state` is the project's."""
+        """Add changes of a node, or of the project's own fields; `state` is the project's state."""
         newer = Waiting({}, state, {node_id: changes}) if node_id is not None else Waiting(changes, state)
         self._lay(project_id, newer, on_top=True)
 
@@ -87,7 +87,7 @@ class WriteBehind:
         log.warning("not mirrored", reason=reason, changes=changes, **described)
 
     async def run(self) -> None:
-        """The mirror's tasks."""
+        """Run the workers that publish."""
         async with trio.open_nursery() as nursery:
             for _ in range(WORKERS):
                 nursery.start_soon(self._work)
@@ -112,7 +112,7 @@ class WriteBehind:
                 self._wake.set()
 
     async def _write(self, name: str, taken: Waiting) -> None:
-        """Publish it; what the store cannot take now is laid back under what came since."""
+        """Publish the changes of a project; if the store fails, put them back below newer ones."""
         try:
             events = await self._events(name, taken)
             most = self._context.settings.limits.max_events_per_publish
@@ -125,7 +125,7 @@ class WriteBehind:
             self._lose(len(taken), error.message, project=name)
 
     async def _publish(self, events: list[Event]) -> None:
-        """What is refused, a step that the lifecycle does not know say, takes nothing else with it."""
+        """Publish events; if the hub refuses them, publish each alone, so that only the bad one is lost."""
         try:
             await self._publisher.publish(events)
         except Unavailable:

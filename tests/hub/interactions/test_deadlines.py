@@ -236,7 +236,7 @@ async def test_what_the_hub_refuses_is_said_once_and_tried_ever_more_seldom(
         monkeypatch.setattr(office.hub.resolution, "resolve", settle)
         with capture_logs() as lines:
             await trio.sleep(60 + 3_600)
-        told = [line for line in lines if line["event"] == "not settled at its deadline"]
+        told = [line for line in lines if line["event"] == "not resolved at its deadline"]
         assert [(line["id"], line["code"], line["again"]) for line in told] == [("a", error.code, True)]
         assert 10 < len(tries) < 25
         refusing = False
@@ -261,7 +261,7 @@ async def test_what_can_never_be_settled_is_tried_once_and_said(
         with capture_logs() as lines:
             await trio.sleep(3_600)
         assert tries == 1
-        (told,) = [line for line in lines if line["event"] == "not settled at its deadline"]
+        (told,) = [line for line in lines if line["event"] == "not resolved at its deadline"]
         assert (told["log_level"], told["again"]) == ("error", False)
         assert is_open(office)
         monkeypatch.setattr(office.hub.resolution, "resolve", right)
@@ -278,7 +278,7 @@ async def test_a_store_that_fails_at_a_deadline_is_not_said_for_every_prompt(
         office.store.failing = True
         with capture_logs() as lines:
             await trio.sleep(120)
-        assert not [line for line in lines if line["event"] == "not settled at its deadline"]
+        assert not [line for line in lines if line["event"] == "not resolved at its deadline"]
         office.store.failing = False
         await trio.sleep(4)
         await office.check(TOPICS)
