@@ -2,21 +2,21 @@
 
 ::
 
-    HubError                      something the caller can act on
-    ├── PeerError                 the peer's fault: told to the peer with a code of the protocol
-    │   ├── InvalidInput          what was sent cannot be understood; ``field`` names the place
-    │   ├── Refused               understood, but not allowed in the present state
-    │   │   └── ProjectDamaged    what the store has of a project cannot be read
-    │   └── Unavailable           not now: the same request may be sent again after ``retry_after``
-    ├── StoreError                the store could not do what was asked
-    │   ├── StoreUnusable         never will: foreign, newer, corrupt or locked by another hub
-    │   ├── StoreUnavailable      not now: disk full, I/O error, busy
-    │   └── StoreDamaged          one log cannot be read; all others can
-    ├── SettingsError             a setting that cannot be used; names its place
+    HubError                      the base class; the caller can act on each of these
+    ├── PeerError                 the hub sends it to the peer, with a code of the protocol
+    │   ├── InvalidInput          the message is malformed; ``field`` names the place
+    │   ├── Refused               the message is valid, but not allowed in the present state
+    │   │   └── ProjectDamaged    the store cannot read a project's log
+    │   └── Unavailable           the hub cannot do it now; repeat the request after ``retry_after``
+    ├── StoreError                the store failed
+    │   ├── StoreUnusable         for good: a foreign, newer or corrupt store, or another hub has it open
+    │   ├── StoreUnavailable      for now: disk full, I/O error, busy
+    │   └── StoreDamaged          for one log; all others can be read
+    ├── SettingsError             a setting is invalid; the message names its place
     └── ClientError               raised by ``tasktree_rt.client``
-        ├── ConnectionLost        the hub went away and no reconnect was wanted
-        ├── PublishRefused        the hub refused a publish for good; carries the peer error's fields
-        └── RequestRefused        the same of a question, an answer, a command, a notification
+        ├── ConnectionLost        the connection ended and the client does not reconnect
+        ├── PublishRefused        the hub refused a publish for good; has the fields of `PeerError`
+        └── RequestRefused        the hub refused a prompt, an answer, a command or a notification
 
 Expected outcomes (a gap, a shed, a duplicate) are return values, not exceptions.
 """
@@ -56,18 +56,18 @@ HTTP_STATUS: Final[dict[str, int]] = {
 
 
 class HubError(Exception):
-    """Base of everything this package raises on purpose."""
+    """The base class of every exception this package raises on purpose."""
 
 
 class PeerError(HubError):
-    """The peer's fault, or the hub's state, told to the peer.
+    """An error that the hub sends to the peer: the peer's fault, or the hub's present state.
 
     Attributes:
         code: a key of `HTTP_STATUS`.
         message: one sentence for a person.
-        field: where in the message the fault is (``events[3].data.node_id``), if it has a place.
-        retry_after: seconds after which the same request may be sent again, if that helps.
-        outcome: what settled it already, with ``prompt_closed`` and ``gone``.
+        field: the place of the fault in the message (``events[3].data.node_id``); None without a place.
+        retry_after: seconds until the peer may repeat the same request; None if repeating does not help.
+        outcome: the earlier resolution of the prompt or command, with ``prompt_closed`` and ``gone``.
     """
 
     default_code: ClassVar[str] = "invalid_message"
@@ -90,33 +90,33 @@ class PeerError(HubError):
 
     @property
     def status(self) -> int:
-        """The HTTP status that goes with `code`."""
+        """The HTTP status for `code`."""
         return HTTP_STATUS[self.code]
 
 
 class InvalidInput(PeerError):
-    """What was sent cannot be understood."""
+    """The peer's message is malformed; `field` names the place."""
 
 
 class Refused(PeerError):
-    """Understood, but not allowed in the present state."""
+    """The peer's message is valid, but not allowed in the present state."""
 
     default_code = "forbidden"
 
 
 class ProjectDamaged(Refused):
-    """What the store has of a project (or of a user's log) cannot be read; everything else works.
+    """The store cannot read the log of one project or user. All others work.
 
     Attributes:
-        topic: the project, or the user's log.
-        reason: what is wrong with it.
+        topic: the project's id, or the topic of the user's log.
+        reason: the damage.
     """
 
     default_code = "project_damaged"
 
     def __init__(self, topic: str, reason: str) -> None:
         super().__init__(
-            f"what is stored of {topic!r} is damaged: {reason}; export what is left, recover or delete it",
+            f"the log of {topic!r} is damaged: {reason}; export it, then recover or delete it",
             field="project_id",
         )
         self.topic = topic
@@ -124,24 +124,26 @@ class ProjectDamaged(Refused):
 
 
 class Unavailable(PeerError):
-    """Not now; the same request, under the same id, may be sent again after `retry_after` seconds."""
+    """The hub cannot do it now. The peer may repeat the request, with the same id, after `retry_after`
+    seconds.
+    """
 
     default_code = "store_unavailable"
 
 
 class StoreError(HubError):
-    """The store could not do what was asked."""
+    """The base class of the store's errors."""
 
 
 class StoreUnusable(StoreError):
-    """The store will never work as it is: foreign, newer, corrupt, or open in another hub."""
+    """The store cannot be used: it is foreign, newer, corrupt, or open in another hub."""
 
 
 class StoreUnavailable(StoreError):
-    """The store cannot do it now (disk full, I/O error, busy); trying again later may help.
+    """The store cannot do it now: disk full, I/O error, busy. A later retry may succeed.
 
     Attributes:
-        lasting: it helps only once a person has mended the store (its file is gone, or damaged).
+        lasting: a retry fails until a person repairs the store (its file is gone, or damaged).
     """
 
     def __init__(self, message: str, *, lasting: bool = False) -> None:
@@ -150,10 +152,7 @@ class StoreUnavailable(StoreError):
 
 
 class StoreDamaged(StoreError):
-    """What the store has of one log, `topic`, cannot be read; `reason` says what of it.
-
-    Everything else works.
-    """
+    """The store cannot read the log of one `topic`. `reason` names the damage; all other logs work."""
 
     def __init__(self, topic: str, reason: str) -> None:
         super().__init__(f"{topic}: {reason}")
@@ -162,21 +161,21 @@ class StoreDamaged(StoreError):
 
 
 class SettingsError(HubError):
-    """A setting that cannot be used; the message names it and where it came from."""
+    """A setting is invalid; the message names the setting and its source (file, variable, flag)."""
 
 
 class ClientError(HubError):
-    """Raised by `tasktree_rt.client`."""
+    """The base class of the exceptions that `tasktree_rt.client` raises."""
 
 
 class ConnectionLost(ClientError):
-    """The hub went away and no reconnect was wanted, or reconnecting is pointless."""
+    """The connection ended, and the client does not reconnect: it was told not to, or it cannot succeed."""
 
 
 class PublishRefused(ClientError):
-    """The hub refused a publish for good; nothing of it was kept.
+    """The hub refused a publish for good and stored none of its events.
 
-    Attributes: as of `PeerError`.
+    The attributes are those of `PeerError`.
     """
 
     def __init__(self, code: str, message: str, field: str | None = None) -> None:
@@ -187,10 +186,11 @@ class PublishRefused(ClientError):
 
 
 class RequestRefused(ClientError):
-    """The hub refused a request for good: a question, an answer, a command, a notification …
+    """The hub refused a request for good: a prompt, an answer, a command, a notification, …
 
-    Attributes: as of `PeerError`; `code` is ``http_<status>`` where whoever answered gave none, and
-    `repeated` says that an earlier try, whose answer was lost, may have been done.
+    The attributes are those of `PeerError`. `code` is ``http_<status>`` if the response has no code, e.g.
+    because a proxy sent it. `repeated`: the client lost the response to an earlier attempt, so the hub may
+    have done the request already.
     """
 
     def __init__(

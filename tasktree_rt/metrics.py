@@ -1,6 +1,7 @@
 """Count what the hub, the web server and the bridges do, as Prometheus metrics.
 
-Counters and histograms change as things happen. `web.metrics` reads the gauges from the hub at each scrape.
+The methods of `Metrics` update counters and histograms. `web.metrics_page` reads the gauges from the hub at
+each scrape.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ CODES: Final = BY_CODE.keys() | {1003, 1005, 1006, 1008, 1010}
 
 
 class _Labelled:
-    """A counter with one label. It keeps its children, since finding one costs more than counting.
+    """A counter with one label. It keeps its children: a lookup costs more than the increment.
 
     After `MAX_VALUES` values each new value counts as ``other``.
     """
@@ -41,9 +42,9 @@ class _Labelled:
 
 
 class Metrics:
-    """All metrics of one hub, in a registry of their own: two hubs in one process do not share them.
+    """All metrics of one hub, in their own registry: two hubs in one process share none.
 
-    Each method returns at once and raises nothing.
+    Each method returns immediately and raises nothing.
     """
 
     def __init__(self) -> None:
@@ -58,18 +59,18 @@ class Metrics:
 
     def _define_publishing(self) -> None:
         self._events = _Labelled(self._counter("events", "Events accepted and committed.", "type"))
-        self._event_bytes = self._counter("event_bytes", "Bytes of their bodies.")
+        self._event_bytes = self._counter("event_bytes", "Bytes of the bodies of accepted events.")
         self._handling = self._histogram(
-            "handling_seconds", "Receipt of a tick's oldest publish to its tick.", SECONDS
+            "handling_seconds", "Time from the receipt of a tick's oldest publish to the tick.", SECONDS
         )
         self._refused = _Labelled(self._counter("refusals", "Requests refused, by error code.", "code"))
-        self._commits = self._histogram("commit_seconds", "One group commit.", SECONDS)
+        self._commits = self._histogram("commit_seconds", "Duration of one group commit.", SECONDS)
         self._commit_size = self._histogram("commit_publishes", "Publishes in one group commit.", MESSAGES)
-        self._faults = _Labelled(self._counter("faults", "Faults of the hub's own, by place.", "where"))
+        self._faults = _Labelled(self._counter("faults", "Internal errors of the hub, by place.", "where"))
 
     def published(self, types: Mapping[str, int], size: int, seconds: float) -> None:
-        """Count the events of a tick: the number of each type, the bytes of their bodies, and the seconds
-        from the receipt of the oldest to the tick.
+        """Count the events of a tick: the number of each type, the bytes of all bodies, and the seconds from
+        the receipt of the oldest event to the tick.
         """
         for kind, number in types.items():
             self._events.inc(kind, number)
@@ -86,7 +87,7 @@ class Metrics:
         self._commit_size.observe(publishes)
 
     def failed(self, where: str) -> None:
-        """Count a fault of the hub's own."""
+        """Count an internal error of the hub by its place."""
         self._faults.inc(where)
 
     # --- delivery -------------------------------------------------------------------------------------
@@ -96,20 +97,22 @@ class Metrics:
         self._delivered_bytes = self._counter(
             "delivered_bytes", "Bytes of event bodies offered to subscribers."
         )
-        self._flush = self._histogram("flush_seconds", "One tick of the fan-out.", SECONDS)
+        self._flush = self._histogram("flush_seconds", "Duration of one tick of the fan-out.", SECONDS)
         self._sheds = _Labelled(
             self._counter("sheds", "Projects shed at a full outbox, by policy.", "policy")
         )
         self._lag = self._histogram(
-            "lag_messages", "Messages a subscriber was behind when it was shed.", MESSAGES
+            "lag_messages", "Messages a subscriber had missed when the hub shed it.", MESSAGES
         )
         self._caught_up = _Labelled(
-            self._counter("catch_ups", "Laggards brought up to date, by how.", "kind")
+            self._counter("catch_ups", "Catch-ups of slow subscribers, by kind.", "kind")
         )
         self._queue = self._histogram(
-            "queue_messages", "Depth of an outbox after something had to wait.", MESSAGES
+            "queue_messages", "Messages in an outbox, observed when a message has to wait.", MESSAGES
         )
-        self._stalled = self._counter("stalled", "Connections aborted: nothing taken, or no sign of life.")
+        self._stalled = self._counter(
+            "stalled", "Connections aborted: the peer read nothing, or sent nothing."
+        )
         self._closes = self._counter("closes", "WebSocket connections ended.", "dialect", "code")
 
     def flushed(self, deliveries: int, size: int, seconds: float) -> None:
@@ -119,7 +122,7 @@ class Metrics:
         self._flush.observe(seconds)
 
     def shed(self, policy: str, missed: int) -> None:
-        """Count a subscriber with a full outbox, and the messages of the project that it had missed."""
+        """Count a shed project at a subscriber's full outbox; `missed`: the messages it had missed."""
         self._sheds.inc(policy)
         self._lag.observe(missed)
 
@@ -128,16 +131,16 @@ class Metrics:
         self._caught_up.inc(kind)
 
     def queued(self, messages: int) -> None:
-        """Observe the depth of an outbox after a message had to wait in it."""
+        """Observe the number of messages in an outbox in which a message has to wait."""
         self._queue.observe(messages)
 
     def stalled(self) -> None:
-        """Count a connection that the hub aborted because the peer took nothing or gave no sign of life."""
+        """Count a connection that the hub aborted because the peer read nothing or sent nothing."""
         self._stalled.inc()
 
     def closed(self, dialect: str, code: int) -> None:
         """Count a WebSocket connection that ended with a close code (1006: without one)."""
-        # A peer may send any of some thousand codes, and a label value stays for ever.
+        # A peer may send thousands of different codes, and Prometheus keeps every label value.
         self._closes.labels(dialect, str(code) if code in CODES else OTHER).inc()
 
     # --- prompts and commands ---------------------------------------------------------------------------
@@ -145,16 +148,16 @@ class Metrics:
     def _define_interactions(self) -> None:
         self._opened = self._counter("matters_opened", "Prompts and commands opened.", "kind")
         self._settled = self._counter(
-            "matters_settled", "Prompts and commands settled, by how.", "kind", "how"
+            "matters_settled", "Prompts and commands resolved, by outcome.", "kind", "how"
         )
 
     def opened(self, kind: str) -> None:
-        """Count a prompt or command that was opened."""
+        """Count a new prompt or command."""
         self._opened.labels(kind).inc()
 
     def settled(self, kind: str, how: str) -> None:
-        """Count a prompt or command that was resolved: ``answered``, ``timeout``, ``cancelled``; ``done``,
-        ``refused``.
+        """Count a resolved prompt (``answered``, ``timeout``, ``cancelled``) or command (``done``,
+        ``refused``, ``timeout``).
         """
         self._settled.labels(kind, how).inc()
 
@@ -165,43 +168,46 @@ class Metrics:
             self._counter("handshakes", "WebSocket handshakes by outcome.", "outcome")
         )
         self._connections_refused = _Labelled(
-            self._counter("connections_refused", "Connections refused unseen.", "reason")
+            self._counter("connections_refused", "Connections refused before a request was read.", "reason")
         )
-        self._http_stalled = self._counter("http_stalled", "HTTP responses aborted: the peer took nothing.")
+        self._http_stalled = self._counter("http_stalled", "HTTP responses aborted: the peer read nothing.")
 
     def handshake(self, outcome: str) -> None:
         """Count a request for a WebSocket by its outcome: ``accepted``, ``rejected`` (by the view),
-        ``invalid``, ``timeout``, ``failed`` (the view raised) or ``lost`` (the peer went).
+        ``invalid``, ``timeout``, ``failed`` (the view raised) or ``lost`` (the peer disconnected).
         """
         self._handshakes.inc(outcome)
 
     def connection_refused(self, reason: str) -> None:
-        """Count a connection refused before any work: ``max_connections`` or
+        """Count a connection that a limit refused before the server read a request: ``max_connections`` or
         ``max_connections_per_address``.
         """
         self._connections_refused.inc(reason)
 
     def response_stalled(self) -> None:
-        """Count an HTTP response aborted because the peer took no byte of it for `stall_timeout`."""
+        """Count an HTTP response aborted because the peer read no byte of it for `stall_timeout`."""
         self._http_stalled.inc()
 
-    # --- bridges: without one there is nothing to see ---------------------------------------------------
+    # --- bridges ----------------------------------------------------------------------------------------
 
     def _define_bridges(self) -> None:
         self._bridge_up = Gauge(
-            "tasktree_bridge_up", "1 while it is listened to.", ["system"], registry=self.registry
+            "tasktree_bridge_up",
+            "1 while the hub is connected to the system.",
+            ["system"],
+            registry=self.registry,
         )
         self._bridge_messages = self._counter(
             "bridge_messages", "Messages from other systems.", "system", "kind"
         )
 
     def bridge_up(self, system: str, up: bool) -> None:
-        """Note whether the hub hears a foreign system."""
+        """Record whether the hub is connected to a foreign system."""
         self._bridge_up.labels(system).set(up)
 
     def bridge_message(self, system: str, kind: str) -> None:
-        """Count a message of a foreign system: ``event``, ``notification``, ``malformed`` or
-        ``too_large``; and ``not_kept`` for a notification that was not stored.
+        """Count a message from a foreign system: ``event``, ``notification``, ``malformed`` or
+        ``too_large``; ``not_kept`` counts a notification that the hub did not store.
         """
         self._bridge_messages.labels(system, kind).inc()
 

@@ -1,8 +1,8 @@
-"""Every setting with its default, unit and bounds; frozen, and valid once made.
+"""Every setting with its default, unit and bounds. Instances are frozen and valid.
 
-Making any of these classes checks every field and then what must hold between fields; a value that
-cannot be used raises `UnfitSetting`, which names the field. Where values come from (file, environment,
-flags) is `tasktree_rt.cli.settings_sources`.
+A constructor checks every field first, then the rules between fields. An invalid value raises
+`UnfitSetting`, which names the field. `tasktree_rt.cli.settings_sources` reads values from the file, the
+environment and the flags.
 """
 
 from __future__ import annotations
@@ -24,23 +24,23 @@ if TYPE_CHECKING:
 KIB: Final = 1024
 MIB: Final = 1024 * KIB
 MOST: Final = 2**53
-"""No count or size may be larger; beyond it JSON numbers lose digits."""
+"""The maximum of every count and size. Larger JSON numbers lose digits."""
 LONGEST: Final = 1e9
-"""No time may be longer, in seconds (31 years)."""
+"""The maximum of every time, in seconds (31 years)."""
 UNIX: Final = "unix:"
 SECRET_BYTES: Final = 32
-"""The least length of an HS256 key (RFC 7518, 3.2)."""
+"""The minimum length of an HS256 key, in bytes (RFC 7518, 3.2)."""
 
 Validator = Callable[[object, "Attribute[Any]", Any], None]
 
 
 class UnfitSetting(SettingsError):
-    """A value, or several together, that cannot be used.
+    """A setting has an invalid value, or several settings contradict each other.
 
     Attributes:
-        fields: the settings concerned, the one to change first; dotted from `Settings` where that is
-            known (``delivery.outbox_bytes``), else the bare name.
-        reason: what is expected and what was given; never a secret.
+        fields: the names of these settings; the first is the one to change. A name is the whole path from
+            `Settings` (``delivery.outbox_bytes``) where the path is known, otherwise the field's name.
+        reason: the expected and the given value. It never contains a secret.
     """
 
     def __init__(self, fields: tuple[str, ...], reason: str) -> None:
@@ -50,7 +50,7 @@ class UnfitSetting(SettingsError):
 
 
 def shown_value(value: object) -> str:
-    """A setting's value as it may stand in a message: as TOML writes it, and short."""
+    """Format a setting's value for a message: in TOML's notation, at most 120 characters."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, (tuple, list)):
@@ -61,11 +61,11 @@ def shown_value(value: object) -> str:
 
 
 def parse_bind(bind: str) -> tuple[str, int]:
-    """Host and port of ``HOST:PORT`` or ``[IPv6]:PORT``; port 0 lets the system choose one. Of
-    ``unix:/PATH`` the host is ``unix:``.
+    """Split ``HOST:PORT`` or ``[IPv6]:PORT`` into host and port. With port 0 the system chooses a free port.
+    For ``unix:/PATH`` the host is ``unix:`` and the port 0.
 
     Raises:
-        ValueError: with what is wrong.
+        ValueError: `bind` is malformed; the message says how.
     """
     if bind.startswith(UNIX) and len(bind) > len(UNIX) and "\0" not in bind:
         return UNIX, 0
@@ -73,7 +73,7 @@ def parse_bind(bind: str) -> tuple[str, int]:
     if host.startswith("[") and host.endswith("]"):
         host = str(IPv6Address(host[1:-1]))
     elif ":" in host:
-        raise ValueError("an IPv6 address stands in brackets, as in [::1]:8000")
+        raise ValueError("expected brackets around the IPv6 address, as in [::1]:8000")
     if not colon or _HOST.fullmatch(host) is None:
         raise ValueError("expected HOST:PORT, as in 127.0.0.1:8000")
     if re.fullmatch("[0-9]{1,5}", port) is None or int(port) > 65_535:
@@ -82,7 +82,9 @@ def parse_bind(bind: str) -> tuple[str, int]:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach a host of `parse_bind`. Of names only ``localhost`` is believed."""
+    """Return whether only this machine can reach `host`, a result of `parse_bind`. ``localhost`` is the only
+    name that counts as loopback.
+    """
     try:
         return ip_address(host).is_loopback
     except ValueError:
@@ -157,7 +159,7 @@ def _redis(_: object, attribute: Attribute[Any], value: object) -> None:
     _text(_, attribute, value)
     url = urlsplit(str(value))
     if url.password is not None:
-        raise UnfitSetting((attribute.name,), "expected no password in it: give it as autogpt.redis_password")
+        raise UnfitSetting((attribute.name,), "expected no password; set autogpt.redis_password instead")
     named = bool(url.path) if url.scheme == "unix" else bool(url.hostname)
     good = not value or (named and url.scheme in ("redis", "rediss", "unix"))
     _require(good, attribute, '"redis://HOST:PORT/DB", "rediss://HOST:PORT/DB" or "unix:///PATH"', value)
@@ -181,8 +183,8 @@ def _jwks(_: object, attribute: Attribute[Any], value: object) -> None:
     _require(good, attribute, '"https://HOST/PATH" or the path of a file', value)
 
 
-def _switch(value: Any) -> Any:  # noqa: ANN401 - whatever was given is still to be checked
-    """``true`` and ``false`` are as good as ``on`` and ``off``."""
+def _switch(value: Any) -> Any:  # noqa: ANN401 - not validated yet
+    """Convert ``true`` and ``false`` to ``on`` and ``off``."""
     return {"true": "on", "false": "off"}.get(str(value).lower(), value)
 
 
@@ -203,20 +205,20 @@ def _each(pattern: re.Pattern[str], expected: str) -> Validator:
     return check
 
 
-def _lower(value: Any) -> Any:  # noqa: ANN401 - whatever was given is still to be checked
-    """Host names and origins compare without case; a list is as good as a tuple."""
+def _lower(value: Any) -> Any:  # noqa: ANN401 - not validated yet
+    """Convert host names and origins to lower case, and a list to a tuple."""
     if type(value) not in (list, tuple):
         return value
     return tuple(one.lower() if type(one) is str else one for one in value)
 
 
 def is_origin(text: str) -> bool:
-    """Whether ``cors_origins`` can name it, in lower case."""
+    """Return whether `text` is a valid entry of ``cors_origins``; it must be in lower case."""
     return _ORIGIN.fullmatch(text) is not None
 
 
 def is_server_name(text: str) -> bool:
-    """Whether ``server_names`` can name it, in lower case."""
+    """Return whether `text` is a valid entry of ``server_names``; it must be in lower case."""
     return _SERVER_NAME.fullmatch(text) is not None
 
 
@@ -233,7 +235,7 @@ def _seconds(default: float, *, zero: bool = False, most: float = LONGEST) -> fl
 
 @frozen
 class Limits:
-    """What one peer may cost. Sizes in bytes, times in seconds."""
+    """Upper bounds of the resources that peers use. Sizes in bytes, times in seconds."""
 
     max_message_size: int = _count(MAX_MESSAGE_SIZE, 1 * KIB)
     max_events_per_publish: int = _count(MAX_EVENTS_PER_PUBLISH)
@@ -246,11 +248,12 @@ class Limits:
     max_projects: int = _count(100_000)
     max_user_logs: int = _count(100_000)
     max_per_subject: int = _count(50_000)
-    """Projects, users' logs, snapshots, open prompts and commands of one token's ``sub``, or one address."""
+    """Maximum number of projects, users' logs, snapshots, open prompts and open commands per token subject
+    (``sub``), or per address without authentication."""
     max_snapshots: int = _count(10_000)
     max_snapshots_per_project: int = _count(100)
     max_open: int = _count(20_000)
-    """Prompts and commands that are open, in all."""
+    """Maximum number of open prompts and commands in the whole hub."""
     max_loaded_bytes: int = _count(256 * MIB, 1 * MIB)
     """Of projects in memory, as `hub.footprint` estimates them; idle ones beyond it are put away."""
     max_nodes: int = _count(100_000)
@@ -269,7 +272,7 @@ class Limits:
 
 @frozen
 class Delivery:
-    """How watchers are served. Sizes in bytes, times in seconds."""
+    """Delivery of messages to watchers. Sizes in bytes, times in seconds."""
 
     outbox_messages: int = _count(256, 16)
     outbox_bytes: int = _count(2 * MIB, 2 * KIB)
@@ -283,77 +286,84 @@ class Delivery:
 
 @frozen
 class People:
-    """Prompts and commands. Seconds."""
+    """Prompts and commands. Times in seconds."""
 
     prompt_timeout: float = _seconds(3_600.0)
-    """A prompt that names no deadline gets this one."""
+    """Seconds until the deadline of a prompt that names none."""
     command_timeout: float = _seconds(30.0)
-    """So long an orchestrator may take to say anything about a command."""
+    """Maximum seconds until the orchestrator's first reply to a command."""
 
 
 @frozen
 class Execution:
-    """The execution status stream. Seconds."""
+    """The execution status stream. Times in seconds."""
 
     status_interval: float = _seconds(0.2, zero=True)
-    """A watcher is told how an execution stands at most so often; 0: with every change."""
+    """Minimum seconds between two status messages of one execution to a watcher; 0: the hub sends every
+    change."""
 
 
 @frozen
 class Aiecs:
-    """The language of AIECS. Seconds."""
+    """The AIECS protocol. Times in seconds."""
 
     host: str = field(default="127.0.0.1", validator=_text)
     port: int = field(default=0, validator=_whole(0))
-    """A port of its own, where it is spoken at any path; 0: none, only ``/ws/aiecs`` of `bind`."""
+    """An additional port that accepts AIECS clients at any path; 0: the hub serves them only at
+    ``/ws/aiecs`` of `bind`."""
     max_connections: int = _count(1_000)
     ping_interval: float = _seconds(20.0)
     ping_timeout: float = _seconds(10.0)
     callback_timeout: float = _seconds(300.0)
-    """So long a person may take to confirm, unless the asker says otherwise."""
+    """Seconds until the deadline of a confirmation that names none."""
     default_proceed: bool = field(default=True, validator=_flag)
-    """What holds if nobody answers in time."""
+    """The answer to a confirmation whose deadline passes without one."""
     heartbeat_interval: float = _seconds(30.0)
     broadcast_all: bool = field(default=True, validator=_flag)
-    """Everybody is shown everything, while there is no authentication; with it never."""
+    """Send every event to every AIECS client. Has no effect with authentication."""
     one_per_user: bool = field(default=False, validator=_flag)
-    """A user's new connection closes the old one."""
+    """Close a user's older connection when the user connects again."""
 
 
 @frozen
 class AutoGpt:
-    """AutoGPT's language and events. Sizes in bytes."""
+    """AutoGPT's protocol and events. Sizes in bytes, times in seconds."""
 
     redis_url: str = field(default="", validator=_redis)
-    """AutoGPT's Redis, whose events are passed on; empty: they are only pushed over HTTP."""
+    """URL of AutoGPT's Redis, from which the hub reads events; empty: the hub takes AutoGPT's events only
+    over HTTP."""
     redis_password: str = field(default="", repr=False, validator=_text)
     api_url: str = field(default="", validator=_http_url)
-    """AutoGPT's REST API, asked which graph an execution is of, if its Redis is a cluster."""
+    """URL of AutoGPT's REST API. Needed with a Redis cluster: the hub asks the API for an execution's graph."""
     mirror: str = field(default="auto", converter=_switch, validator=_one_of("auto", "on", "off"))
-    """Whether executions are projects too; ``auto``: only without authentication."""
+    """Store each execution as a project too; ``auto``: only without authentication."""
     max_event_size: int = _count(16 * MIB, 1 * KIB)
-    """A larger event from Redis is told of, not passed on."""
+    """Maximum size of an event from Redis. The hub logs and drops a larger one."""
     inherit_window: float = _seconds(120.0, zero=True)
-    """A returning connection inherits what its user was subscribed to so long before; 0: nothing."""
+    """Seconds for which a user's subscriptions outlive the connection; the user's next connection inherits
+    them. 0: none are inherited."""
     jwks: str = field(default="", validator=_jwks)
-    """The JWK set that its users' tokens are verified with: a URL, or a file."""
+    """The JWK set that verifies the users' tokens: a URL, or the path of a file."""
     public_key: str = field(default="", validator=_text)
-    """A PEM file with the public key that they are verified with."""
+    """Path of a PEM file with the public key that verifies the users' tokens."""
 
     @property
     def has_keys(self) -> bool:
-        """Whether its clients are asked for tokens of a public key's."""
+        """Whether AutoGPT's clients need a token, signed with a private key."""
         return bool(self.jwks or self.public_key)
 
 
 @frozen
 class Keep:
-    """What the store keeps. Times in seconds, sizes in bytes."""
+    """Retention in the store. Times in seconds, sizes in bytes."""
 
     max_events: int = _count(100_000)
+    """Maximum number of events per log before the hub deletes the oldest, one checkpoint at a time."""
     max_age: float = _seconds(7 * 86_400.0)
+    """Minimum age in seconds before events are deleted, one checkpoint at a time."""
     project_ttl: float = _seconds(0.0, zero=True)
-    """Completed, failed and cancelled projects are deleted so long after their last event; 0: never."""
+    """Seconds from the last event of a completed, failed or cancelled project until the hub deletes it; 0:
+    never."""
     checkpoint_events: int = _count(5_000)
     checkpoint_bytes: int = _count(8 * MIB)
     sweep_interval: float = _seconds(60.0)
@@ -361,7 +371,7 @@ class Keep:
 
 @frozen
 class Drain:
-    """How the hub stops. Seconds."""
+    """Shutdown of the hub. Times in seconds."""
 
     window: float = _seconds(5.0, zero=True, most=300.0)
     timeout: float = _seconds(10.0)
@@ -369,15 +379,16 @@ class Drain:
 
 @frozen
 class Auth:
-    """Who may come in. Without a secret everybody may."""
+    """Authentication by JSON Web Tokens. Without a secret it is off: all requests are allowed."""
 
     secret: str = field(default="", repr=False, validator=_secret)
     """HS256 key of the JSON Web Tokens; at least 32 bytes."""
     audience: str = field(default="", validator=_text)
+    """The audience (``aud``) that a token must name; empty: any."""
 
     @property
     def on(self) -> bool:
-        """Whether a token is asked for."""
+        """Whether requests need a token."""
         return bool(self.secret)
 
 
@@ -394,26 +405,26 @@ _origins: Final = _each(_ORIGIN, "an origin without a path, as in https://board.
 
 
 _OPEN: Final = (
-    "{} can be reached from other machines and nobody would have to show a token: set auth.secret, "
-    "or say insecure = true (--insecure) if everybody may read and write"
+    "{} can be reached from other machines, but authentication is off: set auth.secret, "
+    "or insecure = true (--insecure) to allow a public address without authentication"
 )
 
 
 @frozen
 class Settings:
-    """All of them."""
+    """All settings of a hub."""
 
     bind: str = field(default="127.0.0.1:8000", validator=_bind)
-    """``HOST:PORT``, ``[IPv6]:PORT`` or ``unix:/PATH``. Without authentication or `insecure` only this
-    machine may be able to reach it."""
+    """Address to listen on: ``HOST:PORT``, ``[IPv6]:PORT`` or ``unix:/PATH``. Must be a loopback address
+    unless authentication or `insecure` is on."""
     store: str = field(default="", validator=_store)
-    """``sqlite:PATH`` or ``memory:``; empty means a SQLite file in the platform's state folder."""
+    """``sqlite:PATH`` or ``memory:``; empty: a SQLite file in the platform's state folder."""
     insecure: bool = field(default=False, validator=_flag)
-    """Let everybody in who reaches a `bind` that is not loopback, though there is no authentication."""
+    """Allow a public address without authentication."""
     server_names: tuple[str, ...] = field(default=(), converter=_lower, validator=_names)
-    """Hosts that requests may be for, beside the address of `bind`."""
+    """Accepted values of a request's ``Host`` header, beside the host of `bind`."""
     cors_origins: tuple[str, ...] = field(default=(), converter=_lower, validator=_origins)
-    """Other origins whose pages may read this hub: each by name, ``*`` is refused."""
+    """Origins of other sites whose pages may use this hub. Each is listed by name; ``*`` is refused."""
     docs: bool = field(default=True, validator=_flag)
     metrics: bool = field(default=True, validator=_flag)
     lifecycle: str = field(default="observe", validator=_one_of("observe", "enforce"))
@@ -430,12 +441,12 @@ class Settings:
 
     @property
     def mirrors_autogpt(self) -> bool:
-        """Whether AutoGPT's executions are projects too."""
+        """Whether the hub stores AutoGPT's executions as projects too."""
         asked = self.auth.on or self.autogpt.has_keys
         return self.autogpt.mirror == "on" or (self.autogpt.mirror == "auto" and not asked)
 
     def __attrs_post_init__(self) -> None:
-        """Check what must hold between fields."""
+        """Check the rules between fields."""
         message, outbox = self.limits.max_message_size, self.delivery.outbox_bytes
         if outbox < 2 * message:
             fields = ("delivery.outbox_bytes", "limits.max_message_size")

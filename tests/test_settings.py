@@ -51,7 +51,7 @@ def test_settings_cannot_be_changed() -> None:
         (Settings, "store", "postgres:x", 'expected "sqlite:PATH" or "memory:", got "postgres:x"'),
         (AutoGpt, "redis_url", "http://x", 'expected "redis://HOST:PORT/DB", "rediss://HOST:PORT/DB"'),
         (AutoGpt, "redis_url", "redis://", 'expected "redis://HOST:PORT/DB", "rediss://HOST:PORT/DB"'),
-        (AutoGpt, "redis_url", "redis://:x@h:1", "expected no password in it: give it as autogpt.redis_pass"),
+        (AutoGpt, "redis_url", "redis://:x@h:1", "expected no password; set autogpt.redis_password instead"),
         (AutoGpt, "redis_password", 5, "expected a string, got something else"),
         (AutoGpt, "mirror", "perhaps", 'expected "auto" or "on" or "off", got "perhaps"'),
         (AutoGpt, "api_url", "http://", 'expected "https://HOST/PATH", got "http://"'),
