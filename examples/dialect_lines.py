@@ -42,7 +42,7 @@ from tasktree_rt.settings import Settings
 from tasktree_rt.web.app import create_app
 from tasktree_rt.web.auth.tokens import authenticate
 from tasktree_rt.web.server.server import serve
-from tasktree_rt.web.sockets import Answer, address, closing, leave, socket_routes, token
+from tasktree_rt.web.sockets import Answer, accept_session, address, closing, socket_routes, token
 
 
 # 1. The words: text to commands, messages and records to frames. It never waits and stores nothing.
@@ -142,7 +142,7 @@ def lines_routes(hub: Hub, settings: Settings) -> Blueprint:
                 authenticate=admit,
                 address=address(),
             )
-        await leave(hub, session)
+        await accept_session(hub, session)
         return None
 
     return routes

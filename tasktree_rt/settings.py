@@ -334,7 +334,7 @@ class AutoGpt:
     over HTTP."""
     redis_password: str = field(default="", repr=False, validator=_text)
     api_url: str = field(default="", validator=_http_url)
-    """URL of AutoGPT's REST API. Needed with a Redis cluster: the hub asks the API for an execution's graph."""
+    """URL of AutoGPT's REST API. Needed with a Redis cluster: the hub asks it for an execution's graph."""
     mirror: str = field(default="auto", converter=_switch, validator=_one_of("auto", "on", "off"))
     """Store each execution as a project too; ``auto``: only without authentication."""
     max_event_size: int = _count(16 * MIB, 1 * KIB)

@@ -1,4 +1,4 @@
-"""The Quart app: routes, errors, and who may ask from where. `create_app` makes it; `web.server` runs it."""
+"""Make the Quart app: its routes, error responses, authentication and CORS. `web.server` runs it."""
 
 from __future__ import annotations
 
@@ -19,10 +19,8 @@ from tasktree_rt.hub.projects.store_health import unavailable
 from tasktree_rt.metrics import Metrics
 from tasktree_rt.settings import Settings
 from tasktree_rt.web.auth.origins import OriginPolicy
-from tasktree_rt.web.auth.refused_origins import Refusals, refusals_of
+from tasktree_rt.web.auth.refused_origins import FOREIGN_ORIGIN, UNKNOWN_HOST, Refusals, refusals_of
 from tasktree_rt.web.auth.tokens import authenticate, token_of
-from tasktree_rt.web.bodies import HubRequest
-from tasktree_rt.web.caller import administers
 from tasktree_rt.web.dashboard import ASSETS, PROJECT_PATHS, Site, packaged, read
 from tasktree_rt.web.directory import project_routes
 from tasktree_rt.web.docs_pages import Pages
@@ -31,20 +29,21 @@ from tasktree_rt.web.executions import ExecutionRoutes
 from tasktree_rt.web.foreign_routes import ForeignSystem, addresses_of
 from tasktree_rt.web.http import Api
 from tasktree_rt.web.interactions import People
-from tasktree_rt.web.json_response import reply
-from tasktree_rt.web.large_response import LargeAnswers
 from tasktree_rt.web.metrics_page import MetricsPage
 from tasktree_rt.web.problem_details import problem, status_problem
+from tasktree_rt.web.request import HubRequest, require_admin
+from tasktree_rt.web.response import LargeAnswers, reply
 from tasktree_rt.web.server.app_addresses import put_addresses
 from tasktree_rt.web.snapshots import SnapshotRoutes
 from tasktree_rt.web.sockets import SocketRoutes
 
 API: Final = "/api/v1"
+API_FOLDER: Final = f"{API}/"
 BODY_PATIENCE: Final = 0.5
-"""Seconds for the rest of a body that nobody wanted, before its connection is given up."""
+"""Seconds to read the rest of a body that no route wanted. Then the connection ends."""
 METRICS_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 NO_HOST: Final = "invalid"
-"""The name to build addresses with where the request has none (RFC 2606)."""
+"""The host for building URLs if the request's Host is invalid (RFC 2606)."""
 SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 DOCUMENTS: Final = {
     "/docs": "docs.html",
@@ -52,20 +51,19 @@ DOCUMENTS: Final = {
     f"{API}/openapi.json": "openapi.json",
     f"{API}/asyncapi.json": "asyncapi.json",
 }
-"""Paths of the documents (setting ``docs``), with their files."""
+"""The documents' paths and files (setting ``docs``)."""
 OPEN_PATHS: Final = frozenset({"/healthz", "/readyz", *DOCUMENTS})
 MAY_BE_SENT: Final = (
     "Authorization, Content-Encoding, Content-Type, Idempotency-Key, Producer-Id, Last-Event-ID"
 )
-"""Headers that a page of ``cors_origins`` may send."""
+"""Request headers that the CORS responses allow."""
 FILES: Final = "/static/"
 OPEN_FOLDERS: Final = (FILES, f"/{ASSETS}")
 CODES: Final = {404: "not_found", 405: "invalid_message", 413: "too_large", 400: "invalid_message"}
 
 
 class _App(QuartTrio):
-    """Quart's app, but a Host that is no host's name is refused like any foreign one instead of failing
-    (500)."""
+    """Quart's app. It answers a malformed Host like an unknown one (403), where Quart would answer 500."""
 
     request_class = HubRequest
 
@@ -93,12 +91,14 @@ def create_app(
 ) -> QuartTrio:
     """Make the hub's web app.
 
-    `metrics` are served at ``/metrics``, if they are given and ``settings.metrics`` is on. `built` is a
-    folder with a build of the dashboard; by default it is the package's own. `compat` are the foreign
-    systems whose clients the app serves too; `tasktree_rt.cli.compose.foreign_systems()` are all that
-    ``tasktree-rt serve`` has.
+    The app serves WebSockets only under `web.server.serve`; under another ASGI server those routes answer
+    426.
 
-    It serves WebSockets only under `web.server.serve`; under another ASGI server those routes answer 426.
+    Args:
+        metrics: served at ``/metrics`` if ``settings.metrics`` is on.
+        built: a folder with a build of the dashboard, by default the package's own.
+        compat: foreign systems whose clients the app serves too. ``tasktree-rt serve`` passes
+            `tasktree_rt.cli.compose.foreign_systems()`.
     """
     app = _App("tasktree_rt", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = settings.limits.max_message_size
@@ -133,7 +133,7 @@ def create_app(
 def _scraping(app: QuartTrio, page: MetricsPage) -> None:
     @app.get("/metrics")
     async def scrape() -> Response:
-        administers()
+        require_admin()
         return Response(page.text(), content_type=METRICS_TYPE)
 
 
@@ -148,22 +148,22 @@ def _in_slices(app: QuartTrio, hub: Hub, answers: LargeAnswers) -> None:
 
 
 def _guard(app: QuartTrio, settings: Settings, site: Site) -> None:
-    doorman, refusals = OriginPolicy(settings), refusals_of(app, settings)
+    policy, refusals = OriginPolicy(settings), refusals_of(app, settings)
 
     @app.before_request
-    async def at_the_door() -> Response | None:
-        kept_out = _kept_out(doorman, refusals)
-        if kept_out is not None:
-            return kept_out
+    async def check_access() -> Response | None:
+        refused = _refused(policy, refusals)
+        if refused is not None:
+            return refused
         if request.method != "OPTIONS" and not _is_open(request.path, site):
             found = authenticate(settings.auth, token_of(request))
             g.grants = found.at(request.headers.get("Remote-Addr", ""))
         return None
 
     @app.after_request
-    async def body_left(response: Response) -> Response:
-        """An answer that comes before the body is read ends the connection: say so, or a client loses its
-        next request on it."""
+    async def close_after_unread_body(response: Response) -> Response:
+        """Send ``Connection: close`` if the body is not read: the connection ends then, and a client that
+        does not know it would lose its next request."""
         if (request.content_length or "Transfer-Encoding" in request.headers) and not await _body_read():
             response.headers["Connection"] = "close"
         return response
@@ -172,7 +172,7 @@ def _guard(app: QuartTrio, settings: Settings, site: Site) -> None:
     async def cross_origin(response: Response) -> Response:
         response.headers.setdefault("X-Content-Type-Options", "nosniff")
         origin = request.headers.get("Origin")
-        if origin is not None and doorman.lists(origin):
+        if origin is not None and policy.lists(origin):
             response.headers["Access-Control-Allow-Origin"] = origin
             response.headers["Access-Control-Expose-Headers"] = "Heartbeat-Interval"
             response.vary.add("Origin")
@@ -183,16 +183,16 @@ def _guard(app: QuartTrio, settings: Settings, site: Site) -> None:
         return response
 
 
-def _kept_out(doorman: OriginPolicy, refusals: Refusals) -> Response | None:
-    """403 for a Host that is not ours, and for a page elsewhere that wants to write."""
+def _refused(policy: OriginPolicy, refusals: Refusals) -> Response | None:
+    """Make the 403 for an unknown Host, and for a write of a foreign page; None if the request may go on."""
     host, origin = request.headers.get("Host"), request.headers.get("Origin")
-    if not doorman.knows_host(host):
+    if not policy.knows_host(host):
         refusals.host(host, request.path)
-        return status_problem(403, "this hub does not go by that Host (see server_names)", "forbidden")
-    if not doorman.admits(origin, host):
+        return status_problem(403, UNKNOWN_HOST, "forbidden")
+    if not policy.admits(origin, host):
         refusals.origin(origin or "", host, request.path)
         if request.method not in SAFE:
-            return status_problem(403, "this Origin may not talk to this hub (see cors_origins)", "forbidden")
+            return status_problem(403, FOREIGN_ORIGIN, "forbidden")
     return None
 
 
@@ -214,7 +214,7 @@ def _errors(app: QuartTrio, hub: Hub) -> None:
 
     @app.errorhandler(StoreUnavailable)
     async def store_error(error: StoreUnavailable) -> Response:
-        return problem(unavailable(error, "the store cannot do it"))
+        return problem(unavailable(error, "the store is unavailable"))
 
     @app.errorhandler(StoreDamaged)
     async def store_damaged(error: StoreDamaged) -> Response:
@@ -232,13 +232,16 @@ def _errors(app: QuartTrio, hub: Hub) -> None:
     @app.errorhandler(Exception)
     async def fault(error: Exception) -> Response:
         hub.report_fault("http", error)
-        return status_problem(500, "a fault of the hub's; it is logged", "internal")
+        return status_problem(500, "internal error of the hub; see its log", "internal")
 
 
 def _is_open(path: str, site: Site) -> bool:
-    """Whether no token is asked for: what is there for everybody, pages and documents."""
-    known = path in OPEN_PATHS or path.startswith(OPEN_FOLDERS)
-    return known or site.is_page(path) or path.removeprefix("/") in site
+    """Return whether a path needs no token: health, documents, the dashboard's pages and files."""
+    if path in OPEN_PATHS:
+        return True
+    if path.startswith(API_FOLDER):
+        return False
+    return path.startswith(OPEN_FOLDERS) or site.is_page(path) or path.removeprefix("/") in site
 
 
 def _operations(app: QuartTrio, hub: Hub) -> None:
@@ -261,7 +264,7 @@ def _dashboard(app: QuartTrio, site: Site) -> None:
         response.vary.add("Accept")
         return response
 
-    # Slashes stay as they are: a node's id may have any number of them.
+    # A node's id may have any number of slashes in a row.
     @app.get(f"{PROJECT_PATHS}<path:place>", merge_slashes=False)
     async def project_page(place: str) -> Response:
         return site.page()

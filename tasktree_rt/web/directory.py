@@ -15,10 +15,9 @@ from tasktree_rt.dialects.tasktree.messages import as_json
 from tasktree_rt.errors import StoreUnavailable, Unavailable
 from tasktree_rt.hub.hub import Hub
 from tasktree_rt.hub.projects.store_errors import readable
-from tasktree_rt.web.caller import grants
 from tasktree_rt.web.event_stream import ALIVE, RETRY, streamed
-from tasktree_rt.web.json_response import reply
-from tasktree_rt.web.parameters import limit_asked
+from tasktree_rt.web.request import grants, page_limit
+from tasktree_rt.web.response import reply
 
 MESSAGE: Final = b"event: projects\ndata: %b\n\n"
 END: Final = b"retry: %d\nevent: draining\ndata: %b\n\n"
@@ -32,7 +31,7 @@ def project_routes(hub: Hub) -> Blueprint:
     @routes.get("/projects")
     async def projects() -> Response:
         """A page of the projects, by id."""
-        limit, after = limit_asked(), request.args.get("after", "")
+        limit, after = page_limit(), request.args.get("after", "")
         with readable():
             page = await hub.directory.page(after, limit, grants().watch)
         return reply({"projects": [raw_json(line) for _, line in page.lines], "next": page.after})

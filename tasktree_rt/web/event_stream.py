@@ -15,7 +15,7 @@ from tasktree_rt.dialects.tasktree import ServerSentEvents
 from tasktree_rt.dialects.tasktree.requests import read_policy
 from tasktree_rt.hub.delivery.pull_subscriber import PullSubscriber
 from tasktree_rt.hub.hub import Hub
-from tasktree_rt.web.caller import grants, watched
+from tasktree_rt.web.request import grants, watched
 
 ALIVE: Final = b": alive\n\n"
 RETRY: Final = b"retry: 2000\n\n"

@@ -16,13 +16,11 @@ from tasktree_rt.hub.sessions.rejected import RejectedSession
 from tasktree_rt.hub.transport import Session
 from tasktree_rt.settings import Settings
 from tasktree_rt.web.auth.tokens import authenticate
-from tasktree_rt.web.bodies import read_object
-from tasktree_rt.web.caller import grants
 from tasktree_rt.web.interactions import LONGEST_WAIT
-from tasktree_rt.web.json_response import reply
-from tasktree_rt.web.parameters import idempotency, limit_asked, number
 from tasktree_rt.web.problem_details import problem
-from tasktree_rt.web.sockets import Answer, address, closing, flag, leave, socket_routes, token
+from tasktree_rt.web.request import grants, idempotency, number, page_limit, read_object
+from tasktree_rt.web.response import reply
+from tasktree_rt.web.sockets import Answer, accept_session, address, closing, flag, socket_routes, token
 
 EXECUTION: Final = Execution()
 
@@ -69,7 +67,7 @@ class ExecutionRoutes:
             session = ExecutionSession(
                 self._hub, EXECUTION, execution, nodes=nodes, logs=logs, grants=found, address=address()
             )
-        await leave(self._hub, session)
+        await accept_session(self._hub, session)
         return None
 
     async def start(self) -> Response:
@@ -80,7 +78,7 @@ class ExecutionRoutes:
 
     async def listed(self) -> Response:
         """Executions by id; those that wait for a worker the oldest first, and as soon as there is one."""
-        status, limit = request.args.get("status"), limit_asked()
+        status, limit = request.args.get("status"), page_limit()
         if status is not None and status not in STATUSES:
             raise InvalidInput(f"expected one of {', '.join(STATUSES)}", field="status")
         wait = number("wait", request.args.get("wait", "0"), LONGEST_WAIT, 0)

@@ -1,7 +1,7 @@
-"""What a foreign system hands to the web app: routes, and addresses of its own.
+"""The interface of a foreign system to the web app: its routes and its own addresses.
 
-A foreign system is a program whose clients the hub serves in their own language: AIECS, AutoGPT. The web
-knows none of them. The composition root hands them to `web.app.create_app` (``compat``).
+A foreign system is a program whose clients the hub serves in their own protocol: AIECS, AutoGPT. The web app
+knows none of them. The composition root passes them to `web.app.create_app` (``compat``).
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ class ForeignSystem(Protocol):
     """A foreign system; one instance serves any number of hubs."""
 
     def addresses(self, settings: Settings) -> Sequence[FixedPath]:
-        """The addresses that the hub opens for this system beside ``settings.bind``."""
+        """Return the addresses that the hub opens for this system, beside ``settings.bind``."""
 
     def routes(self, hub: Hub, settings: Settings) -> Sequence[Blueprint]:
-        """The system's routes, WebSockets (`web.sockets.socket_routes`) and HTTP, each blueprint with its
-        URL prefix. A route that takes a WebSocket accepts it and leaves a session (`web.sockets.leave`).
+        """Make the system's routes for WebSockets (`web.sockets.socket_routes`) and HTTP, each blueprint with
+        its URL prefix. A WebSocket route hands its session to the server (`web.sockets.accept_session`).
 
         Raises:
-            SettingsError: a setting of this system cannot be used.
+            SettingsError: a setting of this system is invalid.
         """
 
 
 def addresses_of(compat: Iterable[ForeignSystem], settings: Settings) -> list[FixedPath]:
-    """The addresses of all of `compat`, for `web.listeners.open_all`."""
+    """Return the addresses of all foreign systems, for `web.server.listeners.open_all`."""
     return [address for system in compat for address in system.addresses(settings)]

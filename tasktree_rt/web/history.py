@@ -13,8 +13,8 @@ from tasktree_rt.core.log import BEGINNING, Position
 from tasktree_rt.dialects.base import with_position
 from tasktree_rt.errors import InvalidInput
 from tasktree_rt.hub.hub import Hub
-from tasktree_rt.web.large_response import LargeAnswers, listed
-from tasktree_rt.web.parameters import limit_asked
+from tasktree_rt.web.request import page_limit
+from tasktree_rt.web.response import LargeAnswers, listed
 
 PAGE_BYTES: Final = 1024 * 1024
 """Bytes of events after which a page ends, whatever its limit."""
@@ -32,7 +32,7 @@ class HistoryPage:
 async def history(hub: Hub, name: str) -> HistoryPage:
     """A page of a topic's events as the query asks for them: those after ``since``, or the newest ones before
     ``before``; the oldest first in either case."""
-    args, limit = request.args, limit_asked()
+    args, limit = request.args, page_limit()
     project = await hub.history.log(name)
     epoch, back = project.epoch, "before" in args
     place = _place(project.position)

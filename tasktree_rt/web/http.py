@@ -21,12 +21,18 @@ from tasktree_rt.hub.projects.project import Project
 from tasktree_rt.hub.projects.repair import Recovered as Recovery
 from tasktree_rt.hub.projects.shared_snapshot import SharedSnapshot
 from tasktree_rt.hub.publish.pending_publish import PendingPublish, PublishReceipt, result
-from tasktree_rt.web.bodies import read_body, read_object
-from tasktree_rt.web.caller import administers, grants, pushed, watched
 from tasktree_rt.web.history import history, page_reply
-from tasktree_rt.web.json_response import reply
-from tasktree_rt.web.large_response import PIECE, LargeAnswers, listed
-from tasktree_rt.web.parameters import idempotency, number
+from tasktree_rt.web.request import (
+    grants,
+    idempotency,
+    number,
+    pushed,
+    read_body,
+    read_object,
+    require_admin,
+    watched,
+)
+from tasktree_rt.web.response import PIECE, LargeAnswers, listed, reply
 from tasktree_rt.web.state_response import nodes_of, state_pieces
 
 PAST: Final = 4
@@ -129,18 +135,18 @@ class Api:
 
     async def recover(self, project: str) -> Response:
         """Let a damaged project go on with what of it can be read."""
-        administers()
+        require_admin()
         return reply(_recovered(await self._hub.recover(project_id(project)), project_id=project))
 
     async def recover_user(self, user: str) -> Response:
         """Recover a damaged user's log."""
-        administers()
+        require_admin()
         topic = user_topic(user_id(user))
         return reply(_recovered(await self._hub.recover(topic), user_id=user))
 
     async def connections(self) -> Response:
         """Who is connected, how far behind, what was shed."""
-        administers()
+        require_admin()
         everybody = list(self._hub.connections.values())
         lines = (encode_json(_connection(self._hub, one)) for one in everybody)
         size = CONNECTION_LINE * len(everybody)
@@ -148,7 +154,7 @@ class Api:
 
     async def stats(self) -> Response:
         """Answer with counts and states of the whole hub."""
-        administers()
+        require_admin()
         found = self._hub.statistics()
         return reply({name: getattr(found, name) for name in attrs.fields_dict(type(found))})
 

@@ -15,12 +15,9 @@ from tasktree_rt.errors import InvalidInput, Refused, StoreDamaged
 from tasktree_rt.hub.hub import Hub, Interaction
 from tasktree_rt.hub.interactions.prompts import may_see
 from tasktree_rt.hub.interactions.registry import OpenInteraction, readable_object
-from tasktree_rt.web.bodies import read_object
-from tasktree_rt.web.caller import grants
 from tasktree_rt.web.history import PAGE_BYTES, history, page_reply
-from tasktree_rt.web.json_response import reply
-from tasktree_rt.web.large_response import LargeAnswers
-from tasktree_rt.web.parameters import limit_asked, number
+from tasktree_rt.web.request import grants, number, page_limit, read_object
+from tasktree_rt.web.response import LargeAnswers, reply
 
 LONGEST_WAIT: Final = 60
 AT_ONCE: Final = 100
@@ -62,7 +59,7 @@ class People:
         status = request.args.get("status", "open")
         if status not in STATUS:
             raise InvalidInput(f"expected one of {', '.join(STATUS)}", field="status")
-        limit, topics = limit_asked(), _wanted()
+        limit, topics = page_limit(), _wanted()
         place, newest = _place()
         found: list[Json] = []
         size = 0

@@ -12,11 +12,8 @@ from tasktree_rt.dialects.base import decode_json
 from tasktree_rt.errors import InvalidInput, Refused
 from tasktree_rt.hub.hub import Hub, SnapshotInfo
 from tasktree_rt.hub.projects.named_snapshots import StoredSnapshot
-from tasktree_rt.web.bodies import read_body
-from tasktree_rt.web.caller import grants, pushed, watched
-from tasktree_rt.web.json_response import reply
-from tasktree_rt.web.large_response import LargeAnswers
-from tasktree_rt.web.parameters import MAX_KEY
+from tasktree_rt.web.request import MAX_KEY, grants, pushed, read_body, watched
+from tasktree_rt.web.response import LargeAnswers, reply
 from tasktree_rt.web.state_response import nodes_in, state_pieces
 
 

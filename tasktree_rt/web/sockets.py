@@ -1,8 +1,8 @@
-"""The WebSocket routes. Each only decides: it authenticates, accepts, and leaves a session to be carried.
+"""The WebSocket routes. Each authenticates, accepts the handshake and hands a session to the server.
 
 ``websocket.receive`` and ``websocket.send`` do nothing in these routes, and ``teardown_websocket`` runs at
-the end of the handshake: the connection itself is carried by `web.transport`. Where nobody would carry
-it (stock Hypercorn) they answer 426.
+the end of the handshake: `web.server.websocket_connection` runs the connection. Under a server without it
+(stock Hypercorn) the routes answer 426.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ from tasktree_rt.hub.sessions.watcher import NativeSession, PlainSession
 from tasktree_rt.hub.transport import Session
 from tasktree_rt.settings import Settings
 from tasktree_rt.web.auth.origins import OriginPolicy
-from tasktree_rt.web.auth.refused_origins import refusals_of
+from tasktree_rt.web.auth.refused_origins import FOREIGN_ORIGIN, UNKNOWN_HOST, refusals_of
 from tasktree_rt.web.auth.tokens import TokenMissing, TokenWithoutSubject, authenticate, token_of
 from tasktree_rt.web.problem_details import problem, status_problem
-from tasktree_rt.web.server.handshake import CARRIER
+from tasktree_rt.web.server.handshake import SUPPORTED
 from tasktree_rt.web.server.handshake_request import SESSION
 
 PLAIN: Final = Plain()
@@ -51,21 +51,23 @@ Answer = Response | None
 
 
 def socket_routes(name: str, settings: Settings) -> Blueprint:
-    """A blueprint for WebSockets: only for pages of ours, and only where somebody carries the connection."""
-    doorman = OriginPolicy(settings)
+    """Make a blueprint for WebSockets. It refuses unknown Hosts, foreign Origins, and every server but
+    `web.server`.
+    """
+    policy = OriginPolicy(settings)
     found = Blueprint(name, __name__)
 
     @found.before_websocket
-    async def at_the_door() -> Answer:
+    async def check_access() -> Answer:
         host, origin = websocket.headers.get("Host"), websocket.headers.get("Origin")
-        if not doorman.knows_host(host):
+        if not policy.knows_host(host):
             refusals_of(current_app, settings).host(host, websocket.path)
-            return status_problem(403, "this hub does not go by that Host (see server_names)", "forbidden")
-        if not doorman.admits(origin, host):
+            return status_problem(403, UNKNOWN_HOST, "forbidden")
+        if not policy.admits(origin, host):
             refusals_of(current_app, settings).origin(origin or "", host, websocket.path)
-            return status_problem(403, "this Origin may not talk to this hub (see cors_origins)", "forbidden")
-        if not websocket.scope.get(CARRIER):
-            detail = "WebSockets are not carried over this kind of connection"
+            return status_problem(403, FOREIGN_ORIGIN, "forbidden")
+        if not websocket.scope.get(SUPPORTED):
+            detail = "this server does not support WebSockets on this connection"
             answer = status_problem(426, detail, "invalid_message")
             answer.headers["Upgrade"] = "websocket"
             return answer
@@ -74,8 +76,10 @@ def socket_routes(name: str, settings: Settings) -> Blueprint:
     return found
 
 
-async def leave(hub: Hub, session: Session, subprotocol: str | None = None) -> None:
-    """Accept, and leave the session to be carried; while the hub stops, only to be told so."""
+async def accept_session(hub: Hub, session: Session, subprotocol: str | None = None) -> None:
+    """Accept the handshake and hand `session` to the server. While the hub stops, a session that only closes
+    with 1013 takes its place.
+    """
     if hub.draining:
         session = RejectedSession(hub, PLAIN, OVERLOADED, address())
     await websocket.accept(subprotocol=subprotocol)
@@ -101,7 +105,7 @@ class SocketRoutes:
         """Accept a watcher, or reject its token by a close code."""
         native = SUBPROTOCOL in websocket.requested_subprotocols
         try:
-            wishes, policy = _wishes(native)
+            wanted, policy = _subscriptions(native)
         except InvalidInput as error:
             return problem(error)
         session: Session
@@ -111,8 +115,8 @@ class SocketRoutes:
             dialect: Dialect = NATIVE if native else PLAIN
             session = RejectedSession(self._hub, dialect, closing(error), address())
         else:
-            session = _watch_session(self._hub, native, wishes, policy, grants, self._settings)
-        await leave(self._hub, session, SUBPROTOCOL if native else None)
+            session = _watch_session(self._hub, native, wanted, policy, grants, self._settings)
+        await accept_session(self._hub, session, SUBPROTOCOL if native else None)
         return None
 
     async def orchestrator(self) -> Answer:
@@ -137,24 +141,24 @@ class SocketRoutes:
                 self._hub, ORCHESTRATOR, producer_id, grants=grants, serves=serves, address=address()
             )
         offered = SUBPROTOCOL in websocket.requested_subprotocols
-        await leave(self._hub, session, SUBPROTOCOL if offered else None)
+        await accept_session(self._hub, session, SUBPROTOCOL if offered else None)
         return None
 
 
 def _watch_session(
     hub: Hub,
     native: bool,
-    wishes: tuple[Subscribe, ...],
+    wanted: tuple[Subscribe, ...],
     policy: Policy | None,
     grants: Grants,
     settings: Settings,
 ) -> Session:
     if not native:
-        return PlainSession(hub, PLAIN, wishes, grants=grants, policy=Policy.DISCONNECT, address=address())
+        return PlainSession(hub, PLAIN, wanted, grants=grants, policy=Policy.DISCONNECT, address=address())
     return NativeSession(
         hub,
         NATIVE,
-        wishes,
+        wanted,
         grants=grants,
         policy=policy or Policy.CONFLATE,
         authenticate=partial(authenticate, settings.auth),
@@ -162,12 +166,12 @@ def _watch_session(
     )
 
 
-def _wishes(native: bool) -> tuple[tuple[Subscribe, ...], Policy | None]:
-    """Read the subscriptions of the query: ``project_id`` (repeatable; absent: all), ``since``, ``state``,
+def _subscriptions(native: bool) -> tuple[tuple[Subscribe, ...], Policy | None]:
+    """Read the subscriptions in the query: ``project_id`` (repeatable; absent: all), ``since``, ``state``,
     ``policy``.
 
     Raises:
-        InvalidInput: naming the parameter.
+        InvalidInput: names the parameter.
     """
     named: list[str] = [project_id(name) for name in dict.fromkeys(websocket.args.getlist("project_id"))]
     if native:
@@ -179,15 +183,15 @@ def _wishes(native: bool) -> tuple[tuple[Subscribe, ...], Policy | None]:
     position = None if since is None else Position.parse(since)
     state = flag("state")
     if state and not native:
-        raise InvalidInput(f"a state needs the subprotocol {SUBPROTOCOL}", field="state")
+        raise InvalidInput(f"state needs the subprotocol {SUBPROTOCOL}", field="state")
     if state and position is not None:
         raise InvalidInput("state and since exclude each other", field="state")
-    wishes = tuple(Subscribe(name, since=position, state=state) for name in named or (WILDCARD,))
-    return wishes, policy if native else None
+    wanted = tuple(Subscribe(name, since=position, state=state) for name in named or (WILDCARD,))
+    return wanted, policy if native else None
 
 
 def _serves() -> tuple[str, ...]:
-    """The projects whose commands are taken: ``commands`` (repeatable)."""
+    """Read the projects whose commands the producer takes: ``commands`` (repeatable)."""
     names = dict.fromkeys(websocket.args.getlist("commands"))
     if len(names) > MAX_SERVED:
         raise InvalidInput(f"expected at most {MAX_SERVED} projects", field="commands")
@@ -195,10 +199,10 @@ def _serves() -> tuple[str, ...]:
 
 
 def flag(name: str) -> bool:
-    """Read a switch of the query of a request for a WebSocket: 1 or 0, absent is 0.
+    """Read a parameter of the handshake's query that is 1 or 0; 0 if it is absent.
 
     Raises:
-        InvalidInput: naming it.
+        InvalidInput: names the parameter.
     """
     value = websocket.args.get(name, "")
     if value not in FLAGS:
@@ -207,17 +211,17 @@ def flag(name: str) -> bool:
 
 
 def token() -> str | None:
-    """The token of the request for a WebSocket."""
+    """Return the handshake's token; None without one."""
     return token_of(websocket)
 
 
 def closing(error: PeerError) -> Closing:
-    """What a refused token closes with."""
+    """Return the close code for a refused token."""
     if isinstance(error, TokenMissing):
         return TOKEN_MISSING
     return TOKEN_WITHOUT_SUBJECT if isinstance(error, TokenWithoutSubject) else TOKEN_INVALID
 
 
 def address() -> str:
-    """The peer's address."""
+    """Return the peer's IP address."""
     return websocket.headers.get("Remote-Addr", "")

@@ -179,7 +179,7 @@ async def _carry(sent: bytes, size: int, session: _Recorder) -> None:
         session,
         max_message_size=LIMIT,
         close_timeout=0,
-        io=Syscalls(readv, write, ready, ready),
+        syscalls=Syscalls(readv, write, ready, ready),
     )
     await connection.run(b"" if size else sent)
 

@@ -248,10 +248,10 @@ def run_claims(data: bytes) -> None:
             assert grants.expires == float(claims["exp"])
             assert not grants.admin or claims["tasktree"]["admin"] is True
     text = data.decode("latin-1")
-    doorman = OriginPolicy(Settings())
+    policy = OriginPolicy(Settings())
     for host in ("localhost:8000", text, None):
-        doorman.knows_host(host)
-        if doorman.admits(text, host):
+        policy.knows_host(host)
+        if policy.admits(text, host):
             assert host is not None
             assert text.lower().partition("://")[2].startswith(host.lower().removesuffix(":80")[:1])
 

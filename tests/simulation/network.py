@@ -1,8 +1,8 @@
 """Sockets in memory: what the kernel does for `web.transport.Connection`, and what goes wrong on the way.
 
-A `Line` has two ends. The hub's end is a descriptor, used through `Network.io` and a `Socket`; the peer's
-end is used by the driver, synchronously. `room` is how many bytes the hub may still write before its end is
-full.
+A `Line` has two ends. The hub's end is a descriptor, used through `Network.syscalls` and a `Socket`; the
+peer's end is used by the driver, synchronously. `room` is how many bytes the hub may still write before its
+end is full.
 """
 
 from __future__ import annotations
@@ -177,7 +177,9 @@ class Network:
         self._note = note
         self._open: dict[int, Line] = {}
         self._next = FIRST_DESCRIPTOR
-        self.io = Syscalls(self._readv, self._write, self._wait_readable, self._wait_writable, self._sender)
+        self.syscalls = Syscalls(
+            self._readv, self._write, self._wait_readable, self._wait_writable, self._sender
+        )
 
     def line(self) -> Line:
         """A new connection."""

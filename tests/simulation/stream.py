@@ -137,7 +137,7 @@ class Exchange:
 
     async def run(self, world: World) -> None:
         """Until the answer is given or the peer gone."""
-        self._io = world.network.io
+        self._io = world.network.syscalls
         try:
             CURRENT.hub = world.process.hub
             app = cast(Callable[..., Awaitable[None]], the_app())

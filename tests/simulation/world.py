@@ -169,7 +169,7 @@ class World:
             session,
             max_message_size=self.settings.limits.max_message_size,
             close_timeout=self.settings.delivery.close_timeout,
-            io=self.network.io,
+            syscalls=self.network.syscalls,
         )
 
     def felt(self, fault: str, watcher: Watcher) -> None:

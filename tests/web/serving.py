@@ -19,7 +19,7 @@ from tasktree_rt.hub.transport import Transport
 from tasktree_rt.metrics import Metrics
 from tasktree_rt.settings import Delivery, Drain, Limits, Settings
 from tasktree_rt.web.server.server import serve
-from tasktree_rt.web.server.syscalls import KERNEL, Syscalls
+from tasktree_rt.web.server.syscalls import REAL, Syscalls
 from tests.wsclient import WsClient
 
 Start = Callable[[Callable[[], Awaitable[None]]], None]
@@ -147,7 +147,7 @@ def make_app(hub: Hub) -> QuartTrio:
         session = EchoSession()
         hub.sessions.append(session)
         scope: Any = websocket.scope
-        assert scope["tasktree_rt.carrier"] is True
+        assert scope["tasktree_rt.websocket_supported"] is True
         scope["tasktree_rt.session"] = session
 
     _accepting(app, leave_session)
@@ -296,7 +296,7 @@ async def started(nursery: trio.Nursery) -> AsyncIterator[Started]:
         *,
         hub: Hub | None = None,
         app: QuartTrio | None = None,
-        io: Syscalls = KERNEL,
+        syscalls: Syscalls = REAL,
         edit: Callable[[QuartTrio], None] | None = None,
         **settings: Any,
     ) -> Served:
@@ -314,7 +314,7 @@ async def started(nursery: trio.Nursery) -> AsyncIterator[Started]:
                     small(**settings),
                     shutdown=stop.wait,
                     meter=edge.metrics,
-                    io=io,
+                    syscalls=syscalls,
                     task_status=task_status,
                 )
             finally:

@@ -20,10 +20,10 @@ from tasktree_rt.hub.sessions.watcher import PlainSession
 from tasktree_rt.settings import Settings
 from tasktree_rt.web.app import create_app
 from tasktree_rt.web.foreign_routes import ForeignSystem
-from tasktree_rt.web.json_response import reply
+from tasktree_rt.web.response import reply
 from tasktree_rt.web.server.listeners import FixedPath
 from tasktree_rt.web.server.server import serve
-from tasktree_rt.web.sockets import Answer, leave, socket_routes
+from tasktree_rt.web.sockets import Answer, accept_session, socket_routes
 from tests.web.realhub import RealHub
 from tests.web.serving import small
 
@@ -41,7 +41,7 @@ class Shouting:
         @sockets.websocket("/ws/shouting")
         async def listen() -> Answer:
             wish = (Subscribe("loud"),)
-            await leave(hub, PlainSession(hub, Plain(), wish, grants=OPEN, policy=Policy.DISCONNECT))
+            await accept_session(hub, PlainSession(hub, Plain(), wish, grants=OPEN, policy=Policy.DISCONNECT))
             return None
 
         @routes.get("/")

@@ -11,7 +11,7 @@ from trio.testing import wait_all_tasks_blocked
 
 from tasktree_rt.hub.projects import checkpoints, shared_snapshot
 from tasktree_rt.hub.publish import publisher as publishing
-from tasktree_rt.web import large_response as large
+from tasktree_rt.web import response as large
 from tests.web.realhub import auth, heard, node_update, real_hub, token
 
 P = "/api/v1/projects"

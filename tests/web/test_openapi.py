@@ -18,7 +18,7 @@ from quart import request
 from tasktree_rt.brokers.memory import MemoryBroker
 from tasktree_rt.core.events import Json
 from tasktree_rt.errors import HTTP_STATUS, StoreDamaged, StoreUnavailable
-from tasktree_rt.web import large_response as large
+from tasktree_rt.web import response as large
 from tests.compat.aiecs import calls as aiecs_calls
 from tests.web import execution_calls
 from tests.web.interactions_calls import BODIES, HIDDEN, PROMPTS, WITH_BODY, WRONG, ask_too_much, call_people

@@ -23,13 +23,11 @@ from tasktree_rt.hub.interactions.registry import PROMPT, OpenInteraction
 from tasktree_rt.hub.sessions.rejected import RejectedSession
 from tasktree_rt.settings import Settings
 from tasktree_rt.web.auth.tokens import authenticate
-from tasktree_rt.web.bodies import read_object
-from tasktree_rt.web.caller import administers, grants
 from tasktree_rt.web.interactions import LONGEST_WAIT, held_back, waited
-from tasktree_rt.web.json_response import reply
-from tasktree_rt.web.parameters import number
+from tasktree_rt.web.request import grants, number, read_object, require_admin
+from tasktree_rt.web.response import reply
 from tasktree_rt.web.server.listeners import FixedPath
-from tasktree_rt.web.sockets import Answer, address, closing, leave, socket_routes, token
+from tasktree_rt.web.sockets import Answer, accept_session, address, closing, socket_routes, token
 
 PATH: Final = "/ws/aiecs"
 PREFIX: Final = "/api/v1/aiecs"
@@ -125,7 +123,7 @@ class AiecsRoutes:
             )
             if len(self._messages) >= chosen.max_connections:
                 session = RejectedSession(self._hub, self._dialect, OVERLOADED, address())
-        await leave(self._hub, session)
+        await accept_session(self._hub, session)
         return None
 
     async def notify(self) -> Response:
@@ -212,7 +210,7 @@ class AiecsRoutes:
 
     async def status(self) -> Response:
         """Return state and connections; with ``wait``, once the connections differ from ``version``."""
-        administers()
+        require_admin()
         chosen, messages = self._settings.aiecs, self._messages
         wait = number("wait", request.args.get("wait", "0"), LONGEST_WAIT, 0)
         if wait:

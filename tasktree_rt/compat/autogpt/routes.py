@@ -19,12 +19,11 @@ from tasktree_rt.core.topics import user_id
 from tasktree_rt.errors import PeerError, Refused
 from tasktree_rt.hub.hub import Hub
 from tasktree_rt.settings import Settings
-from tasktree_rt.web.bodies import read_body
-from tasktree_rt.web.caller import grants
-from tasktree_rt.web.json_response import reply
 from tasktree_rt.web.problem_details import status_problem
+from tasktree_rt.web.request import grants, read_body
+from tasktree_rt.web.response import reply
 from tasktree_rt.web.server.listeners import FixedPath
-from tasktree_rt.web.sockets import Answer, address, leave, socket_routes, token
+from tasktree_rt.web.sockets import Answer, accept_session, address, socket_routes, token
 
 AUTOGPT: Final = AutoGpt()
 
@@ -77,7 +76,7 @@ class AutoGptRoutes:
         session = ViewSession(
             self._hub, AUTOGPT, found.subject, expires=found.expires, address=address(), token=shown
         )
-        await leave(self._hub, session)
+        await accept_session(self._hub, session)
         return None
 
     async def event(self) -> Response:

@@ -1,4 +1,4 @@
-"""Which Host names and Origins are the hub's own: which web pages may talk to it."""
+"""Decide which Host names and Origins the hub accepts, and so which web pages may use it."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from tasktree_rt.settings import Settings
 LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 _HOST: Final = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{0,5})?")
-"""A Host: no user, no path, no query, no fragment, which a URL's host may be dressed up with."""
+"""A Host header: a name or address and a port; no user, path, query or fragment."""
 
 
 class OriginPolicy:
-    """Which Host names and Origins are ours, so that no other web page can read or write the hub.
+    """Accept only known Host names and Origins, so that no foreign web page can read or write the hub.
 
-    A page elsewhere can make a browser send a request here, and a name that it controls can be made
-    to point to 127.0.0.1 (DNS rebinding). So a Host must be a name of ours, and an Origin must be
-    the same as the Host, or be listed in ``cors_origins``.
+    A foreign page can make a browser send a request to the hub, and its owner can point a domain name to
+    127.0.0.1 (DNS rebinding). So a Host must be in ``server_names`` or the address of ``bind``, and an Origin
+    must equal the Host or be in ``cors_origins``.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -30,29 +30,29 @@ class OriginPolicy:
         self._origins = frozenset(origin.lower() for origin in settings.cors_origins)
 
     def knows_host(self, value: str | None) -> bool:
-        """Whether a Host header names this hub."""
+        """Return whether a Host header names this hub."""
         if value is None or _HOST.fullmatch(value) is None:
             return False
         return self._any_name or _host(value) in self._names
 
     def admits(self, origin: str | None, host: str | None) -> bool:
-        """Whether a page of `origin` (None: not a page) may talk to `host`."""
+        """Return whether a page of `origin` may use `host`. Without an `origin` no page sent the request."""
         if origin is None or self.lists(origin):
             return True
         try:
             parts = urlsplit(origin.lower())
-        except ValueError:  # brackets around what is no address
+        except ValueError:  # the brackets contain no IPv6 address
             return False
         ours = host is not None and parts.netloc == _with_port(host, parts.scheme)
         return ours and bool(parts.scheme and parts.netloc)
 
     def lists(self, origin: str) -> bool:
-        """Whether `origin` is one of ``cors_origins``."""
+        """Return whether ``cors_origins`` contains `origin`."""
         return origin.lower() in self._origins
 
 
 def _host(value: str) -> str:
-    """The host of ``host:port`` or ``[v6]:port``, without brackets."""
+    """Return the host of ``host:port`` or ``[v6]:port``, without brackets."""
     try:
         return urlsplit(f"//{value}").hostname or ""
     except ValueError:
@@ -60,6 +60,6 @@ def _host(value: str) -> str:
 
 
 def _with_port(host: str, scheme: str) -> str:
-    """`host` as a browser writes it in an Origin: without the scheme's usual port."""
+    """Format `host` as a browser does in an Origin: without the scheme's default port."""
     usual = {"http": ":80", "https": ":443"}.get(scheme, "")
     return host.lower().removesuffix(usual) if usual else host.lower()

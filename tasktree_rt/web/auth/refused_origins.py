@@ -1,8 +1,7 @@
-"""Web pages and hosts that are refused: one log line a minute for each, with the setting that lets it in.
+"""Log refused Origins and Hosts: one line a minute for each, with the setting that would allow it.
 
-A browser shows a page nothing of a refusal (a WebSocket closes with 1006), so the hub's log is where an
-operator looks. What is remembered is bounded, and so are the lines: names beyond `REMEMBERED` in one minute
-share a line.
+A browser hides a refusal from the page (a WebSocket closes with 1006), so an operator looks into the hub's
+log. Memory and log lines are bounded: all names beyond `REMEMBERED` in one minute share a line.
 """
 
 from __future__ import annotations
@@ -22,24 +21,26 @@ if TYPE_CHECKING:
 log = get_logger(__name__)
 
 EVERY: Final = 60.0
-"""Seconds between two lines about the same origin or host."""
+"""Minimum seconds between two lines about the same origin or host."""
 REMEMBERED: Final = 256
-"""Origins and hosts that have lines of their own."""
+"""Maximum number of origins and hosts that get their own lines."""
 EXTENSION: Final = "tasktree_rt.refusals"
+UNKNOWN_HOST: Final = "this hub does not accept that Host (see server_names)"
+FOREIGN_ORIGIN: Final = "this Origin may not use this hub (see cors_origins)"
 
 Named = tuple[str, str]
-"""The setting that names it, and its name."""
+"""The setting that would allow it (``cors_origins``, ``server_names``), and the origin or host."""
 
 
 @define
 class _Refused:
     logged: float
     times: int = 0
-    """Since then."""
+    """Refusals since the line at `logged`."""
 
 
 class Refusals:
-    """Logs what is refused at the door; see the module's docstring."""
+    """Log refused origins and hosts; see the module's docstring."""
 
     def __init__(self, settings: Settings, clock: Callable[[], float] = trio.current_time) -> None:
         self._settings = settings
@@ -48,7 +49,7 @@ class Refusals:
         self._others: _Refused | None = None
 
     def origin(self, origin: str, host: str | None, path: str) -> None:
-        """A page of `origin` was refused, or may not read the answer."""
+        """Log a page of `origin` whose request is refused, or which may not read the response."""
         name = origin.lower()[:300]
         times = self._due(("cors_origins", name))
         if times:
@@ -56,7 +57,7 @@ class Refusals:
             log.warning("origin refused", origin=name, host=host, path=path[:200], times=times, remedy=remedy)
 
     def host(self, host: str | None, path: str) -> None:
-        """A request for a host that is not the hub's was refused."""
+        """Log a refused request for an unknown host."""
         name = (host or "").lower()[:300]
         times = self._due(("server_names", name))
         if times:
@@ -66,12 +67,12 @@ class Refusals:
     @staticmethod
     def _remedy(setting: str, name: str, named: tuple[str, ...], can_be: bool) -> str:
         if not can_be:
-            return f"none: {setting} cannot name it"
+            return f"none: it is no valid entry of {setting}"
         wanted = ", ".join(f'"{one}"' for one in (*named, name))
-        return f"to let it in set {setting} = [{wanted}]"
+        return f"to allow it set {setting} = [{wanted}]"
 
     def _due(self, named: Named) -> int:
-        """How often it was refused since its last line; 0 if no line is due."""
+        """Count a refusal; return the number since the last line, 0 if no line is due."""
         now = self._clock()
         known = self._known.get(named)
         if known is None:
@@ -82,7 +83,7 @@ class Refusals:
         known.times += 1
         times = _counted(known, now)
         if times:
-            self._known[named] = self._known.pop(named)  # in the order of their lines
+            self._known[named] = self._known.pop(named)  # keeps the order of the last lines
         return times
 
     def _has_room(self, now: float) -> bool:
@@ -110,6 +111,6 @@ def _counted(one: _Refused, now: float) -> int:
 
 
 def refusals_of(app: Quart, settings: Settings) -> Refusals:
-    """What all routes of `app` share."""
+    """Return the `Refusals` that all routes of `app` share."""
     found: Refusals = app.extensions.setdefault(EXTENSION, Refusals(settings))
     return found

@@ -1,10 +1,11 @@
-"""Tokens: what a JSON Web Token allows its bearer (`Grants`).
+"""Verify JSON Web Tokens and read the grants in them (`Grants`).
 
-A token is an HS256 JWT (RFC 7519) with ``sub`` and ``exp``. What it allows stands in a claim of its own::
+A token is an HS256 JWT (RFC 7519) with ``sub`` and ``exp``. The claim ``tasktree`` names the grants::
 
     "tasktree": {"watch": ["*"], "push": ["build-*"], "answer": ["*"], "command": [], "admin": false}
 
-A missing claim allows watching everything and nothing else. ``name*`` means every id with that prefix.
+Without the claim a token grants watching all projects, and nothing else. ``name*`` matches every id with that
+prefix.
 """
 
 from __future__ import annotations
@@ -30,25 +31,26 @@ class TokenMissing(Refused):
 
 
 class TokenWithoutSubject(Refused):
-    """A good token that does not say whose it is."""
+    """The token is valid but has no ``sub``."""
 
     default_code = "unauthorized"
 
 
 class TokenInvalid(Refused):
-    """Not a token of ours, or expired."""
+    """The token is not valid for this hub, or has expired."""
 
     default_code = "unauthorized"
 
 
 def authenticate(auth: Auth, token: str | None, *, audience: str | None = None) -> Grants:
-    """The grants of a token; everything where authentication is off. Of a foreign language's token
-    `audience` takes the place of the setting.
+    """Return the grants of a token; all grants if authentication is off.
+
+    `audience` replaces the setting, for tokens of a foreign system.
 
     Raises:
         TokenMissing, TokenWithoutSubject, TokenInvalid.
     """
-    if not auth.on:
+    if not auth.secret:
         return OPEN
     if not token:
         raise TokenMissing("a token is needed: ?token=… or Authorization: Bearer …")
@@ -57,10 +59,10 @@ def authenticate(auth: Auth, token: str | None, *, audience: str | None = None) 
 
 
 def claims_of(token: str, key: Any, algorithm: str, audience: str) -> dict[str, Any]:  # noqa: ANN401 - PyJWT's
-    """What a token says, verified by that key and algorithm; without an `audience` any is good.
+    """Verify a token by `key` and `algorithm` and return its claims. An empty `audience` accepts any.
 
     Raises:
-        TokenInvalid: it is not of that key, not for that audience, or expired.
+        TokenInvalid: the token has another signature or audience, or has expired.
     """
     try:
         claims: dict[str, Any] = jwt.decode(
@@ -71,16 +73,16 @@ def claims_of(token: str, key: Any, algorithm: str, audience: str) -> dict[str, 
             options={"require": ["exp"], "verify_aud": bool(audience)},
         )
         claims["exp"] = float(claims["exp"])
-    except (jwt.InvalidTokenError, OverflowError) as error:  # the other: of times beyond all numbers
+    except (jwt.InvalidTokenError, OverflowError) as error:  # OverflowError: a time beyond all floats
         raise TokenInvalid(f"the token is not valid: {error}") from None
     return claims
 
 
 def grants_of(claims: dict[str, Any]) -> Grants:
-    """What verified claims allow.
+    """Read the grants in verified claims.
 
     Raises:
-        TokenWithoutSubject: they do not say whose they are.
+        TokenWithoutSubject: the claims have no ``sub``.
     """
     subject = claims.get("sub")
     if not isinstance(subject, str) or not subject:
@@ -110,14 +112,14 @@ def _scope(value: object) -> Scope:
 
 
 def token_of(request: BaseRequestWebsocket) -> str | None:
-    """The token that a request or a handshake shows: the header's; only without one, that of ``?token=``.
+    """Return the token of a request or handshake: of the header or, without one there, of ``?token=``.
 
-    One order for both: where a proxy looks at the header and a hub at the query, each would believe another.
+    The order is the same for both kinds, so that a proxy and the hub never verify different tokens.
     """
     return bearer(request.headers) or request.args.get("token")
 
 
 def bearer(headers: Headers) -> str | None:
-    """The token of an ``Authorization: Bearer`` header."""
+    """Return the token of the header ``Authorization: Bearer``; None without it."""
     kind, _, token = headers.get("Authorization", "").partition(" ")
     return token.strip() if kind.lower() == "bearer" else None

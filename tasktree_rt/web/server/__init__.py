@@ -1,4 +1,4 @@
-"""The server: listeners, handshakes, one task for each connection, drain."""
+"""Serve the web app: listeners, handshakes, one task per connection, drain."""
 
 from __future__ import annotations
 

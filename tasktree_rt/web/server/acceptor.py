@@ -1,4 +1,4 @@
-"""What becomes of an accepted socket: a limit's 503, a carried WebSocket, or Hypercorn."""
+"""Serve each accepted socket: answer 503 at a limit, run a WebSocket, or hand HTTP to Hypercorn."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tasktree_rt.web.server.handshake import Answered, Gone, Handshake, Other, O
 from tasktree_rt.web.server.http_connection import HubTCPServer, Replay
 from tasktree_rt.web.server.listeners import ConnectionLimits
 from tasktree_rt.web.server.raw_response import answer
-from tasktree_rt.web.server.syscalls import RECEIVED, Address, Syscalls, giving_back
+from tasktree_rt.web.server.syscalls import RECEIVED, Address, Syscalls, replaying
 from tasktree_rt.web.server.websocket_connection import LAST_BYTES, Connection
 
 if TYPE_CHECKING:
@@ -28,12 +28,14 @@ if TYPE_CHECKING:
 log = get_logger(__name__)
 
 _MOST_REFUSALS: Final = 128
-"""Refused connections that are closed politely at a time; beyond it they are just closed."""
-_POLITENESS: Final = 1.0
+"""Maximum number of refused connections that wait for the peer to read their 503. The server closes further
+ones at once."""
+_REFUSAL_TIMEOUT: Final = 1.0
+"""Maximum seconds of that wait."""
 
 
 class Acceptor:
-    """Takes each accepted socket to where it belongs, in one task, and closes it at the end."""
+    """Serve each accepted socket in one task, and close it at the end."""
 
     def __init__(
         self,
@@ -44,7 +46,7 @@ class Acceptor:
         context: WorkerContext,
         state: dict[str, Any],
         meter: Metrics,
-        io: Syscalls,
+        syscalls: Syscalls,
     ) -> None:
         self._wrapped = wrapped
         self._limits = settings.limits
@@ -53,21 +55,23 @@ class Acceptor:
         self._context = context
         self._state = state
         self._meter = meter
-        self._io = io
-        self._gate = ConnectionLimits(self._limits.max_connections, self._limits.max_connections_per_address)
+        self._syscalls = syscalls
+        self._connections = ConnectionLimits(
+            self._limits.max_connections, self._limits.max_connections_per_address
+        )
         self._refusals = 0
         self._nursery: trio.Nursery
-        self._handshake = Handshake(app, state, self._limits.handshake_timeout, io, meter)
+        self._handshake = Handshake(app, state, self._limits.handshake_timeout, syscalls, meter)
 
     def open(self, nursery: trio.Nursery) -> None:
-        """From now on connections live in `nursery`."""
+        """Start the connections' tasks in `nursery` from now on."""
         self._nursery = nursery
 
     def arrived(self, sock: socket.socket, client: Address | None, path: str | None) -> None:
-        """A socket was accepted: start its task, or refuse it before any work."""
-        refusal = self._gate.enter(client)
+        """Start the task of an accepted socket, or refuse it if a limit is reached."""
+        refusal = self._connections.add(client)
         if refusal is None:
-            self._nursery.start_soon(self._carry, sock, client, path)
+            self._nursery.start_soon(self._serve, sock, client, path)
             return
         self._meter.connection_refused(refusal)
         if self._refusals >= _MOST_REFUSALS:
@@ -76,9 +80,11 @@ class Acceptor:
         self._refusals += 1
         self._nursery.start_soon(self._refuse, sock)
 
-    async def _carry(self, sock: socket.socket, client: Address | None, path: str | None) -> None:
-        """One connection from its first byte to its last. An idle WebSocket waits in here: no more frames,
-        and no more locals, than it needs."""
+    async def _serve(self, sock: socket.socket, client: Address | None, path: str | None) -> None:
+        """Serve one connection from its first byte to its last.
+
+        An idle WebSocket waits in this coroutine, so it keeps as few frames and locals as possible.
+        """
         try:
             outcome = await self._handshake.run(sock, client, path)
             if isinstance(outcome, Other):
@@ -90,51 +96,53 @@ class Acceptor:
                     outcome.session,
                     max_message_size=self._limits.max_message_size,
                     close_timeout=self._delivery.close_timeout,
-                    io=self._io,
+                    syscalls=self._syscalls,
                 )
                 del outcome
                 await connection.run(received)
             elif not isinstance(outcome, Gone):
-                await self._farewell(sock, self._delivery.close_timeout)
+                await self._close_gently(sock, self._delivery.close_timeout)
         except* Exception as group:
             log.error("connection failed", exc_info=group)
         finally:
             sock.close()
-            self._gate.leave(client)
+            self._connections.remove(client)
 
     async def _http(
         self, sock: socket.socket, client: Address | None, path: str | None, received: bytes
     ) -> Outcome:
-        """Serve requests until the connection ends, or one of them asks for a WebSocket."""
+        """Serve HTTP requests until the connection ends, or a request asks for a WebSocket."""
         stall_timeout = self._delivery.stall_timeout
         stream = Replay(sock, received, stall_timeout=stall_timeout, meter=self._meter)
         state = ConnectionState(dict(self._state))
         await HubTCPServer(self._wrapped, self._config, self._context, state, stream).run()
         if stream.upgrade:
-            handshake = evolve(self._handshake, io=giving_back(self._io, stream.upgrade))
+            handshake = evolve(self._handshake, syscalls=replaying(self._syscalls, stream.upgrade))
             return await handshake.run(sock, client, path)
         return Gone() if stream.aborted else Answered()
 
     async def _refuse(self, sock: socket.socket) -> None:
         try:
-            self._io.write(sock.fileno(), answer(503))
-            await self._farewell(sock, _POLITENESS)
+            self._syscalls.write(sock.fileno(), answer(503))
+            await self._close_gently(sock, _REFUSAL_TIMEOUT)
         except OSError:
             pass
         finally:
             self._refusals -= 1
             sock.close()
 
-    async def _farewell(self, sock: socket.socket, patience: float) -> None:
-        """Half-close and read on until the peer is done, though not for ever: closing with something unread
-        would send RST, which takes away from the peer what it has not read yet."""
+    async def _close_gently(self, sock: socket.socket, seconds: float) -> None:
+        """Half-close `sock` and read until the peer closes, at most `seconds`.
+
+        Closing a socket with unread bytes would send RST, and the peer could lose the end of the response.
+        """
         fd, left = sock.fileno(), LAST_BYTES
-        with trio.move_on_after(patience):
+        with trio.move_on_after(seconds):
             try:
                 sock.shutdown(socket.SHUT_WR)
                 while left > 0:
-                    await self._io.wait_readable(fd)
-                    size = self._io.readv(fd, (RECEIVED,))
+                    await self._syscalls.wait_readable(fd)
+                    size = self._syscalls.readv(fd, (RECEIVED,))
                     if not size:
                         return
                     left -= size

@@ -1,4 +1,4 @@
-"""The frames of a WebSocket, by websockets' sans-I/O parser, and the messages that they make."""
+"""Parse a WebSocket's frames with websockets' sans-I/O parser, and join them to messages."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from websockets.streams import StreamReader
 from tasktree_rt.core.close_codes import INVALID_DATA, TOO_LARGE, Closing
 
 TURN: Final = 64
-"""Frames that are parsed at once: of the smallest a fifth of a millisecond."""
+"""Maximum frames parsed in one go: a fifth of a millisecond for the smallest."""
 _MAX_CONTROL: Final = 125
 _MAX_REASON: Final = 123
-# To name a member of an enumeration takes longer than to compare with it.
+# Module constants: looking up a member of an enumeration costs more than comparing with it.
 CONT: Final = Opcode.CONT
 TEXT: Final = Opcode.TEXT
 BINARY: Final = Opcode.BINARY
 CLOSE: Final = Opcode.CLOSE
 _NOTHING: Final = bytearray()
 
-# Protocol tells its logger of every close, and asks it once per connection whether it wants to hear more.
+# Protocol logs every close, and asks its logger once per connection for the debug level.
 _SILENT: Final = logging.getLogger("tasktree_rt.frames")
 _SILENT.disabled = True
 
 
 class _Reader(StreamReader):
-    """What the parser reads from. It lets the parser pause after `TURN` frames, though more are here."""
+    """The parser's input. It pauses the parser after `TURN` frames, even if more bytes are there."""
 
     frames = 0
 
@@ -47,8 +47,8 @@ class _Reader(StreamReader):
 
 
 class Frames(Protocol):
-    """websockets' parser; but it pauses after `TURN` frames, and a close may come inside a message: the peer
-    gave the message up.
+    """websockets' parser with two differences: it pauses after `TURN` frames, and a close may come inside a
+    message, which the peer gives up then.
 
     `max_message_size`: in bytes, over all fragments.
     """
@@ -56,25 +56,27 @@ class Frames(Protocol):
     reader: _Reader
 
     def __init__(self, max_message_size: int) -> None:
-        # The parser counts a control frame between fragments towards the message: leave room for one.
+        # The parser counts a control frame between fragments towards the message: allow one more.
         super().__init__(SERVER, max_size=max_message_size + _MAX_CONTROL, logger=_SILENT)
         self.echo = b""
-        """A close frame that the parser made and that is not sent yet."""
+        """The close frame that the parser made and that is not sent yet; b"" if there is none."""
         self.parser.close()
         self.reader = _Reader()
         self.parser = self.parse()
         next(self.parser)
 
     def feed(self, data: bytes | memoryview) -> None:
-        """Parse the first `TURN` frames of `data`, which is copied. Then deal with what there is to send and
-        with the events, and `go_on` as long as it is `paused`."""
+        """Copy `data` and parse its first `TURN` frames.
+
+        Afterwards take `answers` and `events_received`, and call `go_on` while `paused`.
+        """
         self.reader.frames = 0
         self.reader.feed_data(cast(bytes, data))
         next(self.parser)
 
     @property
     def paused(self) -> bool:
-        """Whether there is more to parse."""
+        """Whether bytes are left to parse."""
         return self.reader.frames > TURN and bool(self.reader.buffer)
 
     def go_on(self) -> None:
@@ -82,15 +84,16 @@ class Frames(Protocol):
         next(self.parser)
 
     def forget(self) -> int:
-        """Throw away what is not parsed; how many bytes."""
+        """Drop the bytes that are not parsed yet; return their number."""
         size = len(self.reader.buffer)
         self.reader.discard()
         return size
 
     def answers(self) -> tuple[bytes, bool]:
-        """Take what the parser wants to send: the newest pong (RFC 6455, 5.5.3: the others may be left out),
-        and whether it has nothing more to send ever. A close frame waits in `echo`, until the messages before
-        it are dealt with."""
+        """Take the parser's output: the newest pong (RFC 6455, 5.5.3 allows to leave out the others), and
+        whether the output ends here. A close frame stays in `echo` until the session got the messages before
+        it.
+        """
         writes = self.data_to_send()
         ended = writes[-1] == b""
         if ended:
@@ -100,12 +103,12 @@ class Frames(Protocol):
         return (writes[-1] if writes else b""), ended
 
     def take_echo(self) -> bytes:
-        """Take the close frame that waits; b"" if none does."""
+        """Take the close frame in `echo`; b"" if there is none."""
         echo, self.echo = self.echo, b""
         return echo
 
     def closing_frame(self, closing: Closing, reason: str) -> bytes:
-        """Make the close frame to send last, or take the one that waits; b"" if one was sent."""
+        """Make the close frame to send last, or take the one in `echo`; b"" if one was sent already."""
         echo = self.take_echo()
         if self.state is State.OPEN:
             self.send_close(closing.code, fitting(reason))
@@ -113,17 +116,17 @@ class Frames(Protocol):
         return echo
 
     def refuse(self, why: Closing) -> bytes:
-        """Give the peer up: the close frame waits in `echo`. Returns the newest pong before it."""
+        """Fail the connection: put the close frame into `echo`. Return the newest pong before it."""
         if self.state is State.OPEN:
             self.fail(why.code, why.reason)
             return self.answers()[0]
-        # The peer's close came in the same read, so that its echo is made: ours says what was wrong.
+        # The peer's close came in the same read and its echo is made already: replace it by the error's.
         self.close_sent = Close(why.code, why.reason)
         self.echo = Frame(Opcode.CLOSE, self.close_sent.serialize()).serialize(mask=False)
         return b""
 
     def release(self) -> None:
-        """Break the parser's two reference cycles: without them a connection is freed at once."""
+        """Break the parser's two reference cycles, so that the connection's memory is freed at once."""
         self.parser.close()
         self.parser_exc = None
 
@@ -134,8 +137,8 @@ class Frames(Protocol):
         super().recv_frame(frame)
 
 
-class Unfit(Exception):
-    """A message that cannot be: `closing` says why."""
+class InvalidMessage(Exception):
+    """A message is invalid; the connection closes with `closing`."""
 
     def __init__(self, closing: Closing) -> None:
         super().__init__(closing.reason)
@@ -143,7 +146,7 @@ class Unfit(Exception):
 
 
 class Messages:
-    """Joins fragments. The parser has seen to their sequence."""
+    """Join fragments to messages. The parser has checked their sequence."""
 
     __slots__ = ("_fragments", "_most", "_opcode")
 
@@ -153,16 +156,16 @@ class Messages:
         self._opcode = CONT
 
     def take(self, frame: Frame) -> str | bytes | None:
-        """The message that `frame` completes, if it does.
+        """Add a frame; return the message that it completes, None if it completes none.
 
         Raises:
-            Unfit: it is too large, or text that is not UTF-8.
+            InvalidMessage: the message is too large, or its text is not UTF-8.
         """
         opcode = frame.opcode
         if frame.fin and opcode is not CONT:
             return self._decoded(frame.data, opcode)
         if len(self._fragments) + len(frame.data) > self._most:
-            raise Unfit(TOO_LARGE)
+            raise InvalidMessage(TOO_LARGE)
         if opcode is not CONT:
             self._opcode, self._fragments = opcode, bytearray(frame.data)
             return None
@@ -174,13 +177,13 @@ class Messages:
 
     def _decoded(self, data: bytes | bytearray | memoryview, opcode: Opcode) -> str | bytes:
         if len(data) > self._most:
-            raise Unfit(TOO_LARGE)
+            raise InvalidMessage(TOO_LARGE)
         try:
             return str(data, "utf-8") if opcode is TEXT else bytes(data)
         except UnicodeDecodeError:
-            raise Unfit(INVALID_DATA) from None
+            raise InvalidMessage(INVALID_DATA) from None
 
 
 def fitting(reason: str) -> str:
-    """As much of `reason` as a close frame holds."""
+    """Cut `reason` to the length that a close frame can hold."""
     return reason.encode()[:_MAX_REASON].decode(errors="ignore")

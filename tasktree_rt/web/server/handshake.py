@@ -1,12 +1,12 @@
-"""From an accepted socket to an open WebSocket, by way of Quart.
+"""Turn an accepted socket into an open WebSocket, with Quart's dispatch.
 
-`Handshake.run` reads the head, bounded in time and size, and lets Quart's full dispatch decide:
-`before_websocket`, routing and the view run as in any Quart app. The view authenticates, calls ``await
-websocket.accept(...)``, puts its session under `visit.SESSION` into ``websocket.scope`` and returns; only
-then is the 101 written. ``websocket.receive`` and ``websocket.send`` have no place in such a view: the
-session gets the messages.
+`Handshake.run` reads the request's head, bounded in time and size, and lets Quart decide: `before_websocket`,
+routing and the view run as in any Quart app. The view authenticates, calls ``await websocket.accept(...)``,
+stores its session in ``websocket.scope`` under `handshake_request.SESSION` and returns. Then the server
+writes the 101. A view must not call ``websocket.receive`` or ``websocket.send``: the session gets the
+messages.
 
-A view that is reached in another way (stock Hypercorn) does not find `CARRIER` in its scope and answers 426.
+Under another server (stock Hypercorn) the scope has no `SUPPORTED`, and the view answers 426.
 """
 
 from __future__ import annotations
@@ -43,15 +43,16 @@ if TYPE_CHECKING:
 
 log = get_logger(__name__)
 
-CARRIER: Final = "tasktree_rt.carrier"
-"""Key of the scope: True where a session will be carried."""
+SUPPORTED: Final = "tasktree_rt.websocket_supported"
+"""Key of the scope: True if the server runs the view's session."""
 
-_POLITENESS: Final = 1.0
+_TIMEOUT_ANSWER: Final = 1.0
+"""Maximum seconds to write the 408."""
 
 
 @frozen
 class Upgraded:
-    """The 101 is written: carry `session`, beginning with `received`."""
+    """The server wrote the 101. Run `session`, beginning with `received`, the bytes after the head."""
 
     session: Session
     received: bytes
@@ -59,19 +60,19 @@ class Upgraded:
 
 @frozen
 class Other:
-    """Not a request for a WebSocket; `received` is its head and what came with it."""
+    """The request asks for no WebSocket. `received`: its head and the bytes after it."""
 
     received: bytes
 
 
 @frozen
 class Answered:
-    """Refused, and the answer is written: close in order."""
+    """The server refused the request and wrote the response. Close the socket gently."""
 
 
 @frozen
 class Gone:
-    """The peer left, or nothing came of it in time: just close."""
+    """The peer disconnected or was too slow. Close the socket at once."""
 
 
 Outcome = Upgraded | Other | Answered | Gone
@@ -79,17 +80,24 @@ Outcome = Upgraded | Other | Answered | Gone
 
 @frozen
 class Handshake:
-    """What every handshake of one server has in common."""
+    """Run the handshakes of one server.
+
+    Attributes:
+        state: the lifespan's state, copied into every scope.
+        timeout: seconds from the first byte to the written response.
+    """
 
     app: QuartTrio
     state: Mapping[str, Any]
     timeout: float
-    io: Syscalls
+    syscalls: Syscalls
     meter: Metrics
 
     async def run(self, sock: socket.socket, client: Address | None, path: str | None = None) -> Outcome:
-        """From the first byte to the 101, or another answer, within `timeout`; the caller closes `sock`. With
-        a `path` the WebSocket is served there, whatever path the request names."""
+        """Read one request and write the 101 or another response, within `timeout`. The caller closes `sock`.
+
+        `path` replaces the path of a request for a WebSocket.
+        """
         data = bytearray()
         head: Head | None = None
         with trio.move_on_after(self.timeout):
@@ -105,22 +113,22 @@ class Handshake:
                 return Other(received)
             return await self._decide(sock, client, path, head, received[head.size :])
         if head is not None:
-            return Gone()  # a view too slow, or an answer that the peer does not read; it is counted
+            return Gone()  # the view is too slow, or the peer does not read; `_decide` counted it
         self.meter.handshake("timeout")
         if not data:
             return Gone()
-        with trio.move_on_after(_POLITENESS):
+        with trio.move_on_after(_TIMEOUT_ANSWER):
             await self._answer(sock, answer(408))
         return Answered()
 
     async def _read(self, fd: int, data: bytearray) -> int:
-        """Read until the head is whole or too long; where it ends, -1 if the peer goes before that."""
+        """Read into `data` until the head is whole or too long; return its end, -1 if the peer closes."""
         end = -1
         while end < 0:
             try:
-                size = self.io.readv(fd, (RECEIVED,))
+                size = self.syscalls.readv(fd, (RECEIVED,))
             except BlockingIOError:
-                await self.io.wait_readable(fd)
+                await self.syscalls.wait_readable(fd)
                 continue
             except OSError:
                 return -1
@@ -141,34 +149,34 @@ class Handshake:
             self.meter.handshake("invalid")
             await self._answer(sock, answer(*wrong))
             return Answered()
-        visit = HandshakeRequest(self._scope(sock, client, path, head))
+        asked = HandshakeRequest(self._scope(sock, client, path, head))
         outcome = "timeout"
         try:
-            outcome, reply = await self._visit(visit, head)
+            outcome, reply = await self._dispatch(asked, head)
             if not await self._answer(sock, reply):
                 outcome = "lost"
         finally:
             self.meter.handshake(outcome)
-            if outcome != "accepted" and visit.session is not None:
-                visit.session.ended(None, "")
-        if outcome == "accepted" and visit.session is not None:
-            return Upgraded(visit.session, received)
+            if outcome != "accepted" and asked.session is not None:
+                asked.session.ended(None, "")
+        if outcome == "accepted" and asked.session is not None:
+            return Upgraded(asked.session, received)
         return Gone() if outcome == "lost" else Answered()
 
-    async def _visit(self, visit: HandshakeRequest, head: Head) -> tuple[str, bytes]:
-        """Let Quart decide; what came of it and the bytes that say so."""
+    async def _dispatch(self, asked: HandshakeRequest, head: Head) -> tuple[str, bytes]:
+        """Let Quart decide; return the outcome (`Metrics.handshake`) and the response's bytes."""
         bad_request = False
         try:
-            response = await self.app.handle_websocket(visit.websocket(self.app))
+            response = await self.app.handle_websocket(asked.websocket(self.app))
             if response is not None:
                 return ("failed" if response.status_code >= 500 else "rejected"), await _rendered(response)
-            if not visit.accepted:
+            if not asked.accepted:
                 return "rejected", answer(403)
-            return "accepted", visit.switching(head)
+            return "accepted", asked.switching(head)
         except* HTTPException:
-            bad_request = True  # by Quart before any view: a Host that can be none
+            bad_request = True  # Quart raises it before any view, for a malformed Host
         except* Exception as group:
-            log.error("websocket view failed", path=visit.scope["path"], exc_info=group)
+            log.error("websocket view failed", path=asked.scope["path"], exc_info=group)
         return ("rejected", answer(400)) if bad_request else ("failed", answer(500))
 
     def _scope(
@@ -190,25 +198,25 @@ class Handshake:
             "state": dict(self.state),
             "subprotocols": [token.decode("latin-1") for token in head.tokens(b"sec-websocket-protocol")],
             "extensions": {"websocket.http.response": {}},
-            CARRIER: True,
+            SUPPORTED: True,
         }
         return cast("WebsocketScope", scope)
 
     async def _answer(self, sock: socket.socket, data: bytes) -> bool:
-        """Write all of `data`; False if the peer is gone."""
+        """Write all of `data`; return False if the peer is gone."""
         view, fd = memoryview(data), sock.fileno()
         while view:
             try:
-                view = view[self.io.write(fd, view) :]
+                view = view[self.syscalls.write(fd, view) :]
             except BlockingIOError:
-                await self.io.wait_writable(fd)
+                await self.syscalls.wait_writable(fd)
             except OSError:
                 return False
         return True
 
 
 async def _rendered(response: ResponseTypes) -> bytes:
-    """A view's response as bytes, with its length, after which the connection closes."""
+    """Render a view's response as bytes, with its length and ``Connection: close``."""
     if isinstance(response, Response):
         body = await response.get_data(as_text=False)
     else:

@@ -1,4 +1,4 @@
-"""What a WebSocket view can do during its handshake: accept, refuse, leave a session; and the 101 of it."""
+"""Give a WebSocket view its handshake: it can accept, refuse and store a session. Make the 101 from that."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from quart_trio import QuartTrio
 
 SESSION: Final = "tasktree_rt.session"
-"""Key of the scope: where the view puts its session."""
+"""Key of the scope for the view's session."""
 _SWITCHING: Final = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
 _GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _OURS: Final = frozenset(
@@ -31,15 +31,15 @@ _OURS: Final = frozenset(
         "upgrade",
     )
 )
-"""Headers of an answer that a view cannot set: they say how the bytes that follow are to be read."""
+"""Response headers that a view cannot set: they frame the bytes that follow."""
 
 
 class HandshakeError(Exception):
-    """A view accepted in a way that cannot be: told in the log, answered 500."""
+    """A view accepted in an invalid way. The server logs it and answers 500."""
 
 
 class HandshakeRequest:
-    """A handshake as Quart sees it: a websocket that a view can accept or refuse, and nothing else."""
+    """A handshake as Quart's websocket: a view can accept or refuse it, and nothing else."""
 
     __slots__ = ("_headers", "_subprotocol", "accepted", "scope")
 
@@ -50,7 +50,7 @@ class HandshakeRequest:
         self._subprotocol: str | None = None
 
     def websocket(self, app: QuartTrio) -> Any:  # noqa: ANN401 - the app names the class
-        """Quart's object for this handshake, as its own ASGI adapter would make it."""
+        """Make Quart's object for this handshake, as its own ASGI adapter does."""
         headers = Headers()
         headers["Remote-Addr"] = (self.scope["client"] or ("<local>", 0))[0]
         for name, value in self.scope["headers"]:
@@ -72,34 +72,34 @@ class HandshakeRequest:
 
     @property
     def session(self) -> Session | None:
-        """What the view left to be carried."""
+        """The session that the view stored in the scope."""
         return cast("Session | None", cast(dict[str, Any], self.scope).get(SESSION))
 
     async def _accept(self, headers: Headers, subprotocol: str | None) -> None:
         if self.accepted:
             return
         if subprotocol is not None and subprotocol not in self.scope["subprotocols"]:
-            raise HandshakeError(f"subprotocol {subprotocol!r} was not offered")
+            raise HandshakeError(f"the client did not offer the subprotocol {subprotocol!r}")
         for name, value in headers:
             if name.lower() in _OURS or not sound(name, value):
                 raise HandshakeError(f"header {name!r} cannot be sent")
         self.accepted, self._headers, self._subprotocol = True, headers, subprotocol
 
     async def _close(self, code: int, reason: str) -> None:
-        """Before anything is accepted a close is a refusal; after it, the session's matter."""
+        """Refuse the handshake."""
         self.accepted = False
 
     async def _nothing(self, data: object = None) -> None:
-        raise HandshakeError("messages are the session's: a view neither receives nor sends")
+        raise HandshakeError("a view must not receive or send messages: its session does")
 
     def switching(self, head: Head) -> bytes:
-        """The 101 that says what the view agreed to.
+        """Make the 101 with the subprotocol and headers that the view chose.
 
         Raises:
-            HandshakeError: the view accepted but left no session.
+            HandshakeError: the view accepted but stored no session.
         """
         if self.session is None:
-            raise HandshakeError(f"accepted, but there is no {SESSION!r} in the scope")
+            raise HandshakeError(f"the view accepted but stored no {SESSION!r} in the scope")
         key = _accept_key(head.values(b"sec-websocket-key")[0])
         lines = [_SWITCHING, f"Sec-WebSocket-Accept: {key}\r\n"]
         if self._subprotocol is not None:

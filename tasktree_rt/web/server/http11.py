@@ -1,12 +1,12 @@
-"""HTTP/1.1 on one connection, as Hypercorn speaks it, without what the hub does not promise.
+"""Serve HTTP/1.1 on one connection with Hypercorn's protocol, without its other protocols.
 
-Hypercorn would also speak HTTP/2 without TLS (after ``Upgrade: h2c``, or when a connection begins with the
-preface of HTTP/2) and WebSockets of its own. None of what the hub promises holds there, so neither can be
-reached: the preface is answered 505, an ``Upgrade`` to anything but a WebSocket is not looked at, and a
-request for a WebSocket is given back to the connection's owner (`Pipe.upgrade`), wherever on the connection
-it comes.
+Hypercorn alone would also serve HTTP/2 without TLS (after ``Upgrade: h2c``, or after the preface of HTTP/2)
+and its own WebSockets, where the hub's limits do not hold. So the server answers the preface with 505,
+ignores an ``Upgrade`` to anything but a WebSocket, and returns a request for a WebSocket to the connection's
+owner (`Pipe.upgrade`), at any place on the connection.
 
-A head that two servers could read differently is refused (`web.head.flaw`), and the connection ends.
+The server refuses a head that two servers could read differently (`web.server.request_head.flaw`) and ends
+the connection.
 """
 
 from __future__ import annotations
@@ -29,20 +29,21 @@ if TYPE_CHECKING:
     from hypercorn.typing import AppWrapper, ConnectionState, TaskGroup, WorkerContext
 
 TURN: Final = 64
-"""Pieces of a body that are read between two turns of the loop: under a millisecond."""
+"""Chunks of a body that are read before other tasks run: under a millisecond."""
 SPARE_FRAMING: Final = 32 * 1024
 FRAMING_SHARE: Final = 8
-"""What frames the chunks of a body may have `SPARE_FRAMING` bytes and one byte for so many of the body. Each
-chunk costs the same time, however little is in it; with 48 bytes in each there is no limit."""
+"""A chunked body may have `SPARE_FRAMING` bytes of framing, plus one byte for each `FRAMING_SHARE` bytes of
+content. A chunk costs the same time, however small it is; chunks of 48 bytes and more never reach the limit.
+"""
 SPARE_READS: Final = 1024
 READ_SHARE: Final = 64
-"""The same of reads: a body may take `SPARE_READS` and one for so many bytes, however slowly it drips in."""
+"""A body may take `SPARE_READS` reads, plus one for each `READ_SHARE` bytes of content."""
 SPARE_BODY: Final = 1024 * 1024
-"""A body that is too large for every route ends its connection after twice that and this: until then the
-route that reads it has had the time to say so in the words of the protocol."""
+"""A body ends its connection after twice the maximum message size plus `SPARE_BODY` bytes. A route that reads
+the body answers 413 before that."""
 
 _SENTENCES: Final = {
-    400: "This is not a request of HTTP/1.1.",
+    400: "This is not an HTTP/1.1 request.",
     431: "The head of a request may have at most 16 KiB.",
 }
 
@@ -50,17 +51,17 @@ Address = tuple[str, int]
 
 
 class Pipe(Protocol):
-    """What there is of a connection's stream here.
+    """The part of a connection's stream that `Http11` uses.
 
     Attributes:
-        upgrade: a request for a WebSocket and what came behind its head; b"" as long as there was none.
+        upgrade: a request for a WebSocket with the bytes after its head; b"" until one comes.
     """
 
     upgrade: bytes
 
 
 class Http11(H11Protocol):
-    """The requests of one connection, one after the other."""
+    """Serve the requests of one connection, one after the other."""
 
     connection: h11.Connection
 
@@ -78,24 +79,24 @@ class Http11(H11Protocol):
     ) -> None:
         super().__init__(app, config, context, task_group, state, False, client, server, send)
         self._pipe = pipe
-        self._fresh = b""  # what was read last, with the four bytes before it
+        self._fresh = b""  # the last read, with the four bytes before it
         self._chunked = False
         self._received = 0
         self._reads = 0
         self._body = 0
 
     async def handle(self, event: Event) -> None:
-        """Bytes of the peer's, or the end of the connection."""
+        """Take bytes of the peer, or the end of the connection."""
         if isinstance(event, RawData):
             if self.connection.their_state is h11.MUST_CLOSE:
-                return  # behind a last request (Connection: close): thrown away, nothing of it is kept
+                return  # bytes after the last request (Connection: close): dropped
             self._fresh = self._fresh[-4:] + event.data
             self._received += len(event.data)
             self._reads += 1
         await super().handle(event)
 
     async def _handle_events(self) -> None:
-        """Everything that the bytes received so far say."""
+        """Handle all events of the received bytes; answer a malformed request and end the connection."""
         try:
             await self._read()
         except h11.RemoteProtocolError as error:
@@ -106,7 +107,7 @@ class Http11(H11Protocol):
             await self.send(Closed())
 
     async def _read(self) -> None:
-        """As Hypercorn's, but the pieces of a body that are here go to the app as one."""
+        """Handle events as Hypercorn does, but pass the received chunks of a body on as one."""
         pieces: list[bytes] = []
         while True:
             if self.connection.they_are_waiting_for_100_continue:
@@ -134,7 +135,7 @@ class Http11(H11Protocol):
             await self.stream.handle(Body(stream_id=STREAM_ID, data=body))
 
     async def _go_on(self, event: object) -> bool:
-        """Deal with what is no piece of a body; whether there may be more."""
+        """Handle an event that is no chunk of a body; return whether more events may follow."""
         if isinstance(event, h11.Request):
             self._chunked = any(name == b"transfer-encoding" for name, _ in event.headers)
             self._received, self._reads, self._body = len(self.connection.trailing_data[0]), 0, 0
@@ -151,10 +152,10 @@ class Http11(H11Protocol):
         return True
 
     def _asks_for_websocket(self) -> bool:
-        """Look at the head that comes next, if it is whole.
+        """Return whether the next head is whole and asks for a WebSocket; then it is in `Pipe.upgrade`.
 
         Raises:
-            h11.RemoteProtocolError: it is refused.
+            h11.RemoteProtocolError: the head has a flaw.
         """
         data = self.connection.trailing_data[0]
         if not 0 < end_of_head(data) <= MAX_HEAD:
@@ -168,35 +169,35 @@ class Http11(H11Protocol):
         return True
 
     def _check_end(self, end: h11.EndOfMessage) -> None:
-        """Of a body in chunks h11 would also take an end in bare LF, and fields behind it.
+        """Check the end of a chunked body: h11 also accepts an end with bare LF, and trailer fields.
 
         Raises:
-            h11.RemoteProtocolError: it ends so.
+            h11.RemoteProtocolError: the body ends in one of these ways.
         """
         if not self._chunked:
             return
         left = len(self.connection.trailing_data[0])
         if end.headers or not self._fresh[: len(self._fresh) - left].endswith(b"\r\n\r\n"):
             raise _Refusal(
-                "A body in chunks ends with 0 and CR LF twice, without fields.", error_status_hint=400
+                "A chunked body must end with 0 and CR LF twice, without fields.", error_status_hint=400
             )
 
     def _check_body(self) -> None:
-        """Whether the body is worth its cost, also where no route reads it.
+        """Check the body's framing, reads and size against their limits, even if no route reads the body.
 
         Raises:
-            h11.RemoteProtocolError: it is not.
+            h11.RemoteProtocolError: a limit is exceeded.
         """
         framing = self._received - self._body - len(self.connection.trailing_data[0])
         if framing > SPARE_FRAMING + self._body // FRAMING_SHARE:
             raise _Refusal("The chunks of this body are too small: send more in each.", error_status_hint=400)
         if self._reads > SPARE_READS + self._body // READ_SHARE:
-            raise _Refusal("This body comes in pieces that are too small.", error_status_hint=400)
+            raise _Refusal("This body arrives in too many small pieces.", error_status_hint=400)
         if self._body > 2 * self.config.websocket_max_message_size + SPARE_BODY:
             raise _Refusal("This body is too large.", error_status_hint=413)
 
     async def _create_stream(self, request: h11.Request) -> None:
-        """As Hypercorn's, of HTTP only: a WebSocket never gets here."""
+        """Create an HTTP stream as Hypercorn does; requests for a WebSocket never reach this method."""
         self.stream = HTTPStream(
             self.app,
             self.config,
@@ -223,4 +224,4 @@ class Http11(H11Protocol):
 
 
 class _Refusal(h11.RemoteProtocolError):
-    """Refused by a rule of the hub's, in words of its own."""
+    """A rule of the hub refuses the request; the message is the response's body."""

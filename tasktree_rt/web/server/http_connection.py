@@ -1,12 +1,12 @@
-"""Everything that is not a WebSocket: Hypercorn's own connection, on a stream that cannot be stalled.
+"""Serve an HTTP connection with Hypercorn, on a stream that a peer cannot stall.
 
-Hypercorn 0.18 shields `send_all` from cancellation while it holds its send lock, so that a peer which does
-not read wedges the connection and the server's shutdown. Here no write is shielded, and each must make
-headway within `stall_timeout` seconds; else the connection is reset.
+Hypercorn 0.18 shields `send_all` from cancellation while it holds its send lock. A peer that does not read
+then blocks the connection and the server's shutdown. In this module no write is shielded, and a write without
+progress for `stall_timeout` seconds resets the connection.
 
-A proxy may ask for a WebSocket on a connection that it has kept from an earlier request. Hypercorn is then
-told that the connection is over, and its owner goes on with the request (`Replay.upgrade`). `web.http11` says
-what else is read differently here.
+A proxy may ask for a WebSocket on a connection that served HTTP before. Hypercorn then sees the end of the
+connection, and the owner goes on with the request (`Replay.upgrade`). `web.server.http11` lists the other
+differences to Hypercorn.
 """
 
 from __future__ import annotations
@@ -42,14 +42,14 @@ _RECEIVE: Final = 64 * 1024
 
 
 class Replay:
-    """A stream that gives its head, which was read before, and then what its socket gives.
+    """A stream that returns `head`, which was read before, and then the socket's bytes.
 
-    `aclose` leaves the socket to its owner, who reads on until the peer has seen the answer; `abort` resets
-    it. After either, every call raises `trio.ClosedResourceError`.
+    `aclose` leaves the socket open for its owner, which reads on until the peer has read the response;
+    `abort` resets it. After either, every call raises `trio.ClosedResourceError`.
 
     Attributes:
-        upgrade: a later request that asks for a WebSocket, with what came behind its head. Set by `Http11`:
-            from then on this reads as the end, and the socket stays open in both directions.
+        upgrade: a later request that asks for a WebSocket, with the bytes after its head. `Http11` sets it.
+            From then on reads return the end, and the socket stays open in both directions.
     """
 
     def __init__(self, sock: socket.socket, head: bytes, *, stall_timeout: float, meter: Metrics) -> None:
@@ -63,7 +63,7 @@ class Replay:
         self._meter = meter
 
     async def receive_some(self, max_bytes: int = _RECEIVE) -> bytes:
-        """At most `max_bytes`; b"" at the end."""
+        """Read at most `max_bytes`; return b"" at the end."""
         self._check()
         if self._head:
             await trio.lowlevel.checkpoint()
@@ -78,13 +78,13 @@ class Replay:
             raise trio.BrokenResourceError from error
 
     async def send_all(self, data: bytes) -> None:
-        """Write everything.
+        """Write all of `data`.
 
-        Cancelled half-way, or without headway for `stall_timeout` seconds, it resets the connection: nobody
-        may go on after half a chunk.
+        A cancellation half-way, or `stall_timeout` seconds without progress, resets the connection: nothing
+        may follow half a chunk.
 
         Raises:
-            trio.BrokenResourceError: the peer is gone, or was reset for not reading.
+            trio.BrokenResourceError: the peer is gone, or did not read in time.
         """
         self._check()
         view = memoryview(data)
@@ -113,14 +113,14 @@ class Replay:
             raise trio.BrokenResourceError from error
 
     async def aclose(self) -> None:
-        """Use no more; whoever waits for the socket gets `trio.ClosedResourceError`."""
+        """Close the stream, not the socket; a task that waits for it gets `trio.ClosedResourceError`."""
         if not self._closed:
             self._closed = True
             trio.lowlevel.notify_closing(self._sock)
         await trio.lowlevel.checkpoint()
 
     def abort(self) -> None:
-        """Reset the connection when its owner closes it, which is at once."""
+        """Reset the connection: the owner closes the socket at once, with RST."""
         self.aborted = self._closed = True
         reset(self._sock)
         trio.lowlevel.notify_closing(self._sock)
@@ -131,8 +131,9 @@ class Replay:
 
 
 class HubTCPServer(TCPServer):
-    """Hypercorn's connection with its writes bounded and cancellable. `run` lets no exception of the app
-    out."""
+    """Hypercorn's connection with bounded, cancellable writes. `run` logs the app's exceptions and raises
+    none.
+    """
 
     def __init__(
         self,
@@ -144,7 +145,7 @@ class HubTCPServer(TCPServer):
     ) -> None:
         super().__init__(app, config, context, state, cast("trio.SSLStream[trio.SocketStream]", stream))
         self._replay = stream
-        self._request_in_hand = True
+        self._first_request = True
 
     async def run(self) -> None:
         """Serve requests until either side ends."""
@@ -158,7 +159,7 @@ class HubTCPServer(TCPServer):
             await self._close()
 
     async def _serve(self) -> None:
-        """As Hypercorn's `run`, of a stream without TLS; the protocol is `Http11` and never another."""
+        """Serve as Hypercorn's `run` does, without TLS and always with `Http11`."""
         sock = self._replay.socket
         client, server = (
             parse_socket_addr(sock.family, name) for name in (sock.getpeername(), sock.getsockname())
@@ -181,15 +182,18 @@ class HubTCPServer(TCPServer):
             await self._read_data()
 
     async def _read_data(self) -> None:
-        """As Hypercorn's; but a connection whose peer has gone does not wait for its idle timeout to end."""
+        """Read as Hypercorn does, but end at once when the peer closes, without the idle timeout."""
         await super()._read_data()
         await self.idle_task.stop()
 
     async def _idle_timeout(self) -> None:
-        """As Hypercorn's; but a connection begins with its request in hand, and is not idle before that is
-        answered, also while the hub stops: ``/readyz`` could not say so otherwise."""
-        if self._request_in_hand:
-            self._request_in_hand = False
+        """Close an idle connection as Hypercorn does.
+
+        But a connection starts with a request that is read already, so it is not idle before the first
+        response, even while the hub stops: only so ``/readyz`` can answer ``draining``.
+        """
+        if self._first_request:
+            self._first_request = False
             await trio.sleep(self.config.keep_alive_timeout)
             with trio.CancelScope(shield=True):
                 await self._initiate_server_close()
@@ -197,11 +201,11 @@ class HubTCPServer(TCPServer):
             await super()._idle_timeout()
 
     async def protocol_send(self, event: Event) -> None:
-        """As Hypercorn's, with the shield where it belongs."""
+        """Send as Hypercorn does, but shield only `Updated` from cancellation."""
         if isinstance(event, Updated):
-            # This comes from the app's task, which Quart-Trio cancels as its response ends: without the
-            # shield the idle timeout would never be set again, and a kept connection stay for ever. It only
-            # starts a task.
+            # The app's task sends this, and Quart-Trio cancels it at the response's end. Without the shield
+            # the idle timeout would not start again, and an idle connection would stay open forever. The call
+            # only starts a task.
             with trio.CancelScope(shield=True):
                 await super().protocol_send(event)
             return
@@ -218,13 +222,13 @@ class HubTCPServer(TCPServer):
 
 
 class HypercornLog(Logger):
-    """Hypercorn's log, told to the hub's own. Access is logged by the app."""
+    """Write Hypercorn's log lines to the hub's log. It drops the access log."""
 
     def __init__(self, config: Config) -> None:
         pass
 
     async def access(self, request: WWWScope, response: ResponseSummary, request_time: float) -> None:
-        """Log no requests."""
+        """Drop the access log's line."""
 
     async def critical(self, message: str, *args: object, **kwargs: object) -> None:
         """Write a log line of Hypercorn's."""
@@ -247,7 +251,7 @@ class HypercornLog(Logger):
         log.debug(message, *args)
 
     async def exception(self, message: str, *args: object, **kwargs: object) -> None:
-        """A log line with the exception being handled."""
+        """Write a log line with the current exception."""
         log.error(message, *args, exc_info=sys.exception())
 
     async def log(self, level: int, message: str, *args: object, **kwargs: object) -> None:
@@ -256,7 +260,7 @@ class HypercornLog(Logger):
 
 
 def hypercorn_config(settings: Settings) -> Config:
-    """Hypercorn's settings; what concerns sockets is not among them (`listeners`)."""
+    """Make Hypercorn's configuration. `web.server.listeners` opens the sockets instead of Hypercorn."""
     config = Config()
     config.logger_class = HypercornLog
     config.include_server_header = False

@@ -1,4 +1,4 @@
-"""Listening sockets: opening them, and accepting from them within limits."""
+"""Open listening sockets, accept from them, and count connections against the limits."""
 
 from __future__ import annotations
 
@@ -24,21 +24,20 @@ log = get_logger(__name__)
 BACKLOG: Final = 2048
 _BATCH: Final = 64
 _PAUSE: Final = 0.1
-"""Seconds without accepting when descriptors or memory have run out: connections wait in the backlog
-meanwhile."""
+"""Seconds without accepting after descriptors or memory ran out. New connections wait in the backlog."""
 
 _EXHAUSTED: Final = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
 _NOT_HERE: Final = frozenset((errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT))
 _EXPLAINED: Final = {
     errno.EADDRINUSE: "it is in use by another program",
     errno.EADDRNOTAVAIL: "this machine has no such address",
-    errno.EAFNOSUPPORT: "this machine does not speak that kind of address",
+    errno.EAFNOSUPPORT: "this machine does not support that kind of address",
     errno.EACCES: "permission denied",
     errno.ENOENT: "there is no such folder",
 }
 
-# Linux hands all of these down to the sockets accepted (a test holds it to that). A peer that vanishes
-# without a FIN is gone after 60 + 3 × 10 s of silence, or 30 s after data that nobody acknowledges.
+# Accepted sockets inherit all of these on Linux (a test checks it). The kernel drops a peer that vanished
+# without a FIN after 60 + 3 × 10 s of silence, or 30 s after unacknowledged data.
 _INHERITED: Final = (
     (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
     (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 30_000),
@@ -51,8 +50,9 @@ _INHERITED: Final = (
 
 @frozen
 class FixedPath:
-    """An address to listen on (`open_sockets`) whose WebSockets are all served at `path`, whatever path the
-    client asks for. HTTP requests go to the path that they name."""
+    """An address to listen on (`open_sockets`). `path` replaces the path of every request for a WebSocket;
+    HTTP requests keep theirs.
+    """
 
     bind: str
     path: str
@@ -60,24 +60,24 @@ class FixedPath:
 
 @frozen
 class Listener:
-    """A listening socket; with a `path`, all its WebSockets are served there (`FixedPath`)."""
+    """A listening socket. `path`, if set, replaces the path of requests for a WebSocket (`FixedPath`)."""
 
     sock: socket.socket
     path: str | None = None
 
     @property
     def url(self) -> str:
-        """Where a client finds it: ``http://127.0.0.1:8000`` or ``unix:/path``."""
+        """The address for clients: ``http://127.0.0.1:8000`` or ``unix:/path``."""
         return url_of(self.sock)
 
     def close(self) -> None:
-        """Stop listening, if it still does; removes the name of a Unix socket."""
+        """Stop listening and remove a Unix socket's file. Does nothing if it is closed already."""
         if self.sock.fileno() >= 0:
             close_listener(self.sock)
 
 
 def open_all(settings: Settings, fixed: Iterable[FixedPath] = ()) -> list[Listener]:
-    """Open ``settings.bind`` and every address of `fixed`; all of them or none.
+    """Open ``settings.bind`` and every address of `fixed`; after an error none stays open.
 
     Raises:
         SettingsError: as `open_sockets`.
@@ -94,12 +94,13 @@ def open_all(settings: Settings, fixed: Iterable[FixedPath] = ()) -> list[Listen
 
 
 def open_sockets(bind: str) -> list[socket.socket]:
-    """Listening sockets for ``host:port``, ``[::1]:port`` or ``unix:/path``; port 0 is any that is free.
+    """Open the listening sockets of ``host:port``, ``[::1]:port`` or ``unix:/path``; with port 0 the system
+    chooses a free port.
 
-    A name that stands for several addresses is bound at each that this machine has.
+    A name with several addresses is bound at each address that this machine has.
 
     Raises:
-        SettingsError: `bind` cannot be understood, or the address cannot be had; says which and why.
+        SettingsError: `bind` is malformed, or the system refuses the address; names `bind` and the reason.
     """
     if bind.startswith("unix:"):
         return [_open_unix(bind, bind.removeprefix("unix:"))]
@@ -177,11 +178,10 @@ def _open_unix(bind: str, path: str) -> socket.socket:
 
 
 def _remove_stale(bind: str, path: str) -> None:
-    """Take away the socket that a hub killed before us left; never one that somebody listens on, nor a
-    file."""
+    """Remove the Unix socket of a hub that was killed. Never remove one with a listener, or another file."""
     try:
         if not stat.S_ISSOCK(os.stat(path).st_mode):
-            raise SettingsError(f"bind {bind!r}: there is a file of that name, and it is no socket")
+            raise SettingsError(f"bind {bind!r}: this file exists and is no socket")
     except FileNotFoundError:
         return
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
@@ -203,7 +203,7 @@ def _refusal(bind: str, error: OSError) -> SettingsError:
 
 
 def url_of(sock: socket.socket) -> str:
-    """Where a client finds a listening socket: ``http://127.0.0.1:8000`` or ``unix:/path``."""
+    """Return a listening socket's address for clients: ``http://127.0.0.1:8000`` or ``unix:/path``."""
     name = sock.getsockname()
     if sock.family == socket.AF_UNIX:
         return f"unix:{name}"
@@ -213,7 +213,7 @@ def url_of(sock: socket.socket) -> str:
 
 
 def close_listener(sock: socket.socket) -> None:
-    """Stop listening; takes the name of a Unix socket away."""
+    """Stop listening and remove a Unix socket's file."""
     path = sock.getsockname() if sock.family == socket.AF_UNIX else ""
     trio.lowlevel.notify_closing(sock)
     sock.close()
@@ -223,28 +223,34 @@ def close_listener(sock: socket.socket) -> None:
 
 
 class ConnectionLimits:
-    """How many connections there are, in all and by address, and whether one more may come in."""
+    """Count connections, in all and per address, against two limits.
+
+    Attributes:
+        count: the present number of connections.
+    """
 
     def __init__(self, most: int, most_per_address: int) -> None:
         self._most = most
         self._most_per_address = most_per_address
         self._by_address: Counter[str] = Counter()
-        self.inside = 0
+        self.count = 0
 
-    def enter(self, client: Address | None) -> str | None:
-        """Let one in, or say why not. A Unix socket's peers have no address, and so no limit by address."""
-        if self.inside >= self._most:
+    def add(self, client: Address | None) -> str | None:
+        """Count a new connection; return the limit that refuses it, None if none does. Peers of a Unix socket
+        have no address and no limit per address.
+        """
+        if self.count >= self._most:
             return "max_connections"
         if client is not None:
             if self._by_address[client[0]] >= self._most_per_address:
                 return "max_connections_per_address"
             self._by_address[client[0]] += 1
-        self.inside += 1
+        self.count += 1
         return None
 
-    def leave(self, client: Address | None) -> None:
-        """One that was let in has gone."""
-        self.inside -= 1
+    def remove(self, client: Address | None) -> None:
+        """Uncount a connection that has ended."""
+        self.count -= 1
         if client is not None:
             self._by_address[client[0]] -= 1
             if not self._by_address[client[0]]:
@@ -252,14 +258,14 @@ class ConnectionLimits:
 
 
 Arrived = Callable[[socket.socket, Address | None, str | None], None]
-"""Called with each accepted socket, the peer's address, and the listener's path."""
+"""A callback that gets each accepted socket, the peer's address, and the listener's path."""
 
 
 async def accept_from(listener: Listener, arrived: Arrived) -> None:
-    """Accept for ever, in batches, handing each socket over non-blocking.
+    """Accept connections in batches and pass each socket, made non-blocking, to `arrived`.
 
-    Nothing but a cancellation ends it: when descriptors run out it pauses and says so once, until one is free
-    again.
+    Only a cancellation ends it. When descriptors run out, it logs one error and pauses between attempts until
+    one is free.
     """
     exhausted, accepting = False, listener.sock
     while True:
@@ -276,7 +282,7 @@ async def accept_from(listener: Listener, arrived: Arrived) -> None:
                     exhausted = True
                     await trio.sleep(_PAUSE)
                     break
-                continue  # that one connection went before it was accepted
+                continue  # the peer closed this connection before it was accepted
             exhausted = False
             sock.setblocking(False)
             arrived(sock, address_of(sock.family, address), listener.path)

@@ -1,4 +1,4 @@
-"""Whole HTTP responses, each the last on its connection."""
+"""Render whole HTTP responses as bytes, each the last on its connection."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ _PHRASES: Final = {status.value: status.phrase for status in HTTPStatus}
 
 
 def sound(name: str, value: str) -> bool:
-    """Whether a header can be sent: a token, and a value without control characters, CR and LF above all."""
+    """Return whether a header is valid: the name is a token, the value has no control characters (CR, LF)."""
     return _NAME.fullmatch(name) is not None and _VALUE.fullmatch(value) is not None
 
 
 def rendered(status: int, headers: Iterable[tuple[str, str]], body: bytes) -> bytes:
-    """A whole HTTP/1.1 response, the last on its connection."""
+    """Render an HTTP/1.1 response with its length and ``Connection: close``; drop invalid headers."""
     lines = [f"HTTP/1.1 {status} {_PHRASES.get(status, '')}\r\n"]
     lines += [
         f"{name}: {value}\r\n"
@@ -31,7 +31,7 @@ def rendered(status: int, headers: Iterable[tuple[str, str]], body: bytes) -> by
 
 
 def answer(status: int, sentence: str = "") -> bytes:
-    """An HTTP response of the server's own."""
+    """Render a response of the server itself; `sentence` is its body."""
     headers = [("Content-Type", "text/plain; charset=utf-8")] if sentence else []
     if status == 426:
         headers += [("Upgrade", "websocket"), ("Sec-WebSocket-Version", "13")]

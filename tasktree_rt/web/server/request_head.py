@@ -1,11 +1,11 @@
-"""The head of an HTTP request: whether the hub takes it, and whether it asks for a WebSocket.
+"""Parse the head of an HTTP request: does the hub accept it, and does it ask for a WebSocket?
 
-Two parsers, one answer. `strict` is one regular expression for the heads that clients really send and takes a
-quarter of the time of h11; it accepts only what h11 accepts, with the same result (a test compares the two).
-Whatever it does not know goes through h11.
+Two parsers give the same result. `strict` is one regular expression for the heads of common clients; it takes
+a quarter of h11's time and accepts only heads that h11 accepts (a test compares the two). All other heads go
+through h11.
 
-h11 is lenient where two servers in a row may read one head differently. `flaw` names what the hub refuses of
-that; `web.http11` answers it, for requests of every kind.
+h11 accepts some heads that two servers in a row may read differently. `flaw` finds these; `web.server.http11`
+answers the error for every kind of request.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ import h11
 from attrs import frozen
 
 MAX_HEAD: Final = 16 * 1024
-"""Bytes a head may have; h11's own bound under Hypercorn is the same."""
+"""Maximum bytes of a head; h11's bound under Hypercorn is the same."""
 
 Headers = list[tuple[bytes, bytes]]
 
 _TOKEN: Final = rb"[-!#$%&'*+.^_`|~0-9a-zA-Z]"
-# A value begins and ends with a visible character, so that a line can be matched in one way only and a head
-# that does not match is given up after one pass back. (Possessive quantifiers would say it more plainly; the
-# first releases of Python 3.11 match wrongly with them.)
+# A value begins and ends with a visible character: each line matches in one way only, so a head without a
+# match fails after one backtracking pass. (Possessive quantifiers would be simpler, but the first releases of
+# Python 3.11 match wrongly with them.)
 _STRICT: Final = re.compile(
     rb"(GET|HEAD|POST|PUT|DELETE|OPTIONS|PATCH) ([!-~]+) HTTP/1\.1\r\n"
     rb"((?:" + _TOKEN + rb"+: ?(?:[!-~](?:[ -~]*[!-~])?)?\r\n)+)"
     rb"\r\n"
 )
 _LINE: Final = re.compile(rb"([^:]+): ?([^\r]*)\r\n")
-# What `flaw` lets through: every line ends with CR LF, begins with its name, and holds no control character.
+# A head that `flaw` accepts: every line ends with CR LF, begins with a name, and has no control character.
 _FIELD: Final = rb"(" + _TOKEN + rb"+):([\t -~\x80-\xff]*)\r\n"
 _FIELDS: Final = re.compile(_FIELD)
 _SHAPE: Final = re.compile(
@@ -46,14 +46,13 @@ _END: Final = re.compile(rb"\n\r?\n")
 _ASKS_UPGRADE: Final = re.compile(rb"\nupgrade:", re.IGNORECASE)
 _KEY: Final = re.compile(rb"[A-Za-z0-9+/]{22}==")
 
-# h11 rewrites or refuses these (several lengths, unknown codings): its business, not the regular
-# expression's.
+# h11 rewrites or refuses these (several lengths, unknown codings), so `strict` accepts none of them.
 _FRAMING: Final = frozenset((b"content-length", b"transfer-encoding"))
 
 
 @frozen
 class Flaw:
-    """Why a request is refused before anything of it is understood: the status, and a sentence."""
+    """The reason to refuse a request before it is parsed: the response's status and its body, a sentence."""
 
     status: int
     sentence: str
@@ -61,8 +60,12 @@ class Flaw:
 
 @frozen
 class Head:
-    """A parsed request head. Header names are in lower case, in the order sent; `size` is its length in
-    bytes."""
+    """A parsed request head.
+
+    Attributes:
+        headers: names in lower case and values, in the order sent.
+        size: the head's length in bytes.
+    """
 
     method: bytes
     target: bytes
@@ -71,20 +74,20 @@ class Head:
     size: int
 
     def values(self, name: bytes) -> list[bytes]:
-        """Every value sent under `name` (lower case)."""
+        """Return every value of the header `name` (lower case)."""
         return [value for known, value in self.headers if known == name]
 
     def tokens(self, name: bytes) -> list[bytes]:
-        """The comma-separated elements of all headers called `name`, without the empty ones."""
+        """Return the comma-separated elements of all headers `name`, without the empty ones."""
         joined = b",".join(self.values(name))
         return [token for part in joined.split(b",") if (token := part.strip(b" \t"))]
 
 
 def end_of_head(data: bytes | bytearray, start: int = 0) -> int:
-    """Where the head in `data` ends: after its empty line; -1 if it is not whole.
+    """Return the end of the head in `data`, after its empty line; -1 if the head is not whole.
 
-    `start`: how much was looked at before. Data that begin with an empty line, which no request may, end
-    there.
+    `start`: the length that an earlier call searched. If `data` begin with an empty line, which is invalid,
+    the head ends there.
     """
     if data[:1] == b"\n" or data[:2] == b"\r\n":
         return data.index(b"\n") + 1
@@ -93,7 +96,7 @@ def end_of_head(data: bytes | bytearray, start: int = 0) -> int:
 
 
 def strict(data: bytes) -> Head | None:
-    """The head that `data` begins with, if it is of the plain kind and whole; None says nothing about it."""
+    """Parse the head at the start of `data` if it is whole and common. None: try `lenient`."""
     match = _STRICT.match(data)
     if match is None:
         return None
@@ -109,7 +112,7 @@ def strict(data: bytes) -> Head | None:
 
 
 def lenient(data: bytes) -> Head | None:
-    """The head that `data` begins with by h11's rules; None if it is not whole, or refused by h11."""
+    """Parse the head at the start of `data` with h11; None if it is not whole, or h11 refuses it."""
     connection = h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_HEAD)
     connection.receive_data(data)
     try:
@@ -123,10 +126,9 @@ def lenient(data: bytes) -> Head | None:
 
 
 def websocket_head(data: bytes) -> Head | None:
-    """The head of a request for a WebSocket (RFC 6455, 4.2.1), valid or not; None for every other request.
+    """Parse the head of a request for a WebSocket (RFC 6455, 4.2.1), valid or not; None for other requests.
 
-    `data` holds a whole head. A request that is not HTTP/1.1 GET, or has a `flaw`, is not one for a
-    WebSocket.
+    `data` holds a whole head. Only an HTTP/1.1 GET without a `flaw` counts as a request for a WebSocket.
     """
     head = strict(data)
     if head is None and _ASKS_UPGRADE.search(data) and flaw(data) is None:
@@ -156,7 +158,7 @@ def _lists(value: bytes, token: bytes) -> bool:
 
 
 def flaw(data: bytes) -> Flaw | None:
-    """What the whole head that `data` begins with breaks of HTTP/1.1 as the hub wants it; None if nothing."""
+    """Return the first rule of HTTP/1.1 that the whole head at the start of `data` breaks; None if none."""
     head = strict(data)
     if head is not None:
         return _flaw_of_names(head.method, head.target, head.values(b"host"))
@@ -166,7 +168,7 @@ def flaw(data: bytes) -> Flaw | None:
         return Flaw(400, _complaint(raw))
     version = shape[3]
     if version not in _VERSIONS:
-        return Flaw(505, "This hub speaks HTTP/1.1.")
+        return Flaw(505, "This hub supports HTTP/1.1.")
     fields: dict[bytes, list[bytes]] = {}
     for name, value in _FIELDS.findall(shape[4]):
         fields.setdefault(name.lower(), []).append(value)
@@ -177,17 +179,17 @@ def flaw(data: bytes) -> Flaw | None:
 
 
 def _complaint(raw: bytes) -> str:
-    """Why `raw` does not have the shape of a head."""
+    """Return the sentence for `raw`, which is no valid head."""
     lines = raw.split(b"\n")[:-1]
     if any(not line.endswith(b"\r") or b"\r" in line[:-1] for line in lines):
         return "Every line of a request's head must end with CR LF."
     if any(line.startswith((b" ", b"\t")) for line in lines[1:]):
-        return "A header that goes on in a line of its own is not taken."
+        return "A header must not continue on the next line."
     return "This is not the head of an HTTP/1.1 request."
 
 
 def _flaw_of_framing(version: bytes, fields: dict[bytes, list[bytes]]) -> Flaw | None:
-    """Where the body ends must be said once, and in the one way that everybody understands alike."""
+    """Check that the body's end is declared once, in a way that all servers read alike."""
     lengths, codings = fields.get(b"content-length", []), fields.get(b"transfer-encoding", [])
     if lengths and codings:
         return Flaw(400, "Content-Length and Transfer-Encoding exclude each other.")
@@ -196,12 +198,12 @@ def _flaw_of_framing(version: bytes, fields: dict[bytes, list[bytes]]) -> Flaw |
     if codings and version != b"1.1":
         return Flaw(400, "Transfer-Encoding needs HTTP/1.1.")
     if len(codings) > 1 or (codings and codings[0].removeprefix(b" ").lower() != b"chunked"):
-        return Flaw(501, "The one Transfer-Encoding that is taken is chunked, sent once and spelled so.")
+        return Flaw(501, "Transfer-Encoding must be chunked, sent once and spelled so.")
     return None
 
 
 def _flaw_of_names(method: bytes, target: bytes, hosts: list[bytes]) -> Flaw | None:
-    """Host is a name with or without a port, and an absolute target is of the same host."""
+    """Check that Host is a name with or without a port, and that an absolute target has the same host."""
     host = _HOST.fullmatch(hosts[0]) if len(hosts) == 1 else None
     if host is None:
         return Flaw(400, "Host must be sent once, as a name or an address, with or without a port.")
@@ -210,12 +212,12 @@ def _flaw_of_names(method: bytes, target: bytes, hosts: list[bytes]) -> Flaw | N
     authority = _ABSOLUTE.match(target)
     named = _HOST.fullmatch(authority[1]) if authority else None
     if named is None or named[1].lower() != host[1].lower():
-        return Flaw(400, "The target must be a path, or an address of the host that Host names.")
+        return Flaw(400, "The target must be a path, or a URL of the host in Host.")
     return None
 
 
 def path_and_query(target: bytes) -> bytes:
-    """A target without the scheme and host that it may begin with."""
+    """Return a target without its scheme and host, if it has them."""
     authority = _ABSOLUTE.match(target)
     if authority is None:
         return target
@@ -224,10 +226,11 @@ def path_and_query(target: bytes) -> bytes:
 
 
 def fault(head: Head) -> tuple[int, str] | None:
-    """What is wrong with a request for a WebSocket: the status to refuse it with and a sentence; None if
-    nothing."""
+    """Check a request for a WebSocket; return the response's status and body to refuse it, None if it is
+    valid.
+    """
     if head.values(b"sec-websocket-version") != [b"13"]:
-        return 426, "This server speaks WebSocket version 13."
+        return 426, "This server supports WebSocket version 13."
     keys = head.values(b"sec-websocket-key")
     if len(keys) != 1 or not _KEY.fullmatch(keys[0]):
         return 400, "Sec-WebSocket-Key must be sent once and be 16 bytes in base64."

@@ -1,7 +1,7 @@
-"""The worker: listeners, lifespan, connections, supervision, drain.
+"""Run the server: listeners, the app's lifespan, connections, supervision, drain.
 
-Made of Hypercorn's parts rather than of its `worker_serve`, because a drain comes before Hypercorn's shutdown
-and because nothing that crashes may leave a server behind that answers but does no work.
+The server uses Hypercorn's parts instead of its `worker_serve`: the drain comes before Hypercorn's shutdown,
+and after a crash of the app the server must not go on answering without doing any work.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from tasktree_rt.web.server.acceptor import Acceptor
 from tasktree_rt.web.server.app_addresses import addresses_in
 from tasktree_rt.web.server.http_connection import hypercorn_config
 from tasktree_rt.web.server.listeners import Listener, accept_from, open_all
-from tasktree_rt.web.server.syscalls import KERNEL, Syscalls
+from tasktree_rt.web.server.syscalls import REAL, Syscalls
 
 if TYPE_CHECKING:
     from hypercorn.config import Config
@@ -32,21 +32,22 @@ if TYPE_CHECKING:
 
 log = get_logger(__name__)
 
-_LAST_WORDS: Final = 0.2
-"""The share of `drain.timeout` kept for the end of the app's lifespan."""
+_LIFESPAN_SHARE: Final = 0.2
+"""The share of `drain.timeout` that is reserved for the end of the app's lifespan."""
 _MOST_FILES: Final = 1 << 20
 
 
 class Drainable(Protocol):
-    """What the server knows of the hub."""
+    """The part of the hub that the server uses."""
 
     async def drain(self) -> None:
-        """Finish publishes in flight, tell every watcher, close every socket with 1012. It may take as long
-        as it likes: the server cancels it in time."""
+        """Finish the publishes in flight, notify every watcher, close every socket with 1012. The server
+        cancels it when its time is up.
+        """
 
 
 class LifespanEnded(Exception):
-    """The app's own task group ended while the server was running: the app does no work any more."""
+    """The app's task group ended while the server was running, so the app does no work any more."""
 
 
 async def serve(
@@ -57,26 +58,26 @@ async def serve(
     sockets: Sequence[Listener] | None = None,
     shutdown: Callable[[], Awaitable[object]] = trio.sleep_forever,
     meter: Metrics | None = None,
-    io: Syscalls = KERNEL,
+    syscalls: Syscalls = REAL,
     task_status: trio.TaskStatus[list[str]] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serve `app` until `shutdown` returns, then drain.
 
     Args:
-        sockets: listening sockets (`open_all`), closed at the end; without them the server opens those of
-            the settings and of the app's foreign systems.
-        shutdown: awaited; when it returns the drain begins, which is over within
-            ``settings.drain.timeout`` whatever any peer does. `trio.Event.wait` does.
-        task_status: told the URLs served, once connections are accepted and the app has started.
+        sockets: listening sockets (`open_all`), which the server closes at the end. Without them it opens
+            the addresses of the settings and of the app's foreign systems.
+        shutdown: the server awaits it, e.g. `trio.Event.wait`. When it returns, the drain begins; the drain
+            takes at most ``settings.drain.timeout`` seconds, whatever the peers do.
+        task_status: receives the URLs once the app has started and the server accepts connections.
 
-    Cancelling it ends everything at once, without a drain.
+    Cancelling `serve` ends all connections at once, without a drain.
 
     Raises:
-        SettingsError: ``settings.bind`` cannot be had.
+        SettingsError: the server cannot listen on ``settings.bind``.
         LifespanEnded: the app's task group crashed; the cause is chained.
     """
     listeners = list(sockets) if sockets is not None else open_all(settings, addresses_in(app))
-    server = _Server(app, settings, meter or Metrics(), io)
+    server = _Server(app, settings, meter or Metrics(), syscalls)
     try:
         await server.run(hub, listeners, shutdown, task_status)
     finally:
@@ -85,14 +86,16 @@ async def serve(
 
 
 class _Server:
-    def __init__(self, app: QuartTrio, settings: Settings, meter: Metrics, io: Syscalls) -> None:
+    def __init__(self, app: QuartTrio, settings: Settings, meter: Metrics, syscalls: Syscalls) -> None:
         self._settings = settings
         self._config: Config = hypercorn_config(settings)
         self._state: dict[str, Any] = {}
         self._context = WorkerContext(None)
-        self._app = _Watched(app)
-        self._lifespan = Lifespan(self._app, self._config, self._state)
-        self._door = Acceptor(app, self._app, settings, self._config, self._context, self._state, meter, io)
+        self._supervised = _Supervised(app)
+        self._lifespan = Lifespan(self._supervised, self._config, self._state)
+        self._acceptor = Acceptor(
+            app, ASGIWrapper(app), settings, self._config, self._context, self._state, meter, syscalls
+        )
         self._stopping = False
 
     async def run(
@@ -106,20 +109,20 @@ class _Server:
             life.start_soon(self._live)
             await self._lifespan.wait_for_startup()
             async with trio.open_nursery() as connections:
-                self._door.open(connections)
+                self._acceptor.open(connections)
                 async with trio.open_nursery() as accepting:
                     for listener in listeners:
-                        accepting.start_soon(accept_from, listener, self._door.arrived)
+                        accepting.start_soon(accept_from, listener, self._acceptor.arrived)
                     task_status.started([listener.url for listener in listeners])
                     await shutdown()
                     accepting.cancel_scope.cancel()
                 for listener in listeners:
                     listener.close()
-                end = trio.current_time() + self._settings.drain.timeout * (1 - _LAST_WORDS)
+                end = trio.current_time() + self._settings.drain.timeout * (1 - _LIFESPAN_SHARE)
                 await self._drain(hub, end)
-                # What is left is the last words of responses and closing handshakes.
-                patience = trio.current_time() + self._settings.delivery.close_timeout
-                connections.cancel_scope.deadline = min(end, patience)
+                # Ends of responses and closing handshakes are still to come.
+                last = trio.current_time() + self._settings.delivery.close_timeout
+                connections.cancel_scope.deadline = min(end, last)
             await self._end_lifespan()
             life.cancel_scope.cancel()
 
@@ -135,21 +138,22 @@ class _Server:
             log.exception("drain failed")
 
     async def _live(self) -> None:
-        """The app's lifespan. When it ends before its time, so does the server."""
+        """Run the app's lifespan. If it ends before the drain, the server ends too."""
         await self._lifespan.handle_lifespan()
         if not self._stopping:
-            raise LifespanEnded("the app's lifespan ended while it was being served") from self._app.cause
+            cause = self._supervised.cause
+            raise LifespanEnded("the app's lifespan ended while the server was running") from cause
 
     async def _end_lifespan(self) -> None:
-        self._config.shutdown_timeout = self._settings.drain.timeout * _LAST_WORDS
+        self._config.shutdown_timeout = self._settings.drain.timeout * _LIFESPAN_SHARE
         try:
             await self._lifespan.wait_for_shutdown()
         except Exception:
-            log.exception("the app did not end in order")
+            log.exception("the app's shutdown failed")
 
 
-class _Watched(ASGIWrapper):
-    """The app as Hypercorn calls it; remembers why its lifespan ended, which Hypercorn only logs."""
+class _Supervised(ASGIWrapper):
+    """The app as Hypercorn's lifespan calls it. It stores the cause of the end, which Hypercorn only logs."""
 
     cause: BaseException | None = None
 
@@ -164,17 +168,17 @@ class _Watched(ASGIWrapper):
         try:
             await super().__call__(scope, receive, send, sync_spawn, call_soon)
         except BaseException as error:
-            if scope["type"] == "lifespan":
-                self.cause = error
+            self.cause = error
             raise
 
 
 def tune_gc() -> None:
-    """After start-up: what exists stays, and collections of all but the youngest objects become rare.
+    """Tune garbage collection after start-up: freeze the existing objects, and make collections of older
+    generations rare.
 
-    Those of the youngest are many and small: each looks at what was made since the last one, which for 50,000
-    objects is a pause of 20 ms, while a large state is read say. A connection leaves no reference cycles, so
-    that the others have little to find.
+    Collections of the youngest generation stay small and frequent: at 50,000 new objects (e.g. a large state)
+    one pauses the hub for 20 ms. Connections leave no reference cycles, so older generations hold little
+    garbage.
     """
     gc.collect()
     gc.freeze()
@@ -182,7 +186,7 @@ def tune_gc() -> None:
 
 
 def raise_open_files_limit() -> int:
-    """Raise the soft limit of open files as far as the hard one; returns what is in force."""
+    """Raise the soft limit of open files to the hard limit; return the limit in force."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = _MOST_FILES if hard == resource.RLIM_INFINITY else hard
     if soft != resource.RLIM_INFINITY and soft < wanted:

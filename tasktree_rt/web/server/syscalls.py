@@ -1,4 +1,4 @@
-"""What a connection asks of the kernel: the system calls, so that a simulation can take their place."""
+"""The system calls of a connection, as values that a simulation can replace."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ Address = tuple[str, int]
 _RST_ON_CLOSE: Final = struct.pack("ii", 1, 0)
 
 RECEIVED: Final = bytearray(64 * 1024)
-"""Where every read of every connection goes. Copy what is wanted before the next `await`."""
+"""The buffer that all connections read into. Copy the bytes before the next `await`."""
 
 
 @frozen
 class Syscalls:
-    """The system calls of a connection, so that a simulation can put others in their place.
+    """The system calls of a connection, as values that a simulation can replace.
 
-    `sender` gives a socket's own ``send``, which fails for good once the socket is closed, whoever has its
-    number then; without one `write` is called.
+    `sender` returns a socket's own ``send``. On a closed socket it fails, even if the kernel has given the
+    descriptor's number to another socket. Without `sender` a connection calls `write`.
     """
 
     readv: Callable[[int, tuple[bytearray]], int] = os.readv
@@ -36,48 +36,48 @@ class Syscalls:
     sender: Callable[[Socket], Callable[[bytes], int]] | None = None
 
 
-KERNEL: Final = Syscalls(sender=attrgetter("send"))
+REAL: Final = Syscalls(sender=attrgetter("send"))
 
 
-def giving_back(io: Syscalls, data: bytes) -> Syscalls:
-    """`io`, but its first reads give `data`, which somebody has read before."""
+def replaying(syscalls: Syscalls, data: bytes) -> Syscalls:
+    """Return `syscalls` whose first reads return `data`, bytes that the server has read already."""
     rest = memoryview(data)
 
     def readv(fd: int, into: tuple[bytearray]) -> int:
         nonlocal rest
         if not rest:
-            return io.readv(fd, into)
+            return syscalls.readv(fd, into)
         size = min(len(rest), len(into[0]))
         into[0][:size], rest = rest[:size], rest[size:]
         return size
 
-    return evolve(io, readv=readv)
+    return evolve(syscalls, readv=readv)
 
 
 class Socket(Protocol):
-    """What a connection needs of its socket beside the calls in `Syscalls`."""
+    """The methods of a socket that a connection calls, beside those in `Syscalls`."""
 
     def fileno(self) -> int:
-        """The descriptor; the connection reads and writes it directly."""
+        """Return the descriptor; the connection reads and writes it directly."""
 
     def shutdown(self, how: int, /) -> None:
         """Half-close the socket."""
 
     def setsockopt(self, level: int, option: int, value: bytes, /) -> None:
-        """Set a socket option; only SO_LINGER is ever set."""
+        """Set a socket option; a connection sets only SO_LINGER."""
 
     def close(self) -> None:
         """Close the descriptor."""
 
 
 def reset(sock: Socket) -> None:
-    """Make closing `sock` send RST and drop what is unsent, rather than linger."""
+    """Let `sock.close()` send RST and drop the unsent bytes."""
     with contextlib.suppress(OSError):
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RST_ON_CLOSE)
 
 
 def address_of(family: int, address: Any) -> Address | None:  # noqa: ANN401 - as the socket module has it
-    """An address as an ASGI scope has it; None for a Unix socket."""
+    """Convert a socket's address to an ASGI scope's: host and port; None for a Unix socket."""
     if family in (socket.AF_INET, socket.AF_INET6):
         return str(address[0]), int(address[1])
     return None

@@ -1,17 +1,16 @@
-"""One WebSocket connection: the one owner of its socket, from the 101 to the last byte.
+"""Run one WebSocket connection. It owns its socket from the 101 to the last byte.
 
-An idle connection is one trio task in one nursery, waiting for its socket to become readable. There is no
-reader task beside a handler task, no queue between them, no buffer of its own: the bytes are read into one
-buffer shared by all connections, because between the read and the parser that copies them nothing is awaited.
-Sending is the session's: it writes to the socket directly (`write_nowait`) and starts a task only while
-something waits.
+An idle connection is one trio task in one nursery, which waits for the socket to become readable. It has no
+separate reader task, no queue and no read buffer: all connections read into one shared buffer, since nothing
+is awaited between the read and the parser, which copies the bytes. The session sends: it writes to the socket
+directly (`write_nowait`) and starts a task only while messages wait.
 
-The frames are parsed by websockets' sans-I/O `Protocol` (`web.frames`), which keeps masking, sequence, sizes,
-pongs and the closing handshake right. No extension is negotiated, so none is ever applied.
+websockets' sans-I/O `Protocol` (`web.server.frames`) parses the frames: masking, sequence, sizes, pongs, the
+closing handshake. The server negotiates no extension.
 
-What a peer sends is parsed a few frames at a time, with a turn of the loop between, and frames that are no
-message are counted (`Session.frames`). After a close of ours as much is parsed as shows the peer's own; the
-rest is thrown away as it comes.
+The connection parses a few frames at a time, yields to other tasks in between, and counts frames that are no
+message (`Session.frames`). After it sent a close frame, it parses `LAST_FRAMES` more frames for the peer's
+close, and drops the rest.
 """
 
 from __future__ import annotations
@@ -27,38 +26,39 @@ from websockets.frames import Frame
 from tasktree_rt.core import close_codes as closing
 from tasktree_rt.core.close_codes import Closing
 from tasktree_rt.hub.transport import Session
-from tasktree_rt.web.server.frames import BINARY, CLOSE, Frames, Messages, Unfit
-from tasktree_rt.web.server.syscalls import KERNEL, RECEIVED, Socket, Syscalls, reset
+from tasktree_rt.web.server.frames import BINARY, CLOSE, Frames, InvalidMessage, Messages
+from tasktree_rt.web.server.syscalls import REAL, RECEIVED, Socket, Syscalls, reset
 
 log = get_logger(__name__)
 
 WEIGHTY: Final = 1024
-"""A fragment with so many bytes is paid for by the size of its message; a smaller one is counted."""
+"""A fragment of fewer bytes counts as a frame that is no message (`Session.frames`)."""
 DRIBBLE: Final = 64
-"""A read of fewer bytes that completes no frame is counted as one."""
+"""A read of fewer bytes that completes no frame counts as such a frame too."""
 LAST_FRAMES: Final = 64
-"""So many frames after a close of ours are parsed, for the peer's close; the rest is thrown away."""
+"""Frames that the connection parses after it sent a close frame, to find the peer's close."""
 LAST_BYTES: Final = 128 * 1024 * 1024
-"""A peer that sends more than this behind a close, or a last answer, of ours is reset. Most clients send all
-of what was refused before they read why; to throw it away costs next to nothing."""
+"""Maximum bytes that the peer may send after the server's close frame or last response; then the server
+resets the connection. Most clients send a refused message to its end before they read the refusal, and
+dropping bytes is cheap."""
 
 _RECEIVED_VIEW: Final = memoryview(RECEIVED)
 _INTO: Final = (RECEIVED,)
 
 
 class Connection:
-    """The carrier of one accepted connection; implements `tasktree_rt.hub.transport.Transport`.
+    """The transport of one session; implements `tasktree_rt.hub.transport.Transport`.
 
-    `run` it once, after the 101 is written; it returns when the connection is over, with the socket closed
-    and `Session.ended` called, and lets no exception of the session out. Cancelling it ends the connection at
-    once.
+    Call `run` once, after the 101 is written. It returns when the connection is over: the socket is closed
+    and `Session.ended` was called. It logs the session's exceptions and raises none. Cancelling it ends the
+    connection at once.
 
     Args:
         sock: a non-blocking stream socket; the connection closes it.
-        session: what is told of messages (`tasktree_rt.hub.transport.Session`).
-        max_message_size: bytes of one message, over all its fragments; more closes 1009, and no more than a
-            control frame beyond it is buffered.
-        close_timeout: seconds from a close frame, or the end of what the peer sends, to the end.
+        session: receives the messages (`tasktree_rt.hub.transport.Session`).
+        max_message_size: bytes of one message, over all fragments. A larger one closes with 1009; the
+            connection buffers at most one control frame more.
+        close_timeout: seconds from a close frame, or the peer's EOF, to the end.
     """
 
     __slots__ = (
@@ -66,7 +66,6 @@ class Connection:
         "_eof",
         "_fd",
         "_frames",
-        "_io",
         "_last",
         "_lost",
         "_messages",
@@ -74,6 +73,7 @@ class Connection:
         "_session",
         "_shut",
         "_sock",
+        "_syscalls",
         "_thrown",
         "send",
     )
@@ -85,35 +85,35 @@ class Connection:
         *,
         max_message_size: int,
         close_timeout: float,
-        io: Syscalls = KERNEL,
+        syscalls: Syscalls = REAL,
     ) -> None:
         self._sock = sock
         self._fd = sock.fileno()
         self._session = session
-        self._io = io
-        self.send = self.write_nowait if io.sender is None else io.sender(sock)
+        self._syscalls = syscalls
+        self.send = self.write_nowait if syscalls.sender is None else syscalls.sender(sock)
         self._close_timeout = close_timeout
         self._frames = Frames(max_message_size)
         self._messages = Messages(max_message_size)
         self._eof = False  # the peer sends nothing more
-        self._shut = False  # we send nothing more
-        self._lost = False  # the socket is dead, or must be
-        self._last = LAST_FRAMES  # frames that are still parsed once a close of ours is out
-        self._thrown = 0  # bytes thrown away since then
+        self._shut = False  # the server sends nothing more
+        self._lost = False  # the socket is dead, or about to be closed
+        self._last = LAST_FRAMES  # frames still to be parsed after the server's close frame
+        self._thrown = 0  # bytes dropped since then
         self._nursery: trio.Nursery
 
     async def run(self, received: bytes = b"") -> None:
-        """Carry the connection to its end. `received`: what came after the request's head."""
+        """Run the connection to its end. `received`: the bytes after the request's head."""
         try:
             async with trio.open_nursery() as self._nursery:
                 try:
                     self._session.opened(self, self._start)
                     await self._read(received)
                 finally:
-                    # Before the nursery is left: leaving it takes a schedule, in which it takes no new task.
+                    # Inside the nursery: its exit takes a schedule, in which it accepts no new task.
                     self._lose()
         except* Exception as group:
-            # Beside a cancellation too: an error must not go under because the peer went at the same moment.
+            # `except*` finds the error also beside a cancellation, e.g. when the peer closes at that moment.
             log.error("session failed", exc_info=group)
         finally:
             self._end()
@@ -121,11 +121,11 @@ class Connection:
     # --- Transport: the session's side, synchronous and never blocking --------------------------------------
 
     def write_nowait(self, data: bytes | memoryview) -> int:
-        """Give bytes to the socket now; returns how many it took, 0 if it is full, half-closed or gone."""
+        """Write to the socket now; return the bytes that it took, 0 if it is full, half-closed or gone."""
         if self._shut or self._lost:
             return 0
         try:
-            return self._io.write(self._fd, data)
+            return self._syscalls.write(self._fd, data)
         except BlockingIOError:
             return 0
         except OSError:
@@ -136,24 +136,24 @@ class Connection:
         """Wait until the socket may take bytes.
 
         Raises:
-            trio.ClosedResourceError: it never will: the connection is over, or half-closed by `shutdown`.
+            trio.ClosedResourceError: the connection is over, or half-closed by `shutdown`.
         """
         if self._shut or self._lost:
             await trio.lowlevel.checkpoint()
             raise trio.ClosedResourceError("the connection takes no more bytes")
-        await self._io.wait_writable(self._fd)
+        await self._syscalls.wait_writable(self._fd)
 
     def close_frame(self, closing: Closing, reason: str) -> bytes:
-        """The close frame to write last; b"" if there was one. It starts the clock of `close_timeout`."""
-        self._hurry()
+        """Return the close frame to write last, b"" if there was one already. Starts `close_timeout`."""
+        self._start_close_timeout()
         return self._frames.closing_frame(closing, reason)
 
     def shutdown(self) -> None:
-        """Everything is written: half-close. The connection ends with the peer's EOF, or `close_timeout`."""
+        """Half-close after the last byte. It ends with the peer's EOF or after `close_timeout`."""
         if self._lost or self._shut:
             return
         self._shut = True
-        self._hurry()
+        self._start_close_timeout()
         try:
             self._sock.shutdown(socket.SHUT_WR)
         except OSError:
@@ -174,12 +174,12 @@ class Connection:
         self._lost = True
         self._nursery.cancel_scope.cancel()
 
-    def _hurry(self) -> None:
+    def _start_close_timeout(self) -> None:
         scope = self._nursery.cancel_scope
         scope.deadline = min(scope.deadline, trio.current_time() + self._close_timeout)
 
     def _end(self) -> None:
-        # fd first: from here on nobody may write to a number that the kernel hands out again.
+        # First: after the close the kernel may give the descriptor's number to another socket.
         self._fd = -1
         self._sock.close()
         self._frames.release()
@@ -190,8 +190,8 @@ class Connection:
             else:
                 self._session.ended(int(received.code), received.reason)
         except Exception:
-            log.exception("session failed at its end")
-        del self._session  # it refers to this connection: the other cycle
+            log.exception("session failed in ended()")
+        del self._session  # breaks the cycle: the session refers to this connection
 
     # --- the nursery's other tasks --------------------------------------------------------------------------
 
@@ -211,28 +211,28 @@ class Connection:
     def _crashed(self) -> None:
         try:
             self._session.close(closing.INTERNAL)
-            self._hurry()
+            self._start_close_timeout()
         except Exception:
-            log.exception("session failed to close")
+            log.exception("session failed in close()")
             self.abort()
 
     # --- reading --------------------------------------------------------------------------------------------
 
     async def _read(self, received: bytes) -> None:
-        """Read until EOF is seen and everything written, or the socket is dead."""
+        """Read until the peer's EOF and the last written byte, or until the socket is dead."""
         if received:
             await self._receive(received)
         while True:
-            await self._io.wait_readable(self._fd)
+            await self._syscalls.wait_readable(self._fd)
             try:
-                size = self._io.readv(self._fd, _INTO)
+                size = self._syscalls.readv(self._fd, _INTO)
             except BlockingIOError:
                 continue
             except OSError:
                 return
             if size == 0:
                 break
-            # The parser copies what it is fed before anything is awaited; it takes any buffer.
+            # The parser copies the bytes before the next await; it takes any buffer.
             await self._receive(cast(bytes, _RECEIVED_VIEW[:size]))
             if self._thrown > LAST_BYTES:
                 self.abort()
@@ -240,13 +240,13 @@ class Connection:
 
     async def _finish(self) -> None:
         self._eof = True
-        said_end = self._frames.eof_sent
+        end_sent = self._frames.eof_sent
         self._frames.receive_eof()
-        if not said_end:
+        if not end_sent:
             self._session.control(b"")
         if not self._shut:
-            # What waits may still be written, to a peer that has only half-closed; `shutdown` ends the sleep.
-            self._hurry()
+            # The peer may have half-closed only: waiting messages still go out. `shutdown` cancels this.
+            self._start_close_timeout()
             await trio.sleep_forever()
 
     async def _receive(self, data: bytes) -> None:
@@ -257,18 +257,18 @@ class Connection:
         frames = self._frames
         frames.feed(data)
         if len(data) < DRIBBLE and not frames.events:
-            self._session.frames(1)  # each read costs a turn of the loop, however little it brings
-        await self._deal()
+            self._session.frames(1)  # a read costs the same, however few bytes it returns
+        await self._process_frames()
         while frames.paused:
             if self._last <= 0:
                 self._thrown += frames.forget()
                 return
             await trio.lowlevel.checkpoint()
             frames.go_on()
-            await self._deal()
+            await self._process_frames()
 
-    async def _deal(self) -> None:
-        """Deal with the frames that were parsed."""
+    async def _process_frames(self) -> None:
+        """Answer pings and closes, and pass the messages of the parsed frames to the session."""
         frames = self._frames
         ended = False
         if frames.writes:
@@ -287,26 +287,26 @@ class Connection:
         if small:
             self._session.frames(small)
         if ended:
-            self._say_end()
+            self._send_end()
         elif frames.close_sent is not None:
             self._last -= len(events)
 
-    def _say_end(self) -> None:
+    def _send_end(self) -> None:
         echo = self._frames.take_echo()
         if echo:
             self._session.control(echo)
         self._session.control(b"")
-        self._hurry()
+        self._start_close_timeout()
         self._last = 0
 
     async def _data(self, frame: Frame) -> None:
-        # Once a close frame of ours is out, or about to be, what the peer says does not matter any more.
+        # After the server's close frame the session gets no more messages.
         if self._frames.close_sent is not None and not self._frames.echo:
             return
         try:
             message = self._messages.take(frame)
-        except Unfit as unfit:
-            self._refuse(unfit.closing)
+        except InvalidMessage as error:
+            self._refuse(error.closing)
             return
         if message is None:
             return
@@ -320,4 +320,4 @@ class Connection:
         pong = self._frames.refuse(why)
         if pong:
             self._session.control(pong)
-        self._say_end()
+        self._send_end()

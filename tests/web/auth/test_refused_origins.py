@@ -17,7 +17,7 @@ from tests.wsclient import WsClient, request_head
 
 LISTED = "https://board.example.org"
 FOREIGN = "https://app.example.com:8443"
-REMEDY = f'to let it in set cors_origins = ["{LISTED}", "{FOREIGN}"]'
+REMEDY = f'to allow it set cors_origins = ["{LISTED}", "{FOREIGN}"]'
 SETTINGS = Settings(cors_origins=(LISTED,), server_names=("hub.example.org",))
 
 
@@ -51,7 +51,7 @@ def test_a_refused_origin_is_logged_once_a_minute_with_how_often_and_the_exact_s
 def test_an_origin_that_no_setting_can_name_is_logged_as_that(origin: str) -> None:
     with capture_logs() as lines:
         Refusals(SETTINGS, Clock()).origin(origin, "localhost", "/")
-    assert [line["remedy"] for line in lines] == ["none: cors_origins cannot name it"]
+    assert [line["remedy"] for line in lines] == ["none: it is no valid entry of cors_origins"]
     assert len(lines[0]["origin"]) <= 300
 
 
@@ -61,8 +61,8 @@ def test_a_refused_host_is_logged_with_its_setting() -> None:
         refusals.host("Board.example.org:80", "/")
         refusals.host(None, "/")
     assert [line["remedy"] for line in lines] == [
-        'to let it in set server_names = ["hub.example.org", "board.example.org:80"]',
-        "none: server_names cannot name it",
+        'to allow it set server_names = ["hub.example.org", "board.example.org:80"]',
+        "none: it is no valid entry of server_names",
     ]
 
 

@@ -178,17 +178,17 @@ async def test_running_out_of_descriptors_pauses_and_is_told_once(
 
 
 def test_the_gate_counts_in_all_and_by_address() -> None:
-    gate = ConnectionLimits(3, 2)
+    limits = ConnectionLimits(3, 2)
     a, b = ("10.0.0.1", 1), ("10.0.0.2", 1)
-    assert [gate.enter(a), gate.enter(a), gate.enter(a)] == [None, None, "max_connections_per_address"]
-    assert [gate.enter(b), gate.enter(b)] == [None, "max_connections"]
-    gate.leave(a)
-    assert gate.enter(None) is None
-    assert gate.enter(None) == "max_connections"
+    assert [limits.add(a), limits.add(a), limits.add(a)] == [None, None, "max_connections_per_address"]
+    assert [limits.add(b), limits.add(b)] == [None, "max_connections"]
+    limits.remove(a)
+    assert limits.add(None) is None
+    assert limits.add(None) == "max_connections"
     for client in (a, b, None):
-        gate.leave(client)
-    assert gate.inside == 0
-    assert not gate._by_address, "an address that left must not be kept"
+        limits.remove(client)
+    assert limits.count == 0
+    assert not limits._by_address, "an address that left must not be kept"
 
 
 @pytest.mark.parametrize(

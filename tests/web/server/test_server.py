@@ -216,7 +216,7 @@ async def test_an_app_that_hangs_at_its_end_is_left(
     served.stop.set()
     await served.ended.wait()
     assert trio.current_time() <= 5.0
-    assert "the app did not end in order" in [record["event"] for record in structlog_records]
+    assert "the app's shutdown failed" in [record["event"] for record in structlog_records]
 
 
 async def test_a_unix_socket_serves_and_goes(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from trio.testing import wait_all_tasks_blocked
 from websockets.protocol import Protocol
 
 from tasktree_rt.core import close_codes as closing
-from tasktree_rt.web.server.syscalls import KERNEL
+from tasktree_rt.web.server.syscalls import REAL
 from tasktree_rt.web.server.websocket_connection import Connection
 from tests.web.serving import EchoSession, Served, Started, frame
 from tests.wsclient import BINARY, CLOSE, CONT, PING, PONG, TEXT, Frame, WsClient, masked, request_head
@@ -427,9 +427,9 @@ async def test_the_system_calls_can_be_replaced(started: Started) -> None:
 
     def counted(fd: int, data: bytes | memoryview) -> int:
         written.append(bytes(data))
-        return KERNEL.write(fd, data)
+        return REAL.write(fd, data)
 
-    _, client, _ = await opened(started, io=evolve(KERNEL, write=counted))
+    _, client, _ = await opened(started, syscalls=evolve(REAL, write=counted))
     await client.text("hello")
     await client.recv()
     assert written[-1] == frame(TEXT, b"hello")

@@ -13,8 +13,8 @@ import trio
 
 from tasktree_rt.dialects.base import decode_json
 from tasktree_rt.errors import InvalidInput
-from tasktree_rt.web import bodies
-from tasktree_rt.web.bodies import PIECE, inflated
+from tasktree_rt.web import request as request_module
+from tasktree_rt.web.request import CHUNK, inflated
 from tests.web.realhub import RealHub, node_update, real_hub
 
 P = "/api/v1/projects/p/events"
@@ -68,14 +68,14 @@ async def test_another_coding_is_refused_in_words(coding: str, path: str) -> Non
 @pytest.mark.parametrize(
     ("body", "said"),
     [
-        (EVENT, "is not gzip"),
-        (b"", "ends before its end"),
-        (gzip.compress(EVENT)[:-1], "ends before its end"),
-        (gzip.compress(EVENT)[:20], "ends before its end"),
-        (gzip.compress(EVENT)[:-6] + b"xxxxxx", "is not gzip"),
-        (gzip.compress(EVENT) + b"x", "something follows"),
-        (gzip.compress(b"[") + gzip.compress(b"]"), "something follows"),
-        (zlib.compress(EVENT), "is not gzip"),
+        (EVENT, "is not valid gzip"),
+        (b"", "ends too early"),
+        (gzip.compress(EVENT)[:-1], "ends too early"),
+        (gzip.compress(EVENT)[:20], "ends too early"),
+        (gzip.compress(EVENT)[:-6] + b"xxxxxx", "is not valid gzip"),
+        (gzip.compress(EVENT) + b"x", "unexpected bytes"),
+        (gzip.compress(b"[") + gzip.compress(b"]"), "unexpected bytes"),
+        (zlib.compress(EVENT), "is not valid gzip"),
         (gzip.compress(b"{"), "expected JSON"),
         (gzip.compress(b""), "expected JSON"),
     ],
@@ -97,7 +97,7 @@ async def test_what_comes_out_of_gzip_is_bounded_while_it_is_inflated(
         nonlocal pieces
         pieces += 1
 
-    monkeypatch.setattr(bodies, "breathe", counted)
+    monkeypatch.setattr(request_module, "yield_if_due", counted)
     async with real_hub() as hub:
         bomb = gzip.compress(bytes(500 * MIB), 9)
         assert len(bomb) < MIB
@@ -105,7 +105,7 @@ async def test_what_comes_out_of_gzip_is_bounded_while_it_is_inflated(
         assert answer.status_code == 413
         assert answer.json()["code"] == "too_large"
         assert str(MIB) in answer.json()["detail"]
-        assert pieces <= MIB // PIECE + 1
+        assert pieces <= MIB // CHUNK + 1
 
 
 async def test_the_bound_is_that_of_a_body_which_is_not_packed() -> None:

@@ -1,9 +1,9 @@
-"""Large answers: each piece is made when the socket has taken the one before, and all of them are bounded.
+"""JSON responses, small and large. The memory of all large responses together is bounded.
 
-An answer that fits in one piece is sent as it is. A larger one takes one of its caller's
-`limits.max_large_answers` places and holds what it is made from: a frozen state, the stored parts of a
-snapshot, a page of events. What several answers are made from is counted once. All of it together is at most
-`limits.max_answer_bytes`.
+A response of at most one piece is sent at once (`reply`). A larger one is encoded piece by piece, each when
+the socket has taken the one before. It takes one of its caller's `limits.max_large_answers` places and holds
+its source: a frozen state, the stored parts of a snapshot, a page of events. A source that several responses
+share counts once. All sources together hold at most `limits.max_answer_bytes`.
 """
 
 from __future__ import annotations
@@ -27,16 +27,21 @@ from tasktree_rt.settings import Limits
 
 JSON: Final = "application/json"
 PIECE: Final = 2 * PART_BYTES
-"""Bytes of one piece, about; an answer that is no larger is none of those that are counted."""
-AGAIN: Final = 1.0
-"""Seconds after which a caller that was refused may ask again."""
+"""Approximate size of one piece, in bytes. A response that is no larger takes no place."""
+RETRY_AFTER: Final = 1.0
+"""Seconds until a refused caller may repeat its request."""
+
+
+def reply(value: Json, status: int = 200) -> Response:
+    """Make a small JSON response; `LargeAnswers` makes the large ones."""
+    return Response(encode_json(value), status, content_type=JSON)
 
 
 class LargeAnswers:
-    """See the module's docstring.
+    """Bound the large responses of all callers; see the module's docstring.
 
     Attributes:
-        held: bytes that the answers under way are made from, and one piece of each.
+        held: bytes of the sources of all unfinished responses, plus one piece for each response.
         made: bytes of all pieces made so far.
     """
 
@@ -51,26 +56,27 @@ class LargeAnswers:
         return self._of.total()
 
     def admit(self, source: Hashable, size: int) -> Held:
-        """Take a place for an answer that is made from `size` bytes, which `source` names.
+        """Take a place for a response that is encoded from `source`, of `size` bytes.
 
         Raises:
-            Refused: ``rate_limited``: the caller has as many answers under way as it may.
-            Unavailable: ``overloaded``: all answers together hold as much as they may.
+            Refused: ``rate_limited``: the caller has `limits.max_large_answers` unfinished responses.
+            Unavailable: ``overloaded``: all responses together hold `limits.max_answer_bytes`.
         """
-        who = caller()
-        if self._of[who] >= self._limits.max_large_answers:
-            message = f"you have {self._of[who]} large answers under way: read them first"
-            raise Refused(message, code="rate_limited", retry_after=AGAIN)
+        owner = caller()
+        if self._of[owner] >= self._limits.max_large_answers:
+            message = f"you have {self._of[owner]} unfinished large responses: read them first"
+            raise Refused(message, code="rate_limited", retry_after=RETRY_AFTER)
         more = PIECE + (0 if source in self._sources else size)
         # The first one is always served, however large it is.
         if self.held and self.held + more > self._limits.max_answer_bytes:
-            message = f"{len(self)} large answers hold {self.held} bytes"
-            raise Unavailable(message, code="overloaded", retry_after=AGAIN)
-        self._take(who, source, size)
-        return Held(self, who=who, source=source)
+            message = f"{len(self)} large responses hold {self.held} bytes"
+            raise Unavailable(message, code="overloaded", retry_after=RETRY_AFTER)
+        self._take(owner, source, size)
+        return Held(self, owner=owner, source=source)
 
     def response(self, source: Hashable, size: int, pieces: Iterable[bytes]) -> Response:
-        """An answer of JSON that consists of `pieces`, made from `size` bytes; a small one is made at once.
+        """Make a JSON response of `pieces`, encoded from `source`, of `size` bytes. A small one is encoded at
+        once.
 
         Raises:
             PeerError: as `admit`.
@@ -80,8 +86,8 @@ class LargeAnswers:
         return self.admit(source, size).response(pieces)
 
     def in_slices(self, response: Response) -> Response:
-        """Give a large body that is there already to the server a piece at a time; JSON, which was made for
-        this caller, takes a place.
+        """Hand a large body that exists already to the server piece by piece. Only JSON takes a place: it was
+        encoded for this caller.
 
         Raises:
             PeerError: as `admit`.
@@ -93,19 +99,19 @@ class LargeAnswers:
             response.response = Sliced(body.data, held)
         return response
 
-    def _take(self, who: str, source: Hashable, size: int) -> None:
-        self._of[who] += 1
+    def _take(self, owner: str, source: Hashable, size: int) -> None:
+        self._of[owner] += 1
         self.held += PIECE
         if source not in self._sources:
             self._sources[source] = _Source(size)
             self.held += size
         self._sources[source].answers += 1
 
-    def give_back(self, who: str, source: Hashable) -> None:
-        """An answer is over; called by `Held`."""
-        self._of[who] -= 1
-        if not self._of[who]:
-            del self._of[who]
+    def give_back(self, owner: str, source: Hashable) -> None:
+        """Free the place of a finished response; `Held` calls it."""
+        self._of[owner] -= 1
+        if not self._of[owner]:
+            del self._of[owner]
         self.held -= PIECE
         found = self._sources[source]
         found.answers -= 1
@@ -116,22 +122,22 @@ class LargeAnswers:
 
 @define
 class _Source:
-    """What answers are made from: its size, and how many there are."""
+    """The source of some unfinished responses: its size in bytes, and their number."""
 
     size: int
     answers: int = 0
 
 
 class Held:
-    """The place of one answer, until `release`."""
+    """The place of one response, until `release`."""
 
-    def __init__(self, answers: LargeAnswers, *, who: str, source: Hashable) -> None:
+    def __init__(self, answers: LargeAnswers, *, owner: str, source: Hashable) -> None:
         self.answers = answers
-        self.release = finalize(self, answers.give_back, who, source)
-        """May be called twice; an answer that nobody reads releases its place as it is collected."""
+        self.release = finalize(self, answers.give_back, owner, source)
+        """Free the place; may be called twice. An unread response frees it when it is garbage-collected."""
 
     def response(self, pieces: Iterable[bytes]) -> Response:
-        """An answer of JSON that consists of `pieces`."""
+        """Make a JSON response of `pieces`."""
         if request.method == "HEAD":
             self.release()
             return _without_body()
@@ -139,7 +145,7 @@ class Held:
 
 
 class MadeAsTaken:
-    """The body of an answer, an async iterator: makes a piece when it is asked for one."""
+    """A response's body, an async iterator: encodes a piece when the server asks for one."""
 
     def __init__(self, pieces: Iterator[bytes], held: Held) -> None:
         self._pieces = pieces
@@ -164,15 +170,15 @@ class MadeAsTaken:
         return b"".join(waiting)
 
     async def aclose(self) -> None:
-        """The answer is over, read to its end or not."""
+        """Free the place; the rest of the body is not encoded."""
         self._pieces = iter(())
         self._held.release()
         await trio.lowlevel.checkpoint_if_cancelled()
 
 
 class Sliced(DataBody):
-    """A body that is there already, given to the server a piece at a time: each layer on the way to the
-    socket copies what it is given."""
+    """A body that exists already, handed to the server piece by piece: each layer on the way to the socket
+    copies the bytes that it gets."""
 
     def __init__(self, data: bytes, held: Held | None = None) -> None:
         super().__init__(data)
@@ -195,7 +201,7 @@ class Sliced(DataBody):
 
 
 def listed(name: str, items: Iterable[bytes], rest: Json) -> Iterator[bytes]:
-    """Encode ``{name: [items], …rest}`` piece by piece."""
+    """Encode ``{name: [items], …rest}`` piece by piece; each of `items` is encoded JSON."""
     yield b"{" + encode_json(name) + b":["
     comma = b""
     for item in items:
@@ -205,7 +211,7 @@ def listed(name: str, items: Iterable[bytes], rest: Json) -> Iterator[bytes]:
 
 
 def caller() -> str:
-    """Whose answers are counted together: those of a token's subject; without one, of an address."""
+    """Return whose responses count together: the token's subject or, without a token, the address."""
     owner: str = g.grants.owner
     return owner
 

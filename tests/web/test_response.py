@@ -19,7 +19,7 @@ from tasktree_rt.core.access import OPEN
 from tasktree_rt.settings import Limits
 from tasktree_rt.web import history
 from tasktree_rt.web import interactions as people
-from tasktree_rt.web.large_response import PIECE, LargeAnswers
+from tasktree_rt.web.response import PIECE, LargeAnswers
 from tests.web.realhub import RealHub, auth, node_update, real_hub, token
 
 P = "/api/v1/projects"

@@ -1,0 +1,201 @@
+"""Read the current HTTP request: the caller's grants, the query, the idempotency key, the body.
+
+The app puts the caller's grants into ``g.grants``. A body may be gzip. A few bytes of gzip inflate to a
+thousand times as many, so the bound of a body (`limits.max_message_size`) holds before inflating and, chunk
+by chunk, while inflating.
+"""
+
+from __future__ import annotations
+
+import zlib
+from typing import Any, Final
+
+from quart import g, request
+from quart_trio.wrappers import TrioRequest
+from werkzeug.exceptions import UnsupportedMediaType
+
+from tasktree_rt.core.access import Grants
+from tasktree_rt.core.events import Json, ProjectId, project_id, refuse_unknown
+from tasktree_rt.dialects.base import decode_object, encode_json
+from tasktree_rt.errors import InvalidInput, Refused
+from tasktree_rt.hub.cooperative import yield_if_due
+from tasktree_rt.hub.hub import Key
+
+PAGE: Final = 100
+"""Entries of a page if the query names no ``limit``."""
+MOST: Final = 1_000
+"""The highest ``limit``."""
+MAX_KEY: Final = 128
+"""Maximum characters of an idempotency key and of a producer's id."""
+GZIP: Final = frozenset({"gzip", "x-gzip"})
+PLAIN: Final = frozenset({"", "identity"})
+CHUNK: Final = 64 * 1024
+"""Maximum bytes that one call inflates: a fifth of a millisecond."""
+_GZIP_ONLY: Final = zlib.MAX_WBITS | 16
+
+
+# --- the caller -----------------------------------------------------------------------------------
+
+
+def grants() -> Grants:
+    """Return the grants of the request's caller."""
+    found: Grants = g.grants
+    return found
+
+
+def pushed(project: str) -> ProjectId:
+    """Check that the caller may push to a project; return its id.
+
+    Raises:
+        PeerError: ``invalid_project_id`` or ``forbidden``.
+    """
+    name = project_id(project)
+    if not grants().push.covers(name):
+        raise Refused(f"you may not push to {name!r}")
+    return name
+
+
+def watched(project: str) -> ProjectId:
+    """Check that the caller may watch a project; return its id.
+
+    Raises:
+        PeerError: ``invalid_project_id`` or ``forbidden``.
+    """
+    name = project_id(project)
+    if not grants().watch.covers(name):
+        raise Refused(f"you may not watch {name!r}")
+    return name
+
+
+def require_admin() -> None:
+    """Check that the caller is an administrator.
+
+    Raises:
+        Refused: ``forbidden``.
+    """
+    if not grants().admin:
+        raise Refused("this is for administrators (claim tasktree.admin)")
+
+
+# --- query and headers ----------------------------------------------------------------------------
+
+
+def idempotency() -> Key | None:
+    """Read the headers ``Idempotency-Key`` and ``Producer-Id``; None without the first.
+
+    Raises:
+        InvalidInput: names the header.
+    """
+    given = request.headers.get("Idempotency-Key")
+    if given is None:
+        return None
+    producer = request.headers.get("Producer-Id", "http")
+    for field, value in (("Idempotency-Key", given), ("Producer-Id", producer)):
+        if not 0 < len(value) <= MAX_KEY:
+            raise InvalidInput(f"expected 1-{MAX_KEY} characters", field=field)
+    return Key(grants().subject, producer, encode_json(given).decode())
+
+
+def page_limit() -> int:
+    """Read the query's ``limit``: the entries of a page, 1 to `MOST`, by default `PAGE`.
+
+    Raises:
+        InvalidInput: names ``limit``.
+    """
+    return number("limit", request.args.get("limit", str(PAGE)), MOST, 1)
+
+
+def number(field: str, text: str, most: int, least: int) -> int:
+    """Parse `text`, a whole number from `least` to `most`; `field` is the query parameter's name.
+
+    Raises:
+        InvalidInput: names the field.
+    """
+    if not text.isascii() or not text.isdecimal() or len(text) > 18 or not least <= int(text) <= most:
+        raise InvalidInput(f"expected a number from {least} to {most}, got {text[:40]!a}", field=field)
+    return int(text)
+
+
+# --- the body -------------------------------------------------------------------------------------
+
+
+class UnknownCoding(UnsupportedMediaType):
+    """The request's ``Content-Encoding`` is not supported; the response names gzip (RFC 9110, 15.5.16)."""
+
+    def __init__(self, coding: str) -> None:
+        super().__init__(f"unsupported Content-Encoding {coding[:40]!a}, expected gzip")
+
+    def get_headers(self, *given: Any) -> list[tuple[str, str]]:
+        """Add ``Accept-Encoding`` to the response's headers."""
+        return [*super().get_headers(*given), ("Accept-Encoding", "gzip")]
+
+
+class HubRequest(TrioRequest):
+    """Quart's request, with a body that may be gzip."""
+
+    async def get_data(  # type: ignore[override]
+        self, cache: bool = True, as_text: bool = False, parse_form_data: bool = False
+    ) -> bytes | str:
+        """Read the whole body and inflate it. The parameters are Quart's.
+
+        Raises:
+            UnknownCoding: the coding is not supported; nothing of the body was read.
+            InvalidInput: the body is not valid gzip, or too large.
+        """
+        coding = self.headers.get("Content-Encoding", "").strip().lower()
+        if coding not in GZIP | PLAIN:
+            raise UnknownCoding(coding)
+        data: bytes = await super().get_data(cache, False, parse_form_data)
+        if coding in GZIP:
+            data = await inflated(data, self.max_content_length or 0)
+        return data.decode() if as_text else data
+
+
+async def read_body() -> bytes:
+    """Read the whole body of the current request, inflated.
+
+    Raises:
+        UnknownCoding, InvalidInput: as `HubRequest.get_data`.
+    """
+    body: bytes = await request.get_data(as_text=False)  # type: ignore[assignment]
+    return body
+
+
+async def read_object(*known: str, optional: bool = False) -> Json:
+    """Read the current request's body, a JSON object.
+
+    If `known` names any fields, others are refused. With `optional` an empty body is an empty object.
+
+    Raises:
+        UnknownCoding: as `HubRequest.get_data`.
+        InvalidInput: the body is no JSON object, or has a field that is not in `known`; names the field.
+    """
+    body = await read_body()
+    given = {} if optional and not body else decode_object(body)
+    if known:
+        refuse_unknown(given, known)
+    return given
+
+
+async def inflated(data: bytes, most: int) -> bytes:
+    """Inflate `data`, one whole gzip stream, to at most `most` bytes.
+
+    Raises:
+        InvalidInput: ``invalid_message`` if `data` is not one whole gzip stream; ``too_large``.
+    """
+    stream, out = zlib.decompressobj(_GZIP_ONLY), bytearray()
+    try:
+        while not stream.eof:
+            chunk = stream.decompress(data, CHUNK)
+            data = stream.unconsumed_tail
+            out += chunk
+            if len(out) > most:
+                raise InvalidInput(f"expected at most {most} bytes, inflated", code="too_large")
+            if not (chunk or data or stream.eof):
+                raise InvalidInput("the gzip body ends too early")
+            await yield_if_due()
+    except zlib.error as error:
+        raise InvalidInput(f"the body is not valid gzip (Content-Encoding: gzip): {error}") from None
+    if stream.unused_data:
+        raise InvalidInput("unexpected bytes after the end of the gzip body")
+    return bytes(out)
