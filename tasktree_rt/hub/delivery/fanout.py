@@ -267,7 +267,7 @@ def _apply_one(
     project = publish.project
     opens = outcome.epoch != project.epoch
     if opens:
-        project.begin_life(outcome.epoch, publish.append.owner)
+        project.begin_epoch(outcome.epoch, publish.append.owner)
     run = newest.get(project.project_id)
     if run is None or run.epoch != outcome.epoch:
         run = newest[project.project_id] = _Run(project, outcome.epoch, opens, [])
@@ -279,4 +279,4 @@ def _apply_one(
         run.records.append(record)
         seq += 1
     if publish.append.ends:
-        project.end_life(run.records[-1])
+        project.end_epoch(run.records[-1])

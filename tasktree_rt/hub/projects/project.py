@@ -2,7 +2,7 @@
 
 Three heads: *staged* runs ahead of the disk (what was accepted), *applied* is what watchers see. A
 tick applies committed events and hands them to the outboxes of everyone who watched at that moment,
-so whoever subscribes later stands exactly at the applied head: applied and flushed are one here.
+so a later subscriber begins exactly at the applied head: applied and flushed are one here.
 """
 
 from __future__ import annotations
@@ -128,7 +128,7 @@ class Project:
             for index, (event, size) in enumerate(zip(events, sizes, strict=True)):
                 change = reduce(self.staged, event, size, measure)
                 if change is not NO_CHANGE:
-                    self._judge(change, limits, enforce, f"events[{index}]")
+                    self._check(change, limits, enforce, f"events[{index}]")
                     if len(events) > 1:
                         undo.append(_inverse(self.staged, change))
                     self.staged.apply(change)
@@ -163,7 +163,7 @@ class Project:
                 self.staged.apply(change)
                 publish.changes.append(change)
 
-    def _judge(self, change: Change, limits: Limits, enforce: bool, field: str) -> None:
+    def _check(self, change: Change, limits: Limits, enforce: bool, field: str) -> None:
         nodes = self.staged.nodes
         added = 0
         for node_id, node in change.put.items():
@@ -193,7 +193,7 @@ class Project:
 
     # --- applying -------------------------------------------------------------------------------
 
-    def begin_life(self, epoch: str, owner: str = "") -> None:
+    def begin_epoch(self, epoch: str, owner: str = "") -> None:
         """Begin a new epoch with its first committed event; the log counts for `owner`."""
         received, self.owner = self.received, owner
         self._begin(epoch, 0, 0)
@@ -207,7 +207,7 @@ class Project:
         self.received = record.received
         self.bytes_since_checkpoint += len(record.body)
 
-    def end_life(self, record: Record) -> None:
+    def end_epoch(self, record: Record) -> None:
         """End the epoch with `record`, the `project_deleted` event, and keep it as the tombstone."""
         self.death, self.damage, self._stored = Death(self.epoch, record), None, None
         received = self.received

@@ -25,7 +25,7 @@ def unavailable(error: StoreUnavailable, what: str = "the store cannot take it")
 
 
 class StoreHealth:
-    """Whether the hub's store works.
+    """The state of the hub's store.
 
     A full disk may take a small publish and refuse a large one: that the store works again is logged once it
     has refused nothing for `CALM` seconds, and until then another refusal is no new line.

@@ -81,7 +81,7 @@ SHAPES: list[Callable[[], Events]] = [logs, tasks, updated, texts, nested, remov
 def fed(given: Events) -> Project:
     """A project that took these events as they come from a socket."""
     project = Project("p")
-    project.begin_life("e")
+    project.begin_epoch("e")
     for text in map(json.dumps, given):
         event = parse_event({"project_id": "p", **json.loads(text)}, now=STAMP)
         body = encode_body(event)
@@ -129,7 +129,7 @@ def test_what_is_taken_away_is_counted_no_more() -> None:
     grown = fed(nested())
     footprint.project = grown
     assert footprint.weigh() > 30 * empty
-    grown.end_life(Record(1, "project_deleted", None, 1, b"{}"))
+    grown.end_epoch(Record(1, "project_deleted", None, 1, b"{}"))
     assert footprint.weigh() <= 2 * empty
 
 

@@ -56,7 +56,7 @@ def test_a_refused_publish_leaves_no_trace(publishes: list[list[dict[str, Any]]]
 
 def test_restaging_finds_anew_what_was_found_on_top_of_what_did_not_happen() -> None:
     project = Project("p")
-    project.begin_life("e")
+    project.begin_epoch("e")
     accept(project, update("n", status="running", a=1))
     accept(project, update("n", b=2))
     project.next_changes()  # the first one is given up
@@ -86,7 +86,7 @@ def test_each_refusal_names_the_event() -> None:
 
 def test_what_is_kept_of_attempts_does_not_count_as_the_nodes_size() -> None:
     project = Project("p")
-    project.begin_life("e")
+    project.begin_epoch("e")
     for number in range(9):
         accept(project, update("a", status="running", attempt=number))
         accept(project, update("a", status="failed", message="m" * 900), update("a", status="ready"))
@@ -97,7 +97,7 @@ def test_what_is_kept_of_attempts_does_not_count_as_the_nodes_size() -> None:
 
 def test_a_state_is_cut_into_parts_that_together_are_all_of_it() -> None:
     project = Project("p")
-    project.begin_life("e")
+    project.begin_epoch("e")
     for number in range(3):
         publish = update(f"n{number}", text="x" * 900)
         accept(project, publish)
@@ -129,7 +129,7 @@ def test_whatever_the_sizes_every_node_is_in_one_part_and_no_part_is_too_large(
 
 def test_a_small_state_is_always_taken_anew_and_a_large_one_shared() -> None:
     project = Project("p")
-    project.begin_life("e")
+    project.begin_epoch("e")
     first = project.snapshot()
     publish = update("n")
     accept(project, publish)
@@ -147,12 +147,12 @@ def test_a_small_state_is_always_taken_anew_and_a_large_one_shared() -> None:
 
 def test_a_new_life_remembers_only_how_the_last_one_ended() -> None:
     project = Project("p")
-    project.begin_life("e")
+    project.begin_epoch("e")
     end = {"type": "project_deleted", "data": {}}
     accept(project, update("n"), end)
     apply(project, update("n"), end)
     last = Record(2, "project_deleted", None, 5, b"{}")
-    project.end_life(last)
+    project.end_epoch(last)
     assert (project.epoch, project.tree.head, fields(project.tree)) == ("", 0, {})
     assert project.death is not None
     assert (project.death.epoch, project.death.record) == ("e", last)
