@@ -1,4 +1,4 @@
-"""The flags that every command running a hub has, and how they become settings."""
+"""Define the flags of every command that runs a hub, and convert them to settings."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _OPTIONS: Final = (
     click.option(
         "--insecure/--no-insecure",
         default=None,
-        help="Let everybody in who can reach an address that is not loopback, without authentication.",
+        help="Allow a public address without authentication.",
     ),
     click.option(
         "--log-format", "log__format", type=click.Choice(["console", "json"]), help="How the log looks."
@@ -60,7 +60,7 @@ def load_flags(*, config: Path | None, assignments: tuple[str, ...], **given: st
     """Settings from file, environment and these flags.
 
     Raises:
-        Failed: one line that names the place.
+        Failed: a setting is invalid; one line that names its source.
     """
     try:
         flags = [_flag(path.replace("__", "."), value) for path, value in given.items() if value is not None]

@@ -1,4 +1,4 @@
-"""Which projects there are: ``GET /api/v1/projects``, a page at a time, and ``/projects/stream``, live."""
+"""List the projects: ``GET /api/v1/projects`` page by page, and ``/projects/stream`` live."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def project_routes(hub: Hub) -> Blueprint:
 
     @routes.get("/projects")
     async def projects() -> Response:
-        """A page of the projects, by id."""
+        """Answer with a page of the projects, by id."""
         limit, after = page_limit(), request.args.get("after", "")
         with readable():
             page = await hub.directory.page(after, limit, grants().watch)
@@ -38,7 +38,7 @@ def project_routes(hub: Hub) -> Blueprint:
 
     @routes.get("/projects/stream")
     async def stream() -> Response:
-        """All of them, then those that change."""
+        """Stream all projects, then every project that changes."""
         return streamed(_body(hub, grants()), hub.settings.delivery.heartbeat_interval)
 
     return routes

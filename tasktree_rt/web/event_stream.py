@@ -28,12 +28,12 @@ def stream_routes(hub: Hub) -> Blueprint:
 
     @routes.get("/projects/<project>/stream")
     async def stream(project: str) -> Response:
-        """A project's events as they come, after its state or after a position."""
+        """Stream a project's events after its state or after a position."""
         return await follow(watched(project))
 
     @routes.get("/users/<path:user>/stream")
     async def user_stream(user: str) -> Response:
-        """The same of a user's own log."""
+        """Stream a user's log after its state or after a position."""
         return await follow(user_topic(user_id(user)))
 
     async def follow(name: str) -> Response:
@@ -55,7 +55,7 @@ def stream_routes(hub: Hub) -> Blueprint:
 
 
 def streamed(body: AsyncIterator[bytes], interval: float) -> Response:
-    """An answer of server-sent events that may last for ever. Silence is broken every `interval` seconds."""
+    """Make an endless response of server-sent events. `interval`: seconds between two keep-alive comments."""
     response = Response(body, content_type="text/event-stream")
     response.headers["Cache-Control"] = "no-store"
     response.headers["X-Accel-Buffering"] = "no"
@@ -65,7 +65,7 @@ def streamed(body: AsyncIterator[bytes], interval: float) -> Response:
 
 
 async def _body(hub: Hub, subscriber: PullSubscriber) -> AsyncIterator[bytes]:
-    """The stream. Once the caller's token has run out nothing more is sent: it ends with its next message."""
+    """Yield the stream. After the caller's token has expired it ends instead of sending the next message."""
     expires = subscriber.grants.expires
     try:
         yield RETRY

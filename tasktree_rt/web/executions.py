@@ -53,7 +53,7 @@ class ExecutionRoutes:
         return found
 
     async def stream(self, execution: str) -> Answer:
-        """How an execution stands, until it is over."""
+        """Stream an execution's status until it ends."""
         try:
             nodes, logs = flag("nodes"), flag("logs")
         except InvalidInput as error:
@@ -71,13 +71,13 @@ class ExecutionRoutes:
         return None
 
     async def start(self) -> Response:
-        """Make one that waits for a worker."""
+        """Create an execution that waits for a worker."""
         given = await read_object("workflow_id", "input_data")
         made, new = await self._executions.start(given, grants(), idempotency())
         return reply({"id": made["id"], "status": made["status"]}, 201 if new else 200)
 
     async def listed(self) -> Response:
-        """Executions by id; those that wait for a worker the oldest first, and as soon as there is one."""
+        """List executions by id; pending ones the oldest first, with ``wait`` once there is one."""
         status, limit = request.args.get("status"), page_limit()
         if status is not None and status not in STATUSES:
             raise InvalidInput(f"expected one of {', '.join(STATUSES)}", field="status")
@@ -95,7 +95,7 @@ class ExecutionRoutes:
         return reply(await self._executions.find(execution, grants()))
 
     async def change(self, execution: str) -> Response:
-        """What its worker has to say."""
+        """Change an execution's status, progress or result; its worker calls it."""
         given = await read_object("status", "progress", "message", "result", "error", "worker_id")
         return reply(await self._executions.change(execution, given, grants()))
 

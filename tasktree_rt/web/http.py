@@ -68,7 +68,7 @@ class Api:
         return found
 
     async def publish(self, project: str) -> Response:
-        """One event, an array of them, or NDJSON; all or nothing."""
+        """Publish one event, an array of events, or NDJSON: all of them or none."""
         name = pushed(project)
         raw = await self._events(name)
         most, now = self._hub.settings.limits.max_events_per_publish, self._hub.timestamp()
@@ -93,22 +93,22 @@ class Api:
         return value if isinstance(value, list) else [value]
 
     async def broadcast(self) -> Response:
-        """A message without a project, to every watcher; it is not stored."""
+        """Send a message without a project to every watcher. The hub does not store it."""
         if not grants().push.everything:
-            raise Refused("you may not tell everybody")
+            raise Refused("you may not broadcast: this needs push for all projects")
         watchers = self._hub.broadcast(await read_object())
         await self._hub.broadcasts.quiet()
         return reply({"watchers": watchers})
 
     async def state(self, project: str) -> Response:
-        """The whole state, now or as it was."""
+        """Answer with the whole state: the present one, or the one after event ``at``."""
         name = watched(project)
         at = request.args.get("at")
         found = await self._hub.history.existing(name)
         seq = None if at is None else number("at", at, 1 << 60, 0)
         if seq is None or seq == found.tree.head:
             return self._present(found)
-        # Admitted before it is read, by what may be known of it then.
+        # Takes its place before the store reads the state, so the size is an estimate.
         size = PAST * max(found.tree.bound, PIECE)
         held = self._answers.admit((name, found.position_at(seq)), size)
         try:
@@ -134,7 +134,7 @@ class Api:
         return reply(_published(await self._hub.delete_project(name)))
 
     async def recover(self, project: str) -> Response:
-        """Let a damaged project go on with what of it can be read."""
+        """Recover a damaged project from the readable part of its log."""
         require_admin()
         return reply(_recovered(await self._hub.recover(project_id(project)), project_id=project))
 
@@ -145,7 +145,7 @@ class Api:
         return reply(_recovered(await self._hub.recover(topic), user_id=user))
 
     async def connections(self) -> Response:
-        """Who is connected, how far behind, what was shed."""
+        """Answer with all connections: subscriptions, lag, sheds, bytes."""
         require_admin()
         everybody = list(self._hub.connections.values())
         lines = (encode_json(_connection(self._hub, one)) for one in everybody)
@@ -164,7 +164,7 @@ def _line(line: bytes, index: int) -> Any:  # noqa: ANN401 - any JSON
 
 
 def _decoded(text: bytes, within: str) -> Any:  # noqa: ANN401 - any JSON
-    """JSON; a number in it that is refused is told with its place in `within`, an array or one event."""
+    """Decode JSON. An error's field names the place in `within`, an array or one event."""
     try:
         return decode_json(text)
     except InvalidInput as error:

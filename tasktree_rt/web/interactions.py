@@ -50,7 +50,7 @@ class People:
         return found
 
     async def ask(self) -> Response:
-        """Open a prompt; the same one again is answered with the first."""
+        """Open a prompt. A repeated request gets the first one's response."""
         pending, new = await self._hub.prompts.ask(await read_object(), grants=grants())
         return reply(_prompt(pending), 201 if new else 200)
 
@@ -88,7 +88,7 @@ class People:
         )
 
     async def prompt(self, prompt_id: str) -> Response:
-        """One prompt; with ``wait`` as soon as it is settled."""
+        """Answer with one prompt; with ``wait``, once it is resolved."""
         pending = await self._hub.prompts.find(prompt_id, grants=grants())
         await _wait(self._hub, pending)
         if pending.outcome is None:
@@ -106,7 +106,7 @@ class People:
         return reply(await self._hub.prompts.cancel(prompt_id, grants=grants(), via=_via()))
 
     async def command(self, project: str) -> Response:
-        """Tell the orchestrator something; with ``wait``, what came of it."""
+        """Send a command to the orchestrator; with ``wait``, answer with its outcome."""
         given = await read_object("name", "node_id", "args")
         pending = await self._hub.commands.send(project_id(project), given, grants=grants(), via=_via())
         await _wait(self._hub, pending)
@@ -120,7 +120,7 @@ class People:
         return reply({"user_id": user, "epoch": found.epoch, "seq": found.first}, 201)
 
     async def notifications(self, user: str) -> Response:
-        """What a user was told, and how far they have read it."""
+        """Answer with a page of a user's notifications and the user's read position."""
         topic = user_topic(user_id(user))
         if not grants().sees(topic):
             raise Refused(f"you may not read for {user!r}")
@@ -129,7 +129,7 @@ class People:
         return page_reply(self._answers, found, read=project.tree.top.get("read", 0))
 
     async def read(self, user: str) -> Response:
-        """The user has read everything up to a position."""
+        """Set a user's read position."""
         seq = (await read_object("seq")).get("seq")
         if type(seq) is not int or seq < 0:
             raise InvalidInput("expected an integer of at least 0", field="seq")
@@ -137,7 +137,7 @@ class People:
 
 
 def _via() -> Json:
-    """Say by which way an answer came; it is stored with the answer."""
+    """Return the origin of an answer; the hub stores it with the answer."""
     return {"dialect": "http", "address": request.headers.get("Remote-Addr", "")}
 
 

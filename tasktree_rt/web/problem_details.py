@@ -14,7 +14,7 @@ from tasktree_rt.errors import PeerError
 
 
 def problem(error: PeerError) -> Response:
-    """A protocol error as an HTTP response."""
+    """Make the HTTP response for a protocol error."""
     response = status_problem(error.status, error.message, error.code, error.field, error.outcome)
     if error.retry_after is not None:
         response.headers["Retry-After"] = str(math.ceil(error.retry_after))
@@ -26,7 +26,7 @@ def problem(error: PeerError) -> Response:
 def status_problem(
     status: int, detail: str, code: str, field: str | None = None, outcome: Json | None = None
 ) -> Response:
-    """The same from its parts."""
+    """Make a problem-details response from its parts."""
     body: dict[str, Any] = {
         "type": f"urn:tasktree-rt:problem:{code}",
         "title": HTTPStatus(status).phrase,
