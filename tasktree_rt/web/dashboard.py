@@ -59,7 +59,7 @@ TYPES: Final = {
     ".woff2": "font/woff2",
 }
 PACKED: Final = frozenset({".gif", ".ico", ".jpg", ".png", ".webp", ".woff2"})
-"""Compressed as they are."""
+"""Formats that are compressed already."""
 NOT_BUILT: Final = """<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
@@ -103,11 +103,11 @@ class Site:
         return name in self._files
 
     def is_page(self, path: str) -> bool:
-        """Whether the page itself is shown at an address."""
+        """Return whether the dashboard's page is shown at `path`."""
         return path in APP_PATHS or path.startswith(PROJECT_PATHS)
 
     def page(self) -> Response:
-        """The page; what to do where it is not built."""
+        """Make the response with the page; a notice (503) if it is not built."""
         if self.built:
             return self.response(INDEX)
         response = Response(self._notice, 503, content_type=TYPES[".html"])
@@ -141,12 +141,12 @@ def _guarded(response: Response, policy: str) -> Response:
 
 @cache
 def packaged() -> Mapping[str, File]:
-    """The package's own build, read once however many apps are made."""
+    """Return the package's own build; all apps share it."""
     return read(resources.files("tasktree_rt.web").joinpath("static", "app"))
 
 
 def read(folder: Traversable) -> Mapping[str, File]:
-    """The files of a build; none if there is no such folder."""
+    """Read the files of a build; none if the folder does not exist."""
     found = dict(_found(folder, ""))
     packed = tuple(SUFFIXES.values())
     return {

@@ -22,7 +22,7 @@ PAGE_BYTES: Final = 1024 * 1024
 
 @frozen
 class HistoryPage:
-    """Records of a topic, the oldest first, and what goes into the answer behind them."""
+    """Records of a topic, the oldest first; `rest` are the response's other fields."""
 
     records: Sequence[Record]
     epoch: str
@@ -30,8 +30,9 @@ class HistoryPage:
 
 
 async def history(hub: Hub, name: str) -> HistoryPage:
-    """A page of a topic's events as the query asks for them: those after ``since``, or the newest ones before
-    ``before``; the oldest first in either case."""
+    """Read the page of a topic's events that the query asks for: after ``since``, or the newest ones before
+    ``before``; always the oldest first.
+    """
     args, limit = request.args, page_limit()
     project = await hub.history.log(name)
     epoch, back = project.epoch, "before" in args
@@ -63,8 +64,7 @@ def page_reply(answers: LargeAnswers, page: HistoryPage, **rest: object) -> Resp
 
 
 def _place(head: Position) -> Position:
-    """From where to read. The beginning and the end are those of this life, also if another begins while the
-    store reads."""
+    """Return the position to read from. It is in the present epoch, even if a new epoch begins meanwhile."""
     since, before = request.args.get("since"), request.args.get("before")
     if since is not None and before is not None:
         raise InvalidInput("since and before exclude each other", field="before")

@@ -56,7 +56,7 @@ class _Gauges(Collector):
             ("projects", "Projects with a log.", hub.health.stored_projects),
             ("projects_loaded", "Projects in memory.", found.projects_loaded),
             ("projects_bytes", "Memory they hold, estimated.", found.projects_bytes),
-            ("publishes_waiting", "Publishes accepted but not settled.", found.publishes_waiting),
+            ("publishes_waiting", "Publishes accepted but not committed.", found.publishes_waiting),
             ("outbox_messages", "Messages waiting in all outboxes.", found.outbox_messages),
             ("outbox_bytes", "Their bytes.", found.outbox_bytes),
             ("lagging", "Connections that lag in some project.", found.lagging),

@@ -1,4 +1,4 @@
-"""The HTTP API for snapshots that are kept under a name."""
+"""The HTTP API of named snapshots."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class SnapshotRoutes:
         return found
 
     async def keep(self, project: str) -> Response:
-        """Keep a project's state under a name: the present one, or that after event ``at``."""
+        """Store a project's state under a name: the present state, or the one after event ``at``."""
         hub, name = self._hub, pushed(project)
         body = await read_body()
         given = decode_json(body) if body else {}

@@ -1,5 +1,5 @@
-"""A whole state as one answer, encoded in parts as the socket takes them: however large it is, nobody else
-waits for it.
+"""Encode a whole state as one response, part by part as the socket takes them: a large one delays no other
+task.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def state_pieces(head: Json, project: str, top: Mapping[str, Any], nodes: Iterab
 
 
 def nodes_of(planned: SharedSnapshot) -> Iterator[bytes]:
-    """The nodes of a frozen state, whole, as arrays; what one answer encoded others use."""
+    """Yield the nodes of a frozen state as JSON arrays. Responses share the encoded arrays."""
     for index in range(planned.parts):
         key = (HTTP, "", index)
         found = planned.recall(key)

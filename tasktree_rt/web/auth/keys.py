@@ -40,7 +40,7 @@ _parse_jwk: Final[Callable[[Any], jwt.PyJWK]] = jwt.PyJWK
 
 @frozen
 class PublicKey:
-    """A key, the one algorithm that it is for, and its name if it has one."""
+    """A public key, its one algorithm, and its ``kid`` if it has one."""
 
     algorithm: str
     key: Any
@@ -77,7 +77,7 @@ def read_jwks(data: bytes) -> list[PublicKey]:
 
 
 def _key(entry: Any) -> PublicKey | None:  # noqa: ANN401 - any JSON
-    """The key of an entry; None if it is not for us."""
+    """Return the key of an entry; None if the hub cannot use it."""
     if not isinstance(entry, dict) or entry.get("use", "sig") != "sig" or "d" in entry:
         return None
     try:
