@@ -35,6 +35,9 @@ class Transport(Protocol):
             trio.BrokenResourceError, trio.ClosedResourceError: it never will again.
         """
 
+    def unacknowledged(self) -> int:
+        """Return how many bytes were written that the peer's machine has not acknowledged."""
+
     def close_frame(self, closing: Closing, reason: str) -> bytes:
         """The close frame to be written last; b"" if one was made before.
 

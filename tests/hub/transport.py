@@ -56,6 +56,7 @@ class StallTransport:
         self.close_made = False
         self.close_read: tuple[int, str] | None = None
         self.pings = 0
+        self.on_the_way = 0
         self._changed = trio.Event()
 
     def fate(self) -> str:
@@ -87,6 +88,9 @@ class StallTransport:
         if data and not taken:
             raise BlockingIOError
         return taken
+
+    def unacknowledged(self) -> int:
+        return self.on_the_way
 
     async def writable(self) -> None:
         while self.room == 0 and not (self.aborted or self.shut):

@@ -178,7 +178,12 @@ class Network:
         self._open: dict[int, Line] = {}
         self._next = FIRST_DESCRIPTOR
         self.syscalls = Syscalls(
-            self._readv, self._write, self._wait_readable, self._wait_writable, self._sender
+            self._readv,
+            self._write,
+            self._wait_readable,
+            self._wait_writable,
+            self._sender,
+            self._unacknowledged,
         )
 
     def line(self) -> Line:
@@ -212,6 +217,9 @@ class Network:
             raise Violation("everything ends", f"{line.unheard} bytes at one time")
         self._note(f"write {descriptor}", bytes(data[:size]))
         return size
+
+    def _unacknowledged(self, descriptor: int) -> int:
+        return self._open[descriptor].unheard
 
     def _sender(self, line: Socket) -> Callable[[bytes], int]:
         """What a socket's own ``send`` is."""

@@ -29,10 +29,11 @@ class SocketSubscriber(Subscriber):
     Attributes:
         on_close: called when the hub closes it, before its subscriptions are forgotten.
         close_code: the code of the close frame that the hub sent.
+        abort_reason: why the hub ended it without a close frame; "" if it did not.
         frame_code: the code of the frame layer's close frame: an echo, or its own (1002, 1007, 1009).
     """
 
-    __slots__ = ("_write", "close_code", "frame_code", "on_close")
+    __slots__ = ("_write", "abort_reason", "close_code", "frame_code", "on_close")
 
     outlet: SocketWriter
 
@@ -60,6 +61,7 @@ class SocketSubscriber(Subscriber):
         )
         self.on_close = _nothing
         self.close_code: int | None = None
+        self.abort_reason = ""
         self.frame_code: int | None = None
 
     def open(self, transport: Transport, start: Start, *, stall_timeout: float) -> None:
@@ -155,13 +157,13 @@ class SocketSubscriber(Subscriber):
     def stalled(self) -> None:
         """See `socket_writer.Outgoing`."""
         self.meter.stalled()
-        self.abort()
+        self.abort("stalled")
 
     def fault(self, error: Exception) -> None:
         """See `socket_writer.Outgoing`."""
         self.source.report_fault("outbox", error)
         if self.closing:
-            self.abort()
+            self.abort("fault")
         else:
             self.close(INTERNAL)
 
@@ -193,7 +195,8 @@ class SocketSubscriber(Subscriber):
             self.on_close()
             super().close(closing, reason)
 
-    def abort(self) -> None:
-        """End the connection at once."""
+    def abort(self, reason: str) -> None:
+        """End the connection at once; the log line of its end names `reason`."""
+        self.abort_reason = self.abort_reason or reason
         self.over()
         self.outlet.abort()

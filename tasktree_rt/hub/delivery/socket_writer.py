@@ -137,13 +137,11 @@ class SocketWriter:
     # --- the task ---------------------------------------------------------------------------------
 
     async def _write_all(self, state: Pumped | None) -> None:
-        """Write while something waits. Each wait for the socket is bounded by `stall_timeout`."""
+        """Write while something waits; end a peer that takes nothing for `stall_timeout`."""
         try:
             while state is not Pumped.IDLE:
                 if state is Pumped.FULL:
-                    with trio.move_on_after(self._stall_timeout) as scope:
-                        await self._transport.writable()
-                    if scope.cancelled_caught:
+                    if not await self._wait_writable():
                         self._outgoing.stalled()
                         return
                 elif state is Pumped.FETCH:
@@ -155,6 +153,22 @@ class SocketWriter:
             self._outgoing.over()
         finally:
             self._writing = False
+
+    async def _wait_writable(self) -> bool:
+        """Wait until the socket takes bytes; False if the peer acknowledged none for `stall_timeout`."""
+        left = self._transport.unacknowledged()
+        while True:
+            with trio.move_on_after(self._stall_timeout) as scope:
+                await self._transport.writable()
+            if not scope.cancelled_caught:
+                return True
+            before, left = left, self._transport.unacknowledged()
+            if left >= before:
+                return False
+
+    def unacknowledged(self) -> int:
+        """Return how many written bytes the peer has not acknowledged."""
+        return self._transport.unacknowledged()
 
     def _drive(self, budget: int) -> Pumped:
         """Pump; a fault in it ends this connection and nothing else."""

@@ -37,6 +37,7 @@ class ConnectionSession:
         "_bucket",
         "_pinged_at",
         "_start",
+        "_unacknowledged",
         "hub",
         "last_received",
         "subscriber",
@@ -56,6 +57,7 @@ class ConnectionSession:
         )
         self.last_received = trio.current_time()
         self._pinged_at: float | None = None
+        self._unacknowledged = 0
         self._begun: trio.Event | None = None
         self._bucket: Bucket | None = None
         self._attached = False
@@ -110,7 +112,8 @@ class ConnectionSession:
             "closed",
             **self._described(),
             code=final,
-            by="hub" if sent is not None else "peer",
+            by="hub" if sent is not None or subscriber.abort_reason else "peer",
+            **({"reason": subscriber.abort_reason} if subscriber.abort_reason else {}),
             seconds=round(trio.current_time() - subscriber.begun, 3),
             messages=subscriber.sent_messages,
             bytes=subscriber.sent_bytes,
@@ -142,12 +145,17 @@ class ConnectionSession:
             if self.subscriber.idle:
                 self._pinged_at = now
                 self.subscriber.control(PING)
+                self._unacknowledged = self.subscriber.outlet.unacknowledged()
         elif self.last_received >= self._pinged_at:
             self._pinged_at = None
         elif now - self._pinged_at >= timeout:
-            self.hub.meter.stalled()
-            self.subscriber.abort()
-            return
+            left = self.subscriber.outlet.unacknowledged()
+            if not 0 < left < self._unacknowledged:
+                self.hub.meter.stalled()
+                self.subscriber.abort("no answer to a ping")
+                return
+            # The ping waits behind bytes that the peer's machine still takes.
+            self._pinged_at, self._unacknowledged = now, left
         self.beat(now)
 
     @property

@@ -78,7 +78,7 @@ class ExecutionSession(ConnectionSession):
             )
         except Exception as error:
             self.hub.report_fault("subscribe", error)
-            self.subscriber.abort()
+            self.subscriber.abort("fault")
         finally:
             self._begun.set()
             self._begun = None

@@ -83,7 +83,7 @@ class Query:
             self._done()
         except Exception as error:
             self._hub.report_fault("subscribe", error)
-            self._subscriber.abort()
+            self._subscriber.abort("fault")
         finally:
             over.set()
 

@@ -29,7 +29,7 @@ from tasktree_rt.metrics import Metrics
 from tasktree_rt.settings import Settings
 from tasktree_rt.web.server.http11 import Http11
 from tasktree_rt.web.server.request_head import MAX_HEAD
-from tasktree_rt.web.server.syscalls import reset
+from tasktree_rt.web.server.syscalls import reset, unacknowledged
 
 if TYPE_CHECKING:
     from hypercorn.protocol import ProtocolWrapper
@@ -89,10 +89,10 @@ class Replay:
         self._check()
         view = memoryview(data)
         try:
-            with trio.move_on_after(self._stall_timeout) as bound:
-                while view:
-                    view = view[await self.socket.send(view) :]
-                    bound.deadline = trio.current_time() + self._stall_timeout
+            while view:
+                if not (sent := await self._send_some(view)):
+                    break
+                view = view[sent:]
         except OSError as error:
             raise trio.BrokenResourceError from error
         finally:
@@ -101,6 +101,17 @@ class Replay:
         if view:
             self._meter.response_stalled()
             raise trio.BrokenResourceError("the peer does not read")
+
+    async def _send_some(self, view: memoryview) -> int:
+        """Write what the socket takes. Return 0 if the peer acknowledged nothing for `stall_timeout`."""
+        descriptor = self._sock.fileno()
+        left = unacknowledged(descriptor)
+        while True:
+            with trio.move_on_after(self._stall_timeout):
+                return await self.socket.send(view)
+            before, left = left, unacknowledged(descriptor)
+            if left >= before:
+                return 0
 
     async def send_eof(self) -> None:
         """Half-close the connection: nothing more is sent."""

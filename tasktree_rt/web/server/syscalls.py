@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import socket
 import struct
+import sys
+import termios
 from collections.abc import Awaitable, Callable
 from operator import attrgetter
 from typing import Any, Final, Protocol
@@ -21,6 +24,20 @@ RECEIVED: Final = bytearray(64 * 1024)
 """The buffer that all connections read into. Copy the bytes before the next `await`."""
 
 
+def unacknowledged(fd: int) -> int:
+    """Return how many bytes the peer of a socket has not acknowledged (SIOCOUTQ, tcp(7)); 0 if it is gone.
+
+    A socket counts as writable only once a third of its buffer is free: a slow peer may empty some megabytes
+    for a long time before that, and every byte of them shows here.
+    """
+    count = bytearray(4)
+    try:
+        fcntl.ioctl(fd, termios.TIOCOUTQ, count)
+    except OSError:
+        return 0
+    return int.from_bytes(count, sys.byteorder)
+
+
 @frozen
 class Syscalls:
     """The system calls of a connection, as values that a simulation can replace.
@@ -34,6 +51,7 @@ class Syscalls:
     wait_readable: Callable[[int], Awaitable[None]] = trio.lowlevel.wait_readable
     wait_writable: Callable[[int], Awaitable[None]] = trio.lowlevel.wait_writable
     sender: Callable[[Socket], Callable[[bytes], int]] | None = None
+    unacknowledged: Callable[[int], int] = unacknowledged
 
 
 REAL: Final = Syscalls(sender=attrgetter("send"))

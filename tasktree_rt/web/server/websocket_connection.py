@@ -143,6 +143,10 @@ class Connection:
             raise trio.ClosedResourceError("the connection takes no more bytes")
         await self._syscalls.wait_writable(self._fd)
 
+    def unacknowledged(self) -> int:
+        """Return how many bytes were written that the peer's machine has not acknowledged."""
+        return 0 if self._lost else self._syscalls.unacknowledged(self._fd)
+
     def close_frame(self, closing: Closing, reason: str) -> bytes:
         """Return the close frame to write last, b"" if there was one already. Starts `close_timeout`."""
         self._start_close_timeout()

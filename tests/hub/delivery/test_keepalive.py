@@ -31,6 +31,21 @@ async def test_a_silent_peer_is_pinged_after_30_s_and_aborted_10_s_later(autojum
         assert plain.transport.pings == 1
 
 
+async def test_a_peer_that_still_acknowledges_what_is_before_its_ping_is_not_dead(
+    autojump_clock: MockClock,
+) -> None:
+    async with a_world() as world:
+        plain = world.plain()
+        plain.transport.on_the_way = 4_000_000
+        for _ in range(30):
+            await trio.sleep(9.5)
+            plain.transport.on_the_way -= 1
+        assert plain.transport.fate() == "open"
+        plain.transport.on_the_way = 0
+        await trio.sleep(25)
+        assert plain.transport.fate() == "aborted"
+
+
 async def test_any_byte_is_life(autojump_clock: MockClock) -> None:
     async with a_world() as world:
         plain = world.plain()

@@ -102,6 +102,23 @@ async def test_a_byte_in_time_is_progress(autojump_clock: MockClock) -> None:
         assert peer.connection.transport.fate() == "open"
 
 
+async def test_a_peer_that_acknowledges_bytes_is_not_aborted_though_its_socket_takes_none(
+    autojump_clock: MockClock,
+) -> None:
+    async with a_world() as world:
+        peer = await a_watcher(world)
+        transport = peer.connection.transport
+        transport.allow(0)
+        transport.on_the_way = 4_000_000
+        await stuff(world, 1)
+        for _ in range(20):
+            await trio.sleep(9.5)
+            transport.on_the_way -= 1
+        assert transport.fate() == "open"
+        await trio.sleep(2 * world.hub.settings.delivery.stall_timeout)
+        assert transport.fate() == "aborted"
+
+
 async def test_closing_finishes_the_begun_frame_and_the_replies_and_nothing_else(
     autojump_clock: MockClock,
 ) -> None:
