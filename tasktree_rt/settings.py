@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from attrs import Factory, field, frozen
 
-from tasktree_rt.core.limits import MAX_EVENTS_PER_PUBLISH, MAX_MESSAGE_SIZE, MAX_NODE_SIZE
+from tasktree_rt.core.default_limits import MAX_EVENTS_PER_PUBLISH, MAX_MESSAGE_SIZE, MAX_NODE_SIZE
 from tasktree_rt.errors import SettingsError
 
 if TYPE_CHECKING:

@@ -142,9 +142,9 @@ async def _bridges(hub: Hub, settings: Settings, metrics: Metrics) -> AsyncItera
     async with trio.open_nursery() as nursery:
         if settings.autogpt.redis_url:
             # Late: the client of Redis takes a quarter of the time that a hub takes to start.
-            from tasktree_rt.compat.autogpt.redis_source import RedisBridge
+            from tasktree_rt.compat.autogpt.redis_source import RedisSource
 
-            bridge = RedisBridge(
+            bridge = RedisSource(
                 hub,
                 settings.autogpt.redis_url,
                 password=settings.autogpt.redis_password,

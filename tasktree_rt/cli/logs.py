@@ -1,94 +1,180 @@
-"""The hub's own log: structlog on standard error, for people or as JSON, without secrets.
-
-Lines of other libraries (the standard `logging`) go the same way. Whatever a line carries, query strings,
-bearer tokens and JSON Web Tokens are cut out of it before it is written, tracebacks included.
-"""
+"""The command ``tasktree-rt logs``: print a project's log lines, and follow them."""
 
 from __future__ import annotations
 
-import logging
-import re
 import sys
-from collections.abc import MutableMapping
-from typing import Any, Final, TextIO
+from collections.abc import AsyncIterator
+from typing import Final
 
-import structlog
-from structlog.typing import EventDict, Processor, WrappedLogger
+import click
+from attrs import define
 
-from tasktree_rt.settings import Logging
-
-HIDDEN: Final = "…"
-_SECRET_KEYS: Final = frozenset(
-    {"authorization", "cookie", "jwt", "password", "query_string", "secret", "token"}
+from tasktree_rt.cli.log_lines import Printer
+from tasktree_rt.cli.remote import (
+    checked_hub,
+    checked_project,
+    desk_at,
+    event_json,
+    hub_option,
+    patience_option,
+    raise_if_refused,
+    token,
 )
-_CUTS: Final = (
-    (re.compile(r"(?<=[^\s?])\?[^\s\"'<>]*=[^\s\"'<>]*"), "?" + HIDDEN),
-    (re.compile(r"(?i)\b(bearer)\s+[^\s\"',]+"), rf"\1 {HIDDEN}"),
-    (re.compile(r"(?i)\b(token|secret|password)([\"']?\s*[=:]\s*b?[\"']?)[^\s\"'&,]+"), rf"\1\2{HIDDEN}"),
-    (re.compile(r"\beyJ[\w-]+\.[\w-]+\.[\w-]*"), HIDDEN),
+from tasktree_rt.cli.running import reader_may_leave, run
+from tasktree_rt.cli.safe_text import printable
+from tasktree_rt.cli.waiting import say
+from tasktree_rt.client.interactions.api_client import ApiClient
+from tasktree_rt.client.watcher.messages import (
+    Behind,
+    Conflated,
+    Disconnected,
+    ProjectDeleted,
+    ProjectEvent,
+    StateReplaced,
+    Subscribed,
+    WatchMessage,
 )
+from tasktree_rt.client.watcher.watcher import open_watcher
+from tasktree_rt.core.events import Json
+from tasktree_rt.core.log import Position
+from tasktree_rt.dialects.base import encode_json
+from tasktree_rt.errors import RequestRefused
+
+PAGE: Final = 1_000
+END: Final = "end"
 
 
-def configure_logging(settings: Logging, stream: TextIO | None = None) -> None:
-    """Send every log line of this process to `stream` (standard error) as `settings` say. May be repeated."""
-    stream = stream or sys.stderr
-    level = logging.getLevelNamesMapping()[settings.level.upper()]
-    head: list[Processor] = [
-        structlog.contextvars.merge_contextvars,
-        structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-    ]
-    tail: list[Processor] = [
-        structlog.processors.format_exc_info,
-        without_secrets,
-        _renderer(settings, stream),
-    ]
-    structlog.configure(
-        processors=[*head, *tail],
-        wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.WriteLoggerFactory(stream),
-        cache_logger_on_first_use=False,
-    )
-    _take_over_logging(level, stream, head, tail)
+@click.command("logs")
+@click.argument("project")
+@click.argument("node", required=False)
+@click.option(
+    "-n", "--lines", type=click.IntRange(min=0), default=100, show_default=True, help="So many, the newest."
+)
+@click.option("-f", "--follow", is_flag=True, help="Go on with what comes, until Ctrl+C.")
+@click.option("--json", "as_json", is_flag=True, help="Print the events, one JSON object a line.")
+@hub_option
+@patience_option
+def logs_command(
+    project: str, node: str | None, lines: int, follow: bool, as_json: bool, hub: str, patience: float
+) -> None:
+    """Print the newest lines of output of PROJECT, or of one NODE of it.
+
+    A terminal shows their colours; into a pipe they go without. With --follow it goes on live, through any
+    restart of the hub. Whoever reads too slowly has lines held back by the hub, never by the others who
+    watch: how many were skipped is said on standard error, and they are fetched.
+
+    \b
+    Examples:
+      tasktree-rt logs build-7 compile --follow
+      tasktree-rt logs build-7 -n 1000 --json | jq -r .data.message
+    """
+    name, url = checked_project(project), checked_hub(hub)
+    with reader_may_leave():
+        run(_logs, url, Tail(name, node, None if as_json else _printer(node)), lines, follow, patience)
 
 
-def without_secrets(_: WrappedLogger, __: str, line: EventDict) -> EventDict:
-    """Cut out of a log line what nobody may read there."""
-    return {key: HIDDEN if key.lower() in _SECRET_KEYS else _cut(value) for key, value in line.items()}
+def _printer(node: str | None) -> Printer:
+    return Printer(colours=sys.stdout.isatty(), named=node is None)
 
 
-def _cut(value: Any) -> Any:  # noqa: ANN401 - a log line carries anything
-    if isinstance(value, bytes):
-        value = value.decode("latin-1")
-    if isinstance(value, str):
-        for pattern, instead in _CUTS:
-            value = pattern.sub(instead, value)
-    elif isinstance(value, MutableMapping):
-        value = without_secrets(None, "", value)
-    elif isinstance(value, (list, tuple)):
-        value = [_cut(one) for one in value]
-    elif isinstance(value, BaseException):
-        value = _cut(repr(value))
-    return value
+async def _logs(url: str, tail: Tail, lines: int, follow: bool, patience: float) -> None:
+    async with desk_at(url, patience) as desk:
+        if not follow:
+            await tail.newest(desk, lines, END)
+            return
+        watching = open_watcher(url, tail.project, token=token(), state=False, views=False, patience=patience)
+        async with watching as watcher:
+            async for message in watcher:
+                await tail.take(desk, message, lines)
 
 
-def _renderer(settings: Logging, stream: TextIO) -> Processor:
-    if settings.format == "json":
-        return structlog.processors.JSONRenderer(default=str)
-    return structlog.dev.ConsoleRenderer(
-        colors=stream.isatty(), exception_formatter=structlog.dev.plain_traceback, pad_event_to=0
-    )
+@define
+class Tail:
+    """Where a log is being followed, and what of it has been printed.
 
+    Attributes:
+        printer: None to print JSON.
+        at: everything up to here is printed; None before the beginning.
+    """
 
-def _take_over_logging(level: int, stream: TextIO, head: list[Processor], tail: list[Processor]) -> None:
-    handler = logging.StreamHandler(stream)
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=head,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *tail],
-        )
-    )
-    root = logging.getLogger()
-    root.handlers = [handler]
-    # Other libraries' "info" is their business; the hub tells its own.
-    root.setLevel(level if level <= logging.DEBUG else max(level, logging.WARNING))
+    project: str
+    node: str | None
+    printer: Printer | None
+    at: Position | None = None
+
+    async def newest(self, desk: ApiClient, lines: int, before: str) -> None:
+        """Print the newest so many before a position."""
+        pages: list[list[Json]] = []
+        place: str | None = before
+        while place is not None and lines > 0:
+            page = await desk.events(
+                self.project, before=place, limit=min(lines, PAGE), type="log", node_id=self.node
+            )
+            pages.append(page.events)
+            lines -= len(page.events)
+            place = page.next
+        for events in reversed(pages):
+            self._print(events)
+
+    async def take(self, desk: ApiClient, message: WatchMessage, lines: int) -> None:
+        """Print what a message of the hub brings."""
+        raise_if_refused(message)
+        match message:
+            case Disconnected():
+                say(f"{printable(message.reason)}; trying again")
+            case Behind():
+                say(f"{self.project} stands still here although the hub is further; asking again")
+            case Subscribed() if self.at is None:
+                self.at = message.position
+                if message.position.epoch:
+                    await self.newest(desk, lines, str(message.position))
+            case Subscribed(recovered=None) | StateReplaced():
+                await self._catch_up(desk, message.position)
+            case Conflated():
+                skipped = sum(count for node, count in message.logs_skipped.items() if self._wants(node))
+                await self._catch_up(desk, message.position, skipped)
+            case ProjectEvent():
+                self.at = message.position
+                if message.type == "log" and self._wants(message.data.get("node_id")):
+                    self._print([event_json(message.type, message)])
+            case ProjectDeleted():
+                self.at = message.position
+                say(f"{self.project} was deleted")
+            case _:
+                pass
+
+    def _wants(self, node: object) -> bool:
+        return self.node is None or node == self.node
+
+    async def _catch_up(self, desk: ApiClient, to: Position, skipped: int | None = None) -> None:
+        """Fetch and print what stands between what is printed and `to`; `skipped` lines, if that is known."""
+        after, self.at = self.at, to
+        if after is None or after == to or skipped == 0:
+            return
+        if skipped is not None:
+            say(
+                f"{skipped} lines were skipped, since they came faster than they are read here; fetching them"
+            )
+        since = after if after.epoch == to.epoch else Position(to.epoch, 0)
+        try:
+            async for events in self._between(desk, since, to):
+                self._print(events)
+        except RequestRefused as error:
+            if error.code != "gone":
+                raise
+            say(f"lines between {since} and {to} are lost: the hub does not have them any more")
+
+    async def _between(self, desk: ApiClient, since: Position, to: Position) -> AsyncIterator[list[Json]]:
+        place: str | None = str(since)
+        while place is not None and Position.parse(place).seq < to.seq:
+            page = await desk.events(self.project, since=place, limit=PAGE, type="log", node_id=self.node)
+            yield [event for event in page.events if event["seq"] <= to.seq]
+            place = page.next
+
+    def _print(self, events: list[Json]) -> None:
+        if events:
+            shown = (
+                encode_json(event).decode() if self.printer is None else self.printer.text(event)
+                for event in events
+            )
+            click.echo("\n".join(shown))

@@ -25,7 +25,7 @@ from tasktree_rt.cli.remote import (
     token,
 )
 from tasktree_rt.cli.running import Failed, run
-from tasktree_rt.client.producer.opening import open_orchestrator
+from tasktree_rt.client.producer.open_orchestrator import open_orchestrator
 from tasktree_rt.client.producer.orchestrator import Orchestrator
 from tasktree_rt.client.producer.receipt import Receipt
 from tasktree_rt.core.events import ProjectId

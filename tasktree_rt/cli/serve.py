@@ -9,7 +9,7 @@ import trio
 
 from tasktree_rt.cli.compose import Running, run_hub
 from tasktree_rt.cli.flags import hub_flags, load_flags
-from tasktree_rt.cli.logs import configure_logging
+from tasktree_rt.cli.logging_setup import configure_logging
 from tasktree_rt.cli.running import run
 from tasktree_rt.cli.signals import stopping
 from tasktree_rt.settings import Settings

@@ -30,7 +30,7 @@ from tasktree_rt.client.interactions.prompts import Answer, Asked
 from tasktree_rt.client.producer.command_inbox import Command, Commands
 from tasktree_rt.client.producer.encode import EventLike
 from tasktree_rt.client.producer.job_queue import PublisherStatistics
-from tasktree_rt.client.producer.opening import open_orchestrator
+from tasktree_rt.client.producer.open_orchestrator import open_orchestrator
 from tasktree_rt.client.producer.orchestrator import Orchestrator, OrchestratorStatistics
 from tasktree_rt.client.producer.receipt import Acked, Receipt
 from tasktree_rt.client.producer.thread_publisher import Publisher

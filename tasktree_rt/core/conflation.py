@@ -14,7 +14,7 @@ MAX_BYTES: Final = 1024 * 1024
 MAX_LINES: Final = 100_000
 
 
-class Shown:
+class ConflatedEvents:
     """The kept events and the places of log lines above a floor that rises when there are too many."""
 
     __slots__ = ("_bytes", "_events", "_lines", "_total", "floor")

@@ -26,22 +26,22 @@ from tasktree_rt.hub.context import HubContext
 from tasktree_rt.hub.delivery.broadcast import Broadcasts
 from tasktree_rt.hub.delivery.connections import Connections
 from tasktree_rt.hub.delivery.draining import Drain
+from tasktree_rt.hub.delivery.ephemeral_sources import EverySource, ViewSource
 from tasktree_rt.hub.delivery.ephemeral_topics import EphemeralTopics
 from tasktree_rt.hub.delivery.fanout import Fanout
-from tasktree_rt.hub.delivery.heartbeats import Heartbeats
+from tasktree_rt.hub.delivery.heartbeat_schedule import Heartbeats
 from tasktree_rt.hub.delivery.in_process import InProcess
 from tasktree_rt.hub.delivery.keepalive import Keepalive, Lively
 from tasktree_rt.hub.delivery.subscriber import Subscriber
 from tasktree_rt.hub.delivery.subscriptions import Subscriptions
-from tasktree_rt.hub.delivery.view_sources import EverySource, ViewSource
 from tasktree_rt.hub.executions.status_notifier import StatusNotifier
 from tasktree_rt.hub.executions.work_queue import WorkQueue
 from tasktree_rt.hub.extensions import Extensions
 from tasktree_rt.hub.fair_turns import FairTurns
+from tasktree_rt.hub.interactions.command_routing import Orchestrators
 from tasktree_rt.hub.interactions.commands import Commands
 from tasktree_rt.hub.interactions.deadlines import Deadlines
 from tasktree_rt.hub.interactions.notifications import Notifications
-from tasktree_rt.hub.interactions.orchestrators import Orchestrators
 from tasktree_rt.hub.interactions.project_end import ProjectEnd
 from tasktree_rt.hub.interactions.prompts import Prompts
 from tasktree_rt.hub.interactions.registry import InteractionRegistry
@@ -63,7 +63,7 @@ from tasktree_rt.hub.publish.committer import Committer
 from tasktree_rt.hub.publish.pending_publish import PendingPublish, PublishReceipt, result
 from tasktree_rt.hub.publish.publisher import Publisher
 from tasktree_rt.hub.publish.write_behind import WriteBehind
-from tasktree_rt.hub.recovery.feed import Events
+from tasktree_rt.hub.resume.feed import Events
 from tasktree_rt.hub.statistics import Health, Statistics
 from tasktree_rt.hub.stopping import Stopping
 from tasktree_rt.metrics import Metrics

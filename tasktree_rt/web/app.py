@@ -18,8 +18,8 @@ from tasktree_rt.hub.hub import Hub
 from tasktree_rt.hub.projects.store_health import unavailable
 from tasktree_rt.metrics import Metrics
 from tasktree_rt.settings import Settings
+from tasktree_rt.web.auth.origin_refusal_log import FOREIGN_ORIGIN, UNKNOWN_HOST, Refusals, refusals_of
 from tasktree_rt.web.auth.origins import OriginPolicy
-from tasktree_rt.web.auth.refused_origins import FOREIGN_ORIGIN, UNKNOWN_HOST, Refusals, refusals_of
 from tasktree_rt.web.auth.tokens import authenticate, token_of
 from tasktree_rt.web.dashboard import ASSETS, PROJECT_PATHS, Site, packaged, read
 from tasktree_rt.web.directory import project_routes
@@ -28,7 +28,7 @@ from tasktree_rt.web.event_stream import stream_routes
 from tasktree_rt.web.executions import ExecutionRoutes
 from tasktree_rt.web.foreign_routes import ForeignSystem, addresses_of
 from tasktree_rt.web.http import Api
-from tasktree_rt.web.interactions import People
+from tasktree_rt.web.interactions import InteractionRoutes
 from tasktree_rt.web.metrics_page import MetricsPage
 from tasktree_rt.web.problem_details import problem, status_problem
 from tasktree_rt.web.request import HubRequest, require_admin
@@ -116,7 +116,7 @@ def create_app(
     answers = app.extensions["large_answers"] = LargeAnswers(settings.limits)
     app.register_blueprint(Api(hub, answers).routes(), url_prefix=API)
     app.register_blueprint(SnapshotRoutes(hub, answers).routes(), url_prefix=API)
-    app.register_blueprint(People(hub, answers).routes(), url_prefix=API)
+    app.register_blueprint(InteractionRoutes(hub, answers).routes(), url_prefix=API)
     app.register_blueprint(stream_routes(hub), url_prefix=API)
     app.register_blueprint(project_routes(hub), url_prefix=API)
     site = Site(read(built) if built is not None else packaged(), docs=settings.docs)

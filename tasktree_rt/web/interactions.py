@@ -25,7 +25,7 @@ AT_ONCE: Final = 100
 STATUS: Final[dict[str, bool | None]] = {"open": True, "settled": False, "all": None}
 
 
-class People:
+class InteractionRoutes:
     """The views; `routes` registers them."""
 
     def __init__(self, hub: Hub, answers: LargeAnswers) -> None:

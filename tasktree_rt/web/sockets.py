@@ -34,8 +34,8 @@ from tasktree_rt.hub.sessions.rejected import RejectedSession
 from tasktree_rt.hub.sessions.watcher import NativeSession, PlainSession
 from tasktree_rt.hub.transport import Session
 from tasktree_rt.settings import Settings
+from tasktree_rt.web.auth.origin_refusal_log import FOREIGN_ORIGIN, UNKNOWN_HOST, refusals_of
 from tasktree_rt.web.auth.origins import OriginPolicy
-from tasktree_rt.web.auth.refused_origins import FOREIGN_ORIGIN, UNKNOWN_HOST, refusals_of
 from tasktree_rt.web.auth.tokens import TokenMissing, TokenWithoutSubject, authenticate, token_of
 from tasktree_rt.web.problem_details import problem, status_problem
 from tasktree_rt.web.server.handshake import SUPPORTED

@@ -15,7 +15,7 @@ import pytest
 import trio
 
 from tasktree_rt.brokers.sqlite import SqliteBroker
-from tasktree_rt.brokers.sqlite import identity as sqlite_identity
+from tasktree_rt.brokers.sqlite import open_checks as sqlite_identity
 from tasktree_rt.brokers.sqlite import schema as sqlite_schema
 from tasktree_rt.errors import StoreDamaged, StoreUnavailable, StoreUnusable
 from tests.brokers.making import checkpoint, entry, fill

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasktree_rt.core import conflation as shown
-from tasktree_rt.core.conflation import Shown
+from tasktree_rt.core.conflation import ConflatedEvents
 from tasktree_rt.core.events import NOT_KEPT, Record
 
 KINDS = ["log", "log", "node_update", "state_transition", "own_type"]
@@ -34,14 +34,14 @@ def test_above_its_floor_every_stretch_is_told_exactly(
         patch.setattr(shown, "MAX_EVENTS", max_events)
         patch.setattr(shown, "MAX_BYTES", max_bytes)
         patch.setattr(shown, "MAX_LINES", max_lines)
-        kept = Shown(start)
+        kept = ConflatedEvents(start)
         records = [record(start + n, *step) for n, step in enumerate(sequence, 1)]
         for one in records:
             kept.note(one)
             assert_exact(kept, records[: one.seq - start])
 
 
-def assert_exact(kept: Shown, records: list[Record]) -> None:
+def assert_exact(kept: ConflatedEvents, records: list[Record]) -> None:
     head = records[-1].seq
     assert kept.floor <= head
     for seq in range(head + 2):
@@ -56,7 +56,7 @@ def assert_exact(kept: Shown, records: list[Record]) -> None:
 def test_the_floor_rises_only_when_there_is_too_much(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shown, "MAX_EVENTS", 2)
     monkeypatch.setattr(shown, "MAX_BYTES", 10)
-    kept = Shown(0)
+    kept = ConflatedEvents(0)
     floors = []
     sizes = [("x", 1), ("x", 1), ("node_update", 99), ("x", 1), ("x", 50), ("x", 1), ("x", 1)]
     for seq, (kind, size) in enumerate(sizes, 1):
@@ -67,7 +67,7 @@ def test_the_floor_rises_only_when_there_is_too_much(monkeypatch: pytest.MonkeyP
 
 def test_half_of_the_lines_is_kept_when_there_are_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shown, "MAX_LINES", 10)
-    kept = Shown(0)
+    kept = ConflatedEvents(0)
     floors = []
     for seq in range(1, 18):
         kept.note(record(seq, "log", "a" if seq < 11 else "b"))
@@ -79,7 +79,7 @@ def test_half_of_the_lines_is_kept_when_there_are_too_many(monkeypatch: pytest.M
 def test_forgetting_lines_does_not_lower_the_floor(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shown, "MAX_EVENTS", 1)
     monkeypatch.setattr(shown, "MAX_LINES", 10)
-    kept = Shown(0)
+    kept = ConflatedEvents(0)
     for seq, kind in enumerate(["log"] * 10 + ["x"] * 3 + ["log"], 1):
         kept.note(record(seq, kind))
     assert kept.floor == 12

@@ -10,9 +10,9 @@ from trio.testing import wait_all_tasks_blocked
 
 from tasktree_rt.compat.aiecs.dialect import Aiecs
 from tasktree_rt.compat.autogpt.channels import channel
+from tasktree_rt.compat.autogpt.client_requests import FORMAT, MISSING, SHAPE, UNPROCESSED
 from tasktree_rt.compat.autogpt.dialect import AutoGpt
-from tasktree_rt.compat.autogpt.redis_source import SYSTEM, RedisBridge
-from tasktree_rt.compat.autogpt.requests import FORMAT, MISSING, SHAPE, UNPROCESSED
+from tasktree_rt.compat.autogpt.redis_source import SYSTEM, RedisSource
 from tasktree_rt.compat.autogpt.session import ViewSession
 from tasktree_rt.core.log import BEGINNING
 from tasktree_rt.core.protocol import (
@@ -161,7 +161,7 @@ async def _redis(stage: Stage, data: bytes) -> None:
     await stage.forget("autogpt:e")
     where, _, body = data.partition(b"\n")
     hub, meter = stage.hub, _Counting()
-    bridge = RedisBridge(hub, "redis://localhost", mirror=True, max_event_size=MOST, window=0.0, meter=meter)
+    bridge = RedisSource(hub, "redis://localhost", mirror=True, max_event_size=MOST, window=0.0, meter=meter)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(bridge.keep)
         watcher = Carried(ViewSession(hub, AutoGpt(), USER), nursery)

@@ -27,7 +27,7 @@ from tasktree_rt.errors import InvalidInput, PeerError, Refused, StoreUnusable
 from tasktree_rt.hub.delivery import broadcast as broadcasts
 from tasktree_rt.hub.delivery import draining
 from tasktree_rt.hub.hub import open_hub
-from tasktree_rt.hub.recovery.feed import Events
+from tasktree_rt.hub.resume.feed import Events
 from tasktree_rt.settings import Settings
 from tests.hub.world import Store, a_world, made, update
 from tests.model import NaiveTree

@@ -13,7 +13,7 @@ from tasktree_rt.core.protocol import (
     Subscribed,
 )
 from tasktree_rt.errors import PeerError, Refused, Unavailable
-from tasktree_rt.hub.recovery.feed import Events
+from tasktree_rt.hub.resume.feed import Events
 from tasktree_rt.settings import Limits, Settings
 from tests.hub.sessions.test_watcher import answers, greeted
 from tests.hub.world import STAMP, Store, World, a_world, made, small, update

@@ -12,7 +12,9 @@ from contextlib import ExitStack, contextmanager
 from random import Random
 from typing import Final
 
-from tasktree_rt.hub.delivery import batch, fanout, heartbeats, outbox, socket_writer
+from tasktree_rt.hub.delivery import encoded_batch as batch
+from tasktree_rt.hub.delivery import fanout, outbox, socket_writer
+from tasktree_rt.hub.delivery import heartbeat_schedule as heartbeats
 from tasktree_rt.hub.delivery import socket_subscriber as writing
 from tasktree_rt.hub.executions import status_feed as board
 from tasktree_rt.hub.executions import status_notifier as statuses
@@ -21,9 +23,9 @@ from tasktree_rt.hub.projects import checkpoints, project, shared_snapshot
 from tasktree_rt.hub.projects import recent_changes as moves
 from tasktree_rt.hub.projects import retention as keeper
 from tasktree_rt.hub.publish import committer as ingest
-from tasktree_rt.hub.recovery import catchup
+from tasktree_rt.hub.resume import catchup
 from tasktree_rt.hub.sessions import execution_status as spectating
-from tasktree_rt.hub.sessions import positions
+from tasktree_rt.hub.sessions import position_heartbeat as positions
 from tasktree_rt.hub.sessions import watcher as watching
 from tasktree_rt.settings import AutoGpt, Delivery, Drain, Execution, Keep, Limits, People, Settings
 from tests.simulation.seeding import replaced

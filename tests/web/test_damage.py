@@ -15,7 +15,7 @@ from structlog.testing import capture_logs
 from trio_websocket import ConnectionClosed, WebSocketConnection
 
 from tasktree_rt.brokers.sqlite import SqliteBroker
-from tasktree_rt.brokers.sqlite import identity as sqlite_identity
+from tasktree_rt.brokers.sqlite import open_checks as sqlite_identity
 from tasktree_rt.client import Subscribed, SubscriptionRefused, open_watcher
 from tasktree_rt.core.events import Json
 from tests.damage import BAD, EVENTS, GOOD, body, damage, make, statement

@@ -9,8 +9,8 @@ from tasktree_rt.brokers.base.broker import KEPT_DEATHS_AGE, Broker, Retention
 from tasktree_rt.brokers.base.damage import Outline, Salvaged
 from tasktree_rt.brokers.base.interactions import Interaction, Settled
 from tasktree_rt.brokers.base.log import Append, Appended, Death, Draft, Life, Outcome
-from tasktree_rt.brokers.base.producers import KEPT_IDS, KEPT_IDS_AGE, Conflict, Duplicate, Key
 from tasktree_rt.brokers.base.projects import Summary
+from tasktree_rt.brokers.base.publish_ids import KEPT_IDS, KEPT_IDS_AGE, Conflict, Duplicate, Key
 from tasktree_rt.brokers.base.states import Checkpoint, Snapshot
 
 __all__ = [

@@ -23,8 +23,8 @@ from attrs import frozen
 from tasktree_rt.brokers.base.damage import Damage
 from tasktree_rt.brokers.base.interactions import Interactions
 from tasktree_rt.brokers.base.log import Log
-from tasktree_rt.brokers.base.producers import KEPT_IDS_AGE, Producers
 from tasktree_rt.brokers.base.projects import Projects
+from tasktree_rt.brokers.base.publish_ids import KEPT_IDS_AGE, PublishIds
 from tasktree_rt.brokers.base.states import States
 from tasktree_rt.core.log import Position
 
@@ -41,7 +41,7 @@ class Retention:
     max_age: float
 
 
-class Broker(Log, States, Interactions, Producers, Projects, Damage, Protocol):
+class Broker(Log, States, Interactions, PublishIds, Projects, Damage, Protocol):
     """A store of logs. The module's docstring says what holds for every method."""
 
     @property

@@ -8,7 +8,7 @@ from typing import Protocol
 from attrs import frozen
 
 from tasktree_rt.brokers.base.interactions import Interaction, Settled
-from tasktree_rt.brokers.base.producers import Conflict, Duplicate, Key
+from tasktree_rt.brokers.base.publish_ids import Conflict, Duplicate, Key
 from tasktree_rt.brokers.base.states import Checkpoint
 from tasktree_rt.core.events import Record
 from tasktree_rt.core.log import Gap, Position, Recovered

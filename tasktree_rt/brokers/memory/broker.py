@@ -29,7 +29,7 @@ from tasktree_rt.brokers.base import (
     Snapshot,
     Summary,
 )
-from tasktree_rt.brokers.memory.contents import Interactions, Log, Producers, Wanted
+from tasktree_rt.brokers.memory.contents import Interactions, Log, PublishIds, Wanted
 from tasktree_rt.brokers.memory.trimming import trim_deaths, trim_interactions, trim_logs, trim_producers
 from tasktree_rt.core.log import BEGINNING, Gap, Position, Recovered, gap, gap_before
 from tasktree_rt.core.topics import user_of
@@ -47,7 +47,7 @@ class MemoryBroker:
     def __init__(self) -> None:
         self._lives: dict[str, Log] = {}
         self._deaths: dict[str, Death] = {}
-        self._producers = Producers()
+        self._producers = PublishIds()
         self._interactions = Interactions()
 
     async def open(self) -> None:

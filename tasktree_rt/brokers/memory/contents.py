@@ -140,7 +140,7 @@ class _Published:
     received: int
 
 
-class Producers:
+class PublishIds:
     """The known publishes of each producer, oldest first."""
 
     def __init__(self) -> None:

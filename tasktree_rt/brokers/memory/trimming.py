@@ -8,7 +8,7 @@ from typing import Final
 import trio
 
 from tasktree_rt.brokers.base import KEPT_DEATHS_AGE, Death, Retention
-from tasktree_rt.brokers.memory.contents import Interactions, Log, Producers
+from tasktree_rt.brokers.memory.contents import Interactions, Log, PublishIds
 from tasktree_rt.core.log import Position
 
 _AT_ONCE: Final = 500
@@ -28,7 +28,7 @@ async def trim_logs(
     return floors
 
 
-async def trim_producers(producers: Producers, now: int) -> None:
+async def trim_producers(producers: PublishIds, now: int) -> None:
     """Forget ids of publishes that need not be known any more."""
     for done, producer in enumerate(producers.all(), 1):
         producers.forget_old(producer, now)

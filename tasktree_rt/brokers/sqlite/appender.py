@@ -18,7 +18,7 @@ from attrs import Factory, define
 
 from tasktree_rt.brokers.base import Append, Appended, Conflict, Duplicate, Key, Outcome
 from tasktree_rt.brokers.sqlite import interactions
-from tasktree_rt.brokers.sqlite.producers import Known, look_up
+from tasktree_rt.brokers.sqlite.publish_ids import Known, look_up
 from tasktree_rt.brokers.sqlite.schema import MAX_LIFE, MAX_SEQ, event_key
 from tasktree_rt.errors import StoreUnavailable
 

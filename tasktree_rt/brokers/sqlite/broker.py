@@ -38,7 +38,8 @@ from tasktree_rt.brokers.base import (
     Snapshot,
     Summary,
 )
-from tasktree_rt.brokers.sqlite import damage, interactions, log, producers, projects, states
+from tasktree_rt.brokers.sqlite import damage, interactions, log, projects, states
+from tasktree_rt.brokers.sqlite import publish_ids as producers
 from tasktree_rt.brokers.sqlite.connections import Connections, Run
 from tasktree_rt.brokers.sqlite.files import Connect, Files
 from tasktree_rt.brokers.sqlite.schema import connect as sqlite_connect

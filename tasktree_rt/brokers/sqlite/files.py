@@ -17,10 +17,11 @@ from contextlib import contextmanager, suppress
 from typing import Final
 
 from tasktree_rt import private
-from tasktree_rt.brokers.sqlite import identity, schema
-from tasktree_rt.brokers.sqlite.held_file import Hold
-from tasktree_rt.brokers.sqlite.lock_file import Guard
-from tasktree_rt.brokers.sqlite.moved_files import Places
+from tasktree_rt.brokers.sqlite import open_checks as identity
+from tasktree_rt.brokers.sqlite import schema
+from tasktree_rt.brokers.sqlite.database_file import DatabaseFile
+from tasktree_rt.brokers.sqlite.lock_file import LockFile
+from tasktree_rt.brokers.sqlite.moved_files import MovedFiles
 from tasktree_rt.errors import StoreUnavailable, StoreUnusable
 
 _ZEROS: Final = 1 << 20
@@ -42,9 +43,9 @@ class Files:
         self._connect = connect
         self._busy_timeout = busy_timeout
         self._log_bytes = log_bytes
-        self._guard: Guard | None = None
-        self._hold: Hold | None = None
-        self._places: Places | None = None
+        self._guard: LockFile | None = None
+        self._hold: DatabaseFile | None = None
+        self._places: MovedFiles | None = None
 
     def open(self) -> None:
         """Lock, check, and make or settle the database; then `writer` and `reader` connect to it.
@@ -55,11 +56,11 @@ class Files:
         if sqlite3.sqlite_version_info < schema.MINIMUM_SQLITE:
             raise StoreUnusable(f"SQLite {sqlite3.sqlite_version} is too old: 3.37 is needed")
         _make_folder(os.path.dirname(self.path))
-        guard = Guard.acquire(self.path)
-        hold: Hold | None = None
+        guard = LockFile.acquire(self.path)
+        hold: DatabaseFile | None = None
         try:
             with refusals(self.path):
-                hold = Hold.acquire(self.path)
+                hold = DatabaseFile.acquire(self.path)
                 self._settle(guard, hold)
         except BaseException as error:
             unusable = isinstance(error, StoreUnusable)
@@ -89,10 +90,10 @@ class Files:
 
     def opened(self) -> None:
         """Note where the files are, once both connections have been made and used."""
-        self._places = Places(self.path)
+        self._places = MovedFiles(self.path)
 
     def check(self) -> None:
-        """Raise if the files are not where they were; see `Places.check`. Does nothing before `opened`."""
+        """Raise if the files have moved, see `MovedFiles.check`; does nothing before `opened`."""
         if self._places is not None:
             self._places.check()
 
@@ -106,12 +107,12 @@ class Files:
         return found.f_bavail * found.f_frsize < _ROOM
 
     def before_commit(self) -> None:
-        """Check the places before a commit; see `Places.before_commit`."""
+        """Check the places before a commit; see `MovedFiles.before_commit`."""
         if self._places is not None:
             self._places.before_commit()
 
     def after_commit(self) -> None:
-        """Check the places after a commit; see `Places.after_commit`."""
+        """Check the places after a commit; see `MovedFiles.after_commit`."""
         if self._places is not None:
             self._places.after_commit()
 
@@ -172,7 +173,7 @@ class Files:
             raise
         return connection
 
-    def _settle(self, guard: Guard, hold: Hold) -> None:
+    def _settle(self, guard: LockFile, hold: DatabaseFile) -> None:
         file = identity.inspect(self.path, hold)
         connection = self._connect(self.path)
         try:

@@ -34,7 +34,7 @@ _PATTERN: Final = re.compile(
 )
 
 
-class Guard:
+class LockFile:
     """The locked file. `acquire` makes it; `release` unlocks it and leaves it where it is.
 
     The file is never removed once a database was opened: a hub that still had it open would lock a file that
@@ -52,7 +52,7 @@ class Guard:
         self._read()
 
     @classmethod
-    def acquire(cls, database: str) -> Guard:
+    def acquire(cls, database: str) -> LockFile:
         """Lock the file beside `database`, making it if need be.
 
         Raises:

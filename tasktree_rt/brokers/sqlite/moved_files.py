@@ -20,7 +20,7 @@ _STEP: Final = 1_000_000_000
 """Nanoseconds; file systems that can hold a database count in less."""
 
 
-class Places:
+class MovedFiles:
     """The files of the database at `path`, which is open. All methods block."""
 
     def __init__(self, path: str) -> None:

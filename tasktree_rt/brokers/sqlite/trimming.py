@@ -12,7 +12,8 @@ from typing import Final
 from attrs import frozen
 
 from tasktree_rt.brokers.base import KEPT_DEATHS_AGE, Retention
-from tasktree_rt.brokers.sqlite import interactions, producers
+from tasktree_rt.brokers.sqlite import interactions
+from tasktree_rt.brokers.sqlite import publish_ids as producers
 from tasktree_rt.brokers.sqlite.connections import Connections
 from tasktree_rt.brokers.sqlite.schema import MAX_SEQ, event_key, one_view
 from tasktree_rt.brokers.sqlite.states import StateWriter

@@ -13,12 +13,12 @@ from rich.console import Console
 
 from tasktree_rt.cli.compose import Running, start_hub
 from tasktree_rt.cli.demo.names import project_id
-from tasktree_rt.cli.demo.obey import KNOWN, Servant
+from tasktree_rt.cli.demo.obey_commands import KNOWN, Servant
 from tasktree_rt.cli.demo.report import Afterwards, reporting
 from tasktree_rt.cli.demo.run import Job, Totals
 from tasktree_rt.cli.demo.sinks import ClientSink, HubSink, open_client_sink
 from tasktree_rt.cli.flags import hub_flags, load_flags
-from tasktree_rt.cli.logs import configure_logging
+from tasktree_rt.cli.logging_setup import configure_logging
 from tasktree_rt.cli.remote import checked_hub, checked_project, outages_told, patience_option, token
 from tasktree_rt.cli.running import Failed, run
 from tasktree_rt.cli.safe_text import printable

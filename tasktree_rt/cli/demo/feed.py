@@ -12,8 +12,8 @@ from typing import Final, Protocol
 import trio
 from attrs import field, frozen
 
-from tasktree_rt.cli.demo.gate import Gate
 from tasktree_rt.cli.demo.names import ROOT, node_id
+from tasktree_rt.cli.demo.pause import Gate
 from tasktree_rt.cli.demo.tree import RUNNING, Folder, Folders, News
 from tasktree_rt.core.events import Event, Json, ProjectId, format_time
 

@@ -28,9 +28,9 @@ from tasktree_rt.cli.demo.feed import (
     state_step,
 )
 from tasktree_rt.cli.demo.files import CANCELLED, COMPLETED, FAILED, READY, RUNNING, VANISHED, Files
-from tasktree_rt.cli.demo.gate import Gate
-from tasktree_rt.cli.demo.leaving import left_out
+from tasktree_rt.cli.demo.ignored_files import left_out
 from tasktree_rt.cli.demo.names import ROOT, node_id, title
+from tasktree_rt.cli.demo.pause import Gate
 from tasktree_rt.cli.demo.tree import Folders
 from tasktree_rt.cli.demo.walk import Entry, Kind, walk
 from tasktree_rt.cli.demo.work import Done, Outcome, Unreadable, Vanished, examine

@@ -36,7 +36,7 @@ def new_producer() -> str:
 
 @define
 class Told:
-    """A command from the hub in this process; see `obey.Order`."""
+    """A command from the hub in this process; see `obey_commands.Order`."""
 
     name: str
     node_id: str | None
@@ -96,7 +96,7 @@ class HubSink:
         await trio.lowlevel.checkpoint()
 
     def give(self, pending: OpenInteraction) -> None:
-        """See `hub.commanding.Obedient`."""
+        """See `command_routing.Obedient`."""
         data = pending.data
         told = Told(data["name"], data.get("node_id"), data.get("args") or {}, pending.id, self)
         with suppress(trio.WouldBlock):
@@ -152,7 +152,7 @@ async def open_client_sink(
 ) -> AsyncIterator[ClientSink]:
     """Push to the hub at `url`, and take the commands of `project`; waits for the hub, at first and after
     every outage, at most `patience` seconds."""
-    from tasktree_rt.client.producer.opening import open_orchestrator
+    from tasktree_rt.client.producer.open_orchestrator import open_orchestrator
 
     client = open_orchestrator(
         url,

@@ -10,8 +10,8 @@ from typing import Final
 
 from attrs import frozen
 
+from tasktree_rt.core.default_limits import MAX_EVENTS_PER_PUBLISH, MAX_MESSAGE_SIZE, MAX_NODE_SIZE
 from tasktree_rt.core.events import Event, Json, parse_event
-from tasktree_rt.core.limits import MAX_EVENTS_PER_PUBLISH, MAX_MESSAGE_SIZE, MAX_NODE_SIZE
 from tasktree_rt.core.nodes import Nodes
 from tasktree_rt.core.reducer import reduce
 from tasktree_rt.core.reserved_names import refuse_reserved

@@ -2,7 +2,7 @@
 
 When the hub sends a command again (after a reconnect, after a restart) while the program works on it, the
 program does not get it again. A result stays here until the hub has stored it, and is sent again on every new
-connection: `Inbox.next` gives it to the connection, `replied` and `refused` take the hub's responses.
+connection: `CommandInbox.next` gives it to the connection, `replied` and `refused` take the hub's responses.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from typing import Final
 from attrs import define, evolve, frozen
 
 from tasktree_rt.client.producer.receipt import Lost
-from tasktree_rt.core.limits import KIB
+from tasktree_rt.core.default_limits import KIB
 from tasktree_rt.errors import ClientError, ConnectionLost
 
 MAX_BATCH_EVENTS: Final = 500

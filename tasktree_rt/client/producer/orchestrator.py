@@ -25,7 +25,7 @@ from tasktree_rt.client.producer.encode import EventLike
 from tasktree_rt.client.producer.receipt import Lost, Receipt
 from tasktree_rt.client.producer.session import OnRefused, ProducerSession
 from tasktree_rt.client.producer.split_batch import batch_id
-from tasktree_rt.client.producer.unanswered import Outstanding
+from tasktree_rt.client.producer.unacknowledged import Unacknowledged
 from tasktree_rt.client.transport.backoff import Retry
 from tasktree_rt.client.transport.connection import Connection
 from tasktree_rt.client.transport.errors import ConnectionEnded
@@ -60,7 +60,7 @@ class Orchestrator:
 
     def __init__(
         self,
-        outstanding: Outstanding,
+        outstanding: Unacknowledged,
         *,
         limits: HubLimits,
         on_refused: OnRefused | None,

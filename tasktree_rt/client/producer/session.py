@@ -21,7 +21,7 @@ from tasktree_rt.client.producer.command_inbox import AGAIN, CommandInbox
 from tasktree_rt.client.producer.encode import encode_event, publish_text
 from tasktree_rt.client.producer.receipt import Receipt, read_ack
 from tasktree_rt.client.producer.split_batch import divided
-from tasktree_rt.client.producer.unanswered import Outstanding
+from tasktree_rt.client.producer.unacknowledged import Unacknowledged
 from tasktree_rt.client.transport.connection import Connection
 from tasktree_rt.client.transport.errors import ConnectionEnded
 from tasktree_rt.client.transport.nursery import background
@@ -52,7 +52,7 @@ class ProducerSession:
 
     def __init__(
         self,
-        outstanding: Outstanding,
+        outstanding: Unacknowledged,
         on_refused: OnRefused | None,
         commands: Iterable[str] = (),
     ) -> None:

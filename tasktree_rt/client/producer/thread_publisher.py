@@ -28,8 +28,8 @@ from tasktree_rt.client.producer.job_queue import Job, JobQueue, PublisherStatis
 from tasktree_rt.client.producer.receipt import Lost
 from tasktree_rt.client.transport.backoff import Backoff, Retry
 from tasktree_rt.client.transport.http_retry import Conversation
+from tasktree_rt.core.default_limits import MAX_EVENTS_PER_PUBLISH, MAX_MESSAGE_SIZE, MAX_NODE_SIZE, MIB
 from tasktree_rt.core.events import Json
-from tasktree_rt.core.limits import MAX_EVENTS_PER_PUBLISH, MAX_MESSAGE_SIZE, MAX_NODE_SIZE, MIB
 from tasktree_rt.errors import PublishRefused
 
 BRACKETS: Final = 2

@@ -13,7 +13,7 @@ from tasktree_rt.client.producer.checks import HubLimits
 from tasktree_rt.client.producer.split_batch import described
 from tasktree_rt.client.run.checks import Sayable
 from tasktree_rt.client.run.event_buffer import EventBuffer, OutflowStatistics
-from tasktree_rt.client.run.known_nodes import REPLACED, Attempts
+from tasktree_rt.client.run.known_nodes import REPLACED, KnownNodes
 from tasktree_rt.client.run.node import Node, current_node
 from tasktree_rt.client.run.outcome import is_cancellation
 from tasktree_rt.core.events import Json, is_node_id, project_id
@@ -71,7 +71,7 @@ class BaseRun(Generic[N_co]):
         self._sayable = Sayable(self.project_id, limits)
         self._title = title
         self._make = make
-        self._attempts = Attempts()
+        self._attempts = KnownNodes()
         self._token: Token[BaseRun[Any] | None] | None = None
 
     def node(self, id: str, *, parent: Parent = FROM_CONTEXT, **fields: Any) -> N_co:

@@ -18,8 +18,8 @@ from typing import Final
 
 from attrs import define, frozen
 
+from tasktree_rt.core.default_limits import MAX_EVENTS_PER_PUBLISH
 from tasktree_rt.core.events import Json, format_time
-from tasktree_rt.core.limits import MAX_EVENTS_PER_PUBLISH
 from tasktree_rt.dialects.base import encode_json
 
 MAX_LINE: Final = 32 * 1024

@@ -22,8 +22,8 @@ from typing import Final
 
 from attrs import define, field
 
+from tasktree_rt.core.default_limits import MIB
 from tasktree_rt.core.events import Json
-from tasktree_rt.core.limits import MIB
 from tasktree_rt.dialects.base import encode_json
 
 DESCRIBING: Final = frozenset({"title", "kind", "order", "depends_on", "parent_id"})
@@ -65,7 +65,7 @@ class Entry:
     described: Json
 
 
-class Attempts:
+class KnownNodes:
     """The nodes of one run; any thread may call."""
 
     def __init__(self, most_nodes: int = MOST_NODES, most_described: int = MOST_DESCRIBED) -> None:

@@ -13,7 +13,7 @@ from attrs import define
 
 from tasktree_rt.client.interactions.prompts import Answer, Asked
 from tasktree_rt.client.producer.command_inbox import Commands
-from tasktree_rt.client.producer.opening import open_orchestrator
+from tasktree_rt.client.producer.open_orchestrator import open_orchestrator
 from tasktree_rt.client.producer.orchestrator import Orchestrator
 from tasktree_rt.client.producer.split_batch import divided
 from tasktree_rt.client.run.base import FLUSH, BaseRun, about

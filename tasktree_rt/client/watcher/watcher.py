@@ -19,7 +19,7 @@ from tasktree_rt.client.watcher.messages import WatchMessage
 from tasktree_rt.client.watcher.start_positions import Since, read_since, starts
 from tasktree_rt.client.watcher.subscription_state import SubscriptionState
 from tasktree_rt.client.watcher.tree_view import TreeView
-from tasktree_rt.core.limits import MIB
+from tasktree_rt.core.default_limits import MIB
 from tasktree_rt.core.log import Position
 from tasktree_rt.core.topics import WILDCARD, user_topic
 from tasktree_rt.dialects.base import named

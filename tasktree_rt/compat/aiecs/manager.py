@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any, Final, Self
 from urllib.parse import quote
 
-from tasktree_rt.compat.aiecs.connected import follow_connections
+from tasktree_rt.compat.aiecs.connected_clients import follow_connections
 from tasktree_rt.compat.aiecs.heartbeats import Heartbeats
 from tasktree_rt.compat.aiecs.hub_api import HubApi, hub_address
 from tasktree_rt.compat.aiecs.questions import Questions

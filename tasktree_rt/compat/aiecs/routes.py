@@ -43,7 +43,7 @@ EXTENSION: Final = "aiecs"
 
 
 class AiecsSystem:
-    """AIECS as a foreign system; implements `web.foreign.ForeignSystem`."""
+    """AIECS as a foreign system; implements `web.foreign_routes.ForeignSystem`."""
 
     def addresses(self, settings: Settings) -> Sequence[FixedPath]:
         """Return ``aiecs.host`` and ``aiecs.port``, where every path is the WebSocket, as with AIECS."""

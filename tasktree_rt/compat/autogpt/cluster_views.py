@@ -1,7 +1,7 @@
 """Subscribes to the channels of a Redis Cluster that AutoGPT's clients watch.
 
 A cluster has no subscriptions to patterns: the hub subscribes to each channel by its exact name while a
-client watches its events. Implements `hub.sources.ViewSource`.
+client watches its events. Implements `ephemeral_sources.ViewSource`.
 """
 
 from __future__ import annotations

@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from tasktree_rt.compat.autogpt.channels import channel
+from tasktree_rt.compat.autogpt.client_requests import read_request
 from tasktree_rt.compat.autogpt.notifications import as_notification
-from tasktree_rt.compat.autogpt.requests import read_request
 from tasktree_rt.core.events import Record
 from tasktree_rt.core.protocol import Command, Ephemeral, Failure, Message, Pong, TopicSubscribed
 from tasktree_rt.dialects.base import Encoding, encode_json, join, raw_json, text_frame

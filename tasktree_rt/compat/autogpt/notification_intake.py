@@ -63,7 +63,7 @@ class Spell:
     since: float = field(factory=trio.current_time)
 
 
-class Keeping:
+class NotificationIntake:
     """Stores notifications in the background, those of a user in order, from bounded queues."""
 
     def __init__(self, hub: Hub, intake: Intake, meter: Metrics, system: str) -> None:

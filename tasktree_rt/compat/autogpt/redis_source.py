@@ -22,13 +22,13 @@ from tasktree_rt.compat.autogpt.cluster_views import ClusterViews
 from tasktree_rt.compat.autogpt.dialect import NAME
 from tasktree_rt.compat.autogpt.graph_owners import Graphs
 from tasktree_rt.compat.autogpt.intake import Intake
-from tasktree_rt.compat.autogpt.notification_intake import Keeping
+from tasktree_rt.compat.autogpt.notification_intake import NotificationIntake
 from tasktree_rt.compat.autogpt.payloads import read_execution, read_notification, too_large
 from tasktree_rt.core.close_codes import RESTART
 from tasktree_rt.core.protocol import Failure
 from tasktree_rt.errors import InvalidInput
+from tasktree_rt.hub.delivery.ephemeral_sources import EverySource
 from tasktree_rt.hub.delivery.subscriber import Subscriber
-from tasktree_rt.hub.delivery.view_sources import EverySource
 from tasktree_rt.hub.hub import Hub
 from tasktree_rt.metrics import Metrics
 
@@ -54,7 +54,7 @@ class Once:
             self.status.started()
 
 
-class RedisBridge:
+class RedisSource:
     """Listens to AutoGPT's Redis, as the platform's own WebSocket server does."""
 
     def __init__(
@@ -75,7 +75,7 @@ class RedisBridge:
         self._most = max_event_size
         self._window = window
         self._meter = meter
-        self._keeping = Keeping(hub, self._intake, meter, SYSTEM)
+        self._keeping = NotificationIntake(hub, self._intake, meter, SYSTEM)
         self._nursery: trio.Nursery
         self._listener = Listener(
             url,

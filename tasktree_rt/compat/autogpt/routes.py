@@ -29,7 +29,7 @@ AUTOGPT: Final = AutoGpt()
 
 
 class AutoGptSystem:
-    """AutoGPT's platform as a foreign system; implements `web.foreign.ForeignSystem`."""
+    """AutoGPT's platform as a foreign system; implements `web.foreign_routes.ForeignSystem`."""
 
     def addresses(self, settings: Settings) -> Sequence[FixedPath]:
         """Return no address of its own: its clients connect to ``settings.bind``."""

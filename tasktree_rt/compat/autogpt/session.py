@@ -73,7 +73,7 @@ class ViewSession(ConnectionSession):
                 await self._show(kind, name)
 
     def ended(self, code: int | None, reason: str) -> None:
-        """See `carrier.Session`."""
+        """See `transport.Session`."""
         if code is None and self.subscriber.close_code is None:
             self._leave()  # the connection broke
         super().ended(code, reason)

@@ -26,8 +26,8 @@ from tasktree_rt.compat.tasktree.browsers import RESTART, Connections, Socket
 from tasktree_rt.compat.tasktree.hub_thread import HubThread
 from tasktree_rt.compat.tasktree.message import event_of, text_of
 from tasktree_rt.compat.tasktree.spool_files import default_place, left_over
+from tasktree_rt.core.default_limits import MIB
 from tasktree_rt.core.events import Json, format_time
-from tasktree_rt.core.limits import MIB
 from tasktree_rt.core.protocol import Broadcast
 
 HUB: Final = "http://127.0.0.1:8010"

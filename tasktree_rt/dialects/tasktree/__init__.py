@@ -115,7 +115,7 @@ class ServerSentEvents(Plain):
 
 
 def _as_given(record: Record) -> Record:
-    """An event under the name that its project has in TaskTree (`core.spelling`)."""
+    """An event under the name that its project has in TaskTree (`core.tasktree_names`)."""
     if record.body.find(_SPELLED, 0, _HEAD) < 0:
         return record
     event = decode_body(record.body)

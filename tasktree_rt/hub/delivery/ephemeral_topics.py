@@ -1,6 +1,6 @@
 """Ephemeral topics: events for the present watchers that no log stores.
 
-A project's events have a log, positions and a state (`delivery.fanout`, `recovery.catchup`). Some dialects
+A project's events have a log, positions and a state (`delivery.fanout`, `resume.catchup`). Some dialects
 have none of these: each event is complete, and the newest one replaces all before. Such events go through
 here. The hub encodes an event once for each dialect in use and offers it at once to every watcher of its
 topic. Where the socket takes no more bytes, only the newest event of each key waits (`last_value_queue`); if

@@ -26,11 +26,11 @@ from tasktree_rt.core.nodes import Change
 from tasktree_rt.core.topics import TopicIndex
 from tasktree_rt.dialects.base import Encoding
 from tasktree_rt.hub.context import HubContext
-from tasktree_rt.hub.delivery.batch import Batch
+from tasktree_rt.hub.delivery.encoded_batch import Batch
 from tasktree_rt.hub.delivery.subscriber import Subscriber
 from tasktree_rt.hub.projects.project import Project
 from tasktree_rt.hub.publish.pending_publish import PendingPublish
-from tasktree_rt.hub.recovery.feed import GUARD
+from tasktree_rt.hub.resume.feed import GUARD
 
 _NOTHING: Final = Encoding(b"", ())
 SLICE: Final = 200

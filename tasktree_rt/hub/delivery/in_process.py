@@ -12,7 +12,7 @@ from tasktree_rt.core.topics import WILDCARD
 from tasktree_rt.hub.delivery.connections import Connections
 from tasktree_rt.hub.delivery.pull_subscriber import Objects
 from tasktree_rt.hub.delivery.subscriptions import Subscriptions
-from tasktree_rt.hub.recovery.feed import Events
+from tasktree_rt.hub.resume.feed import Events
 
 
 class InProcess:

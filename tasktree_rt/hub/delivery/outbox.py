@@ -11,7 +11,7 @@ from attrs import define
 from tasktree_rt.core.log import Position
 from tasktree_rt.core.protocol import Message
 from tasktree_rt.dialects.base import Encoding
-from tasktree_rt.hub.delivery.batch import Batch
+from tasktree_rt.hub.delivery.encoded_batch import Batch
 from tasktree_rt.hub.delivery.last_value_queue import Key, LastValueQueue
 from tasktree_rt.settings import Delivery
 

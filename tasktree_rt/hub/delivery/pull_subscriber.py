@@ -13,7 +13,7 @@ from tasktree_rt.dialects.base import Encoding, join
 from tasktree_rt.errors import StoreUnavailable, Unavailable
 from tasktree_rt.hub.delivery.outbox import Item
 from tasktree_rt.hub.delivery.subscriber import Subscriber
-from tasktree_rt.hub.recovery.feed import Events, Feed, Finished
+from tasktree_rt.hub.resume.feed import Events, Feed, Finished
 
 
 class Objects:

@@ -9,10 +9,10 @@ import trio
 from tasktree_rt.core.close_codes import SLOW_CONSUMER, Closing
 from tasktree_rt.core.protocol import Policy
 from tasktree_rt.dialects.base import Dialect
-from tasktree_rt.hub.delivery.batch import Batch
+from tasktree_rt.hub.delivery.encoded_batch import Batch
 from tasktree_rt.hub.delivery.outbox import Item, Outbox
-from tasktree_rt.hub.recovery.catchup import Catchup
-from tasktree_rt.hub.recovery.feed import Reader, Source
+from tasktree_rt.hub.resume.catchup import Catchup
+from tasktree_rt.hub.resume.feed import Reader, Source
 
 
 class SlowReader(Reader, Protocol):

@@ -11,7 +11,7 @@ from tasktree_rt.core.close_codes import INTERNAL, OVERLOADED, Closing
 from tasktree_rt.core.protocol import Message, Policy
 from tasktree_rt.dialects.base import Dialect, join
 from tasktree_rt.errors import StoreUnavailable, Unavailable
-from tasktree_rt.hub.delivery.batch import Batch
+from tasktree_rt.hub.delivery.encoded_batch import Batch
 from tasktree_rt.hub.delivery.last_value_queue import Key
 from tasktree_rt.hub.delivery.shedding import enqueue
 from tasktree_rt.hub.delivery.socket_writer import CHUNK, Pumped, SocketWriter, Start

@@ -21,15 +21,15 @@ from tasktree_rt.core.close_codes import GAP, RESTART, SLOW_CONSUMER, Closing
 from tasktree_rt.core.log import Position
 from tasktree_rt.core.protocol import Conflated, Message, Policy, StatePart
 from tasktree_rt.dialects.base import Dialect, Encoding
-from tasktree_rt.hub.delivery.batch import Batch
-from tasktree_rt.hub.delivery.encoding import encoded
-from tasktree_rt.hub.delivery.feeds import Feeds
+from tasktree_rt.hub.delivery.encoded_batch import Batch
+from tasktree_rt.hub.delivery.feed_encoding import encoded
 from tasktree_rt.hub.delivery.last_value_queue import Key
 from tasktree_rt.hub.delivery.outbox import Item, Outbox
 from tasktree_rt.hub.delivery.outlet import Front, Outlet
 from tasktree_rt.hub.delivery.shedding import enqueue, enqueue_item
+from tasktree_rt.hub.delivery.subscriber_feeds import Feeds
 from tasktree_rt.hub.projects.project import Project
-from tasktree_rt.hub.recovery.feed import (
+from tasktree_rt.hub.resume.feed import (
     GUARD,
     Events,
     Finished,
@@ -38,7 +38,7 @@ from tasktree_rt.hub.recovery.feed import (
     ResumePoint,
     Source,
 )
-from tasktree_rt.hub.recovery.wildcard import WildcardSubscription
+from tasktree_rt.hub.resume.wildcard import WildcardSubscription
 from tasktree_rt.metrics import Metrics
 from tasktree_rt.settings import Delivery
 

@@ -16,9 +16,9 @@ from tasktree_rt.hub.delivery.fanout import Fanout
 from tasktree_rt.hub.delivery.subscriber import Subscriber
 from tasktree_rt.hub.projects.cache import LAST_ID, ProjectCache
 from tasktree_rt.hub.projects.project import Project
-from tasktree_rt.hub.recovery.catchup import Catchup, joining, resuming
-from tasktree_rt.hub.recovery.feed import ResumePoint
-from tasktree_rt.hub.recovery.wildcard import WildcardSubscription
+from tasktree_rt.hub.resume.catchup import Catchup, joining, resuming
+from tasktree_rt.hub.resume.feed import ResumePoint
+from tasktree_rt.hub.resume.wildcard import WildcardSubscription
 
 
 class Subscriptions:

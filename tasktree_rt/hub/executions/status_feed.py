@@ -19,7 +19,7 @@ from tasktree_rt.core.protocol import Failure
 from tasktree_rt.dialects.base import Dialect, decode_body
 from tasktree_rt.hub.delivery.subscriber import Subscriber
 from tasktree_rt.hub.projects.project import Project
-from tasktree_rt.hub.recovery.feed import Finished
+from tasktree_rt.hub.resume.feed import Finished
 
 CHUNK: Final = 64 * 1024
 """Approximate bytes of nodes and log lines that are encoded at once."""
@@ -183,7 +183,7 @@ class StatusFeed:
 
 
 class StatusWatcher:
-    """One connection that watches an execution. Implements `recovery.feed.TopicFeed`.
+    """One connection that watches an execution. Implements `resume.feed.TopicFeed`.
 
     The connection asks it for the next message when the socket takes bytes and nothing else waits.
 

@@ -12,7 +12,7 @@ from tasktree_rt.core.events import Json, project_id
 from tasktree_rt.dialects.base import encode_json, plain
 from tasktree_rt.errors import InvalidInput, Refused
 from tasktree_rt.hub.context import HubContext
-from tasktree_rt.hub.interactions.orchestrators import Obedient, Orchestrators
+from tasktree_rt.hub.interactions.command_routing import Obedient, Orchestrators
 from tasktree_rt.hub.interactions.registry import COMMAND, InteractionRegistry, OpenInteraction, place_of
 from tasktree_rt.hub.interactions.resolution import Resolution, StagedOutcome, closed
 from tasktree_rt.hub.publish.pending_publish import PendingPublish

@@ -16,12 +16,12 @@ from attrs import define, evolve
 
 from tasktree_rt.brokers.base import Death, Life, Outline, Summary
 from tasktree_rt.core.attempts import ENDED_ATTEMPTS
-from tasktree_rt.core.conflation import Shown
+from tasktree_rt.core.conflation import ConflatedEvents
 from tasktree_rt.core.events import Event, Json, ProjectId, Record
-from tasktree_rt.core.lifecycle import may_change
 from tasktree_rt.core.log import Log, Position
 from tasktree_rt.core.nodes import NO_CHANGE, Change, Nodes
 from tasktree_rt.core.reducer import reduce
+from tasktree_rt.core.status_transitions import may_change
 from tasktree_rt.core.tree import Tree
 from tasktree_rt.dialects.base import measure
 from tasktree_rt.errors import Refused
@@ -74,7 +74,7 @@ class Project:
         self.epoch = epoch
         self.tree = Tree(epoch, head)
         self.log = Log(epoch, head, max_events=TAIL_EVENTS, max_bytes=TAIL_BYTES)
-        self.shown = Shown(head)
+        self.shown = ConflatedEvents(head)
         self.floor = floor
         self.received = 0
         self.checkpointed = head
@@ -94,7 +94,7 @@ class Project:
         if older:
             self.log = Log(life.epoch, older[0].seq - 1, max_events=TAIL_EVENTS, max_bytes=TAIL_BYTES)
             self.log.extend(older)
-            self.shown = Shown(older[0].seq - 1)
+            self.shown = ConflatedEvents(older[0].seq - 1)
             for record in older:
                 self.shown.note(record)
 

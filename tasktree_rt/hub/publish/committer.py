@@ -34,7 +34,7 @@ from tasktree_rt.hub.context import HubContext
 from tasktree_rt.hub.fair_turns import FairQueue
 from tasktree_rt.hub.projects.project import Project
 from tasktree_rt.hub.projects.store_health import RETRY_AFTER, StoreHealth, unavailable
-from tasktree_rt.hub.publish.idempotency import Producers
+from tasktree_rt.hub.publish.idempotency import PublishIds
 from tasktree_rt.hub.publish.pending_publish import PendingPublish, Unit, cost_of
 
 BATCH: Final = 512
@@ -69,7 +69,7 @@ class Committer:
         self._waiting_cost = 0
         self._room = room
         self._in_flight: dict[Key, PendingPublish] = {}
-        self._producers = Producers(broker)
+        self._producers = PublishIds(broker)
         self._wake = trio.Event()
         self._gathering = 0
         self._gathered = trio.Event()

@@ -46,7 +46,7 @@ class Ids:
         self._new.add(hash(one))
 
 
-class Producers:
+class PublishIds:
     """See the module's docstring."""
 
     def __init__(self, broker: Broker) -> None:

@@ -16,7 +16,7 @@ from tasktree_rt.errors import PeerError
 from tasktree_rt.hub.delivery.socket_subscriber import SocketSubscriber
 from tasktree_rt.hub.error_messages import failure
 from tasktree_rt.hub.hub import Hub
-from tasktree_rt.hub.sessions.rate_limit import Bucket
+from tasktree_rt.hub.sessions.rate_limit import TokenBucket
 from tasktree_rt.hub.transport import Transport
 
 log: Final[BoundLogger] = get_logger("tasktree_rt.connections")
@@ -59,7 +59,7 @@ class ConnectionSession:
         self._pinged_at: float | None = None
         self._unacknowledged = 0
         self._begun: trio.Event | None = None
-        self._bucket: Bucket | None = None
+        self._bucket: TokenBucket | None = None
         self._attached = False
 
     # --- what the transport calls -------------------------------------------------------------------
@@ -170,12 +170,12 @@ class ConnectionSession:
     # --- for the sessions -------------------------------------------------------------------------
 
     @property
-    def bucket(self) -> Bucket:
+    def bucket(self) -> TokenBucket:
         """Return the token bucket of the peer's messages and frames."""
         if self._bucket is None:
             limits = self.hub.settings.limits
             rate, burst = limits.max_messages_per_second, limits.message_burst
-            self._bucket = Bucket(rate, burst, burst, trio.current_time())
+            self._bucket = TokenBucket(rate, burst, burst, trio.current_time())
         return self._bucket
 
     def allowed(self, count: int = 1) -> bool:

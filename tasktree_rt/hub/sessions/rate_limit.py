@@ -6,7 +6,7 @@ from attrs import define
 
 
 @define
-class Bucket:
+class TokenBucket:
     """A token bucket: `rate` a second, at most `burst` at once. `refused` counts refusals in a row."""
 
     rate: float

@@ -29,10 +29,10 @@ from tasktree_rt.core.topics import user_of
 from tasktree_rt.dialects.base import Dialect
 from tasktree_rt.errors import InvalidInput, PeerError, ProjectDamaged, Refused, Unavailable
 from tasktree_rt.hub.hub import Hub
-from tasktree_rt.hub.recovery.catchup import resumes
+from tasktree_rt.hub.resume.catchup import resumes
 from tasktree_rt.hub.sessions.base import ConnectionSession
 from tasktree_rt.hub.sessions.ordered_replies import Replies
-from tasktree_rt.hub.sessions.positions import Positions
+from tasktree_rt.hub.sessions.position_heartbeat import Positions
 from tasktree_rt.hub.sessions.query import Query
 
 MAX_REASON: Final = 100

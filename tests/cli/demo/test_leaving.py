@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tasktree_rt.cli.demo.leaving import left_out
+from tasktree_rt.cli.demo.ignored_files import left_out
 from tasktree_rt.cli.demo.names import ROOT
 from tasktree_rt.cli.demo.run import WORK, Job
 from tasktree_rt.cli.demo.walk import walk

@@ -10,7 +10,7 @@ import trio.testing
 from attrs import define, field
 
 from tasktree_rt.brokers.memory import MemoryBroker
-from tasktree_rt.cli.demo.obey import Servant
+from tasktree_rt.cli.demo.obey_commands import Servant
 from tasktree_rt.cli.demo.run import Job
 from tasktree_rt.cli.demo.sinks import HubSink
 from tasktree_rt.cli.demo.work import Done

@@ -27,8 +27,8 @@ from tasktree_rt.client import (
 from tasktree_rt.client.producer.checks import HubLimits
 from tasktree_rt.client.producer.split_batch import divided
 from tasktree_rt.client.run.base import BaseRun
+from tasktree_rt.core.default_limits import MAX_NODE_SIZE
 from tasktree_rt.core.events import MAX_DEPTH, Json
-from tasktree_rt.core.limits import MAX_NODE_SIZE
 from tasktree_rt.settings import Limits
 from tests.cli.processes import PATIENCE
 from tests.client.fakehub import Peer, Store, fake_hub

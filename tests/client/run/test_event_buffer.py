@@ -13,7 +13,7 @@ from tasktree_rt.client import (
     Run,
 )
 from tasktree_rt.client.run.event_buffer import MAX_BATCH, MAX_LINE, EventBuffer
-from tasktree_rt.core.lifecycle import may_change
+from tasktree_rt.core.status_transitions import may_change
 
 # --- the outflow ------------------------------------------------------------------------------------------
 

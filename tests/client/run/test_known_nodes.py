@@ -8,7 +8,7 @@ import pytest
 
 from tasktree_rt.client import open_run
 from tasktree_rt.client.run.base import BaseRun
-from tasktree_rt.client.run.known_nodes import Attempts
+from tasktree_rt.client.run.known_nodes import KnownNodes
 from tasktree_rt.client.run.node_sizes import MOST_NODES, NodeSizes
 from tasktree_rt.core.events import Json
 from tests.client.running import nodes, statuses
@@ -17,13 +17,13 @@ from tests.web.realhub import RealHub, real_hub
 GIVEN: Json = {"title": "Compile", "kind": "phase", "order": 3, "depends_on": ["setup"]}
 
 
-def enter(attempts: Attempts, node_id: str, end: str = "completed") -> None:
+def enter(attempts: KnownNodes, node_id: str, end: str = "completed") -> None:
     attempts.begin(node_id)
     attempts.end(node_id, end)
 
 
 def test_the_memory_of_ended_nodes_is_bounded_and_that_of_open_ones_is_kept() -> None:
-    attempts = Attempts(most_nodes=100)
+    attempts = KnownNodes(most_nodes=100)
     attempts.begin("open")
     for number in range(10_000):
         enter(attempts, f"n{number}")
@@ -35,14 +35,14 @@ def test_the_memory_of_ended_nodes_is_bounded_and_that_of_open_ones_is_kept() ->
 
 
 def test_a_node_that_is_entered_again_is_remembered_longest() -> None:
-    attempts = Attempts(most_nodes=2)
+    attempts = KnownNodes(most_nodes=2)
     for name in ("a", "b", "a", "c"):
         enter(attempts, name)
     assert [attempts.begin(name).attempt for name in ("a", "b")] == [3, 1]
 
 
 def test_the_memory_of_descriptions_is_bounded() -> None:
-    attempts = Attempts(most_described=10_000)
+    attempts = KnownNodes(most_described=10_000)
     for number in range(100):
         attempts.describe(f"n{number}", {"title": "x" * 1_000, "message": "x" * 100_000})
     assert len(attempts) == 9
@@ -52,7 +52,7 @@ def test_the_memory_of_descriptions_is_bounded() -> None:
 
 
 def test_only_what_describes_a_node_is_remembered_and_only_given_where_the_hub_lost_it() -> None:
-    attempts = Attempts()
+    attempts = KnownNodes()
     attempts.describe("n", {**GIVEN, "message": "m", "progress": 3, "files": 4})
     attempts.describe("n", {"order": None})
     enter(attempts, "n", "failed")
@@ -64,7 +64,7 @@ def test_only_what_describes_a_node_is_remembered_and_only_given_where_the_hub_l
 
 
 def test_a_failed_node_is_described_again_where_another_was_deleted_meanwhile() -> None:
-    attempts = Attempts()
+    attempts = KnownNodes()
     attempts.begin("parent")
     attempts.describe("planned", {"title": "P"})
     enter(attempts, "child", "failed")
@@ -154,7 +154,7 @@ async def test_a_child_of_a_node_that_is_replaced_keeps_its_title() -> None:
 
 
 async def test_a_run_of_many_nodes_remembers_so_many_and_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tasktree_rt.client.run.base.Attempts", lambda: Attempts(most_nodes=10))
+    monkeypatch.setattr("tasktree_rt.client.run.base.Attempts", lambda: KnownNodes(most_nodes=10))
 
     async def remembered(running: RealHub) -> int:
         async with open_run(running.url, "p") as run:

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasktree_rt.compat.autogpt.channels import EXECUTION, GRAPH, GRAPH_BEFORE, channel
+from tasktree_rt.compat.autogpt.client_requests import FORMAT, MISSING, SHAPE, UNPROCESSED
 from tasktree_rt.compat.autogpt.dialect import AutoGpt
 from tasktree_rt.compat.autogpt.notifications import from_autogpt
 from tasktree_rt.compat.autogpt.payloads import read_execution, read_notification
-from tasktree_rt.compat.autogpt.requests import FORMAT, MISSING, SHAPE, UNPROCESSED
 from tasktree_rt.core.protocol import (
     Broadcast,
     Command,

@@ -18,7 +18,7 @@ from trio_websocket import ConnectionClosed, WebSocketConnection
 
 from tasktree_rt.brokers.redis.connection import Patience
 from tasktree_rt.compat.autogpt.notification_intake import LANE_BYTES, LAST_WAIT
-from tasktree_rt.compat.autogpt.redis_source import MISSED, SYSTEM, RedisBridge
+from tasktree_rt.compat.autogpt.redis_source import MISSED, SYSTEM, RedisSource
 from tasktree_rt.metrics import Metrics
 from tests.brokers.redis.redisserver import NEEDED, RedisServer, Waiter, redis_server
 from tests.brokers.redis.test_pubsub import CALM
@@ -109,7 +109,7 @@ async def bridge_of(
     """A bridge to that hub, until the test cancels `stop`."""
     meter = Counting()
     async with redis_server(folder, *options) as redis, trio.open_nursery() as nursery:
-        bridge = RedisBridge(
+        bridge = RedisSource(
             running.hub,
             redis.url,
             mirror=True,

@@ -18,7 +18,7 @@ from attrs import frozen
 from trio_websocket import WebSocketConnection
 
 from tasktree_rt.compat.autogpt.graph_owners import BETWEEN, Graphs
-from tasktree_rt.compat.autogpt.redis_source import MISSED, SYSTEM, RedisBridge
+from tasktree_rt.compat.autogpt.redis_source import MISSED, SYSTEM, RedisSource
 from tasktree_rt.settings import Auth
 from tests.brokers.redis.rediscluster import RedisCluster, redis_cluster
 from tests.brokers.redis.redisserver import NEEDED, redis_server
@@ -119,7 +119,7 @@ async def platform(folder: Path, *, api: bool = True, **settings: Any) -> AsyncI
     async with redis_cluster(folder) as cluster, real_hub(**settings) as running:
         with platform_api() as served:
             served.executions[USER] = {"e": "g"}
-            bridge = RedisBridge(
+            bridge = RedisSource(
                 running.hub,
                 cluster.url,
                 api_url=served.url if api else "",
@@ -299,7 +299,7 @@ async def test_a_server_that_becomes_a_cluster_is_heard_as_one(tmp_path: Path) -
         port = cluster.masters[0].port
         await cluster.kill(0)
         async with redis_server(tmp_path / "old", port=port) as old:
-            bridge = RedisBridge(
+            bridge = RedisSource(
                 running.hub,
                 old.url,
                 mirror=False,

@@ -9,9 +9,9 @@ import trio
 from trio.testing import MockClock
 
 from tasktree_rt.hub.delivery import fanout
-from tasktree_rt.hub.delivery.batch import Batch
+from tasktree_rt.hub.delivery.encoded_batch import Batch
 from tasktree_rt.hub.delivery.socket_subscriber import SocketSubscriber
-from tests.hub.delivery.test_heartbeats import beat_now
+from tests.hub.delivery.test_heartbeat_schedule import beat_now
 from tests.hub.world import Peer, World, a_world, run, update
 
 EVENTS = 3

@@ -12,7 +12,7 @@ from tasktree_rt.brokers.memory import MemoryBroker
 from tasktree_rt.core.events import Event, ProjectId
 from tasktree_rt.core.protocol import Conflated, Message
 from tasktree_rt.hub.hub import Hub, open_hub
-from tasktree_rt.hub.recovery.feed import Events
+from tasktree_rt.hub.resume.feed import Events
 from tasktree_rt.settings import Limits, Settings
 
 LINES: Final = 10_000

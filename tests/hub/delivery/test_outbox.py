@@ -8,7 +8,7 @@ from trio.testing import wait_all_tasks_blocked
 
 from tasktree_rt.core.events import Record
 from tasktree_rt.dialects.base import join
-from tasktree_rt.hub.delivery.batch import Batch
+from tasktree_rt.hub.delivery.encoded_batch import Batch
 from tasktree_rt.hub.delivery.outbox import REPLY_ROOM, Item, Outbox
 from tasktree_rt.settings import Delivery
 

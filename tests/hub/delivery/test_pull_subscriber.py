@@ -16,7 +16,7 @@ from tasktree_rt.core.log import Position
 from tasktree_rt.core.protocol import Conflated, Message, Policy, StatePart, Subscribed
 from tasktree_rt.dialects.tasktree import ServerSentEvents
 from tasktree_rt.errors import PeerError
-from tasktree_rt.hub.recovery.feed import Events
+from tasktree_rt.hub.resume.feed import Events
 from tasktree_rt.settings import Delivery, Settings
 from tests.hub.world import World, a_world, update
 

@@ -13,7 +13,7 @@ from tasktree_rt.core.close_codes import RESTART
 from tasktree_rt.core.protocol import Policy, Subscribe
 from tasktree_rt.dialects.base import text_frame
 from tasktree_rt.dialects.tasktree import Native
-from tasktree_rt.hub.recovery.wildcard import WildcardSubscription
+from tasktree_rt.hub.resume.wildcard import WildcardSubscription
 from tests.hub.transport import Carried
 from tests.hub.world import Peer, World, a_world, update
 

@@ -13,7 +13,7 @@ from tasktree_rt.core.access import EVERYTHING, OPEN, Grants, Scope
 from tasktree_rt.core.log import Position
 from tasktree_rt.core.protocol import Conflated, Message, Policy, StatePart, Subscribed
 from tasktree_rt.errors import InvalidInput, PeerError, Refused
-from tasktree_rt.hub.recovery.feed import Events
+from tasktree_rt.hub.resume.feed import Events
 from tests.hub.office import Office, an_office
 
 MANY = 400

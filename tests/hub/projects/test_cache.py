@@ -14,7 +14,7 @@ from tasktree_rt.core.log import Position, Recovered
 from tasktree_rt.errors import Unavailable
 from tasktree_rt.hub.projects import cache as shelf
 from tasktree_rt.hub.projects import checkpoints, project
-from tests.hub.recovery.test_conflation import events
+from tests.hub.resume.test_conflation import events
 from tests.hub.world import Store, a_world, run, update
 
 

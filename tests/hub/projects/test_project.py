@@ -17,7 +17,7 @@ from tasktree_rt.errors import Refused
 from tasktree_rt.hub.projects.project import Project
 from tasktree_rt.hub.projects.shared_snapshot import SharedSnapshot
 from tasktree_rt.settings import Limits
-from tests.hub.recovery.test_conflation import events
+from tests.hub.resume.test_conflation import events
 from tests.hub.world import made, update
 
 LIMITS = Limits(max_nodes=3, max_node_size=1024)

@@ -20,7 +20,7 @@ from tasktree_rt.core.protocol import Conflated, Failure, Message, Reply, StateP
 from tasktree_rt.errors import PeerError, ProjectDamaged, Refused, StoreUnavailable
 from tasktree_rt.hub.hub import Hub, open_hub
 from tasktree_rt.hub.projects.repair import Lost, Recovered
-from tasktree_rt.hub.recovery.feed import Events
+from tasktree_rt.hub.resume.feed import Events
 from tasktree_rt.settings import Settings
 from tests.damage import BAD, EVENTS, GOOD, KINDS, body, damage, event, fill, made, make, statement
 

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from trio import sleep
 
 from tasktree_rt.brokers.base import Key
-from tasktree_rt.core.lifecycle import may_change
 from tasktree_rt.core.log import Position, Recovered
+from tasktree_rt.core.status_transitions import may_change
 from tasktree_rt.errors import PeerError
 from tasktree_rt.hub.hub import Accepted, result
 from tasktree_rt.hub.publish.pending_publish import PendingPublish

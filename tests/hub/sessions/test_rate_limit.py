@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from tasktree_rt.hub.sessions.rate_limit import Bucket
+from tasktree_rt.hub.sessions.rate_limit import TokenBucket
 
 
 def test_a_bucket_allows_a_burst_and_then_the_rate() -> None:
-    bucket = Bucket(rate=2.0, burst=3, tokens=3, at=0.0)
+    bucket = TokenBucket(rate=2.0, burst=3, tokens=3, at=0.0)
     assert [bucket.take(0.0) for _ in range(5)] == [True, True, True, False, False]
     assert bucket.refused == 2
     assert [bucket.take(0.5), bucket.take(0.5)] == [True, False]

@@ -11,7 +11,7 @@ from tasktree_rt.core.events import Record
 from tasktree_rt.core.log import Position
 from tasktree_rt.dialects.base import Encoding
 from tasktree_rt.dialects.tasktree import Native, Plain
-from tasktree_rt.hub.delivery.batch import Batch
+from tasktree_rt.hub.delivery.encoded_batch import Batch
 from tests.hub.transport import read_frame
 
 

@@ -13,7 +13,7 @@ from tasktree_rt.brokers.base import Append, Outcome
 from tasktree_rt.core.log import Position
 from tasktree_rt.core.protocol import Policy, Subscribe
 from tasktree_rt.hub.projects import project, shared_snapshot
-from tasktree_rt.hub.recovery import catchup
+from tasktree_rt.hub.resume import catchup
 from tests.hub.sessions.test_watcher import answers, greeted
 from tests.hub.trimming import trim
 from tests.hub.world import World, a_world, small, update

@@ -21,8 +21,8 @@ from tasktree_rt.errors import ProjectDamaged
 from tasktree_rt.hub.error_messages import failure
 from tasktree_rt.hub.projects.cache import LAST_ID
 from tasktree_rt.hub.projects.project import Project
-from tasktree_rt.hub.recovery.catchup import Catchup, joining, resuming
-from tasktree_rt.hub.recovery.feed import Events, Reader, ResumePoint, Source
+from tasktree_rt.hub.resume.catchup import Catchup, joining, resuming
+from tasktree_rt.hub.resume.feed import Events, Reader, ResumePoint, Source
 
 
 class WildcardSubscription:

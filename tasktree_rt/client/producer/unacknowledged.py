@@ -17,7 +17,7 @@ from tasktree_rt.errors import ClientError, InvalidInput, PublishRefused
 _logger: Final = logging.getLogger("tasktree_rt.client")
 
 
-class Outstanding:
+class Unacknowledged:
     """See the module. With a spool, what an earlier process left in it is outstanding from the beginning."""
 
     def __init__(self, window: Window[Receipt], spool: Spool | None) -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasktree_rt.core.lifecycle import TRANSITIONS, may_change
+from tasktree_rt.core.status_transitions import TRANSITIONS, may_change
 
 STATUSES = ["draft", "ready", "running", "review", "completed", "failed", "cancelled"]
 ALLOWED = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tasktree_rt.core.protocol import Message, StatePart
 from tasktree_rt.dialects.base import Dialect
 from tasktree_rt.hub.projects.shared_snapshot import SharedSnapshot
-from tasktree_rt.hub.recovery.feed import Events, Finished
+from tasktree_rt.hub.resume.feed import Events, Finished
 
 
 def encoded(dialect: Dialect, message: Message | Events | Finished) -> tuple[bytes | None, int]:

@@ -42,7 +42,7 @@ class Conflict:
     """The key is known with another digest. Nothing was stored."""
 
 
-class Producers(Protocol):
+class PublishIds(Protocol):
     """The store of publish ids; `Log.append` adds to it."""
 
     async def producer_ids(self, subject: str, producer_id: str) -> list[str]:

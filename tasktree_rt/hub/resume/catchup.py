@@ -28,7 +28,7 @@ from tasktree_rt.core.log import BEGINNING, Gap, Position, Recovered
 from tasktree_rt.core.protocol import Conflated, Message, Policy, RequestId, StatePart, Subscribed
 from tasktree_rt.hub.projects.project import Project
 from tasktree_rt.hub.projects.shared_snapshot import SharedSnapshot
-from tasktree_rt.hub.recovery.feed import Events, Reader, ResumePoint, Source
+from tasktree_rt.hub.resume.feed import Events, Reader, ResumePoint, Source
 
 MAX_NODES: Final = 1_000
 REPLAY_EVENTS: Final = 256

@@ -11,7 +11,7 @@ import trio
 from structlog.testing import capture_logs
 
 from tasktree_rt.settings import Aiecs, Settings
-from tasktree_rt.web.auth.refused_origins import EVERY, REMEMBERED, Refusals
+from tasktree_rt.web.auth.origin_refusal_log import EVERY, REMEMBERED, Refusals
 from tests.web.realhub import real_hub
 from tests.wsclient import WsClient, request_head
 

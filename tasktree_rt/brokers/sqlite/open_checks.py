@@ -10,7 +10,7 @@ import sqlite3
 from typing import Final
 
 from tasktree_rt.brokers.sqlite import schema
-from tasktree_rt.brokers.sqlite.held_file import Hold
+from tasktree_rt.brokers.sqlite.database_file import DatabaseFile
 from tasktree_rt.errors import StoreUnusable
 
 _MAGIC: Final = b"SQLite format 3\0"
@@ -19,7 +19,7 @@ _SMALL: Final = 8 << 20
 """Bytes up to which a database is checked page by page at open."""
 
 
-def inspect(path: str, hold: Hold) -> os.stat_result | None:
+def inspect(path: str, hold: DatabaseFile) -> os.stat_result | None:
     """Refuse a file whose first bytes show that it is no database of this program; None if it is empty."""
     header, status = hold.read(_HEADER_SIZE), hold.status
     if not header:

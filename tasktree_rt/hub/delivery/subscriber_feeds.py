@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from tasktree_rt.core.log import Position
-from tasktree_rt.hub.recovery.feed import GUARD, Feed, Guard, ProjectFeed, TopicFeed
-from tasktree_rt.hub.recovery.wildcard import WildcardSubscription
+from tasktree_rt.hub.resume.feed import GUARD, Feed, Guard, ProjectFeed, TopicFeed
+from tasktree_rt.hub.resume.wildcard import WildcardSubscription
 
 
 class Feeds:

@@ -14,7 +14,7 @@ from tasktree_rt.core.protocol import Policy
 from tasktree_rt.hub.delivery import fanout
 from tasktree_rt.hub.delivery import socket_subscriber as writing
 from tasktree_rt.hub.projects import project, shared_snapshot
-from tasktree_rt.hub.recovery import catchup
+from tasktree_rt.hub.resume import catchup
 from tests.hub.trimming import trim
 from tests.hub.world import Peer, World, a_world, run, update
 

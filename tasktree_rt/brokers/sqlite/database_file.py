@@ -30,7 +30,7 @@ _FLOCK: Final = struct.Struct("hhqqi4x")
 """Linux's ``struct flock`` with 64-bit offsets: type, whence, start, length, and a process of 0."""
 
 
-class Hold:
+class DatabaseFile:
     """A database file held by one hub. Made by `acquire`."""
 
     def __init__(self, path: str, descriptor: int, created: bool) -> None:
@@ -39,7 +39,7 @@ class Hold:
         self._created = created
 
     @classmethod
-    def acquire(cls, path: str) -> Hold:
+    def acquire(cls, path: str) -> DatabaseFile:
         """Open and lock the file, making an empty one if there is none.
 
         Raises:

@@ -16,12 +16,12 @@ from tasktree_rt.client.producer.in_flight_window import Window
 from tasktree_rt.client.producer.orchestrator import Connect, Orchestrator
 from tasktree_rt.client.producer.session import OnRefused
 from tasktree_rt.client.producer.spool import Spool
-from tasktree_rt.client.producer.unanswered import Outstanding
+from tasktree_rt.client.producer.unacknowledged import Unacknowledged
 from tasktree_rt.client.transport.backoff import Backoff, Retry
 from tasktree_rt.client.transport.connection import Connection, ConnectionOptions, open_connection
 from tasktree_rt.client.transport.nursery import background
 from tasktree_rt.client.transport.urls import socket_url
-from tasktree_rt.core.limits import MAX_EVENTS_PER_PUBLISH, MAX_MESSAGE_SIZE, MAX_NODE_SIZE, MIB
+from tasktree_rt.core.default_limits import MAX_EVENTS_PER_PUBLISH, MAX_MESSAGE_SIZE, MAX_NODE_SIZE, MIB
 
 PATH: Final = "/ws/orchestrator"
 INBOUND_LIMIT: Final = 16 * MIB
@@ -98,7 +98,7 @@ async def open_orchestrator(
         ssl_context=ssl_context,
     )
     orchestrator = Orchestrator(
-        Outstanding(Window(max_in_flight, max_in_flight_bytes), file),
+        Unacknowledged(Window(max_in_flight, max_in_flight_bytes), file),
         limits=HubLimits(max_message_size, max_node_size, max_events),
         on_refused=on_refused,
         commands=served,
