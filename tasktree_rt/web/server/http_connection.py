@@ -104,8 +104,12 @@ class Replay:
 
     async def _send_some(self, view: memoryview) -> int:
         """Write what the socket takes. Return 0 if the peer acknowledged nothing for `stall_timeout`."""
-        descriptor = self._sock.fileno()
-        left = unacknowledged(descriptor)
+        await trio.lowlevel.checkpoint()
+        try:
+            return self._sock.send(view)
+        except BlockingIOError:
+            descriptor = self._sock.fileno()
+            left = unacknowledged(descriptor)
         while True:
             with trio.move_on_after(self._stall_timeout):
                 return await self.socket.send(view)
