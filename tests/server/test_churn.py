@@ -18,7 +18,10 @@ SETTINGS = (
 )
 # What a hub holds a bounded number of is to be full soon.
 LOADED = 64
-SMALL = f"from tasktree_rt.hub import producers, shelf; shelf.LOADED = producers.PRODUCERS = {LOADED}"
+SMALL = (
+    "from tasktree_rt.hub.projects import cache; from tasktree_rt.hub.publish import idempotency; "
+    f"cache.LOADED = idempotency.PRODUCERS = {LOADED}"
+)
 NOISE = 4_000
 """Kilobytes by which two looks at the same hub may differ: SQLite fills its caches, malloc has holes."""
 LEAK = 2.0

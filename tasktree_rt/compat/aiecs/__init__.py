@@ -29,7 +29,7 @@ _HOMES: Final = {
     "UserConfirmation": "steps",
     "PATIENCE": "questions",
     "GRACE": "questions",
-    "BETWEEN": "connected",
+    "BETWEEN": "connected_clients",
     "WAIT": "hub_api",
     "PASSING": "hub_api",
     "EVERYWHERE": "hub_api",

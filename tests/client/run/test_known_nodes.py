@@ -154,7 +154,7 @@ async def test_a_child_of_a_node_that_is_replaced_keeps_its_title() -> None:
 
 
 async def test_a_run_of_many_nodes_remembers_so_many_and_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tasktree_rt.client.run.base.Attempts", lambda: KnownNodes(most_nodes=10))
+    monkeypatch.setattr("tasktree_rt.client.run.base.KnownNodes", lambda: KnownNodes(most_nodes=10))
 
     async def remembered(running: RealHub) -> int:
         async with open_run(running.url, "p") as run:
