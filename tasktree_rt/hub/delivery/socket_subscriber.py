@@ -33,7 +33,7 @@ class SocketSubscriber(Subscriber):
         frame_code: the code of the frame layer's close frame: an echo, or its own (1002, 1007, 1009).
     """
 
-    __slots__ = ("_write", "abort_reason", "close_code", "frame_code", "on_close")
+    __slots__ = ("abort_reason", "close_code", "frame_code", "on_close")
 
     outlet: SocketWriter
 
@@ -67,7 +67,6 @@ class SocketSubscriber(Subscriber):
     def open(self, transport: Transport, start: Start, *, stall_timeout: float) -> None:
         """Begin to write into `transport`; `start` runs the writer's task when one is needed."""
         self.outlet = SocketWriter(self, transport, start, stall_timeout=stall_timeout)
-        self._write = transport.write_nowait
         self.direct = transport.send
 
     # --- directly to the socket while nothing waits -------------------------------------------------
@@ -80,7 +79,7 @@ class SocketSubscriber(Subscriber):
             return
         encoding = batch.encoding(self.dialect)
         size = len(encoding.data)
-        taken = self._write(encoding.data)
+        taken = self.outlet.write(encoding.data)
         if taken == size:
             self.sent_bytes += size
             self.sent_messages += len(encoding.ends)

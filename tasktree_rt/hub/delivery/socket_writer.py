@@ -60,7 +60,11 @@ class Outgoing(Protocol):
 
 
 class SocketWriter:
-    """Write one connection's messages into its `Transport`; `start` runs the task when one is needed."""
+    """Write one connection's messages into its `Transport`; `start` runs the task when one is needed.
+
+    Attributes:
+        write: the transport's `write_nowait`.
+    """
 
     __slots__ = (
         "_aborted",
@@ -73,8 +77,8 @@ class SocketWriter:
         "_stall_timeout",
         "_start",
         "_transport",
-        "_write",
         "_writing",
+        "write",
     )
 
     def __init__(
@@ -84,7 +88,7 @@ class SocketWriter:
         self._transport = transport
         self._start = start
         self._stall_timeout = stall_timeout
-        self._write = transport.write_nowait
+        self.write = transport.write_nowait
         self._send = transport.send
         self._pending: bytes | memoryview | None = None
         self._last = b""
@@ -186,7 +190,7 @@ class SocketWriter:
         try:
             while True:
                 while self._pending is not None:
-                    taken = self._write(self._pending)
+                    taken = self.write(self._pending)
                     outgoing.sent_bytes += taken
                     if taken < len(self._pending):
                         self._pending = memoryview(self._pending)[taken:]
