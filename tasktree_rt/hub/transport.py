@@ -7,7 +7,9 @@ stall. The hub never sees a socket, the carrier never sees a project.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Protocol
+from typing import Protocol, TypeVar
+
+import trio
 
 from tasktree_rt.core.close_codes import Closing
 
@@ -50,6 +52,26 @@ class Transport(Protocol):
 
     def abort(self) -> None:
         """End the connection at once with RST; `Session.ended` follows."""
+
+
+T = TypeVar("T")
+
+
+async def while_acknowledging(
+    wait: Callable[[], Awaitable[T]], unacknowledged: Callable[[], int], patience: float
+) -> T:
+    """Return the result of `wait`, for which a peer has to take bytes; `unacknowledged` counts the others.
+
+    Raises:
+        trio.TooSlowError: the peer acknowledged no byte for `patience` seconds.
+    """
+    left = unacknowledged()
+    while True:
+        with trio.move_on_after(patience):
+            return await wait()
+        before, left = left, unacknowledged()
+        if left >= before:
+            raise trio.TooSlowError
 
 
 class Session(Protocol):

@@ -136,6 +136,10 @@ class ApiClient:
         """One prompt, as `prompts` gives it; with `wait` (seconds, at most 60) as soon as it is settled."""
         return await self._http.call(held_request("GET", prompt_path(prompt_id), wait))
 
+    async def take_back(self, prompt_id: str) -> Answer:
+        """Call `cancel_prompt`: its name in the first releases."""
+        return await self.cancel_prompt(prompt_id)
+
     async def cancel_prompt(self, prompt_id: str) -> Answer:
         """Take a prompt back: it ends as ``cancelled``.
 

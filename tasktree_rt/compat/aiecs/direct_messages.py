@@ -185,6 +185,9 @@ class DirectMessages:
             self._holdings.drop(work.owner, UNDER_WAY)
         return work is not None
 
+    async def keep(self, patience: float) -> None:
+        """Keep nothing: these messages are stored nowhere."""
+
     async def run(self) -> None:
         """Send the heartbeats of running tasks when they are due; runs until cancelled."""
         while True:

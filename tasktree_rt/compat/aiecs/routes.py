@@ -5,11 +5,9 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any, Final, cast
+from typing import Any, Final
 
-import trio
-from quart import Blueprint, Response, current_app, request
-from quart_trio import QuartTrio
+from quart import Blueprint, Response, request
 
 from tasktree_rt.compat.aiecs.dialect import Aiecs
 from tasktree_rt.compat.aiecs.direct_messages import MESSAGE, DirectMessages
@@ -38,10 +36,6 @@ HERE: Final = {"prompt_id": "callback_id", "default.proceed": "default_proceed"}
 MAX_INTERVAL: Final = 3_600.0
 
 
-EXTENSION: Final = "aiecs"
-"""Key of ``app.extensions``: the app's `DirectMessages`."""
-
-
 class AiecsSystem:
     """AIECS as a foreign system; implements `web.foreign_routes.ForeignSystem`."""
 
@@ -52,26 +46,13 @@ class AiecsSystem:
         return [FixedPath(bind, PATH)] if port else []
 
     def routes(self, hub: Hub, settings: Settings) -> Sequence[Blueprint]:
-        """Make the routes of ``/ws/aiecs`` and ``/api/v1/aiecs``, and send heartbeats while the app runs."""
-        messages = DirectMessages(hub.ephemeral_topics, hub.quotas, lambda: secrets.token_hex(8))
+        """Make the routes of ``/ws/aiecs`` and ``/api/v1/aiecs``."""
+        messages = hub.extensions.get(
+            DirectMessages,
+            lambda: DirectMessages(hub.ephemeral_topics, hub.quotas, lambda: secrets.token_hex(8)),
+        )
         views = AiecsRoutes(hub, settings, messages)
-        routes, scope = views.routes(), trio.CancelScope()
-        routes.record(lambda state: state.app.extensions.setdefault(EXTENSION, messages))
-
-        async def send_heartbeats() -> None:
-            nonlocal scope
-            with trio.CancelScope() as scope:
-                await messages.run()
-
-        @routes.before_app_serving
-        async def begin() -> None:
-            cast(QuartTrio, current_app).nursery.start_soon(send_heartbeats)
-
-        @routes.after_app_serving
-        async def end() -> None:
-            scope.cancel()
-
-        return [views.sockets(), routes]
+        return [views.sockets(), views.routes()]
 
 
 class AiecsRoutes:

@@ -10,7 +10,7 @@ import trio
 
 from tasktree_rt.core.close_codes import Closing
 from tasktree_rt.hub.cooperative import yield_if_due
-from tasktree_rt.hub.transport import Transport
+from tasktree_rt.hub.transport import Transport, while_acknowledging
 
 CHUNK: Final = 64 * 1024
 """Bytes that are written in one go where the socket takes them."""
@@ -145,7 +145,12 @@ class SocketWriter:
         try:
             while state is not Pumped.IDLE:
                 if state is Pumped.FULL:
-                    if not await self._wait_writable():
+                    transport = self._transport
+                    try:
+                        await while_acknowledging(
+                            transport.writable, transport.unacknowledged, self._stall_timeout
+                        )
+                    except trio.TooSlowError:
                         self._outgoing.stalled()
                         return
                 elif state is Pumped.FETCH:
@@ -157,18 +162,6 @@ class SocketWriter:
             self._outgoing.over()
         finally:
             self._writing = False
-
-    async def _wait_writable(self) -> bool:
-        """Wait until the socket takes bytes; False if the peer acknowledged none for `stall_timeout`."""
-        left = self._transport.unacknowledged()
-        while True:
-            with trio.move_on_after(self._stall_timeout) as scope:
-                await self._transport.writable()
-            if not scope.cancelled_caught:
-                return True
-            before, left = left, self._transport.unacknowledged()
-            if left >= before:
-                return False
 
     def unacknowledged(self) -> int:
         """Return how many written bytes the peer has not acknowledged."""

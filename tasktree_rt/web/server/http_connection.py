@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import socket
 import sys
+from functools import partial
 from typing import TYPE_CHECKING, Final, cast
 
 import trio
@@ -25,6 +26,7 @@ from hypercorn.typing import ConnectionState
 from hypercorn.utils import parse_socket_addr
 from structlog import get_logger
 
+from tasktree_rt.hub.transport import while_acknowledging
 from tasktree_rt.metrics import Metrics
 from tasktree_rt.settings import Settings
 from tasktree_rt.web.server.http11 import Http11
@@ -90,32 +92,28 @@ class Replay:
         view = memoryview(data)
         try:
             while view:
-                if not (sent := await self._send_some(view)):
-                    break
-                view = view[sent:]
+                view = view[await self._send_some(view) :]
+        except trio.TooSlowError as error:
+            self._meter.response_stalled()
+            raise trio.BrokenResourceError("the peer does not read") from error
         except OSError as error:
             raise trio.BrokenResourceError from error
         finally:
             if view:
                 self.abort()
-        if view:
-            self._meter.response_stalled()
-            raise trio.BrokenResourceError("the peer does not read")
 
     async def _send_some(self, view: memoryview) -> int:
-        """Write what the socket takes. Return 0 if the peer acknowledged nothing for `stall_timeout`."""
+        """Write what the socket takes and return how much that is.
+
+        Raises:
+            trio.TooSlowError: the peer acknowledged nothing for `stall_timeout`.
+        """
         await trio.lowlevel.checkpoint()
         try:
             return self._sock.send(view)
         except BlockingIOError:
-            descriptor = self._sock.fileno()
-            left = unacknowledged(descriptor)
-        while True:
-            with trio.move_on_after(self._stall_timeout):
-                return await self.socket.send(view)
-            before, left = left, unacknowledged(descriptor)
-            if left >= before:
-                return 0
+            send, count = partial(self.socket.send, view), partial(unacknowledged, self._sock.fileno())
+            return await while_acknowledging(send, count, self._stall_timeout)
 
     async def send_eof(self) -> None:
         """Half-close the connection: nothing more is sent."""
