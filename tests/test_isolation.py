@@ -36,6 +36,7 @@ from tasktree_rt.hub.sessions.execution_status import ExecutionSession
 from tasktree_rt.hub.sessions.watcher import NativeSession, PlainSession
 from tasktree_rt.settings import Auth
 from tasktree_rt.settings import Execution as Executions
+from tasktree_rt.web.auth.authenticator import Authenticator
 from tasktree_rt.web.auth.tokens import authenticate
 from tests.compat.autogpt.test_payloads import GRAPH, NODE, body
 from tests.hub.transport import Carried
@@ -123,7 +124,7 @@ class Town:
                     (Subscribe(f"{target}-p"),),
                     grants=mine,
                     policy=Policy.CONFLATE,
-                    authenticate=partial(authenticate, AUTH),
+                    authenticate=Authenticator(AUTH).authenticate,
                 )
             case "execution":
                 return ExecutionSession(hub, Execution(), f"{target}-e", nodes=True, logs=True, grants=mine)

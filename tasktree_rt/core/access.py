@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from functools import lru_cache
 from ipaddress import ip_address, ip_network
 from typing import Final
@@ -50,6 +51,17 @@ EVERYTHING: Final = Scope(("*",))
 NOTHING: Final = Scope(())
 
 
+class Verb(StrEnum):
+    """What a caller does with a project; a claim of this name lists the projects."""
+
+    WATCH = "watch"
+    HISTORY = "history"
+    PUSH = "push"
+    ANSWER = "answer"
+    COMMAND = "command"
+    DELETE = "delete"
+
+
 @frozen
 class Grants:
     """What one authenticated caller may do.
@@ -58,8 +70,12 @@ class Grants:
         subject: the identity; part of every idempotency key.
         watch, push: the projects it may read and write.
         answer, command: the projects whose prompts it may answer, and whose orchestrators it may command.
-        admin: True if it may see connections and statistics, delete projects, and act for any user.
+        admin: True if it may see connections and statistics, and act for any user.
+        history: the projects whose past it may read; None: those of `watch`.
+        delete: the projects it may delete; None: all for an administrator, else those of `push`.
         expires: Unix time in seconds after which the grants are void, or None.
+        token_id: the token's ``jti``, or the API key's id; "" without one.
+        issued: Unix time in seconds when the token was issued (``iat``), or None.
         address: the network address of the caller; "" is this process.
     """
 
@@ -69,12 +85,29 @@ class Grants:
     answer: Scope = NOTHING
     command: Scope = NOTHING
     admin: bool = False
+    history: Scope | None = None
+    delete: Scope | None = None
     expires: float | None = None
+    token_id: str = field(default="", eq=False)
+    issued: float | None = field(default=None, eq=False)
     address: str = field(default="", eq=False)
 
     def at(self, address: str) -> Grants:
         """Return the same grants for a caller at an address."""
         return evolve(self, address=address)
+
+    def scope(self, verb: Verb) -> Scope:
+        """Return the projects on which the caller may do `verb`."""
+        if verb is Verb.HISTORY:
+            return self.watch if self.history is None else self.history
+        if verb is Verb.DELETE:
+            return (EVERYTHING if self.admin else self.push) if self.delete is None else self.delete
+        found: Scope = getattr(self, verb)
+        return found
+
+    def allows(self, verb: Verb, project_id: str) -> bool:
+        """Return whether the caller may do `verb` on a project."""
+        return self.scope(verb).covers(project_id)
 
     @property
     def owner(self) -> str:

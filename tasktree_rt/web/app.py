@@ -18,9 +18,10 @@ from tasktree_rt.hub.hub import Hub
 from tasktree_rt.hub.projects.store_health import unavailable
 from tasktree_rt.metrics import Metrics
 from tasktree_rt.settings import Settings
+from tasktree_rt.web.auth.authenticator import Authenticator, authenticator, put_authenticator
 from tasktree_rt.web.auth.origin_refusal_log import FOREIGN_ORIGIN, UNKNOWN_HOST, Refusals, refusals_of
 from tasktree_rt.web.auth.origins import OriginPolicy
-from tasktree_rt.web.auth.tokens import authenticate, token_of
+from tasktree_rt.web.auth.tokens import token_of
 from tasktree_rt.web.dashboard import ASSETS, PROJECT_PATHS, Site, packaged, read
 from tasktree_rt.web.directory import project_routes
 from tasktree_rt.web.docs_pages import Pages
@@ -104,6 +105,7 @@ def create_app(
     app.config["MAX_CONTENT_LENGTH"] = settings.limits.max_message_size
     app.config["RESPONSE_TIMEOUT"] = None
     app.config["BODY_TIMEOUT"] = settings.limits.handshake_timeout * 3
+    put_authenticator(app, Authenticator(settings.auth))
     app.register_blueprint(SocketRoutes(hub, settings).routes())
     executions = ExecutionRoutes(hub, settings)
     app.register_blueprint(executions.sockets(), url_prefix=API)
@@ -156,7 +158,7 @@ def _guard(app: QuartTrio, settings: Settings, site: Site) -> None:
         if refused is not None:
             return refused
         if request.method != "OPTIONS" and not _is_open(request.path, site):
-            found = authenticate(settings.auth, token_of(request))
+            found = await authenticator().authenticate(token_of(request))
             g.grants = found.at(request.headers.get("Remote-Addr", ""))
         return None
 

@@ -15,7 +15,7 @@ from tasktree_rt.hub.sessions.execution_status import ExecutionSession
 from tasktree_rt.hub.sessions.rejected import RejectedSession
 from tasktree_rt.hub.transport import Session
 from tasktree_rt.settings import Settings
-from tasktree_rt.web.auth.tokens import authenticate
+from tasktree_rt.web.auth.authenticator import authenticator
 from tasktree_rt.web.interactions import LONGEST_WAIT
 from tasktree_rt.web.problem_details import problem
 from tasktree_rt.web.request import grants, idempotency, number, page_limit, read_object
@@ -60,7 +60,7 @@ class ExecutionRoutes:
             return problem(error)
         session: Session
         try:
-            found = authenticate(self._settings.auth, token())
+            found = await authenticator().authenticate(token())
         except PeerError as error:
             session = RejectedSession(self._hub, EXECUTION, closing(error), address())
         else:

@@ -11,6 +11,7 @@ from typing import Any, Final
 import attrs
 from quart import Blueprint, Response, request
 
+from tasktree_rt.core.access import Verb
 from tasktree_rt.core.events import Json, parse_events, project_id
 from tasktree_rt.core.topics import user_id, user_topic
 from tasktree_rt.dialects.base import decode_json, digest, encode_json
@@ -129,7 +130,7 @@ class Api:
     async def delete(self, project: str) -> Response:
         """Delete a project: end its epoch."""
         name = project_id(project)
-        if not (grants().push.covers(name) or grants().admin):
+        if not grants().allows(Verb.DELETE, name):
             raise Refused(f"you may not delete {name!r}")
         return reply(_published(await self._hub.delete_project(name)))
 

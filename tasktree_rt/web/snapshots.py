@@ -7,6 +7,7 @@ from functools import partial
 
 from quart import Blueprint, Response
 
+from tasktree_rt.core.access import Verb
 from tasktree_rt.core.events import Json, micros_to_time, project_id
 from tasktree_rt.dialects.base import decode_json
 from tasktree_rt.errors import InvalidInput, Refused
@@ -65,7 +66,7 @@ class SnapshotRoutes:
     async def forget(self, project: str, snapshot_id: str) -> Response:
         """Delete one snapshot of a project."""
         name = project_id(project)
-        if not (grants().push.covers(name) or grants().admin):
+        if not grants().allows(Verb.DELETE, name):
             raise Refused(f"you may not delete snapshots of {name!r}")
         await self._hub.snapshots.delete(name, snapshot_id)
         return reply({"project_id": name, "snapshot_id": snapshot_id, "deleted": True})

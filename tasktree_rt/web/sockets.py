@@ -7,7 +7,6 @@ the end of the handshake: `web.server.websocket_connection` runs the connection.
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Final
 
 from quart import Blueprint, Response, current_app, websocket
@@ -34,9 +33,10 @@ from tasktree_rt.hub.sessions.rejected import RejectedSession
 from tasktree_rt.hub.sessions.watcher import NativeSession, PlainSession
 from tasktree_rt.hub.transport import Session
 from tasktree_rt.settings import Settings
+from tasktree_rt.web.auth.authenticator import authenticator
 from tasktree_rt.web.auth.origin_refusal_log import FOREIGN_ORIGIN, UNKNOWN_HOST, refusals_of
 from tasktree_rt.web.auth.origins import OriginPolicy
-from tasktree_rt.web.auth.tokens import TokenMissing, TokenWithoutSubject, authenticate, token_of
+from tasktree_rt.web.auth.tokens import TokenMissing, TokenWithoutSubject, token_of
 from tasktree_rt.web.problem_details import problem, status_problem
 from tasktree_rt.web.server.handshake import SUPPORTED
 from tasktree_rt.web.server.handshake_request import SESSION
@@ -110,7 +110,7 @@ class SocketRoutes:
             return problem(error)
         session: Session
         try:
-            grants = authenticate(self._settings.auth, token()).at(address())
+            grants = (await authenticator().authenticate(token())).at(address())
         except PeerError as error:
             dialect: Dialect = NATIVE if native else PLAIN
             session = RejectedSession(self._hub, dialect, closing(error), address())
@@ -128,7 +128,7 @@ class SocketRoutes:
         session: Session
         try:
             serves = _serves()
-            grants = authenticate(self._settings.auth, token()).at(address())
+            grants = (await authenticator().authenticate(token())).at(address())
         except InvalidInput as error:
             return problem(error)
         except PeerError as error:
@@ -161,7 +161,7 @@ def _watch_session(
         wanted,
         grants=grants,
         policy=policy or Policy.CONFLATE,
-        authenticate=partial(authenticate, settings.auth),
+        authenticate=authenticator().authenticate,
         address=address(),
     )
 

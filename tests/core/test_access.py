@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tasktree_rt.core.access import EVERYTHING, NOTHING, OPEN, Grants, Scope
+from tasktree_rt.core.access import EVERYTHING, NOTHING, OPEN, Grants, Scope, Verb
 
 
 @pytest.mark.parametrize(
@@ -69,3 +69,32 @@ def test_a_project_is_seen_by_those_who_may_watch_it() -> None:
 
 def test_a_scope_that_names_a_topic_opens_no_users_log() -> None:
     assert not Grants("bert", watch=Scope(("@anna", "@*"))).sees("@anna")
+
+
+@pytest.mark.parametrize(
+    ("grants", "history", "delete"),
+    [
+        (Grants("a", watch=Scope(("p",))), True, False),
+        (Grants("a", push=Scope(("p",))), False, True),
+        (Grants("a", admin=True), False, True),
+        (
+            Grants("a", watch=EVERYTHING, push=EVERYTHING, admin=True, history=NOTHING, delete=NOTHING),
+            False,
+            False,
+        ),
+        (Grants("a", history=Scope(("p",)), delete=Scope(("p*",))), True, True),
+    ],
+)
+def test_history_and_delete_follow_older_verbs_unless_the_token_names_them(
+    grants: Grants, history: bool, delete: bool
+) -> None:
+    assert grants.allows(Verb.HISTORY, "p") is history
+    assert grants.allows(Verb.DELETE, "p") is delete
+
+
+def test_the_other_verbs_are_allowed_on_the_named_projects_only() -> None:
+    watch, push, answer, command = (Scope((f"{verb}-*",)) for verb in ("watch", "push", "answer", "command"))
+    grants = Grants("a", watch, push, answer, command)
+    for verb in (Verb.WATCH, Verb.PUSH, Verb.ANSWER, Verb.COMMAND):
+        for other in ("watch", "push", "answer", "command"):
+            assert grants.allows(verb, f"{other}-1") is (verb == other)

@@ -15,7 +15,7 @@ from tasktree_rt.hub.hub import Hub
 from tasktree_rt.hub.publish.committer import GATHER
 from tasktree_rt.hub.sessions.watcher import NativeSession
 from tests.hub.transport import Carried
-from tests.hub.world import World
+from tests.hub.world import World, open_to_all
 
 START = 1_700_000_000_000_000
 VIA: Json = {"dialect": "test"}
@@ -30,7 +30,7 @@ def native(world: World, *topics: str, grants: Grants = OPEN, room: int | None =
     """A native watcher, of these topics."""
     wishes = tuple(Subscribe(one, state=True) for one in topics)
     session = NativeSession(
-        world.hub, Native(), wishes, grants=grants, policy=Policy.CONFLATE, authenticate=lambda _: OPEN
+        world.hub, Native(), wishes, grants=grants, policy=Policy.CONFLATE, authenticate=open_to_all
     )
     return Carried(session, world.nursery, room)
 

@@ -160,7 +160,7 @@ class Peer:
             tuple(subscribes),
             grants=OPEN,
             policy=self.policy,
-            authenticate=lambda _: OPEN,
+            authenticate=open_to_all,
         )
         self.carried = Carried(session, self.world.nursery, room)
 
@@ -238,6 +238,11 @@ class Peer:
             if course.has is not None:
                 top, nodes = project.tree.top, project.tree.nodes
                 assert course.tree.picture() == {**top, "nodes": {k: v.fields for k, v in nodes.items()}}
+
+
+async def open_to_all(token: str) -> Grants:
+    """Grant everything for any token, as a session's `authenticate`."""
+    return OPEN
 
 
 class World:

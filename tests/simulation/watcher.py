@@ -12,6 +12,7 @@ from tasktree_rt.dialects.tasktree import Native, Plain
 from tasktree_rt.errors import PeerError, Refused
 from tasktree_rt.hub.sessions.watcher import NativeSession, PlainSession
 from tests.hub.client import BEGINNING, Star
+from tests.hub.world import open_to_all
 from tests.simulation.matters import USER, Attempt
 from tests.simulation.network import Line
 from tests.simulation.peer import Peer
@@ -112,7 +113,7 @@ class NativeWatcher(Watcher):
     def _open(self, wishes: tuple[Subscribe, ...]) -> None:
         hub = self.world.process.hub
         self.carry(
-            NativeSession(hub, NATIVE, wishes, grants=OPEN, policy=self.policy, authenticate=lambda _: OPEN)
+            NativeSession(hub, NATIVE, wishes, grants=OPEN, policy=self.policy, authenticate=open_to_all)
         )
 
     def _ask(self, kind: str, project: str, **fields: Any) -> None:

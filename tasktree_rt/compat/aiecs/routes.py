@@ -20,7 +20,7 @@ from tasktree_rt.hub.hub import Hub
 from tasktree_rt.hub.interactions.registry import PROMPT, OpenInteraction
 from tasktree_rt.hub.sessions.rejected import RejectedSession
 from tasktree_rt.settings import Settings
-from tasktree_rt.web.auth.tokens import authenticate
+from tasktree_rt.web.auth.authenticator import authenticator
 from tasktree_rt.web.interactions import LONGEST_WAIT, held_back, waited
 from tasktree_rt.web.request import grants, number, read_object, require_admin
 from tasktree_rt.web.response import reply
@@ -89,7 +89,7 @@ class AiecsRoutes:
         chosen = self._settings.aiecs
         session: ConfirmingSession | RejectedSession
         try:
-            found = authenticate(self._settings.auth, token()).at(address())
+            found = (await authenticator().authenticate(token())).at(address())
         except PeerError as error:
             session = RejectedSession(self._hub, self._dialect, closing(error), address())
         else:

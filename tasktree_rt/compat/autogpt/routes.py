@@ -19,6 +19,7 @@ from tasktree_rt.core.topics import user_id
 from tasktree_rt.errors import PeerError, Refused
 from tasktree_rt.hub.hub import Hub
 from tasktree_rt.settings import Settings
+from tasktree_rt.web.auth.authenticator import authenticator
 from tasktree_rt.web.problem_details import status_problem
 from tasktree_rt.web.request import grants, read_body
 from tasktree_rt.web.response import reply
@@ -69,7 +70,7 @@ class AutoGptRoutes:
         AutoGPT's own server: the frontend runs its connect handlers for every accepted connection."""
         shown = token() or ""
         try:
-            found = await self._tokens.authenticate(shown)
+            found = await self._tokens.authenticate(shown, authenticator())
         except PeerError as error:
             self._hub.meter.refused(error.code)
             return status_problem(403, error.message, error.code)

@@ -15,8 +15,9 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from tasktree_rt.core.access import Grants
 from tasktree_rt.errors import SettingsError
 from tasktree_rt.settings import Settings
+from tasktree_rt.web.auth.authenticator import Authenticator
 from tasktree_rt.web.auth.keys import SCHEMES, KeySource, PublicKey, jwks_source, pem_source
-from tasktree_rt.web.auth.tokens import TokenInvalid, TokenMissing, authenticate, claims_of, grants_of
+from tasktree_rt.web.auth.tokens import TokenInvalid, TokenMissing, claims_of, grants_of
 
 AUDIENCE: Final = "authenticated"
 DEFAULT_USER: Final = "3e53486c-cf57-477e-ba2a-cb02dc828e1a"
@@ -41,8 +42,10 @@ class AutoGptTokens:
         if pem:
             self._sources.append(_tried("autogpt.public_key", pem_source(pem)))
 
-    async def authenticate(self, token: str | None) -> Grants:
+    async def authenticate(self, token: str | None, shared: Authenticator) -> Grants:
         """Return the grants of a token's user; without authentication those of AutoGPT's default user.
+
+        `shared` verifies the tokens that are signed with a secret of the hub.
 
         Raises:
             TokenMissing, TokenWithoutSubject, TokenInvalid.
@@ -53,7 +56,7 @@ class AutoGptTokens:
             raise TokenMissing("a token is needed: ?token=… or Authorization: Bearer …")
         algorithm, name = _header(token)
         if algorithm == SYMMETRIC and self._auth.on:
-            return authenticate(self._auth, token, audience=AUDIENCE)
+            return await shared.authenticate(token, audience=AUDIENCE)
         key = await self._find(name, algorithm)
         if key is None:
             raise TokenInvalid(f"the token is not valid: no key for {algorithm!r} is known under its kid")

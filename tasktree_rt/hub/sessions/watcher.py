@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 from tasktree_rt.core.access import Grants
@@ -37,7 +37,7 @@ from tasktree_rt.hub.sessions.query import Query
 
 MAX_REASON: Final = 100
 """Characters of a close frame's reason, which may have 123 bytes; names are ASCII."""
-Authenticate = Callable[[str], Grants]
+Authenticate = Callable[[str], Awaitable[Grants]]
 
 
 class PlainSession(ConnectionSession):
@@ -199,7 +199,7 @@ class NativeSession(ConnectionSession):
                 )
                 self._replies.promise(publish, command.id, Reply(command.id, sent.id))
             case Refresh():
-                self.hub.subscriptions.regrant(self.subscriber, self._authenticate(command.token))
+                self.hub.subscriptions.regrant(self.subscriber, await self._authenticate(command.token))
                 self._replies.say(Reply(command.id))
             case _:
                 raise InvalidInput("this connection cannot publish", field="type")

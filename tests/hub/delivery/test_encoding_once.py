@@ -26,7 +26,7 @@ from tasktree_rt.settings import Execution as Timing
 from tasktree_rt.settings import Settings
 from tests.dialects.execution_golden import NAME, PROJECT
 from tests.hub.transport import Carried
-from tests.hub.world import World, a_world, relay_of, run, update
+from tests.hub.world import World, a_world, open_to_all, relay_of, run, update
 
 WATCHERS = 30
 WISH = (Subscribe(str(PROJECT)),)
@@ -58,7 +58,7 @@ def plain(world: World, dialect: Dialect) -> ConnectionSession:
 
 def native(world: World, dialect: Dialect) -> ConnectionSession:
     return NativeSession(
-        world.hub, dialect, WISH, grants=OPEN, policy=Policy.CONFLATE, authenticate=lambda _: OPEN
+        world.hub, dialect, WISH, grants=OPEN, policy=Policy.CONFLATE, authenticate=open_to_all
     )
 
 

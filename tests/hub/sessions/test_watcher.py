@@ -22,7 +22,7 @@ from tests.hub.world import World, a_world, small, update
 TEAM = Grants("anna", watch=Scope(("team.*",)))
 
 
-def authenticate(token: str) -> Grants:
+async def authenticate(token: str) -> Grants:
     if token == "bad":
         raise Refused("token invalid", code="unauthorized")
     return {"all": OPEN, "none": Grants("anna"), "team": TEAM}[token]

@@ -21,6 +21,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 from tasktree_rt.compat.autogpt.tokens import DEFAULT_USER, AutoGptTokens
 from tasktree_rt.errors import PeerError, SettingsError
 from tasktree_rt.settings import Auth, AutoGpt, Settings
+from tasktree_rt.web.auth.authenticator import Authenticator
 from tasktree_rt.web.auth.keys import (
     FRESH,
     KEPT,
@@ -109,7 +110,7 @@ def tokens(**autogpt: Any) -> AutoGptTokens:
 
 async def refused(verifier: AutoGptTokens, shown: str | None) -> str:
     with pytest.raises(PeerError) as caught:
-        await verifier.authenticate(shown)
+        await verifier.authenticate(shown, Authenticator(Auth()))
     assert caught.value.code == "unauthorized"
     return caught.value.message
 
@@ -121,7 +122,7 @@ async def test_a_pem_file_verifies_tokens_of_its_keys_algorithm_and_no_other(
     (tmp_path / "key.pem").write_bytes(pem(KEYS[algorithm]))
     verifier = tokens(public_key=str(tmp_path / "key.pem"))
     for kid in (None, "any"):
-        found = await verifier.authenticate(token(algorithm, kid=kid))
+        found = await verifier.authenticate(token(algorithm, kid=kid), Authenticator(Auth()))
         assert (found.subject, found.expires) == ("ann", 4_000_000_000)
     for other in KEYS:
         if other != algorithm:
@@ -134,7 +135,7 @@ async def test_a_set_verifies_tokens_of_each_of_its_keys(tmp_path: Path, kid: bo
     verifier = tokens(jwks=str(tmp_path / "jwks.json"))
     for algorithm in KEYS:
         shown = token(algorithm, kid=algorithm.lower() if kid else None)
-        assert (await verifier.authenticate(shown)).subject == "ann"
+        assert (await verifier.authenticate(shown, Authenticator(Auth()))).subject == "ann"
 
 
 async def test_the_token_does_not_choose_how_it_is_verified(tmp_path: Path) -> None:
@@ -178,12 +179,14 @@ async def test_a_shared_secret_serves_beside_public_keys_while_a_platform_moves_
     (tmp_path / "key.pem").write_bytes(pem(KEYS["ES256"]))
     autogpt = AutoGpt(public_key=str(tmp_path / "key.pem"))
     verifier = AutoGptTokens(Settings(auth=Auth(secret=SECRET), autogpt=autogpt))
-    assert (await verifier.authenticate(token("HS256", SECRET))).subject == "ann"
-    assert (await verifier.authenticate(token("ES256"))).subject == "ann"
+    assert (
+        await verifier.authenticate(token("HS256", SECRET), Authenticator(Auth(secret=SECRET)))
+    ).subject == "ann"
+    assert (await verifier.authenticate(token("ES256"), Authenticator(Auth()))).subject == "ann"
 
 
 async def test_without_secret_and_keys_everybody_is_the_platforms_default_user() -> None:
-    assert (await tokens().authenticate(None)).subject == DEFAULT_USER
+    assert (await tokens().authenticate(None, Authenticator(Auth()))).subject == DEFAULT_USER
 
 
 def test_what_is_no_usable_key_is_passed_over_and_an_empty_set_is_told() -> None:

@@ -1,0 +1,52 @@
+"""Turn a caller's credential into `Grants`: the one way in, for every route, stream and dialect.
+
+The app has one `Authenticator`; routes reach it by `authenticator`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from quart import current_app
+
+from tasktree_rt.core.access import Grants
+from tasktree_rt.settings import Auth
+from tasktree_rt.web.auth.tokens import authenticate
+
+if TYPE_CHECKING:
+    from quart import Quart
+
+EXTENSION: Final = "tasktree_rt.authenticator"
+
+
+class Authenticator:
+    """Verifies credentials as the settings say."""
+
+    def __init__(self, auth: Auth) -> None:
+        self._auth = auth
+
+    @property
+    def on(self) -> bool:
+        """Whether callers need a credential."""
+        return self._auth.on
+
+    async def authenticate(self, credential: str | None, *, audience: str | None = None) -> Grants:
+        """Return the grants of a credential; all grants if authentication is off.
+
+        `audience` replaces the setting, for tokens of a foreign system.
+
+        Raises:
+            TokenMissing, TokenWithoutSubject, TokenInvalid.
+        """
+        return authenticate(self._auth, credential, audience=audience)
+
+
+def put_authenticator(app: Quart, found: Authenticator) -> None:
+    """Make `found` the authenticator of all routes of `app`."""
+    app.extensions[EXTENSION] = found
+
+
+def authenticator() -> Authenticator:
+    """Return the authenticator of the app that handles the current request or handshake."""
+    found: Authenticator = current_app.extensions[EXTENSION]
+    return found
