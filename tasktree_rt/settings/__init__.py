@@ -1,0 +1,51 @@
+"""Every setting with its default, unit and bounds. Instances are frozen and valid.
+
+A constructor checks every field first, then the rules between fields. An invalid value raises
+`UnfitSetting`, which names the field. `tasktree_rt.cli.settings_sources` reads values from the file, the
+environment and the flags.
+"""
+
+from tasktree_rt.settings.auth import Auth
+from tasktree_rt.settings.bounds import Delivery, Drain, Keep, Limits
+from tasktree_rt.settings.checks import (
+    KIB,
+    LONGEST,
+    MIB,
+    MOST,
+    SECRET_BYTES,
+    UNIX,
+    UnfitSetting,
+    is_loopback,
+    is_origin,
+    is_server_name,
+    parse_bind,
+    shown_value,
+)
+from tasktree_rt.settings.dialects import Aiecs, AutoGpt, Execution, People
+from tasktree_rt.settings.settings import Logging, Settings
+
+__all__ = [
+    "KIB",
+    "LONGEST",
+    "MIB",
+    "MOST",
+    "SECRET_BYTES",
+    "UNIX",
+    "Aiecs",
+    "Auth",
+    "AutoGpt",
+    "Delivery",
+    "Drain",
+    "Execution",
+    "Keep",
+    "Limits",
+    "Logging",
+    "People",
+    "Settings",
+    "UnfitSetting",
+    "is_loopback",
+    "is_origin",
+    "is_server_name",
+    "parse_bind",
+    "shown_value",
+]

@@ -1,0 +1,83 @@
+"""Sections of the settings that bound resources: limits, delivery, retention, shutdown."""
+
+from __future__ import annotations
+
+from attrs import field, frozen
+
+from tasktree_rt.core.default_limits import MAX_EVENTS_PER_PUBLISH, MAX_MESSAGE_SIZE, MAX_NODE_SIZE
+from tasktree_rt.settings.checks import KIB, MIB, count, number, seconds
+
+
+@frozen
+class Limits:
+    """Upper bounds of the resources that peers use. Sizes in bytes, times in seconds."""
+
+    max_message_size: int = count(MAX_MESSAGE_SIZE, 1 * KIB)
+    max_events_per_publish: int = count(MAX_EVENTS_PER_PUBLISH)
+    max_connections: int = count(20_000)
+    max_connections_per_address: int = count(20_000)
+    max_subscriptions: int = count(1_000)
+    handshake_timeout: float = seconds(10.0)
+    max_messages_per_second: float = field(default=50.0, validator=number(0, above=True))
+    message_burst: int = count(200)
+    max_projects: int = count(100_000)
+    max_user_logs: int = count(100_000)
+    max_per_subject: int = count(50_000)
+    """Maximum number of projects, users' logs, snapshots, open prompts and open commands per token subject
+    (``sub``), or per address without authentication."""
+    max_snapshots: int = count(10_000)
+    max_snapshots_per_project: int = count(100)
+    max_open: int = count(20_000)
+    """Maximum number of open prompts and commands in the whole hub."""
+    max_loaded_bytes: int = count(256 * MIB, 1 * MIB)
+    """Of projects in memory, as `hub.footprint` estimates them; idle ones beyond it are put away."""
+    max_nodes: int = count(100_000)
+    max_node_size: int = count(MAX_NODE_SIZE, 1 * KIB)
+    max_unacked: int = count(64)
+    max_unacked_bytes: int = count(4 * MIB, 1 * KIB)
+    max_waiting_publishes: int = count(50_000)
+    max_waiting_bytes: int = count(64 * MIB)
+    max_large_answers: int = count(64)
+    max_answer_bytes: int = count(256 * MIB, MIB)
+    max_open_prompts: int = count(50)
+    max_prompt_size: int = count(16 * KIB, 1 * KIB)
+    max_open_commands: int = count(100)
+    max_args_size: int = count(16 * KIB, 1 * KIB)
+
+
+@frozen
+class Delivery:
+    """Delivery of messages to watchers. Sizes in bytes, times in seconds."""
+
+    outbox_messages: int = count(256, 16)
+    outbox_bytes: int = count(2 * MIB, 2 * KIB)
+    stall_timeout: float = seconds(10.0)
+    heartbeat_interval: float = seconds(8.0, most=3_600.0)
+    ping_interval: float = seconds(30.0)
+    ping_timeout: float = seconds(10.0)
+    close_timeout: float = seconds(5.0)
+    max_replay: int = count(10_000)
+
+
+@frozen
+class Keep:
+    """Retention in the store. Times in seconds, sizes in bytes."""
+
+    max_events: int = count(100_000)
+    """Maximum number of events per log before the hub deletes the oldest, one checkpoint at a time."""
+    max_age: float = seconds(7 * 86_400.0)
+    """Minimum age in seconds before events are deleted, one checkpoint at a time."""
+    project_ttl: float = seconds(0.0, zero=True)
+    """Seconds from the last event of a completed, failed or cancelled project until the hub deletes it; 0:
+    never."""
+    checkpoint_events: int = count(5_000)
+    checkpoint_bytes: int = count(8 * MIB)
+    sweep_interval: float = seconds(60.0)
+
+
+@frozen
+class Drain:
+    """Shutdown of the hub. Times in seconds."""
+
+    window: float = seconds(5.0, zero=True, most=300.0)
+    timeout: float = seconds(10.0)

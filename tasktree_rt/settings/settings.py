@@ -1,0 +1,88 @@
+"""All settings of a hub, and the rules between them."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from attrs import Factory, field, frozen
+
+from tasktree_rt.settings.auth import Auth
+from tasktree_rt.settings.bounds import Delivery, Drain, Keep, Limits
+from tasktree_rt.settings.checks import (
+    UnfitSetting,
+    a_flag,
+    a_store,
+    an_address,
+    host_names,
+    is_a,
+    is_loopback,
+    one_of,
+    page_origins,
+    parse_bind,
+    shown_value,
+    to_lower,
+)
+from tasktree_rt.settings.dialects import Aiecs, AutoGpt, Execution, People
+
+_OPEN: Final = (
+    "{} can be reached from other machines, but authentication is off: set auth.secret, "
+    "or insecure = true (--insecure) to allow a public address without authentication"
+)
+
+
+@frozen
+class Logging:
+    """The hub's own log."""
+
+    format: str = field(default="console", validator=one_of("console", "json"))
+    level: str = field(default="info", validator=one_of("debug", "info", "warning", "error"))
+
+
+@frozen
+class Settings:
+    """All settings of a hub."""
+
+    bind: str = field(default="127.0.0.1:8000", validator=an_address)
+    """Address to listen on: ``HOST:PORT``, ``[IPv6]:PORT`` or ``unix:/PATH``. Must be a loopback address
+    unless authentication or `insecure` is on."""
+    store: str = field(default="", validator=a_store)
+    """``sqlite:PATH`` or ``memory:``; empty: a SQLite file in the platform's state folder."""
+    insecure: bool = field(default=False, validator=a_flag)
+    """Allow a public address without authentication."""
+    server_names: tuple[str, ...] = field(default=(), converter=to_lower, validator=host_names)
+    """Accepted values of a request's ``Host`` header, beside the host of `bind`."""
+    cors_origins: tuple[str, ...] = field(default=(), converter=to_lower, validator=page_origins)
+    """Origins of other sites whose pages may use this hub. Each is listed by name; ``*`` is refused."""
+    docs: bool = field(default=True, validator=a_flag)
+    metrics: bool = field(default=True, validator=a_flag)
+    lifecycle: str = field(default="observe", validator=one_of("observe", "enforce"))
+    limits: Limits = field(default=Factory(Limits), validator=is_a(Limits, "Limits(…)"))
+    delivery: Delivery = field(default=Factory(Delivery), validator=is_a(Delivery, "Delivery(…)"))
+    people: People = field(default=Factory(People), validator=is_a(People, "People(…)"))
+    execution: Execution = field(default=Factory(Execution), validator=is_a(Execution, "Execution(…)"))
+    aiecs: Aiecs = field(default=Factory(Aiecs), validator=is_a(Aiecs, "Aiecs(…)"))
+    autogpt: AutoGpt = field(default=Factory(AutoGpt), validator=is_a(AutoGpt, "AutoGpt(…)"))
+    keep: Keep = field(default=Factory(Keep), validator=is_a(Keep, "Keep(…)"))
+    drain: Drain = field(default=Factory(Drain), validator=is_a(Drain, "Drain(…)"))
+    auth: Auth = field(default=Factory(Auth), validator=is_a(Auth, "Auth(…)"))
+    log: Logging = field(default=Factory(Logging), validator=is_a(Logging, "Logging(…)"))
+
+    @property
+    def mirrors_autogpt(self) -> bool:
+        """Whether the hub stores AutoGPT's executions as projects too."""
+        asked = self.auth.on or self.autogpt.has_keys
+        return self.autogpt.mirror == "on" or (self.autogpt.mirror == "auto" and not asked)
+
+    def __attrs_post_init__(self) -> None:
+        """Check the rules between fields."""
+        message, outbox = self.limits.max_message_size, self.delivery.outbox_bytes
+        if outbox < 2 * message:
+            fields = ("delivery.outbox_bytes", "limits.max_message_size")
+            expected = f"expected at least twice limits.max_message_size ({message})"
+            raise UnfitSetting(fields, f"{expected}, got {outbox}")
+        host, _ = parse_bind(self.bind)
+        if not (is_loopback(host) or self.auth.on or self.insecure):
+            raise UnfitSetting(("bind", "insecure", "auth.secret"), _OPEN.format(shown_value(self.bind)))
+        if self.aiecs.port and not (is_loopback(self.aiecs.host) or self.auth.on or self.insecure):
+            places = ("aiecs.host", "insecure", "auth.secret")
+            raise UnfitSetting(places, _OPEN.format(shown_value(self.aiecs.host)))
