@@ -32,7 +32,7 @@ _LONGEST_LINE: Final = 64 * 1024
 
 @frozen
 class Reply:
-    """An answer as it was typed: `value` is the text of one, if one was given."""
+    """An answer as typed on the command line; `value` is its text, or None."""
 
     proceed: bool
     value: str | None = None
@@ -69,8 +69,8 @@ def answer_command(
     \b
     Exit codes:
       0    answered, or listed
-      1    somebody was quicker, or its time was up: the outcome is told
-      2    an error, as an answer that does not fit
+      1    already answered, or past its deadline; the command prints the outcome
+      2    an error, such as an answer that does not fit the question
       130  interrupted
 
     \b
@@ -90,7 +90,7 @@ def answer_command(
 
 @frozen
 class _Session:
-    """What the command line said."""
+    """The command's options."""
 
     prompt_id: str | None
     project: str | None
@@ -99,7 +99,7 @@ class _Session:
     feedback: str | None
 
     async def run(self, url: str, patience: float, as_json: bool) -> int:
-        """Answer as the options say; returns the exit code."""
+        """Answer or list as the options say; return the exit code."""
         async with desk_at(url, patience) as desk:
             found = await self._open(desk)
             if self.prompt_id is not None and "outcome" in found[0]:
@@ -147,7 +147,7 @@ class _Session:
         return code
 
     async def _answer_here(self, desk: ApiClient, console: Console, prompt: Json) -> int:
-        """Ask until the answer fits."""
+        """Ask in the terminal until the answer fits the question."""
         _show(console, prompt)
         while True:
             reply = await _typed(console, prompt)
@@ -163,7 +163,7 @@ class _Session:
 
 
 async def _choose(console: Console, found: list[Json]) -> Json | None:
-    """The one to be answered; None if that is enough."""
+    """Return the prompt to answer; None if the command is done after the list."""
     console.print(_table(found))
     while True:
         typed = await _input(f"Which (1-{len(found)}; Enter ends): ")
@@ -177,7 +177,7 @@ async def _choose(console: Console, found: list[Json]) -> Json | None:
 
 
 async def _typed(console: Console, prompt: Json) -> Reply:
-    """What is typed in answer to a question, in the words that fit it."""
+    """Read an answer from the terminal, with a prompt that names the possible answers."""
     options = prompt.get("options") or []
     for number, option in enumerate(options, 1):
         console.print(Text(f"  {number}  {plain(option['label'])}"))
@@ -210,10 +210,10 @@ def _option(options: list[Json], typed: str) -> str | None:
 
 
 async def _input(hint: str) -> str:
-    """A line from the terminal. Not from a thread: one that reads cannot be ended.
+    """Read a line from the terminal. Not in a thread: a thread that reads cannot be cancelled.
 
     Raises:
-        Failed: it ended (Ctrl+D).
+        Failed: the input ended (Ctrl+D).
     """
     sys.stdout.write(hint)
     sys.stdout.flush()

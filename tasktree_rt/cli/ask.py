@@ -29,8 +29,8 @@ from tasktree_rt.errors import InvalidInput
 
 
 @frozen
-class Wish:
-    """A question, and where it is asked."""
+class Question:
+    """A question and its recipients: a project, a node, a user."""
 
     message: str
     project: str | None
@@ -69,16 +69,16 @@ def ask_command(hub: str, patience: float, **given: Any) -> None:
     """Ask people MESSAGE, wait for the answer, and print it: a gate for scripts.
 
     Standard output gets the value that was chosen or entered (a string as it is, anything else as JSON), or
-    yes or no; all else goes to standard error. The question outlives a restart of the hub, and Ctrl+C (or
-    SIGTERM) takes it back.
+    yes or no; all else goes to standard error. The question survives a restart of the hub. Ctrl+C (or
+    SIGTERM) cancels it.
 
     \b
     Exit codes:
-      0    yes: go on (also if that was the default when nobody answered)
-      1    no, or the question was taken back by somebody else
-      2    an error: it is not known whether to go on
-      3    nobody answered in time, and the default is no
-      130  interrupted; the question was taken back
+      0    yes: go on (also if that is the default and no answer came)
+      1    no, or another caller cancelled the question
+      2    an error: the answer is unknown
+      3    no answer came in time, and the default is no
+      130  interrupted; the question is cancelled
 
     \b
     Examples:
@@ -87,31 +87,31 @@ def ask_command(hub: str, patience: float, **given: Any) -> None:
       tasktree-rt ask "How many?" --user anna --schema '{"type": "integer", "minimum": 1}'
     """
     url = checked_hub(hub)
-    wish = _wish(**given)
+    question = _question(**given)
     with outages_told(Console(stderr=True)):
-        answer = run_waiting(_ask, url, wish, patience)
+        answer = run_waiting(_ask, url, question, patience)
     _tell(answer)
     click.echo(_value(answer))
     raise SystemExit(YES if answer.proceed else NOBODY if answer.how == "timeout" else NO)
 
 
-async def _ask(url: str, wish: Wish, patience: float) -> Answer:
+async def _ask(url: str, question: Question, patience: float) -> Answer:
     async with desk_at(url, patience) as desk:
-        say(f"asking (prompt {wish.prompt_id}); waiting for an answer")
+        say(f"asking (prompt {question.prompt_id}); waiting for an answer")
         return await desk.ask(
-            wish.message,
-            project_id=wish.project,
-            user_id=wish.user,
-            node_id=wish.node,
-            options=wish.options or None,
-            schema=wish.schema,
-            timeout=wish.timeout,
-            default=wish.default,
-            prompt_id=wish.prompt_id,
+            question.message,
+            project_id=question.project,
+            user_id=question.user,
+            node_id=question.node,
+            options=question.options or None,
+            schema=question.schema,
+            timeout=question.timeout,
+            default=question.default,
+            prompt_id=question.prompt_id,
         )
 
 
-def _wish(
+def _question(
     message: str,
     project: str | None,
     user: str | None,
@@ -121,7 +121,7 @@ def _wish(
     timeout: float | None,
     default: str | None,
     prompt_id: str | None,
-) -> Wish:
+) -> Question:
     if project is None and user is None:
         raise Failed("say whom to ask: --project, --user, or both")
     if project is not None:
@@ -132,7 +132,7 @@ def _wish(
     wanted = None if schema is None else _schema(schema)
     chosen = None if default is None else _default(default, labels, wanted)
     name = prompt_id or secrets.token_hex(8)
-    return Wish(message, project, user, node, labels, wanted, timeout, chosen, name)
+    return Question(message, project, user, node, labels, wanted, timeout, chosen, name)
 
 
 def _option(text: str) -> tuple[str, str]:
@@ -158,7 +158,8 @@ def _schema(text: str) -> Json:
 
 
 def _default(text: str, options: dict[str, str], schema: Json | None) -> Json:
-    """An option's own id comes before the words: whoever names one ``no`` means that one."""
+    """Read the default. An option's id comes before the words: ``no`` means the option ``no`` if there is
+    one."""
     if text in options:
         return {"proceed": True, "value": text}
     if text in ("yes", "no"):
@@ -170,7 +171,7 @@ def _default(text: str, options: dict[str, str], schema: Json | None) -> Json:
 
 
 def typed_value(text: str, schema: Json) -> object:
-    """What somebody typed, as a value for `schema`: JSON, or the text itself where that is no JSON or the
+    """Convert typed text to a value for `schema`: JSON, or the text itself where that is no JSON or the
     schema wants a string. The hub checks it."""
     if schema.get("type") == "string":
         return text

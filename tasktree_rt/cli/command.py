@@ -37,12 +37,12 @@ from tasktree_rt.client.watcher.watcher import Watcher, open_watcher
 from tasktree_rt.core.events import Json
 
 CODES: Final = {"done": YES, "sent": YES, "refused": NO, "cancelled": NO}
-"""Exit codes by what became of it; `NOBODY` for the rest."""
+"""Exit codes by the command's outcome; `NOBODY` for the rest."""
 _LOOKED_BACK: Final = 1_000
 
 
 @frozen
-class Order:
+class NewCommand:
     """The command to send: its name, its node and its arguments."""
 
     project: str
@@ -83,16 +83,16 @@ def command_command(
 ) -> None:
     """Tell the orchestrator of PROJECT to do NAME: cancel, retry, pause, resume, or whatever it understands.
 
-    Prints what became of it: sent, or with --wait done, refused, timeout (the orchestrator said nothing),
-    cancelled (the project was deleted) or pending, and what was said about it.
+    Prints the outcome: sent, or with --wait done, refused, timeout (the orchestrator did not answer),
+    cancelled (the project was deleted) or pending, and the orchestrator's message.
 
     \b
     Exit codes:
-      0    done; without --wait: the hub has it and the orchestrator will get it
+      0    done; without --wait: the hub has stored it and will send it to the orchestrator
       1    refused, or cancelled
-      2    an error, as that nobody takes commands of PROJECT
+      2    an error, such as a PROJECT without an orchestrator
       3    timeout, or still pending after --wait
-      130  interrupted; the command stands
+      130  interrupted; the command stays open
 
     \b
     Examples:
@@ -100,9 +100,9 @@ def command_command(
       tasktree-rt command build-7 retry --node compile --wait 5m
       tasktree-rt command build-7 scale --arg workers=4 --wait
     """
-    order = Order(checked_project(project), name, node, dict(map(_argument, given)) or None)
+    command = NewCommand(checked_project(project), name, node, dict(map(_argument, given)) or None)
     with outages_told(Console(stderr=True)):
-        found = run_waiting(_command, checked_hub(hub), order, wait, patience)
+        found = run_waiting(_command, checked_hub(hub), command, wait, patience)
     click.echo(found.status if found.message is None else f"{found.status}: {plain(found.message)}")
     raise SystemExit(CODES.get(found.status, NOBODY))
 
@@ -114,32 +114,33 @@ def _argument(text: str) -> tuple[str, object]:
     return name, typed_value(value, {})
 
 
-async def _command(url: str, order: Order, wait: float | None, patience: float) -> Outcome:
+async def _command(url: str, command: NewCommand, wait: float | None, patience: float) -> Outcome:
     async with desk_at(url, patience) as desk:
         if wait is None:
-            sent = await _send(desk, order, 0.0)
+            sent = await _send(desk, command, 0.0)
             return Outcome(sent.command_id, "sent")
         watching = open_watcher(
-            url, order.project, token=token(), state=False, views=False, patience=patience
+            url, command.project, token=token(), state=False, views=False, patience=patience
         )
         async with watching as watcher:
-            return await _see(desk, watcher, order, wait)
+            return await _see(desk, watcher, command, wait)
 
 
-async def _send(desk: ApiClient, order: Order, wait: float) -> Outcome:
+async def _send(desk: ApiClient, command: NewCommand, wait: float) -> Outcome:
     return await desk.command(
-        order.project, order.name, node_id=order.node, args=order.args, wait=min(wait, LONGEST_WAIT)
+        command.project, command.name, node_id=command.node, args=command.args, wait=min(wait, LONGEST_WAIT)
     )
 
 
-async def _see(desk: ApiClient, watcher: Watcher, order: Order, wait: float) -> Outcome:
-    """Send it, and watch what is said of it: the watcher lives through restarts, a held request does not."""
+async def _see(desk: ApiClient, watcher: Watcher, command: NewCommand, wait: float) -> Outcome:
+    """Send the command and watch its events: a watcher survives a restart of the hub, a waiting request does
+    not."""
     async for message in watcher:
         if isinstance(message, SubscriptionRefused):
-            return await _send(desk, order, wait)  # may command, but not watch
+            return await _send(desk, command, wait)  # may command, but not watch
         if isinstance(message, Subscribed):
             break
-    sent = await _send(desk, order, 0.0)
+    sent = await _send(desk, command, 0.0)
     with trio.move_on_after(wait):
         async for message in watcher:
             if isinstance(message, ProjectDeleted):
@@ -154,7 +155,7 @@ async def _see(desk: ApiClient, watcher: Watcher, order: Order, wait: float) -> 
 
 
 async def _results(desk: ApiClient, message: WatchMessage) -> list[Json]:
-    """What a message of the hub says of commands."""
+    """Return the results of commands that a message of the hub carries."""
     match message:
         case ProjectEvent(type="command_result"):
             return [message.data]

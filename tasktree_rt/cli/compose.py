@@ -37,16 +37,16 @@ from tasktree_rt.web.server.server import raise_open_files_limit, serve, tune_gc
 
 DATABASE: Final = "hub.db"
 LOG_BYTES: Final = 17 * 1024 * 1024
-"""A little more than SQLite writes ahead before it carries its log over (`brokers.sqlite.schema`)."""
+"""Slightly more than SQLite's write-ahead log holds before a checkpoint (`brokers.sqlite.schema`)."""
 
 
 @frozen
 class Running:
-    """A hub that takes connections.
+    """A hub that accepts connections.
 
     Attributes:
-        addresses: where, as URLs.
-        store: what it keeps its logs in, for people.
+        addresses: its URLs.
+        store: the store's name, for people.
     """
 
     hub: Hub
@@ -55,22 +55,22 @@ class Running:
 
     @property
     def address(self) -> str:
-        """The first of `addresses`."""
+        """Return the first of `addresses`."""
         return self.addresses[0]
 
 
 async def run_hub(
     settings: Settings, *, shutdown: trio.Event, started: Callable[[Running], object] = lambda running: None
 ) -> None:
-    """Run a hub until `shutdown` is set and it has drained; `started` is called once it takes connections.
+    """Run a hub until `shutdown` is set and it has drained; `started` is called once it accepts connections.
 
-    Cancelling ends it without a drain; what was acknowledged is on disk all the same.
+    Cancelling ends it without a drain; acknowledged events are on disk all the same.
 
     Raises:
-        SettingsError: the address or the store's folder cannot be had.
+        SettingsError: the hub cannot listen on the address, or cannot make the store's folder.
         StoreUnusable: the store cannot be opened.
     """
-    # The sockets first: a port that is taken is told before a database is made or recovered.
+    # The sockets first: a port in use is an error before the hub makes or recovers a database.
     systems = foreign_systems()
     listeners = open_all(settings, addresses_of(systems, settings))
     try:
@@ -95,7 +95,8 @@ async def run_hub(
 
 
 def foreign_systems() -> tuple[ForeignSystem, ...]:
-    """All foreign systems that a hub can serve: AIECS and AutoGPT. For `web.app.create_app` (``compat``)."""
+    """Return all foreign systems that a hub can serve: AIECS and AutoGPT. For `web.app.create_app`
+    (``compat``)."""
     return (AiecsSystem(), AutoGptSystem())
 
 
@@ -105,12 +106,12 @@ async def start_hub(
     *,
     task_status: trio.TaskStatus[Running] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Run a hub as `run_hub` does, for ``nursery.start``: it returns once the hub takes connections."""
+    """Run a hub as `run_hub` does, for ``nursery.start``: return once the hub accepts connections."""
     await run_hub(settings, shutdown=shutdown, started=task_status.started)
 
 
 def make_broker(store: str) -> Broker:
-    """The broker that a `Settings.store` stands for; not opened yet.
+    """Make the broker that `Settings.store` names, not opened yet.
 
     Raises:
         SettingsError: the folder of the default store cannot be made.
@@ -127,7 +128,7 @@ def make_broker(store: str) -> Broker:
 
 
 def store_path(store: str) -> Path | None:
-    """The file that a `Settings.store` stands for; None for ``memory:``."""
+    """Return the file that `Settings.store` names; None for ``memory:``."""
     if store == "memory:":
         return None
     return Path(store.partition(":")[2]).expanduser() if store else user_state_path("tasktree-rt") / DATABASE
@@ -135,13 +136,13 @@ def store_path(store: str) -> Path | None:
 
 @asynccontextmanager
 async def _bridges(hub: Hub, settings: Settings, metrics: Metrics) -> AsyncIterator[None]:
-    """What other systems publish comes in for as long as the block lasts.
+    """Read the events of other systems for as long as the block lasts.
 
-    They are asked before anybody connects here, so that nobody need be told of what came before.
+    The hub subscribes there before it accepts connections here, so no client misses earlier events.
     """
     async with trio.open_nursery() as nursery:
         if settings.autogpt.redis_url:
-            # Late: the client of Redis takes a quarter of the time that a hub takes to start.
+            # Imported late: the Redis client takes a quarter of a hub's start time.
             from tasktree_rt.compat.autogpt.redis_source import RedisSource
 
             bridge = RedisSource(

@@ -1,7 +1,7 @@
-"""Events of a file or of standard input, checked one by one, each knowing its place.
+"""Read events from a file or standard input, and check each with its place.
 
-NDJSON is read line by line and so may be endless; a JSON array (the first character is ``[``) is read
-whole. Events keep what they say, byte for byte of their values; only a missing project id is filled in.
+It reads NDJSON line by line, so the input may be endless. It reads a JSON array (the first character is
+``[``) whole. The values of events stay as they are; only a missing project id is filled in.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Item:
 
     Attributes:
         place: ``line 17`` of NDJSON, ``item 17`` of an array; from 1.
-        size: bytes it had in the input.
+        size: its bytes in the input.
     """
 
     place: str
@@ -44,7 +44,7 @@ class Item:
 
 @frozen
 class Batch:
-    """Events published together. `id` is the same whenever the same input is read again."""
+    """Events of one publish. `id` is the same whenever the same input is read again."""
 
     id: str
     items: tuple[Item, ...]
@@ -56,10 +56,10 @@ class Batch:
 
 
 def read_items(stream: BinaryIO, project: ProjectId) -> Iterator[Item]:
-    """The events of `stream`, as they come.
+    """Yield the events of `stream` as they arrive.
 
     Raises:
-        BadInput: at the first that is none.
+        BadInput: at the first invalid event.
     """
     number = 0
     while line := stream.readline(LONGEST_LINE + 1):
@@ -80,7 +80,7 @@ def batches(items: Iterable[Item], *, most: int = MOST_EVENTS) -> Iterator[Batch
     """Join events into publishes of at most `most` events and about `MOST_BYTES`, always the same way.
 
     Raises:
-        BadInput: from `items`, after a batch with all that came before.
+        BadInput: from `items`, after a batch with all earlier events.
     """
     index, waiting, size = 0, list[Item](), 0
     try:
@@ -102,7 +102,7 @@ def batches(items: Iterable[Item], *, most: int = MOST_EVENTS) -> Iterator[Batch
 
 
 def content_id(stream: BinaryIO, project: ProjectId) -> str:
-    """A producer id for pushing exactly this content into `project`; reads `stream` to its end."""
+    """Make the producer id of this content for `project`; reads `stream` to its end."""
     digest = blake2b(project.encode() + b"\0", digest_size=16)
     while chunk := stream.read(_CHUNK):
         digest.update(chunk)

@@ -28,7 +28,7 @@ from tasktree_rt.web.state_response import nodes_in, state_pieces
 LOST: Final = "events_lost"
 STATE: Final = "project_state"
 INCOMPLETE: Final = 3
-"""Exit code for an export in which something is missing."""
+"""Exit code for an incomplete export."""
 _READ: Final = 1_000
 
 
@@ -60,9 +60,9 @@ def export_command(
     """Write what the store has of PROJECT, damaged or not, as JSON: one event a line, the oldest first.
 
     Reads the store's file itself, also while a hub has it open, and also where no hub can open it any more.
-    Where the log was trimmed the first line is the state that the rest follows on (type "project_state").
-    What cannot be read is said in its place: {"type": "events_lost", "data": {"first", "last", "why"}}, with
-    the seqs of the events. Exit code 0 if nothing is missing, 3 if something is, 2 if nothing can be read.
+    If the log was trimmed, the first line is the state before the other lines (type "project_state"). For
+    events that cannot be read a line takes their place: {"type": "events_lost", "data": {"first", "last",
+    "why"}}, with the seqs of the events. Exit code 0 if complete, 3 if incomplete, 2 if nothing can be read.
 
     \b
     Examples:
@@ -101,7 +101,7 @@ def _opened(output: Path | None) -> Iterator[BinaryIO]:
 
 
 class Export:
-    """The lines of one project. `events` and `lost` count what was written and what could not be."""
+    """The export of one project. `events` and `lost` count the written and the lost events."""
 
     def __init__(self, archive: Archive, project: str, *, pushable: bool) -> None:
         outline = archive.outline(project)
@@ -116,7 +116,7 @@ class Export:
         self.lost = 0
 
     def lines(self) -> Iterator[bytes]:
-        """Give every line of the export, in order."""
+        """Yield every line of the export, in order."""
         if self._life.floor:
             yield from self._state(self._life)
         at = self._life.floor
@@ -143,7 +143,7 @@ class Export:
 
     @staticmethod
     def _bare(event: Event) -> bytes:
-        """As it is pushed to whichever project."""
+        """Return the event without its project, ready to push to any project."""
         return encode_json({"type": event.type, "data": event.data, "timestamp": event.timestamp})
 
     def _gap(self, first: int, last: int, why: str) -> Iterator[bytes]:
@@ -154,7 +154,7 @@ class Export:
         yield encode_json(said if self._pushable else {**said, "project_id": self._project}) + b"\n"
 
     def _state(self, life: Life) -> Iterator[bytes]:
-        """The oldest stored state that can be read; without one what was trimmed is lost."""
+        """Return the oldest readable state; without one the trimmed events are lost."""
         for seq in reversed(self._archive.checkpoints(self._project)):
             with suppress(InvalidInput, TypeError, ValueError, KeyError):
                 line = self._state_at(Position(life.epoch, seq)) if seq >= life.floor else None

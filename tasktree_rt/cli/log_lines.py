@@ -1,7 +1,7 @@
-"""Lines of output (``log`` events) for a terminal, where their colours stay, and for pipes, where none do.
+"""Format ``log`` events for a terminal, with their colours, and for pipes, without colours.
 
-What a message shows follows docs/protocol.md, "Log text" (`core.terminal`). Whatever it says, a terminal gets
-colours and text of it, never a sequence that moves its cursor, sets its title or asks it something.
+The format follows docs/protocol.md, "Log text" (`core.terminal`). From any message a terminal gets only
+colours and text, never a sequence that moves its cursor, sets its title or asks for a reply.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ _INDENT: Final = "    "
 
 @frozen
 class Printer:
-    """How lines are shown.
+    """The format of lines.
 
     Attributes:
         colours: standard output is a terminal.
-        named: which node said it is told with each line.
+        named: whether each line names its node.
     """
 
     colours: bool
     named: bool
 
     def text(self, event: Json) -> str:
-        """The line, or lines, of a ``log`` event: time, level, node, message; what goes on is indented."""
+        """Format a ``log`` event: time, level, node, message; continuation lines are indented."""
         data = event.get("data", {})
         level, node = _word(data.get("level")) or "info", _word(data.get("node_id"))
         head = f"{_word(event.get('timestamp'))} {level:<7}"
@@ -51,7 +51,7 @@ class Printer:
 
 
 def plain(text: str) -> str:
-    """Foreign text for a terminal, without colours."""
+    """Format foreign text for a terminal, without colours."""
     return shown_text(text)
 
 
@@ -60,5 +60,5 @@ def _coloured(run: Run) -> str:
 
 
 def _word(value: object) -> str:
-    """A short field in one line."""
+    """Format a short field in one line."""
     return plain(value).replace("\n", " ")[:200] if isinstance(value, str) else ""

@@ -1,7 +1,7 @@
 """The hub's own log: structlog on standard error, for people or as JSON, without secrets.
 
-Lines of other libraries (the standard `logging`) go the same way. Whatever a line carries, query strings,
-bearer tokens and JSON Web Tokens are cut out of it before it is written, tracebacks included.
+Lines of other libraries (the standard `logging`) go the same way. Query strings,
+bearer tokens and JSON Web Tokens are cut out of every line before it is written, tracebacks included.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def configure_logging(settings: Logging, stream: TextIO | None = None) -> None:
 
 
 def without_secrets(_: WrappedLogger, __: str, line: EventDict) -> EventDict:
-    """Cut out of a log line what nobody may read there."""
+    """Cut the secrets out of a log line."""
     return {key: HIDDEN if key.lower() in _SECRET_KEYS else _cut(value) for key, value in line.items()}
 
 
@@ -90,5 +90,5 @@ def _take_over_logging(level: int, stream: TextIO, head: list[Processor], tail: 
     )
     root = logging.getLogger()
     root.handlers = [handler]
-    # Other libraries' "info" is their business; the hub tells its own.
+    # Lines of level info of other libraries are left out.
     root.setLevel(level if level <= logging.DEBUG else max(level, logging.WARNING))

@@ -59,9 +59,9 @@ def logs_command(
 ) -> None:
     """Print the newest lines of output of PROJECT, or of one NODE of it.
 
-    A terminal shows their colours; into a pipe they go without. With --follow it goes on live, through any
-    restart of the hub. Whoever reads too slowly has lines held back by the hub, never by the others who
-    watch: how many were skipped is said on standard error, and they are fetched.
+    A terminal shows their colours; a pipe gets none. With --follow the command continues live, through any
+    restart of the hub. For a slow reader the hub skips lines, and does not slow down others that
+    watch: the command prints the number of skipped lines on standard error and fetches them.
 
     \b
     Examples:
@@ -90,11 +90,11 @@ async def _logs(url: str, tail: Tail, lines: int, follow: bool, patience: float)
 
 @define
 class Tail:
-    """Where a log is being followed, and what of it has been printed.
+    """The state of a followed log.
 
     Attributes:
         printer: None to print JSON.
-        at: everything up to here is printed; None before the beginning.
+        at: the position up to which everything is printed; None before the beginning.
     """
 
     project: str
@@ -103,7 +103,7 @@ class Tail:
     at: Position | None = None
 
     async def newest(self, desk: ApiClient, lines: int, before: str) -> None:
-        """Print the newest so many before a position."""
+        """Print the newest lines before a position, at most `lines`."""
         pages: list[list[Json]] = []
         place: str | None = before
         while place is not None and lines > 0:
@@ -117,7 +117,7 @@ class Tail:
             self._print(events)
 
     async def take(self, desk: ApiClient, message: WatchMessage, lines: int) -> None:
-        """Print what a message of the hub brings."""
+        """Print the lines of a message of the hub."""
         raise_if_refused(message)
         match message:
             case Disconnected():
@@ -147,7 +147,8 @@ class Tail:
         return self.node is None or node == self.node
 
     async def _catch_up(self, desk: ApiClient, to: Position, skipped: int | None = None) -> None:
-        """Fetch and print what stands between what is printed and `to`; `skipped` lines, if that is known."""
+        """Fetch and print the lines from the last printed one to `to`; `skipped` is their number, if
+        known."""
         after, self.at = self.at, to
         if after is None or after == to or skipped == 0:
             return

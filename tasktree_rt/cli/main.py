@@ -27,7 +27,7 @@ COMMANDS: Final = {
 
 
 class _Late(click.Group):
-    """Imports a command when it is called: ``--help`` and ``push`` need no web server."""
+    """Import a command when it is called: ``--help`` and ``push`` need no web server."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -50,11 +50,11 @@ def tasktree_rt() -> None:
 
 
 def main() -> None:
-    """The console script.
+    """Run the console script.
 
-    Exit codes: 0 done; 1 a fault of the program's own, or a second signal while stopping; 2 something to
-    mend (arguments, settings, address, store, input, an unreachable hub), told in one line; 130 interrupted.
-    `ask`, `answer` and `command` have codes of their own (`cli.waiting`): there a fault is 2 as well.
+    Exit codes: 0 done; 1 an internal error, or a second signal while stopping; 2 an error that the user can
+    mend (arguments, settings, address, store, input, an unreachable hub), in one line; 130 interrupted.
+    `ask`, `answer` and `command` have codes of their own (`cli.waiting`): there an internal error is 2 too.
     """
     try:
         sys.exit(tasktree_rt(standalone_mode=False, prog_name="tasktree-rt") or 0)

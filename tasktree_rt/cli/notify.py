@@ -21,9 +21,9 @@ from tasktree_rt.core.log import Position
 def notify_command(
     user: str, title: str, body: str | None, level: str | None, url: str | None, hub: str, patience: float
 ) -> None:
-    """Tell USER something: it is kept until they read it, wherever they log in next.
+    """Send USER a notification; the hub keeps it until they read it.
 
-    Prints its position in the user's log. Exit code 0 if the hub has it for good, 2 if not.
+    Prints its position in the user's log. Exit code 0 if the hub has stored it, 2 if not.
 
     \b
     Examples:

@@ -37,7 +37,7 @@ _IN_FLIGHT: Final = 64
 
 @define
 class Pushed:
-    """How far a push came."""
+    """The progress of a push."""
 
     events: int = 0
     duplicates: int = 0
@@ -49,7 +49,7 @@ class Pushed:
 
 @frozen
 class Source:
-    """What is pushed, and as whom.
+    """The input of a push, and the producer's identity.
 
     Attributes:
         size: bytes of the input, if it has an end.
@@ -70,11 +70,11 @@ class Source:
 def push_command(project: str, file: BinaryIO, hub: str, producer_id: str | None, patience: float) -> None:
     """Push events of FILE, or of standard input, into PROJECT; ends when all are acknowledged.
 
-    One JSON event a line, or one JSON array of them. An outage of the hub is waited out. Pushing the same
-    FILE again within 24 hours goes on where it was broken off and doubles nothing: publishes are named by
-    the content of the whole FILE and their number. Standard input is pushed as it comes, event by event;
-    with a --producer-id of its own the same input is resumable there too. The first event that is wrong or
-    refused ends the push and is named by its line; what stands before it is kept.
+    One JSON event a line, or one JSON array of events. The command waits through an outage of the hub.
+    Pushing the same FILE again within 24 hours continues after the last acknowledged event and doubles
+    nothing: the id of a publish is the hash of the whole FILE and a number. Standard input is pushed as it
+    arrives, event by event; with --producer-id the same input can be resumed too. The first event that is
+    invalid or refused ends the push, and the error names its line; the hub keeps the events before it.
 
     \b
     Examples:
@@ -154,7 +154,7 @@ async def _confirm(
 
 @contextmanager
 def _bar(console: Console, size: int | None) -> Iterator[Callable[[int], None]]:
-    """A progress bar by bytes; nothing where there is no terminal."""
+    """Make a progress bar by bytes; no bar without a terminal."""
     columns = (TextColumn("pushing"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("", total=size)
@@ -162,7 +162,7 @@ def _bar(console: Console, size: int | None) -> Iterator[Callable[[int], None]]:
 
 
 def _place(batch: Batch, error: PublishRefused) -> str:
-    """The line or item that a refusal means; of a whole publish, its first and last."""
+    """Return the line or item that a refusal names; for a whole publish, its first and last."""
     hit = re.match(r"events\[(\d+)\](?:\.(.+))?", error.field or "")
     if hit and int(hit[1]) < len(batch.items):
         return batch.items[int(hit[1])].place + (f": {hit[2]}" if hit[2] else "")

@@ -1,4 +1,4 @@
-"""The command ``tasktree-rt recover``: let a damaged project or user's log go on."""
+"""The command ``tasktree-rt recover``: recover a damaged project or user's log."""
 
 from __future__ import annotations
 
@@ -24,12 +24,13 @@ from tasktree_rt.core.events import Json
 @hub_option
 @patience_option
 def recover_command(project: str | None, user: str | None, hub: str, patience: float) -> None:
-    """Let a damaged PROJECT go on with what of it can be read; needs an administrator's token, if any.
+    """Recover a damaged PROJECT from its readable part; with authentication it needs an administrator's
+    token.
 
-    The running hub makes its state of the newest stored state that is good and of the events behind it that
-    can be read. It goes on under a new epoch, and watchers get the state. Prints what is lost, and the new
-    position. Run `export` first: the events up to the last one that is lost are not kept. A project that is
-    not damaged is left as it is.
+    The running hub builds the state from the newest good stored state and the readable events after it. The
+    project continues in a new epoch, and watchers get the state. Prints the lost events and the new position.
+    Run `export` first: the hub does not keep the events up to the last lost one. An undamaged project stays
+    as it is.
 
     \b
     Examples:

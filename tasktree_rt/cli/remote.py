@@ -1,4 +1,4 @@
-"""What the commands that talk to a running hub have in common: its address, and the token."""
+"""The options of all commands that talk to a running hub: its address and the token."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def patience_option(command: F) -> F:
 
 @contextmanager
 def outages_told(console: Console) -> Iterator[None]:
-    """Inside, what the client library says of the connection is printed, the same thing once."""
+    """Print the client library's reports of the connection inside the block, each once in a row."""
     logger = logging.getLogger("tasktree_rt.client")
     handler = _Told(console)
     before, propagate = logger.level, logger.propagate
@@ -83,15 +83,15 @@ class _Told(logging.Handler):
 
 
 def token() -> str | None:
-    """The token for the hub, if one is set."""
+    """Return the token for the hub, if one is set."""
     return os.environ.get(TOKEN_VARIABLE) or None
 
 
 def checked_project(name: str) -> ProjectId:
-    """A project id of the command line.
+    """Check a project id of the command line.
 
     Raises:
-        Failed: it cannot be one.
+        Failed: it is invalid.
     """
     try:
         return project_id(name, "PROJECT")
@@ -100,10 +100,10 @@ def checked_project(name: str) -> ProjectId:
 
 
 def checked_hub(url: str) -> str:
-    """The address of a hub on the command line.
+    """Check the address of a hub on the command line.
 
     Raises:
-        Failed: it cannot be one.
+        Failed: it is invalid.
     """
     scheme, separator, rest = url.partition("://")
     if scheme not in ("http", "https", "ws", "wss") or not separator or not rest.strip("/"):
@@ -112,10 +112,10 @@ def checked_hub(url: str) -> str:
 
 
 def raise_if_refused(message: WatchMessage) -> None:
-    """End the command if a project cannot be watched, or not any more.
+    """End the command if the hub refuses the subscription, or ended it.
 
     Raises:
-        Failed: saying why.
+        Failed: with the reason.
     """
     if isinstance(message, SubscriptionRefused):
         raise Failed(f"{message.project_id}: {message.code}: {message.message}")
@@ -124,7 +124,7 @@ def raise_if_refused(message: WatchMessage) -> None:
 
 
 def event_json(kind: str, message: ProjectEvent | ProjectDeleted) -> Json:
-    """An event as it is on the wire."""
+    """Return an event in its wire form."""
     return {
         "type": kind,
         "project_id": message.project_id,
@@ -137,10 +137,10 @@ def event_json(kind: str, message: ProjectEvent | ProjectDeleted) -> Json:
 
 @asynccontextmanager
 async def desk_at(hub: str, patience: float) -> AsyncIterator[ApiClient]:
-    """A desk at the hub; what the hub refuses for good, and nobody caught, ends the command.
+    """Open a client for the hub's API. A request that the hub refuses for good ends the command.
 
     Raises:
-        Failed: saying why.
+        Failed: with the reason.
     """
     async with open_api_client(hub, token=token(), patience=patience) as desk:
         try:
@@ -150,6 +150,6 @@ async def desk_at(hub: str, patience: float) -> AsyncIterator[ApiClient]:
 
 
 def refusal(error: RequestRefused) -> str:
-    """Why the hub would not, in one line."""
+    """Return the reason of a refusal, in one line."""
     place = f"{error.field}: " if error.field else ""
     return f"{error.code}: {place}{error.message}"

@@ -17,11 +17,11 @@ from tasktree_rt.errors import HubError
 UNUSABLE: Final = 2
 """Exit code for what the user can mend: settings, address, store, input, an unreachable hub."""
 CRASHED: Final = 1
-"""Exit code for a fault of the program's own; the log has the traceback."""
+"""Exit code for an internal error; the log has the traceback."""
 
 
 class Failed(click.ClickException):
-    """One line on standard error."""
+    """A command fails with one line on standard error."""
 
     exit_code = UNUSABLE
 
@@ -31,7 +31,7 @@ class Failed(click.ClickException):
 
 
 def run(function: Callable[..., Awaitable[Any]], *args: object) -> Any:  # noqa: ANN401 - whatever it returns
-    """`trio.run`, with faults turned into what the command ends with."""
+    """Run an async function as `trio.run` does; turn errors into exit codes."""
     try:
         return trio.run(function, *args)
     except BaseException as error:
@@ -40,11 +40,11 @@ def run(function: Callable[..., Awaitable[Any]], *args: object) -> Any:  # noqa:
 
 @contextmanager
 def reader_may_leave() -> Iterator[None]:
-    """Inside, it is no fault if whoever reads standard output has had enough."""
+    """Ignore that the reader of standard output closes the pipe inside the block."""
     try:
         yield
     except BrokenPipeError:
-        # Python would complain at exit about what is still buffered.
+        # Python would report the buffered rest at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
@@ -52,8 +52,8 @@ def give_up(error: BaseException) -> NoReturn:
     """End the command for `error`, which may be a group.
 
     Raises:
-        Failed: `error` is, or holds nothing worse than, something the user can mend.
-        BrokenPipeError: whoever read standard output has gone.
+        Failed: `error`, or each error of the group, is one that the user can mend.
+        BrokenPipeError: the reader of standard output closed the pipe.
     """
     causes = list(_leaves(error))
     for one in causes:

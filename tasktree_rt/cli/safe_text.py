@@ -1,10 +1,10 @@
-"""Foreign text made fit to be shown."""
+"""Make foreign text printable."""
 
 from __future__ import annotations
 
 
 def printable(text: str, most: int = 500) -> str:
-    """`text` in one line without control characters and lone surrogates, at most so long."""
+    """Return `text` in one line without control characters and lone surrogates, at most `most` characters."""
     clean = "".join(map(_printable, text[: most + 1]))
     return clean if len(clean) <= most else clean[: most - 1] + "…"
 

@@ -20,7 +20,7 @@ from tasktree_rt.settings import Settings
 def serve_command(**flags: Any) -> None:
     """Run a hub until SIGTERM or SIGINT.
 
-    Prints one line with its address and its store when it takes connections. The first signal drains it
+    Prints one line with its address and its store when it accepts connections. The first signal drains it
     (exit code 0), a second ends it at once (exit code 1). Address taken, store unusable, a wrong setting:
     one line on standard error, exit code 2.
 
@@ -42,5 +42,5 @@ async def _serve(settings: Settings) -> None:
 
 
 def announce(running: Running) -> None:
-    """Tell where the hub is and what it keeps its logs in, in one line."""
+    """Print the hub's address and its store in one line."""
     click.echo(f"tasktree-rt: listening on {' and '.join(running.addresses)}, store {running.store}")

@@ -1,9 +1,9 @@
-"""Where settings come from: a TOML file, then the environment, then flags, the later ones winning.
+"""Read settings from a TOML file, then the environment, then flags; later sources win.
 
-Every value keeps its origin, and whatever is wrong is one `SettingsError` that names the place: the
-file and the key, the environment variable, or the flag. The layers, their names and their merging are
-typed-settings' (its ``load_settings`` itself would drop the origins, coerce ``5`` to ``"5"`` and ignore
-a section by the wrong name without a word).
+Every value keeps its origin. An invalid value is one `SettingsError` that names the place: the
+file and the key, the environment variable, or the flag. typed-settings provides the layers, their names and
+their merging (its own ``load_settings`` would drop the origins, coerce ``5`` to ``"5"`` and ignore
+a misspelt section silently).
 """
 
 from __future__ import annotations
@@ -43,9 +43,9 @@ CLIENT_VARIABLES: Final = frozenset(
 
 
 def _options(group: type, prefix: str = "") -> Iterator[OptionInfo]:
-    """Every setting below `group`.
+    """Return every setting below `group`.
 
-    typed-settings' ``deep_options`` finds the same, but parses the source for docstrings on top of it,
+    typed-settings' ``deep_options`` finds the same, but also parses the source for docstrings,
     which is a quarter of the time that a hub takes to start.
     """
     for one in attrs.fields(attrs.resolve_types(group)):
@@ -72,7 +72,7 @@ ORIGINALS: Final = {
     "WEBSOCKET_PING_TIMEOUT": "aiecs.ping_timeout",
     "WEBSOCKET_CALLBACK_TIMEOUT": "aiecs.callback_timeout",
 }
-"""Variables of AIECS' own WebSocket manager, by the setting they mean; this hub's own names win."""
+"""Variables of AIECS' own WebSocket manager by the equivalent setting; this hub's own names win."""
 BY_PATH: Final[dict[str, OptionInfo]] = {option.path: option for option in OPTIONS}
 _GROUPS: Final = {option.path.rpartition(".")[0]: option.parent_cls for option in OPTIONS}
 _WORDS: Final = {
@@ -82,7 +82,7 @@ _WORDS: Final = {
 
 
 Layer = Callable[[SettingsClass, OptionList], Iterable[LoadedSettings]]
-"""A loader of typed-settings that may know several origins."""
+"""A loader of typed-settings that knows the origin of each value."""
 
 
 @frozen
@@ -96,7 +96,7 @@ class Flag:
 
 @frozen
 class Loaded:
-    """Settings in force, and where each came from.
+    """The effective settings and their origins.
 
     Attributes:
         origins: by path (``limits.max_nodes``): ``default``, a file, a variable's or a flag's name.
@@ -113,10 +113,10 @@ def load(
 ) -> Loaded:
     """Read, merge and validate all settings.
 
-    `config` must exist; without it `find_file` is read, if there is one.
+    `config` must exist. Without it the file that `find_file` finds is read, if any.
 
     Raises:
-        SettingsError: one line, naming the place.
+        SettingsError: one line that names the place.
     """
     file = config or find_file()
     layers: list[Layer] = [*([FromFile(file)] if file else []), FromEnvironment(environ), FromFlags(flags)]
@@ -135,7 +135,7 @@ def load(
 
 
 def find_file() -> Path | None:
-    """``tasktree-rt.toml`` in the current folder, else in the platform's folder for configuration."""
+    """Find ``tasktree-rt.toml`` in the current folder, else in the platform's folder for configuration."""
     for folder in (Path.cwd(), user_config_path(SECTION)):
         if (folder / FILE_NAME).exists():
             return folder / FILE_NAME
@@ -143,7 +143,7 @@ def find_file() -> Path | None:
 
 
 def is_secret(path: str) -> bool:
-    """Whether a setting's value must never be shown."""
+    """Return whether a setting's value is a secret."""
     return not _attribute(BY_PATH[path]).repr
 
 
@@ -152,7 +152,7 @@ def is_secret(path: str) -> bool:
 
 @frozen
 class FromFile:
-    """The section ``[tasktree-rt]`` of a TOML file, where nothing else may stand."""
+    """The section ``[tasktree-rt]`` of a TOML file, which may have no other section."""
 
     path: Path
 
@@ -201,7 +201,7 @@ class FromFile:
                 raise SettingsError(f"{self.path}: {SECTION}.{path}: expected a section, got {got}")
 
     def _anchored(self, store: str) -> str:
-        """A relative path in a file is relative to that file: it means the same wherever the hub starts."""
+        """Make a relative path relative to its file, so that it does not depend on the current folder."""
         kind, _, path = store.partition(":")
         if kind != "sqlite" or path.startswith("~"):
             return store
@@ -209,8 +209,8 @@ class FromFile:
 
 
 class FromEnvironment:
-    """``TASKTREE_RT_…``: one variable a setting, arrays with commas; unknown names are refused. And
-    `ORIGINALS`."""
+    """The variables ``TASKTREE_RT_…``: one for each setting, arrays with commas; unknown names are errors.
+    And `ORIGINALS`."""
 
     def __init__(self, environ: Mapping[str, str] | None = None) -> None:
         self._environ = os.environ if environ is None else environ
@@ -234,7 +234,7 @@ class FromEnvironment:
 
 @frozen
 class FromFlags:
-    """What was given on the command line; of two for one setting the later wins."""
+    """The flags of the command line; of two for one setting the later wins."""
 
     flags: Sequence[Flag]
 
@@ -244,10 +244,10 @@ class FromFlags:
 
 
 def assignment(text: str) -> Flag:
-    """A flag of ``--set PATH=VALUE``.
+    """Parse the flag ``--set PATH=VALUE``.
 
     Raises:
-        SettingsError: not of that shape, no such setting, or one that must not be seen by ``ps``.
+        SettingsError: malformed, an unknown setting, or a secret, which ``ps`` would show.
     """
     path, equals, value = text.partition("=")
     if not equals:
@@ -263,10 +263,10 @@ def assignment(text: str) -> Flag:
 
 
 def parse_text(option: OptionInfo, text: str, place: str) -> object:
-    """A setting's value of text (a variable, a flag); validated.
+    """Parse and validate a setting's value from text (a variable, a flag).
 
     Raises:
-        SettingsError: naming `place`.
+        SettingsError: it names `place`.
     """
     value: object = text
     if option.cls is bool:

@@ -1,4 +1,4 @@
-"""``tasktree-rt settings``: what is in force and where each value came from."""
+"""``tasktree-rt settings``: print the effective settings and their origins."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ MASK: Final = "********"
 @click.option("--json", "as_json", is_flag=True, help="One JSON object: {setting: {value, origin}}.")
 @hub_flags
 def settings_command(as_json: bool, **flags: Any) -> None:
-    """Show every setting in force and where it came from.
+    """Print every effective setting and its origin.
 
     Values come from a TOML file (--config, else tasktree-rt.toml here or in the platform's folder for
     configuration; section [tasktree-rt]), from the environment (TASKTREE_RT_LIMITS_MAX_NODES=5000) and from
-    flags; the later ones win. Secrets are masked. Takes serve's flags, to see what they would do.
+    flags; later sources win. Secrets are masked. Takes serve's flags, to show their effect.
 
     \b
     Examples:

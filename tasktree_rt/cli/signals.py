@@ -19,9 +19,9 @@ SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 
 @contextmanager
 def stopping(shutdown: trio.Event) -> Iterator[None]:
-    """Inside, the first signal sets `shutdown`; the second does not wait for anything.
+    """Inside the block the first signal sets `shutdown`; the second ends the process at once.
 
-    A handler of our own, not `trio.open_signal_receiver`: the second signal must work also while the
+    It uses its own handler, not `trio.open_signal_receiver`: the second signal must work even while the
     event loop is stuck.
     """
     token = trio.lowlevel.current_trio_token()

@@ -1,4 +1,4 @@
-"""A project's tree as lines for a terminal: all of it if it fits, else what is going on."""
+"""Draw a project's tree for a terminal: all of it if it fits, else its active part."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _DEEPEST: Final = 20
 
 
 def draw(view: TreeView, height: int, notice: str | None = None) -> Group:
-    """At most `height` lines: a head, then nodes. Of a larger tree, nodes at rest are counted, not shown."""
+    """Draw at most `height` lines: a head, then nodes. In a larger tree inactive nodes are only counted."""
     room = max(1, height - 2)
     lit = None if len(view.nodes) <= room else _lit(view)
     lines = list(_take(_nodes(view, lit), room))
@@ -61,7 +61,7 @@ def _shown(node_ids: list[str], lit: set[str] | None) -> list[str]:
 
 
 def _lit(view: TreeView) -> set[str]:
-    """The nodes where something is going on, and all above them."""
+    """Return the active nodes and their ancestors."""
     nodes = view.nodes
     lit: set[str] = set()
     for node_id, fields in nodes.items():

@@ -1,5 +1,5 @@
-"""Commands that wait for people or orchestrators: an interrupt ends them in order, and their exit codes say
-what came of it, so that a fault of the program's own must not look like an answer."""
+"""Run commands that wait for people or orchestrators. An interrupt ends them in order. Their exit codes are
+the outcome, so an internal error must not look like an answer."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ T = TypeVar("T")
 YES: Final = 0
 NO: Final = 1
 NOBODY: Final = 3
-"""Exit codes: it came out well; it did not; nobody said anything in time."""
+"""Exit codes: success; failure; no answer in time."""
 
 _UNITS: Final = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0}
 _DURATION: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d|)")
 
 
 def seconds(context: click.Context, parameter: click.Parameter, text: str | None) -> float | None:
-    """An option's time, written ``90``, ``90s``, ``10m``, ``2h``, ``1h30m`` or ``1d``, in seconds.
+    """Parse a duration, written ``90``, ``90s``, ``10m``, ``2h``, ``1h30m`` or ``1d``, to seconds.
 
     Raises:
-        click.BadParameter: it is none.
+        click.BadParameter: it is no duration.
     """
     if text is None:
         return None
@@ -38,7 +38,7 @@ def seconds(context: click.Context, parameter: click.Parameter, text: str | None
 
 
 def run_waiting(function: Callable[..., Awaitable[T]], *args: object) -> T:
-    """`running.run`; on SIGINT or SIGTERM `function` is cancelled, so that it can take back what it began,
+    """Run as `running.run` does; on SIGINT or SIGTERM cancel `function`, so that it can undo what it began,
     and the command ends as interrupted. A fault of the program's own ends it with `UNUSABLE`.
     """
 
@@ -67,5 +67,5 @@ async def _cancel_when(asked: trio.Event, scope: trio.CancelScope) -> None:
 
 
 def say(text: str) -> None:
-    """A line for people: standard output is for what scripts read."""
+    """Print a line for people on standard error: standard output is for scripts."""
     click.echo(f"tasktree-rt: {text}", err=True)

@@ -41,7 +41,7 @@ from tasktree_rt.dialects.base import encode_json
 from tasktree_rt.errors import InvalidInput
 
 FRAME: Final = 0.25
-"""Seconds between two drawings, at least."""
+"""Minimum seconds between two drawings."""
 
 
 @click.command("watch")
@@ -55,10 +55,10 @@ FRAME: Final = 0.25
 def watch_command(project: str, hub: str, as_json: bool, since: str | None, patience: float) -> None:
     """Watch PROJECT live: its tree in the terminal, or its events as JSON; Ctrl+C ends it.
 
-    Goes on by itself over every outage of the hub. With --json every event from --since on (default: from
-    now on) is printed once and in order, with its seq and epoch. If the hub no longer has the events asked
-    for, one line {"type": "project_state", …} with the whole state stands in their place. Where standard
-    output is no terminal, a line is printed for each event.
+    Continues by itself after every outage of the hub. With --json it prints every event from --since on
+    (default: from now on) once and in order, with its seq and epoch. If the hub no longer has these events,
+    it prints one line {"type": "project_state", …} with the whole state instead. If standard output is no
+    terminal, it prints a line for each event.
 
     \b
     Examples:
@@ -74,7 +74,7 @@ def watch_command(project: str, hub: str, as_json: bool, since: str | None, pati
 
 
 async def _print(url: str, project: str, since: str | None, patience: float, as_json: bool) -> None:
-    # "disconnect": a hub that must shed closes, and the watcher resumes; nothing is ever merged.
+    # "disconnect": for a slow reader the hub closes and the watcher resumes; it never merges events.
     watching = open_watcher(
         url, project, since, token=token(), policy="disconnect", state=False, views=False, patience=patience
     )
@@ -120,7 +120,7 @@ async def _redraw(live: Live, console: Console, watcher: Watcher, project: str, 
 
 
 def _as_json(message: WatchMessage) -> Json | None:
-    """What ``--json`` prints; the words of the wire."""
+    """Return what ``--json`` prints: the wire form."""
     match message:
         case ProjectEvent():
             return event_json(message.type, message)

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from tasktree_rt.cli.compose import Running, start_hub
 from tasktree_rt.cli.demo.names import project_id
-from tasktree_rt.cli.demo.obey_commands import KNOWN, Servant
+from tasktree_rt.cli.demo.obey_commands import KNOWN, CommandHandler
 from tasktree_rt.cli.demo.report import Afterwards, reporting
 from tasktree_rt.cli.demo.run import Job, Totals
 from tasktree_rt.cli.demo.sinks import ClientSink, HubSink, open_client_sink
@@ -29,12 +29,12 @@ from tasktree_rt.core.events import ProjectId
 from tasktree_rt.settings import Settings
 
 LAST_WORDS: Final = 5.0
-"""Seconds that an interrupted run has to say so of everything that is not over."""
+"""Seconds for an interrupted run to mark all unfinished nodes as cancelled."""
 
 
 @frozen
-class Wish:
-    """What the command line asks for."""
+class Options:
+    """The command's options."""
 
     root: bytes
     project: ProjectId
@@ -87,14 +87,14 @@ def demo_command(
     """
     root = os.path.realpath(folder)
     name = checked_project(project) if project else project_id(os.path.basename(root))
-    wish = Wish(root, name, pace, once, everything)
+    options = Options(root, name, pace, once, everything)
     if hub is not None:
         _refuse_hub_flags(flags)
-        run(_elsewhere, wish, checked_hub(hub), patience)
+        run(_elsewhere, options, checked_hub(hub), patience)
         return
     settings = _quieter(load_flags(**flags))
     configure_logging(settings.log)
-    run(_here, wish, settings)
+    run(_here, options, settings)
 
 
 def _refuse_hub_flags(flags: dict[str, Any]) -> None:
@@ -105,56 +105,56 @@ def _refuse_hub_flags(flags: dict[str, Any]) -> None:
 
 
 def _quieter(loaded: Loaded) -> Settings:
-    """A line for each connection would break up the progress bar; whoever wants them says so."""
+    """Raise the log level to warnings: a line for each connection would break up the progress bar."""
     if loaded.origins["log.level"] != DEFAULT:
         return loaded.settings
     return evolve(loaded.settings, log=evolve(loaded.settings.log, level="warning"))
 
 
-async def _here(wish: Wish, settings: Settings) -> None:
+async def _here(options: Options, settings: Settings) -> None:
     asked, shutdown = trio.Event(), trio.Event()
     with stopping(asked):
         async with trio.open_nursery() as nursery:
             running: Running = await nursery.start(partial(start_hub, settings, shutdown))
             announce(running)
-            click.echo(_open_hint(running.address, wish.project))
-            await _work(wish, HubSink(running.hub), asked)
+            click.echo(_open_hint(running.address, options.project))
+            await _work(options, HubSink(running.hub), asked)
             shutdown.set()
 
 
-async def _elsewhere(wish: Wish, url: str, patience: float) -> None:
+async def _elsewhere(options: Options, url: str, patience: float) -> None:
     asked = trio.Event()
     with stopping(asked), outages_told(Console(stderr=True)):
-        click.echo(_open_hint(url, wish.project))
-        async with open_client_sink(url, wish.project, token(), patience) as sink:
-            await _work(wish, sink, asked)
+        click.echo(_open_hint(url, options.project))
+        async with open_client_sink(url, options.project, token(), patience) as sink:
+            await _work(options, sink, asked)
 
 
-async def _work(wish: Wish, sink: HubSink | ClientSink, asked: trio.Event) -> None:
+async def _work(options: Options, sink: HubSink | ClientSink, asked: trio.Event) -> None:
     """Run the job until it is done or `asked` to stop; then, if wished, go on until `asked`."""
     console = Console(soft_wrap=True)
-    folder = printable(wish.root.decode("utf-8", "replace"))
+    folder = printable(options.root.decode("utf-8", "replace"))
     click.echo(
-        f"tasktree-rt: {folder}: SHA-256 of every file, compile() of every .py, as project {wish.project}"
+        f"tasktree-rt: {folder}: SHA-256 of every file, compile() of every .py, as project {options.project}"
     )
-    job = Job(wish.root, wish.project, sink, Afterwards(console), wish.pace, wish.everything)
+    job = Job(options.root, options.project, sink, Afterwards(console), options.pace, options.everything)
     async with trio.open_nursery() as nursery:
-        servant = Servant(job, stays=not wish.once)
-        nursery.start_soon(servant.run, sink.commands(wish.project))
+        handler = CommandHandler(job, stays=not options.once)
+        nursery.start_soon(handler.run, sink.commands(options.project))
         with reporting(console) as job.report:
             totals = await _run(job, asked)
         job.report = Afterwards(console)
         click.echo("tasktree-rt: broken off" if totals is None else _summary(totals))
-        if not wish.once and not asked.is_set():
+        if not options.once and not asked.is_set():
             click.echo(f"tasktree-rt: still serving, and obeying {', '.join(KNOWN)}; Ctrl+C ends it")
             await _go_on(job, asked)
         with trio.move_on_after(LAST_WORDS):
-            await servant.idle()
+            await handler.idle()
         nursery.cancel_scope.cancel()
 
 
 async def _run(job: Job, asked: trio.Event) -> Totals | None:
-    """What it came to; None if it was broken off, because `asked` was set or a command said so."""
+    """Run the job; return its totals, or None if `asked` or a command ended it early."""
 
     async def watch() -> None:
         await asked.wait()
@@ -172,7 +172,7 @@ async def _run(job: Job, asked: trio.Event) -> Totals | None:
 
 
 async def _go_on(job: Job, asked: trio.Event) -> None:
-    """Try again what commands say, until `asked` to stop."""
+    """Retry the files that commands name, until `asked` is set."""
     async with trio.open_nursery() as nursery:
         nursery.start_soon(job.go_on)
         await asked.wait()

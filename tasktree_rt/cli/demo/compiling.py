@@ -1,6 +1,6 @@
-"""Whether Python source compiles: here, or for large sources in a process of its own.
+"""Check whether Python source compiles: here, or for large sources in a process of its own.
 
-Run as a program it reads source from standard input and prints what is wrong. It imports nothing of this
+As a program it reads source from standard input and prints the error. It imports nothing of this
 package, so that it runs in an isolated interpreter.
 """
 
@@ -21,9 +21,9 @@ _LONGEST_TEXT: Final = 500
 
 
 def compile_fault(source: bytes) -> str | None:
-    """Why `source` does not compile as Python, in the encoding it declares; None if it does.
+    """Return why `source` does not compile as Python, in the encoding it declares; None if it does.
 
-    The first line tells it; on the lines after it stands the compiler's own text, if it has one.
+    The first line is the reason; the following lines are the compiler's own text, if it has one.
     """
     with _one_at_a_time, warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -45,16 +45,16 @@ def _one_line(text: str) -> str:
 
 
 def _text_of(error: SyntaxError) -> str:
-    """As Python shows it, with the place in the source."""
+    """Format a syntax error as Python does, with the place in the source."""
     if error.text is not None:
         error.text = error.text[:_LONGEST_TEXT]
     return "".join(traceback.format_exception_only(error))[: 4 * _LONGEST_TEXT].rstrip()
 
 
 def compile_elsewhere(handle: int) -> str | None:
-    """The same for what stands in an open file, from its beginning, in another process.
+    """Do the same for an open file, from its beginning, in another process.
 
-    Gives up after two minutes; a compiler that dies of it (memory, depth) is a fault of the source too.
+    Gives up after two minutes. If the compiler's process dies (memory, depth), the source is at fault too.
     """
     os.lseek(handle, 0, os.SEEK_SET)
     command = [sys.executable, "-I", __file__]
@@ -70,7 +70,7 @@ def compile_elsewhere(handle: int) -> str | None:
 
 
 def main() -> None:
-    """Compile the source on standard input; print what is wrong with it, or nothing."""
+    """Compile the source on standard input; print the error, or nothing."""
     fault = compile_fault(sys.stdin.buffer.read()) or ""
     sys.stdout.buffer.write(fault.encode(errors="replace"))
 

@@ -1,4 +1,4 @@
-"""From the demo's work to a hub: steps are joined into publishes, paced, with folders' news between them."""
+"""Send the demo's steps to a hub: joined into publishes, paced, with updates of folders in between."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ from tasktree_rt.cli.demo.tree import RUNNING, Folder, Folders, News
 from tasktree_rt.core.events import Event, Json, ProjectId, format_time
 
 MOST_EVENTS: Final = 100
-"""Events per publish: with ids of 512 characters still far below the limit of a message."""
+"""Events per publish. With ids of 512 characters they stay far below the limit of a message."""
 FLUSH: Final = 0.05
-"""Seconds between publishes, about."""
+"""Approximate seconds between publishes."""
 SHORTEST: Final = 0.005
-"""… and never less, so that steps gather into publishes whatever the pace."""
+"""Minimum seconds between publishes, so that steps gather at any pace."""
 ENDED: Final = frozenset({"completed", "failed", "cancelled"})
 FOLDER_NEWS: Final = 0.2
-"""Seconds between two updates of folders, at least."""
+"""Minimum seconds between two updates of folders."""
 
 
 class Sink(Protocol):
-    """Where events go: a hub in this process or one elsewhere."""
+    """The destination of events: a hub in this process or a remote one."""
 
     async def publish(self, events: Sequence[Event]) -> None:
-        """Hand over events of one project: kept all or none, once, in order. Waits while much is unacked."""
+        """Publish events of one project: all or none, once, in order. Waits while much is unacked."""
 
     async def settled(self) -> None:
-        """Wait until all that was handed over is durable."""
+        """Wait until all published events are durable."""
 
 
 class Effect(Enum):
-    """What a step means for the folder of its file."""
+    """The effect of a step on the folder of its file."""
 
     NONE = "none"
     FINISHED = "finished"
@@ -51,7 +51,7 @@ class Effect(Enum):
 
 @frozen
 class Step:
-    """One event to be sent, and its effect on `folder` once it is on its way."""
+    """One event to send, and its effect on `folder` once it is sent."""
 
     type: str
     data: Json
@@ -61,20 +61,20 @@ class Step:
 
 @frozen
 class Mark:
-    """A place between steps. `tells`: from here on folders' news goes between them."""
+    """A place between steps. `tells`: updates of folders are sent from here on."""
 
     tells: bool = False
     reached: trio.Event = field(factory=trio.Event)
 
 
 def node_step(path: bytes, changes: Json, effect: Effect = Effect.NONE) -> Step:
-    """A ``node_update`` for what is at `path`."""
+    """Make a ``node_update`` for the entry at `path`."""
     data = {"node_id": node_id(path), "changes": changes}
     return Step("node_update", data, path.rpartition(b"/")[0], effect)
 
 
 def node_steps(path: bytes, changes: Json, effect: Effect = Effect.NONE) -> list[Step]:
-    """The same for what was running: the lifecycle leads to ``completed`` through ``review`` only."""
+    """Make the updates of a running entry: the lifecycle leads to ``completed`` only through ``review``."""
     step = node_step(path, changes, effect)
     if changes.get("status") != "completed":
         return [step]
@@ -82,7 +82,7 @@ def node_steps(path: bytes, changes: Json, effect: Effect = Effect.NONE) -> list
 
 
 def log_step(path: bytes, message: str, level: str = "info") -> Step:
-    """A ``log`` line of what is at `path`."""
+    """Make a ``log`` line of the entry at `path`."""
     return Step("log", {"node_id": node_id(path), "level": level, "message": message})
 
 
@@ -92,9 +92,9 @@ def state_step(to: str) -> Step:
 
 
 class Feed:
-    """Takes steps from any task (`put`), publishes them in order (`run`, in a task of its own).
+    """Take steps from any task (`put`) and publish them in order (`run`, in a task of its own).
 
-    `pace` is in events per second and may be changed while running; while `gate` hurries there is none.
+    `pace` is in events per second and may change while running; while `gate` hurries there is no pace.
     """
 
     def __init__(self, sink: Sink, project: ProjectId, folders: Folders, pace: float, gate: Gate) -> None:
@@ -112,14 +112,14 @@ class Feed:
         self._next = deque[Step]()
         self._mark: Mark | None = None
         self._turn = trio.Lock()
-        """Held while waiting for room: who came first is served first."""
+        """Held while waiting for room, so that callers are served in order."""
         self._room = trio.Event()
         self._ahead = 0
         self._items, self._waiting = trio.open_memory_channel[tuple[Step, ...] | Mark](math.inf)
 
     async def put(self, *steps: Step) -> None:
-        """Send `steps` in their turn, nothing between them. Waits while the feed is behind by two publishes:
-        work must not run ahead of what is shown of it."""
+        """Send `steps` in order, nothing between them. Waits while the feed is behind by two publishes:
+        the work must not run ahead of what watchers see."""
         async with self._turn:
             while self._ahead >= 2 * self._most:
                 self._room = trio.Event()
@@ -129,33 +129,33 @@ class Feed:
 
     @property
     def _most(self) -> int:
-        """How many events one publish may carry."""
+        """Return the maximum number of events of one publish."""
         return MOST_EVENTS if self._gate.hurried else max(1, min(MOST_EVENTS, int(self.pace * FLUSH)))
 
     async def tell_folders(self) -> None:
-        """All files are known: once the steps before this one are sent, folders' news goes between them."""
+        """Note that all files are known: updates of folders follow the steps before this one."""
         async with self._turn:
             self._items.send_nowait(Mark(tells=True))
 
     async def flushed(self) -> None:
-        """Wait until all that was put before is handed over, and the folders' news of it."""
+        """Wait until all steps put before, and the updates of their folders, are published."""
         mark = Mark()
         async with self._turn:
             self._items.send_nowait(mark)
         await mark.reached.wait()
 
     def end(self) -> None:
-        """No more steps come: `run` returns when everything is durable."""
+        """End the feed: no more steps come, and `run` returns when everything is durable."""
         self._items.close()
 
     def break_off(self) -> None:
-        """The same, but the work is not done: `run` says so of every node that is not over, the newest
+        """End the feed early: `run` marks every unfinished node as cancelled, the newest
         first."""
         self._broken_off = True
         self._items.close()
 
     async def run(self) -> None:
-        """Publish until `end` or `break_off`. Cancelling drops what was not handed over."""
+        """Publish until `end` or `break_off`. Cancelling drops the unpublished steps."""
         async for item in self._waiting:
             self._take(item)
             while self._next or self._mark is not None:
@@ -180,7 +180,7 @@ class Feed:
             self._next.extend(item)
 
     def _batch(self) -> list[Event]:
-        """The next publish; what comes after a mark is not taken before it is reached."""
+        """Return the steps of the next publish, at most up to the next mark."""
         most = self._most
         while len(self._next) < most and self._mark is None:
             try:
@@ -193,7 +193,7 @@ class Feed:
         return events
 
     def _reached(self) -> Mark | None:
-        """The mark, if all before it is sent."""
+        """Return the mark if all steps before it are sent."""
         if self._next:
             return None
         mark, self._mark = self._mark, None
@@ -243,7 +243,7 @@ class Feed:
         return Event(step.type, self._project, step.data, now_text())
 
     def _note(self, node: str, changes: Json) -> None:
-        """Remember the nodes that are not over, the one touched last at the end."""
+        """Remember the unfinished nodes, the last changed one at the end."""
         if "status" in changes or "deleted" in changes:
             self._open.pop(node, None)
             if changes.get("status", "cancelled") not in ENDED:
@@ -251,7 +251,7 @@ class Feed:
 
 
 def _folder_line(news: News, folder: Folder) -> Step:
-    """What is logged of a folder that is done."""
+    """Return the log line of a finished folder."""
     parts = [f"{folder.total} files", f"{folder.failed} failed" if folder.failed else ""]
     parts.append(f"{folder.cancelled} cancelled" if folder.cancelled else "")
     text = f"done, {news.status}: " + ", ".join(part for part in parts if part)
@@ -266,5 +266,5 @@ def _folder_changes(progress: int, status: str) -> Json:
 
 
 def now_text() -> str:
-    """The time now, as events carry it."""
+    """Return the current time in the format of events."""
     return format_time(datetime.now(UTC))

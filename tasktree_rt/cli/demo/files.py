@@ -1,4 +1,4 @@
-"""What has become of each file, which ones wait for their turn, and who waits for them."""
+"""The status of each file, the queue of files, and the tasks that wait for files."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ VANISHED: Final = "vanished"
 
 @define(eq=False)
 class Watch:
-    """Somebody waits for these files to be over; `ends` says how each ended."""
+    """A task waits until these files are finished; `ends` has the end of each."""
 
     left: set[bytes]
     ends: dict[bytes, str] = field(factory=dict)
@@ -26,7 +26,7 @@ class Watch:
 
 
 class Files:
-    """All files of a run by path, with their statuses; those to be worked on, in order."""
+    """All files of a run by path, with their statuses, and the queue of files to work on."""
 
     def __init__(self) -> None:
         self._status: dict[bytes, str] = {}
@@ -44,7 +44,7 @@ class Files:
         return self._status[path]
 
     def get(self, path: bytes) -> str | None:
-        """Its status; None if it is no file."""
+        """Return the file's status; None if it is no file."""
         return self._status.get(path)
 
     def count(self, status: str) -> int:
@@ -52,36 +52,36 @@ class Files:
         return sum(1 for one in self._status.values() if one == status)
 
     def under(self, path: bytes, wanted: Callable[[bytes], bool]) -> list[bytes]:
-        """Those that are `path`, or are in it at any depth, and are wanted."""
+        """Return the wanted files at `path` or below it."""
         inside = path + b"/" if path else b""
         return [one for one in self._status if (one == path or one.startswith(inside)) and wanted(one)]
 
     def add(self, path: bytes, *, failed: bool) -> None:
-        """One more; unless it failed already, it waits for its turn."""
+        """Add a file; it joins the queue unless it failed already."""
         self._status[path] = FAILED if failed else READY
         if not failed:
             self._queue[path] = None
 
     @property
     def unfinished(self) -> bool:
-        """Whether anything is left to be done."""
+        """Whether any file is unfinished."""
         return self.waiting or any(one in (READY, RUNNING) for one in self._status.values())
 
     @property
     def waiting(self) -> bool:
-        """Whether any waits for its turn."""
+        """Whether the queue has files."""
         return bool(self._queue)
 
     def queued(self, path: bytes) -> bool:
-        """Whether it waits for its turn."""
+        """Return whether the file is in the queue."""
         return path in self._queue
 
     def again(self, paths: Iterable[bytes]) -> None:
-        """Those that failed are to be tried once more."""
+        """Put the failed files into the queue again."""
         self._queue.update(dict.fromkeys(paths))
 
     def take(self) -> tuple[bytes, bool, trio.CancelScope]:
-        """The next one: its path, whether it has failed before, and what cancels its work."""
+        """Take the next file: its path, whether it failed before, and the scope of its work."""
         path = next(iter(self._queue))
         del self._queue[path]
         again = self._status[path] == FAILED
@@ -90,7 +90,7 @@ class Files:
         return path, again, scope
 
     def end(self, path: bytes, status: str) -> None:
-        """It is over; who waits for it is told."""
+        """Finish the file and wake the tasks that wait for it."""
         self._scopes.pop(path, None)
         self._queue.pop(path, None)
         self._status[path] = status
@@ -103,11 +103,11 @@ class Files:
         self._watches = [watch for watch in self._watches if watch.left]
 
     def stop(self, path: bytes) -> None:
-        """Cancel the work on it."""
+        """Cancel the work on the file."""
         self._scopes[path].cancel()
 
     def watch(self, paths: Iterable[bytes]) -> Watch:
-        """Watch those files; `Watch.over` is set when all of them are done."""
+        """Watch files; `Watch.over` is set when all of them are finished."""
         watch = Watch(set(paths))
         if watch.left:
             self._watches.append(watch)
@@ -116,7 +116,7 @@ class Files:
         return watch
 
     def give_up(self) -> None:
-        """None of them will be worked on any more."""
+        """End the queue: no more files are worked on."""
         self._queue.clear()
         for watch in self._watches:
             watch.over.set()

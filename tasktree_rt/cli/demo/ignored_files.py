@@ -1,6 +1,6 @@
-"""What the demo leaves out of a folder: what git ignores there, or else what tools make and keep.
+"""Decide which files of a folder the demo leaves out: those that git ignores, or else those that tools make.
 
-In a checkout git is asked, once. Elsewhere it is `TOOLS`, and Python's virtual environments by whatever name.
+In a checkout it asks git once. Elsewhere it leaves out `TOOLS` and Python's virtual environments.
 """
 
 from __future__ import annotations
@@ -32,18 +32,18 @@ TOOLS: Final = frozenset(
 _ENVIRONMENT: Final = b"pyvenv.cfg"
 _NAMED: Final = 3
 _GIT: Final = ("git", "-c", "core.fsmonitor=false")
-"""The folder may be anybody's: nothing that its settings name is run."""
+"""Options for git. The folder may be untrusted: git runs no program that its configuration names."""
 _LIST: Final = ("ls-files", "-z", "--others", "--ignored", "--exclude-standard", "--directory")
 _PATIENCE: Final = 30.0
 
 
 @define
 class LeftOut:
-    """Says of each path whether it is left out, and keeps those that are, as the walk meets them.
+    """Decide for each path whether it is left out, and keep the left-out paths of the walk.
 
     Attributes:
-        ignored: what git ignores, relative to the folder; None: there is no git to ask.
-        everything: nothing is left out.
+        ignored: the paths that git ignores, relative to the folder; None without git.
+        everything: leave nothing out.
     """
 
     root: bytes
@@ -52,7 +52,7 @@ class LeftOut:
     met: list[bytes] = field(factory=list, init=False)
 
     def __call__(self, path: bytes) -> bool:
-        """Whether `path`, which is in the folder, is left out."""
+        """Return whether `path`, which is in the folder, is left out."""
         if self.everything or not self._is(path):
             return False
         self.met.append(path)
@@ -66,7 +66,7 @@ class LeftOut:
         return os.path.isdir(full) and (name in TOOLS or os.path.lexists(os.path.join(full, _ENVIRONMENT)))
 
     def __str__(self) -> str:
-        """In words; empty if nothing was left out."""
+        """Describe what was left out; empty if nothing was."""
         met = sorted(
             (path for path in self.met if path != b".git"), key=lambda path: (path.count(b"/"), path)
         )
@@ -79,12 +79,12 @@ class LeftOut:
 
 
 def left_out(root: bytes, *, everything: bool) -> LeftOut:
-    """What is left out of the folder `root`. Blocks while git looks."""
+    """Make the filter for the folder `root`. Blocks while git runs."""
     return LeftOut(root, None if everything else _ignored(root), everything)
 
 
 def _ignored(root: bytes) -> frozenset[bytes] | None:
-    """What git ignores in `root`; None if it is no checkout, or is ignored itself, or git is not there."""
+    """Return what git ignores in `root`; None if it is no checkout, or ignored itself, or without git."""
     if _git(root, "check-ignore", "--quiet", ".") is not None:
         return None
     listed = _git(root, *_LIST)
@@ -96,7 +96,7 @@ def _paths(listed: Iterable[bytes]) -> Iterable[bytes]:
 
 
 def _git(root: bytes, *command: str) -> bytes | None:
-    """What a git command says in `root`; None if it fails."""
+    """Run a git command in `root` and return its output; None if it fails."""
     try:
         done = subprocess.run(  # noqa: S603 - no part of it is anybody's but ours
             [*_GIT, *command],

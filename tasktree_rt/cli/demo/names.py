@@ -16,7 +16,7 @@ from tasktree_rt.cli.safe_text import printable
 from tasktree_rt.core.events import ProjectId
 
 ROOT: Final = "."
-"""The node id of the folder itself."""
+"""Node id of the folder itself."""
 LONGEST_ID: Final = 512
 LONGEST_PROJECT: Final = 128
 _UNFIT: Final = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]|%(?=[0-9A-Fa-f]{2})")
@@ -24,7 +24,7 @@ _ESCAPE: Final = re.compile(rb"%([0-9A-Fa-f]{2})")
 
 
 def node_id(path: bytes) -> str:
-    """The node id of a path relative to the folder; ``b""`` is the folder."""
+    """Return the node id of a path relative to the folder; ``b""`` is the folder."""
     if not path:
         return ROOT
     text = _UNFIT.sub(_escaped, path.decode("utf-8", "surrogateescape"))
@@ -35,19 +35,19 @@ def node_id(path: bytes) -> str:
 
 
 def path_of(name: str) -> bytes | None:
-    """The path of a node id; None if the id was cut."""
+    """Return the path of a node id; None if the id was cut."""
     if "//" in name:
         return None
     return b"" if name == ROOT else _ESCAPE.sub(lambda hit: bytes([int(hit[1], 16)]), name.encode())
 
 
 def title(path: bytes) -> str:
-    """The last part of a path for people: what cannot be shown becomes ``�``."""
+    """Return the last part of a path for people; undisplayable characters become ``�``."""
     return printable(path.rpartition(b"/")[2].decode("utf-8", "replace"))
 
 
 def project_id(folder: bytes) -> ProjectId:
-    """A project id for a folder of this name: what may not stand in one becomes ``-``."""
+    """Return a project id for a folder name; invalid characters become ``-``."""
     words = re.sub(r"[^A-Za-z0-9._:@~-]+", "-", folder.decode("utf-8", "replace"))
     return ProjectId(re.sub(r"^[^A-Za-z0-9]+", "", words)[:LONGEST_PROJECT].rstrip("-") or "folder")
 

@@ -1,4 +1,4 @@
-"""What the demo does when it is told to: cancel, retry, pause, resume."""
+"""Obey the commands cancel, retry, pause and resume."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ KNOWN: Final = ("cancel", "retry", "pause", "resume")
 _OVER: Final = "the run is over"
 
 
-class Order(Protocol):
-    """A command: from the hub in this process, or from one elsewhere."""
+class DemoCommand(Protocol):
+    """A command from the hub in this process or from a remote one."""
 
     @property
     def name(self) -> str:
-        """One of `KNOWN`, if it is to be obeyed."""
+        """The command's name; the demo obeys those in `KNOWN`."""
 
     @property
     def node_id(self) -> str | None:
-        """What it is about; None for the whole run."""
+        """The node to act on; None for the whole run."""
 
     @property
     def args(self) -> Json:
@@ -45,13 +45,13 @@ class Order(Protocol):
         """Answer that the command is refused."""
 
 
-class Unwilling(Exception):
-    """A command is refused; the message says why."""
+class CommandRefused(Exception):
+    """The demo refuses a command; the message is the reason."""
 
 
 @define
-class Servant:
-    """Obeys the commands for one job. `stays`: the demo goes on after the run."""
+class CommandHandler:
+    """Obey the commands for one job. `stays`: the demo continues after the run."""
 
     job: Job
     stays: bool
@@ -64,13 +64,13 @@ class Servant:
             self._answered = trio.Event()
             await self._answered.wait()
 
-    async def run(self, orders: AsyncIterator[Order]) -> None:
-        """Obey whatever comes, several at a time, until cancelled."""
+    async def run(self, orders: AsyncIterator[DemoCommand]) -> None:
+        """Obey commands, several at a time, until cancelled."""
         async with trio.open_nursery() as nursery:
             async for order in orders:
                 nursery.start_soon(self._obey, order)
 
-    async def _obey(self, order: Order) -> None:
+    async def _obey(self, order: DemoCommand) -> None:
         self._busy += 1
         try:
             await self._answer(order)
@@ -81,26 +81,26 @@ class Servant:
             self._busy -= 1
             self._answered.set()
 
-    async def _answer(self, order: Order) -> None:
+    async def _answer(self, order: DemoCommand) -> None:
         try:
             said = await self._do(order)
-        except Unwilling as why:
+        except CommandRefused as why:
             await order.refuse(str(why))
         else:
             await order.done(said)
 
-    async def _do(self, order: Order) -> str:
+    async def _do(self, order: DemoCommand) -> str:
         if order.name not in KNOWN:
-            raise Unwilling(f"the demo knows {', '.join(KNOWN)}; not {printable(order.name, 64)}")
+            raise CommandRefused(f"the demo knows {', '.join(KNOWN)}; not {printable(order.name, 64)}")
         if order.args:
-            raise Unwilling(f"{order.name} takes no arguments")
+            raise CommandRefused(f"{order.name} takes no arguments")
         path = self._path(order.node_id)
         if order.name == "retry":
             return await self._retry(order, path or b"")
         if order.name == "cancel":
             return await (self._cancel_all() if not path else self._cancel(order, path))
         if path:
-            raise Unwilling(f"only the whole run can {order.name}")
+            raise CommandRefused(f"only the whole run can {order.name}")
         return await (self._pause() if order.name == "pause" else self._resume())
 
     def _path(self, name: str | None) -> bytes | None:
@@ -113,7 +113,7 @@ class Servant:
             path in job.folders or (path in job.files and job.files[path] != VANISHED)
         )
         if not known:
-            raise Unwilling(f"there is no file or folder {printable(name, 200)}")
+            raise CommandRefused(f"there is no file or folder {printable(name, 200)}")
         return path
 
     # --- the whole run ------------------------------------------------------------------------------
@@ -122,9 +122,9 @@ class Servant:
         job = self.job
         async with job.turn:
             if job.feed is None:
-                raise Unwilling(_OVER)
+                raise CommandRefused(_OVER)
             if job.gate.closed:
-                raise Unwilling("the run is paused already")
+                raise CommandRefused("the run is paused already")
             job.gate.close()
             await job.feed.put(state_step("paused"))
             await job.feed.flushed()
@@ -135,7 +135,7 @@ class Servant:
         job = self.job
         async with job.turn:
             if job.feed is None or not job.gate.closed:
-                raise Unwilling("the run is not paused")
+                raise CommandRefused("the run is not paused")
             await job.feed.put(state_step("running"))
             await job.feed.flushed()
             job.gate.open()
@@ -145,22 +145,22 @@ class Servant:
     async def _cancel_all(self) -> str:
         job = self.job
         if job.feed is None:
-            raise Unwilling(_OVER)
+            raise CommandRefused(_OVER)
         job.break_off()
         await job.rest.wait()
         if not job.broken_off:
-            raise Unwilling("the run was over before it could be cancelled")
+            raise CommandRefused("the run was over before it could be cancelled")
         return "the run is cancelled"
 
     # --- parts of it --------------------------------------------------------------------------------
 
-    async def _cancel(self, order: Order, path: bytes) -> str:
+    async def _cancel(self, order: DemoCommand, path: bytes) -> str:
         job, files = self.job, self.job.files
         async with job.turn:
             self._check_walked()
             found = files.under(path, lambda one: files[one] in (READY, RUNNING) or files.queued(one))
             if job.feed is None or not found:
-                raise Unwilling(f"{printable(str(order.node_id), 200)} is over already")
+                raise CommandRefused(f"{printable(str(order.node_id), 200)} is over already")
             watch = files.watch(found)
             for one in found:
                 if files[one] == RUNNING:
@@ -174,17 +174,17 @@ class Servant:
         await self._settled(watch)
         return _summary(watch)
 
-    async def _retry(self, order: Order, path: bytes) -> str:
+    async def _retry(self, order: DemoCommand, path: bytes) -> str:
         job, files = self.job, self.job.files
         async with job.turn:
             self._check_walked()
             found = files.under(path, lambda one: files[one] == FAILED and not files.queued(one))
             if job.broken_off:
-                raise Unwilling("the run was cancelled: start the demo again")
+                raise CommandRefused("the run was cancelled: start the demo again")
             if job.feed is None and not self.stays:
-                raise Unwilling(_OVER)
+                raise CommandRefused(_OVER)
             if not found:
-                raise Unwilling(_nothing_failed(order, files.get(path)))
+                raise CommandRefused(_nothing_failed(order, files.get(path)))
             alone = job.feed is None
             watch = files.watch(found)
             job.try_again(found)
@@ -196,10 +196,10 @@ class Servant:
 
     def _check_walked(self) -> None:
         if self.job.walking:
-            raise Unwilling("the folder is still being listed: only the whole run can be cancelled now")
+            raise CommandRefused("the folder is still being listed: only the whole run can be cancelled now")
 
     async def _settled(self, watch: Watch) -> None:
-        """Wait until the files are over, and all that was said of them is kept."""
+        """Wait until the files are finished and their events are durable."""
         job = self.job
         await watch.over.wait()
         async with job.turn:
@@ -211,7 +211,7 @@ class Servant:
         await job.sink.settled()
 
 
-def _nothing_failed(order: Order, status: str | None) -> str:
+def _nothing_failed(order: DemoCommand, status: str | None) -> str:
     if order.node_id is None:
         return "nothing has failed"
     name = printable(order.node_id, 200)
@@ -219,7 +219,7 @@ def _nothing_failed(order: Order, status: str | None) -> str:
 
 
 def _summary(watch: Watch) -> str:
-    """How the files ended, in words."""
+    """Describe how the files ended."""
     if len(watch.ends) == 1 and not watch.left:
         (path, status), *_ = watch.ends.items()
         return f"{printable(node_id(path), 200)}: {status}"

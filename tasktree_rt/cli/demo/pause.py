@@ -1,4 +1,4 @@
-"""Whether the demo's work goes on, for its tasks and its threads."""
+"""Pause and resume the demo's work, in its tasks and threads."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import trio
 from attrs import define, field
 
 LOOK: Final = 0.05
-"""Seconds between two looks of a thread that is held."""
+"""Seconds between two checks by a paused thread."""
 
 
 @define
@@ -22,7 +22,7 @@ class Gate:
 
     @property
     def hurried(self) -> bool:
-        """Whether nothing is paced: what was done is told before the run rests, or ends."""
+        """Whether to send without pace: the run's events go out before it rests or ends."""
         return self.closed or self.broken
 
     def close(self) -> None:
@@ -36,12 +36,12 @@ class Gate:
         self._wake()
 
     def break_off(self) -> None:
-        """Hold nothing any more: it is over."""
+        """Release all workers: the run is over."""
         self.closed, self.broken = False, True
         self._wake()
 
     async def passed(self) -> None:
-        """Wait while it is closed. Where it is open nothing else runs in between."""
+        """Wait while the gate is closed. If it is open, return without a checkpoint."""
         while self.closed:
             await self._changed.wait()
 
@@ -51,7 +51,7 @@ class Gate:
             await self._changed.wait()
 
     def hold(self) -> None:
-        """`passed`, in a thread; what cancels the thread's task ends it."""
+        """Do `passed` in a thread; cancelling the thread's task ends it."""
         trio.from_thread.check_cancelled()
         while self.closed:
             time.sleep(LOOK)

@@ -1,4 +1,4 @@
-"""How the demo tells what it does: a progress bar on a terminal, plain lines elsewhere."""
+"""Report the demo's progress: a bar on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from tasktree_rt.cli.safe_text import printable
 
 FAULTS: Final = 20
-"""So many failed files are listed; the rest are counted, and all of them stand in the tree."""
+"""Maximum number of failed files to list; the others are counted."""
 
 
 @contextmanager
 def reporting(console: Console) -> Iterator[Bar | Lines]:
-    """A report for as long as the job runs."""
+    """Make a report for as long as the job runs."""
     if not console.is_terminal:
         yield Lines(console)
         return
@@ -36,7 +36,7 @@ def reporting(console: Console) -> Iterator[Bar | Lines]:
 
 @define
 class Faults:
-    """Prints the first failed files."""
+    """Print the first failed files."""
 
     console: Console
     failed: int = 0
@@ -53,7 +53,7 @@ class Faults:
 
 @define
 class Bar:
-    """A progress bar, for a terminal."""
+    """Report by a progress bar, for a terminal."""
 
     console: Console
     progress: Progress
@@ -61,7 +61,7 @@ class Bar:
     _faults: Faults = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        """Failed files are printed above the bar."""
+        """Print failed files above the bar."""
         self._faults = Faults(self.progress.console)
 
     def walked(self, folders: int, files: int) -> None:
@@ -82,7 +82,7 @@ class Bar:
 
 @define
 class Lines:
-    """Anywhere else: a line for each tenth."""
+    """Report a line for each tenth of the work."""
 
     console: Console
     _files: int = 0
@@ -90,7 +90,7 @@ class Lines:
     _faults: Faults = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        """Failed files are lines too."""
+        """Print failed files as lines."""
         self._faults = Faults(self.console)
 
     def walked(self, folders: int, files: int) -> None:
@@ -117,7 +117,7 @@ class Lines:
 
 @define
 class Afterwards:
-    """After the run: a line for each file that was tried again."""
+    """Report after the run: a line for each retried file."""
 
     console: Console
 

@@ -1,6 +1,6 @@
-"""The demo's job: walk a folder, push every entry as a node, work on every file, tell how far it is.
+"""The demo's job: walk a folder, push every entry as a node, work on every file, push the progress.
 
-First the whole folder is walked and shown (files ``ready``, folders ``running`` at 0 %), then a few
+It walks and pushes the whole folder first (files ``ready``, folders ``running`` at 0 %). Then a few
 workers take the files in order. A new run of the same folder clears the tree of the run before with its
 first publish, so that nodes of files gone since do not stay.
 """
@@ -38,36 +38,36 @@ from tasktree_rt.core.events import Event, Json, ProjectId
 
 WORKERS: Final = max(2, min(4, os.cpu_count() or 1))
 SLICE: Final = 256
-"""Entries walked at a time, in a thread."""
+"""Entries that a thread walks at a time."""
 WALK_PACE: Final = 2_000.0
-"""Events per second of the walk, unless a pace was asked for."""
+"""Events per second of the walk without ``--pace``."""
 WATCHABLE: Final = 12.0
-"""Seconds that the work is spread over, unless a pace was asked for …"""
+"""Seconds that the work takes without ``--pace`` …"""
 SLOWEST: Final = 20.0
 FASTEST: Final = 4_000.0
 """… within these bounds, in events per second."""
 
 
 WORK: Final = "the SHA-256 of every file, and whether every .py compiles"
-"""What the run does, said of the folder itself."""
+"""The messages of the folder's node, by phase."""
 
 
 class Report(Protocol):
-    """Who is told how it goes."""
+    """What a report of the job's progress provides."""
 
     def walked(self, folders: int, files: int) -> None:
-        """All entries of the folder are known."""
+        """Report that all entries of the folder are known."""
 
     def left_out(self, what: str) -> None:
-        """Something in the folder is not looked at."""
+        """Report that an entry is left out."""
 
     def worked(self, path: bytes, fault: str | None) -> None:
-        """One file has been worked through."""
+        """Report a finished file."""
 
 
 @define
 class Totals:
-    """What a run came to."""
+    """The totals of a run."""
 
     folders: int = 0
     files: int = 0
@@ -78,18 +78,18 @@ class Totals:
 
 @define(eq=False)
 class Job:
-    """A run of the demo, and what comes after it: files that are tried again.
+    """A run of the demo, and the retries after it.
 
-    A run may be broken off: then every node that is not over, and the project, becomes ``cancelled``.
+    A run may end early: then every unfinished node, and the project, becomes ``cancelled``.
 
     Attributes:
         root: the folder.
         pace: events per second; None for a quick but watchable one.
-        everything: nothing is left out, also not what git ignores.
-        feed: where steps go; None while nothing is being done.
-        turn: held while a command changes what is done, so that the feed does not end meanwhile.
-        rest: set while nothing is being done.
-        broken_off: whether there was work left when it was broken off.
+        everything: leave nothing out, not even what git ignores.
+        feed: takes the steps; None while no work is done.
+        turn: held while a command changes the work, so that the feed does not end meanwhile.
+        rest: set while no work is done.
+        broken_off: whether work was left when the run ended early.
     """
 
     root: bytes
@@ -115,17 +115,17 @@ class Job:
         self._working.cancel()
 
     async def run(self) -> Totals:
-        """Do it all; returns when everything pushed is durable. Cancelling stops where it is, unsaid.
+        """Run the job; return when all events are durable. Cancelling stops it without further events.
 
         Raises:
-            PeerError, ClientError: the hub refuses what is pushed.
+            PeerError, ClientError: the hub refuses an event.
         """
         await self.sink.publish(_opening(self.project, self.root))
         await self._round(self.pace or WALK_PACE, self._walk)
         return self.totals()
 
     async def go_on(self) -> None:
-        """After `run`: try again what `try_again` is told to, until cancelled."""
+        """After `run`: retry the files that `try_again` queues, until cancelled."""
         while not self.broken_off:
             await self._wanted.wait()
             self._wanted = trio.Event()
@@ -133,24 +133,24 @@ class Job:
             await self._round(self.pace or SLOWEST, self._reopen)
 
     def try_again(self, paths: Iterable[bytes]) -> None:
-        """Work once more on files that failed."""
+        """Retry failed files."""
         self.files.again(paths)
         if self.feed is None:
             self._wanted.set()
 
     @staticmethod
     def cancelled(path: bytes) -> list[Step]:
-        """What is said of a file that will not be worked on."""
+        """Return the step of a cancelled file."""
         return _outcome_steps(path, None)
 
     def totals(self) -> Totals:
-        """What it has come to."""
+        """Return the totals so far."""
         count = self.files.count
         ends = count(FAILED), count(VANISHED), count(CANCELLED)
         return Totals(len(self.folders), len(list(self.files)), *ends)
 
     async def _round(self, pace: float, begin: Callable[[Feed], Awaitable[None]]) -> None:
-        """Begin, work on every file that waits, and say how it ended."""
+        """Begin, work on every queued file, and push how the round ended."""
         feed = self.feed = Feed(self.sink, self.project, self.folders, pace, self.gate)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(feed.run)
@@ -174,7 +174,7 @@ class Job:
         self.rest.set()
 
     async def _more(self) -> bool:
-        """Whether there is work; if not, none can be given to this round any more."""
+        """Return whether there is work; if not, this round accepts none any more."""
         async with self.turn:
             if not self.files.waiting:
                 self.feed = None
@@ -223,7 +223,7 @@ class Job:
         while self.files.waiting:
             path, again, scope = self.files.take()
             outcome: Outcome | None = None
-            # Not within the scope: what is not begun cannot be ended.
+            # Outside the scope: a file whose work has not begun cannot end.
             await feed.put(*_begin_steps(path, again=again))
             with scope:
                 outcome = await self._examine(path)
@@ -256,7 +256,7 @@ def _first_steps(entry: Entry, root: bytes) -> list[Step]:
 
 
 def _first_changes(entry: Entry, root: bytes) -> Json:
-    """How an entry first appears."""
+    """Return the first node of an entry."""
     changes: Json = {
         "title": title(entry.path or root) or "/",
         "kind": entry.kind.value,
@@ -319,7 +319,7 @@ def _status(outcome: Outcome | None) -> str:
 
 
 def _opening(project: ProjectId, root: bytes) -> list[Event]:
-    """Clears what an earlier run left, and names the project; one publish, so that nobody sees half of it."""
+    """Clear the tree of an earlier run and name the project, in one publish."""
     clear = {"node_id": ROOT, "changes": {"deleted": True}}
     name = {"changes": {"title": title(root) or "/", "group": "demo"}}
     return [

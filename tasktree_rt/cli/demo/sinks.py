@@ -1,4 +1,4 @@
-"""The two places the demo's events go: the hub in this process, or one elsewhere."""
+"""The demo's two destinations: the hub in this process, or a remote one."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ if TYPE_CHECKING:
     from tasktree_rt.client.producer.receipt import Receipt
 
 MOST_COMMANDS: Final = 1_000
-"""Commands held for the demo; the hub keeps fewer open."""
+"""Maximum number of commands waiting for the demo; the hub keeps fewer open."""
 AGAIN: Final = 0.5
-"""Seconds until a publish is tried again, if the hub does not say."""
+"""Seconds until a publish is retried if the hub names no time."""
 
 
 def new_producer() -> str:
-    """A producer id that no other run has."""
+    """Make a unique producer id."""
     return f"demo-{token_hex(8)}"
 
 
 @define
 class Told:
-    """A command from the hub in this process; see `obey_commands.Order`."""
+    """A command from the hub in this process; see `obey_commands.DemoCommand`."""
 
     name: str
     node_id: str | None
@@ -69,7 +69,7 @@ class Told:
 
 @define(eq=False)
 class HubSink:
-    """A hub in this process. What it cannot take now is tried again under the same key."""
+    """A hub in this process. A publish that it cannot take now is retried under the same key."""
 
     hub: Hub
     _producer: str = field(factory=new_producer)
@@ -80,7 +80,7 @@ class HubSink:
         """See `feed.Sink`.
 
         Raises:
-            PeerError: refused for good.
+            PeerError: the hub refuses it for good.
         """
         key = Key("", self._producer, str(self._numbers()))
         while True:
@@ -103,7 +103,7 @@ class HubSink:
             self._tell.send_nowait(told)
 
     async def commands(self, project: ProjectId) -> AsyncIterator[Told]:
-        """The commands of `project`, which this process takes for as long as they are asked for."""
+        """Yield the commands of `project`; this process takes them for as long as the iteration runs."""
         self._tell, heard = trio.open_memory_channel[Told](MOST_COMMANDS)
         self.hub.orchestrators.serve(self, [project])
         try:
@@ -115,7 +115,7 @@ class HubSink:
 
 @define
 class ClientSink:
-    """A hub elsewhere. The client library keeps what is unacked and sends it again after an outage."""
+    """A remote hub. The client library keeps unacked events and sends them again after an outage."""
 
     client: Orchestrator
     _receipts: deque[Receipt] = field(factory=deque)
@@ -124,8 +124,8 @@ class ClientSink:
         """See `feed.Sink`.
 
         Raises:
-            PublishRefused: this or an earlier one was refused for good.
-            ConnectionLost: the hub is not coming back.
+            PublishRefused: the hub refused this or an earlier publish for good.
+            ConnectionLost: the hub did not come back in time.
         """
         self._receipts.append(await self.client.publish(list(events)))
         while self._receipts and self._receipts[0].outcome is not None:
@@ -137,7 +137,7 @@ class ClientSink:
             await receipt.acked()
 
     def commands(self, project: ProjectId) -> AsyncIterator[Command]:
-        """The commands of the project that the client was opened for."""
+        """Yield the commands of the client's project."""
         return self.client.commands()
 
     @staticmethod
@@ -150,7 +150,7 @@ class ClientSink:
 async def open_client_sink(
     url: str, project: ProjectId, token: str | None, patience: float
 ) -> AsyncIterator[ClientSink]:
-    """Push to the hub at `url`, and take the commands of `project`; waits for the hub, at first and after
+    """Push to the hub at `url` and take the commands of `project`. Waits for the hub, at first and after
     every outage, at most `patience` seconds."""
     from tasktree_rt.client.producer.open_orchestrator import open_orchestrator
 

@@ -1,7 +1,7 @@
-"""How far each folder is: the share of finished files under it, kept as files finish.
+"""The progress of each folder: the share of finished files below it.
 
-Folders are told about only when what they show changes: a folder's whole percent, or its end. So a
-folder with 50,000 files is told about some hundred times, not 50,000.
+A folder is pushed only when its whole percent or its end changes. So a
+folder with 50,000 files is pushed about a hundred times, not 50,000.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ CANCELLED: Final = "cancelled"
 
 @define
 class Folder:
-    """One folder's count of the files under it, at any depth.
+    """The counts of one folder: the files below it, at any depth.
 
     Attributes:
-        finished: files that are over, however they ended.
+        finished: files that ended in any way.
         failed: files that failed, and folders that could not be read.
         cancelled: files that were cancelled.
-        broken: this one could not be read.
+        broken: the folder could not be read.
     """
 
     parent: bytes | None
@@ -37,13 +37,13 @@ class Folder:
 
     @property
     def progress(self) -> int:
-        """Whole percent; 100 exactly when nothing is left."""
+        """Return the progress in whole percent; 100 exactly when all files are finished."""
         return 100 * self.finished // self.total if self.total else 100
 
     @property
     def status(self) -> str:
-        """``running`` until nothing is left, then ``completed``, or ``failed`` if anything under it did, or
-        ``cancelled`` if anything under it was."""
+        """Return ``running`` until all files are finished; then ``completed``, or ``failed`` if any failed,
+        or ``cancelled`` if any was cancelled."""
         if self.finished < self.total:
             return RUNNING
         if self.failed or self.broken:
@@ -53,7 +53,8 @@ class Folder:
 
 @frozen
 class News:
-    """What a folder shows now. `again`: what was told last was an end, and it has gone on since."""
+    """The status and progress of a folder. `again`: the last pushed status was an end, and the folder runs
+    again."""
 
     path: bytes
     progress: int
@@ -62,7 +63,7 @@ class News:
 
 
 class Folders:
-    """All folders, by path; ``b""`` is the topmost."""
+    """All folders by path; ``b""`` is the root."""
 
     def __init__(self) -> None:
         self._folders: dict[bytes, Folder] = {}
@@ -82,7 +83,7 @@ class Folders:
         return path in self._folders
 
     def add_folder(self, path: bytes, *, broken: bool = False) -> None:
-        """A folder; its parent must have been added before. It counts as shown at 0 %, ``running``."""
+        """Add a folder, after its parent. It counts as pushed at 0 %, ``running``."""
         parent = path.rpartition(b"/")[0] if path else None
         self._folders[path] = Folder(parent, broken=broken)
         self._shown[path] = (0, RUNNING)
@@ -91,28 +92,28 @@ class Folders:
             self._count(parent, failed=1)
 
     def add_file(self, folder: bytes) -> None:
-        """A file in `folder`, not finished yet."""
+        """Add an unfinished file to `folder`."""
         self._count(folder, total=1)
 
     def finish(self, folder: bytes, *, failed: bool) -> None:
-        """One of its files is done."""
+        """Finish a file of the folder."""
         self._count(folder, finished=1, failed=int(failed))
 
     def cancel(self, folder: bytes) -> None:
-        """One of its unfinished files will not be done."""
+        """Cancel an unfinished file of the folder."""
         self._count(folder, finished=1, cancelled=1)
 
     def reopen(self, folder: bytes) -> None:
-        """One of its failed files is unfinished again."""
+        """Make a failed file of the folder unfinished again."""
         self._count(folder, finished=-1, failed=-1)
 
     def vanish(self, folder: bytes) -> None:
-        """One of its unfinished files is no more."""
+        """Remove an unfinished file of the folder."""
         self._count(folder, total=-1)
 
     def changed(self) -> list[News]:
-        """The folders that do not show what was last told; children before their parents. Not to be asked
-        before all is added: a folder that ended goes on only if a file of it is reopened.
+        """Return the folders that changed since they were last pushed; children before parents. Do not call
+        it before all is added: a folder that ended goes on only if a file of it is reopened.
         """
         news = []
         for path in sorted(self._touched, key=lambda path: (-path.count(b"/"), path == b"", path)):

@@ -1,8 +1,8 @@
-"""Walks a folder: every folder, file and other thing in it, parents first, always in the same order.
+"""Walk a folder: every folder, file and other entry in it, parents first, always in the same order.
 
-Linked folders are named but never entered, so that no loop of links can trap the walk; what is neither
-folder nor file (socket, pipe, device) is named but never opened. Folders that vanish or cannot be read
-are told, and the walk goes on. Paths are bytes throughout; memory is one listing per level of depth.
+The walk names linked folders but never enters them, so no loop of links traps it. It names entries that are
+neither folder nor file (socket, pipe, device) but never opens them. It reports folders that vanish or cannot
+be read and goes on. Paths are bytes throughout; memory is one listing per level of depth.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from attrs import evolve, frozen
 
 
 class Kind(Enum):
-    """What a node stands for; the value is the node's ``kind``."""
+    """The kind of an entry; the value is the node's ``kind``."""
 
     FOLDER = "folder"
     FILE = "file"
@@ -29,14 +29,14 @@ class Kind(Enum):
 
 @frozen
 class Entry:
-    """One thing in the folder.
+    """One entry of the folder.
 
     Attributes:
-        path: relative to the folder walked, ``b""`` for that one itself.
+        path: relative to the walked folder; ``b""`` is that folder.
         kind: a link to a file is a file.
-        fault: why it cannot be read, if that is known already.
-        note: what else there is to say.
-        order: its place among those in the same folder.
+        fault: why it cannot be read, if known.
+        note: a remark for people.
+        order: its place in its folder.
     """
 
     path: bytes
@@ -47,7 +47,7 @@ class Entry:
 
     @property
     def parent(self) -> bytes:
-        """The path of the folder it is in."""
+        """Return the path of the entry's folder."""
         return self.path.rpartition(b"/")[0]
 
 
@@ -65,12 +65,12 @@ def nothing(path: bytes) -> bool:
 
 
 def walk(root: bytes, leaves_out: Callable[[bytes], bool] = nothing) -> Iterator[Entry]:
-    """Every entry of `root`, itself first, depth first; what `leaves_out` says so of is not looked at.
+    """Yield every entry of `root`, itself first, depth first, without those that `leaves_out` names.
 
-    The files of a folder come before what is in its folders. Siblings are ordered as people look for them:
-    folders first, hidden ones last, by name, whatever its case.
+    The files of a folder come before the entries of its folders. Siblings are in the order that people
+    expect: folders first, hidden ones last, by name, whatever its case.
 
-    Raises nothing: faults are in the entries.
+    Raises no error: faults are in the entries.
     """
     waiting = [Entry(b"", Kind.FOLDER)]
     while waiting:
@@ -90,7 +90,7 @@ def walk(root: bytes, leaves_out: Callable[[bytes], bool] = nothing) -> Iterator
 
 
 def reason(error: OSError) -> str:
-    """An operating system's error in words, without the path (it is the node's)."""
+    """Describe an operating system's error, without the path, which is the node's."""
     return (error.strerror or type(error).__name__).lower()
 
 
@@ -109,7 +109,7 @@ def _as_people_look(entry: Entry) -> tuple[bool, bool, bytes, bytes]:
 
 
 def _entry(path: bytes, item: os.DirEntry[bytes]) -> Entry | None:
-    """None if it has vanished since it was listed."""
+    """Return the entry; None if it vanished since it was listed."""
     try:
         linked = item.is_symlink()
         mode = item.stat().st_mode
@@ -121,7 +121,7 @@ def _entry(path: bytes, item: os.DirEntry[bytes]) -> Entry | None:
 
 
 def _linked_still(item: os.DirEntry[bytes]) -> bool:
-    """Whether the name is a link now."""
+    """Return whether the name is a link now."""
     return os.path.islink(item.path)
 
 

@@ -1,6 +1,6 @@
 """The work on one file: its SHA-256, and for Python source whether it compiles.
 
-Synchronous, for a worker thread. Whatever a file holds, the outcome is a value, not an exception.
+Synchronous, for a worker thread. The outcome is a value for every file, never an exception.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from tasktree_rt.cli.safe_text import printable
 
 CHUNK: Final = 1024 * 1024
 LARGEST_HERE: Final = 64 * 1024
-"""Larger sources are compiled in a process of their own: the compiler holds the interpreter while it works,
+"""Maximum size of a source to compile in this process. The compiler holds the interpreter while it works,
 and the hub that is to be shown lives in this one."""
 
 
@@ -29,8 +29,8 @@ class Done:
 
     Attributes:
         size: bytes hashed.
-        fault: why it failed nevertheless (it does not compile).
-        trace: the compiler's text about that, lines long.
+        fault: why the work failed (the source does not compile).
+        trace: the compiler's text, several lines.
     """
 
     size: int
@@ -48,7 +48,7 @@ class Unreadable:
 
 @frozen
 class Vanished:
-    """There is no such file any more."""
+    """The file does not exist any more."""
 
 
 Outcome = Done | Unreadable | Vanished
@@ -58,19 +58,19 @@ def examine(path: bytes, checkpoint: Callable[[], object] = lambda: None) -> Out
     """Do the work on the file at `path`.
 
     `checkpoint` is called before every chunk; an exception it raises ends the work and passes through.
-    Reads what was there when it was opened: a file that grows is not chased.
+    Reads the file as it was when opened: it does not follow a growing file.
     """
     try:
         return _examine(path, checkpoint)
     except FileNotFoundError:
-        # A link that leads nowhere is still there, and so is a name that cannot be reached.
+        # A dangling link still exists, and so does an unreachable name.
         return Unreadable("a link to nothing") if os.path.islink(path) else Vanished()
     except OSError as error:
         return Unreadable(reason(error))
 
 
 def _examine(path: bytes, checkpoint: Callable[[], object]) -> Outcome:
-    # O_NONBLOCK: what was a file when it was listed may be a pipe now, and must not hang its opener.
+    # O_NONBLOCK: the entry may be a pipe by now, and opening must not block.
     handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
     try:
         status = os.fstat(handle)
