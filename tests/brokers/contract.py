@@ -11,6 +11,7 @@ from tasktree_rt.brokers.base import (
     Retention,
 )
 from tasktree_rt.core.log import BEGINNING, Position
+from tests.brokers.contract_access import AccessKept
 from tests.brokers.contract_base import E1, at
 from tests.brokers.contract_damage import Damaged
 from tests.brokers.contract_interactions import Matters
@@ -27,7 +28,7 @@ from tests.brokers.making import (
 )
 
 
-class Contract(Publishing, Keeping, Matters, Damaged):
+class Contract(Publishing, Keeping, Matters, Damaged, AccessKept):
     """The whole suite: reading, and all of the parts."""
 
     async def test_reading_goes_on_exactly_after_a_position(self) -> None:

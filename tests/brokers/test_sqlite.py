@@ -20,6 +20,7 @@ from tasktree_rt.brokers.sqlite import SqliteBroker
 from tasktree_rt.brokers.sqlite.log import Request, Slice, read_slice
 from tasktree_rt.core.log import Position
 from tests.brokers.contract import Contract
+from tests.brokers.contract_access import ACCESS_STEPS, AccessStep
 from tests.brokers.history import OPERATIONS, Operation
 from tests.brokers.making import DAY, NOW, append_one, checkpoint, entry, events, fill, seqs
 from tests.brokers.opening import opened
@@ -38,6 +39,10 @@ class TestSqlite(Contract):
     @given(operations=OPERATIONS)
     def test_any_history_is_as_the_naive_one(self, operations: list[Operation]) -> None:
         self.live_through(operations)
+
+    @given(steps=ACCESS_STEPS)
+    def test_any_history_of_access_is_as_the_naive_one(self, steps: list[AccessStep]) -> None:
+        self.keep_access(steps)
 
 
 @pytest.fixture

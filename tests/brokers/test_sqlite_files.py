@@ -73,7 +73,7 @@ async def test_a_newer_schema(path: Path) -> None:
     async with opened(path):
         pass
     execute(path, "PRAGMA user_version = 99")
-    assert "was written by a newer version of this program (schema 99, known is 4)" in await refusal(path)
+    assert "was written by a newer version of this program (schema 99, known is 5)" in await refusal(path)
 
 
 async def test_a_truncated_database(path: Path) -> None:
@@ -98,7 +98,7 @@ async def test_damage_that_is_found_later_is_one_projects_and_nothing_is_written
     async with opened(path) as broker:
         await fill(broker, 5_000)
     with path.open("r+b") as file:
-        file.seek(4096 * 20)
+        file.seek(4096 * 60)
         file.write(b"\xa5" * 4096 * 10)
     monkeypatch.setattr(sqlite_identity, "_SMALL", 0)
     async with opened(path) as broker:

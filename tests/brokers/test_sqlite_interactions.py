@@ -33,7 +33,7 @@ async def older(path: Path) -> None:
     """A database of the version before, closed in order, with a log in it."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(schema, "VERSION", 1)
-        newer = (" matter", " about ", " owner ", "matter_owner")
+        newer = (" matter", " about ", " owner ", "matter_owner", " api_key ", " revocation ")
         old = [one for one in schema.SCHEMA if not any(name in one for name in newer)]
         patch.setattr(schema, "SCHEMA", old)
         patch.setattr(appender, "_UPDATE_LIFE", WITHOUT_ABOUT)

@@ -1,10 +1,12 @@
 """What the hub asks of a store, one module for each thing that a store keeps.
 
 `log` has the events, `states` checkpoints and snapshots, `interactions` prompts and commands, `producers` the
-ids of publishes, `projects` what is known of all logs, `damage` what can be read of a damaged one; `Broker`
-is all of them. The docstrings are the contract. ``tests/brokers/contract.py`` holds every broker to it.
+ids of publishes, `projects` what is known of all logs, `damage` what can be read of a damaged one, `access`
+API keys and revocations; `Broker` is all of them. The docstrings are the contract.
+``tests/brokers/contract.py`` holds every broker to it.
 """
 
+from tasktree_rt.brokers.base.access import Access, ApiKey, Revocation
 from tasktree_rt.brokers.base.broker import KEPT_DEATHS_AGE, Broker, Retention
 from tasktree_rt.brokers.base.damage import Outline, Salvaged
 from tasktree_rt.brokers.base.interactions import Interaction, Settled
@@ -17,6 +19,8 @@ __all__ = [
     "KEPT_DEATHS_AGE",
     "KEPT_IDS",
     "KEPT_IDS_AGE",
+    "Access",
+    "ApiKey",
     "Append",
     "Appended",
     "Broker",
@@ -31,6 +35,7 @@ __all__ = [
     "Outcome",
     "Outline",
     "Retention",
+    "Revocation",
     "Salvaged",
     "Settled",
     "Snapshot",

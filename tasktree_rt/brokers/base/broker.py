@@ -20,6 +20,7 @@ from typing import Final, Protocol
 
 from attrs import frozen
 
+from tasktree_rt.brokers.base.access import Access
 from tasktree_rt.brokers.base.damage import Damage
 from tasktree_rt.brokers.base.interactions import Interactions
 from tasktree_rt.brokers.base.log import Log
@@ -51,6 +52,10 @@ class Broker(Log, States, Interactions, PublishIds, Projects, Damage, Protocol):
     @property
     def durable(self) -> bool:
         """Whether an `Appended` survives the death of the process."""
+
+    @property
+    def access(self) -> Access:
+        """API keys and revocations."""
 
     async def open(self) -> None:
         """Make the store ready. Called once, before anything else.

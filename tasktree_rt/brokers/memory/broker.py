@@ -29,6 +29,7 @@ from tasktree_rt.brokers.base import (
     Snapshot,
     Summary,
 )
+from tasktree_rt.brokers.memory.access import MemoryAccess
 from tasktree_rt.brokers.memory.contents import Interactions, Log, PublishIds, Wanted
 from tasktree_rt.brokers.memory.trimming import trim_deaths, trim_interactions, trim_logs, trim_producers
 from tasktree_rt.core.log import BEGINNING, Gap, Position, Recovered, gap, gap_before
@@ -45,6 +46,7 @@ class MemoryBroker:
     durable = False
 
     def __init__(self) -> None:
+        self.access = MemoryAccess()
         self._lives: dict[str, Log] = {}
         self._deaths: dict[str, Death] = {}
         self._producers = PublishIds()

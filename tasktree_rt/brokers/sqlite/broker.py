@@ -7,8 +7,8 @@ rows take the room of deleted ones.
 
 The parts:
 
-- what is stored: `log`, `states`, `interactions`, `producers`, `projects`, `damage` (what is left of a
-  damaged project), `trimming`; `schema` has the tables, `appender` turns batches into rows;
+- what is stored: `log`, `states`, `interactions`, `producers`, `projects`, `access`, `damage` (what is left
+  of a damaged project), `trimming`; `schema` has the tables, `appender` turns batches into rows;
 - the connections: `connections` and their turns, `writer` all transactions, `worker` the thread that writes;
 - the files: `files` opens them, `identity` refuses what is not a database of this program, `lock_file` keeps
   a second hub out and knows a restored backup, `hold` is the lock on the database whatever its name, `places`
@@ -40,6 +40,7 @@ from tasktree_rt.brokers.base import (
 )
 from tasktree_rt.brokers.sqlite import damage, interactions, log, projects, states
 from tasktree_rt.brokers.sqlite import publish_ids as producers
+from tasktree_rt.brokers.sqlite.access import SqliteAccess
 from tasktree_rt.brokers.sqlite.connections import Connections, Run
 from tasktree_rt.brokers.sqlite.files import Connect, Files
 from tasktree_rt.brokers.sqlite.schema import connect as sqlite_connect
@@ -76,6 +77,7 @@ class SqliteBroker:
     ) -> None:
         self.name = f"sqlite:{path}"
         self._connections = Connections(Files(path, connect, busy_timeout, log_bytes), run)
+        self.access = SqliteAccess(self._connections)
         self._states = StateWriter(self._connections)
         self._trimming = Trimming(self._connections, self._states)
 

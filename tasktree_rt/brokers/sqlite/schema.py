@@ -15,7 +15,7 @@ from tasktree_rt.errors import StoreUnavailable
 
 APPLICATION_ID: Final = 0x7474_7274
 """``ttrt``: tells our databases from all others (header offset 68)."""
-VERSION: Final = 4
+VERSION: Final = 5
 """Of the schema, in ``user_version``."""
 
 SEQ_BITS: Final = 36
@@ -58,7 +58,29 @@ _OWNERS: Final = (
     "CREATE INDEX matter_owner ON matter (owner, n) WHERE settled IS NOT NULL",
 )
 """The subject that a log, a prompt or command, or a snapshot counts for."""
-UPGRADES: Final = {1: _MATTERS, 2: _ABOUT, 3: _OWNERS}
+_ACCESS: Final = (
+    """CREATE TABLE api_key (
+        id TEXT PRIMARY KEY,
+        name TEXT NOT NULL,
+        digest BLOB NOT NULL,
+        grants BLOB NOT NULL,
+        created INTEGER NOT NULL,
+        creator TEXT NOT NULL,
+        expires INTEGER,
+        used INTEGER,
+        revoked INTEGER
+    ) STRICT, WITHOUT ROWID""",
+    """CREATE TABLE revocation (
+        kind TEXT NOT NULL,
+        name TEXT NOT NULL,
+        before INTEGER NOT NULL,
+        made INTEGER NOT NULL,
+        expires INTEGER NOT NULL,
+        creator TEXT NOT NULL,
+        PRIMARY KEY (kind, name)
+    ) STRICT, WITHOUT ROWID""",
+)
+UPGRADES: Final = {1: _MATTERS, 2: _ABOUT, 3: _OWNERS, 4: _ACCESS}
 """What makes a database of an older version one of the next."""
 
 SCHEMA: Final = (
@@ -147,6 +169,7 @@ SCHEMA: Final = (
     "CREATE TABLE probe (id INTEGER PRIMARY KEY, body BLOB NOT NULL) STRICT",
     *_ABOUT,
     *_OWNERS,
+    *_ACCESS,
 )
 
 _REASONS: Final = {
