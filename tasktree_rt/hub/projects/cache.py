@@ -240,7 +240,9 @@ class ProjectCache:
             await fill(project_id, life.checkpoint.parts, project.tree, project.staged)
         await advance(project, life)
         project.trimmed(life.floor)
-        return Footprint(project, life.checkpoint)
+        footprint = Footprint(project)
+        await footprint.learn(life.checkpoint)
+        return footprint
 
     async def _husk(self, project_id: str, damage: str) -> Project:
         """Return a damaged project, with what the store knows of it without its log."""

@@ -14,6 +14,7 @@ from typing import Any, Final
 from tasktree_rt.brokers.base import Checkpoint
 from tasktree_rt.core.events import Record
 from tasktree_rt.dialects.base import encode_json
+from tasktree_rt.hub.cooperative import yield_if_due
 from tasktree_rt.hub.projects.project import Project
 
 BASE: Final = 5_000
@@ -35,18 +36,15 @@ FLAT: Final = 6
 
 
 class Footprint:
-    """The estimate of one project. `weigh` costs no more than to look through the new events once."""
+    """The estimate of one project. `weigh` costs no more than to look through the new events once; for a
+    project that was just read from the store, `learn` looks through all of it before, in slices."""
 
     __slots__ = ("_epoch", "_extra", "_nested", "_seq", "_since_top", "_top", "_top_size", "bytes", "project")
 
-    def __init__(self, project: Project, checkpoint: Checkpoint | None = None) -> None:
-        """Begin with a project that was just read from the store, from `checkpoint` on."""
+    def __init__(self, project: Project) -> None:
         self.project = project
         self._forget()
         self._epoch = project.epoch
-        if checkpoint is not None:
-            self._seq = checkpoint.seq
-            self._learn(checkpoint.parts, len(project.tree))
         self.bytes = 0
         """What `weigh` found last."""
 
@@ -60,13 +58,28 @@ class Footprint:
         self._top_size = 0
         self._since_top = 0
 
-    def _learn(self, parts: Sequence[bytes], nodes: int) -> None:
+    async def learn(self, checkpoint: Checkpoint | None) -> None:
+        """Look through a project that was just read from the store: its checkpoint and the events since."""
+        if checkpoint is not None:
+            self._seq = checkpoint.seq
+            await self._count_nested(checkpoint.parts, len(self.project.tree))
+        head = self.project.tree.head
+        for record in _newest(self.project, head - self._seq):
+            self._take(record)
+            await yield_if_due()
+        self._seq = head
+
+    async def _count_nested(self, parts: Sequence[bytes], nodes: int) -> None:
         """Count the nested values of a checkpoint's nodes."""
-        objects, arrays, values = (sum(part.count(one) for part in parts[1:]) for one in (b"{", b"[", b","))
-        nested = objects - nodes, arrays - nodes - len(parts) + 1
-        if sum(nested) > 0:
+        objects, arrays, values = -nodes, 1 - nodes - len(parts), 0
+        for part in parts[1:]:
+            objects += part.count(b"{")
+            arrays += part.count(b"[")
+            values += part.count(b",")
+            await yield_if_due()
+        if objects + arrays > 0:
             self._nested = sum(map(len, parts[1:]))
-            self._extra = OBJECT * nested[0] + ARRAY * nested[1] + VALUE * values
+            self._extra = OBJECT * objects + ARRAY * arrays + VALUE * values
 
     def weigh(self) -> int:
         """Return the bytes that the project holds now."""
@@ -88,10 +101,13 @@ class Footprint:
         project = self.project
         head = project.tree.head
         for record in _newest(project, head - self._seq):
-            self._since_top += len(record.body)
-            if record.type != "log":
-                self._note(record.body, FLAT)
+            self._take(record)
         self._seq = head
+
+    def _take(self, record: Record) -> None:
+        self._since_top += len(record.body)
+        if record.type != "log":
+            self._note(record.body, FLAT)
 
     def _note(self, text: bytes, flat: int) -> None:
         """Count the nested values of a text with at most `flat` objects and arrays that are not."""

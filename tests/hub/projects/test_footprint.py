@@ -6,6 +6,7 @@ import gc
 import json
 import tracemalloc
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from tasktree_rt.core.reducer import named_node
 from tasktree_rt.dialects.base import encode_body
 from tasktree_rt.hub.hub import Hub
 from tasktree_rt.hub.projects import cache as shelf
+from tasktree_rt.hub.projects import footprint as footprints
 from tasktree_rt.hub.projects.checkpoints import encode_parts, fill
 from tasktree_rt.hub.projects.footprint import BASE, Footprint
 from tasktree_rt.hub.projects.project import Project
@@ -118,7 +120,9 @@ async def test_so_is_that_of_a_state_read_from_its_checkpoint(shape: Callable[[]
     gc.collect()
     real, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert 0.7 < Footprint(project, Checkpoint("", 0, parts)).weigh() / real < 1.5
+    footprint = Footprint(project)
+    await footprint.learn(Checkpoint("", 0, parts))
+    assert 0.7 < footprint.weigh() / real < 1.5
 
 
 def test_what_is_taken_away_is_counted_no_more() -> None:
@@ -143,16 +147,43 @@ class Counting(bytes):
         return super().count(*given)
 
 
+def publish_counted(project: Project, number: int) -> None:
+    """Publish one more event with a `Counting` body."""
+    event = parse_event({"project_id": "p", **update("n", a=number)}, now=STAMP)
+    body = Counting(encode_body(event))
+    project.stage([event], [len(body)], LIMITS, enforce=False)
+    (change,) = project.next_changes()
+    project.apply(Record(number, event.type, "n", 1, body), change)
+
+
+async def test_a_project_read_from_the_store_is_looked_through_in_slices_and_only_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    yields: list[int] = []
+
+    async def noted() -> None:
+        yields.append(Counting.looks)
+
+    monkeypatch.setattr(footprints, "yield_if_due", noted)
+    project = fed([])
+    for number in range(1, 51):
+        publish_counted(project, number)
+    footprint = Footprint(project)
+    Counting.looks = 0
+    await footprint.learn(Checkpoint("", 0, (b"", *(Counting(b'["n",{}]') for _ in range(50)))))
+    assert len(yields) == 100
+    assert all(after - before <= 3 for before, after in pairwise([0, *yields])), "one part or event a slice"
+    looked = Counting.looks
+    footprint.weigh()
+    assert Counting.looks == looked
+
+
 def test_each_event_is_looked_through_once_however_often_a_project_is_weighed() -> None:
     project = fed([])
     footprint = Footprint(project)
     Counting.looks = 0
     for number in range(1, 101):
-        [event] = [parse_event({"project_id": "p", **update("n", a=number)}, now=STAMP)]
-        body = Counting(encode_body(event))
-        project.stage([event], [len(body)], LIMITS, enforce=False)
-        (change,) = project.next_changes()
-        project.apply(Record(number, event.type, "n", 1, body), change)
+        publish_counted(project, number)
         for _ in range(3):
             footprint.weigh()
     assert Counting.looks <= 3 * 100
