@@ -32,8 +32,8 @@ class Scope:
 
 
 @lru_cache(4_096)
-def _network(address: str) -> str:
-    """Return the network of one caller: one IPv4 address, or a /64 of IPv6."""
+def network_of(address: str) -> str:
+    """Return the network of one caller, as ``at:…``: one IPv4 address, or a /64 of IPv6."""
     if not address:
         return ""
     try:
@@ -112,7 +112,7 @@ class Grants:
     @property
     def owner(self) -> str:
         """The owner for quotas: the subject, else the network of the address; "" within this process."""
-        return f"sub:{self.subject}" if self.subject else _network(self.address)
+        return f"sub:{self.subject}" if self.subject else network_of(self.address)
 
     def is_user(self, user: str) -> bool:
         """Return True if it may read the log of `user` and answer for them."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from ipaddress import IPv6Address, ip_address
+from ipaddress import IPv6Address, ip_address, ip_network
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
@@ -25,6 +25,8 @@ MOST: Final = 2**53
 LONGEST: Final = 1e9
 """The maximum of every time, in seconds (31 years)."""
 UNIX: Final = "unix:"
+UNIX_PROXY: Final = "unix"
+"""The entry of ``trusted_proxies`` for peers at a Unix socket."""
 SECRET_BYTES: Final = 32
 """The minimum length of an HS256 key, in bytes (RFC 7518, 3.2)."""
 
@@ -217,6 +219,19 @@ def each(pattern: re.Pattern[str], expected: str) -> Validator:
             require(good, attribute, expected, one)
 
     return check
+
+
+def proxy_networks(_: object, attribute: Attribute[Any], value: object) -> None:
+    """Require an array of networks in CIDR notation, single addresses, and ``unix``."""
+    require(isinstance(value, tuple), attribute, "an array of strings", value)
+    expected = 'a network, an address or "unix", as in "10.0.0.0/8"'
+    for one in value if isinstance(value, tuple) else ():
+        require(isinstance(one, str), attribute, expected, one)
+        if one != UNIX_PROXY:
+            try:
+                ip_network(one)
+            except ValueError as error:
+                raise UnfitSetting((attribute.name,), f"expected {expected}; {error}") from None
 
 
 def to_lower(value: Any) -> Any:  # noqa: ANN401 - not validated yet

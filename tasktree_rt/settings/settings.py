@@ -19,6 +19,7 @@ from tasktree_rt.settings.checks import (
     one_of,
     page_origins,
     parse_bind,
+    proxy_networks,
     shown_value,
     to_lower,
 )
@@ -53,6 +54,11 @@ class Settings:
     """Accepted values of a request's ``Host`` header, beside the host of `bind`."""
     cors_origins: tuple[str, ...] = field(default=(), converter=to_lower, validator=page_origins)
     """Origins of other sites whose pages may use this hub. Each is listed by name; ``*`` is refused."""
+    trusted_proxies: tuple[str, ...] = field(default=(), converter=to_lower, validator=proxy_networks)
+    """Networks (CIDR) and addresses of proxies whose header tells the client's address; ``unix``: peers at a
+    Unix socket."""
+    proxy_header: str = field(default="x-forwarded-for", validator=one_of("x-forwarded-for", "forwarded"))
+    """The header that trusted proxies set."""
     docs: bool = field(default=True, validator=a_flag)
     metrics: bool = field(default=True, validator=a_flag)
     lifecycle: str = field(default="observe", validator=one_of("observe", "enforce"))

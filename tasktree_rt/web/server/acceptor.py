@@ -12,6 +12,7 @@ from structlog import get_logger
 
 from tasktree_rt.metrics import Metrics
 from tasktree_rt.settings import Settings
+from tasktree_rt.web.auth.proxies import TrustedProxies
 from tasktree_rt.web.server.handshake import Answered, Gone, Handshake, Other, Outcome, Upgraded
 from tasktree_rt.web.server.http_connection import HubTCPServer, Replay
 from tasktree_rt.web.server.listeners import ConnectionLimits
@@ -56,12 +57,15 @@ class Acceptor:
         self._state = state
         self._meter = meter
         self._syscalls = syscalls
+        self._proxies = TrustedProxies(settings)
+        limits = self._limits
         self._connections = ConnectionLimits(
-            self._limits.max_connections, self._limits.max_connections_per_address
+            limits.max_connections, limits.max_connections_per_address, self._proxies.trusts
         )
         self._refusals = 0
         self._nursery: trio.Nursery
-        self._handshake = Handshake(app, state, self._limits.handshake_timeout, syscalls, meter)
+        timeout = self._limits.handshake_timeout
+        self._handshake = Handshake(app, state, timeout, syscalls, meter, self._proxies.client)
 
     def open(self, nursery: trio.Nursery) -> None:
         """Start the connections' tasks in `nursery` from now on."""
@@ -115,7 +119,8 @@ class Acceptor:
         stall_timeout = self._delivery.stall_timeout
         stream = Replay(sock, received, stall_timeout=stall_timeout, meter=self._meter)
         state = ConnectionState(dict(self._state))
-        await HubTCPServer(self._wrapped, self._config, self._context, state, stream).run()
+        client_of = self._proxies.client
+        await HubTCPServer(self._wrapped, self._config, self._context, state, stream, client_of).run()
         if stream.upgrade:
             handshake = evolve(self._handshake, syscalls=replaying(self._syscalls, stream.upgrade))
             return await handshake.run(sock, client, path)

@@ -34,7 +34,14 @@ from tasktree_rt.web.server.request_head import (
     path_and_query,
     websocket_head,
 )
-from tasktree_rt.web.server.syscalls import RECEIVED, Address, Syscalls, address_of
+from tasktree_rt.web.server.syscalls import (
+    RECEIVED,
+    Address,
+    ClientOf,
+    Syscalls,
+    address_of,
+    peer_itself,
+)
 
 if TYPE_CHECKING:
     from hypercorn.typing import WebsocketScope
@@ -85,6 +92,7 @@ class Handshake:
     Attributes:
         state: the lifespan's state, copied into every scope.
         timeout: seconds from the first byte to the written response.
+        client: returns the client of a request, from its connection's peer and its headers.
     """
 
     app: QuartTrio
@@ -92,6 +100,7 @@ class Handshake:
     timeout: float
     syscalls: Syscalls
     meter: Metrics
+    client: ClientOf = peer_itself
 
     async def run(self, sock: socket.socket, client: Address | None, path: str | None = None) -> Outcome:
         """Read one request and write the 101 or another response, within `timeout`. The caller closes `sock`.
@@ -193,7 +202,7 @@ class Handshake:
             "query_string": query,
             "root_path": "",
             "headers": head.headers,
-            "client": client,
+            "client": self.client(client, head.headers),
             "server": address_of(sock.family, sock.getsockname()),
             "state": dict(self.state),
             "subprotocols": [token.decode("latin-1") for token in head.tokens(b"sec-websocket-protocol")],

@@ -24,6 +24,7 @@ from hypercorn.protocol.http_stream import HTTPStream
 
 from tasktree_rt.web.server.raw_response import answer
 from tasktree_rt.web.server.request_head import MAX_HEAD, end_of_head, flaw, path_and_query, websocket_head
+from tasktree_rt.web.server.syscalls import Address, ClientOf, peer_itself
 
 if TYPE_CHECKING:
     from hypercorn.typing import AppWrapper, ConnectionState, TaskGroup, WorkerContext
@@ -46,8 +47,6 @@ _SENTENCES: Final = {
     400: "This is not an HTTP/1.1 request.",
     431: "The head of a request may have at most 16 KiB.",
 }
-
-Address = tuple[str, int]
 
 
 class Pipe(Protocol):
@@ -76,9 +75,11 @@ class Http11(H11Protocol):
         server: Address | None,
         send: Callable[[Event], Awaitable[None]],
         pipe: Pipe,
+        client_of: ClientOf = peer_itself,
     ) -> None:
         super().__init__(app, config, context, task_group, state, False, client, server, send)
         self._pipe = pipe
+        self._client_of = client_of
         self._fresh = b""  # the last read, with the four bytes before it
         self._chunked = False
         self._received = 0
@@ -198,13 +199,14 @@ class Http11(H11Protocol):
 
     async def _create_stream(self, request: h11.Request) -> None:
         """Create an HTTP stream as Hypercorn does; requests for a WebSocket never reach this method."""
+        headers = list(request.headers)
         self.stream = HTTPStream(
             self.app,
             self.config,
             self.context,
             self.task_group,
             self.ssl,
-            self.client,
+            self._client_of(self.client, headers),
             self.server,
             self.stream_send,
             STREAM_ID,
@@ -212,7 +214,7 @@ class Http11(H11Protocol):
         await self.stream.handle(
             Request(
                 stream_id=STREAM_ID,
-                headers=list(request.headers),
+                headers=headers,
                 http_version=request.http_version.decode(),
                 method=request.method.decode("ascii").upper(),
                 raw_path=path_and_query(request.target),

@@ -31,7 +31,7 @@ from tasktree_rt.metrics import Metrics
 from tasktree_rt.settings import Settings
 from tasktree_rt.web.server.http11 import Http11
 from tasktree_rt.web.server.request_head import MAX_HEAD
-from tasktree_rt.web.server.syscalls import reset, unacknowledged
+from tasktree_rt.web.server.syscalls import ClientOf, peer_itself, reset, unacknowledged
 
 if TYPE_CHECKING:
     from hypercorn.protocol import ProtocolWrapper
@@ -155,9 +155,11 @@ class HubTCPServer(TCPServer):
         context: WorkerContext,
         state: LifespanState,
         stream: Replay,
+        client_of: ClientOf = peer_itself,
     ) -> None:
         super().__init__(app, config, context, state, cast("trio.SSLStream[trio.SocketStream]", stream))
         self._replay = stream
+        self._client_of = client_of
         self._first_request = True
 
     async def run(self) -> None:
@@ -189,6 +191,7 @@ class HubTCPServer(TCPServer):
                 server,
                 self.protocol_send,
                 self._replay,
+                self._client_of,
             )
             self.protocol = cast("ProtocolWrapper", protocol)
             await self.idle_task.restart(task_group, self._idle_timeout)

@@ -15,6 +15,7 @@ import trio
 from attrs import frozen
 from structlog import get_logger
 
+from tasktree_rt.core.access import network_of
 from tasktree_rt.errors import SettingsError
 from tasktree_rt.settings import Settings
 from tasktree_rt.web.server.syscalls import Address, address_of
@@ -222,16 +223,26 @@ def close_listener(sock: socket.socket) -> None:
             os.unlink(path)
 
 
+def _none_is(_: Address) -> bool:
+    return False
+
+
 class ConnectionLimits:
-    """Count connections, in all and per address, against two limits.
+    """Count connections, in all and per address, against two limits. A /64 of IPv6 counts as one address.
+
+    `exempt` returns whether an address has no limit of its own: a trusted proxy's, whose clients the hub
+    counts by their own addresses (`tasktree_rt.hub.limits`).
 
     Attributes:
         count: the present number of connections.
     """
 
-    def __init__(self, most: int, most_per_address: int) -> None:
+    def __init__(
+        self, most: int, most_per_address: int, exempt: Callable[[Address], bool] = _none_is
+    ) -> None:
         self._most = most
         self._most_per_address = most_per_address
+        self._exempt = exempt
         self._by_address: Counter[str] = Counter()
         self.count = 0
 
@@ -241,20 +252,22 @@ class ConnectionLimits:
         """
         if self.count >= self._most:
             return "max_connections"
-        if client is not None:
-            if self._by_address[client[0]] >= self._most_per_address:
+        if client is not None and not self._exempt(client):
+            network = network_of(client[0])
+            if self._by_address[network] >= self._most_per_address:
                 return "max_connections_per_address"
-            self._by_address[client[0]] += 1
+            self._by_address[network] += 1
         self.count += 1
         return None
 
     def remove(self, client: Address | None) -> None:
         """Uncount a connection that has ended."""
         self.count -= 1
-        if client is not None:
-            self._by_address[client[0]] -= 1
-            if not self._by_address[client[0]]:
-                del self._by_address[client[0]]
+        if client is not None and not self._exempt(client):
+            network = network_of(client[0])
+            self._by_address[network] -= 1
+            if not self._by_address[network]:
+                del self._by_address[network]
 
 
 Arrived = Callable[[socket.socket, Address | None, str | None], None]

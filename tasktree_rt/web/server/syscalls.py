@@ -17,6 +17,8 @@ import trio
 from attrs import evolve, frozen
 
 Address = tuple[str, int]
+ClientOf = Callable[[Address | None, list[tuple[bytes, bytes]]], Address | None]
+"""Returns the client of a request, from its connection's peer (None at a Unix socket) and its headers."""
 
 _RST_ON_CLOSE: Final = struct.pack("ii", 1, 0)
 
@@ -92,6 +94,11 @@ def reset(sock: Socket) -> None:
     """Let `sock.close()` send RST and drop the unsent bytes."""
     with contextlib.suppress(OSError):
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RST_ON_CLOSE)
+
+
+def peer_itself(peer: Address | None, _: list[tuple[bytes, bytes]]) -> Address | None:
+    """Return `peer`: the `ClientOf` of a server without proxies."""
+    return peer
 
 
 def address_of(family: int, address: Any) -> Address | None:  # noqa: ANN401 - as the socket module has it
