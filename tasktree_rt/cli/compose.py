@@ -24,6 +24,7 @@ from tasktree_rt import private
 from tasktree_rt.brokers.base import Broker
 from tasktree_rt.brokers.memory import MemoryBroker
 from tasktree_rt.brokers.sqlite import SqliteBroker
+from tasktree_rt.cli.reloading import Reloads
 from tasktree_rt.compat.aiecs.routes import AiecsSystem
 from tasktree_rt.compat.autogpt.routes import AutoGptSystem
 from tasktree_rt.errors import SettingsError
@@ -60,9 +61,15 @@ class Running:
 
 
 async def run_hub(
-    settings: Settings, *, shutdown: trio.Event, started: Callable[[Running], object] = lambda running: None
+    settings: Settings,
+    *,
+    shutdown: trio.Event,
+    started: Callable[[Running], object] = lambda running: None,
+    reloads: Reloads | None = None,
 ) -> None:
     """Run a hub until `shutdown` is set and it has drained; `started` is called once it accepts connections.
+
+    `reloads` gets the parts that can read their files again while the hub runs.
 
     Cancelling ends it without a drain; acknowledged events are on disk all the same.
 

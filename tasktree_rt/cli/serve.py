@@ -10,6 +10,7 @@ import trio
 from tasktree_rt.cli.compose import Running, run_hub
 from tasktree_rt.cli.flags import hub_flags, load_flags
 from tasktree_rt.cli.logging_setup import configure_logging
+from tasktree_rt.cli.reloading import Reloads, reload_on_hangup
 from tasktree_rt.cli.running import run
 from tasktree_rt.cli.signals import stopping
 from tasktree_rt.settings import Settings
@@ -18,7 +19,7 @@ from tasktree_rt.settings import Settings
 @click.command("serve")
 @hub_flags
 def serve_command(**flags: Any) -> None:
-    """Run a hub until SIGTERM or SIGINT.
+    """Run a hub until SIGTERM or SIGINT. SIGHUP reads its certificate and secrets again.
 
     Prints one line with its address and its store when it accepts connections. The first signal drains it
     (exit code 0), a second ends it at once (exit code 1). Address taken, store unusable, a wrong setting:
@@ -36,9 +37,12 @@ def serve_command(**flags: Any) -> None:
 
 
 async def _serve(settings: Settings) -> None:
-    shutdown = trio.Event()
-    with stopping(shutdown):
-        await run_hub(settings, shutdown=shutdown, started=announce)
+    shutdown, reloads = trio.Event(), Reloads()
+    async with trio.open_nursery() as nursery:
+        await nursery.start(reload_on_hangup, reloads, shutdown)
+        with stopping(shutdown):
+            await run_hub(settings, shutdown=shutdown, started=announce, reloads=reloads)
+        nursery.cancel_scope.cancel()
 
 
 def announce(running: Running) -> None:
