@@ -8,6 +8,7 @@ a misspelt section silently).
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
@@ -42,6 +43,9 @@ CLIENT_VARIABLES: Final = frozenset(
 """Variables of this prefix that commands read and that are no settings of the hub."""
 
 
+FACTORY: Final[type] = type(attrs.Factory(dict))
+
+
 def _options(group: type, prefix: str = "") -> Iterator[OptionInfo]:
     """Return every setting below `group`.
 
@@ -58,7 +62,7 @@ def _options(group: type, prefix: str = "") -> Iterator[OptionInfo]:
                 cls=one.type,
                 default=one.default,
                 has_no_default=False,
-                default_is_factory=False,
+                default_is_factory=isinstance(one.default, FACTORY),
                 converter=one.converter,
             )
 
@@ -147,6 +151,11 @@ def is_secret(path: str) -> bool:
     return not _attribute(BY_PATH[path]).repr
 
 
+def is_json(path: str) -> bool:
+    """Whether a setting's value is a table, or an array of tables; as text it is JSON."""
+    return bool(_attribute(BY_PATH[path]).metadata.get("json"))
+
+
 # --- the layers: each a typed-settings loader -----------------------------------------------------
 
 
@@ -209,8 +218,8 @@ class FromFile:
 
 
 class FromEnvironment:
-    """The variables ``TASKTREE_RT_…``: one for each setting, arrays with commas; unknown names are errors.
-    And `ORIGINALS`."""
+    """The variables ``TASKTREE_RT_…``: one for each setting, arrays with commas, tables as JSON; unknown names
+    are errors. And `ORIGINALS`."""
 
     def __init__(self, environ: Mapping[str, str] | None = None) -> None:
         self._environ = os.environ if environ is None else environ
@@ -273,6 +282,8 @@ def parse_text(option: OptionInfo, text: str, place: str) -> object:
         value = _WORDS.get(text.strip().lower(), text)
     elif option.cls in (int, float):
         value = _number(option.cls, text)
+    elif is_json(option.path):
+        value = _from_json(text)
     elif option.cls is not str:
         value = tuple(part.strip() for part in text.split(",") if part.strip())
     _check(option.path, value, place)
@@ -286,6 +297,13 @@ def _number(kind: type, text: str) -> object:
     try:
         return kind(text)
     except ValueError:
+        return text
+
+
+def _from_json(text: str) -> object:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
         return text
 
 

@@ -30,6 +30,9 @@ UNIX_PROXY: Final = "unix"
 SECRET_BYTES: Final = 32
 """The minimum length of an HS256 key, in bytes (RFC 7518, 3.2)."""
 
+JSON: Final = {"json": True}
+"""Metadata of a field whose value is a table or an array of tables: the environment gives it as JSON."""
+
 Validator = Callable[[object, "Attribute[Any]", Any], None]
 
 
@@ -54,6 +57,9 @@ def shown_value(value: object) -> str:
         return "true" if value else "false"
     if isinstance(value, (tuple, list)):
         return "[" + ", ".join(map(shown_value, value)) + "]"
+    if isinstance(value, dict):
+        inner = ", ".join(f"{name} = {shown_value(one)}" for name, one in value.items())
+        return "{ " + inner + " }" if inner else "{}"
     text = f'"{value}"' if isinstance(value, str) else str(value)
     text = "".join(char if char.isprintable() else "�" for char in text)
     return text if len(text) <= 120 else text[:119] + "…"

@@ -341,19 +341,19 @@ async def test_refresh_changes_what_a_connection_may_and_how_long(tmp_path: Path
 
 async def test_a_token_that_runs_out_ends_its_connection_unless_it_was_refreshed(tmp_path: Path) -> None:
     async with hub_process(tmp_path, env=AUTH) as hub:
-        soon = _token(sub="u", lasts=2)
+        soon = _token(sub="u", lasts=2, tasktree={"watch": ["a"]})
         kept = await watch(hub, f"project_id=a&token={soon}")
         ended = await watch_plain(hub, f"project_id=a&token={soon}")
         await kept.hear_type("welcome")
         await kept.hear_type("subscribed")
-        assert (await kept.ask({"type": "refresh", "token": _token(sub="u")}))["type"] == "reply"
+        assert (await kept.ask({"type": "refresh", "token": _for("u", watch=["a"])}))["type"] == "reply"
         assert (await ended.end()).code == 4003
         assert (await kept.ask({"type": "ping"}))["type"] == "pong"
 
 
 async def test_an_event_stream_ends_with_its_token(tmp_path: Path) -> None:
     async with hub_process(tmp_path, "delivery.heartbeat_interval=0.2", env=AUTH) as hub:
-        soon = _token(sub="u", lasts=2)
+        soon = _token(sub="u", lasts=2, tasktree={"watch": ["a"]})
         stream = await EventStream.open(hub, "a", f"since=:0&token={soon}")
         assert (await stream.hear())["type"] == "subscribed"
         with trio.fail_after(PATIENCE):

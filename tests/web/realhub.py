@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -32,6 +33,8 @@ from tests.web.serving import small
 
 STATIC: Final = Path(__file__).parents[2] / "tasktree_rt" / "web" / "static"
 SECRET: Final = "s" * 32
+TOMORROW: Final = int(time.time()) + 86_400
+"""When the tokens of the tests expire, in Unix time."""
 SUBPROTOCOL: Final = "tasktree.v1"
 
 
@@ -41,10 +44,14 @@ def document(name: str) -> Json:
     return found
 
 
-def token(*, subject: str | None = "ada", expires: int = 4_000_000_000, **allowed: Any) -> str:
+def token(*, subject: str | None = "ada", expires: float = TOMORROW, **allowed: Any) -> str:
     """A token of the hub that `auth` makes."""
-    claims = {"exp": expires, "tasktree": allowed} | ({} if subject is None else {"sub": subject})
-    return jwt.encode(claims, SECRET, "HS256")
+    return signed({"exp": expires, "tasktree": allowed} | ({} if subject is None else {"sub": subject}))
+
+
+def signed(claims: Json) -> str:
+    """A token with these claims, valid until `TOMORROW` unless they name another end."""
+    return jwt.encode({"exp": TOMORROW, **claims}, SECRET, "HS256")
 
 
 def auth() -> Auth:

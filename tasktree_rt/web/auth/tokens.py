@@ -1,11 +1,8 @@
 """Verify JSON Web Tokens and read the grants in them (`Grants`).
 
-A token is an HS256 JWT (RFC 7519) with ``sub`` and ``exp``. The claim ``tasktree`` names the grants::
-
-    "tasktree": {"watch": ["*"], "push": ["build-*"], "answer": ["*"], "command": [], "admin": false}
-
-Without the claim a token grants watching all projects, and nothing else. ``name*`` matches every id with that
-prefix.
+A token is an HS256 JWT (RFC 7519) with ``sub`` and ``exp``. The claim ``tasktree`` names the grants
+(`core.grant_claim`). A token without the claim has those of the setting ``auth.default_grants``, by default
+none; a token with a malformed one is refused.
 """
 
 from __future__ import annotations
@@ -13,15 +10,18 @@ from __future__ import annotations
 from typing import Any, Final
 
 import jwt
+from attrs import evolve
 from quart.wrappers.base import BaseRequestWebsocket
 from werkzeug.datastructures import Headers
 
-from tasktree_rt.core.access import EVERYTHING, NOTHING, OPEN, Grants, Scope
-from tasktree_rt.errors import Refused
+from tasktree_rt.core.access import OPEN, Grants
+from tasktree_rt.core.grant_claim import NO_GRANTS, read_grants
+from tasktree_rt.errors import InvalidInput, Refused
 from tasktree_rt.settings import Auth
 
-LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 CLAIM: Final = "tasktree"
+MAX_TOKEN_ID: Final = 256
+"""Maximum characters of a token's ``jti``."""
 
 
 class TokenMissing(Refused):
@@ -45,7 +45,8 @@ class TokenInvalid(Refused):
 def authenticate(auth: Auth, token: str | None, *, audience: str | None = None) -> Grants:
     """Return the grants of a token; all grants if authentication is off.
 
-    `audience` replaces the setting, for tokens of a foreign system.
+    `audience` replaces the setting, for tokens of a foreign system: without the claim such a token has no
+    grants, whatever the setting says.
 
     Raises:
         TokenMissing, TokenWithoutSubject, TokenInvalid.
@@ -55,7 +56,8 @@ def authenticate(auth: Auth, token: str | None, *, audience: str | None = None) 
     if not token:
         raise TokenMissing("a token is needed: ?token=… or Authorization: Bearer …")
     expected = auth.audience if audience is None else audience
-    return grants_of(claims_of(token, auth.secret, "HS256", expected))
+    default = NO_GRANTS if audience is not None else read_grants(auth.default_grants)
+    return grants_of(claims_of(token, auth.secret, "HS256", expected), default)
 
 
 def claims_of(token: str, key: Any, algorithm: str, audience: str) -> dict[str, Any]:  # noqa: ANN401 - PyJWT's
@@ -72,43 +74,40 @@ def claims_of(token: str, key: Any, algorithm: str, audience: str) -> dict[str, 
             audience=audience or None,
             options={"require": ["exp"], "verify_aud": bool(audience)},
         )
-        claims["exp"] = float(claims["exp"])
-    except (jwt.InvalidTokenError, OverflowError) as error:  # OverflowError: a time beyond all floats
+        for name in claims.keys() & {"exp", "iat"}:
+            claims[name] = float(claims[name])
+    except (jwt.InvalidTokenError, OverflowError, TypeError, ValueError) as error:  # a time beyond all floats
         raise TokenInvalid(f"the token is not valid: {error}") from None
     return claims
 
 
-def grants_of(claims: dict[str, Any]) -> Grants:
-    """Read the grants in verified claims.
+def grants_of(claims: dict[str, Any], default: Grants = NO_GRANTS) -> Grants:
+    """Read the grants in verified claims. `default`: those of a token without the claim.
 
     Raises:
         TokenWithoutSubject: the claims have no ``sub``.
+        TokenInvalid: the claim ``tasktree``, ``jti`` or ``iat`` is malformed.
     """
     subject = claims.get("sub")
     if not isinstance(subject, str) or not subject:
         raise TokenWithoutSubject("the token has no sub")
-    return _grants(subject, claims, claims["exp"])
-
-
-def _grants(subject: str, claims: dict[str, Any], expires: float) -> Grants:
-    allowed = claims.get(CLAIM)
-    if not isinstance(allowed, dict):
-        return Grants(subject, EVERYTHING, NOTHING, expires=expires)
-    return Grants(
-        subject,
-        watch=_scope(allowed.get("watch")),
-        push=_scope(allowed.get("push")),
-        answer=_scope(allowed.get("answer")),
-        command=_scope(allowed.get("command")),
-        admin=allowed.get("admin") is True,
-        expires=expires,
+    try:
+        found = read_grants(claims[CLAIM], CLAIM) if CLAIM in claims else default
+    except InvalidInput as error:
+        raise TokenInvalid(f"the token is not valid: {error}") from None
+    return evolve(
+        found,
+        subject=subject,
+        expires=claims["exp"],
+        token_id=_token_id(claims.get("jti", "")),
+        issued=claims.get("iat"),
     )
 
 
-def _scope(value: object) -> Scope:
-    if not isinstance(value, list):
-        return NOTHING
-    return Scope(tuple(one for one in value if isinstance(one, str)))
+def _token_id(value: object) -> str:
+    if not isinstance(value, str) or len(value) > MAX_TOKEN_ID:
+        raise TokenInvalid(f"the token is not valid: jti: expected at most {MAX_TOKEN_ID} characters")
+    return value
 
 
 def token_of(request: BaseRequestWebsocket) -> str | None:
