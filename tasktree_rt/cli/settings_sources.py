@@ -218,8 +218,8 @@ class FromFile:
 
 
 class FromEnvironment:
-    """The variables ``TASKTREE_RT_…``: one for each setting, arrays with commas, tables as JSON; unknown names
-    are errors. And `ORIGINALS`."""
+    """The variables ``TASKTREE_RT_…``: one for each setting, arrays with commas, tables as JSON; unknown
+    names are errors. And `ORIGINALS`."""
 
     def __init__(self, environ: Mapping[str, str] | None = None) -> None:
         self._environ = os.environ if environ is None else environ
