@@ -11,7 +11,6 @@ Under another server (stock Hypercorn) the scope has no `SUPPORTED`, and the vie
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import unquote
@@ -36,6 +35,7 @@ from tasktree_rt.web.server.request_head import (
 )
 from tasktree_rt.web.server.syscalls import (
     RECEIVED,
+    AcceptedSocket,
     Address,
     ClientOf,
     Syscalls,
@@ -93,6 +93,7 @@ class Handshake:
         state: the lifespan's state, copied into every scope.
         timeout: seconds from the first byte to the written response.
         client: returns the client of a request, from its connection's peer and its headers.
+        secure: whether the connections are encrypted.
     """
 
     app: QuartTrio
@@ -101,8 +102,9 @@ class Handshake:
     syscalls: Syscalls
     meter: Metrics
     client: ClientOf = peer_itself
+    secure: bool = False
 
-    async def run(self, sock: socket.socket, client: Address | None, path: str | None = None) -> Outcome:
+    async def run(self, sock: AcceptedSocket, client: Address | None, path: str | None = None) -> Outcome:
         """Read one request and write the 101 or another response, within `timeout`. The caller closes `sock`.
 
         `path` replaces the path of a request for a WebSocket.
@@ -151,7 +153,7 @@ class Handshake:
         return end
 
     async def _decide(
-        self, sock: socket.socket, client: Address | None, path: str | None, head: Head, received: bytes
+        self, sock: AcceptedSocket, client: Address | None, path: str | None, head: Head, received: bytes
     ) -> Outcome:
         wrong = fault(head)
         if wrong is not None:
@@ -189,13 +191,13 @@ class Handshake:
         return ("rejected", answer(400)) if bad_request else ("failed", answer(500))
 
     def _scope(
-        self, sock: socket.socket, client: Address | None, path: str | None, head: Head
+        self, sock: AcceptedSocket, client: Address | None, path: str | None, head: Head
     ) -> WebsocketScope:
         raw_path, _, query = path_and_query(head.target).partition(b"?")
         scope: dict[str, Any] = {
             "type": "websocket",
             "asgi": {"spec_version": "2.3", "version": "3.0"},
-            "scheme": "ws",
+            "scheme": "wss" if self.secure else "ws",
             "http_version": "1.1",
             "path": unquote(raw_path.decode("ascii")) if path is None else path,
             "raw_path": raw_path,
@@ -211,7 +213,7 @@ class Handshake:
         }
         return cast("WebsocketScope", scope)
 
-    async def _answer(self, sock: socket.socket, data: bytes) -> bool:
+    async def _answer(self, sock: AcceptedSocket, data: bytes) -> bool:
         """Write all of `data`; return False if the peer is gone."""
         view, fd = memoryview(data), sock.fileno()
         while view:

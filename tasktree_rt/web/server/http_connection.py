@@ -11,7 +11,6 @@ differences to Hypercorn.
 
 from __future__ import annotations
 
-import socket
 import sys
 from functools import partial
 from typing import TYPE_CHECKING, Final, cast
@@ -31,7 +30,16 @@ from tasktree_rt.metrics import Metrics
 from tasktree_rt.settings import Settings
 from tasktree_rt.web.server.http11 import Http11
 from tasktree_rt.web.server.request_head import MAX_HEAD
-from tasktree_rt.web.server.syscalls import ClientOf, peer_itself, reset, unacknowledged
+from tasktree_rt.web.server.syscalls import (
+    REAL,
+    RECEIVED,
+    AcceptedSocket,
+    ClientOf,
+    Syscalls,
+    half_close,
+    peer_itself,
+    reset,
+)
 
 if TYPE_CHECKING:
     from hypercorn.protocol import ProtocolWrapper
@@ -54,11 +62,20 @@ class Replay:
             From then on reads return the end, and the socket stays open in both directions.
     """
 
-    def __init__(self, sock: socket.socket, head: bytes, *, stall_timeout: float, meter: Metrics) -> None:
-        self.socket = trio.socket.from_stdlib_socket(sock)
+    def __init__(
+        self,
+        sock: AcceptedSocket,
+        head: bytes,
+        *,
+        stall_timeout: float,
+        meter: Metrics,
+        syscalls: Syscalls = REAL,
+    ) -> None:
+        self.sock = sock
         self.aborted = False
         self.upgrade = b""
-        self._sock = sock
+        self._fd = sock.fileno()
+        self._syscalls = syscalls
         self._head = head
         self._closed = False
         self._stall_timeout = stall_timeout
@@ -67,17 +84,21 @@ class Replay:
     async def receive_some(self, max_bytes: int = _RECEIVE) -> bytes:
         """Read at most `max_bytes`; return b"" at the end."""
         self._check()
+        await trio.lowlevel.checkpoint()
         if self._head:
-            await trio.lowlevel.checkpoint()
             data, self._head = self._head[:max_bytes], self._head[max_bytes:]
             return data
         if self.upgrade:
-            await trio.lowlevel.checkpoint()
             return b""
-        try:
-            return await self.socket.recv(max_bytes)
-        except OSError as error:
-            raise trio.BrokenResourceError from error
+        into = RECEIVED if max_bytes >= len(RECEIVED) else bytearray(max_bytes)
+        while True:
+            self._check()
+            try:
+                return bytes(memoryview(into)[: self._syscalls.readv(self._fd, (into,))])
+            except BlockingIOError:
+                await self._syscalls.wait_readable(self._fd)
+            except OSError as error:
+                raise trio.BrokenResourceError from error
 
     async def send_all(self, data: bytes) -> None:
         """Write all of `data`.
@@ -103,17 +124,20 @@ class Replay:
                 self.abort()
 
     async def _send_some(self, view: memoryview) -> int:
-        """Write what the socket takes and return how much that is.
+        """Write what the socket takes and return how much that is; 0 after waiting for room.
 
         Raises:
             trio.TooSlowError: the peer acknowledged nothing for `stall_timeout`.
         """
         await trio.lowlevel.checkpoint()
+        self._check()
+        syscalls, fd = self._syscalls, self._fd
         try:
-            return self._sock.send(view)
+            return syscalls.write(fd, view)
         except BlockingIOError:
-            send, count = partial(self.socket.send, view), partial(unacknowledged, self._sock.fileno())
-            return await while_acknowledging(send, count, self._stall_timeout)
+            wait, count = partial(syscalls.wait_writable, fd), partial(syscalls.unacknowledged, fd)
+            await while_acknowledging(wait, count, self._stall_timeout)
+            return 0
 
     async def send_eof(self) -> None:
         """Half-close the connection: nothing more is sent."""
@@ -121,7 +145,7 @@ class Replay:
         if self.upgrade:
             return
         try:
-            self._sock.shutdown(socket.SHUT_WR)
+            await half_close(self.sock, self._syscalls)
         except OSError as error:
             raise trio.BrokenResourceError from error
 
@@ -129,14 +153,14 @@ class Replay:
         """Close the stream, not the socket; a task that waits for it gets `trio.ClosedResourceError`."""
         if not self._closed:
             self._closed = True
-            trio.lowlevel.notify_closing(self._sock)
+            trio.lowlevel.notify_closing(self._fd)
         await trio.lowlevel.checkpoint()
 
     def abort(self) -> None:
         """Reset the connection: the owner closes the socket at once, with RST."""
         self.aborted = self._closed = True
-        reset(self._sock)
-        trio.lowlevel.notify_closing(self._sock)
+        reset(self.sock)
+        trio.lowlevel.notify_closing(self._fd)
 
     def _check(self) -> None:
         if self._closed:
@@ -175,7 +199,7 @@ class HubTCPServer(TCPServer):
 
     async def _serve(self) -> None:
         """Serve as Hypercorn's `run` does, without TLS and always with `Http11`."""
-        sock = self._replay.socket
+        sock = self._replay.sock
         client, server = (
             parse_socket_addr(sock.family, name) for name in (sock.getpeername(), sock.getsockname())
         )

@@ -81,13 +81,29 @@ class Socket(Protocol):
         """Return the descriptor; the connection reads and writes it directly."""
 
     def shutdown(self, how: int, /) -> None:
-        """Half-close the socket."""
+        """Half-close the socket. With TLS it raises BlockingIOError while there is no room for the end of
+        the stream; call it again then.
+        """
 
     def setsockopt(self, level: int, option: int, value: bytes, /) -> None:
         """Set a socket option; a connection sets only SO_LINGER."""
 
     def close(self) -> None:
         """Close the descriptor."""
+
+
+class AcceptedSocket(Socket, Protocol):
+    """A connection's socket, with the addresses of both ends."""
+
+    @property
+    def family(self) -> int:
+        """Return the address family."""
+
+    def getpeername(self) -> Any:  # noqa: ANN401 - as the socket module has it
+        """Return the peer's address."""
+
+    def getsockname(self) -> Any:  # noqa: ANN401 - as the socket module has it
+        """Return the socket's own address."""
 
 
 def reset(sock: Socket) -> None:
@@ -99,6 +115,20 @@ def reset(sock: Socket) -> None:
 def peer_itself(peer: Address | None, _: list[tuple[bytes, bytes]]) -> Address | None:
     """Return `peer`: the `ClientOf` of a server without proxies."""
     return peer
+
+
+async def half_close(sock: Socket, syscalls: Syscalls) -> None:
+    """Half-close `sock`, once there is room for the end of the stream.
+
+    Raises:
+        OSError: the peer is gone.
+    """
+    while True:
+        try:
+            sock.shutdown(socket.SHUT_WR)
+            return
+        except BlockingIOError:
+            await syscalls.wait_writable(sock.fileno())
 
 
 def address_of(family: int, address: Any) -> Address | None:  # noqa: ANN401 - as the socket module has it
