@@ -143,12 +143,31 @@ class NaiveTree:
 
     def merge(self, node_id: str, changes: Fields) -> None:
         before = self.nodes.get(node_id, {})
-        never = ("node_id", "deleted", "ended_attempts")
+        never = ("node_id", "deleted", "ended_attempts", "ended_usage")
         fields = {key: value for key, value in merged(before, changes).items() if key not in never}
-        kept = before.get("ended_attempts", [])
+        kept, ended = before.get("ended_attempts", []), before.get("ended_usage")
         if another_attempt(before, fields, kept[-1] if kept else {}):
             kept = [*kept, attempt_kept(before)][-8:]
-        self.nodes[node_id] = fields if not kept else {**fields, "ended_attempts": kept}
+            if any(used := node_used(before)):
+                ended = written(used)
+                fields = {
+                    key: value
+                    for key, value in fields.items()
+                    if key not in ("usage", "cost_usd") or key in changes
+                }
+        if kept:
+            fields["ended_attempts"] = kept
+        if ended is not None:
+            fields["ended_usage"] = ended
+        self.nodes[node_id] = fields
+
+    def used(self, branch: str | None = None) -> list[int]:
+        """What the nodes of a branch have used together; of all without one."""
+        within = [one for one in self.nodes if branch is None or self.reaches(one, branch)]
+        return [
+            sum(column)
+            for column in zip([0] * 7, *(node_used(self.nodes[one]) for one in within), strict=True)
+        ]
 
     def remove(self, node_id: str) -> None:
         reaching = [one for one in self.nodes if self.reaches(one, node_id)]
@@ -190,6 +209,37 @@ class NaiveTree:
         if dash and re.fullmatch("[0-9]+", number) and project == self.project_id:
             return number
         return reference
+
+
+USED = [f"{one}_tokens" for one in ("input", "output", "cache_read_input", "cache_creation_input")]
+USED += ["reasoning_output_tokens", "total_tokens"]
+
+
+def node_used(fields: Fields) -> list[int]:
+    """Tokens of each kind, and billionths of a dollar, of all attempts of a node."""
+    ended = fields.get("ended_usage", {})
+    present = usage_of(fields.get("usage"), fields.get("cost_usd"))
+    return [sum(pair) for pair in zip(present, usage_of(ended, ended.get("cost_usd")), strict=True)]
+
+
+def usage_of(usage: Any, cost: Any) -> list[int]:
+    usage = usage if isinstance(usage, dict) else {}
+    counts = [counted(usage.get(name)) for name in USED]
+    if counts[5] == 0:
+        counts[5] = min(counts[0] + counts[1], 10**10)
+    is_cost = isinstance(cost, int | float) and not isinstance(cost, bool) and 0 <= cost <= 10**6
+    return [*counts, int(cost * 10**9 + 0.5) if is_cost else 0]
+
+
+def counted(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return 0
+    return int(value) if 0 <= value <= 10**10 and value == int(value) else 0
+
+
+def written(used: list[int]) -> Fields:
+    found: Fields = {name: min(count, 10**10) for name, count in zip(USED, used, strict=False) if count}
+    return found | ({"cost_usd": min(used[6], 10**15) / 10**9} if used[6] else {})
 
 
 class NaiveLog:
@@ -267,7 +317,9 @@ def attempt_kept(fields: Fields) -> Fields:
         kept["attempt"] = fields["attempt"]
     if isinstance(fields.get("message"), str):
         kept["message"] = fields["message"][:200]
-    return kept
+    used = written(usage_of(fields.get("usage"), fields.get("cost_usd")))
+    cost = {key: used.pop(key) for key in ("cost_usd",) if key in used}
+    return kept | cost | ({"usage": used} if used else {})
 
 
 def is_task(fields: Fields) -> bool:

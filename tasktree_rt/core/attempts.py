@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from tasktree_rt.core.events import Json
 from tasktree_rt.core.statuses import begins_again, is_ended
+from tasktree_rt.core.usage import ENDED_USAGE, cleaned, end_usage
 
 ENDED_ATTEMPTS: Final = "ended_attempts"
 """The field that holds them. No event sets it."""
@@ -19,7 +20,9 @@ LONGEST: Final = 200
 """Code points of a message that are kept."""
 SHORT: Final = 64
 """Code points of a time or a status; a longer one is left out."""
-TOUCHED: Final = frozenset({"status", "attempt", "started_at", ENDED_ATTEMPTS})
+KEPT: Final = (ENDED_ATTEMPTS, ENDED_USAGE)
+"""Fields of a node that only the reducer sets."""
+TOUCHED: Final = frozenset({"status", "attempt", "started_at", *KEPT})
 """Fields of a change without which no attempt ends, and none is set: the reducer asks no further."""
 
 
@@ -28,10 +31,11 @@ def keep_attempts(before: Json, fields: Json, changes: Json) -> bool:
 
     Returns True if the change ended an attempt.
     """
-    if ENDED_ATTEMPTS in changes:
-        fields.pop(ENDED_ATTEMPTS, None)
-        if ENDED_ATTEMPTS in before:
-            fields[ENDED_ATTEMPTS] = before[ENDED_ATTEMPTS]
+    for name in KEPT:
+        if name in changes:
+            fields.pop(name, None)
+            if name in before:
+                fields[name] = before[name]
     ended = is_ended(before.get("status"))
     if not ended and "attempt" not in changes:
         return False
@@ -43,6 +47,7 @@ def keep_attempts(before: Json, fields: Json, changes: Json) -> bool:
     if not judge(before, fields, last):
         return False
     fields[ENDED_ATTEMPTS] = [*known, _entry(before)][-MOST:]
+    end_usage(before, fields, changes)
     return True
 
 
@@ -86,4 +91,4 @@ def _entry(fields: Json) -> Json:
     message = fields.get("message")
     if type(message) is str:
         found["message"] = message[:LONGEST]
-    return found
+    return {**found, **cleaned(fields)}

@@ -11,8 +11,11 @@ from typing import Final, TypeGuard
 
 from attrs import frozen
 
+from tasktree_rt.core.usage import MAX_COST, MAX_TOKENS, TOKENS
 from tasktree_rt.errors import InvalidInput
 
+MAX_MODEL: Final = 256
+"""Characters of the name of a model."""
 NODE_ID: Final = re.compile(r"[^\x00-\x1f\x7f-\x9f\ud800-\udfff]{1,512}")
 MISSING: Final = object()
 """Marks a missing key; shown as "nothing"."""
@@ -154,6 +157,23 @@ def _task(value: object) -> bool:
     return type(value) is int or is_node_id(value)
 
 
+def _model(value: object) -> bool:
+    return value is None or (type(value) is str and 0 < len(value) <= MAX_MODEL)
+
+
+def _tokens(value: object) -> bool:
+    whole = type(value) is int or (type(value) is float and value.is_integer())
+    return value is None or (whole and 0 <= value <= MAX_TOKENS)  # type: ignore[operator]
+
+
+def _object_or_null(value: object) -> bool:
+    return value is None or type(value) is dict
+
+
+def _cost(value: object) -> bool:
+    return value is None or (type(value) in (int, float) and 0 <= value <= MAX_COST)  # type: ignore[operator]
+
+
 # --- the known types ------------------------------------------------------------------------------
 
 _NAME: Final = "1-512 characters without control characters"
@@ -210,3 +230,25 @@ SHAPES: Final[dict[str, Shape]] = {
     ),
 }
 """What the hub checks before it accepts an event of a known type (docs/protocol.md, "Event types")."""
+
+_USAGE: Final = Shape(
+    *(Field(name, f"an integer from 0 to {MAX_TOKENS}, or null", _tokens) for name in TOKENS)
+)
+_ADVISED: Final = Shape(
+    Field("model", f"a string of 1-{MAX_MODEL} characters, or null", _model),
+    Field("usage", "an object or null", _object_or_null, inner=_USAGE),
+    Field("cost_usd", f"a number from 0 to {MAX_COST}, or null", _cost),
+)
+
+
+def advised_fault(kind: str, data: Mapping[str, object]) -> Fault | None:
+    """What is wrong with the fields of an LLM node in an event, if anything is.
+
+    Other uses of these names are older than this rule, so the hub refuses them only if ``lifecycle`` is
+    ``enforce``.
+    """
+    changes = data.get("changes") if kind == "node_update" else None
+    if not isinstance(changes, dict) or _ADVISED.fields.keys().isdisjoint(changes):
+        return None
+    fault = _ADVISED.fault(changes)
+    return None if fault is None else Fault(f"changes.{fault.path}", fault.expected, fault.value)

@@ -16,6 +16,7 @@ from weakref import ref
 from attrs import Factory, define
 
 from tasktree_rt.core.events import Json, is_node_id
+from tasktree_rt.core.usage import ENDED_USAGE, NOTHING, SPENDING, Spent, UsageSums, spent
 
 TOP_FIELDS: Final = ("state", "project", "orchestrator", "coordination", "prompts")
 EMPTY_TOP: Final[dict[str, Any]] = {
@@ -83,6 +84,8 @@ class Nodes:
         self._task_ids: dict[str, dict[str, None]] = {}
         self._tasks: dict[str, None] = {}
         self._counts: dict[str, int] = {}
+        self._usage: UsageSums | None = None
+        """Made for the first node that has used anything."""
         self._lent: ref[Lent] | None = None
         """What every snapshot holds on to that `nodes` are shared with."""
 
@@ -108,6 +111,14 @@ class Nodes:
         """Return True if a node names `node_id` as its parent."""
         return node_id in self._children
 
+    def parent(self, node_id: str) -> str | None:
+        """The parent that a node names; None for a node without one."""
+        return _parent(self.fields(node_id))
+
+    def children(self, node_id: str) -> Iterable[str]:
+        """The nodes that name a parent."""
+        return self._children.get(node_id, ())
+
     def subtrees(self, roots: Iterable[str]) -> list[str]:
         """The roots that exist and every node whose parent chain reaches one, cycles and orphans included."""
         found = dict.fromkeys(roots)
@@ -126,6 +137,14 @@ class Nodes:
     def counts(self) -> Mapping[str, int]:
         """How many nodes there are of each status; ``""`` are those without one. A view: do not keep it."""
         return self._counts
+
+    def used(self) -> Spent:
+        """What all nodes together have used."""
+        return NOTHING if self._usage is None else self._usage.total
+
+    def used_in(self, node_id: str) -> Spent:
+        """What a node and everything below it have used."""
+        return NOTHING if self._usage is None else self._usage.branch(self, node_id)
 
     def task_node(self, reference: str, project_id: str) -> str:
         """The node id that a task event means by `reference`; of a node yet to be, if there is none.
@@ -147,6 +166,7 @@ class Nodes:
         self._task_ids = {task: dict(nodes) for task, nodes in other._task_ids.items()}
         self._tasks = dict(other._tasks)
         self._counts = dict(other._counts)
+        self._usage = None if other._usage is None else other._usage.copy()
 
     def load(self, nodes: Iterable[tuple[str, Node]], top: dict[str, Any]) -> None:
         """Fill an empty one from a checkpoint."""
@@ -166,8 +186,11 @@ class Nodes:
         before = self.nodes.get(node_id)
         self.bound += node.bound - (0 if before is None else before.bound)
         self._count(None if before is None else _status(before), _status(node))
-        self._index(node_id, EMPTY.fields if before is None else before.fields, node.fields)
+        fields, was = node.fields, EMPTY.fields if before is None else before.fields
+        self._index(node_id, was, fields)
         self.nodes[node_id] = node
+        if self._usage is not None or "usage" in fields or "cost_usd" in fields or ENDED_USAGE in fields:
+            self._tally(node_id, was, fields)
 
     def _take_out(self, node_id: str) -> None:
         node = self.nodes.pop(node_id, None)
@@ -175,6 +198,16 @@ class Nodes:
             self.bound -= node.bound
             self._count(_status(node), None)
             self._index(node_id, node.fields, EMPTY.fields)
+            if self._usage is not None:
+                self._tally(node_id, node.fields, EMPTY.fields)
+
+    def _tally(self, node_id: str, was: Json, now: Json) -> None:
+        """Keep the sums of usage after a change of a node's fields."""
+        if self._usage is None:
+            self._usage = UsageSums()
+        used = NOTHING if SPENDING.isdisjoint(now) else spent(now)
+        if was.get("parent_id") is not now.get("parent_id") or used != self._usage.own.get(node_id, NOTHING):
+            self._usage.changed(self, node_id, _parent(was), _parent(now), used)
 
     def _count(self, was: str | None, now: str | None) -> None:
         """Count a change of status; None: the node did not exist, or no longer exists."""
@@ -200,6 +233,12 @@ class Nodes:
             self._tasks[node_id] = None
         elif was_task:
             del self._tasks[node_id]
+
+
+def _parent(fields: Json) -> str | None:
+    """The parent that a node names."""
+    parent = fields.get("parent_id")
+    return parent if type(parent) is str else None
 
 
 def _status(node: Node) -> str:

@@ -13,6 +13,14 @@ names = st.sampled_from(NAMES)
 references = names | st.sampled_from([1, 2, 1.0, True, 2**53, None, "", "\n", 1.5])
 odd = st.sampled_from([None, True, 0, 1.5, "x", [], [None], {}, {"a": None}])
 
+_tokens = st.sampled_from([0, 1, 7, 7.0, 1200, 10**10, 10**10 + 1, -1, 0.5, 2**70, None]) | odd
+usage = st.dictionaries(
+    st.sampled_from(["input_tokens", "output_tokens", "reasoning_output_tokens", "total_tokens", "other"]),
+    _tokens,
+    max_size=3,
+)
+cost = st.sampled_from([0, 1, 0.25, 0.000001, 0.1, 0.003, 1_000_000, 1_000_001, -1, None]) | odd
+
 fields: dict[str, st.SearchStrategy[Any]] = {
     "parent_id": names | names | st.none() | odd,
     "title": st.sampled_from(["T", "", None]),
@@ -22,6 +30,9 @@ fields: dict[str, st.SearchStrategy[Any]] = {
     "ended_at": st.sampled_from(["t1", "t2", None]) | odd,
     "attempt": st.sampled_from([1, 2, 1.0, None]) | odd,
     "ended_attempts": odd,
+    "usage": usage | odd,
+    "cost_usd": cost,
+    "ended_usage": usage | odd,
     "message": st.sampled_from(["m", "m" * 201, None]) | odd,
     "id": references,
     "node_id": names,

@@ -33,4 +33,4 @@ def recomputed(nodes: Nodes) -> Nodes:
 
 
 def indexes(nodes: Nodes) -> list[Any]:
-    return [nodes._children, nodes._task_ids, nodes._tasks, nodes.counts(), nodes.bound]
+    return [nodes._children, nodes._task_ids, nodes._tasks, nodes.counts(), nodes.bound, nodes.used()]

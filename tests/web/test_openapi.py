@@ -121,6 +121,9 @@ async def succeed(http: httpx.AsyncClient, seen: Seen) -> None:
         check(answer, seen)
         return answer
 
+    called = {"kind": "llm", "model": "m", "usage": {"input_tokens": 9}, "cost_usd": 0.5, "input": [1]}
+    await ask("POST", f"{P}/p/events", json=node_update("a", status="failed", **called))
+    await ask("POST", f"{P}/p/events", json=node_update("a", status="running", **called))
     await ask(
         "POST", f"{P}/p/events", json=node_update("a", title="A", progress=5, order=1, depends_on=["b"])
     )
@@ -142,6 +145,8 @@ async def succeed(http: httpx.AsyncClient, seen: Seen) -> None:
     for path in (
         "state",
         "state?at=1",
+        "usage",
+        "usage?node_id=a",
         "events",
         "events?since=:0&limit=2&type=x",
         "events?node_id=a",
@@ -212,6 +217,8 @@ MISTAKES: Final[tuple[Request, ...]] = (
     (400, "GET", f"{P}/p/events?since=nowhere", {}),
     (400, "GET", f"{P}/p/state?at=-1", {}),
     (400, "GET", f"{P}/p/state?at=99", {}),
+    (400, "GET", f"{P}/p/usage?node_id=", {}),
+    (404, "GET", f"{P}/nobody/usage", {}),
     (400, "GET", f"{P}/p/stream?policy=none", {}),
     (400, "GET", f"{P}/p/stream", {"headers": {"Last-Event-ID": "x"}}),
     (400, "GET", f"{P}/-/snapshots", {}),

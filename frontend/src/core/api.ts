@@ -494,7 +494,7 @@ export interface Node {
    */
   title?: string;
   /**
-   * The kind of node, e.g. `folder`, `step`, `task`.
+   * The kind of node, e.g. `llm`, `tool`, `agent`, `retriever`, `embedding`, `chain`, `task`, `step`.
    */
   kind?: string;
   /**
@@ -558,6 +558,40 @@ export interface Node {
            * The beginning of the node's message when the attempt ended.
            */
           message?: string;
+          /**
+           * The tokens that the attempt used.
+           */
+          usage?: {
+            /**
+             * Tokens of the input, those from a cache among them.
+             */
+            input_tokens?: number;
+            /**
+             * Tokens of the output, those for reasoning among them.
+             */
+            output_tokens?: number;
+            /**
+             * Input tokens that came from a cache.
+             */
+            cache_read_input_tokens?: number;
+            /**
+             * Input tokens written to a cache.
+             */
+            cache_creation_input_tokens?: number;
+            /**
+             * Output tokens for reasoning.
+             */
+            reasoning_output_tokens?: number;
+            /**
+             * All tokens; without it the sum of input and output.
+             */
+            total_tokens?: number;
+            [k: string]: unknown;
+          };
+          /**
+           * Cost of the attempt in US dollars.
+           */
+          cost_usd?: number;
           [k: string]: unknown;
         }
       ]
@@ -583,6 +617,40 @@ export interface Node {
            * The beginning of the node's message when the attempt ended.
            */
           message?: string;
+          /**
+           * The tokens that the attempt used.
+           */
+          usage?: {
+            /**
+             * Tokens of the input, those from a cache among them.
+             */
+            input_tokens?: number;
+            /**
+             * Tokens of the output, those for reasoning among them.
+             */
+            output_tokens?: number;
+            /**
+             * Input tokens that came from a cache.
+             */
+            cache_read_input_tokens?: number;
+            /**
+             * Input tokens written to a cache.
+             */
+            cache_creation_input_tokens?: number;
+            /**
+             * Output tokens for reasoning.
+             */
+            reasoning_output_tokens?: number;
+            /**
+             * All tokens; without it the sum of input and output.
+             */
+            total_tokens?: number;
+            [k: string]: unknown;
+          };
+          /**
+           * Cost of the attempt in US dollars.
+           */
+          cost_usd?: number;
           [k: string]: unknown;
         },
         {
@@ -606,6 +674,40 @@ export interface Node {
            * The beginning of the node's message when the attempt ended.
            */
           message?: string;
+          /**
+           * The tokens that the attempt used.
+           */
+          usage?: {
+            /**
+             * Tokens of the input, those from a cache among them.
+             */
+            input_tokens?: number;
+            /**
+             * Tokens of the output, those for reasoning among them.
+             */
+            output_tokens?: number;
+            /**
+             * Input tokens that came from a cache.
+             */
+            cache_read_input_tokens?: number;
+            /**
+             * Input tokens written to a cache.
+             */
+            cache_creation_input_tokens?: number;
+            /**
+             * Output tokens for reasoning.
+             */
+            reasoning_output_tokens?: number;
+            /**
+             * All tokens; without it the sum of input and output.
+             */
+            total_tokens?: number;
+            [k: string]: unknown;
+          };
+          /**
+           * Cost of the attempt in US dollars.
+           */
+          cost_usd?: number;
           [k: string]: unknown;
         }
       ]
@@ -631,6 +733,40 @@ export interface Node {
            * The beginning of the node's message when the attempt ended.
            */
           message?: string;
+          /**
+           * The tokens that the attempt used.
+           */
+          usage?: {
+            /**
+             * Tokens of the input, those from a cache among them.
+             */
+            input_tokens?: number;
+            /**
+             * Tokens of the output, those for reasoning among them.
+             */
+            output_tokens?: number;
+            /**
+             * Input tokens that came from a cache.
+             */
+            cache_read_input_tokens?: number;
+            /**
+             * Input tokens written to a cache.
+             */
+            cache_creation_input_tokens?: number;
+            /**
+             * Output tokens for reasoning.
+             */
+            reasoning_output_tokens?: number;
+            /**
+             * All tokens; without it the sum of input and output.
+             */
+            total_tokens?: number;
+            [k: string]: unknown;
+          };
+          /**
+           * Cost of the attempt in US dollars.
+           */
+          cost_usd?: number;
           [k: string]: unknown;
         },
         {
@@ -654,6 +790,40 @@ export interface Node {
            * The beginning of the node's message when the attempt ended.
            */
           message?: string;
+          /**
+           * The tokens that the attempt used.
+           */
+          usage?: {
+            /**
+             * Tokens of the input, those from a cache among them.
+             */
+            input_tokens?: number;
+            /**
+             * Tokens of the output, those for reasoning among them.
+             */
+            output_tokens?: number;
+            /**
+             * Input tokens that came from a cache.
+             */
+            cache_read_input_tokens?: number;
+            /**
+             * Input tokens written to a cache.
+             */
+            cache_creation_input_tokens?: number;
+            /**
+             * Output tokens for reasoning.
+             */
+            reasoning_output_tokens?: number;
+            /**
+             * All tokens; without it the sum of input and output.
+             */
+            total_tokens?: number;
+            [k: string]: unknown;
+          };
+          /**
+           * Cost of the attempt in US dollars.
+           */
+          cost_usd?: number;
           [k: string]: unknown;
         },
         {
@@ -677,6 +847,40 @@ export interface Node {
            * The beginning of the node's message when the attempt ended.
            */
           message?: string;
+          /**
+           * The tokens that the attempt used.
+           */
+          usage?: {
+            /**
+             * Tokens of the input, those from a cache among them.
+             */
+            input_tokens?: number;
+            /**
+             * Tokens of the output, those for reasoning among them.
+             */
+            output_tokens?: number;
+            /**
+             * Input tokens that came from a cache.
+             */
+            cache_read_input_tokens?: number;
+            /**
+             * Input tokens written to a cache.
+             */
+            cache_creation_input_tokens?: number;
+            /**
+             * Output tokens for reasoning.
+             */
+            reasoning_output_tokens?: number;
+            /**
+             * All tokens; without it the sum of input and output.
+             */
+            total_tokens?: number;
+            [k: string]: unknown;
+          };
+          /**
+           * Cost of the attempt in US dollars.
+           */
+          cost_usd?: number;
           [k: string]: unknown;
         }
       ]
@@ -702,6 +906,40 @@ export interface Node {
            * The beginning of the node's message when the attempt ended.
            */
           message?: string;
+          /**
+           * The tokens that the attempt used.
+           */
+          usage?: {
+            /**
+             * Tokens of the input, those from a cache among them.
+             */
+            input_tokens?: number;
+            /**
+             * Tokens of the output, those for reasoning among them.
+             */
+            output_tokens?: number;
+            /**
+             * Input tokens that came from a cache.
+             */
+            cache_read_input_tokens?: number;
+            /**
+             * Input tokens written to a cache.
+             */
+            cache_creation_input_tokens?: number;
+            /**
+             * Output tokens for reasoning.
+             */
+            reasoning_output_tokens?: number;
+            /**
+             * All tokens; without it the sum of input and output.
+             */
+            total_tokens?: number;
+            [k: string]: unknown;
+          };
+          /**
+           * Cost of the attempt in US dollars.
+           */
+          cost_usd?: number;
           [k: string]: unknown;
         },
         {
@@ -725,6 +963,40 @@ export interface Node {
            * The beginning of the node's message when the attempt ended.
            */
           message?: string;
+          /**
+           * The tokens that the attempt used.
+           */
+          usage?: {
+            /**
+             * Tokens of the input, those from a cache among them.
+             */
+            input_tokens?: number;
+            /**
+             * Tokens of the output, those for reasoning among them.
+             */
+            output_tokens?: number;
+            /**
+             * Input tokens that came from a cache.
+             */
+            cache_read_input_tokens?: number;
+            /**
+             * Input tokens written to a cache.
+             */
+            cache_creation_input_tokens?: number;
+            /**
+             * Output tokens for reasoning.
+             */
+            reasoning_output_tokens?: number;
+            /**
+             * All tokens; without it the sum of input and output.
+             */
+            total_tokens?: number;
+            [k: string]: unknown;
+          };
+          /**
+           * Cost of the attempt in US dollars.
+           */
+          cost_usd?: number;
           [k: string]: unknown;
         },
         {
@@ -748,6 +1020,40 @@ export interface Node {
            * The beginning of the node's message when the attempt ended.
            */
           message?: string;
+          /**
+           * The tokens that the attempt used.
+           */
+          usage?: {
+            /**
+             * Tokens of the input, those from a cache among them.
+             */
+            input_tokens?: number;
+            /**
+             * Tokens of the output, those for reasoning among them.
+             */
+            output_tokens?: number;
+            /**
+             * Input tokens that came from a cache.
+             */
+            cache_read_input_tokens?: number;
+            /**
+             * Input tokens written to a cache.
+             */
+            cache_creation_input_tokens?: number;
+            /**
+             * Output tokens for reasoning.
+             */
+            reasoning_output_tokens?: number;
+            /**
+             * All tokens; without it the sum of input and output.
+             */
+            total_tokens?: number;
+            [k: string]: unknown;
+          };
+          /**
+           * Cost of the attempt in US dollars.
+           */
+          cost_usd?: number;
           [k: string]: unknown;
         },
         {
@@ -771,6 +1077,40 @@ export interface Node {
            * The beginning of the node's message when the attempt ended.
            */
           message?: string;
+          /**
+           * The tokens that the attempt used.
+           */
+          usage?: {
+            /**
+             * Tokens of the input, those from a cache among them.
+             */
+            input_tokens?: number;
+            /**
+             * Tokens of the output, those for reasoning among them.
+             */
+            output_tokens?: number;
+            /**
+             * Input tokens that came from a cache.
+             */
+            cache_read_input_tokens?: number;
+            /**
+             * Input tokens written to a cache.
+             */
+            cache_creation_input_tokens?: number;
+            /**
+             * Output tokens for reasoning.
+             */
+            reasoning_output_tokens?: number;
+            /**
+             * All tokens; without it the sum of input and output.
+             */
+            total_tokens?: number;
+            [k: string]: unknown;
+          };
+          /**
+           * Cost of the attempt in US dollars.
+           */
+          cost_usd?: number;
           [k: string]: unknown;
         }
       ]
@@ -796,6 +1136,40 @@ export interface Node {
            * The beginning of the node's message when the attempt ended.
            */
           message?: string;
+          /**
+           * The tokens that the attempt used.
+           */
+          usage?: {
+            /**
+             * Tokens of the input, those from a cache among them.
+             */
+            input_tokens?: number;
+            /**
+             * Tokens of the output, those for reasoning among them.
+             */
+            output_tokens?: number;
+            /**
+             * Input tokens that came from a cache.
+             */
+            cache_read_input_tokens?: number;
+            /**
+             * Input tokens written to a cache.
+             */
+            cache_creation_input_tokens?: number;
+            /**
+             * Output tokens for reasoning.
+             */
+            reasoning_output_tokens?: number;
+            /**
+             * All tokens; without it the sum of input and output.
+             */
+            total_tokens?: number;
+            [k: string]: unknown;
+          };
+          /**
+           * Cost of the attempt in US dollars.
+           */
+          cost_usd?: number;
           [k: string]: unknown;
         },
         {
@@ -819,6 +1193,40 @@ export interface Node {
            * The beginning of the node's message when the attempt ended.
            */
           message?: string;
+          /**
+           * The tokens that the attempt used.
+           */
+          usage?: {
+            /**
+             * Tokens of the input, those from a cache among them.
+             */
+            input_tokens?: number;
+            /**
+             * Tokens of the output, those for reasoning among them.
+             */
+            output_tokens?: number;
+            /**
+             * Input tokens that came from a cache.
+             */
+            cache_read_input_tokens?: number;
+            /**
+             * Input tokens written to a cache.
+             */
+            cache_creation_input_tokens?: number;
+            /**
+             * Output tokens for reasoning.
+             */
+            reasoning_output_tokens?: number;
+            /**
+             * All tokens; without it the sum of input and output.
+             */
+            total_tokens?: number;
+            [k: string]: unknown;
+          };
+          /**
+           * Cost of the attempt in US dollars.
+           */
+          cost_usd?: number;
           [k: string]: unknown;
         },
         {
@@ -842,6 +1250,40 @@ export interface Node {
            * The beginning of the node's message when the attempt ended.
            */
           message?: string;
+          /**
+           * The tokens that the attempt used.
+           */
+          usage?: {
+            /**
+             * Tokens of the input, those from a cache among them.
+             */
+            input_tokens?: number;
+            /**
+             * Tokens of the output, those for reasoning among them.
+             */
+            output_tokens?: number;
+            /**
+             * Input tokens that came from a cache.
+             */
+            cache_read_input_tokens?: number;
+            /**
+             * Input tokens written to a cache.
+             */
+            cache_creation_input_tokens?: number;
+            /**
+             * Output tokens for reasoning.
+             */
+            reasoning_output_tokens?: number;
+            /**
+             * All tokens; without it the sum of input and output.
+             */
+            total_tokens?: number;
+            [k: string]: unknown;
+          };
+          /**
+           * Cost of the attempt in US dollars.
+           */
+          cost_usd?: number;
           [k: string]: unknown;
         },
         {
@@ -865,6 +1307,40 @@ export interface Node {
            * The beginning of the node's message when the attempt ended.
            */
           message?: string;
+          /**
+           * The tokens that the attempt used.
+           */
+          usage?: {
+            /**
+             * Tokens of the input, those from a cache among them.
+             */
+            input_tokens?: number;
+            /**
+             * Tokens of the output, those for reasoning among them.
+             */
+            output_tokens?: number;
+            /**
+             * Input tokens that came from a cache.
+             */
+            cache_read_input_tokens?: number;
+            /**
+             * Input tokens written to a cache.
+             */
+            cache_creation_input_tokens?: number;
+            /**
+             * Output tokens for reasoning.
+             */
+            reasoning_output_tokens?: number;
+            /**
+             * All tokens; without it the sum of input and output.
+             */
+            total_tokens?: number;
+            [k: string]: unknown;
+          };
+          /**
+           * Cost of the attempt in US dollars.
+           */
+          cost_usd?: number;
           [k: string]: unknown;
         },
         {
@@ -888,6 +1364,40 @@ export interface Node {
            * The beginning of the node's message when the attempt ended.
            */
           message?: string;
+          /**
+           * The tokens that the attempt used.
+           */
+          usage?: {
+            /**
+             * Tokens of the input, those from a cache among them.
+             */
+            input_tokens?: number;
+            /**
+             * Tokens of the output, those for reasoning among them.
+             */
+            output_tokens?: number;
+            /**
+             * Input tokens that came from a cache.
+             */
+            cache_read_input_tokens?: number;
+            /**
+             * Input tokens written to a cache.
+             */
+            cache_creation_input_tokens?: number;
+            /**
+             * Output tokens for reasoning.
+             */
+            reasoning_output_tokens?: number;
+            /**
+             * All tokens; without it the sum of input and output.
+             */
+            total_tokens?: number;
+            [k: string]: unknown;
+          };
+          /**
+           * Cost of the attempt in US dollars.
+           */
+          cost_usd?: number;
           [k: string]: unknown;
         }
       ]
@@ -913,6 +1423,40 @@ export interface Node {
            * The beginning of the node's message when the attempt ended.
            */
           message?: string;
+          /**
+           * The tokens that the attempt used.
+           */
+          usage?: {
+            /**
+             * Tokens of the input, those from a cache among them.
+             */
+            input_tokens?: number;
+            /**
+             * Tokens of the output, those for reasoning among them.
+             */
+            output_tokens?: number;
+            /**
+             * Input tokens that came from a cache.
+             */
+            cache_read_input_tokens?: number;
+            /**
+             * Input tokens written to a cache.
+             */
+            cache_creation_input_tokens?: number;
+            /**
+             * Output tokens for reasoning.
+             */
+            reasoning_output_tokens?: number;
+            /**
+             * All tokens; without it the sum of input and output.
+             */
+            total_tokens?: number;
+            [k: string]: unknown;
+          };
+          /**
+           * Cost of the attempt in US dollars.
+           */
+          cost_usd?: number;
           [k: string]: unknown;
         },
         {
@@ -936,6 +1480,40 @@ export interface Node {
            * The beginning of the node's message when the attempt ended.
            */
           message?: string;
+          /**
+           * The tokens that the attempt used.
+           */
+          usage?: {
+            /**
+             * Tokens of the input, those from a cache among them.
+             */
+            input_tokens?: number;
+            /**
+             * Tokens of the output, those for reasoning among them.
+             */
+            output_tokens?: number;
+            /**
+             * Input tokens that came from a cache.
+             */
+            cache_read_input_tokens?: number;
+            /**
+             * Input tokens written to a cache.
+             */
+            cache_creation_input_tokens?: number;
+            /**
+             * Output tokens for reasoning.
+             */
+            reasoning_output_tokens?: number;
+            /**
+             * All tokens; without it the sum of input and output.
+             */
+            total_tokens?: number;
+            [k: string]: unknown;
+          };
+          /**
+           * Cost of the attempt in US dollars.
+           */
+          cost_usd?: number;
           [k: string]: unknown;
         },
         {
@@ -959,6 +1537,40 @@ export interface Node {
            * The beginning of the node's message when the attempt ended.
            */
           message?: string;
+          /**
+           * The tokens that the attempt used.
+           */
+          usage?: {
+            /**
+             * Tokens of the input, those from a cache among them.
+             */
+            input_tokens?: number;
+            /**
+             * Tokens of the output, those for reasoning among them.
+             */
+            output_tokens?: number;
+            /**
+             * Input tokens that came from a cache.
+             */
+            cache_read_input_tokens?: number;
+            /**
+             * Input tokens written to a cache.
+             */
+            cache_creation_input_tokens?: number;
+            /**
+             * Output tokens for reasoning.
+             */
+            reasoning_output_tokens?: number;
+            /**
+             * All tokens; without it the sum of input and output.
+             */
+            total_tokens?: number;
+            [k: string]: unknown;
+          };
+          /**
+           * Cost of the attempt in US dollars.
+           */
+          cost_usd?: number;
           [k: string]: unknown;
         },
         {
@@ -982,6 +1594,40 @@ export interface Node {
            * The beginning of the node's message when the attempt ended.
            */
           message?: string;
+          /**
+           * The tokens that the attempt used.
+           */
+          usage?: {
+            /**
+             * Tokens of the input, those from a cache among them.
+             */
+            input_tokens?: number;
+            /**
+             * Tokens of the output, those for reasoning among them.
+             */
+            output_tokens?: number;
+            /**
+             * Input tokens that came from a cache.
+             */
+            cache_read_input_tokens?: number;
+            /**
+             * Input tokens written to a cache.
+             */
+            cache_creation_input_tokens?: number;
+            /**
+             * Output tokens for reasoning.
+             */
+            reasoning_output_tokens?: number;
+            /**
+             * All tokens; without it the sum of input and output.
+             */
+            total_tokens?: number;
+            [k: string]: unknown;
+          };
+          /**
+           * Cost of the attempt in US dollars.
+           */
+          cost_usd?: number;
           [k: string]: unknown;
         },
         {
@@ -1005,6 +1651,40 @@ export interface Node {
            * The beginning of the node's message when the attempt ended.
            */
           message?: string;
+          /**
+           * The tokens that the attempt used.
+           */
+          usage?: {
+            /**
+             * Tokens of the input, those from a cache among them.
+             */
+            input_tokens?: number;
+            /**
+             * Tokens of the output, those for reasoning among them.
+             */
+            output_tokens?: number;
+            /**
+             * Input tokens that came from a cache.
+             */
+            cache_read_input_tokens?: number;
+            /**
+             * Input tokens written to a cache.
+             */
+            cache_creation_input_tokens?: number;
+            /**
+             * Output tokens for reasoning.
+             */
+            reasoning_output_tokens?: number;
+            /**
+             * All tokens; without it the sum of input and output.
+             */
+            total_tokens?: number;
+            [k: string]: unknown;
+          };
+          /**
+           * Cost of the attempt in US dollars.
+           */
+          cost_usd?: number;
           [k: string]: unknown;
         },
         {
@@ -1028,6 +1708,40 @@ export interface Node {
            * The beginning of the node's message when the attempt ended.
            */
           message?: string;
+          /**
+           * The tokens that the attempt used.
+           */
+          usage?: {
+            /**
+             * Tokens of the input, those from a cache among them.
+             */
+            input_tokens?: number;
+            /**
+             * Tokens of the output, those for reasoning among them.
+             */
+            output_tokens?: number;
+            /**
+             * Input tokens that came from a cache.
+             */
+            cache_read_input_tokens?: number;
+            /**
+             * Input tokens written to a cache.
+             */
+            cache_creation_input_tokens?: number;
+            /**
+             * Output tokens for reasoning.
+             */
+            reasoning_output_tokens?: number;
+            /**
+             * All tokens; without it the sum of input and output.
+             */
+            total_tokens?: number;
+            [k: string]: unknown;
+          };
+          /**
+           * Cost of the attempt in US dollars.
+           */
+          cost_usd?: number;
           [k: string]: unknown;
         }
       ]
@@ -1053,6 +1767,40 @@ export interface Node {
            * The beginning of the node's message when the attempt ended.
            */
           message?: string;
+          /**
+           * The tokens that the attempt used.
+           */
+          usage?: {
+            /**
+             * Tokens of the input, those from a cache among them.
+             */
+            input_tokens?: number;
+            /**
+             * Tokens of the output, those for reasoning among them.
+             */
+            output_tokens?: number;
+            /**
+             * Input tokens that came from a cache.
+             */
+            cache_read_input_tokens?: number;
+            /**
+             * Input tokens written to a cache.
+             */
+            cache_creation_input_tokens?: number;
+            /**
+             * Output tokens for reasoning.
+             */
+            reasoning_output_tokens?: number;
+            /**
+             * All tokens; without it the sum of input and output.
+             */
+            total_tokens?: number;
+            [k: string]: unknown;
+          };
+          /**
+           * Cost of the attempt in US dollars.
+           */
+          cost_usd?: number;
           [k: string]: unknown;
         },
         {
@@ -1076,6 +1824,40 @@ export interface Node {
            * The beginning of the node's message when the attempt ended.
            */
           message?: string;
+          /**
+           * The tokens that the attempt used.
+           */
+          usage?: {
+            /**
+             * Tokens of the input, those from a cache among them.
+             */
+            input_tokens?: number;
+            /**
+             * Tokens of the output, those for reasoning among them.
+             */
+            output_tokens?: number;
+            /**
+             * Input tokens that came from a cache.
+             */
+            cache_read_input_tokens?: number;
+            /**
+             * Input tokens written to a cache.
+             */
+            cache_creation_input_tokens?: number;
+            /**
+             * Output tokens for reasoning.
+             */
+            reasoning_output_tokens?: number;
+            /**
+             * All tokens; without it the sum of input and output.
+             */
+            total_tokens?: number;
+            [k: string]: unknown;
+          };
+          /**
+           * Cost of the attempt in US dollars.
+           */
+          cost_usd?: number;
           [k: string]: unknown;
         },
         {
@@ -1099,6 +1881,40 @@ export interface Node {
            * The beginning of the node's message when the attempt ended.
            */
           message?: string;
+          /**
+           * The tokens that the attempt used.
+           */
+          usage?: {
+            /**
+             * Tokens of the input, those from a cache among them.
+             */
+            input_tokens?: number;
+            /**
+             * Tokens of the output, those for reasoning among them.
+             */
+            output_tokens?: number;
+            /**
+             * Input tokens that came from a cache.
+             */
+            cache_read_input_tokens?: number;
+            /**
+             * Input tokens written to a cache.
+             */
+            cache_creation_input_tokens?: number;
+            /**
+             * Output tokens for reasoning.
+             */
+            reasoning_output_tokens?: number;
+            /**
+             * All tokens; without it the sum of input and output.
+             */
+            total_tokens?: number;
+            [k: string]: unknown;
+          };
+          /**
+           * Cost of the attempt in US dollars.
+           */
+          cost_usd?: number;
           [k: string]: unknown;
         },
         {
@@ -1122,6 +1938,40 @@ export interface Node {
            * The beginning of the node's message when the attempt ended.
            */
           message?: string;
+          /**
+           * The tokens that the attempt used.
+           */
+          usage?: {
+            /**
+             * Tokens of the input, those from a cache among them.
+             */
+            input_tokens?: number;
+            /**
+             * Tokens of the output, those for reasoning among them.
+             */
+            output_tokens?: number;
+            /**
+             * Input tokens that came from a cache.
+             */
+            cache_read_input_tokens?: number;
+            /**
+             * Input tokens written to a cache.
+             */
+            cache_creation_input_tokens?: number;
+            /**
+             * Output tokens for reasoning.
+             */
+            reasoning_output_tokens?: number;
+            /**
+             * All tokens; without it the sum of input and output.
+             */
+            total_tokens?: number;
+            [k: string]: unknown;
+          };
+          /**
+           * Cost of the attempt in US dollars.
+           */
+          cost_usd?: number;
           [k: string]: unknown;
         },
         {
@@ -1145,6 +1995,40 @@ export interface Node {
            * The beginning of the node's message when the attempt ended.
            */
           message?: string;
+          /**
+           * The tokens that the attempt used.
+           */
+          usage?: {
+            /**
+             * Tokens of the input, those from a cache among them.
+             */
+            input_tokens?: number;
+            /**
+             * Tokens of the output, those for reasoning among them.
+             */
+            output_tokens?: number;
+            /**
+             * Input tokens that came from a cache.
+             */
+            cache_read_input_tokens?: number;
+            /**
+             * Input tokens written to a cache.
+             */
+            cache_creation_input_tokens?: number;
+            /**
+             * Output tokens for reasoning.
+             */
+            reasoning_output_tokens?: number;
+            /**
+             * All tokens; without it the sum of input and output.
+             */
+            total_tokens?: number;
+            [k: string]: unknown;
+          };
+          /**
+           * Cost of the attempt in US dollars.
+           */
+          cost_usd?: number;
           [k: string]: unknown;
         },
         {
@@ -1168,6 +2052,40 @@ export interface Node {
            * The beginning of the node's message when the attempt ended.
            */
           message?: string;
+          /**
+           * The tokens that the attempt used.
+           */
+          usage?: {
+            /**
+             * Tokens of the input, those from a cache among them.
+             */
+            input_tokens?: number;
+            /**
+             * Tokens of the output, those for reasoning among them.
+             */
+            output_tokens?: number;
+            /**
+             * Input tokens that came from a cache.
+             */
+            cache_read_input_tokens?: number;
+            /**
+             * Input tokens written to a cache.
+             */
+            cache_creation_input_tokens?: number;
+            /**
+             * Output tokens for reasoning.
+             */
+            reasoning_output_tokens?: number;
+            /**
+             * All tokens; without it the sum of input and output.
+             */
+            total_tokens?: number;
+            [k: string]: unknown;
+          };
+          /**
+           * Cost of the attempt in US dollars.
+           */
+          cost_usd?: number;
           [k: string]: unknown;
         },
         {
@@ -1191,6 +2109,40 @@ export interface Node {
            * The beginning of the node's message when the attempt ended.
            */
           message?: string;
+          /**
+           * The tokens that the attempt used.
+           */
+          usage?: {
+            /**
+             * Tokens of the input, those from a cache among them.
+             */
+            input_tokens?: number;
+            /**
+             * Tokens of the output, those for reasoning among them.
+             */
+            output_tokens?: number;
+            /**
+             * Input tokens that came from a cache.
+             */
+            cache_read_input_tokens?: number;
+            /**
+             * Input tokens written to a cache.
+             */
+            cache_creation_input_tokens?: number;
+            /**
+             * Output tokens for reasoning.
+             */
+            reasoning_output_tokens?: number;
+            /**
+             * All tokens; without it the sum of input and output.
+             */
+            total_tokens?: number;
+            [k: string]: unknown;
+          };
+          /**
+           * Cost of the attempt in US dollars.
+           */
+          cost_usd?: number;
           [k: string]: unknown;
         }
       ]
@@ -1216,6 +2168,40 @@ export interface Node {
            * The beginning of the node's message when the attempt ended.
            */
           message?: string;
+          /**
+           * The tokens that the attempt used.
+           */
+          usage?: {
+            /**
+             * Tokens of the input, those from a cache among them.
+             */
+            input_tokens?: number;
+            /**
+             * Tokens of the output, those for reasoning among them.
+             */
+            output_tokens?: number;
+            /**
+             * Input tokens that came from a cache.
+             */
+            cache_read_input_tokens?: number;
+            /**
+             * Input tokens written to a cache.
+             */
+            cache_creation_input_tokens?: number;
+            /**
+             * Output tokens for reasoning.
+             */
+            reasoning_output_tokens?: number;
+            /**
+             * All tokens; without it the sum of input and output.
+             */
+            total_tokens?: number;
+            [k: string]: unknown;
+          };
+          /**
+           * Cost of the attempt in US dollars.
+           */
+          cost_usd?: number;
           [k: string]: unknown;
         },
         {
@@ -1239,6 +2225,40 @@ export interface Node {
            * The beginning of the node's message when the attempt ended.
            */
           message?: string;
+          /**
+           * The tokens that the attempt used.
+           */
+          usage?: {
+            /**
+             * Tokens of the input, those from a cache among them.
+             */
+            input_tokens?: number;
+            /**
+             * Tokens of the output, those for reasoning among them.
+             */
+            output_tokens?: number;
+            /**
+             * Input tokens that came from a cache.
+             */
+            cache_read_input_tokens?: number;
+            /**
+             * Input tokens written to a cache.
+             */
+            cache_creation_input_tokens?: number;
+            /**
+             * Output tokens for reasoning.
+             */
+            reasoning_output_tokens?: number;
+            /**
+             * All tokens; without it the sum of input and output.
+             */
+            total_tokens?: number;
+            [k: string]: unknown;
+          };
+          /**
+           * Cost of the attempt in US dollars.
+           */
+          cost_usd?: number;
           [k: string]: unknown;
         },
         {
@@ -1262,6 +2282,40 @@ export interface Node {
            * The beginning of the node's message when the attempt ended.
            */
           message?: string;
+          /**
+           * The tokens that the attempt used.
+           */
+          usage?: {
+            /**
+             * Tokens of the input, those from a cache among them.
+             */
+            input_tokens?: number;
+            /**
+             * Tokens of the output, those for reasoning among them.
+             */
+            output_tokens?: number;
+            /**
+             * Input tokens that came from a cache.
+             */
+            cache_read_input_tokens?: number;
+            /**
+             * Input tokens written to a cache.
+             */
+            cache_creation_input_tokens?: number;
+            /**
+             * Output tokens for reasoning.
+             */
+            reasoning_output_tokens?: number;
+            /**
+             * All tokens; without it the sum of input and output.
+             */
+            total_tokens?: number;
+            [k: string]: unknown;
+          };
+          /**
+           * Cost of the attempt in US dollars.
+           */
+          cost_usd?: number;
           [k: string]: unknown;
         },
         {
@@ -1285,6 +2339,40 @@ export interface Node {
            * The beginning of the node's message when the attempt ended.
            */
           message?: string;
+          /**
+           * The tokens that the attempt used.
+           */
+          usage?: {
+            /**
+             * Tokens of the input, those from a cache among them.
+             */
+            input_tokens?: number;
+            /**
+             * Tokens of the output, those for reasoning among them.
+             */
+            output_tokens?: number;
+            /**
+             * Input tokens that came from a cache.
+             */
+            cache_read_input_tokens?: number;
+            /**
+             * Input tokens written to a cache.
+             */
+            cache_creation_input_tokens?: number;
+            /**
+             * Output tokens for reasoning.
+             */
+            reasoning_output_tokens?: number;
+            /**
+             * All tokens; without it the sum of input and output.
+             */
+            total_tokens?: number;
+            [k: string]: unknown;
+          };
+          /**
+           * Cost of the attempt in US dollars.
+           */
+          cost_usd?: number;
           [k: string]: unknown;
         },
         {
@@ -1308,6 +2396,40 @@ export interface Node {
            * The beginning of the node's message when the attempt ended.
            */
           message?: string;
+          /**
+           * The tokens that the attempt used.
+           */
+          usage?: {
+            /**
+             * Tokens of the input, those from a cache among them.
+             */
+            input_tokens?: number;
+            /**
+             * Tokens of the output, those for reasoning among them.
+             */
+            output_tokens?: number;
+            /**
+             * Input tokens that came from a cache.
+             */
+            cache_read_input_tokens?: number;
+            /**
+             * Input tokens written to a cache.
+             */
+            cache_creation_input_tokens?: number;
+            /**
+             * Output tokens for reasoning.
+             */
+            reasoning_output_tokens?: number;
+            /**
+             * All tokens; without it the sum of input and output.
+             */
+            total_tokens?: number;
+            [k: string]: unknown;
+          };
+          /**
+           * Cost of the attempt in US dollars.
+           */
+          cost_usd?: number;
           [k: string]: unknown;
         },
         {
@@ -1331,6 +2453,40 @@ export interface Node {
            * The beginning of the node's message when the attempt ended.
            */
           message?: string;
+          /**
+           * The tokens that the attempt used.
+           */
+          usage?: {
+            /**
+             * Tokens of the input, those from a cache among them.
+             */
+            input_tokens?: number;
+            /**
+             * Tokens of the output, those for reasoning among them.
+             */
+            output_tokens?: number;
+            /**
+             * Input tokens that came from a cache.
+             */
+            cache_read_input_tokens?: number;
+            /**
+             * Input tokens written to a cache.
+             */
+            cache_creation_input_tokens?: number;
+            /**
+             * Output tokens for reasoning.
+             */
+            reasoning_output_tokens?: number;
+            /**
+             * All tokens; without it the sum of input and output.
+             */
+            total_tokens?: number;
+            [k: string]: unknown;
+          };
+          /**
+           * Cost of the attempt in US dollars.
+           */
+          cost_usd?: number;
           [k: string]: unknown;
         },
         {
@@ -1354,6 +2510,40 @@ export interface Node {
            * The beginning of the node's message when the attempt ended.
            */
           message?: string;
+          /**
+           * The tokens that the attempt used.
+           */
+          usage?: {
+            /**
+             * Tokens of the input, those from a cache among them.
+             */
+            input_tokens?: number;
+            /**
+             * Tokens of the output, those for reasoning among them.
+             */
+            output_tokens?: number;
+            /**
+             * Input tokens that came from a cache.
+             */
+            cache_read_input_tokens?: number;
+            /**
+             * Input tokens written to a cache.
+             */
+            cache_creation_input_tokens?: number;
+            /**
+             * Output tokens for reasoning.
+             */
+            reasoning_output_tokens?: number;
+            /**
+             * All tokens; without it the sum of input and output.
+             */
+            total_tokens?: number;
+            [k: string]: unknown;
+          };
+          /**
+           * Cost of the attempt in US dollars.
+           */
+          cost_usd?: number;
           [k: string]: unknown;
         },
         {
@@ -1377,9 +2567,126 @@ export interface Node {
            * The beginning of the node's message when the attempt ended.
            */
           message?: string;
+          /**
+           * The tokens that the attempt used.
+           */
+          usage?: {
+            /**
+             * Tokens of the input, those from a cache among them.
+             */
+            input_tokens?: number;
+            /**
+             * Tokens of the output, those for reasoning among them.
+             */
+            output_tokens?: number;
+            /**
+             * Input tokens that came from a cache.
+             */
+            cache_read_input_tokens?: number;
+            /**
+             * Input tokens written to a cache.
+             */
+            cache_creation_input_tokens?: number;
+            /**
+             * Output tokens for reasoning.
+             */
+            reasoning_output_tokens?: number;
+            /**
+             * All tokens; without it the sum of input and output.
+             */
+            total_tokens?: number;
+            [k: string]: unknown;
+          };
+          /**
+           * Cost of the attempt in US dollars.
+           */
+          cost_usd?: number;
           [k: string]: unknown;
         }
       ];
+  /**
+   * The model that answered.
+   */
+  model?: string;
+  /**
+   * Tokens that the present attempt has used. Other keys are allowed.
+   */
+  usage?: {
+    /**
+     * Tokens of the input, those from a cache among them.
+     */
+    input_tokens?: number;
+    /**
+     * Tokens of the output, those for reasoning among them.
+     */
+    output_tokens?: number;
+    /**
+     * Input tokens that came from a cache.
+     */
+    cache_read_input_tokens?: number;
+    /**
+     * Input tokens written to a cache.
+     */
+    cache_creation_input_tokens?: number;
+    /**
+     * Output tokens for reasoning.
+     */
+    reasoning_output_tokens?: number;
+    /**
+     * All tokens; without it the sum of input and output.
+     */
+    total_tokens?: number;
+    [k: string]: unknown;
+  };
+  /**
+   * Cost of the present attempt in US dollars.
+   */
+  cost_usd?: number;
+  /**
+   * What went in: messages, arguments, or any JSON.
+   */
+  input?: {
+    [k: string]: unknown;
+  };
+  /**
+   * What came out: messages, a result, or any JSON.
+   */
+  output?: {
+    [k: string]: unknown;
+  };
+  /**
+   * What all ended attempts have used together. Only the reducer sets this field.
+   */
+  ended_usage?: {
+    /**
+     * Tokens of the input, those from a cache among them.
+     */
+    input_tokens?: number;
+    /**
+     * Tokens of the output, those for reasoning among them.
+     */
+    output_tokens?: number;
+    /**
+     * Input tokens that came from a cache.
+     */
+    cache_read_input_tokens?: number;
+    /**
+     * Input tokens written to a cache.
+     */
+    cache_creation_input_tokens?: number;
+    /**
+     * Output tokens for reasoning.
+     */
+    reasoning_output_tokens?: number;
+    /**
+     * All tokens; without it the sum of input and output.
+     */
+    total_tokens?: number;
+    /**
+     * Cost in US dollars.
+     */
+    cost_usd?: number;
+  };
   [k: string]: unknown;
 }
 /**
@@ -1439,7 +2746,7 @@ export interface NodeChanges {
    */
   title?: string | null;
   /**
-   * The kind of node, e.g. `folder`, `step`, `task`.
+   * The kind of node, e.g. `llm`, `tool`, `agent`, `retriever`, `embedding`, `chain`, `task`, `step`.
    */
   kind?: string | null;
   /**
@@ -1474,6 +2781,56 @@ export interface NodeChanges {
    * Number of the attempt.
    */
   attempt?: number | null;
+  /**
+   * The model that answered.
+   */
+  model?: string | null;
+  /**
+   * Tokens that the present attempt has used. Other keys are allowed.
+   */
+  usage?: {
+    /**
+     * Tokens of the input, those from a cache among them.
+     */
+    input_tokens?: number | null;
+    /**
+     * Tokens of the output, those for reasoning among them.
+     */
+    output_tokens?: number | null;
+    /**
+     * Input tokens that came from a cache.
+     */
+    cache_read_input_tokens?: number | null;
+    /**
+     * Input tokens written to a cache.
+     */
+    cache_creation_input_tokens?: number | null;
+    /**
+     * Output tokens for reasoning.
+     */
+    reasoning_output_tokens?: number | null;
+    /**
+     * All tokens; without it the sum of input and output.
+     */
+    total_tokens?: number | null;
+    [k: string]: unknown;
+  } | null;
+  /**
+   * Cost of the present attempt in US dollars.
+   */
+  cost_usd?: number | null;
+  /**
+   * What went in: messages, arguments, or any JSON.
+   */
+  input?: {
+    [k: string]: unknown;
+  };
+  /**
+   * What came out: messages, a result, or any JSON.
+   */
+  output?: {
+    [k: string]: unknown;
+  };
   /**
    * true: removes the node with everything under it; the other changes have no effect.
    */

@@ -5,9 +5,12 @@
 import { type Fields, isObject, own } from "./json.ts";
 import { type Ran, ran } from "./moments.ts";
 import { beginsAgain, classOf, isEnded } from "./statuses.ts";
+import { ENDED_USAGE, entryUsage } from "./usage.ts";
 
 /** The field that the reducer keeps them in; no event sets it. */
 export const ENDED_ATTEMPTS = "ended_attempts";
+/** Fields that only the reducer sets. */
+export const KEPT = [ENDED_ATTEMPTS, ENDED_USAGE];
 /** So many are kept, the newest. */
 const MOST = 8;
 /** Of a message so many code points. */
@@ -63,7 +66,7 @@ function entry(fields: Fields): Fields {
   const message = own(fields, "message");
   if (typeof message === "string")
     found.message = message.length > LONGEST ? [...message].slice(0, LONGEST).join("") : message;
-  return found;
+  return { ...found, ...entryUsage(fields) };
 }
 
 /** One attempt of a node. */

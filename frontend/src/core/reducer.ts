@@ -2,8 +2,9 @@
  * What an event changes in a project's tree. Total: whatever an event holds gives a change, if only an empty one. It is
  * the hub's own reducer once more; both are held to the cases in tasktree_rt/web/static/reducer.json.
  */
-import { ENDED_ATTEMPTS, endedAttempts } from "./attempts.ts";
+import { ENDED_ATTEMPTS, endedAttempts, KEPT } from "./attempts.ts";
 import { type Fields, isObject, own } from "./json.ts";
+import { endUsage } from "./usage.ts";
 
 export interface Top {
   readonly state: string | null;
@@ -294,13 +295,16 @@ const BEGINNING = ["status", "attempt", "started_at"];
 
 /** Keep what ends by a change of the fields; no event says by itself what is kept. */
 function keepAttempts(before: Fields, fields: Record<string, unknown>, changes: Fields): void {
-  if (Object.hasOwn(changes, ENDED_ATTEMPTS)) {
-    delete fields[ENDED_ATTEMPTS];
-    if (Object.hasOwn(before, ENDED_ATTEMPTS)) fields[ENDED_ATTEMPTS] = before[ENDED_ATTEMPTS];
+  for (const name of KEPT) {
+    if (!Object.hasOwn(changes, name)) continue;
+    delete fields[name];
+    if (Object.hasOwn(before, name)) fields[name] = before[name];
   }
   if (!BEGINNING.some((name) => Object.hasOwn(changes, name))) return;
   const kept = endedAttempts(before, fields);
-  if (kept !== null) fields[ENDED_ATTEMPTS] = kept;
+  if (kept === null) return;
+  fields[ENDED_ATTEMPTS] = kept;
+  endUsage(before, fields, changes);
 }
 
 function merge(before: Fields, changes: Fields): Record<string, unknown> {

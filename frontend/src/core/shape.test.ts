@@ -3,6 +3,7 @@ import { expect, it } from "vitest";
 import type { Fields } from "./json.ts";
 import { Shape } from "./shape.ts";
 import { CLASSES, classOf } from "./statuses.ts";
+import { spent, TOKENS } from "./usage.ts";
 
 const ids = fc.constantFrom("a", "b", "c", "d", "e", "f");
 const fields = fc.record(
@@ -56,6 +57,50 @@ it("a roll-up counts everything below, also after changes", () => {
         expect(shape.counts).toEqual(all);
       },
     ),
+  );
+});
+
+const counts = fc.oneof(fc.integer({ min: -2, max: 50 }), fc.constantFrom(0.5, "5", null, 10 ** 10));
+const spending = fc.record(
+  {
+    usage: fc.oneof(
+      fc.dictionary(fc.constantFrom(...TOKENS, "other"), counts, { noNullPrototype: true }),
+      fc.constantFrom("much", null, 5),
+    ),
+    cost_usd: fc.oneof(fc.constantFrom(0.1, 0.25, 3, 0.000001, -1, "1"), fc.nat(5)),
+    ended_usage: fc.record({ input_tokens: fc.nat(9), total_tokens: fc.nat(9), cost_usd: fc.nat(2) }),
+    status: fc.constantFrom("running", "failed"),
+  },
+  { requiredKeys: [] },
+);
+
+it("tokens and cost sum up to what adding everything up gives, also after changes", () => {
+  fc.assert(
+    fc.property(trees, fc.array(fc.tuple(ids, spending)), (tree, changes) => {
+      const nodes = nodesOf(tree);
+      const shape = new Shape(nodes);
+      for (const [id, fields] of changes) {
+        const before = nodes.get(id);
+        if (before === undefined) continue;
+        const { usage: _, cost_usd: __, ended_usage: ___, ...rest } = before;
+        nodes.set(id, { ...rest, ...fields });
+        shape.change(id, { ...rest, ...fields });
+      }
+      const added = (all: Iterable<string>) => {
+        const sums = [0, 0, 0, 0, 0, 0, 0];
+        for (const id of all)
+          for (const [at, count] of (spent(nodes.get(id)) ?? []).entries()) sums[at]! += count;
+        return sums.some((one) => one > 0) ? sums : null;
+      };
+      expect(shape.spent).toEqual(added(nodes.keys()));
+      for (const id of nodes.keys()) {
+        const below = descendants(shape, id);
+        expect(shape.rollup(id)?.spent ?? null).toEqual(added(below));
+        expect(shape.spentIn(id)).toEqual(added([id, ...below]));
+      }
+      const anew = new Shape(nodes);
+      for (const id of nodes.keys()) expect(anew.spentIn(id)).toEqual(shape.spentIn(id));
+    }),
   );
 });
 

@@ -2,6 +2,7 @@
 import { type Fields, number, own, text } from "./json.ts";
 import { codes } from "./reducer.ts";
 import { CLASSES, classOf, type StatusClass } from "./statuses.ts";
+import { type Spent, sameSpent, spent, sum, without } from "./usage.ts";
 
 /** What is below a node, itself not counted. */
 export interface Rollup {
@@ -10,6 +11,8 @@ export interface Rollup {
   readonly total: number;
   /** 0–100: the mean over the leaves, of which ended ones count as 100. */
   readonly progress: number;
+  /** Tokens and cost of all attempts; null: none. */
+  readonly spent: Spent | null;
 }
 
 interface Sums {
@@ -17,6 +20,7 @@ interface Sums {
   total: number;
   leaves: number;
   progress: number;
+  spent: Spent | null;
 }
 
 /** What a node adds to the sums above it. */
@@ -24,6 +28,7 @@ interface Share {
   readonly status: StatusClass;
   readonly progress: number;
   readonly leaf: boolean;
+  readonly spent: Spent | null;
 }
 
 const NONE: readonly string[] = [];
@@ -37,6 +42,7 @@ export class Shape {
   /** All nodes by what their status means. Changes with them: take what you need of it. */
   readonly counts: Readonly<Record<StatusClass, number>>;
   readonly #counts = nothing();
+  #spent: Spent | null = null;
   readonly #parents: ReadonlyMap<string, string | null>;
   readonly #children: ReadonlyMap<string, readonly string[]>;
   readonly #sums = new Map<string, Sums>();
@@ -71,6 +77,7 @@ export class Shape {
       const share = this.#shareOf(id, nodes.get(id) ?? {});
       this.#shares.set(id, share);
       this.#counts[share.status] += 1;
+      this.#spent = sum(this.#spent, share.spent);
       const parent = this.#parents.get(id);
       if (parent == null) continue;
       const above = this.#at(parent);
@@ -80,6 +87,7 @@ export class Shape {
       above.total += below.total;
       above.leaves += below.leaves;
       above.progress += below.progress;
+      above.spent = sum(above.spent, below.spent);
       for (const one of CLASSES) above.counts[one] += below.counts[one];
     }
   }
@@ -114,14 +122,27 @@ export class Shape {
       counts: sums.counts,
       total: sums.total,
       progress: sums.leaves === 0 ? 0 : sums.progress / sums.leaves,
+      spent: sums.spent,
     };
+  }
+
+  /** Tokens and cost of all nodes; null: none. */
+  get spent(): Spent | null {
+    return this.#spent;
+  }
+
+  /** Tokens and cost of a node and everything below it; null: none. */
+  spentIn(id: string): Spent | null {
+    return sum(this.#shares.get(id)?.spent ?? null, this.#sums.get(id)?.spent ?? null);
   }
 
   /** A node that stays where it is has other fields. Tells which nodes' roll-ups are others by it. */
   change(id: string, fields: Fields, touched?: Set<string>): void {
     const before = this.#shares.get(id);
     const now = this.#shareOf(id, fields);
-    if (before?.status === now.status && before.progress === now.progress) return;
+    const unspent = sameSpent(before?.spent ?? null, now.spent);
+    if (before?.status === now.status && before.progress === now.progress && unspent) return;
+    if (!unspent) this.#spent = sum(without(this.#spent, before?.spent ?? null), now.spent);
     this.#shares.set(id, now);
     if (before !== undefined) this.#counts[before.status] -= 1;
     this.#counts[now.status] += 1;
@@ -135,13 +156,13 @@ export class Shape {
     const status = classOf(own(fields, "status"));
     const ended = status === "done" || status === "failed" || status === "cancelled";
     const progress = ended ? 100 : Math.min(100, Math.max(0, number(fields, "progress") ?? 0));
-    return { status, progress, leaf: !this.#children.has(id) };
+    return { status, progress, leaf: !this.#children.has(id), spent: spent(fields) };
   }
 
   #at(id: string): Sums {
     let sums = this.#sums.get(id);
     if (sums === undefined) {
-      sums = { counts: nothing(), total: 0, leaves: 0, progress: 0 };
+      sums = { counts: nothing(), total: 0, leaves: 0, progress: 0, spent: null };
       this.#sums.set(id, sums);
     }
     return sums;
@@ -155,7 +176,9 @@ function add(sums: Sums, before: Share | undefined, now: Share): void {
   } else {
     sums.counts[before.status] -= 1;
     if (before.leaf) sums.progress -= before.progress;
+    sums.spent = without(sums.spent, before.spent);
   }
+  sums.spent = sum(sums.spent, now.spent);
   sums.counts[now.status] += 1;
   if (now.leaf) sums.progress += now.progress;
 }

@@ -15,8 +15,9 @@ from weakref import ref
 from attrs import define, evolve
 
 from tasktree_rt.brokers.base import Death, Life, Outline, Summary
-from tasktree_rt.core.attempts import ENDED_ATTEMPTS
+from tasktree_rt.core.attempts import KEPT
 from tasktree_rt.core.conflation import ConflatedEvents
+from tasktree_rt.core.event_schema import advised_fault, wrong
 from tasktree_rt.core.events import Event, Json, ProjectId, Record
 from tasktree_rt.core.log import Log, Position
 from tasktree_rt.core.nodes import NO_CHANGE, Change, Nodes
@@ -59,6 +60,7 @@ class Project:
         self.bytes_since_checkpoint = 0
         self.last_used = 0.0
         self.transitions_questioned = 0
+        self.fields_questioned = 0
         self.death: Death | None = None
         self.owner = ""
         """The owner for whom its log counts."""
@@ -121,6 +123,7 @@ class Project:
 
         Raises:
             Refused: ``invalid_transition``, ``node_too_large`` or ``project_full``.
+            InvalidInput: ``invalid_event``, if `enforce`.
         """
         changes: list[Change] = []
         undo: list[Change] = []
@@ -128,6 +131,7 @@ class Project:
             for index, (event, size) in enumerate(zip(events, sizes, strict=True)):
                 change = reduce(self.staged, event, size, measure)
                 if change is not NO_CHANGE:
+                    self._check_fields(event, enforce, index)
                     self._check(change, limits, enforce, f"events[{index}]")
                     if len(events) > 1:
                         undo.append(_inverse(self.staged, change))
@@ -162,6 +166,13 @@ class Project:
                 change = reduce(self.staged, event, size, measure)
                 self.staged.apply(change)
                 publish.changes.append(change)
+
+    def _check_fields(self, event: Event, enforce: bool, index: int) -> None:
+        fault = advised_fault(event.type, event.data)
+        if fault is not None:
+            if enforce:
+                raise wrong(f"events[{index}].data.{fault.path}", fault.expected, fault.value)
+            self.fields_questioned += 1
 
     def _check(self, change: Change, limits: Limits, enforce: bool, field: str) -> None:
         nodes = self.staged.nodes
@@ -249,8 +260,8 @@ class Project:
 
 
 def _size(fields: Json) -> int:
-    """The encoded size of a node's fields without its ended attempts, which no event sends."""
-    return measure({name: value for name, value in fields.items() if name != ENDED_ATTEMPTS})
+    """The encoded size of a node's fields without those that only the reducer sets."""
+    return measure({name: value for name, value in fields.items() if name not in KEPT})
 
 
 def _inverse(nodes: Nodes, change: Change) -> Change:

@@ -1,4 +1,4 @@
-"""Encode a project's summary: title, group, labels, url, and counts.
+"""Encode a project's summary: title, group, labels, url, counts, and what its nodes have used.
 
 One JSON object in bytes, bounded whatever a producer says, stored with every append, so that the list of
 projects needs none of them in memory. It is made for every publish, so what seldom changes is kept encoded.
@@ -13,6 +13,7 @@ from typing import Any, Final
 from tasktree_rt.brokers.base import Summary
 from tasktree_rt.core.events import Json, micros_to_time
 from tasktree_rt.core.nodes import Nodes
+from tasktree_rt.core.usage import NOTHING, as_json
 from tasktree_rt.dialects.base import encode_json, measure
 
 MAX_NAME: Final = 256
@@ -43,7 +44,9 @@ class SummaryEncoder:
         if nodes.top is not self._top:
             self._top = nodes.top
             self._begin = encode_json(_told(nodes.top))[:-1] + b',"counts":'
-        return self._begin + encode_json(counted(nodes)) + b"}"
+        used = nodes.used()
+        end = b"}" if used == NOTHING else b',"usage":%b}' % encode_json(as_json(used))
+        return self._begin + encode_json(counted(nodes)) + end
 
 
 def line(summary: Summary) -> bytes:

@@ -13,7 +13,7 @@ from tasktree_rt.core.events import Record
 from tasktree_rt.core.nodes import Change, Node, Nodes
 from tasktree_rt.core.tree import Tree
 from tasktree_rt.dialects.base import encode_body, encode_json
-from tasktree_rt.errors import Refused
+from tasktree_rt.errors import InvalidInput, Refused
 from tasktree_rt.hub.projects.project import Project
 from tasktree_rt.hub.projects.shared_snapshot import SharedSnapshot
 from tasktree_rt.settings import Limits
@@ -52,6 +52,48 @@ def test_a_refused_publish_leaves_no_trace(publishes: list[list[dict[str, Any]]]
         else:
             apply(project, *publish)
             assert fields(project.staged) == fields(project.tree)
+
+
+def test_fields_of_another_shape_are_refused_only_if_the_lifecycle_is_enforced() -> None:
+    project = Project("p")
+    odd = made("p", update("n", usage={"input_tokens": -5}))
+    with pytest.raises(InvalidInput) as caught:
+        project.stage(odd, [9], LIMITS, enforce=True)
+    assert caught.value.field == "events[0].data.changes.usage.input_tokens"
+    assert caught.value.message == "expected an integer from 0 to 10000000000, or null, got -5"
+    project.stage(odd, [9], LIMITS, enforce=False)
+    assert project.fields_questioned == 1
+    assert fields(project.staged) == {"n": {"usage": {"input_tokens": -5}}}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"model": "m", "usage": {"input_tokens": 5, "other": "x"}, "cost_usd": 0.1},
+        {"model": None, "usage": None, "cost_usd": None},
+        {"kind": "anything", "input": [1], "output": "x", "usage": {"input_tokens": None}},
+    ],
+)
+def test_documented_fields_and_unknown_ones_pass_an_enforcing_hub(changes: dict[str, Any]) -> None:
+    accept(Project("p"), update("n", **changes))
+
+
+@pytest.mark.parametrize(
+    ("changes", "place"),
+    [
+        ({"model": 5}, "model"),
+        ({"model": "m" * 257}, "model"),
+        ({"usage": "5 GB"}, "usage"),
+        ({"usage": {"total_tokens": 0.5}}, "usage.total_tokens"),
+        ({"cost_usd": -1}, "cost_usd"),
+        ({"cost_usd": 1_000_001}, "cost_usd"),
+        ({"cost_usd": "1"}, "cost_usd"),
+    ],
+)
+def test_an_enforcing_hub_names_the_field(changes: dict[str, Any], place: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        accept(Project("p"), update("n", **changes))
+    assert caught.value.field == f"events[0].data.changes.{place}"
 
 
 def test_restaging_finds_anew_what_was_found_on_top_of_what_did_not_happen() -> None:

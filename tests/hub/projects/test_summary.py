@@ -49,6 +49,15 @@ def test_says_nothing_of_what_nobody_said() -> None:
     assert told() == {**nothing, "prompts": 0, "counts": {}}
 
 
+def test_says_what_the_nodes_have_used_if_any_has() -> None:
+    assert told(
+        node("a", usage={"input_tokens": 10, "output_tokens": 2}, cost_usd=0.5),
+        node("b", usage={"output_tokens": 1}),
+        node("b", deleted=True),
+        node("c", cost_usd=0.25),
+    )["usage"] == {"input_tokens": 10, "output_tokens": 2, "total_tokens": 12, "cost_usd": 0.75}
+
+
 def test_what_is_too_long_is_cut_or_left_out() -> None:
     found = told(
         project(title="t" * 999, group="g" * 999, labels={"a": "x" * 3_000}, url="u" * 2_049),
