@@ -13,6 +13,7 @@ from tasktree_rt.core.protocol import Draining
 from tasktree_rt.dialects.base import encode_json, raw_json
 from tasktree_rt.dialects.tasktree.messages import as_json
 from tasktree_rt.errors import StoreUnavailable, Unavailable
+from tasktree_rt.hub.access import policy as access
 from tasktree_rt.hub.hub import Hub
 from tasktree_rt.hub.projects.store_errors import readable
 from tasktree_rt.web.event_stream import ALIVE, RETRY, streamed
@@ -33,7 +34,7 @@ def project_routes(hub: Hub) -> Blueprint:
         """Answer with a page of the projects, by id."""
         limit, after = page_limit(), request.args.get("after", "")
         with readable():
-            page = await hub.directory.page(after, limit, grants().watch)
+            page = await hub.directory.page(after, limit, access.listed(grants()))
         return reply({"projects": [raw_json(line) for _, line in page.lines], "next": page.after})
 
     @routes.get("/projects/stream")
@@ -50,7 +51,7 @@ async def _body(hub: Hub, allowed: Grants) -> AsyncIterator[bytes]:
     It opens the viewer itself: a body that nobody begins to read is never told that it is over.
     """
     patience = hub.settings.delivery.heartbeat_interval
-    viewer = hub.directory.open(allowed.watch)
+    viewer = hub.directory.open(access.listed(allowed))
     try:
         yield RETRY
         while (said := await viewer.next(patience)) is not None:

@@ -8,6 +8,7 @@ from typing import Final, cast
 
 from quart import Blueprint, Response, request
 
+from tasktree_rt.core.access import Verb
 from tasktree_rt.core.log import Position
 from tasktree_rt.core.protocol import Policy, Subscribe
 from tasktree_rt.core.topics import user_id, user_topic
@@ -15,7 +16,7 @@ from tasktree_rt.dialects.tasktree import ServerSentEvents
 from tasktree_rt.dialects.tasktree.requests import read_policy
 from tasktree_rt.hub.delivery.pull_subscriber import PullSubscriber
 from tasktree_rt.hub.hub import Hub
-from tasktree_rt.web.request import grants, watched
+from tasktree_rt.web.request import grants, permitted
 
 ALIVE: Final = b": alive\n\n"
 RETRY: Final = b"retry: 2000\n\n"
@@ -29,7 +30,7 @@ def stream_routes(hub: Hub) -> Blueprint:
     @routes.get("/projects/<project>/stream")
     async def stream(project: str) -> Response:
         """Stream a project's events after its state or after a position."""
-        return await follow(watched(project))
+        return await follow(permitted(Verb.WATCH, project))
 
     @routes.get("/users/<path:user>/stream")
     async def user_stream(user: str) -> Response:

@@ -9,6 +9,7 @@ from quart import Blueprint, Response, request
 from tasktree_rt.core.executions import PENDING, STATUSES
 from tasktree_rt.dialects.execution import Execution
 from tasktree_rt.errors import InvalidInput, PeerError
+from tasktree_rt.hub.access import policy as access
 from tasktree_rt.hub.executions.preconditions import ExecutionFilter
 from tasktree_rt.hub.hub import Hub
 from tasktree_rt.hub.sessions.execution_status import ExecutionSession
@@ -82,7 +83,8 @@ class ExecutionRoutes:
         if status is not None and status not in STATUSES:
             raise InvalidInput(f"expected one of {', '.join(STATUSES)}", field="status")
         wait = number("wait", request.args.get("wait", "0"), LONGEST_WAIT, 0)
-        wish = ExecutionFilter(grants().watch, limit, status, frozenset(request.args.getlist("workflow_id")))
+        workflows = frozenset(request.args.getlist("workflow_id"))
+        wish = ExecutionFilter(access.listed(grants()), limit, status, workflows)
         if status == PENDING and "after" not in request.args:
             return reply({"executions": await self._executions.waiting(wish, wait), "next": None})
         if wait:

@@ -15,7 +15,8 @@ from tasktree_rt.core.access import Verb
 from tasktree_rt.core.events import Json, parse_events, project_id
 from tasktree_rt.core.topics import user_id, user_topic
 from tasktree_rt.dialects.base import decode_json, digest, encode_json
-from tasktree_rt.errors import InvalidInput, Refused
+from tasktree_rt.errors import InvalidInput
+from tasktree_rt.hub.access import policy as access
 from tasktree_rt.hub.delivery.subscriber import Subscriber
 from tasktree_rt.hub.hub import Hub
 from tasktree_rt.hub.projects.project import Project
@@ -27,11 +28,10 @@ from tasktree_rt.web.request import (
     grants,
     idempotency,
     number,
-    pushed,
+    permitted,
     read_body,
     read_object,
     require_admin,
-    watched,
 )
 from tasktree_rt.web.response import PIECE, LargeAnswers, listed, reply
 from tasktree_rt.web.state_response import nodes_of, state_pieces
@@ -70,7 +70,7 @@ class Api:
 
     async def publish(self, project: str) -> Response:
         """Publish one event, an array of events, or NDJSON: all of them or none."""
-        name = pushed(project)
+        name = permitted(Verb.PUSH, project)
         raw = await self._events(name)
         most, now = self._hub.settings.limits.max_events_per_publish, self._hub.timestamp()
         events, key = parse_events(raw, most=most, now=now, project=name), idempotency()
@@ -95,16 +95,15 @@ class Api:
 
     async def broadcast(self) -> Response:
         """Send a message without a project to every watcher. The hub does not store it."""
-        if not grants().push.everything:
-            raise Refused("you may not broadcast: this needs push for all projects")
+        access.require_everything(grants(), "broadcast")
         watchers = self._hub.broadcast(await read_object())
         await self._hub.broadcasts.quiet()
         return reply({"watchers": watchers})
 
     async def state(self, project: str) -> Response:
         """Answer with the whole state: the present one, or the one after event ``at``."""
-        name = watched(project)
         at = request.args.get("at")
+        name = permitted(Verb.WATCH if at is None else Verb.HISTORY, project)
         found = await self._hub.history.existing(name)
         seq = None if at is None else number("at", at, 1 << 60, 0)
         if seq is None or seq == found.tree.head:
@@ -125,13 +124,11 @@ class Api:
 
     async def events(self, project: str) -> Response:
         """Answer with a page of past events."""
-        return page_reply(self._answers, await history(self._hub, watched(project)))
+        return page_reply(self._answers, await history(self._hub, permitted(Verb.HISTORY, project)))
 
     async def delete(self, project: str) -> Response:
         """Delete a project: end its epoch."""
-        name = project_id(project)
-        if not grants().allows(Verb.DELETE, name):
-            raise Refused(f"you may not delete {name!r}")
+        name = permitted(Verb.DELETE, project)
         return reply(_published(await self._hub.delete_project(name)))
 
     async def recover(self, project: str) -> Response:

@@ -11,9 +11,9 @@ from quart import Blueprint, Response, request
 
 from tasktree_rt.core.events import Json, micros_to_time, project_id
 from tasktree_rt.core.topics import user_id, user_topic
-from tasktree_rt.errors import InvalidInput, Refused, StoreDamaged
+from tasktree_rt.errors import InvalidInput, StoreDamaged
+from tasktree_rt.hub.access import policy as access
 from tasktree_rt.hub.hub import Hub, Interaction
-from tasktree_rt.hub.interactions.prompts import may_see
 from tasktree_rt.hub.interactions.registry import OpenInteraction, readable_object
 from tasktree_rt.web.history import PAGE_BYTES, history, page_reply
 from tasktree_rt.web.request import grants, number, page_limit, read_object
@@ -70,7 +70,7 @@ class InteractionRoutes:
                 if full:
                     break
                 place = one.place
-                if all(name in one.topics for name in topics) and may_see(grants(), one.topics):
+                if all(name in one.topics for name in topics) and access.may_see_prompt(grants(), one.topics):
                     with suppress(StoreDamaged):  # asked for by its id it says so
                         found.append(_stored(one))
                     size += len(one.body) + len(one.outcome)
@@ -122,8 +122,7 @@ class InteractionRoutes:
     async def notifications(self, user: str) -> Response:
         """Answer with a page of a user's notifications and the user's read position."""
         topic = user_topic(user_id(user))
-        if not grants().sees(topic):
-            raise Refused(f"you may not read for {user!r}")
+        access.require_user(grants(), user)
         found = await history(self._hub, topic)
         project = await self._hub.history.log(topic)
         return page_reply(self._answers, found, read=project.tree.top.get("read", 0))

@@ -14,10 +14,11 @@ from quart import g, request
 from quart_trio.wrappers import TrioRequest
 from werkzeug.exceptions import UnsupportedMediaType
 
-from tasktree_rt.core.access import Grants
+from tasktree_rt.core.access import Grants, Verb
 from tasktree_rt.core.events import Json, ProjectId, project_id, refuse_unknown
 from tasktree_rt.dialects.base import decode_object, encode_json
-from tasktree_rt.errors import InvalidInput, Refused
+from tasktree_rt.errors import InvalidInput
+from tasktree_rt.hub.access import policy as access
 from tasktree_rt.hub.cooperative import yield_if_due
 from tasktree_rt.hub.hub import Key
 
@@ -43,27 +44,14 @@ def grants() -> Grants:
     return found
 
 
-def pushed(project: str) -> ProjectId:
-    """Check that the caller may push to a project; return its id.
+def permitted(verb: Verb, project: str) -> ProjectId:
+    """Check that the caller may do `verb` on a project; return its id.
 
     Raises:
         PeerError: ``invalid_project_id`` or ``forbidden``.
     """
     name = project_id(project)
-    if not grants().push.covers(name):
-        raise Refused(f"you may not push to {name!r}")
-    return name
-
-
-def watched(project: str) -> ProjectId:
-    """Check that the caller may watch a project; return its id.
-
-    Raises:
-        PeerError: ``invalid_project_id`` or ``forbidden``.
-    """
-    name = project_id(project)
-    if not grants().watch.covers(name):
-        raise Refused(f"you may not watch {name!r}")
+    access.require(grants(), verb, name)
     return name
 
 
@@ -73,8 +61,7 @@ def require_admin() -> None:
     Raises:
         Refused: ``forbidden``.
     """
-    if not grants().admin:
-        raise Refused("this is for administrators (claim tasktree.admin)")
+    access.require_admin(grants())
 
 
 # --- query and headers ----------------------------------------------------------------------------

@@ -8,12 +8,12 @@ from functools import partial
 from quart import Blueprint, Response
 
 from tasktree_rt.core.access import Verb
-from tasktree_rt.core.events import Json, micros_to_time, project_id
+from tasktree_rt.core.events import Json, micros_to_time
 from tasktree_rt.dialects.base import decode_json
-from tasktree_rt.errors import InvalidInput, Refused
+from tasktree_rt.errors import InvalidInput
 from tasktree_rt.hub.hub import Hub, SnapshotInfo
 from tasktree_rt.hub.projects.named_snapshots import StoredSnapshot
-from tasktree_rt.web.request import MAX_KEY, grants, pushed, read_body, watched
+from tasktree_rt.web.request import MAX_KEY, grants, permitted, read_body
 from tasktree_rt.web.response import LargeAnswers, reply
 from tasktree_rt.web.state_response import nodes_in, state_pieces
 
@@ -39,7 +39,7 @@ class SnapshotRoutes:
 
     async def keep(self, project: str) -> Response:
         """Store a project's state under a name: the present state, or the one after event ``at``."""
-        hub, name = self._hub, pushed(project)
+        hub, name = self._hub, permitted(Verb.PUSH, project)
         body = await read_body()
         given = decode_json(body) if body else {}
         title = given.get("name", "") if isinstance(given, dict) else None
@@ -55,19 +55,18 @@ class SnapshotRoutes:
 
     async def kept(self, project: str) -> Response:
         """Answer with the list of a project's snapshots."""
-        return reply({"snapshots": [_kept(one) for one in await self._hub.snapshots.of(watched(project))]})
+        name = permitted(Verb.HISTORY, project)
+        return reply({"snapshots": [_kept(one) for one in await self._hub.snapshots.of(name)]})
 
     async def one_kept(self, project: str, snapshot_id: str) -> Response:
         """Answer with one snapshot and its state."""
-        name = watched(project)
+        name = permitted(Verb.HISTORY, project)
         stored = await self._hub.snapshots.find(name, snapshot_id)
         return self._answers.response((name, snapshot_id), stored.size, _pieces(stored))
 
     async def forget(self, project: str, snapshot_id: str) -> Response:
         """Delete one snapshot of a project."""
-        name = project_id(project)
-        if not grants().allows(Verb.DELETE, name):
-            raise Refused(f"you may not delete snapshots of {name!r}")
+        name = permitted(Verb.DELETE, project)
         await self._hub.snapshots.delete(name, snapshot_id)
         return reply({"project_id": name, "snapshot_id": snapshot_id, "deleted": True})
 

@@ -11,7 +11,7 @@ from typing import Final
 
 from quart import Blueprint, Response, current_app, websocket
 
-from tasktree_rt.core.access import Grants
+from tasktree_rt.core.access import Grants, Verb
 from tasktree_rt.core.close_codes import (
     OVERLOADED,
     TOKEN_INVALID,
@@ -26,7 +26,8 @@ from tasktree_rt.core.topics import WILDCARD, user_id, user_topic
 from tasktree_rt.dialects.base import Dialect
 from tasktree_rt.dialects.tasktree import SUBPROTOCOL, Native, Orchestrator, Plain
 from tasktree_rt.dialects.tasktree.requests import read_policy
-from tasktree_rt.errors import InvalidInput, PeerError, Refused
+from tasktree_rt.errors import InvalidInput, PeerError
+from tasktree_rt.hub.access import policy as access
 from tasktree_rt.hub.hub import Hub
 from tasktree_rt.hub.sessions.producer import ProducerSession
 from tasktree_rt.hub.sessions.rejected import RejectedSession
@@ -135,8 +136,8 @@ class SocketRoutes:
             session = RejectedSession(self._hub, ORCHESTRATOR, closing(error), address())
         else:
             for name in serves:
-                if not grants.push.covers(name):
-                    return problem(Refused(f"you may not push to {name!r}", field="commands"))
+                if not access.may(grants, Verb.PUSH, name):
+                    return problem(access.forbidden(Verb.PUSH, name, field="commands"))
             session = ProducerSession(
                 self._hub, ORCHESTRATOR, producer_id, grants=grants, serves=serves, address=address()
             )

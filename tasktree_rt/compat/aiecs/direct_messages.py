@@ -19,6 +19,7 @@ from tasktree_rt.core.access import Grants
 from tasktree_rt.core.close_codes import NORMAL, Closing
 from tasktree_rt.core.events import Json
 from tasktree_rt.core.protocol import Ephemeral
+from tasktree_rt.hub.access import policy as access
 from tasktree_rt.hub.cooperative import yield_if_due
 from tasktree_rt.hub.delivery.ephemeral_topics import EphemeralTopics
 from tasktree_rt.hub.projects.quotas import UNDER_WAY, Quotas
@@ -153,7 +154,7 @@ class DirectMessages:
     def received(self, message_id: str, grants: Grants) -> None:
         """Acknowledge a message, if the caller is the user that it was sent to."""
         user, event = self._unacknowledged.get(message_id, ("", None))
-        if event is not None and grants.is_user(user):
+        if event is not None and access.acts_for(grants, user):
             event.set()
 
     # --- running tasks ----------------------------------------------------------------------------

@@ -15,7 +15,8 @@ from tasktree_rt.compat.aiecs.session import ConfirmingSession, task_project
 from tasktree_rt.core.close_codes import OVERLOADED
 from tasktree_rt.core.events import Json, shown
 from tasktree_rt.core.topics import user_id
-from tasktree_rt.errors import InvalidInput, PeerError, Refused
+from tasktree_rt.errors import InvalidInput, PeerError
+from tasktree_rt.hub.access import policy as access
 from tasktree_rt.hub.hub import Hub
 from tasktree_rt.hub.interactions.registry import PROMPT, OpenInteraction
 from tasktree_rt.hub.sessions.rejected import RejectedSession
@@ -149,8 +150,7 @@ class AiecsRoutes:
     async def broadcast(self) -> Response:
         """Send a message to all connections."""
         given = await read_object("message")
-        if not grants().push.everything:
-            raise Refused("you may not tell everybody")
+        access.require_everything(grants(), "broadcast")
         self._messages.show(None, MESSAGE, _object(given, "message"))
         return reply({"connections": len(self._messages)})
 
@@ -158,8 +158,7 @@ class AiecsRoutes:
         """Send a message to a user; with ``requires_ack``, respond once it is acknowledged, or with 504."""
         given = await read_object("message", "requires_ack", "timeout")
         name = user_id(user)
-        if not grants().calls(name):
-            raise Refused(f"you may not write to {name!r}")
+        access.require_writer(grants(), name)
         message = _object(given, "message")
         if not _flag(given, "requires_ack", False):
             self._messages.show(name, MESSAGE, message)
@@ -185,8 +184,7 @@ class AiecsRoutes:
 
     def _task(self, given: Mapping[str, Any]) -> tuple[str, str]:
         user, task = user_id(given.get("user_id")), user_id(given.get("task_id"), "task_id")
-        if not grants().calls(user):
-            raise Refused(f"you may not write to {user!r}")
+        access.require_writer(grants(), user)
         return user, task
 
     async def status(self) -> Response:

@@ -26,6 +26,7 @@ from tasktree_rt.core.protocol import (
 from tasktree_rt.core.topics import user_of
 from tasktree_rt.dialects.base import Dialect
 from tasktree_rt.errors import InvalidInput, PeerError, Refused
+from tasktree_rt.hub.access import policy as access
 from tasktree_rt.hub.delivery.ephemeral_topics import EVERY_USER
 from tasktree_rt.hub.hub import Hub
 from tasktree_rt.hub.interactions.registry import PROMPT, OpenInteraction
@@ -147,8 +148,7 @@ class ConfirmingSession(ConnectionSession):
 
     def _listen(self, topic: str) -> None:
         user = user_of(topic) or ""
-        if not self.subscriber.grants.is_user(user):
-            raise Refused(f"you are not {user!r}")
+        access.require_user(self.subscriber.grants, user, "act for")
         if self.hub.settings.aiecs.one_per_user:
             self._messages.take_over(user, self)
         if not self._everything:
@@ -158,8 +158,7 @@ class ConfirmingSession(ConnectionSession):
 
     async def _cancel(self, user: str, task: str) -> None:
         """Tell the user's connections that the task was cancelled, and send its orchestrator the command."""
-        if not self.subscriber.grants.is_user(user):
-            raise Refused(f"you are not {user!r}")
+        access.require_user(self.subscriber.grants, user, "act for")
         data: Json = {"user_id": user, "task_id": task}
         self._messages.show(user if self.hub.settings.auth.on else None, CANCELLED, data)
         with suppress(PeerError):

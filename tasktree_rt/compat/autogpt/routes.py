@@ -14,9 +14,10 @@ from tasktree_rt.compat.autogpt.payloads import read_execution, read_notificatio
 from tasktree_rt.compat.autogpt.remembered_views import remembered_views
 from tasktree_rt.compat.autogpt.session import ViewSession
 from tasktree_rt.compat.autogpt.tokens import AutoGptTokens
-from tasktree_rt.core.access import Grants
+from tasktree_rt.core.access import Grants, Verb
 from tasktree_rt.core.topics import user_id
 from tasktree_rt.errors import PeerError, Refused
+from tasktree_rt.hub.access import policy as access
 from tasktree_rt.hub.hub import Hub
 from tasktree_rt.settings import Settings
 from tasktree_rt.web.auth.authenticator import authenticator
@@ -95,5 +96,5 @@ class AutoGptRoutes:
 
 def _may_push(caller: Grants, user: str, project: str) -> None:
     """Check that the caller may push to the execution's project, since its events go to its user."""
-    if not caller.push.covers(project):
+    if not access.may(caller, Verb.PUSH, project):
         raise Refused(f"you may not push to {project!r}, nor for {user!r}")

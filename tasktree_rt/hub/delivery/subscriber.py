@@ -21,6 +21,7 @@ from tasktree_rt.core.close_codes import GAP, RESTART, SLOW_CONSUMER, Closing
 from tasktree_rt.core.log import Position
 from tasktree_rt.core.protocol import Conflated, Message, Policy, StatePart
 from tasktree_rt.dialects.base import Dialect, Encoding
+from tasktree_rt.hub.access import policy as access
 from tasktree_rt.hub.delivery.encoded_batch import Batch
 from tasktree_rt.hub.delivery.feed_encoding import encoded
 from tasktree_rt.hub.delivery.last_value_queue import Key
@@ -106,7 +107,7 @@ class Subscriber(Front):
     ) -> None:
         self.dialect = dialect
         self.direct = None
-        self.picky = not grants.watch.everything
+        self.picky = not access.watches_all(grants)
         self.sent_messages = 0
         self.sent_bytes = 0
         self.outbox = Outbox(delivery)
@@ -236,7 +237,7 @@ class Subscriber(Front):
     def admits(self, batch: Batch) -> bool:
         """Return whether the fan-out may offer a batch; called only if the subscriber is `picky`."""
         name, feeds = batch.project_id, self.feeds
-        return feeds.is_live(name) and feeds.is_opened(name) and self.grants.sees(name)
+        return feeds.is_live(name) and feeds.is_opened(name) and access.may_watch(self.grants, name)
 
     # --- catching up -----------------------------------------------------------------
 
@@ -273,7 +274,7 @@ class Subscriber(Front):
 
     def _update_picky(self) -> None:
         """Note whether the fan-out has to call `admits`."""
-        self.picky = self.feeds.watch or not self.grants.watch.everything
+        self.picky = self.feeds.watch or not access.watches_all(self.grants)
 
     def forget(self, project_id: str) -> None:
         """End a subscription: drop its waiting events, and send the reply to its request if that is still
@@ -300,7 +301,8 @@ class Subscriber(Front):
         """Apply new grants; returns the projects whose subscriptions ended."""
         self.grants = grants
         self._update_picky()
-        ended = [name for name in {*self.outbox.unsent, *self.feeds.special_names} if not grants.sees(name)]
+        begun = {*self.outbox.unsent, *self.feeds.special_names}
+        ended = [name for name in begun if not access.may_watch(grants, name)]
         for name in ended:
             self.forget(name)
         return ended

@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from tasktree_rt.brokers.base import Summary
-from tasktree_rt.core.access import Grants
+from tasktree_rt.core.access import Grants, Verb
 from tasktree_rt.core.events import project_id
 from tasktree_rt.core.log import Gap, Position, Recovered
 from tasktree_rt.core.protocol import Reply, Subscribe, Unsubscribed
 from tasktree_rt.core.topics import WILDCARD, TopicIndex, user_of
 from tasktree_rt.errors import ProjectDamaged, Refused
+from tasktree_rt.hub.access import policy as access
 from tasktree_rt.hub.context import HubContext
 from tasktree_rt.hub.delivery.fanout import Fanout
 from tasktree_rt.hub.delivery.subscriber import Subscriber
 from tasktree_rt.hub.projects.cache import LAST_ID, ProjectCache
 from tasktree_rt.hub.projects.project import Project
-from tasktree_rt.hub.resume.catchup import Catchup, joining, resuming
+from tasktree_rt.hub.resume.catchup import Catchup, joining, replayable, resuming
 from tasktree_rt.hub.resume.feed import ResumePoint
 from tasktree_rt.hub.resume.wildcard import WildcardSubscription
 
@@ -42,7 +43,7 @@ class Subscriptions:
         Raises:
             PeerError: ``forbidden``, ``too_many_subscriptions``, ``invalid_project_id``, or the store fails.
         """
-        self._admit(subscriber, request.project_id)
+        self.check(subscriber, request.project_id)
         await self._cache.load(request.project_id)
         self.watch_nowait(subscriber, request)
 
@@ -53,7 +54,7 @@ class Subscriptions:
             PeerError: as `watch`.
         """
         name = request.project_id
-        self._admit(subscriber, name)
+        self.check(subscriber, name)
         project = self._cache.get(name)
         if project is None:
             return False
@@ -69,7 +70,7 @@ class Subscriptions:
             subscriber.feeds.wildcard.skip(name)
         policy = subscriber.policy_for(name)
         if isinstance(request.since, Position):
-            limit = self._settings.delivery.max_replay
+            limit = replayable(project, subscriber.grants, self._settings.delivery.max_replay)
             catchup = resuming(self, subscriber, project, request.since, policy, limit, request.id)
         else:
             catchup = joining(
@@ -183,7 +184,7 @@ class Subscriptions:
             opened = subscriber.feeds.is_opened(name)
             # A plain dialect has no such message: its watchers get the events from now on.
             announced = subscriber.dialect.encode(Unsubscribed(name)) is not None
-            if opened and announced and not subscriber.closing and subscriber.grants.sees(name):
+            if opened and announced and not subscriber.closing and access.may_watch(subscriber.grants, name):
                 policy = subscriber.policy_for(name)
                 subscriber.catch_up(name, Catchup(self, subscriber, project, before, policy))
 
@@ -192,7 +193,7 @@ class Subscriptions:
         each.
         """
         for name in self._index.topics(subscriber) - {WILDCARD}:
-            if not grants.sees(name):
+            if not access.may_watch(grants, name):
                 subscriber.forget(name)
                 self._fanout.guard(subscriber, name)
                 self._index.discard(subscriber, name)
@@ -200,11 +201,15 @@ class Subscriptions:
                 subscriber.reply(Unsubscribed(name))
         subscriber.regrant(grants)
 
-    def _admit(self, subscriber: Subscriber, name: str) -> None:
+    def check(self, subscriber: Subscriber, name: str) -> None:
+        """Check that a connection may subscribe to a project or a user's log; reads nothing of it.
+
+        Raises:
+            PeerError: ``forbidden``, ``too_many_subscriptions``, ``invalid_project_id``.
+        """
         if user_of(name) is None:
             project_id(name)
-        if not subscriber.grants.sees(name):
-            raise Refused(f"you may not watch {name!r}", code="forbidden", field="project_id")
+        access.require(subscriber.grants, Verb.WATCH, name, field="project_id")
         topics = self._index.topics(subscriber)
         most = self._settings.limits.max_subscriptions
         if name not in topics and len(topics) >= most:

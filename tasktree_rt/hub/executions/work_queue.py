@@ -16,7 +16,7 @@ from typing import Any, Final
 import trio
 
 from tasktree_rt.brokers.base import Key, Summary
-from tasktree_rt.core.access import Grants
+from tasktree_rt.core.access import Grants, Verb
 from tasktree_rt.core.events import Event, Json, ProjectId, shown
 from tasktree_rt.core.executions import (
     PENDING,
@@ -30,6 +30,7 @@ from tasktree_rt.core.executions import (
 )
 from tasktree_rt.dialects.base import digest
 from tasktree_rt.errors import InvalidInput, Refused
+from tasktree_rt.hub.access import policy as access
 from tasktree_rt.hub.context import HubContext
 from tasktree_rt.hub.executions.preconditions import (
     MAX_NAME,
@@ -88,8 +89,7 @@ class WorkQueue:
             PeerError: ``forbidden``, ``not_found``, ``invalid_project_id``.
         """
         name = project_of(execution)
-        if not grants.watch.covers(name):
-            raise Refused(f"you may not watch {name!r}")
+        access.require(grants, Verb.WATCH, name)
         return await execution_json(await self._loaded(name))
 
     async def page(self, wanted: ExecutionFilter, after: str) -> list[Json]:
@@ -198,7 +198,7 @@ class WorkQueue:
         if not isinstance(data, dict):
             raise InvalidInput(f"expected an object, got {shown(data)}", field="input_data")
         name = project_of(f"{self._context.wall():013x}{secrets.token_hex(4)}")
-        self._require_push(name, grants)
+        access.require(grants, Verb.PUSH, name)
         now = self._context.timestamp()
         changes = {"title": workflow, "workflow_id": workflow, "input_data": data, "created_at": now}
         events = [self._update(name, changes), self._transition(name, None, PENDING, {})]
@@ -216,7 +216,7 @@ class WorkQueue:
             PeerError: refused; ``invalid_transition`` if it is not pending: the outcome names its worker.
         """
         name, worker = project_of(execution), worker_in(given)
-        self._require_push(name, grants)
+        access.require(grants, Verb.PUSH, name)
         project = await self._loaded(name)
         now = self._context.timestamp()
         took = {"worker_id": worker, "started_at": now, "ended_at": None, "error": None, "progress": None}
@@ -238,7 +238,7 @@ class WorkQueue:
             PeerError: refused.
         """
         name = project_of(execution)
-        self._require_push(name, grants)
+        access.require(grants, Verb.PUSH, name)
         check_changes(given)
         while True:
             project = await self._loaded(name)
@@ -277,11 +277,6 @@ class WorkQueue:
             changes = {"started_at": now, **changes}
         # One publish, the fields first: a watcher that sees the state has them already.
         return [self._update(name, changes), self._transition(name, was, status, {})]
-
-    @staticmethod
-    def _require_push(name: ProjectId, grants: Grants) -> None:
-        if not grants.push.covers(name):
-            raise Refused(f"you may not push to {name!r}")
 
     def _update(self, name: ProjectId, changes: Json) -> Event:
         return Event("project_update", name, {"changes": changes}, self._context.timestamp())

@@ -6,14 +6,21 @@ import secrets
 from functools import partial
 
 from tasktree_rt.brokers.base import Interaction
-from tasktree_rt.core.access import Grants
+from tasktree_rt.core.access import OPEN, Grants, Verb
 from tasktree_rt.core.commands import SETTLING, read_instruction, read_result
 from tasktree_rt.core.events import Json, project_id
 from tasktree_rt.dialects.base import encode_json, plain
 from tasktree_rt.errors import InvalidInput, Refused
+from tasktree_rt.hub.access import policy as access
 from tasktree_rt.hub.context import HubContext
 from tasktree_rt.hub.interactions.command_routing import Obedient, Orchestrators
-from tasktree_rt.hub.interactions.registry import COMMAND, InteractionRegistry, OpenInteraction, place_of
+from tasktree_rt.hub.interactions.registry import (
+    COMMAND,
+    InteractionRegistry,
+    OpenInteraction,
+    missing,
+    place_of,
+)
 from tasktree_rt.hub.interactions.resolution import Resolution, StagedOutcome, closed
 from tasktree_rt.hub.publish.pending_publish import PendingPublish
 
@@ -52,8 +59,7 @@ class Commands:
             Refused: as `send`, as far as it is known before the commit.
         """
         name = project_id(project)
-        if not grants.command.covers(name):
-            raise Refused(f"you may not command {name!r}")
+        access.require(grants, Verb.COMMAND, name)
         instruction = read_instruction(plain(given))
         most = self._context.settings.limits.max_args_size
         if len(encode_json(instruction)) > most:
@@ -81,14 +87,18 @@ class Commands:
         await found.publish.ended()
         found.check()
 
-    async def stage_report(self, one: Obedient, given: Json) -> StagedOutcome:
+    async def stage_report(self, one: Obedient, given: Json, *, grants: Grants = OPEN) -> StagedOutcome:
         """Accept a result; returns before the commit, so that later publishes can join it.
+
+        A command of a project that `grants` may not push to is unknown to the caller.
 
         Raises:
             PeerError: as `report`, as far as it is known before the commit.
         """
         said = read_result(given)
         pending = await self._command(said["command_id"])
+        if not access.may(grants, Verb.PUSH, pending.home):
+            raise missing(COMMAND, pending.id)  # as for one that does not exist
         if pending.outcome is not None:
             raise closed(pending)
         if pending.holder is not one:

@@ -11,7 +11,8 @@ from tasktree_rt.core.events import Json, refuse_unknown, shown
 from tasktree_rt.core.log import Recovered
 from tasktree_rt.core.topics import user_id, user_topic
 from tasktree_rt.dialects.base import encode_json, plain
-from tasktree_rt.errors import InvalidInput, Refused
+from tasktree_rt.errors import InvalidInput
+from tasktree_rt.hub.access import policy as access
 from tasktree_rt.hub.projects.cache import ProjectCache
 from tasktree_rt.hub.projects.project import Project
 from tasktree_rt.hub.publish.pending_publish import PendingPublish, PublishReceipt, result
@@ -44,8 +45,7 @@ class Notifications:
             PeerError: the hub refused it.
         """
         name = user_id(user)
-        if not grants.calls(name):
-            raise Refused(f"you may not notify {name!r}")
+        access.require_writer(grants, name, "notify")
         data = _notification(plain(given))
         event = self._publisher.event(NOTIFICATION, data)
         publish = await self._publisher.place((user_topic(name),), event, owner=grants.owner)
@@ -83,8 +83,7 @@ class Notifications:
     async def _reads(self, user: str, seq: int, grants: Grants) -> tuple[Project, int, PendingPublish | None]:
         """Return the user's log, the seq up to which it is now read, and the publish, if that is new."""
         name = user_id(user)
-        if not grants.is_user(name):
-            raise Refused(f"you may not read for {name!r}")
+        access.require_user(grants, name)
         topic = user_topic(name)
         project = await self._cache.load(topic)
         seq = _newest_told(project, min(seq, project.tree.head))

@@ -13,6 +13,7 @@ from tasktree_rt.core.prompts import HERE, deadline_of, read_answer, read_prompt
 from tasktree_rt.core.topics import user_id, user_of, user_topic
 from tasktree_rt.dialects.base import encode_json, plain
 from tasktree_rt.errors import InvalidInput, Refused
+from tasktree_rt.hub.access import policy as access
 from tasktree_rt.hub.context import HubContext
 from tasktree_rt.hub.interactions.registry import (
     PROMPT,
@@ -59,8 +60,7 @@ class Prompts:
         settings = self._context.settings
         given = plain(given)
         topics = _topics(given)
-        for topic in topics:
-            _may_ask(grants, topic)
+        access.require_ask(grants, topics)
         self._check_size(given, "message")
         data = await self._read_prompt(given, grants.owner)
         body = self._check_size(data, "message")
@@ -108,7 +108,7 @@ class Prompts:
     ) -> tuple[OpenInteraction, Json]:
         """Return the prompt and the outcome that this answer gives."""
         pending = await self.find(prompt_id, grants=grants)
-        if not _may_answer(grants, pending.interaction.topics):
+        if not access.may_answer(grants, pending.interaction.topics):
             raise Refused("you may not answer this prompt")
         if pending.outcome is not None:
             raise closed(pending)
@@ -148,8 +148,7 @@ class Prompts:
             PeerError: as `answer`.
         """
         pending = await self.find(prompt_id, grants=grants)
-        for topic in pending.interaction.topics:
-            _may_ask(grants, topic)
+        access.require_ask(grants, pending.interaction.topics)
         outcome = {**cancelled(pending, grants.subject or None), "via": via}
         await self._resolution.resolve(pending, outcome)
         return outcome
@@ -179,13 +178,13 @@ class Prompts:
         return await self._resolution.read_stored(prompt_id)
 
     async def find(self, prompt_id: str, *, grants: Grants) -> OpenInteraction:
-        """Return a prompt that the caller `may_see`.
+        """Return a prompt that the caller may see.
 
         Raises:
             Refused: ``not_found``; also if the caller may not see it.
         """
         pending = await self._resolution.find(PROMPT, prompt_id)
-        if not may_see(grants, pending.interaction.topics):
+        if not access.may_see_prompt(grants, pending.interaction.topics):
             raise Refused(f"there is no prompt {prompt_id!r}", code="not_found", field="prompt_id")
         return pending
 
@@ -202,25 +201,3 @@ def _topics(given: Json) -> tuple[str, ...]:
         raise InvalidInput("expected a project or a user to ask", field="project_id")
     named = () if project is None else (str(project_id(project)),)
     return named if user is None else (*named, user_topic(user_id(user)))
-
-
-def may_see(grants: Grants, topics: tuple[str, ...]) -> bool:
-    """Return whether the caller may watch a prompt's topics, answer it, or ask it."""
-    seen = any(map(grants.sees, topics)) or _may_answer(grants, topics)
-    return seen or all(_asks(grants, topic) for topic in topics)
-
-
-def _may_ask(grants: Grants, topic: str) -> None:
-    if not _asks(grants, topic):
-        raise Refused(f"you may not ask {topic!r}")
-
-
-def _asks(grants: Grants, topic: str) -> bool:
-    user = user_of(topic)
-    return grants.push.covers(topic) if user is None else grants.calls(user)
-
-
-def _may_answer(grants: Grants, topics: tuple[str, ...]) -> bool:
-    """Only its user may answer a user's prompt; a project's needs the grant to answer there."""
-    user = user_of(topics[-1])
-    return grants.answer.covers(topics[0]) if user is None else grants.is_user(user)

@@ -23,9 +23,11 @@ from typing import Final
 
 from attrs import evolve
 
+from tasktree_rt.core.access import Grants, Verb
 from tasktree_rt.core.events import Record
 from tasktree_rt.core.log import BEGINNING, Gap, Position, Recovered
 from tasktree_rt.core.protocol import Conflated, Message, Policy, RequestId, StatePart, Subscribed
+from tasktree_rt.hub.access.policy import may
 from tasktree_rt.hub.projects.project import Project
 from tasktree_rt.hub.projects.shared_snapshot import SharedSnapshot
 from tasktree_rt.hub.resume.feed import Events, Reader, ResumePoint, Source
@@ -231,6 +233,16 @@ def _within(records: tuple[Record, ...], size: int) -> tuple[Record, ...]:
         if total > size and index:
             return records[:index]
     return records
+
+
+def replayable(project: Project, grants: Grants, max_replay: int) -> int:
+    """Return how many of the newest events a reader may resume over.
+
+    To resume is part of ``watch`` as far as the hub has the events in memory, which is what a reconnect
+    needs; beyond that it reads the past (``history``).
+    """
+    recent = project.tree.head - project.log.floor
+    return max_replay if may(grants, Verb.HISTORY, project.project_id) else min(max_replay, recent)
 
 
 def resumes(project: Project, since: Position, max_replay: int) -> bool:

@@ -18,10 +18,11 @@ from tasktree_rt.core.log import BEGINNING, Position
 from tasktree_rt.core.protocol import Message, Reply, RequestId, Subscribed, Unsubscribed
 from tasktree_rt.core.topics import user_of
 from tasktree_rt.errors import ProjectDamaged
+from tasktree_rt.hub.access import policy as access
 from tasktree_rt.hub.error_messages import failure
 from tasktree_rt.hub.projects.cache import LAST_ID
 from tasktree_rt.hub.projects.project import Project
-from tasktree_rt.hub.resume.catchup import Catchup, joining, resuming
+from tasktree_rt.hub.resume.catchup import Catchup, joining, replayable, resuming
 from tasktree_rt.hub.resume.feed import Events, Reader, ResumePoint, Source
 
 
@@ -121,7 +122,7 @@ class WildcardSubscription:
         if project_id in self._named:
             self._pass(project_id)
             return None
-        if not self._reader.grants.watch.covers(project_id):
+        if not access.may_watch(self._reader.grants, project_id):
             self._pass(project_id)
             given = self._since is not None and self._since.pop(project_id, None) is not None
             return Unsubscribed(project_id) if given else None
@@ -192,7 +193,8 @@ class WildcardSubscription:
         if self._since is None:
             return joining(source, reader, project, policy, state=self._state, resume_point=resume_point)
         since = self._since.pop(project.project_id, BEGINNING)
-        return resuming(source, reader, project, since, policy, self._max_replay)
+        most = replayable(project, reader.grants, self._max_replay)
+        return resuming(source, reader, project, since, policy, most)
 
     def _finish(self) -> Message:
         self._cursor = LAST_ID

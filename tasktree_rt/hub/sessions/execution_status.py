@@ -6,13 +6,14 @@ from typing import Final
 
 import trio
 
-from tasktree_rt.core.access import Grants
+from tasktree_rt.core.access import Grants, Verb
 from tasktree_rt.core.close_codes import NOT_FOUND, OVERLOADED, TOKEN_INVALID
 from tasktree_rt.core.events import is_project_id, shown
 from tasktree_rt.core.executions import PREFIX, Tally
 from tasktree_rt.core.protocol import Ping, Policy, Pong
 from tasktree_rt.dialects.base import Dialect
 from tasktree_rt.errors import PeerError, Refused, Unavailable
+from tasktree_rt.hub.access import policy as access
 from tasktree_rt.hub.executions.status_feed import StatusWatcher, no_such
 from tasktree_rt.hub.executions.status_notifier import AT_ONCE, counted
 from tasktree_rt.hub.hub import Hub
@@ -50,7 +51,7 @@ class ExecutionSession(ConnectionSession):
     def begin(self) -> None:
         """Watch the execution: at once if its project is in memory, else in a task."""
         name = f"{PREFIX}{self._execution}"
-        if not self.subscriber.grants.watch.covers(name):
+        if not access.may(self.subscriber.grants, Verb.WATCH, name):
             self.fail(Refused(f"you may not watch the execution {shown(self._execution)}"))
             self.close(TOKEN_INVALID)
         elif not is_project_id(name):

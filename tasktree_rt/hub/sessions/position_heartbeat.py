@@ -9,6 +9,7 @@ from typing import Final
 from tasktree_rt.core.log import Position
 from tasktree_rt.core.protocol import Heartbeat
 from tasktree_rt.core.topics import WILDCARD
+from tasktree_rt.hub.access import policy as access
 from tasktree_rt.hub.delivery.socket_subscriber import SocketSubscriber
 from tasktree_rt.hub.hub import Hub
 from tasktree_rt.hub.projects.recent_changes import Turns
@@ -77,7 +78,7 @@ class Positions:
             return (
                 name not in topics
                 and self._hub.index.wants(subscriber, name)
-                and subscriber.grants.sees(name)
+                and access.may_watch(subscriber.grants, name)
             )
 
         return [*self._named(topics), *self._turns.next(self._hub.recent_changes, wanted, now, MAX_BEATS)]

@@ -19,7 +19,8 @@ from tasktree_rt.core.close_codes import OVERLOADED
 from tasktree_rt.core.events import Event, Json, parse_events
 from tasktree_rt.core.protocol import Acked, Instruction, Message, Policy, Pong, Reply, RequestId
 from tasktree_rt.dialects.base import MAX_REQUEST_ID, Dialect, decode_object, digest, encode_json, read_id
-from tasktree_rt.errors import InvalidInput, PeerError, Refused, Unavailable
+from tasktree_rt.errors import InvalidInput, PeerError, Unavailable
+from tasktree_rt.hub.access import policy as access
 from tasktree_rt.hub.error_messages import failure
 from tasktree_rt.hub.hub import Hub
 from tasktree_rt.hub.interactions.registry import OpenInteraction
@@ -104,7 +105,7 @@ class ProducerSession(ConnectionSession):
                 answer.message = Pong(answer.request)
             elif value.get("type") == "command_result" and "project_id" not in value:
                 answer.wanted = answer.request is not None
-                found = await self.hub.commands.stage_report(self, value)
+                found = await self.hub.commands.stage_report(self, value, grants=self.subscriber.grants)
                 self._append(answer)
                 found.publish.callbacks.append(lambda _: self._reported(answer, found))
                 return
@@ -149,11 +150,7 @@ class ProducerSession(ConnectionSession):
     def _events(self, raw: list[object]) -> list[Event]:
         most = self.hub.settings.limits.max_events_per_publish
         events = parse_events(raw, most=most, now=self.hub.timestamp())
-        push = self.subscriber.grants.push
-        if not push.everything:
-            for event in events:
-                if not push.covers(str(event.project_id)):
-                    raise Refused(f"you may not push to {event.project_id!r}")
+        access.require_push(self.subscriber.grants, map(_project, events))
         return events
 
     # --- answers ----------------------------------------------------------------------------------
@@ -213,6 +210,10 @@ def _decoded(message: str | bytes, answer: _Answer) -> Json:
     except InvalidInput:
         answer.request = read_id(message)
         raise
+
+
+def _project(event: Event) -> str:
+    return str(event.project_id)
 
 
 def _request_id(value: Json) -> RequestId:

@@ -68,6 +68,7 @@ class Query:
             subscriptions.watch_all(self._subscriber, request, announce=self._announce)
             return True
         try:
+            subscriptions.check(self._subscriber, request.project_id)
             if self._hub.cache.get(request.project_id) is None:
                 return False
             self._before(request)

@@ -29,7 +29,7 @@ from tasktree_rt.core.topics import user_of
 from tasktree_rt.dialects.base import Dialect
 from tasktree_rt.errors import InvalidInput, PeerError, ProjectDamaged, Refused, Unavailable
 from tasktree_rt.hub.hub import Hub
-from tasktree_rt.hub.resume.catchup import resumes
+from tasktree_rt.hub.resume.catchup import replayable, resumes
 from tasktree_rt.hub.sessions.base import ConnectionSession
 from tasktree_rt.hub.sessions.ordered_replies import Replies
 from tasktree_rt.hub.sessions.position_heartbeat import Positions
@@ -96,7 +96,8 @@ class PlainSession(ConnectionSession):
         project = self.hub.cache.get(request.project_id)
         if project is None or not isinstance(request.since, Position):
             return
-        if not resumes(project, request.since, self.hub.settings.delivery.max_replay):
+        most = self.hub.settings.delivery.max_replay
+        if not resumes(project, request.since, replayable(project, self.subscriber.grants, most)):
             self.close(GAP, f"gap: reload the state, which is at {project.position}")
 
 
