@@ -16,9 +16,9 @@ def a_matter(name: str, *topics: str, kind: str = "prompt", at: int = NOW) -> In
     return Interaction(name, kind, topics or ("p",), at, at + DAY, b"digest of " + name.encode(), b'{"m":1}')
 
 
-def opening(*matters: Interaction, **asked: Any) -> Append:
+def opening(*opened: Interaction, **asked: Any) -> Append:
     """An entry of the first one's home that opens them all."""
-    return evolve(entry(matters[0].topics[0], **asked), opens=matters)
+    return evolve(entry(opened[0].topics[0], **asked), opens=opened)
 
 
 def settling(*names: str, project: str = "p", outcome: bytes = b"yes", **asked: Any) -> Append:
@@ -26,7 +26,7 @@ def settling(*names: str, project: str = "p", outcome: bytes = b"yes", **asked: 
 
 
 async def listed(broker: Broker, **asked: Any) -> list[str]:
-    return [one.id for one in await broker.matters(**asked)]
+    return [one.id for one in await broker.interactions(**asked)]
 
 
 class Matters(Suite):
@@ -36,11 +36,11 @@ class Matters(Suite):
         async with self.broker() as broker:
             asked = evolve(a_matter("m", "p", "@anna"), owner="sub:ada")
             await broker.append([opening(asked)])
-            found = await broker.matter("m")
+            found = await broker.interaction("m")
             assert found is not None
             assert evolve(found, place=0) == asked
             await broker.append([settling("m", at=NOW + 5, outcome=b"how")])
-            assert await broker.matter("m") == evolve(found, settled=NOW + 5, outcome=b"how")
+            assert await broker.interaction("m") == evolve(found, settled=NOW + 5, outcome=b"how")
 
     async def test_of_an_owner_as_many_settled_ones_are_kept_as_events_of_a_project(self) -> None:
         async with self.broker() as broker:
@@ -56,17 +56,17 @@ class Matters(Suite):
 
     async def test_of_what_was_never_opened_there_is_nothing(self) -> None:
         async with self.broker() as broker:
-            assert await broker.matter("m") is None
-            assert await broker.matters() == []
+            assert await broker.interaction("m") is None
+            assert await broker.interactions() == []
             await broker.append([settling("m")])
-            assert await broker.matter("m") is None
+            assert await broker.interaction("m") is None
 
     async def test_only_the_first_settlement_counts(self) -> None:
         async with self.broker() as broker:
             await broker.append([opening(a_matter("m"))])
             await broker.append([settling("m", outcome=b"first"), settling("m", outcome=b"same batch")])
             await broker.append([settling("m", outcome=b"later", at=NOW + 9)])
-            found = await broker.matter("m")
+            found = await broker.interaction("m")
             assert found is not None
             assert (found.outcome, found.settled) == (b"first", NOW)
 
@@ -100,18 +100,18 @@ class Matters(Suite):
     async def test_a_place_goes_on_where_a_page_ended_also_after_settlements(self) -> None:
         async with self.broker() as broker:
             await broker.append([opening(*(a_matter(f"m{n}") for n in range(7)))])
-            page = await broker.matters(open=True, limit=3)
+            page = await broker.interactions(open=True, limit=3)
             assert [one.id for one in page] == ["m0", "m1", "m2"]
             await broker.append([settling("m0", "m3")])
             assert await listed(broker, open=True, after=page[-1].place, limit=2) == ["m4", "m5"]
-            places = [one.place for one in await broker.matters()]
+            places = [one.place for one in await broker.interactions()]
             assert places == sorted(set(places))
 
     async def test_before_a_place_the_newest_come_first(self) -> None:
         async with self.broker() as broker:
             await broker.append([opening(*(a_matter(f"m{n}", "p" if n % 2 else "q") for n in range(7)))])
             await broker.append([settling("m1", "m2", "m5")])
-            page = await broker.matters(before=1 << 53, limit=3)
+            page = await broker.interactions(before=1 << 53, limit=3)
             assert [one.id for one in page] == ["m6", "m5", "m4"]
             assert await listed(broker, before=page[-1].place) == ["m3", "m2", "m1", "m0"]
             assert await listed(broker, before=1 << 53, open=False) == ["m5", "m2", "m1"]
@@ -145,7 +145,7 @@ class Matters(Suite):
             assert len(await listed(broker, limit=10_000)) == 5_002
             await broker.trim(Retention(10, DAY / 1e6), NOW + 2 * DAY)
             assert await listed(broker, limit=10_000) == ["new", "open"]
-            assert await broker.matter("m0") is None
+            assert await broker.interaction("m0") is None
             await broker.trim(Retention(10, DAY / 1e6), NOW + 99 * DAY)
             assert await listed(broker) == ["open"]
 
@@ -170,6 +170,6 @@ class Matters(Suite):
             await broker.append([opening(a_matter(name)) for name in names])
             assert await listed(broker) == list(names)
             for name in names:
-                found = await broker.matter(name)
+                found = await broker.interaction(name)
                 assert found is not None
                 assert found.id == name

@@ -62,7 +62,7 @@ async def test_an_older_database_is_brought_up_to_date_and_goes_on_where_it_was(
         life = await broker.load("p")
         assert (life.epoch, life.owner) == ("e1", "")
         assert len(await events(broker)) == 3
-        assert await broker.matters() == []
+        assert await broker.interactions() == []
         assert [one.about for one in await broker.projects()] == [b""]
         await broker.append([opening(a_matter("m"))])
     async with opened(path) as broker:
@@ -168,9 +168,9 @@ async def test_a_fault_while_listing_is_told_and_passes(path: Path) -> None:
         await broker.append([opening(a_matter("m"))])
         fails["SELECT id, kind"] = sqlite3.SQLITE_IOERR
         with pytest.raises(StoreUnavailable):
-            await broker.matters()
+            await broker.interactions()
         with pytest.raises(StoreUnavailable):
-            await broker.matter("m")
+            await broker.interaction("m")
         fails.clear()
         assert await listed(broker) == ["m"]
 

@@ -93,8 +93,8 @@ class _Held:
         if self.store.failing:
             raise StoreUnavailable("disk full")
 
-    async def matter(self, matter_id: str) -> Interaction | None:
-        found: Interaction | None = await super().matter(matter_id)  # type: ignore[misc]
+    async def interaction(self, interaction_id: str) -> Interaction | None:
+        found: Interaction | None = await super().interaction(interaction_id)  # type: ignore[misc]
         # What was read is old by the time it is told.
         await self.store.reads()
         if self.store.failing_reads:
@@ -251,7 +251,7 @@ class Office:
         return [json.loads(record.body) for record in found.records]
 
     async def stored(self) -> dict[str, Interaction]:
-        return {one.id: one for one in await self.broker.matters(limit=10_000)}
+        return {one.id: one for one in await self.broker.interactions(limit=10_000)}
 
     async def check(self, topics: Sequence[str]) -> None:
         """The registry, the store, the trees and everything anybody was told agree."""

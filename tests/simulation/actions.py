@@ -12,8 +12,8 @@ from tasktree_rt.core.protocol import Policy
 from tests.simulation import store
 from tests.simulation.events import some_events, the_end
 from tests.simulation.folk import Folk
+from tests.simulation.interactions import USER
 from tests.simulation.listener import AutoGptWatcher
-from tests.simulation.matters import USER
 from tests.simulation.peer import Peer
 from tests.simulation.producer import Producer
 from tests.simulation.schedule import Step
@@ -269,4 +269,4 @@ class Actions:
         self._world.felt_by_all("wall")
         before = self._world.wall()
         self._world.offset += round(dice.choice((-100_000, -60, 60, 30_000)) * 1_000_000)
-        self._world.matters.jumped(before)
+        self._world.interactions.jumped(before)

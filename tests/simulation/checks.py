@@ -75,7 +75,7 @@ def asked(world: World) -> None:
         return
     waiting, open_ones = (
         {one.id for one in hub.registry if one.kept},
-        {one.id for one in world.matters.open()},
+        {one.id for one in world.interactions.open()},
     )
     if waiting != open_ones:
         raise Violation("open is what is not settled", f"{sorted(waiting)}, the logs: {sorted(open_ones)}")
@@ -86,7 +86,7 @@ def asked(world: World) -> None:
             raise Violation("one orchestrator at a time", f"{count} have {name}")
     # While a commit gathers, who waits for it has not noticed yet that the peer is gone.
     all_there = all(peer.healthy for peer in producers) and not hub.committer.waiting
-    for one in world.matters.open("command") if all_there else ():
+    for one in world.interactions.open("command") if all_there else ():
         if not held[one.id] and any(one.topics[0] in peer.serves for peer in producers):
             raise Violation("one orchestrator at a time", f"nobody has {one.id}")
 
@@ -99,8 +99,8 @@ def settled(world: World, began: int) -> None:
     for publish in world.truth.publishes.values():
         if not (publish.acked or publish.refused):
             raise Violation("everything is answered", f"{publish.tag}")
-    for matter in world.matters.overdue(began):
-        raise Violation("settled by its deadline", f"{matter.id}: {matter.data}")
+    for interaction in world.interactions.overdue(began):
+        raise Violation("settled by its deadline", f"{interaction.id}: {interaction.data}")
     for watcher in world.watchers:
         if not watcher.there:
             raise Violation("everybody comes back", f"{watcher}")

@@ -11,8 +11,8 @@ import trio
 
 from tasktree_rt.core.access import OPEN
 from tasktree_rt.errors import PeerError
+from tests.simulation.interactions import USER, Attempt, Fields, ModelInteraction
 from tests.simulation.listener import AiecsWatcher
-from tests.simulation.matters import USER, Attempt, Fields, Matter
 from tests.simulation.producer import Producer
 from tests.simulation.schedule import Step
 from tests.simulation.watcher import NativeWatcher
@@ -37,7 +37,7 @@ class Folk:
 
     def through_hub(self, attempt: Attempt, doing: Doing) -> None:
         """Do it as a view of the HTTP API would, which also tells how it went."""
-        process, matters = self._world.process, self._world.matters
+        process, matters = self._world.process, self._world.interactions
         if not process.accepts:
             return
         # Some hang up before they are answered.
@@ -64,9 +64,9 @@ class Folk:
         known = self._asked and step.what == "again"
         given = dict(dice.choice(self._asked)) if known else self._question(step, dice)
         if known and dice.random() < 0.3:
-            given["message"] = self._world.matters.attempt("ask").tag
+            given["message"] = self._world.interactions.attempt("ask").tag
         hub = self._world.process.running
-        attempt = self._world.matters.attempts[given["message"]]
+        attempt = self._world.interactions.attempts[given["message"]]
         if hub is None:
             return
         attempt = attempt if not known else self._repeated(given)
@@ -79,12 +79,12 @@ class Folk:
 
     def _repeated(self, given: Fields) -> Attempt:
         """An attempt of its own, which need not come to anything."""
-        return self._world.matters.attempt("ask", given["prompt_id"])
+        return self._world.interactions.attempt("ask", given["prompt_id"])
 
     def _question(self, step: Step, dice: Random) -> Fields:
-        attempt = self._world.matters.attempt("ask")
-        attempt.matter = f"q.{attempt.tag}"
-        given: Fields = {"prompt_id": attempt.matter, "message": attempt.tag}
+        attempt = self._world.interactions.attempt("ask")
+        attempt.interaction = f"q.{attempt.tag}"
+        given: Fields = {"prompt_id": attempt.interaction, "message": attempt.tag}
         if dice.random() < 0.7:
             given["project_id"] = self._world.projects[step.project]
         if "project_id" not in given or dice.random() < 0.5:
@@ -111,25 +111,25 @@ class Folk:
         if step.what == "race" and prompt.outcome is None:
             self._world.felt_for("race", prompt)
 
-    def _one_of(self, kind: str, step: Step, dice: Random) -> Matter | None:
+    def _one_of(self, kind: str, step: Step, dice: Random) -> ModelInteraction | None:
         """Mostly one that is open, and rather a new one."""
-        matters = self._world.matters
+        matters = self._world.interactions
         among = matters.open(kind)[-6:]
         if not among or dice.random() < 0.08:
             among = [one for one in matters.all.values() if one.kind == kind][-6:]
         return among[step.who % len(among)] if among else None
 
-    def _answer(self, prompt: Matter, dice: Random) -> None:
+    def _answer(self, prompt: ModelInteraction, dice: Random) -> None:
         said: Fields = {"proceed": dice.random() < 0.7, "value": dice.choice(("a", "b"))}
         if dice.random() < 0.06 and "message" in prompt.data:
             said["proceed"] = 1
         listeners = self._world.those_there(AiecsWatcher)
         if listeners and dice.random() < 0.2:
             del said["value"]
-            attempt = self._world.matters.attempt("answer", prompt.id, **said)
+            attempt = self._world.interactions.attempt("answer", prompt.id, **said)
             dice.choice(listeners).confirm(attempt, prompt, said["proceed"])
             return
-        attempt = self._world.matters.attempt("answer", prompt.id, **said)
+        attempt = self._world.interactions.attempt("answer", prompt.id, **said)
         given = {**said, "feedback": attempt.tag}
         natives = self._world.those_there(NativeWatcher)
         hub = self._world.process.running
@@ -143,7 +143,7 @@ class Folk:
         """Take a prompt back."""
         prompt, hub = self._one_of("prompt", step, dice), self._world.process.running
         if prompt is not None and hub is not None:
-            attempt = self._world.matters.attempt("cancel", prompt.id)
+            attempt = self._world.interactions.attempt("cancel", prompt.id)
             via = {"tag": attempt.tag}
             self.through_hub(attempt, lambda: hub.prompts.cancel(prompt.id, grants=OPEN, via=via))
 
@@ -152,7 +152,7 @@ class Folk:
     def command(self, step: Step, dice: Random) -> None:
         """Tell whoever serves a project something."""
         project, natives = self._world.projects[step.project], self._world.those_there(NativeWatcher)
-        attempt = self._world.matters.attempt("command")
+        attempt = self._world.interactions.attempt("command")
         attempt.said = {"name": dice.choice(("pause", "resume")), "args": {"tag": attempt.tag}}
         given = dict(attempt.said)
         hub = self._world.process.running
@@ -178,7 +178,7 @@ class Folk:
         found = self._holder()
         if found is not None:
             for name in found.held:
-                one = self._world.matters.all[name]
+                one = self._world.interactions.all[name]
                 if one.outcome is None:
                     self._world.felt_for("desert", one)
             found.drop()
@@ -197,7 +197,7 @@ class Folk:
         """Tell a user something."""
         user, hub = self._world.users[step.who % len(self._world.users)], self._world.process.running
         if hub is not None:
-            attempt = self._world.matters.attempt("notify")
+            attempt = self._world.interactions.attempt("notify")
             given = {"title": attempt.tag}
             self.through_hub(attempt, lambda: hub.notifications.notify(user, given, grants=OPEN))
 
@@ -205,7 +205,7 @@ class Folk:
         """A user has read what there was, or less."""
         user = self._world.users[step.who % len(self._world.users)]
         seq = max(0, self._world.truth.head(f"{USER}{user}")[1] - dice.choice((0, 0, 1, 5)))
-        attempt = self._world.matters.attempt("read")
+        attempt = self._world.interactions.attempt("read")
         natives, hub = self._world.those_there(NativeWatcher), self._world.process.running
         if natives and dice.random() < 0.6:
             said: dict[str, Any] = {"type": "ack", "user_id": user, "seq": seq}

@@ -13,7 +13,7 @@ from tasktree_rt.compat.autogpt.session import ViewSession
 from tasktree_rt.core.access import OPEN
 from tasktree_rt.core.protocol import Policy
 from tests.simulation.foreign import EXECUTIONS, GRAPHS, Due, Key, Said
-from tests.simulation.matters import USER, Attempt, Matter
+from tests.simulation.interactions import USER, Attempt, ModelInteraction
 from tests.simulation.violation import Violation
 from tests.simulation.watcher import SLOW, Watcher
 
@@ -63,7 +63,7 @@ class Listener(Watcher):
         return None
 
     def _notified(self, key: Key, tag: str) -> None:
-        attempt = self.world.matters.attempts.get(tag)
+        attempt = self.world.interactions.attempts.get(tag)
         if attempt is None or not attempt.stands:
             raise Violation("committed first", f"{self} is notified of {tag}")
         self.due.came(key, tag, begun=True)
@@ -83,7 +83,7 @@ class AiecsWatcher(Listener):
         self.wishes = (f"{USER}{self.user}",)
         self._everything = index % 2 == 0
         self._dialect = Aiecs(lambda: world.wall() / 1_000_000)
-        self._asked: dict[Matter, None] = {}
+        self._asked: dict[ModelInteraction, None] = {}
         self._awaited: set[str] = set()
         self._confirmed = 0
 
@@ -94,7 +94,7 @@ class AiecsWatcher(Listener):
         )
         self.send({"action": "subscribe", "user_id": self.user})
 
-    def confirm(self, attempt: Attempt, prompt: Matter, proceed: object) -> None:
+    def confirm(self, attempt: Attempt, prompt: ModelInteraction, proceed: object) -> None:
         """Answer yes or no. Nobody says what became of it, and which answer an error is for."""
         attempt.counted = True
         self._confirmed += 1
@@ -153,7 +153,7 @@ class AiecsWatcher(Listener):
 
     def _is_asked(self, said: Message) -> None:
         name = said["callback_id"]
-        one = self.world.matters.all.get(name)
+        one = self.world.interactions.all.get(name)
         if one is None or one.kind != "prompt":
             raise Violation("committed first", f"{self} is asked {said}")
         self._is_for(one.data.get("user_id"), said)
@@ -166,12 +166,12 @@ class AiecsWatcher(Listener):
 
     def behind(self) -> str | None:
         if self.begun:
-            missing = [one.id for one in self.world.matters.open("prompt") if self._lacks(one)]
+            missing = [one.id for one in self.world.interactions.open("prompt") if self._lacks(one)]
             if missing or self._awaited:
                 return f"{self} is not asked {missing or sorted(self._awaited)}"
         return super().behind()
 
-    def _lacks(self, one: Matter) -> bool:
+    def _lacks(self, one: ModelInteraction) -> bool:
         return self.wishes[0] in one.told and one not in self._asked
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from tasktree_rt.core.access import OPEN
 from tasktree_rt.dialects.tasktree import Orchestrator
 from tasktree_rt.hub.sessions.producer import ProducerSession
-from tests.simulation.matters import Attempt
+from tests.simulation.interactions import Attempt
 from tests.simulation.peer import Peer
 from tests.simulation.truth import Publish
 from tests.simulation.violation import Violation
@@ -102,7 +102,7 @@ class Producer(Peer):
             return
         name = waiting[0]
         self.held[name] = status
-        attempt = self.world.matters.attempt("result", name, status=status)
+        attempt = self.world.interactions.attempt("result", name, status=status)
         self._asked.append((attempt.tag, attempt))
         result = {"command_id": name, "status": status, "message": attempt.tag}
         self.send({"type": "command_result", "id": attempt.tag, **result})
@@ -110,7 +110,7 @@ class Producer(Peer):
     @property
     def busy(self) -> bool:
         """Whether it holds a command that is not settled."""
-        return any(self.world.matters.all[name].outcome is None for name in self.held)
+        return any(self.world.interactions.all[name].outcome is None for name in self.held)
 
     @property
     def _may_speak(self) -> bool:
@@ -146,7 +146,7 @@ class Producer(Peer):
 
     def _given(self, said: dict[str, Any]) -> None:
         name = said["command_id"]
-        one = self.world.matters.all.get(name)
+        one = self.world.interactions.all.get(name)
         if one is None or {**one.data, "type": "command", "project_id": one.topics[0]} != said:
             raise Violation("committed first", f"{self} was given {said}")
         if name in self.held or one.topics[0] not in self.serves:
@@ -155,11 +155,11 @@ class Producer(Peer):
 
     def _obeyed(self, attempt: Attempt, said: dict[str, Any]) -> None:
         if said["type"] == "reply":
-            self.world.matters.done(attempt)
+            self.world.interactions.done(attempt)
             return
         if said["type"] != "error":
             raise Violation("answers in order", f"{self}: {said} for {attempt.tag}")
-        self.world.matters.refused(attempt, said["code"], said.get("outcome"))
+        self.world.interactions.refused(attempt, said["code"], said.get("outcome"))
         self._refusing = self._refusing or said["code"] in PASSING
 
     def lost(self) -> None:

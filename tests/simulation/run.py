@@ -166,7 +166,7 @@ class _Run:
     def _is_done(world: World, began: int) -> bool:
         everybody = all(peer.there for peer in world.peers)
         waiting = any(one.unanswered or one.busy for one in world.producers)
-        return everybody and not waiting and not world.matters.overdue(began)
+        return everybody and not waiting and not world.interactions.overdue(began)
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from tasktree_rt.core.protocol import Policy
 from tasktree_rt.hub.hub import Hub
 from tasktree_rt.settings import Settings
 from tasktree_rt.web.app import create_app
-from tests.simulation.matters import USER
+from tests.simulation.interactions import USER
 from tests.simulation.network import Line
 from tests.simulation.view import StreamView
 from tests.simulation.violation import Violation

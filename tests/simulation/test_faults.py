@@ -10,7 +10,7 @@ from typing import Any, Final
 import pytest
 
 from tasktree_rt import hub
-from tests.simulation.matters import Matter, Matters
+from tests.simulation.interactions import Interactions, ModelInteraction
 from tests.simulation.run import Outcome, run_schedule, run_seed
 from tests.simulation.schedule import (
     FAULT_KINDS,
@@ -114,13 +114,13 @@ def test_a_fault_of_those_who_answer_and_obey_is_felt(fault: str) -> None:
 
 def test_prompts_and_commands_are_settled_in_every_way_there_is() -> None:
     outcomes = Counter[str]()
-    count = Matters._settles
+    count = Interactions._settles
 
-    def settles(matters: Matters, one: Matter, outcome: dict[str, Any]) -> None:
+    def settles(matters: Interactions, one: ModelInteraction, outcome: dict[str, Any]) -> None:
         outcomes[f"{one.kind} {outcome.get('how') or outcome['status']}"] += 1
         count(matters, one, outcome)
 
-    with replaced(Matters, "_settles", settles):
+    with replaced(Interactions, "_settles", settles):
         for seed in range(20):
             assert not run_seed(seed).failed
     prompts = {f"prompt {how}" for how in ("answered", "timeout", "cancelled")}

@@ -15,7 +15,7 @@ from attrs import define, frozen
 
 from tasktree_rt.brokers.sqlite.schema import MAX_SEQ, SEQ_BITS
 from tests.model import NaiveTree
-from tests.simulation.matters import KINDS, USER, Matters
+from tests.simulation.interactions import KINDS, USER, Interactions
 from tests.simulation.violation import Violation
 
 Fields = dict[str, Any]
@@ -96,11 +96,11 @@ class Truth:
         judged: publishes may be refused for what the tree is at the time.
     """
 
-    def __init__(self, matters: Matters, heard: Heard, clock: Clock, *, judged: bool = False) -> None:
+    def __init__(self, matters: Interactions, heard: Heard, clock: Clock, *, judged: bool = False) -> None:
         self._heard = heard
         self._clock = clock
         self.judged = judged
-        self.matters = matters
+        self.interactions = matters
         self.lives: dict[tuple[str, str], list[tuple[str, Fields]]] = {}
         self.heads: dict[str, Position] = {}
         self.floors: dict[str, Position] = {}
@@ -166,10 +166,12 @@ class Truth:
         self._judge_matters(connection)
 
     def _judge_matters(self, connection: sqlite3.Connection) -> None:
-        for topic in sorted(self.matters.judge(connection)):
+        for topic in sorted(self.interactions.judge(connection)):
             told = self.tree(topic, self.head(topic))["prompts"] if self.head(topic)[0] else []
-            if told != self.matters.prompts(topic):
-                raise Violation("one outcome", f"open in {topic}: {told}, not {self.matters.prompts(topic)}")
+            if told != self.interactions.prompts(topic):
+                raise Violation(
+                    "one outcome", f"open in {topic}: {told}, not {self.interactions.prompts(topic)}"
+                )
 
     def _begun(self, number: int, project: str, epoch: str) -> _Life:
         if (project, epoch) in self.lives:
@@ -206,7 +208,7 @@ class Truth:
         if said["type"] != row.kind or topic_of(said) != life.project:
             raise Violation("unchanged", at)
         if row.kind in KINDS or row.kind == "project_deleted":
-            self.matters.take(life.project, life.epoch, row.seq, row.kind, said["data"], row.received)
+            self.interactions.take(life.project, life.epoch, row.seq, row.kind, said["data"], row.received)
         tag = said["data"].get(TAG)
         if tag is not None:
             self._stored(life, row.seq, tag, said)
@@ -260,7 +262,7 @@ class Truth:
     def is_whole(self, connection: sqlite3.Connection) -> None:
         """The database still holds exactly what was committed, as far back as it is kept."""
         self.look(connection)
-        self.matters.is_whole(connection)
+        self.interactions.is_whole(connection)
         for life in self._known.values():
             if life.over:
                 continue

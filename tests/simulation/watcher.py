@@ -13,7 +13,7 @@ from tasktree_rt.errors import PeerError, Refused
 from tasktree_rt.hub.sessions.watcher import NativeSession, PlainSession
 from tests.hub.client import BEGINNING, Star
 from tests.hub.world import open_to_all
-from tests.simulation.matters import USER, Attempt
+from tests.simulation.interactions import USER, Attempt
 from tests.simulation.network import Line
 from tests.simulation.peer import Peer
 from tests.simulation.view import PlainView, View
@@ -125,7 +125,7 @@ class NativeWatcher(Watcher):
         self.send(request)
 
     def tries(self, attempt: Attempt, **request: Any) -> None:
-        """Answer, command, or say how far one has read; what is said of it is told to `Matters`."""
+        """Answer, command, or say how far one has read; what is said of it is told to `Interactions`."""
         number = f"try-{next(self._ids)}"
         self._trying[number] = attempt
         self.send({"id": number, **request})
@@ -140,9 +140,9 @@ class NativeWatcher(Watcher):
         if attempt is None:
             return False
         if said["type"] == "error":
-            self.world.matters.refused(attempt, said["code"], said.get("outcome"))
+            self.world.interactions.refused(attempt, said["code"], said.get("outcome"))
         elif said["type"] == "reply":
-            self.world.matters.done(attempt, said.get("command_id", ""))
+            self.world.interactions.done(attempt, said.get("command_id", ""))
         else:
             raise Violation("as the protocol says", f"{self}: {said} for {attempt.tag}")
         return True

@@ -17,9 +17,9 @@ from tasktree_rt.hub.transport import Session
 from tasktree_rt.settings import Settings
 from tasktree_rt.web.server.websocket_connection import Connection
 from tests.simulation.foreign import MIRROR, Foreign
+from tests.simulation.interactions import KINDS as OWN
+from tests.simulation.interactions import USER, Interactions, ModelInteraction
 from tests.simulation.listener import AiecsWatcher, AutoGptWatcher
-from tests.simulation.matters import KINDS as OWN
-from tests.simulation.matters import USER, Matter, Matters
 from tests.simulation.network import Line, Network
 from tests.simulation.peer import Peer
 from tests.simulation.process import Process
@@ -75,9 +75,9 @@ class World:
         self._trace = blake2b(digest_size=16)
         self._decoded: dict[bytes, dict[str, Any]] = {}
         self.violation: Violation | None = None
-        self.matters = Matters(self.wall, settings.people.command_timeout, self.felt_for)
+        self.interactions = Interactions(self.wall, settings.people.command_timeout, self.felt_for)
         self.truth = Truth(
-            self.matters, self._heard, clock.current_time, judged=settings.lifecycle == "enforce"
+            self.interactions, self._heard, clock.current_time, judged=settings.lifecycle == "enforce"
         )
         self.foreign = Foreign(self)
         self.standings: dict[tuple[str, tuple[str, int]], dict[str, Any]] = {}
@@ -182,7 +182,7 @@ class World:
             if watcher.line is not None and (not project or watcher.watches(project)):
                 self.felt(fault, watcher)
 
-    def felt_for(self, fault: str, one: Matter) -> None:
+    def felt_for(self, fault: str, one: ModelInteraction) -> None:
         """The same for all who would hear of a question or a command, now or when they are back."""
         for watcher in self.watchers:
             if any(topic in watcher.wishes for topic in one.topics) or (
@@ -205,7 +205,7 @@ class World:
 
     async def start(self) -> None:
         """Start the hub's process, and wait until it serves or has given up."""
-        self.matters.unheard()
+        self.interactions.unheard()
         self.process = Process(self)
         self.nursery.start_soon(self.process.run)
         await self.settle()

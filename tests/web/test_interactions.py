@@ -19,9 +19,9 @@ OPTIONS = [{"id": "a", "label": "A"}, {"id": "b"}]
 ADDRESS = {"dialect": "http", "address": "127.0.0.1"}
 
 
-async def waiting(running: RealHub, matter: str) -> None:
+async def waiting(running: RealHub, name: str) -> None:
     """Until somebody waits for a prompt or a command."""
-    pending = running.hub.registry.get(matter)
+    pending = running.hub.registry.get(name)
     assert pending is not None
     with trio.fail_after(30):
         while pending._changed is None or not pending._changed.statistics().tasks_waiting:
@@ -336,7 +336,7 @@ async def test_a_users_log_is_read_page_by_page_and_remembers_what_was_read() ->
 class Unreadable(MemoryBroker):
     """Cannot look up prompts."""
 
-    async def matter(self, matter_id: str) -> Any:
+    async def interaction(self, interaction_id: str) -> Any:
         raise StoreUnavailable("no disk")
 
 

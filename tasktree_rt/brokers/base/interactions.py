@@ -48,10 +48,10 @@ class Settled:
 class Interactions(Protocol):
     """The store of prompts and commands; `Log.append` opens and settles them."""
 
-    async def matter(self, matter_id: str) -> Interaction | None:
+    async def interaction(self, interaction_id: str) -> Interaction | None:
         """Return a prompt or command, open or settled; `Broker.trim` says how long settled ones are kept."""
 
-    async def matters(
+    async def interactions(
         self,
         *,
         open: bool | None = None,

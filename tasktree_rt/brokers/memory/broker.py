@@ -184,12 +184,12 @@ class MemoryBroker:
 
     # --- interactions ---------------------------------------------------------------------------------
 
-    async def matter(self, matter_id: str) -> Interaction | None:
+    async def interaction(self, interaction_id: str) -> Interaction | None:
         """Return a prompt or command by its id."""
         await trio.lowlevel.checkpoint()
-        return self._interactions.get(matter_id)
+        return self._interactions.get(interaction_id)
 
-    async def matters(
+    async def interactions(
         self,
         *,
         open: bool | None = None,

@@ -184,34 +184,35 @@ class Interactions:
     """Prompts and commands by id, in the order of opening."""
 
     def __init__(self) -> None:
-        self._matters: dict[str, Interaction] = {}
+        self._by_id: dict[str, Interaction] = {}
         self._places = 0
 
     def open(self, opens: Iterable[Interaction]) -> None:
         """Add open ones, each at the next place."""
         for one in opens:
             self._places += 1
-            self._matters[one.id] = evolve(one, place=self._places)
+            self._by_id[one.id] = evolve(one, place=self._places)
 
     def settle(self, settles: Sequence[Settled], received: int) -> None:
         """Settle those that are still open."""
         for settled in settles:
-            waiting = self._matters.get(settled.id)
+            waiting = self._by_id.get(settled.id)
             if waiting is not None and waiting.settled is None:
-                self._matters[settled.id] = evolve(waiting, settled=received, outcome=settled.outcome)
+                self._by_id[settled.id] = evolve(waiting, settled=received, outcome=settled.outcome)
 
-    def get(self, matter_id: str) -> Interaction | None:
+    def get(self, interaction_id: str) -> Interaction | None:
         """Return one by its id."""
-        return self._matters.get(matter_id)
+        return self._by_id.get(interaction_id)
 
     def select(
         self, *, open: bool | None, kind: str | None, topic: str | None, after: int, before: int | None
     ) -> Iterator[Interaction]:
-        """Iterate over those after a place, or before one; filters as in `brokers.base.Broker.matters`."""
-        matters = self._matters.values()
+        """Iterate over those after a place, or before one; filters as in
+        `brokers.base.Broker.interactions`."""
+        everything = self._by_id.values()
         return (
             one
-            for one in (matters if before is None else reversed(matters))
+            for one in (everything if before is None else reversed(everything))
             if (one.place > after if before is None else one.place < before)
             and open in (None, one.settled is None)
             and kind in (None, one.kind)
@@ -220,16 +221,16 @@ class Interactions:
 
     def forget_old(self, cutoff: int) -> None:
         """Forget those settled before `cutoff` (microseconds)."""
-        old = [one.id for one in self._matters.values() if one.settled is not None and one.settled < cutoff]
-        for matter_id in old:
-            del self._matters[matter_id]
+        old = [one.id for one in self._by_id.values() if one.settled is not None and one.settled < cutoff]
+        for interaction_id in old:
+            del self._by_id[interaction_id]
 
     def forget_beyond(self, most: int) -> Iterator[None]:
         """Forget the oldest settled ones of each owner beyond `most`; yields after each that it looked at."""
         kept: Counter[str] = Counter()
-        for one in list(reversed(self._matters.values())):
+        for one in list(reversed(self._by_id.values())):
             if one.settled is not None:
                 kept[one.owner] += 1
                 if kept[one.owner] > most:
-                    self._matters.pop(one.id, None)
+                    self._by_id.pop(one.id, None)
             yield

@@ -166,11 +166,11 @@ class SqliteBroker:
 
     # --- interactions ---------------------------------------------------------------------------------
 
-    async def matter(self, matter_id: str) -> Interaction | None:
+    async def interaction(self, interaction_id: str) -> Interaction | None:
         """Read a prompt or command by its id."""
-        return await self._connections.read(partial(interactions.matter, matter_id=matter_id))
+        return await self._connections.read(partial(interactions.interaction, interaction_id=interaction_id))
 
-    async def matters(
+    async def interactions(
         self,
         *,
         open: bool | None = None,
@@ -182,7 +182,7 @@ class SqliteBroker:
     ) -> list[Interaction]:
         """Read prompts and commands after a place, or before one."""
         return await self._connections.read(
-            lambda connection: interactions.matters(connection, open, kind, topic, after, before, limit)
+            lambda connection: interactions.interactions(connection, open, kind, topic, after, before, limit)
         )
 
     # --- projects -------------------------------------------------------------------------------------

@@ -71,13 +71,13 @@ def forget_of(cursor: sqlite3.Cursor, owner: str, newest: int) -> bool:
     return cursor.rowcount == _FORGOTTEN_AT_ONCE
 
 
-def matter(connection: sqlite3.Connection, matter_id: str) -> Interaction | None:
+def interaction(connection: sqlite3.Connection, interaction_id: str) -> Interaction | None:
     """Read a prompt or command by its id."""
-    row = connection.execute(_SELECT + "WHERE id = ?", (matter_id,)).fetchone()
+    row = connection.execute(_SELECT + "WHERE id = ?", (interaction_id,)).fetchone()
     return _matter(row) if row else None
 
 
-def matters(
+def interactions(
     connection: sqlite3.Connection,
     open: bool | None,
     kind: str | None,
@@ -86,7 +86,7 @@ def matters(
     before: int | None,
     limit: int,
 ) -> list[Interaction]:
-    """Read prompts and commands after a place, or before one; see `Broker.matters`."""
+    """Read prompts and commands after a place, or before one; see `Broker.interactions`."""
     place, rows = (after, _AFTER) if before is None else (before, _BEFORE)
     query = f"{_SELECT}WHERE {_OPEN[open]}{rows}"
     return [_matter(row) for row in connection.execute(query, (place, kind, topic, limit))]

@@ -165,7 +165,7 @@ class Prompts:
             Unavailable: the store cannot be read now.
         """
         with readable():
-            return await self._broker.matters(
+            return await self._broker.interactions(
                 open=open, kind=PROMPT, topic=topic, after=after, before=before, limit=limit
             )
 

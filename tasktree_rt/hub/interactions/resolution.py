@@ -102,7 +102,7 @@ class Resolution:
             StoreUnavailable: the store cannot be read.
         """
         place = 0
-        while found := await self._broker.matters(open=True, after=place, limit=LOADED_AT_ONCE):
+        while found := await self._broker.interactions(open=True, after=place, limit=LOADED_AT_ONCE):
             for interaction in found:
                 try:
                     self.load_open(interaction)
@@ -162,7 +162,7 @@ class Resolution:
         if not is_node_id(name) or len(name) > MAX_ID:
             return None
         with readable():
-            return await self._broker.matter(name)
+            return await self._broker.interaction(name)
 
     async def open(
         self,

@@ -99,7 +99,7 @@ async def test_without_a_word_in_time_it_is_told_so(autojump_clock: MockClock, t
         if not there:
             office.hub.orchestrators.leave(one, ["p"])
         await trio.sleep(PATIENCE - 1)
-        assert not await office.broker.matters(open=False)
+        assert not await office.broker.interactions(open=False)
         await trio.sleep(2)
         outcome = await pending.end()
         assert outcome == {"command_id": pending.id, "status": "timeout"}

@@ -134,7 +134,7 @@ async def test_an_id_that_was_opened_and_settled_while_the_store_was_read_is_not
     autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with an_office() as office:
-        gate, right = trio.Event(), office.broker.matter
+        gate, right = trio.Event(), office.broker.interaction
 
         async def slow(name: str) -> Interaction | None:
             found = await right(name)
@@ -181,10 +181,10 @@ async def test_what_was_settled_while_it_was_read_is_settled(
 ) -> None:
     async with an_office() as office:
         await asked(office)
-        stale = await office.broker.matter("a")
+        stale = await office.broker.interaction("a")
         office.answer("a", value="first")
         await wait_all_tasks_blocked()
-        right, reads = office.broker.matter, []
+        right, reads = office.broker.interaction, []
 
         async def old(name: str) -> Interaction | None:
             reads.append(name)

@@ -281,7 +281,7 @@ async def test_a_prompt_that_cannot_be_read_keeps_neither_the_hub_nor_its_projec
     assert [one["event"] for one in lines] == ["record damaged"]
     with capture_logs() as lines:
         async with hub_on(path) as hub:
-            assert await hub._broker.matters(open=True) == []
+            assert await hub._broker.interactions(open=True) == []
     assert lines == []
 
 

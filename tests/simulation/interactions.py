@@ -19,7 +19,7 @@ from attrs import Factory, define
 from tests.simulation.violation import Violation
 
 Fields = dict[str, Any]
-Note = Callable[[str, "Matter"], None]
+Note = Callable[[str, "ModelInteraction"], None]
 USER: Final = "@"
 OPENING: Final = ("prompt", "command")
 KINDS: Final = (*OPENING, "prompt_resolved", "command_result", "notification", "notifications_read")
@@ -37,7 +37,7 @@ class Attempt:
 
     Attributes:
         kind: "ask", "answer", "cancel", "command", "result", "notify" or "read".
-        matter: the id of what it is about.
+        interaction: the id of what it is about.
         said: what was asked, or said.
         jumps: how often the wall clock had jumped before.
         code: what it was refused with; "done": it was not.
@@ -47,7 +47,7 @@ class Attempt:
 
     kind: str
     tag: str
-    matter: str
+    interaction: str
     said: Fields
     jumps: int
     code: str = ""
@@ -56,7 +56,7 @@ class Attempt:
 
 
 @define(eq=False)
-class Matter:
+class ModelInteraction:
     """A prompt or a command. `told` and `resolved`: at which seq in which topic; `home`: the life of the log
     that it belongs to."""
 
@@ -84,11 +84,11 @@ class _Row:
     received: int
 
 
-class Matters:
+class Interactions:
     """See the module's docstring.
 
     Attributes:
-        all: the newest matter of each id.
+        all: the newest interaction of each id.
         attempts: by their tags.
     """
 
@@ -100,15 +100,15 @@ class Matters:
         self._new: list[_Row] = []
         self._outcomes: dict[str, list[Fields]] = {}
         self._number = 0
-        self.all: dict[str, Matter] = {}
+        self.all: dict[str, ModelInteraction] = {}
         self.attempts: dict[str, Attempt] = {}
 
     # --- who tries what ---------------------------------------------------------------------------
 
-    def attempt(self, kind: str, matter: str = "", **said: Any) -> Attempt:
+    def attempt(self, kind: str, interaction: str = "", **said: Any) -> Attempt:
         """A new one."""
         self._number += 1
-        made = Attempt(kind, f"{kind}-{self._number}", matter, said, len(self._jumps))
+        made = Attempt(kind, f"{kind}-{self._number}", interaction, said, len(self._jumps))
         self.attempts[made.tag] = made
         return made
 
@@ -116,18 +116,18 @@ class Matters:
         """The wall clock said `before` and says something else now."""
         self._jumps.append((before, self._wall()))
 
-    def open(self, kind: str = "") -> list[Matter]:
+    def open(self, kind: str = "") -> list[ModelInteraction]:
         """Those that are not settled, the oldest first."""
         return [one for one in self.all.values() if one.outcome is None and kind in ("", one.kind)]
 
-    def overdue(self, before: int) -> list[Matter]:
+    def overdue(self, before: int) -> list[ModelInteraction]:
         """Those that should have been settled at `before`, wherever the hub was then."""
         return [one for one in self.open("prompt") if deadline(one) < before]
 
-    def done(self, attempt: Attempt, matter: str = "") -> None:
+    def done(self, attempt: Attempt, interaction: str = "") -> None:
         """It was told that it is done."""
         attempt.code = "done"
-        about = self.all.get(attempt.matter or matter)
+        about = self.all.get(attempt.interaction or interaction)
         if attempt.kind == "ask":
             kept = about is not None
         elif attempt.kind == "read":
@@ -135,7 +135,9 @@ class Matters:
         else:
             kept = attempt.stands
         if not kept:
-            raise Violation("acked is in the log", f"{attempt.tag} about {attempt.matter or matter}")
+            raise Violation(
+                "acked is in the log", f"{attempt.tag} about {attempt.interaction or interaction}"
+            )
 
     def refused(self, attempt: Attempt, code: str, outcome: Fields | None) -> None:
         """It was told that it is not."""
@@ -143,8 +145,8 @@ class Matters:
         if attempt.stands:
             raise Violation("nothing refused stands", f"{attempt.tag} was refused: {code}")
         if code in CLOSED:
-            if outcome is None or outcome not in self._outcomes.get(attempt.matter, ()):
-                raise Violation("one outcome", f"{attempt.tag} was told {outcome} of {attempt.matter}")
+            if outcome is None or outcome not in self._outcomes.get(attempt.interaction, ()):
+                raise Violation("one outcome", f"{attempt.tag} was told {outcome} of {attempt.interaction}")
         elif code not in (*PASSING, *_ALLOWED.get(attempt.kind, ())):
             raise Violation("no fault of the hub's", f"{attempt.tag} refused: {code}")
 
@@ -153,7 +155,7 @@ class Matters:
         for one in self.attempts.values():
             if one.stands and not one.code and not one.counted and one.kind in ("answer", "result"):
                 one.counted = True
-                self._felt("unheard", self.all[one.matter])
+                self._felt("unheard", self.all[one.interaction])
 
     # --- what is committed ------------------------------------------------------------------------
 
@@ -164,7 +166,7 @@ class Matters:
     def judge(self, connection: sqlite3.Connection) -> set[str]:
         """All that was committed together is taken in: it must fit. Returns the topics it was told in."""
         new, self._new = self._new, []
-        touched: dict[str, Matter] = {}
+        touched: dict[str, ModelInteraction] = {}
         for row in new:
             if row.kind in OPENING:
                 one = self._opened(row)
@@ -185,7 +187,7 @@ class Matters:
             self.compare(stored)
         return {row.topic for row in new}
 
-    def _opened(self, row: _Row) -> Matter:
+    def _opened(self, row: _Row) -> ModelInteraction:
         name = row.data[f"{row.kind}_id"]
         tag = row.data["message"] if row.kind == "prompt" else row.data["args"]["tag"]
         asked = self.attempts.get(tag)
@@ -196,7 +198,7 @@ class Matters:
         if one is None or (one.outcome is not None and row.topic in one.told):
             # An id may be used again once it is forgotten; while it is not, the store refuses it.
             self.all.pop(name, None)
-            one = self.all[name] = Matter(name, row.kind, topics, row.data, asked, row.received)
+            one = self.all[name] = ModelInteraction(name, row.kind, topics, row.data, asked, row.received)
             asked.stands = True
             same = all(row.data.get(key) == value for key, value in asked.said.items())
             if not same:
@@ -208,7 +210,7 @@ class Matters:
             one.home = row.epoch
         return one
 
-    def _said(self, row: _Row) -> Matter:
+    def _said(self, row: _Row) -> ModelInteraction:
         data = row.data
         one = self.all.get(data.get("prompt_id") or data["command_id"])
         at = f"{row.topic} {row.epoch}:{row.seq}: {data}"
@@ -226,13 +228,13 @@ class Matters:
             self._settles(one, data)
         return one
 
-    def _ended(self, row: _Row) -> list[Matter]:
+    def _ended(self, row: _Row) -> list[ModelInteraction]:
         found = [one for one in self.open() if (one.topics[0], one.home) == (row.topic, row.epoch)]
         for one in found:
             one.ended = True
         return found
 
-    def _settles(self, one: Matter, outcome: Fields) -> None:
+    def _settles(self, one: ModelInteraction, outcome: Fields) -> None:
         one.outcome = outcome
         self._outcomes.setdefault(one.id, []).append(outcome)
 
@@ -247,7 +249,7 @@ class Matters:
 
     # --- what must hold ---------------------------------------------------------------------------
 
-    def _whole(self, one: Matter, stored: dict[str, tuple[Any, ...]]) -> None:
+    def _whole(self, one: ModelInteraction, stored: dict[str, tuple[Any, ...]]) -> None:
         """Its logs say the same, and what they say is what somebody did, or its time."""
         if one.told.keys() != set(one.topics):
             raise Violation("told to all once", f"{one.id} is asked in {list(one.told)} of {one.topics}")
@@ -265,7 +267,7 @@ class Matters:
             )
         self._justified(one, one.outcome)
 
-    def _justified(self, one: Matter, outcome: Fields) -> None:
+    def _justified(self, one: ModelInteraction, outcome: Fields) -> None:
         how = outcome["how"] if one.kind == "prompt" else outcome["status"]
         if how == "timeout":
             jumps = self._jumps[one.asked.jumps :]
@@ -286,10 +288,10 @@ class Matters:
         elif not one.ended:
             self._by(one, outcome.get("via", {}).get("tag", ""), "cancel", outcome)
 
-    def _by(self, one: Matter, tag: str, kind: str, outcome: Fields) -> None:
+    def _by(self, one: ModelInteraction, tag: str, kind: str, outcome: Fields) -> None:
         """Somebody has said this, and was not told that it does not hold."""
         attempt = self.attempts.get(tag)
-        if attempt is None or (attempt.kind, attempt.matter) != (kind, one.id):
+        if attempt is None or (attempt.kind, attempt.interaction) != (kind, one.id):
             raise Violation("nothing unasked", f"{one.id}: {outcome}")
         if attempt.code not in ("", "done"):
             raise Violation("nothing refused stands", f"{one.id}: {outcome}, refused: {attempt.code}")
@@ -343,6 +345,6 @@ def same_answer(outcome: Fields, answer: Fields) -> bool:
     return all(outcome.get(key) == answer.get(key) for key in ("proceed", "value"))
 
 
-def deadline(one: Matter) -> int:
+def deadline(one: ModelInteraction) -> int:
     """Of a prompt, in microseconds since the Unix epoch."""
     return (datetime.fromisoformat(one.data["deadline"]) - _EPOCH) // timedelta(microseconds=1)
