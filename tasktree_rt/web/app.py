@@ -33,6 +33,7 @@ from tasktree_rt.web.interactions import InteractionRoutes
 from tasktree_rt.web.metrics_page import MetricsPage
 from tasktree_rt.web.nodes import node_routes
 from tasktree_rt.web.problem_details import problem, status_problem
+from tasktree_rt.web.protective_headers import PROTECTIVE
 from tasktree_rt.web.request import HubRequest, require_admin
 from tasktree_rt.web.response import LargeAnswers, reply
 from tasktree_rt.web.server.app_addresses import put_addresses
@@ -46,7 +47,7 @@ BODY_PATIENCE: Final = 0.5
 METRICS_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 NO_HOST: Final = "invalid"
 """The host for building URLs if the request's Host is invalid (RFC 2606)."""
-SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+READS: Final = frozenset({"GET", "HEAD"})
 DOCUMENTS: Final = {
     "/docs": "docs.html",
     "/docs/reducer.json": "reducer.json",
@@ -156,7 +157,7 @@ def _guard(app: QuartTrio, settings: Settings, site: Site) -> None:
 
     @app.before_request
     async def check_access() -> Response | None:
-        refused = _refused(policy, refusals)
+        refused = _refused(policy, refusals, site)
         if refused is not None:
             return refused
         if request.method != "OPTIONS" and not _is_open(request.path, site):
@@ -174,7 +175,8 @@ def _guard(app: QuartTrio, settings: Settings, site: Site) -> None:
 
     @app.after_request
     async def cross_origin(response: Response) -> Response:
-        response.headers.setdefault("X-Content-Type-Options", "nosniff")
+        for name, value in PROTECTIVE:
+            response.headers.setdefault(name, value)
         origin = request.headers.get("Origin")
         if origin is not None and policy.lists(origin):
             response.headers["Access-Control-Allow-Origin"] = origin
@@ -187,17 +189,24 @@ def _guard(app: QuartTrio, settings: Settings, site: Site) -> None:
         return response
 
 
-def _refused(policy: OriginPolicy, refusals: Refusals) -> Response | None:
-    """Make the 403 for an unknown Host, and for a write of a foreign page; None if the request may go on."""
-    host, origin = request.headers.get("Host"), request.headers.get("Origin")
-    if not policy.knows_host(host):
-        refusals.host(host, request.path)
+def _refused(policy: OriginPolicy, refusals: Refusals, site: Site) -> Response | None:
+    """Make the 403 for an unknown Host, and for a request of a foreign page; None if it may go on.
+
+    A foreign page may link to pages and load files, but not look into them (`web.protective_headers`). With
+    a token it may read; only a page of ``cors_origins`` sees the response.
+    """
+    if not policy.knows_host(request.headers.get("Host")):
+        refusals.host(request.headers.get("Host"), request.path)
         return status_problem(403, UNKNOWN_HOST, "forbidden")
-    if not policy.admits(origin, host):
-        refusals.origin(origin or "", host, request.path)
-        if request.method not in SAFE:
-            return status_problem(403, FOREIGN_ORIGIN, "forbidden")
-    return None
+    if not policy.is_foreign(request.headers):
+        return None
+    is_open = _is_open(request.path, site)
+    may_read = is_open or (authenticator().on and token_of(request) is not None)
+    if not is_open or "Origin" in request.headers:  # a link to a page is nothing to log
+        refusals.page(request.headers, request.path)
+    if request.method in READS and may_read:
+        return None
+    return status_problem(403, FOREIGN_ORIGIN, "forbidden")
 
 
 async def _body_read() -> bool:

@@ -17,7 +17,7 @@ from typing import Final
 from attrs import frozen
 from quart import Response, request
 
-from tasktree_rt.web.docs_pages import CONTENT_TYPES, FILE_POLICY
+from tasktree_rt.web.docs_pages import CONTENT_TYPES
 
 APP_PATHS: Final = ("/", "/projects", "/inbox", "/hub", "/tv")
 """The page's own addresses, beside all below `PROJECT_PATHS`."""
@@ -112,7 +112,8 @@ class Site:
             return self.response(INDEX)
         response = Response(self._notice, 503, content_type=TYPES[".html"])
         response.headers["Cache-Control"] = "no-store"
-        return _guarded(response, APP_POLICY)
+        response.headers["Content-Security-Policy"] = APP_POLICY
+        return response
 
     def response(self, name: str) -> Response:
         """The file `name`, or 304 where the browser has it; must be one of them."""
@@ -130,13 +131,9 @@ class Site:
         response.vary.add("Accept-Encoding")
         if coding and not known:
             response.headers["Content-Encoding"] = coding
-        return _guarded(response, APP_POLICY if name.endswith((".html", ".js")) else FILE_POLICY)
-
-
-def _guarded(response: Response, policy: str) -> Response:
-    response.headers["Content-Security-Policy"] = policy
-    response.headers["Referrer-Policy"] = "no-referrer"
-    return response
+        if name.endswith((".html", ".js")):
+            response.headers["Content-Security-Policy"] = APP_POLICY
+        return response
 
 
 @cache

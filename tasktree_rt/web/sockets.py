@@ -60,12 +60,12 @@ def socket_routes(name: str, settings: Settings) -> Blueprint:
 
     @found.before_websocket
     async def check_access() -> Answer:
-        host, origin = websocket.headers.get("Host"), websocket.headers.get("Origin")
+        host = websocket.headers.get("Host")
         if not policy.knows_host(host):
             refusals_of(current_app, settings).host(host, websocket.path)
             return status_problem(403, UNKNOWN_HOST, "forbidden")
-        if not policy.admits(origin, host):
-            refusals_of(current_app, settings).origin(origin or "", host, websocket.path)
+        if policy.is_foreign(websocket.headers):
+            refusals_of(current_app, settings).page(websocket.headers, websocket.path)
             return status_problem(403, FOREIGN_ORIGIN, "forbidden")
         if not websocket.scope.get(SUPPORTED):
             detail = "this server does not support WebSockets on this connection"

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 import trio
 from attrs import define
 from structlog import get_logger
+from werkzeug.datastructures import Headers
 
 from tasktree_rt.settings import Settings, is_origin, is_server_name
 
@@ -55,6 +56,11 @@ class Refusals:
         if times:
             remedy = self._remedy("cors_origins", name, self._settings.cors_origins, is_origin(name))
             log.warning("origin refused", origin=name, host=host, path=path[:200], times=times, remedy=remedy)
+
+    def page(self, headers: Headers, path: str) -> None:
+        """Log a page whose request is refused: by its ``Origin``, or as ``cross-site`` if it sent none."""
+        named = headers.get("Origin") or headers.get("Sec-Fetch-Site", "")
+        self.origin(named, headers.get("Host"), path)
 
     def host(self, host: str | None, path: str) -> None:
         """Log a refused request for an unknown host."""

@@ -1,4 +1,9 @@
-"""Decide which Host names and Origins the hub accepts, and so which web pages may use it."""
+"""Decide which Host names and Origins the hub accepts, and so which web pages may use it.
+
+A browser names the page behind a request in two headers. ``Origin`` comes with every WebSocket, every write
+and every read that the page may look into. ``Sec-Fetch-Site`` comes with all others too (images, scripts,
+links), but only to a hub at an HTTPS or loopback address. Other programs send neither.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +11,14 @@ import re
 from typing import Final
 from urllib.parse import urlsplit
 
+from werkzeug.datastructures import Headers
+
 from tasktree_rt.settings import Settings
 
 LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+OWN_SITES: Final = frozenset({"none", "same-origin"})
+"""Values of ``Sec-Fetch-Site`` if no other page sent the request. ``same-site`` is another page: of another
+port of this machine, or of a neighbouring domain name."""
 
 _HOST: Final = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{0,5})?")
 """A Host header: a name or address and a port; no user, path, query or fragment."""
@@ -45,6 +55,13 @@ class OriginPolicy:
             return False
         ours = host is not None and parts.netloc == _with_port(host, parts.scheme)
         return ours and bool(parts.scheme and parts.netloc)
+
+    def is_foreign(self, headers: Headers) -> bool:
+        """Return whether a page that may not use the hub sent the request."""
+        origin = headers.get("Origin")
+        if origin is not None:
+            return not self.admits(origin, headers.get("Host"))
+        return headers.get("Sec-Fetch-Site", "none").lower() not in OWN_SITES
 
     def lists(self, origin: str) -> bool:
         """Return whether ``cors_origins`` contains `origin`."""

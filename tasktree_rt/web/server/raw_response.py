@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from http import HTTPStatus
 from typing import Final
 
+from tasktree_rt.web.protective_headers import PROTECTIVE
+
 _NAME: Final = re.compile(r"[-!#$%&'*+.^_`|~0-9a-zA-Z]+")
 _VALUE: Final = re.compile(r"[\t -~\x80-\xff]*")
 _FRAMING: Final = frozenset(("connection", "content-length", "transfer-encoding"))
@@ -19,13 +21,13 @@ def sound(name: str, value: str) -> bool:
 
 
 def rendered(status: int, headers: Iterable[tuple[str, str]], body: bytes) -> bytes:
-    """Render an HTTP/1.1 response with its length and ``Connection: close``; drop invalid headers."""
+    """Render an HTTP/1.1 response with its length, ``Connection: close`` and the protective headers; drop
+    invalid headers."""
+    given = [one for one in headers if one[0].lower() not in _FRAMING and sound(*one)]
+    names = {name.lower() for name, _ in given}
+    given += [one for one in PROTECTIVE if one[0].lower() not in names]
     lines = [f"HTTP/1.1 {status} {_PHRASES.get(status, '')}\r\n"]
-    lines += [
-        f"{name}: {value}\r\n"
-        for name, value in headers
-        if name.lower() not in _FRAMING and sound(name, value)
-    ]
+    lines += [f"{name}: {value}\r\n" for name, value in given]
     lines.append(f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n")
     return "".join(lines).encode("latin-1") + body
 

@@ -113,7 +113,8 @@ SOCKETS = ("/ws/updates", "/ws/orchestrator", "/ws/aiecs", "/ws", "/api/v1/ws/ex
         ("POST", "/api/v1/projects/p/events", 403),
         ("DELETE", "/api/v1/projects/p", 403),
         ("GET", "/healthz", 200),
-        ("OPTIONS", "/api/v1/projects/p/events", 200),
+        ("GET", "/api/v1/projects/p/state", 403),
+        ("OPTIONS", "/api/v1/projects/p/events", 403),
     ],
 )
 async def test_every_listener_logs_a_page_that_it_keeps_out(
