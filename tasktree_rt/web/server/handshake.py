@@ -27,6 +27,7 @@ from tasktree_rt.web.server.handshake_request import HandshakeRequest
 from tasktree_rt.web.server.raw_response import answer, rendered
 from tasktree_rt.web.server.request_head import (
     MAX_HEAD,
+    TOO_LONG,
     Head,
     end_of_head,
     fault,
@@ -116,7 +117,7 @@ class Handshake:
             if end < 0:
                 return Gone()
             if end > MAX_HEAD:
-                await self._answer(sock, answer(431))
+                await self._answer(sock, answer(431, TOO_LONG))
                 return Answered()
             received = bytes(data)
             head = websocket_head(received)

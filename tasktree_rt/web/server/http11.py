@@ -23,7 +23,14 @@ from hypercorn.protocol.h11 import STREAM_ID, H11Protocol
 from hypercorn.protocol.http_stream import HTTPStream
 
 from tasktree_rt.web.server.raw_response import answer
-from tasktree_rt.web.server.request_head import MAX_HEAD, end_of_head, flaw, path_and_query, websocket_head
+from tasktree_rt.web.server.request_head import (
+    MAX_HEAD,
+    TOO_LONG,
+    end_of_head,
+    flaw,
+    path_and_query,
+    websocket_head,
+)
 from tasktree_rt.web.server.syscalls import Address, ClientOf, peer_itself
 
 if TYPE_CHECKING:
@@ -45,7 +52,7 @@ the body answers 413 before that."""
 
 _SENTENCES: Final = {
     400: "This is not an HTTP/1.1 request.",
-    431: "The head of a request may have at most 16 KiB.",
+    431: TOO_LONG,
 }
 
 
@@ -85,9 +92,13 @@ class Http11(H11Protocol):
         self._received = 0
         self._reads = 0
         self._body = 0
+        self._ended = False
 
     async def handle(self, event: Event) -> None:
         """Take bytes of the peer, or the end of the connection."""
+        if isinstance(event, Closed):
+            self._ended = True
+            await self.can_read.set()  # a reader that waits behind a response ends too
         if isinstance(event, RawData):
             if self.connection.their_state is h11.MUST_CLOSE:
                 return  # bytes after the last request (Connection: close): dropped
@@ -142,7 +153,7 @@ class Http11(H11Protocol):
             self._received, self._reads, self._body = len(self.connection.trailing_data[0]), 0, 0
             await self.send(Updated(idle=False))
             await self._create_stream(event)
-        elif event is h11.PAUSED:
+        elif event is h11.PAUSED and not self._ended:
             await self.can_read.clear()
             await self.can_read.wait()
         elif isinstance(event, h11.EndOfMessage) and self.stream is not None:

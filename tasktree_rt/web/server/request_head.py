@@ -18,6 +18,8 @@ from attrs import frozen
 
 MAX_HEAD: Final = 16 * 1024
 """Maximum bytes of a head; h11's bound under Hypercorn is the same."""
+TOO_LONG: Final = "The head of a request may have at most 16 KiB."
+"""The body of the 431."""
 
 Headers = list[tuple[bytes, bytes]]
 
