@@ -244,6 +244,16 @@ class Arena:
             found = self.held()
         return found
 
+    def objects_beyond(self, before: Counter[str], spare: int) -> Counter[str]:
+        """Live objects more than `before`, once they are at most `spare`, or after all patience."""
+        found = objects() - before
+        for _ in range(10):
+            if found.total() <= spare:
+                break
+            self.jump(SECONDS)
+            found = objects() - before
+        return found
+
     def jump(self, seconds: float) -> None:
         """Move the hub's clock on."""
 

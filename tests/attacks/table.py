@@ -69,9 +69,9 @@ def attack(
             after = arena.settled(before)
             assert after == before, (after, before)
             arena.deliver()
-            more = objects() - counted
-            stored = (arena.published - told) * OBJECTS_PER_EVENT
-            assert more.total() <= SPARE_OBJECTS + stored, more.most_common(8)
+            spare = SPARE_OBJECTS + (arena.published - told) * OBJECTS_PER_EVENT
+            more = arena.objects_beyond(counted, spare)
+            assert more.total() <= spare, more.most_common(8)
             assert memory() - resident < SPARE_MEMORY
 
         test.__name__ = step.__name__

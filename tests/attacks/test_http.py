@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 
 from tests.attacks.arena import MESSAGE, SECRET
-from tests.attacks.attacker import OWN, Attacker
+from tests.attacks.attacker import NATIVE, OWN, Attacker
 from tests.attacks.table import attack
 
 KIND = "http"
@@ -382,6 +382,6 @@ def test_open_redirect(attacker: Attacker) -> None:
 )
 def test_forged_address(attacker: Attacker) -> None:
     forged = [(name, "10.9.8.7") for name in ("Remote-Addr", "X-Forwarded-For", "X-Real-IP")]
-    attacker.websocket(headers=[*forged, ("Forwarded", "for=10.9.8.7")])
+    attacker.watcher(headers=[NATIVE, *forged, ("Forwarded", "for=10.9.8.7")])
     seen = {found.address for found in attacker.arena.real.hub.connections.values()}
     assert seen == {"127.0.0.1", "127.0.0.66"}
