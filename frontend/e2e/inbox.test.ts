@@ -77,7 +77,7 @@ it.each([
       .locator(".card")
       .filter({ hasText: `Deploy ${id}?` });
     await settled.getByText(`Deploy ${id}?`).waitFor();
-    await settled.getByText("answered yes by somebody without a token, just now").waitFor();
+    await settled.getByText("answered yes by a person without a token, just now").waitFor();
     await settled.getByRole("link", { name: `Release of ${id} / deploy` }).waitFor();
     await accessible(page);
     expect(complaints).toEqual([]);
@@ -133,7 +133,7 @@ it("where nobody takes commands they say so, and are not offered until somebody 
   await page.goto(`${hub.url}/p/deaf/tree?node=a`);
   const retry = page.getByRole("button", { name: "Retry", exact: true });
   await retry.click();
-  await page.getByRole("alert").getByText("Nobody takes commands").waitFor();
+  await page.getByRole("alert").getByText("No orchestrator takes commands").waitFor();
   expect(await retry.isDisabled()).toBe(true);
   await accessible(page);
   await page.getByRole("button", { name: "It does now" }).click();

@@ -201,7 +201,7 @@ it("a command without an orchestrator is told so", async () => {
   await page.goto(`${hub.url}/p/run/tree?node=lint`);
   await page.getByRole("button", { name: "Cancel", exact: true }).click();
   await page.getByRole("group", { name: "Cancel it?" }).getByRole("button", { name: "Yes" }).click();
-  await page.getByText("Nobody takes commands for this project").waitFor();
+  await page.getByText("No orchestrator takes commands for this project").waitFor();
 });
 
 it("time travel shows the tree as it was, and leads back to now", async () => {

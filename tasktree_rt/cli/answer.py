@@ -45,7 +45,7 @@ class Reply:
 @click.option("--yes", "said", flag_value="yes", help="Answer yes.")
 @click.option("--no", "said", flag_value="no", help="Answer no.")
 @click.option("--value", metavar="VALUE", help="Answer yes, with this option's id or this value.")
-@click.option("--feedback", metavar="TEXT", help="A remark for whoever asked.")
+@click.option("--feedback", metavar="TEXT", help="A remark for the asker.")
 @click.option("--json", "as_json", is_flag=True, help="Only list the open ones, one JSON object a line.")
 @hub_option
 @patience_option

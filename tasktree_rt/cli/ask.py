@@ -21,7 +21,7 @@ from tasktree_rt.cli.remote import (
     patience_option,
 )
 from tasktree_rt.cli.running import Failed
-from tasktree_rt.cli.waiting import NO, NOBODY, YES, run_waiting, say, seconds
+from tasktree_rt.cli.waiting import NO, NO_ANSWER, YES, run_waiting, say, seconds
 from tasktree_rt.client.interactions.prompts import Answer
 from tasktree_rt.core.events import Json
 from tasktree_rt.dialects.base import decode_json, encode_json
@@ -45,7 +45,7 @@ class Question:
 
 @click.command("ask")
 @click.argument("message")
-@click.option("--project", metavar="ID", help="Ask whoever watches this project.")
+@click.option("--project", metavar="ID", help="Ask the watchers of this project.")
 @click.option("--user", metavar="ID", help="Ask this person.")
 @click.option("--node", metavar="ID", help="What it is about.")
 @click.option(
@@ -58,7 +58,7 @@ class Question:
 @click.option(
     "--default",
     metavar="yes|no|VALUE",
-    help="What holds if nobody answers: an --option's id, or a value for --schema, is a yes. Default: no.",
+    help="The answer if none comes: an --option's id, or a value for --schema, is a yes. Default: no.",
 )
 @click.option(
     "--id", "prompt_id", metavar="ID", help="Names the question: asked again under it, it is the same one."
@@ -92,7 +92,7 @@ def ask_command(hub: str, patience: float, **given: Any) -> None:
         answer = run_waiting(_ask, url, question, patience)
     _tell(answer)
     click.echo(_value(answer))
-    raise SystemExit(YES if answer.proceed else NOBODY if answer.how == "timeout" else NO)
+    raise SystemExit(YES if answer.proceed else NO_ANSWER if answer.how == "timeout" else NO)
 
 
 async def _ask(url: str, question: Question, patience: float) -> Answer:
@@ -192,7 +192,7 @@ def _tell(answer: Answer) -> None:
     word = "yes" if answer.proceed else "no"
     by = f" by {plain(answer.by)}" if answer.by else ""
     if answer.how == "timeout":
-        say(f"nobody answered in time; the default is {word}")
+        say(f"no answer came in time; the default is {word}")
     elif answer.how == "cancelled":
         say(f"the question was taken back{by}")
     else:

@@ -21,7 +21,7 @@ from tasktree_rt.cli.remote import (
     token,
 )
 from tasktree_rt.cli.running import Failed
-from tasktree_rt.cli.waiting import NO, NOBODY, YES, run_waiting, say, seconds
+from tasktree_rt.cli.waiting import NO, NO_ANSWER, YES, run_waiting, say, seconds
 from tasktree_rt.client.interactions.api_client import ApiClient
 from tasktree_rt.client.interactions.api_requests import LONGEST_WAIT, Outcome
 from tasktree_rt.client.watcher.messages import (
@@ -37,7 +37,7 @@ from tasktree_rt.client.watcher.watcher import Watcher, open_watcher
 from tasktree_rt.core.events import Json
 
 CODES: Final = {"done": YES, "sent": YES, "refused": NO, "cancelled": NO}
-"""Exit codes by the command's outcome; `NOBODY` for the rest."""
+"""Exit codes by the command's outcome; `NO_ANSWER` for the rest."""
 _LOOKED_BACK: Final = 1_000
 
 
@@ -104,7 +104,7 @@ def command_command(
     with outages_told(Console(stderr=True)):
         found = run_waiting(_command, checked_hub(hub), command, wait, patience)
     click.echo(found.status if found.message is None else f"{found.status}: {plain(found.message)}")
-    raise SystemExit(CODES.get(found.status, NOBODY))
+    raise SystemExit(CODES.get(found.status, NO_ANSWER))
 
 
 def _argument(text: str) -> tuple[str, object]:

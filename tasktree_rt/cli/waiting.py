@@ -16,7 +16,7 @@ from tasktree_rt.cli.signals import stopping
 T = TypeVar("T")
 YES: Final = 0
 NO: Final = 1
-NOBODY: Final = 3
+NO_ANSWER: Final = 3
 """Exit codes: success; failure; no answer in time."""
 
 _UNITS: Final = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0}

@@ -72,7 +72,7 @@ class HubContext:
 
     async def run_vital(self, where: str, task: Callable[[], Awaitable[None]]) -> None:
         """Run the committer or the fan-out. A fault in them ends the hub: their work is half done, and to go
-        on would leave watchers with a gap that nobody notices. What was acknowledged is in the store: the
+        on would leave watchers with an unnoticed gap. What was acknowledged is in the store: the
         next hub goes on from there.
         """
         try:

@@ -13,14 +13,15 @@ TURNS: Final = 4
 LONGEST: Final = 0.01
 """Seconds that slices grow to on a hub that is never idle."""
 _until: Final = trio.lowlevel.RunVar("tasktree_rt.pace", 0.0)
-"""Up to then long work may go on; one for all of it, as each piece takes the others for somebody busy."""
+"""The time until which long work may continue. All long work shares it: each piece would take the others for
+busy tasks."""
 
 
 async def yield_if_due() -> None:
     """Let others run, if it is time; called by long work after every small step.
 
-    An event takes some ten turns of the loop from its producer to its watchers; where one of them passed
-    between two steps, it would wait for ten steps. So the next step waits for a turn in which nobody was
+    An event takes some ten turns of the loop from its producer to its watchers; where one turn passed
+    between two steps, it would wait for ten steps. So the next step waits for a turn in which no task was
     busy. On a hub where there is none, long work goes on for half as long as the others had: it has to end.
     """
     turn = trio.current_time()

@@ -113,7 +113,7 @@ class FairQueue(Generic[T]):
 class FairTurns(trio.abc.Instrument):
     """Shares the loop's turns among those who read publishes: `TURN` bytes in each, by fair turns.
 
-    An instrument of Trio's, since only those are told of every turn.
+    An instrument of Trio's, since Trio reports every turn to instruments only.
     """
 
     def __init__(self) -> None:
@@ -129,7 +129,7 @@ class FairTurns(trio.abc.Instrument):
         self._given, self._to_give = self._to_give, {}
 
     async def take(self, who: Hashable, size: int) -> None:
-        """Wait until `who` may read a message of `size` bytes; at once, where nobody else reads much."""
+        """Wait until `who` may read a message of `size` bytes; at once if no other peer reads much."""
         cost = size + MESSAGE
         given = self._given.get(who, 0)
         if given >= cost:

@@ -126,7 +126,7 @@ class Hub:
 
     @property
     def drained(self) -> trio.Event:
-        """Set once the hub stops and every connection is told."""
+        """Set once the hub stops and has told every connection."""
         return self._stopping.over
 
     # --- composing --------------------------------------------------------------------------------

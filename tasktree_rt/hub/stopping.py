@@ -12,7 +12,7 @@ class Stopping:
 
     Attributes:
         begun: the hub accepts no publishes any more.
-        over: set once every connection is told when to come back.
+        over: set once the hub has told every connection when to reconnect.
     """
 
     begun: bool = False

@@ -1,4 +1,4 @@
-"""What the hub and whoever carries a connection's bytes expect of each other.
+"""The interface between the hub and the transport of a connection's bytes.
 
 `web.transport.Connection` is the one real carrier; tests put a transport in its place that they can
 stall. The hub never sees a socket, the carrier never sees a project.

@@ -116,7 +116,7 @@ class Site:
         return response
 
     def response(self, name: str) -> Response:
-        """The file `name`, or 304 where the browser has it; must be one of them."""
+        """Return the file `name`, which must exist, or 304 if the browser has it."""
         file = self._files[name]
         wanted = request.accept_encodings
         coding = next((one for one in SUFFIXES if one in file.bodies and wanted[one] > 0), "")

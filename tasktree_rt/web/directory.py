@@ -48,7 +48,7 @@ def project_routes(hub: Hub) -> Blueprint:
 async def _body(hub: Hub, allowed: Grants) -> AsyncIterator[bytes]:
     """The stream; it ends when the hub stops, the list cannot be read, or the caller's token has run out.
 
-    It opens the viewer itself: a body that nobody begins to read is never told that it is over.
+    It opens the viewer itself: the framework does not close a body whose reading never began.
     """
     patience = hub.settings.delivery.heartbeat_interval
     viewer = hub.directory.open(access.listed(allowed))

@@ -1,4 +1,4 @@
-"""The pages and documents that come with the package, and what a browser is told about them.
+"""The packaged pages and documents, and their response headers.
 
 They are read once, when the app is made: there are few, and no request ever touches the disk.
 """
@@ -33,7 +33,7 @@ PAGE_POLICY: Final = "; ".join(
         "frame-ancestors 'none'",
     )
 )
-"""No script or style but the package's own files, and nobody may frame a page."""
+"""Only the package's own scripts and styles; no other page may frame this one."""
 
 
 @frozen
@@ -55,7 +55,7 @@ class Pages:
         return name in self._pages
 
     def response(self, name: str) -> Response:
-        """The file `name`, or 304 where the browser has it; must be one of them."""
+        """Return the file `name`, which must exist, or 304 if the browser has it."""
         page = self._pages[name]
         is_html = page.content_type.startswith("text/html")
         known = request.if_none_match.contains_weak(page.tag)

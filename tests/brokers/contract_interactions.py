@@ -12,7 +12,7 @@ from tests.brokers.contract_base import KEEP_ALL, Suite
 from tests.brokers.making import DAY, NOW, append_one, entry, fill
 
 
-def a_matter(name: str, *topics: str, kind: str = "prompt", at: int = NOW) -> Interaction:
+def an_interaction(name: str, *topics: str, kind: str = "prompt", at: int = NOW) -> Interaction:
     return Interaction(name, kind, topics or ("p",), at, at + DAY, b"digest of " + name.encode(), b'{"m":1}')
 
 
@@ -34,7 +34,7 @@ class Matters(Suite):
 
     async def test_a_matter_is_there_as_it_was_opened_and_then_as_it_was_settled(self) -> None:
         async with self.broker() as broker:
-            asked = evolve(a_matter("m", "p", "@anna"), owner="sub:ada")
+            asked = evolve(an_interaction("m", "p", "@anna"), owner="sub:ada")
             await broker.append([opening(asked)])
             found = await broker.interaction("m")
             assert found is not None
@@ -46,7 +46,7 @@ class Matters(Suite):
         async with self.broker() as broker:
             for owner, names in (("sub:ada", "abcde"), ("sub:bob", "xy"), ("", "1234")):
                 for name in names:
-                    await broker.append([opening(evolve(a_matter(name), owner=owner))])
+                    await broker.append([opening(evolve(an_interaction(name), owner=owner))])
             await broker.append([settling(*"abde", *"xy", *"1234")])
             await broker.trim(Retention(3, 1e9), NOW)
             assert await listed(broker) == ["b", "c", "d", "e", "x", "y", "2", "3", "4"]
@@ -63,7 +63,7 @@ class Matters(Suite):
 
     async def test_only_the_first_settlement_counts(self) -> None:
         async with self.broker() as broker:
-            await broker.append([opening(a_matter("m"))])
+            await broker.append([opening(an_interaction("m"))])
             await broker.append([settling("m", outcome=b"first"), settling("m", outcome=b"same batch")])
             await broker.append([settling("m", outcome=b"later", at=NOW + 9)])
             found = await broker.interaction("m")
@@ -72,13 +72,13 @@ class Matters(Suite):
 
     async def test_opened_and_settled_in_one_batch(self) -> None:
         async with self.broker() as broker:
-            await broker.append([opening(a_matter("m")), settling("m")])
+            await broker.append([opening(an_interaction("m")), settling("m")])
             assert await listed(broker, open=True) == []
             assert await listed(broker, open=False) == ["m"]
 
     async def test_one_event_may_open_and_settle_many(self) -> None:
         async with self.broker() as broker:
-            await broker.append([opening(*(a_matter(f"m{n}") for n in range(5)))])
+            await broker.append([opening(*(an_interaction(f"m{n}") for n in range(5)))])
             await broker.append([settling("m1", "m3")])
             assert await listed(broker, open=True) == ["m0", "m2", "m4"]
             assert await listed(broker, open=False) == ["m1", "m3"]
@@ -86,9 +86,11 @@ class Matters(Suite):
     async def test_they_are_listed_in_the_order_of_opening_by_kind_and_topic(self) -> None:
         async with self.broker() as broker:
             await broker.append(
-                [opening(a_matter("z", "p", "@anna")), opening(a_matter("y", kind="command"))]
+                [opening(an_interaction("z", "p", "@anna")), opening(an_interaction("y", kind="command"))]
             )
-            await broker.append([opening(a_matter("x", "q", "@anna")), opening(a_matter("w", "@anna"))])
+            await broker.append(
+                [opening(an_interaction("x", "q", "@anna")), opening(an_interaction("w", "@anna"))]
+            )
             await broker.append([settling("x", project="q")])
             assert await listed(broker) == ["z", "y", "x", "w"]
             assert await listed(broker, kind="prompt") == ["z", "x", "w"]
@@ -99,7 +101,7 @@ class Matters(Suite):
 
     async def test_a_place_goes_on_where_a_page_ended_also_after_settlements(self) -> None:
         async with self.broker() as broker:
-            await broker.append([opening(*(a_matter(f"m{n}") for n in range(7)))])
+            await broker.append([opening(*(an_interaction(f"m{n}") for n in range(7)))])
             page = await broker.interactions(open=True, limit=3)
             assert [one.id for one in page] == ["m0", "m1", "m2"]
             await broker.append([settling("m0", "m3")])
@@ -109,7 +111,9 @@ class Matters(Suite):
 
     async def test_before_a_place_the_newest_come_first(self) -> None:
         async with self.broker() as broker:
-            await broker.append([opening(*(a_matter(f"m{n}", "p" if n % 2 else "q") for n in range(7)))])
+            await broker.append(
+                [opening(*(an_interaction(f"m{n}", "p" if n % 2 else "q") for n in range(7)))]
+            )
             await broker.append([settling("m1", "m2", "m5")])
             page = await broker.interactions(before=1 << 53, limit=3)
             assert [one.id for one in page] == ["m6", "m5", "m4"]
@@ -120,17 +124,17 @@ class Matters(Suite):
 
     async def test_a_publish_that_comes_twice_opens_and_settles_once(self) -> None:
         async with self.broker() as broker:
-            first = opening(a_matter("m"), key="k")
+            first = opening(an_interaction("m"), key="k")
             assert await append_one(broker, first) == Appended("e1", 1, NOW)
             assert await append_one(broker, first) == Duplicate("p", "e1", 1, 1)
             assert await listed(broker) == ["m"]
             await broker.append([settling("m", key="l")])
-            await broker.append([opening(a_matter("n")), settling("n", key="l")])
+            await broker.append([opening(an_interaction("n")), settling("n", key="l")])
             assert await listed(broker, open=True) == ["n"]
 
     async def test_a_project_that_ends_settles_with_its_last_event_and_keeps_the_others(self) -> None:
         async with self.broker() as broker:
-            await broker.append([opening(a_matter("m")), opening(a_matter("n"))])
+            await broker.append([opening(an_interaction("m")), opening(an_interaction("n"))])
             await broker.append([settling("m", ends=True, kind="project_deleted")])
             assert await listed(broker, open=False) == ["m"]
             assert await listed(broker, open=True) == ["n"]
@@ -138,7 +142,9 @@ class Matters(Suite):
     async def test_the_settled_go_with_the_events_and_the_open_stay(self) -> None:
         async with self.broker() as broker:
             names = [f"m{n}" for n in range(5_000)]
-            await broker.append([opening(*map(a_matter, names), a_matter("new"), a_matter("open"))])
+            await broker.append(
+                [opening(*map(an_interaction, names), an_interaction("new"), an_interaction("open"))]
+            )
             await broker.append([settling(*names)])
             await broker.append([settling("new", at=NOW + DAY)])
             await broker.trim(KEEP_ALL, NOW + 10 * DAY)
@@ -151,9 +157,11 @@ class Matters(Suite):
 
     async def test_a_name_can_be_used_again_once_it_is_forgotten(self) -> None:
         async with self.broker() as broker:
-            await broker.append([opening(a_matter("m")), settling("m")])
+            await broker.append([opening(an_interaction("m")), settling("m")])
             await broker.trim(Retention(10, 1.0), NOW + DAY)
-            await broker.append([opening(a_matter("other")), opening(a_matter("m", at=NOW + DAY))])
+            await broker.append(
+                [opening(an_interaction("other")), opening(an_interaction("m", at=NOW + DAY))]
+            )
             assert await listed(broker, open=True) == ["other", "m"]
 
     async def test_users_logs_are_logs_but_no_projects(self) -> None:
@@ -167,7 +175,7 @@ class Matters(Suite):
     async def test_names_are_any_text(self) -> None:
         names: Sequence[str] = ("a\x00b", "a", "ä", "'", "@x", "m" * 128)
         async with self.broker() as broker:
-            await broker.append([opening(a_matter(name)) for name in names])
+            await broker.append([opening(an_interaction(name)) for name in names])
             assert await listed(broker) == list(names)
             for name in names:
                 found = await broker.interaction(name)

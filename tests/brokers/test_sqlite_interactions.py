@@ -11,7 +11,7 @@ import pytest
 from tasktree_rt.brokers.base import Appended
 from tasktree_rt.brokers.sqlite import appender, schema
 from tasktree_rt.errors import StoreError, StoreUnavailable, StoreUnusable
-from tests.brokers.contract_interactions import a_matter, listed, opening, settling
+from tests.brokers.contract_interactions import an_interaction, listed, opening, settling
 from tests.brokers.making import NOW, append_one, entry, events, fill
 from tests.brokers.opening import faulty_connect, opened
 
@@ -64,7 +64,7 @@ async def test_an_older_database_is_brought_up_to_date_and_goes_on_where_it_was(
         assert len(await events(broker)) == 3
         assert await broker.interactions() == []
         assert [one.about for one in await broker.projects()] == [b""]
-        await broker.append([opening(a_matter("m"))])
+        await broker.append([opening(an_interaction("m"))])
     async with opened(path) as broker:
         assert await listed(broker, open=True) == ["m"]
         assert (await broker.load("p")).head == 4
@@ -101,7 +101,7 @@ async def test_an_upgrade_that_fails_leaves_the_older_database_as_it_was(path: P
             pass
     assert (version(path), tables(path)) == (1, before)
     async with opened(path) as broker:
-        assert await append_one(broker, opening(a_matter("m"))) == Appended("e1", 4, NOW)
+        assert await append_one(broker, opening(an_interaction("m"))) == Appended("e1", 4, NOW)
 
 
 async def test_the_version_before_does_not_open_it(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -130,12 +130,12 @@ async def test_a_batch_that_opens_and_settles_is_kept_whole_or_not_at_all(path: 
     fails: dict[str, int] = {}
     async with opened(path, connect=faulty_connect(fails)) as broker:
         await broker.append(
-            [opening(a_matter("old", "p", "@anna")), entry("@anna"), opening(a_matter("q", "q"))]
+            [opening(an_interaction("old", "p", "@anna")), entry("@anna"), opening(an_interaction("q", "q"))]
         )
         before = await everything(path)
         fails[at] = sqlite3.SQLITE_FULL
         batch = [
-            opening(a_matter("new", "p", "@bert")),
+            opening(an_interaction("new", "p", "@bert")),
             entry("@bert"),
             settling("old"),
             entry("@anna"),
@@ -155,17 +155,17 @@ async def test_a_batch_that_opens_and_settles_is_kept_whole_or_not_at_all(path: 
 
 async def test_a_name_that_is_taken_refuses_the_whole_batch(path: Path) -> None:
     async with opened(path) as broker:
-        await broker.append([opening(a_matter("m"))])
+        await broker.append([opening(an_interaction("m"))])
         before = await everything(path)
         with pytest.raises(StoreUnavailable):
-            await broker.append([entry("p"), opening(a_matter("m", "q"))])
+            await broker.append([entry("p"), opening(an_interaction("m", "q"))])
         assert await everything(path) == before
 
 
 async def test_a_fault_while_listing_is_told_and_passes(path: Path) -> None:
     fails: dict[str, int] = {}
     async with opened(path, connect=faulty_connect(fails)) as broker:
-        await broker.append([opening(a_matter("m"))])
+        await broker.append([opening(an_interaction("m"))])
         fails["SELECT id, kind"] = sqlite3.SQLITE_IOERR
         with pytest.raises(StoreUnavailable):
             await broker.interactions()

@@ -86,7 +86,7 @@ async def test_nobody_answers_in_time(tmp_path: Path, default: str, code: int, p
             *("--hub", address),
         )
     assert found[:2] == (code, printed)
-    assert "nobody answered in time" in found[2]
+    assert "no answer came in time" in found[2]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

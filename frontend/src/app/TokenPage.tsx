@@ -12,7 +12,7 @@ export function TokenPage(): ReactNode {
     return (
       <div className="empty">
         <h1>This hub does not let this page in</h1>
-        <p className="muted">It said: {refused.reason}. Whoever runs the hub can change that.</p>
+        <p className="muted">The hub said: {refused.reason}. Its administrator can change that.</p>
         <div>
           <button type="button" className="button primary" onClick={() => window.location.reload()}>
             Try again
@@ -26,7 +26,7 @@ export function TokenPage(): ReactNode {
       <h1>{refused?.code === 4001 ? "This hub asks for a token" : "This hub refuses the token"}</h1>
       <p className="muted">
         {refused !== null && refused.reason !== "" ? `It said: ${refused.reason}. ` : ""}
-        Whoever runs the hub gives you one. It stays in this browser.
+        The hub's administrator gives you one. It stays in this browser.
       </p>
       <TokenForm />
     </div>

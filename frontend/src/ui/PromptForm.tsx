@@ -105,7 +105,7 @@ function Refusal({ error }: { error: HubError }): ReactNode {
   const outcome = isObject(error.details.outcome) ? (error.details.outcome as unknown as Outcome) : null;
   return (
     <p className="notice c-failed" role="alert">
-      {outcome === null ? error.message : `Somebody was quicker: ${outcomeWords(outcome)}.`}
+      {outcome === null ? error.message : `Already answered: ${outcomeWords(outcome)}.`}
     </p>
   );
 }
@@ -115,8 +115,8 @@ export function outcomeWords({ how, proceed, value, by, feedback }: Outcome): st
   const said = `${proceed ? "yes" : "no"}${value === undefined ? "" : ` (${typeof value === "string" ? value : writeExact(value)})`}`;
   const remark = feedback === undefined || feedback === "" ? "" : `, “${feedback}”`;
   if (how === "cancelled") return "it was taken back";
-  if (how === "timeout") return `nobody answered in time, so ${said} holds`;
-  return `answered ${said}${remark} by ${by ?? "somebody without a token"}`;
+  if (how === "timeout") return `no answer came in time, so ${said} holds`;
+  return `answered ${said}${remark} by ${by ?? "a person without a token"}`;
 }
 
 function Deadline({ prompt }: { prompt: Prompt }): ReactNode {

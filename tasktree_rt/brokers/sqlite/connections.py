@@ -1,4 +1,4 @@
-"""The two connections of an open database: calls that block take their turn at one of them.
+"""The two connections of an open database: blocking calls take turns on each.
 
 One thread at a time writes, through one connection; another one reads, so that a read never waits for a
 commit.

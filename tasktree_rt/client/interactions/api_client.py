@@ -69,7 +69,7 @@ class ApiClient:
 
         It is asked once: `prompt_id`, which is made here if none is given, names it over every try. Give one
         of your own to find the same question again in the program's next life. Cancelling takes the question
-        back (best effort, for at most 2 seconds; `how` is ``cancelled`` then for whoever looks).
+        back (best effort, for at most 2 seconds; `how` is ``cancelled`` then for other callers).
 
         Args:
             project_id, user_id: where it is offered; at least one.

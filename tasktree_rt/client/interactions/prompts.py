@@ -46,7 +46,7 @@ class Answer:
     Attributes:
         proceed: yes or no.
         value: what was chosen or entered, if anything was.
-        feedback: a remark of whoever answered.
+        feedback: a remark of the person who answered.
         by: the user who answered, if the hub knows.
         how: ``answered``, ``timeout`` (no answer came; this is the default) or ``cancelled``.
     """

@@ -96,7 +96,7 @@ class Conversation:
                 why = f"{type(came).__name__}: {came}".rstrip(": ")
                 if not isinstance(came, (httpx.ConnectError, httpx.ConnectTimeout)):
                     if not request.repeatable:
-                        raise ConnectionLost(f"the answer was lost ({why}): nobody knows whether it was done")
+                        raise ConnectionLost(f"the answer was lost ({why}); its request may be done")
                     unknown = True
             if self.now() - begun >= self.patience:
                 raise ConnectionLost(f"gave up after {self.patience:g} s: {why}")

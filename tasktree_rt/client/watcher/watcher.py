@@ -163,7 +163,8 @@ async def open_watcher(
         projects: one id, several, or ``*``: all that there are and will be. With `users` it may be none: ().
         since: where to go on: a position, if there is one project, or positions by project (``@anna``: of
             the user anna).
-        users: whose logs to watch too: what they are told (``notification``) and asked (``prompt``,
+        users: also watch the logs of these users: their notifications (``notification``) and questions
+        (``prompt``,
             ``prompt_resolved``), and how far they have read it (``notifications_read``). In messages,
             `positions` and `Watcher.view` such a log is called ``@`` and the user's id.
         policy: what the hub does when this program is slow: conflate, resync or disconnect.

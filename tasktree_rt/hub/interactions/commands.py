@@ -65,7 +65,9 @@ class Commands:
         if len(encode_json(instruction)) > most:
             raise InvalidInput(f"expected at most {most} bytes", code="too_large", field="args")
         if not self._orchestrators.serving.get(name):
-            raise Refused(f"nobody takes commands for {name!r}", code="no_orchestrator", field="project_id")
+            raise Refused(
+                f"no orchestrator takes commands for {name!r}", code="no_orchestrator", field="project_id"
+            )
         data = {"command_id": secrets.token_hex(8), **instruction, "by": grants.subject or None, "via": via}
         now = self._context.wall()
         deadline = now + self._orchestrators.patience

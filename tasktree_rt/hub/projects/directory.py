@@ -35,7 +35,7 @@ SLICE: Final = 100
 SHARED: Final = 8
 """Messages kept for other watchers at the same revision."""
 ROWS: Final = 1_000
-"""Rows read at once where not every one of them is wanted."""
+"""Rows to read at once if a filter leaves some out."""
 
 
 @frozen

@@ -2,7 +2,7 @@
 
 It counts projects, users' logs, snapshots, open prompts and commands, and what AIECS' programs have under
 way. A subject is a token's ``sub``, or without one an address (`core.access.Grants.owner`). One
-alone can never take all the room that there is. What the hub makes by itself counts as nobody's: for it
+alone can never take all the room that there is. What the hub makes by itself has no owner: for it
 only the bounds over all hold.
 """
 

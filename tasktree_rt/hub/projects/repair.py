@@ -25,7 +25,7 @@ from tasktree_rt.hub.projects.checkpoints import SLICE, change, encode_parts, fi
 log: Final[BoundLogger] = get_logger("tasktree_rt.store")
 READ: Final = 1_000
 MOST: Final = 1_000
-"""Stretches of lost events that are told one by one."""
+"""Maximum number of lost stretches to list."""
 
 
 @frozen

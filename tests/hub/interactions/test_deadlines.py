@@ -14,7 +14,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 from tasktree_rt.brokers.base import Append, Draft, Life
 from tasktree_rt.errors import InvalidInput, PeerError, ProjectDamaged, Refused
 from tasktree_rt.hub.interactions.deadlines import AT_ONCE, LONGEST
-from tests.brokers.contract_interactions import a_matter
+from tests.brokers.contract_interactions import an_interaction
 from tests.hub.office import BASE, Office, an_office, asked
 
 TOPICS = ("p", "q", "@anna")
@@ -152,7 +152,7 @@ def overdue(number: int) -> Append:
         project.encode(),
     )
     body = b'{"type":"prompt","project_id":"%b","data":%b,"timestamp":""}' % (project.encode(), data)
-    matter = a_matter(name, project, at=BASE - 10**12)
+    matter = an_interaction(name, project, at=BASE - 10**12)
     draft = Draft("prompt", None, body)
     return Append(project, [draft], BASE, f"e{number}", opens=[evolve(matter, body=data)])
 

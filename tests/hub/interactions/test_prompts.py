@@ -12,7 +12,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 from tasktree_rt.brokers.base import Draft, Interaction
 from tasktree_rt.core.access import EVERYTHING, OPEN, Grants
 from tasktree_rt.errors import Unavailable
-from tests.brokers.contract_interactions import a_matter, opening
+from tests.brokers.contract_interactions import an_interaction, opening
 from tests.hub.office import Gate, an_office, asked, code
 
 TOPICS = ("p", "q", "@anna")
@@ -141,10 +141,10 @@ async def test_an_id_that_was_opened_and_settled_while_the_store_was_read_is_not
             await gate.wait()
             return found
 
-        monkeypatch.setattr(office.broker, "matter", slow)
+        monkeypatch.setattr(office.broker, "interaction", slow)
         slowly = [office.ask("a", project_id="p"), office.answer("a"), office.wait("a")]
         await wait_all_tasks_blocked()
-        monkeypatch.setattr(office.broker, "matter", right)
+        monkeypatch.setattr(office.broker, "interaction", right)
         first = office.ask("a", project_id="p")
         await wait_all_tasks_blocked()
         assert not first.over  # it waits for the one that looks
@@ -190,7 +190,7 @@ async def test_what_was_settled_while_it_was_read_is_settled(
             reads.append(name)
             return stale if len(reads) == 1 else await right(name)
 
-        monkeypatch.setattr(office.broker, "matter", old)
+        monkeypatch.setattr(office.broker, "interaction", old)
         second = office.answer("a", value="second")
         await wait_all_tasks_blocked()
         assert code(second) == "prompt_closed"
@@ -201,7 +201,9 @@ async def test_what_the_store_has_open_and_nobody_in_memory_is_taken_up(autojump
     async with an_office() as office:
         await asked(office, "other")
         body = b'{"type":"prompt","project_id":"q","data":{"prompt_id":"a"},"timestamp":""}'
-        entry = evolve(opening(a_matter("a", "q", at=office.wall())), drafts=[Draft("prompt", None, body)])
+        entry = evolve(
+            opening(an_interaction("a", "q", at=office.wall())), drafts=[Draft("prompt", None, body)]
+        )
         await office.broker.append([entry])
         pending = await office.hub.prompts.find("a", grants=OPEN)
         assert [one.id for one in office.hub.registry] == ["other", "a"]
@@ -273,11 +275,11 @@ async def test_who_gives_up_waiting_takes_nothing_back(autojump_clock: MockClock
         office.store.mend()
         await wait_all_tasks_blocked()
         await office.check(TOPICS)
-        matters = await office.stored()
+        stored = await office.stored()
         if when == "committing":
-            assert matters["a"].settled is not None
+            assert stored["a"].settled is not None
         else:
-            assert not matters
+            assert not stored
             await asked(office, "a", timeout=60)
 
 

@@ -131,7 +131,7 @@ async def test_without_an_orchestrator_nothing_is_kept(autojump_clock: MockClock
         gone = world.orchestrator(serves=("p",))
         await quiet()
         gone.end()
-        with pytest.raises(Exception, match="nobody takes commands") as refused:
+        with pytest.raises(Exception, match="no orchestrator takes commands") as refused:
             await command(world)
         assert getattr(refused.value, "code", None) == "no_orchestrator"
         assert world.store.appends == []

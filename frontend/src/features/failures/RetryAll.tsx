@@ -41,7 +41,7 @@ export function RetryAll({ projectId, ids }: { projectId: string; ids: readonly 
       {error !== null && (
         <p className="notice c-failed" role="alert">
           {error.code === "no_orchestrator"
-            ? "Nobody takes commands for this project at the moment."
+            ? "No orchestrator takes commands for this project at the moment."
             : error.message}
         </p>
       )}

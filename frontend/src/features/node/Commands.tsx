@@ -113,8 +113,8 @@ export function Commands({
       {deaf && (
         <div className="notice c-failed row wrap" role="alert">
           <span className="grow">
-            Nobody takes commands for this project at the moment: its orchestrator is not connected, or does
-            not listen.
+            No orchestrator takes commands for this project at the moment: its orchestrator is not connected,
+            or does not listen.
           </span>
           <button type="button" className="button" onClick={() => setDeaf(false)}>
             It does now
