@@ -23,6 +23,7 @@ from tasktree_rt.core.log import Position
 from tasktree_rt.core.reserved_names import RESERVED
 from tasktree_rt.dialects.base import decode_body, decode_json, encode_json, with_position
 from tasktree_rt.errors import InvalidInput, StoreUnusable
+from tasktree_rt.hub.projects.large_values import WHOLE
 from tasktree_rt.web.state_response import nodes_in, state_pieces
 
 LOST: Final = "events_lost"
@@ -170,5 +171,5 @@ class Export:
             return None
         top, *nodes = found.parts
         head = {"type": STATE, "project_id": self._project, "epoch": position.epoch, "seq": position.seq}
-        said = state_pieces(head, self._project, decode_json(top, ours=True), nodes_in(nodes))
+        said = state_pieces(head, self._project, decode_json(top, ours=True), nodes_in(nodes, WHOLE))
         return b"".join(said) + b"\n"

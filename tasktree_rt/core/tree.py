@@ -9,7 +9,7 @@ from weakref import ref
 
 from attrs import frozen
 
-from tasktree_rt.core.nodes import NO_CHANGE, Change, Lent, Node, Nodes
+from tasktree_rt.core.nodes import EMPTY, NO_CHANGE, Change, Lent, Node, Nodes
 
 
 @frozen
@@ -55,6 +55,10 @@ class Snapshot:
     def __iter__(self) -> Iterator[tuple[str, Node]]:
         """The nodes with their ids."""
         return iter(self._nodes.items())
+
+    def node(self, node_id: str) -> Node:
+        """One node; `EMPTY` if there is none of this id."""
+        return self._nodes.get(node_id, EMPTY)
 
     @property
     def nodes(self) -> tuple[tuple[str, Node], ...]:

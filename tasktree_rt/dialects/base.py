@@ -18,12 +18,28 @@ import msgspec
 from attrs import frozen
 
 from tasktree_rt.core.events import MAX_DEPTH, Event, Json, ProjectId, Record, deeper_than
+from tasktree_rt.core.large_value import LargeValue
 from tasktree_rt.core.numbers import DIGITS, beyond, may_be_beyond, told
 from tasktree_rt.core.protocol import Command, Message
 from tasktree_rt.core.topics import USER, user_of, user_topic
 from tasktree_rt.errors import InvalidInput
 
+
+def _marker(value: object) -> Json:
+    if isinstance(value, LargeValue):
+        return value.marker
+    raise TypeError(f"Encoding objects of type {type(value).__name__} is unsupported")
+
+
+def _body(value: object) -> msgspec.Raw:
+    if isinstance(value, LargeValue):
+        return msgspec.Raw(value.body)
+    raise TypeError(f"Encoding objects of type {type(value).__name__} is unsupported")
+
+
 _encoder: Final = msgspec.json.Encoder()
+_shown: Final = msgspec.json.Encoder(enc_hook=_marker)
+_whole: Final = msgspec.json.Encoder(enc_hook=_body)
 _canonical: Final = msgspec.json.Encoder(order="deterministic")
 _decoder: Final = msgspec.json.Decoder()
 
@@ -48,8 +64,11 @@ MAX_WHY: Final = 200
 # What an encoder raises on what is no JSON; ValueError covers what cannot be UTF-8 too.
 _UNWRITABLE: Final = (TypeError, ValueError, OverflowError, RecursionError)
 
-encode_json: Final = _encoder.encode
-"""Any JSON value as compact UTF-8 bytes."""
+encode_json: Final = _shown.encode
+"""Any JSON value as compact UTF-8 bytes; a `LargeValue` as its marker."""
+
+encode_whole: Final = _whole.encode
+"""The same, but a `LargeValue` whole: for the store."""
 
 
 raw_json: Final = msgspec.Raw
@@ -160,8 +179,8 @@ def _as_id(word: str) -> str | int | None:
 
 
 def measure(fields: Json) -> int:
-    """Return the size of a JSON object when encoded, in bytes."""
-    return len(_encoder.encode(fields))
+    """Return the size of a JSON object when encoded whole, in bytes."""
+    return len(_whole.encode(fields))
 
 
 def digest(value: object) -> bytes:
@@ -213,6 +232,11 @@ def encode_body(event: Event, field: str = "data") -> bytes:
     if body.count(b"{") + body.count(b"[") > MAX_DEPTH and deeper_than(MAX_DEPTH, event.data):
         raise _too_deep(field)
     return body
+
+
+def encode_shown(event: Event) -> bytes:
+    """An event as watchers get it: as `encode_body`, with the markers of large values."""
+    return _shown.encode(_said(event))
 
 
 def _said(event: Event) -> Json:

@@ -52,6 +52,7 @@ from tasktree_rt.hub.projects.checkpoints import Checkpoints
 from tasktree_rt.hub.projects.directory import ProjectDirectory
 from tasktree_rt.hub.projects.history import History
 from tasktree_rt.hub.projects.idle_projects import IdleProjects
+from tasktree_rt.hub.projects.large_values import LargeValues
 from tasktree_rt.hub.projects.named_snapshots import NamedSnapshots
 from tasktree_rt.hub.projects.new_projects import NewProjects
 from tasktree_rt.hub.projects.past_states import PastStates
@@ -134,6 +135,7 @@ class Hub:
     def _compose_projects(self) -> None:
         context, limits = self.context, self.settings.limits
         past = PastStates()
+        self.large_values = LargeValues(limits.max_inline_value)
         self.quotas = Quotas(limits)
         self.snapshots = NamedSnapshots(
             self._broker, self.quotas, past, limits.max_snapshots_per_project, context.wall
@@ -143,6 +145,7 @@ class Hub:
         self.cache = ProjectCache(
             self._broker,
             limits.max_loaded_bytes,
+            self.large_values,
             damaged=lambda project: self.activity.damaged(project),  # noqa: PLW0108 - made later
             crowded=lambda: self.idle_projects.put_away(),  # noqa: PLW0108 - made later
         )
@@ -153,8 +156,8 @@ class Hub:
         )
         self.activity = Activity(context, self.new_projects, self.cache, self.directory, self.recent_changes)
         self.observe = self.activity.observe
-        self.checkpoints = Checkpoints(self._broker)
-        self.history = History(self._broker, self.cache, self.checkpoints, past)
+        self.checkpoints = Checkpoints(self._broker, self.large_values)
+        self.history = History(self._broker, self.cache, self.checkpoints, past, self.large_values)
         self.state = self.history.state
 
     def _compose_commits(self) -> None:

@@ -33,6 +33,9 @@ class Limits:
     """Of projects in memory, as `hub.footprint` estimates them; idle ones beyond it are put away."""
     max_nodes: int = count(100_000)
     max_node_size: int = count(MAX_NODE_SIZE, 1 * KIB)
+    max_inline_value: int = count(2 * KIB, 256)
+    """Maximum bytes of a node's ``input`` or ``output`` in states and events for watchers; in place of a
+    larger value they have a marker, and readers fetch it."""
     max_unacked: int = count(64)
     max_unacked_bytes: int = count(4 * MIB, 1 * KIB)
     max_waiting_publishes: int = count(50_000)

@@ -31,7 +31,7 @@ from tasktree_rt.web.foreign_routes import ForeignSystem, addresses_of
 from tasktree_rt.web.http import Api
 from tasktree_rt.web.interactions import InteractionRoutes
 from tasktree_rt.web.metrics_page import MetricsPage
-from tasktree_rt.web.nodes import node_routes
+from tasktree_rt.web.nodes import NodeRoutes
 from tasktree_rt.web.problem_details import problem, status_problem
 from tasktree_rt.web.protective_headers import PROTECTIVE
 from tasktree_rt.web.request import HubRequest, require_admin
@@ -121,7 +121,7 @@ def create_app(
     app.register_blueprint(Api(hub, answers).routes(), url_prefix=API)
     app.register_blueprint(SnapshotRoutes(hub, answers).routes(), url_prefix=API)
     app.register_blueprint(InteractionRoutes(hub, answers).routes(), url_prefix=API)
-    app.register_blueprint(node_routes(hub), url_prefix=API)
+    app.register_blueprint(NodeRoutes(hub, answers).routes(), url_prefix=API)
     app.register_blueprint(stream_routes(hub), url_prefix=API)
     app.register_blueprint(project_routes(hub), url_prefix=API)
     site = Site(read(built) if built is not None else packaged(), docs=settings.docs)

@@ -12,6 +12,7 @@ from tasktree_rt.core.events import Json, micros_to_time
 from tasktree_rt.dialects.base import decode_json
 from tasktree_rt.errors import InvalidInput
 from tasktree_rt.hub.hub import Hub, SnapshotInfo
+from tasktree_rt.hub.projects.large_values import LargeValues
 from tasktree_rt.hub.projects.named_snapshots import StoredSnapshot
 from tasktree_rt.web.request import MAX_KEY, grants, permitted, read_body
 from tasktree_rt.web.response import LargeAnswers, reply
@@ -62,7 +63,9 @@ class SnapshotRoutes:
         """Answer with one snapshot and its state."""
         name = permitted(Verb.HISTORY, project)
         stored = await self._hub.snapshots.find(name, snapshot_id)
-        return self._answers.response((name, snapshot_id), stored.size, _pieces(stored))
+        return self._answers.response(
+            (name, snapshot_id), stored.size, _pieces(stored, self._hub.large_values)
+        )
 
     async def forget(self, project: str, snapshot_id: str) -> Response:
         """Delete one snapshot of a project."""
@@ -71,10 +74,10 @@ class SnapshotRoutes:
         return reply({"project_id": name, "snapshot_id": snapshot_id, "deleted": True})
 
 
-def _pieces(stored: StoredSnapshot) -> Iterator[bytes]:
+def _pieces(stored: StoredSnapshot, large: LargeValues) -> Iterator[bytes]:
     """Encode a snapshot as an answer, piece by piece."""
     info, (top, *nodes) = stored.info, stored.parts
-    return state_pieces(_kept(info), info.project_id, decode_json(top, ours=True), nodes_in(nodes))
+    return state_pieces(_kept(info), info.project_id, decode_json(top, ours=True), nodes_in(nodes, large))
 
 
 def _kept(one: SnapshotInfo) -> Json:

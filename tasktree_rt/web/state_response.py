@@ -11,6 +11,7 @@ from tasktree_rt.core.events import Json
 from tasktree_rt.core.nodes import wholes
 from tasktree_rt.dialects.base import decode_json, encode_json
 from tasktree_rt.dialects.tasktree.messages import state_data
+from tasktree_rt.hub.projects.large_values import LargeValues
 from tasktree_rt.hub.projects.shared_snapshot import SharedSnapshot
 
 END: Final = b"]}}"
@@ -41,9 +42,8 @@ def nodes_of(planned: SharedSnapshot) -> Iterator[bytes]:
         yield found
 
 
-def nodes_in(parts: Iterable[bytes]) -> Iterator[bytes]:
+def nodes_in(parts: Iterable[bytes], large: LargeValues) -> Iterator[bytes]:
     """The same of what `hub.checkpoints.encode_parts` made of it, but for the first part."""
     for part in parts:
-        yield encode_json(
-            [{"node_id": node_id, **fields} for node_id, fields in decode_json(part, ours=True)]
-        )
+        nodes = decode_json(part, ours=True)
+        yield encode_json([{"node_id": node_id, **large.fields(fields)} for node_id, fields in nodes])

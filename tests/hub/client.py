@@ -8,6 +8,8 @@ the hub claims a position.
 from __future__ import annotations
 
 import copy
+import hashlib
+import json
 from typing import Any
 
 from attrs import Factory, define
@@ -23,14 +25,32 @@ DEAD: Position = ("dead", 0)
 class Oracle:
     """Every life of every project, as acknowledged."""
 
-    def __init__(self) -> None:
+    def __init__(self, inline: int = 2048) -> None:
+        self.inline = inline
         self.lives: dict[tuple[str, str], list[tuple[str, dict[str, Any]]]] = {}
         self._trees: dict[tuple[str, str], list[dict[str, Any]]] = {}
 
     def add(self, project: str, epoch: str, seq: int, kind: str, data: dict[str, Any]) -> None:
         life = self.lives.setdefault((project, epoch), [])
         assert seq == len(life) + 1, f"{project} {epoch}: {seq} after {len(life)}"
-        life.append((kind, data))
+        life.append((kind, self.shown(kind, data)))
+
+    def shown(self, kind: str, data: dict[str, Any]) -> dict[str, Any]:
+        """An event's data as watchers get them: markers in place of large values."""
+        if kind in ("task_created", "task_updated"):
+            return self._cut(data)
+        if kind == "node_update" and isinstance(data.get("changes"), dict):
+            return {**data, "changes": self._cut(data["changes"])}
+        return data
+
+    def _cut(self, fields: dict[str, Any]) -> dict[str, Any]:
+        cut = {}
+        for name in {"input", "output"} & fields.keys():
+            text = json.dumps(fields[name], ensure_ascii=False, separators=(",", ":")).encode()
+            if isinstance(fields[name], str | list | dict) and len(text) > self.inline:
+                found = hashlib.blake2b(text, digest_size=16).hexdigest()
+                cut[name] = {"$large": {"bytes": len(text), "digest": found}}
+        return {**fields, **cut}
 
     def tree(self, project: str, position: Position) -> dict[str, Any]:
         """The tree at a position, as a picture."""

@@ -19,7 +19,7 @@ from tasktree_rt.core.access import OPEN, Grants
 from tasktree_rt.core.events import Event, ProjectId
 from tasktree_rt.core.log import Gap, Position, Recovered
 from tasktree_rt.core.protocol import Policy, Subscribe
-from tasktree_rt.dialects.base import Dialect
+from tasktree_rt.dialects.base import Dialect, encode_json
 from tasktree_rt.dialects.tasktree import Native, Orchestrator, Plain
 from tasktree_rt.errors import StoreUnavailable
 from tasktree_rt.hub.hub import Hub, PublishReceipt, open_hub
@@ -237,7 +237,10 @@ class Peer:
             assert course.at == (project.epoch, project.tree.head), f"{name}: {course.at}"
             if course.has is not None:
                 top, nodes = project.tree.top, project.tree.nodes
-                assert course.tree.picture() == {**top, "nodes": {k: v.fields for k, v in nodes.items()}}
+                assert course.tree.picture() == {
+                    **top,
+                    "nodes": json.loads(encode_json({k: v.fields for k, v in nodes.items()})),
+                }
 
 
 async def open_to_all(token: str) -> Grants:

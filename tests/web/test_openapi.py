@@ -145,6 +145,8 @@ async def succeed(http: httpx.AsyncClient, seen: Seen) -> None:
     for path in (
         "state",
         "state?at=1",
+        "field?node_id=a&name=input",
+        "field?node_id=a&name=input&at=1",
         "usage",
         "usage?node_id=a",
         "events",
@@ -218,6 +220,9 @@ MISTAKES: Final[tuple[Request, ...]] = (
     (400, "GET", f"{P}/p/state?at=-1", {}),
     (400, "GET", f"{P}/p/state?at=99", {}),
     (400, "GET", f"{P}/p/usage?node_id=", {}),
+    (400, "GET", f"{P}/p/field?name=input", {}),
+    (400, "GET", f"{P}/p/field?node_id=a&name=input&at=99", {}),
+    (404, "GET", f"{P}/p/field?node_id=a&name=none", {}),
     (404, "GET", f"{P}/nobody/usage", {}),
     (400, "GET", f"{P}/p/stream?policy=none", {}),
     (400, "GET", f"{P}/p/stream", {"headers": {"Last-Event-ID": "x"}}),
@@ -343,6 +348,7 @@ async def be_too_late(seen: Seen) -> None:
         await running.publish("p", node_update("a"), node_update("b"))
         requests: tuple[tuple[str, str, dict[str, Any]], ...] = (
             ("GET", f"{P}/p/state?at=1", {}),
+            ("GET", f"{P}/p/field?node_id=a&name=title&at=1", {}),
             ("POST", f"{P}/p/snapshots", {"json": {"at": 1}}),
             ("GET", f"{P}/p/events?since=:1", {}),
             ("GET", "/api/v1/users/ada/notifications?since=:1", {}),
@@ -410,12 +416,13 @@ async def read_too_much(seen: Seen) -> None:
     """More large answers than may be under way; here every answer is large."""
     async with real_hub(limits={"max_answer_bytes": 1 << 20}) as running, running.http() as http:
         answers = running.app.extensions["large_answers"]
-        await http.post(f"{P}/p/events", json=node_update("a"))
+        await http.post(f"{P}/p/events", json=node_update("a", title="A"))
         kept = (await http.post(f"{P}/p/snapshots", json={})).json()["snapshot_id"]
         paths = [
             *(f"{P}/p/{part}" for part in ("events", "state", "snapshots", f"snapshots/{kept}")),
             *(f"/api/v1/{part}" for part in ("projects", "prompts", "executions", "connections")),
             "/api/v1/users/u/notifications",
+            f"{P}/p/field?node_id=a&name=title",
         ]
         with pytest.MonkeyPatch.context() as patched:
             patched.setattr(large, "PIECE", 1)

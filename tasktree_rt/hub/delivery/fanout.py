@@ -273,9 +273,11 @@ def _apply_one(
         run = newest[project.project_id] = _Run(project, outcome.epoch, opens, [])
         runs.append(run)
     seq = outcome.first
-    for draft, change in zip(publish.append.drafts, changes, strict=True):
-        record = Record(seq, draft.type, draft.node_id, outcome.received, draft.body)
-        project.apply(record, change)
+    shown = publish.shown
+    for index, (draft, change) in enumerate(zip(publish.append.drafts, changes, strict=True)):
+        body = shown.get(index, draft.body) if shown else draft.body
+        record = Record(seq, draft.type, draft.node_id, outcome.received, body)
+        project.apply(record, change, len(draft.body))
         run.records.append(record)
         seq += 1
     if publish.append.ends:

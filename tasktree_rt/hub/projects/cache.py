@@ -19,6 +19,7 @@ from tasktree_rt.core.topics import user_of
 from tasktree_rt.errors import ProjectDamaged, StoreDamaged
 from tasktree_rt.hub.projects.checkpoints import advance, check_events, fill
 from tasktree_rt.hub.projects.footprint import Footprint, Footprints
+from tasktree_rt.hub.projects.large_values import LargeValues
 from tasktree_rt.hub.projects.project import Project
 from tasktree_rt.hub.projects.store_errors import readable
 
@@ -41,12 +42,14 @@ class ProjectCache:
         self,
         broker: Broker,
         most_bytes: int,
+        large: LargeValues,
         *,
         now: Callable[[], float] = trio.current_time,
         damaged: Callable[[Project], None] = lambda _: None,
         crowded: Callable[[], None] = lambda: None,
     ) -> None:
         self._broker = broker
+        self._large = large
         self._most_bytes = self._stayed = most_bytes
         self._crowded = crowded
         self.footprints: Final = Footprints()
@@ -214,6 +217,7 @@ class ProjectCache:
             found = await self._broker.read(project_id, since, limit=limit)
             if isinstance(found, Recovered):
                 await check_events(project_id, found.records)
+                return Recovered(tuple(map(self._large.shown, found.records)))
         except StoreDamaged as damage:
             log.warning("log damaged", project=project_id, since=str(since), reason=damage.reason)
             return Gap("damaged")
@@ -237,8 +241,9 @@ class ProjectCache:
         life = await self._broker.load(project_id)
         project.load(life, await self._older(project_id, life))
         if life.checkpoint is not None:
-            await fill(project_id, life.checkpoint.parts, project.tree, project.staged)
-        await advance(project, life)
+            parts, trees = life.checkpoint.parts, (project.tree, project.staged)
+            await fill(project_id, parts, *trees, large=self._large)
+        await advance(project, life, self._large)
         project.trimmed(life.floor)
         footprint = Footprint(project)
         await footprint.learn(life.checkpoint)

@@ -15,9 +15,10 @@ from tasktree_rt.core.log import Gap, Position
 from tasktree_rt.core.nodes import Change, Node, Nodes
 from tasktree_rt.core.reducer import reduce
 from tasktree_rt.core.tree import Snapshot, Tree
-from tasktree_rt.dialects.base import decode_body, decode_json, encode_json, measure
+from tasktree_rt.dialects.base import decode_body, decode_json, encode_whole, measure
 from tasktree_rt.errors import StoreDamaged
 from tasktree_rt.hub.cooperative import yield_if_due
+from tasktree_rt.hub.projects.large_values import WHOLE, LargeValues
 from tasktree_rt.hub.projects.project import Project
 from tasktree_rt.hub.projects.shared_snapshot import PART_BYTES
 
@@ -33,8 +34,9 @@ _SHAPES: Final[dict[str, type]] = {"project": dict, "prompts": list}
 class Checkpoints:
     """Save a project's state in the store, and read its past states."""
 
-    def __init__(self, broker: Broker) -> None:
+    def __init__(self, broker: Broker, large: LargeValues) -> None:
         self._broker = broker
+        self._large = large
 
     async def save(self, project: Project) -> None:
         """Save a project's current state as a checkpoint, encoded in slices."""
@@ -52,13 +54,13 @@ class Checkpoints:
         checkpoint = await self._broker.checkpoint_at(project_id, position)
         tree = Tree(position.epoch, checkpoint.seq if checkpoint else 0)
         if checkpoint is not None:
-            await fill(project_id, checkpoint.parts, tree)
+            await fill(project_id, checkpoint.parts, tree, large=self._large)
         while tree.head < position.seq:
             found = await self._broker.read(project_id, Position(position.epoch, tree.head), limit=READ)
             if isinstance(found, Gap) or not found.records:
                 return None
             for record in found.records[: position.seq - tree.head]:
-                tree.advance(change(project_id, tree, record))
+                tree.advance(change(project_id, tree, record, self._large)[1])
                 if tree.head % SLICE == 0:
                     await yield_if_due()
         return tree.snapshot()
@@ -66,23 +68,25 @@ class Checkpoints:
 
 async def encode_parts(snapshot: Snapshot) -> tuple[bytes, ...]:
     """Encode a state as a checkpoint's parts; yield to the loop between them."""
-    parts = [encode_json(snapshot.top)]
+    parts = [encode_whole(snapshot.top)]
     part: list[tuple[str, dict[str, Any]]] = []
     size = 0
     for node_id, node in snapshot:
         part.append((node_id, node.fields))
         size += node.bound
         if size >= PART_BYTES:
-            parts.append(encode_json(part))
+            parts.append(encode_whole(part))
             part, size = [], 0
             await yield_if_due()
     if part:
-        parts.append(encode_json(part))
+        parts.append(encode_whole(part))
     return tuple(parts)
 
 
-async def fill(topic: str, parts: Sequence[bytes], *trees: Nodes) -> None:
+async def fill(topic: str, parts: Sequence[bytes], *trees: Nodes, large: LargeValues = WHOLE) -> None:
     """Load a state's parts into empty trees, yielding to the loop all the time.
+
+    The trees hold values that `large` cuts as `LargeValue`.
 
     Raises:
         StoreDamaged: `encode_parts` did not make these parts.
@@ -97,7 +101,7 @@ async def fill(topic: str, parts: Sequence[bytes], *trees: Nodes) -> None:
                 tree.load((), value)
             continue
         for start in range(0, len(value), SLICE):
-            nodes = _nodes(topic, index, value[start : start + SLICE])
+            nodes = _nodes(topic, index, value[start : start + SLICE], large)
             for tree in trees:
                 tree.load(nodes, {})
             await yield_if_due()
@@ -125,37 +129,38 @@ def _part(topic: str, index: int, part: bytes) -> Any:  # noqa: ANN401 (a decode
     return value
 
 
-def _nodes(topic: str, index: int, value: Sequence[Any]) -> list[tuple[str, Node]]:
+def _nodes(topic: str, index: int, value: Sequence[Any], large: LargeValues) -> list[tuple[str, Node]]:
     try:
-        return [(one, _node(one, fields)) for one, fields in value]
+        return [(one, _node(one, fields, large)) for one, fields in value]
     except Exception as error:
         raise _damaged(topic, f"part {index + 1} of a stored state", error) from error
 
 
-def _node(node_id: str, fields: dict[str, Any]) -> Node:
+def _node(node_id: str, fields: dict[str, Any], large: LargeValues) -> Node:
     if type(node_id) is not str or type(fields) is not dict:
         raise TypeError("expected an id and an object")
     size = measure(fields) + len(node_id) + 32
-    return Node(fields, size, size)
+    return Node(large.fields(fields) if size > large.most else fields, size, size)
 
 
-def change(topic: str, tree: Nodes, record: Record) -> Change:
-    """Return what a stored event changes in `tree`.
+def change(topic: str, tree: Nodes, record: Record, large: LargeValues = WHOLE) -> tuple[Record, Change]:
+    """Return a stored event as watchers get it, and what it changes in `tree`.
 
     Raises:
         StoreDamaged: it cannot be read.
     """
     try:
-        return reduce(tree, decode_body(record.body), len(record.body), measure)
+        shown, event = large.stored(record)
+        return shown, reduce(tree, event, len(record.body), measure)
     except Exception as error:
         raise _damaged(topic, f"event {record.seq}", error) from error
 
 
-async def advance(project: Project, life: Life) -> None:
+async def advance(project: Project, life: Life, large: LargeValues) -> None:
     """Reduce the events behind the checkpoint."""
     for index, record in enumerate(life.tail):
-        found = change(project.project_id, project.tree, record)
-        project.apply(record, found)
+        shown, found = change(project.project_id, project.tree, record, large)
+        project.apply(shown, found, len(record.body))
         project.staged.apply(found)
         if index % SLICE == SLICE - 1:
             await yield_if_due()

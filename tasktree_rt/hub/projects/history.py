@@ -11,6 +11,7 @@ from tasktree_rt.core.tree import Snapshot
 from tasktree_rt.errors import InvalidInput, Refused
 from tasktree_rt.hub.projects.cache import ProjectCache
 from tasktree_rt.hub.projects.checkpoints import Checkpoints, check_events
+from tasktree_rt.hub.projects.large_values import LargeValues
 from tasktree_rt.hub.projects.past_states import PastStates
 from tasktree_rt.hub.projects.project import Project
 from tasktree_rt.hub.projects.shared_snapshot import SharedSnapshot
@@ -21,12 +22,18 @@ class History:
     """Read states and events of projects and of users' logs."""
 
     def __init__(
-        self, broker: Broker, cache: ProjectCache, checkpoints: Checkpoints, past: PastStates
+        self,
+        broker: Broker,
+        cache: ProjectCache,
+        checkpoints: Checkpoints,
+        past: PastStates,
+        large: LargeValues,
     ) -> None:
         self._broker = broker
         self._cache = cache
         self._checkpoints = checkpoints
         self._past = past
+        self._large = large
 
     async def state(self, name: str, seq: int | None = None) -> Snapshot:
         """Return a project's state now, or its state after event `seq` of its current epoch.
@@ -109,7 +116,7 @@ class History:
                 field = "before" if back else "since"
                 raise Refused(f"the oldest position is {_oldest(project)}", code="gone", field=field)
             await check_events(name, found.records)
-        return found.records
+        return [self._large.shown(record) for record in found.records]
 
 
 def _oldest(project: Project) -> Position:

@@ -210,13 +210,13 @@ class Project:
         self._begin(epoch, 0, 0)
         self.received = received
 
-    def apply(self, record: Record, change: Change) -> None:
-        """Apply a committed event."""
+    def apply(self, record: Record, change: Change, size: int) -> None:
+        """Apply a committed event; `record` is as watchers get it, `size` the bytes that the store has."""
         self.tree.advance(change)
         self.log.append(record)
         self.shown.note(record)
         self.received = record.received
-        self.bytes_since_checkpoint += len(record.body)
+        self.bytes_since_checkpoint += size
 
     def end_epoch(self, record: Record) -> None:
         """End the epoch with `record`, the `project_deleted` event, and keep it as the tombstone."""

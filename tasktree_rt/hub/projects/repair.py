@@ -136,7 +136,7 @@ class Repair:
     def _reduce(self, tree: Tree, record: Record) -> None:
         self._skip(tree, record.seq - 1)
         try:
-            step = change(self._topic, tree, record)
+            _, step = change(self._topic, tree, record)
         except StoreDamaged as damage:
             self._losses.add(record.seq, record.seq, damage.reason)
             step = NO_CHANGE

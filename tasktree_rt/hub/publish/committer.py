@@ -9,7 +9,7 @@ against a state that the store does not have.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Hashable, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from typing import Final
 
 import trio
@@ -32,6 +32,7 @@ from tasktree_rt.dialects.base import encode_body
 from tasktree_rt.errors import InvalidInput, Refused, StoreUnavailable, Unavailable
 from tasktree_rt.hub.context import HubContext
 from tasktree_rt.hub.fair_turns import FairQueue
+from tasktree_rt.hub.projects.large_values import LargeValues
 from tasktree_rt.hub.projects.project import Project
 from tasktree_rt.hub.projects.store_health import RETRY_AFTER, StoreHealth, unavailable
 from tasktree_rt.hub.publish.idempotency import PublishIds
@@ -59,6 +60,7 @@ class Committer:
     ) -> None:
         self._broker = broker
         self._limits = context.settings.limits
+        self._large = LargeValues(context.settings.limits.max_inline_value)
         self._enforce = context.settings.lifecycle == "enforce"
         self._meter = context.meter
         self._committed = committed
@@ -162,6 +164,9 @@ class Committer:
         resolves: Sequence[Settled] = (),
         owner: str = "",
     ) -> PendingPublish:
+        shown: Mapping[int, bytes] = {}
+        if max(sizes) > self._large.most:
+            events, shown = self._large.events(events, sizes)
         project.stage(events, sizes, self._limits, enforce=self._enforce)
         append = Append(
             project.project_id,
@@ -178,7 +183,7 @@ class Committer:
             project.staged_about(),
             owner,
         )
-        return PendingPublish(project, append, sum(sizes), trio.current_time())
+        return PendingPublish(project, append, sum(sizes), trio.current_time(), shown)
 
     def _queue(self, unit: Unit, producer: Hashable) -> None:
         key = unit[0].append.key

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Final
 
@@ -26,6 +26,7 @@ class PendingPublish:
     Attributes:
         size: bytes of its encoded events.
         begun: when the hub accepted it, in Trio's time.
+        shown: bodies for watchers of the events that have large values, by index.
         callbacks: called once each, with the publish, when it is done.
         outcome, error: the commit sets one of them, before the callbacks run.
         lost: the store failed. This publish and all publishes behind it are not stored.
@@ -37,6 +38,7 @@ class PendingPublish:
     append: Append
     size: int
     begun: float
+    shown: Mapping[int, bytes] = field(factory=dict)
     callbacks: list[Callable[[PendingPublish], None]] = field(factory=list)
     outcome: Appended | Duplicate | None = None
     error: PeerError | None = None
@@ -63,7 +65,7 @@ class PendingPublish:
 
     def repeated(self) -> PendingPublish:
         """Return a pending publish for a copy of this one; it ends when this one does."""
-        copy = PendingPublish(self.project, self.append, self.size, self.begun, repeat=True)
+        copy = PendingPublish(self.project, self.append, self.size, self.begun, self.shown, repeat=True)
         self.callbacks.append(partial(_end_like, copy))
         return copy
 

@@ -90,7 +90,9 @@ def fed(given: Events) -> Project:
         project.stage([event], [len(body)], LIMITS, enforce=False)
         (change,) = project.next_changes()
         project.apply(
-            Record(project.tree.head + 1, event.type, named_node(event), 1_700_000_000, body), change
+            Record(project.tree.head + 1, event.type, named_node(event), 1_700_000_000, body),
+            change,
+            len(body),
         )
     return project
 
@@ -153,7 +155,7 @@ def publish_counted(project: Project, number: int) -> None:
     body = Counting(encode_body(event))
     project.stage([event], [len(body)], LIMITS, enforce=False)
     (change,) = project.next_changes()
-    project.apply(Record(number, event.type, "n", 1, body), change)
+    project.apply(Record(number, event.type, "n", 1, body), change, len(body))
 
 
 async def test_a_project_read_from_the_store_is_looked_through_in_slices_and_only_once(

@@ -31,7 +31,7 @@ def accept(project: Project, *given: dict[str, Any]) -> None:
 def apply(project: Project, *given: dict[str, Any]) -> None:
     for event, change in zip(made("p", *given), project.next_changes(), strict=True):
         body = encode_body(event)
-        project.apply(Record(project.tree.head + 1, event.type, None, 0, body), change)
+        project.apply(Record(project.tree.head + 1, event.type, None, 0, body), change, len(body))
 
 
 def fields(nodes: Nodes) -> dict[str, Any]:

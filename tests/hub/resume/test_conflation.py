@@ -15,11 +15,14 @@ from tasktree_rt.hub.delivery import fanout
 from tasktree_rt.hub.delivery import socket_subscriber as writing
 from tasktree_rt.hub.projects import project, shared_snapshot
 from tasktree_rt.hub.resume import catchup
+from tests.hub.client import Oracle
 from tests.hub.trimming import trim
-from tests.hub.world import Peer, World, a_world, run, update
+from tests.hub.world import Peer, Store, World, a_world, run, small, update
 
 PROJECTS = ("a", "b", "c")
 NODES = ("n1", "n2", "n3")
+INLINE = 256
+"""Bytes of an input or an output that are not cut."""
 
 
 @pytest.fixture(autouse=True)
@@ -43,6 +46,17 @@ events = st.one_of(
     st.builds(lambda node, value: update(node, progress=value), nodes, st.integers(0, 99)),
     st.builds(lambda node, parent: update(node, parent_id=parent), nodes, nodes),
     st.builds(lambda node, text: update(node, text="x" * text), nodes, st.integers(0, 300)),
+    st.builds(
+        lambda node, field, text: update(node, **{field: ["é" * text]}),
+        nodes,
+        st.sampled_from(("input", "output")),
+        st.integers(100, 200),
+    ),
+    st.builds(
+        lambda node, text: {"type": "task_updated", "data": {"task_id": node, "output": "x" * text}},
+        nodes,
+        st.integers(200, 300),
+    ),
     st.builds(lambda node: update(node, deleted=True), nodes),
     st.builds(
         lambda node, to: {"type": "state_transition", "data": {"node_id": node, "from": "?", "to": to}},
@@ -180,7 +194,8 @@ def test_every_client_ends_with_the_hubs_tree_and_is_told_of_every_gap(
     plan: list[tuple[Any, ...]], policies: tuple[Policy, ...]
 ) -> None:
     async def play() -> None:
-        async with a_world() as world:
+        settings = small(limits={"max_inline_value": INLINE})
+        async with a_world(settings, Store(Oracle(INLINE))) as world:
             stage = Play(world, policies)
             world.nursery.start_soon(stage.producer)
             for step in plan:
