@@ -48,6 +48,7 @@ HTTP_STATUS: Final[dict[str, int]] = {
     "not_found": 404,
     "gone": 410,
     "overloaded": 503,
+    "access_unavailable": 503,
     "store_unavailable": 503,
     "draining": 503,
     "internal": 500,

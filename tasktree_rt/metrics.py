@@ -171,6 +171,15 @@ class Metrics:
             self._counter("connections_refused", "Connections refused before a request was read.", "reason")
         )
         self._http_stalled = self._counter("http_stalled", "HTTP responses aborted: the peer read nothing.")
+        self._hooks = self._counter(
+            "hook_questions", "Questions to the service that decides about access.", "hook", "outcome"
+        )
+
+    def asked(self, hook: str, outcome: str) -> None:
+        """Count a question to the team's own service (``connect``, ``subscribe``, ``publish``, ``autogpt``):
+        ``answered``, ``remembered``, ``failed``, or ``paused`` by the breaker.
+        """
+        self._hooks.labels(hook, outcome).inc()
 
     def handshake(self, outcome: str) -> None:
         """Count a request for a WebSocket by its outcome: ``accepted``, ``rejected`` (by the view),

@@ -38,6 +38,6 @@ def test_every_error_code_of_the_protocol_has_its_status() -> None:
         413: "too_large",
         429: "too_many_subscriptions rate_limited",
         500: "internal",
-        503: "overloaded store_unavailable draining",
+        503: "overloaded access_unavailable store_unavailable draining",
     }
     assert {code: status for status, codes in by_status.items() for code in codes.split()} == HTTP_STATUS

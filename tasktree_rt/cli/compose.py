@@ -32,6 +32,7 @@ from tasktree_rt.hub.hub import Hub, open_hub
 from tasktree_rt.metrics import Metrics
 from tasktree_rt.settings import Settings
 from tasktree_rt.web.app import create_app
+from tasktree_rt.web.auth.hooks import open_hooks
 from tasktree_rt.web.foreign_routes import ForeignSystem, addresses_of
 from tasktree_rt.web.server.listeners import open_all
 from tasktree_rt.web.server.server import raise_open_files_limit, serve, tune_gc
@@ -85,7 +86,8 @@ async def run_hub(
         raise_open_files_limit()
         metrics = Metrics()
         async with (
-            open_hub(broker, settings, meter=metrics) as hub,
+            open_hooks(settings.auth) as hooks,
+            open_hub(broker, settings, meter=metrics, access=hooks) as hub,
             _bridges(hub, settings, metrics),
             trio.open_nursery() as nursery,
         ):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from functools import lru_cache
 from ipaddress import ip_address, ip_network
@@ -63,6 +64,20 @@ class Verb(StrEnum):
 
 
 @frozen
+class Lease:
+    """Permission for one project beside the grants, for some time: of the team's own service, or of a
+    subscription token.
+
+    Attributes:
+        verbs: what the caller may do with the project.
+        until: Unix time in seconds after which it is void, or None.
+    """
+
+    verbs: frozenset[Verb]
+    until: float | None = None
+
+
+@frozen
 class Grants:
     """What one authenticated caller may do.
 
@@ -77,6 +92,8 @@ class Grants:
         token_id: the token's ``jti``, or the API key's id; "" without one.
         issued: Unix time in seconds when the token was issued (``iat``), or None.
         address: the network address of the caller; "" is this process.
+        leases: by project, what the caller may do with it for some time beside all this. Whatever keeps the
+            grants ends a lease in time.
     """
 
     subject: str
@@ -91,6 +108,7 @@ class Grants:
     token_id: str = field(default="", eq=False)
     issued: float | None = field(default=None, eq=False)
     address: str = field(default="", eq=False)
+    leases: Mapping[str, Lease] = field(factory=dict, eq=False)
 
     def at(self, address: str) -> Grants:
         """Return the same grants for a caller at an address."""
@@ -107,7 +125,23 @@ class Grants:
 
     def allows(self, verb: Verb, project_id: str) -> bool:
         """Return whether the caller may do `verb` on a project."""
-        return self.scope(verb).covers(project_id)
+        return self.scope(verb).covers(project_id) or self._leased(verb, project_id)
+
+    def _leased(self, verb: Verb, project_id: str) -> bool:
+        lease = self.leases.get(project_id)
+        return lease is not None and verb in lease.verbs
+
+    def without_leases(self, projects: Iterable[str]) -> Grants:
+        """Return the same grants without the leases of some projects."""
+        ended = set(projects)
+        return evolve(self, leases={name: one for name, one in self.leases.items() if name not in ended})
+
+    def with_lease(self, project_id: str, lease: Lease) -> Grants:
+        """Return the same grants with a lease for a project; verbs of an earlier one stay."""
+        before = self.leases.get(project_id)
+        if before is not None:
+            lease = evolve(lease, verbs=lease.verbs | before.verbs)
+        return evolve(self, leases={**self.leases, project_id: lease})
 
     @property
     def owner(self) -> str:
@@ -121,7 +155,7 @@ class Grants:
     def sees(self, topic: str) -> bool:
         """Return True if it may watch a project, or a user's topic."""
         user = user_of(topic)
-        return self.watch.covers(topic) if user is None else self.is_user(user)
+        return self.allows(Verb.WATCH, topic) if user is None else self.is_user(user)
 
     def calls(self, user: str) -> bool:
         """Return True if it may publish to the log of `user`."""

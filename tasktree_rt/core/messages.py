@@ -84,10 +84,11 @@ class Pong:
 
 @frozen
 class Unsubscribed:
-    """The answer to `Unsubscribe`, or news that a subscription ended by itself."""
+    """The answer to `Unsubscribe`, or news that a subscription ended by itself, with the `reason`."""
 
     project_id: str
     id: RequestId = None
+    reason: str | None = None
 
 
 @frozen

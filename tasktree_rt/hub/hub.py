@@ -22,6 +22,7 @@ import trio
 from tasktree_rt.brokers.base import Broker, Interaction, Key
 from tasktree_rt.brokers.base import Snapshot as SnapshotInfo
 from tasktree_rt.core.topics import TopicIndex
+from tasktree_rt.hub.access.hooks import NO_HOOKS, Decisions, Hooks
 from tasktree_rt.hub.context import HubContext
 from tasktree_rt.hub.delivery.broadcast import Broadcasts
 from tasktree_rt.hub.delivery.connections import Connections
@@ -94,10 +95,13 @@ class Hub:
 
     Attributes:
         connections: every connection by its id.
+        access: asks the team's own service (`hooks`) what a caller may do.
     """
 
-    def __init__(self, broker: Broker, context: HubContext) -> None:
+    def __init__(self, broker: Broker, context: HubContext, access: Hooks = NO_HOOKS) -> None:
         self.context = context
+        self.hooks = access
+        self.access = Decisions(context, access)
         self.settings = context.settings
         self.meter = context.meter
         self.timestamp = context.timestamp
@@ -178,7 +182,7 @@ class Hub:
         self.ephemeral_topics = EphemeralTopics(settings.limits.max_subscriptions, context.report_fault)
         self.status_notifier = StatusNotifier(settings.execution.status_interval, context.report_fault)
         self.activity.observe(self.status_notifier.changed)
-        self.subscriptions = Subscriptions(context, self.cache, self.fanout, self.index)
+        self.subscriptions = Subscriptions(context, self.cache, self.fanout, self.index, self.access)
         self.connections = Connections(
             context, self.cache, self.index, self.ephemeral_topics, self.subscriptions
         )
@@ -221,11 +225,13 @@ class Hub:
         self.resolution = Resolution(
             context, broker, publisher, registry, self.quotas, resolved=resolved, stays_open=stays_open
         )
-        self.prompts = Prompts(context, broker, self.resolution, registry, self.ephemeral_topics.show_user)
-        self.commands = Commands(context, self.resolution, registry, self.orchestrators)
+        self.prompts = Prompts(
+            context, broker, self.resolution, registry, self.access, self.ephemeral_topics.show_user
+        )
+        self.commands = Commands(context, self.resolution, registry, self.orchestrators, self.access)
         self.notifications = Notifications(publisher, self.cache, self.ephemeral_topics.show_user)
         self.executions = WorkQueue(
-            context, publisher, self.cache, self.activity, self.idle_projects, self._stopping
+            context, publisher, self.cache, self.activity, self.idle_projects, self._stopping, self.access
         )
 
     def _compose_foreign(self) -> None:
@@ -292,18 +298,19 @@ async def open_hub(
     *,
     meter: Metrics | None = None,
     on_error: Callable[[str, BaseException], None] | None = None,
+    access: Hooks = NO_HOOKS,
 ) -> AsyncIterator[Hub]:
     """Open the broker and run a hub on it for as long as the block lasts.
 
     On leaving, what was accepted is committed, then the broker is closed. `on_error(where, error)` is
-    called for every fault of the hub's own.
+    called for every fault of the hub's own. `access` decides where a caller's grants do not allow something.
 
     Raises:
         StoreUnusable: the broker cannot be opened.
     """
     await broker.open()
     try:
-        hub = Hub(broker, HubContext(settings, meter or Metrics(), on_error=on_error))
+        hub = Hub(broker, HubContext(settings, meter or Metrics(), on_error=on_error), access)
         await hub.load()
         async with trio.open_nursery() as nursery:
             for task in hub.tasks():

@@ -9,7 +9,7 @@ from attrs import field, frozen
 
 from tasktree_rt.core.grant_claim import read_grants
 from tasktree_rt.errors import InvalidInput
-from tasktree_rt.settings.checks import JSON, UnfitSetting, a_secret, a_text
+from tasktree_rt.settings.checks import JSON, UnfitSetting, a_flag, a_secret, a_text, an_http_url, seconds
 
 if TYPE_CHECKING:
     from attrs import Attribute
@@ -35,7 +35,28 @@ class Auth:
     default_grants: Mapping[str, Any] = field(factory=dict, validator=a_grants_table, metadata=JSON)
     """What a token without the claim ``tasktree`` grants: a table like the claim. Empty: nothing."""
 
+    connect_url: str = field(default="", validator=an_http_url)
+    """URL of the team's service that tells the grants of a credential that the hub's keys do not verify."""
+    subscribe_url: str = field(default="", validator=an_http_url)
+    """URL of the service that decides about ``watch`` and ``history`` where the grants do not allow them."""
+    publish_url: str = field(default="", validator=an_http_url)
+    """URL of the service that decides about ``push`` where the grants do not allow it."""
+    hook_secret: str = field(default="", repr=False, validator=a_secret)
+    """Key that signs the hub's questions; at least 32 bytes. Needed with each of the three URLs."""
+    hook_timeout: float = seconds(2.0)
+    """Seconds for an answer; after them the caller is refused."""
+    hook_cache: float = seconds(10.0, zero=True)
+    """Seconds for which an answer is remembered; 0: not at all."""
+    required: bool = field(default=False, validator=a_flag)
+    """Demand a credential although no key is set: an embedding program verifies it (`Hooks.connect`)."""
+
+    def __attrs_post_init__(self) -> None:
+        """Check the rules between fields."""
+        for name in ("connect_url", "subscribe_url", "publish_url"):
+            if getattr(self, name) and not self.hook_secret:
+                raise UnfitSetting(("auth.hook_secret", f"auth.{name}"), f"needed with auth.{name}")
+
     @property
     def on(self) -> bool:
         """Whether requests need a token."""
-        return bool(self.secret)
+        return bool(self.secret or self.connect_url or self.required)

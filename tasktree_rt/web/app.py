@@ -13,12 +13,13 @@ from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException, NotFound
 from werkzeug.routing import MapAdapter
 
-from tasktree_rt.errors import PeerError, ProjectDamaged, StoreDamaged, StoreUnavailable
+from tasktree_rt.errors import PeerError, ProjectDamaged, SettingsError, StoreDamaged, StoreUnavailable
 from tasktree_rt.hub.hub import Hub
 from tasktree_rt.hub.projects.store_health import unavailable
 from tasktree_rt.metrics import Metrics
 from tasktree_rt.settings import Settings
 from tasktree_rt.web.auth.authenticator import Authenticator, authenticator, put_authenticator
+from tasktree_rt.web.auth.hooks import AskingAuthenticator
 from tasktree_rt.web.auth.origin_refusal_log import FOREIGN_ORIGIN, UNKNOWN_HOST, Refusals, refusals_of
 from tasktree_rt.web.auth.origins import OriginPolicy
 from tasktree_rt.web.auth.tokens import token_of
@@ -34,7 +35,7 @@ from tasktree_rt.web.metrics_page import MetricsPage
 from tasktree_rt.web.nodes import NodeRoutes
 from tasktree_rt.web.problem_details import problem, status_problem
 from tasktree_rt.web.protective_headers import PROTECTIVE
-from tasktree_rt.web.request import HubRequest, require_admin
+from tasktree_rt.web.request import HubRequest, put_decisions, require_admin
 from tasktree_rt.web.response import LargeAnswers, reply
 from tasktree_rt.web.server.app_addresses import put_addresses
 from tasktree_rt.web.snapshots import SnapshotRoutes
@@ -107,7 +108,8 @@ def create_app(
     app.config["MAX_CONTENT_LENGTH"] = settings.limits.max_message_size
     app.config["RESPONSE_TIMEOUT"] = None
     app.config["BODY_TIMEOUT"] = settings.limits.handshake_timeout * 3
-    put_authenticator(app, Authenticator(settings.auth))
+    put_authenticator(app, _authenticator(settings, hub))
+    put_decisions(app, hub.access)
     app.register_blueprint(SocketRoutes(hub, settings).routes())
     executions = ExecutionRoutes(hub, settings)
     app.register_blueprint(executions.sockets(), url_prefix=API)
@@ -133,6 +135,15 @@ def create_app(
     if metrics is not None and settings.metrics:
         _scraping(app, MetricsPage(metrics, hub))
     return app
+
+
+def _authenticator(settings: Settings, hub: Hub) -> Authenticator | AskingAuthenticator:
+    own, hooks = Authenticator(settings.auth), hub.hooks
+    if hooks.connect is None:
+        return own
+    if not settings.auth.on:
+        raise SettingsError("auth.required: expected true, since Hooks.connect verifies credentials")
+    return AskingAuthenticator(own, hooks, hub.meter, lambda: hub.wall() / 1_000_000)
 
 
 def _scraping(app: QuartTrio, page: MetricsPage) -> None:

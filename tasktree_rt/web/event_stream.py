@@ -30,7 +30,7 @@ def stream_routes(hub: Hub) -> Blueprint:
     @routes.get("/projects/<project>/stream")
     async def stream(project: str) -> Response:
         """Stream a project's events after its state or after a position."""
-        return await follow(permitted(Verb.WATCH, project))
+        return await follow(await permitted(Verb.WATCH, project))
 
     @routes.get("/users/<path:user>/stream")
     async def user_stream(user: str) -> Response:
@@ -67,7 +67,8 @@ def streamed(body: AsyncIterator[bytes], interval: float) -> Response:
 
 async def _body(hub: Hub, subscriber: PullSubscriber) -> AsyncIterator[bytes]:
     """Yield the stream. After the caller's token has expired it ends instead of sending the next message."""
-    expires = subscriber.grants.expires
+    leases = [one.until for one in subscriber.grants.leases.values()]
+    expires = min((one for one in (subscriber.grants.expires, *leases) if one is not None), default=None)
     try:
         yield RETRY
         pieces = cast(

@@ -70,7 +70,7 @@ class Api:
 
     async def publish(self, project: str) -> Response:
         """Publish one event, an array of events, or NDJSON: all of them or none."""
-        name = permitted(Verb.PUSH, project)
+        name = await permitted(Verb.PUSH, project)
         raw = await self._events(name)
         most, now = self._hub.settings.limits.max_events_per_publish, self._hub.timestamp()
         events, key = parse_events(raw, most=most, now=now, project=name), idempotency()
@@ -103,7 +103,7 @@ class Api:
     async def state(self, project: str) -> Response:
         """Answer with the whole state: the present one, or the one after event ``at``."""
         at = request.args.get("at")
-        name = permitted(Verb.WATCH if at is None else Verb.HISTORY, project)
+        name = await permitted(Verb.WATCH if at is None else Verb.HISTORY, project)
         found = await self._hub.history.existing(name)
         seq = None if at is None else number("at", at, 1 << 60, 0)
         if seq is None or seq == found.tree.head:
@@ -124,11 +124,11 @@ class Api:
 
     async def events(self, project: str) -> Response:
         """Answer with a page of past events."""
-        return page_reply(self._answers, await history(self._hub, permitted(Verb.HISTORY, project)))
+        return page_reply(self._answers, await history(self._hub, await permitted(Verb.HISTORY, project)))
 
     async def delete(self, project: str) -> Response:
         """Delete a project: end its epoch."""
-        name = permitted(Verb.DELETE, project)
+        name = await permitted(Verb.DELETE, project)
         return reply(_published(await self._hub.delete_project(name)))
 
     async def recover(self, project: str) -> Response:

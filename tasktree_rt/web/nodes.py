@@ -33,7 +33,7 @@ class NodeRoutes:
 
     async def usage(self, project: str) -> Response:
         """Answer with the tokens and the cost of all nodes of a project, or of one branch."""
-        found = await self._hub.history.existing(permitted(Verb.WATCH, project))
+        found = await self._hub.history.existing(await permitted(Verb.WATCH, project))
         node_id = None if "node_id" not in request.args else _node_id()
         used = found.tree.used() if node_id is None else found.tree.used_in(node_id)
         named = {} if node_id is None else {"node_id": node_id}
@@ -43,7 +43,7 @@ class NodeRoutes:
     async def field(self, project: str) -> Response:
         """Answer with one field of a node, whole: its value now, or after event ``at``."""
         at = request.args.get("at")
-        name = permitted(Verb.WATCH if at is None else Verb.HISTORY, project)
+        name = await permitted(Verb.WATCH if at is None else Verb.HISTORY, project)
         found = await self._hub.history.existing(name)
         node_id, wanted = _node_id(), request.args.get("name", "")
         fields = await self._fields(found, node_id, at)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import zlib
 from typing import Any, Final
 
-from quart import g, request
+from quart import Quart, current_app, g, request
 from quart_trio.wrappers import TrioRequest
 from werkzeug.exceptions import UnsupportedMediaType
 
@@ -19,6 +19,7 @@ from tasktree_rt.core.events import Json, ProjectId, project_id, refuse_unknown
 from tasktree_rt.dialects.base import decode_object, encode_json
 from tasktree_rt.errors import InvalidInput
 from tasktree_rt.hub.access import policy as access
+from tasktree_rt.hub.access.hooks import Decisions
 from tasktree_rt.hub.cooperative import yield_if_due
 from tasktree_rt.hub.hub import Key
 
@@ -28,6 +29,7 @@ MOST: Final = 1_000
 """The highest ``limit``."""
 MAX_KEY: Final = 128
 """Maximum characters of an idempotency key and of a producer's id."""
+DECISIONS: Final = "tasktree_rt.decisions"
 GZIP: Final = frozenset({"gzip", "x-gzip"})
 PLAIN: Final = frozenset({"", "identity"})
 CHUNK: Final = 64 * 1024
@@ -44,13 +46,21 @@ def grants() -> Grants:
     return found
 
 
-def permitted(verb: Verb, project: str) -> ProjectId:
+def put_decisions(app: Quart, found: Decisions) -> None:
+    """Let `permitted` ask `found` about what grants do not cover."""
+    app.extensions[DECISIONS] = found
+
+
+async def permitted(verb: Verb, project: str) -> ProjectId:
     """Check that the caller may do `verb` on a project; return its id.
 
     Raises:
         PeerError: ``invalid_project_id`` or ``forbidden``.
     """
     name = project_id(project)
+    decisions: Decisions = current_app.extensions[DECISIONS]
+    if verb in decisions.asked:
+        g.grants = await decisions.extended(grants(), verb, name)
     access.require(grants(), verb, name)
     return name
 

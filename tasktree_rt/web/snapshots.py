@@ -40,7 +40,7 @@ class SnapshotRoutes:
 
     async def keep(self, project: str) -> Response:
         """Store a project's state under a name: the present state, or the one after event ``at``."""
-        hub, name = self._hub, permitted(Verb.PUSH, project)
+        hub, name = self._hub, await permitted(Verb.PUSH, project)
         body = await read_body()
         given = decode_json(body) if body else {}
         title = given.get("name", "") if isinstance(given, dict) else None
@@ -56,12 +56,12 @@ class SnapshotRoutes:
 
     async def kept(self, project: str) -> Response:
         """Answer with the list of a project's snapshots."""
-        name = permitted(Verb.HISTORY, project)
+        name = await permitted(Verb.HISTORY, project)
         return reply({"snapshots": [_kept(one) for one in await self._hub.snapshots.of(name)]})
 
     async def one_kept(self, project: str, snapshot_id: str) -> Response:
         """Answer with one snapshot and its state."""
-        name = permitted(Verb.HISTORY, project)
+        name = await permitted(Verb.HISTORY, project)
         stored = await self._hub.snapshots.find(name, snapshot_id)
         return self._answers.response(
             (name, snapshot_id), stored.size, _pieces(stored, self._hub.large_values)
@@ -69,7 +69,7 @@ class SnapshotRoutes:
 
     async def forget(self, project: str, snapshot_id: str) -> Response:
         """Delete one snapshot of a project."""
-        name = permitted(Verb.DELETE, project)
+        name = await permitted(Verb.DELETE, project)
         await self._hub.snapshots.delete(name, snapshot_id)
         return reply({"project_id": name, "snapshot_id": snapshot_id, "deleted": True})
 

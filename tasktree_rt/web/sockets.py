@@ -26,7 +26,7 @@ from tasktree_rt.core.topics import WILDCARD, user_id, user_topic
 from tasktree_rt.dialects.base import Dialect
 from tasktree_rt.dialects.tasktree import SUBPROTOCOL, Native, Orchestrator, Plain
 from tasktree_rt.dialects.tasktree.requests import read_policy
-from tasktree_rt.errors import InvalidInput, PeerError
+from tasktree_rt.errors import InvalidInput, PeerError, Unavailable
 from tasktree_rt.hub.access import policy as access
 from tasktree_rt.hub.hub import Hub
 from tasktree_rt.hub.sessions.producer import ProducerSession
@@ -135,15 +135,22 @@ class SocketRoutes:
         except PeerError as error:
             session = RejectedSession(self._hub, ORCHESTRATOR, closing(error), address())
         else:
-            for name in serves:
-                if not access.may(grants, Verb.PUSH, name):
-                    return problem(access.forbidden(Verb.PUSH, name, field="commands"))
+            try:
+                await self._check_commands(grants, serves)
+            except PeerError as error:
+                return problem(error)
             session = ProducerSession(
                 self._hub, ORCHESTRATOR, producer_id, grants=grants, serves=serves, address=address()
             )
         offered = SUBPROTOCOL in websocket.requested_subprotocols
         await accept_session(self._hub, session, SUBPROTOCOL if offered else None)
         return None
+
+    async def _check_commands(self, grants: Grants, projects: tuple[str, ...]) -> None:
+        if Verb.PUSH in self._hub.access.asked:
+            grants = await self._hub.access.extended(grants, Verb.PUSH, *projects)
+        for name in projects:
+            access.require(grants, Verb.PUSH, name, field="commands")
 
 
 def _watch_session(
@@ -218,6 +225,8 @@ def token() -> str | None:
 
 def closing(error: PeerError) -> Closing:
     """Return the close code for a refused token."""
+    if isinstance(error, Unavailable):
+        return OVERLOADED
     if isinstance(error, TokenMissing):
         return TOKEN_MISSING
     return TOKEN_WITHOUT_SUBJECT if isinstance(error, TokenWithoutSubject) else TOKEN_INVALID

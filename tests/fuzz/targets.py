@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from tests.fuzz import foreign, forwarded, stage, wire, words
+from tests.fuzz import foreign, forwarded, hooks, stage, wire, words
 from tests.fuzz.target import Target
 
 TARGETS: Final = {
@@ -26,6 +26,7 @@ TARGETS: Final = {
         Target("position", words.run_position, (*words.JSON_WORDS, *stage.QUERY_WORDS), 0.12),
         Target("token", words.run_token, words.TOKEN_WORDS, 0.2),
         Target("claims", words.run_claims, words.CLAIM_WORDS, 0.4),
+        Target("hook", hooks.run_answers, hooks.ANSWER_WORDS, 0.2),
         Target("forwarded", forwarded.run_forwarded, forwarded.FORWARDED_WORDS, 0.1),
         Target("client", words.run_client, words.CLIENT_WORDS, 0.2),
     )

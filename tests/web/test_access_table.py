@@ -99,7 +99,7 @@ def expected(route: Route, caller: str) -> int | None:
 async def test_a_route_answers_whom_its_row_names_and_refuses_all_others(name: str) -> None:
     route = ROUTES[name]
     async with real_hub(auth=auth(), metrics=True) as running, running.http() as http:
-        put_authenticator(running.app, Known())  # type: ignore[arg-type]
+        put_authenticator(running.app, Known())
         snapshot = await prepare(running, "q0")
         for caller in CALLERS.keys() - route.opened_by:
             here = places(PROJECT, "q0", snapshot)
@@ -125,7 +125,7 @@ async def test_a_route_answers_whom_its_row_names_and_refuses_all_others(name: s
 async def test_a_route_without_a_credential_answers_401_unless_its_row_is_open(name: str) -> None:
     route = ROUTES[name]
     async with real_hub(auth=auth(), metrics=True) as running, running.http() as http:
-        put_authenticator(running.app, Known())  # type: ignore[arg-type]
+        put_authenticator(running.app, Known())
         status, _ = await status_of(
             http, name, route, {**places(PROJECT, "q", "s"), "name": "tv", "place": "x"}, ""
         )
@@ -135,7 +135,7 @@ async def test_a_route_without_a_credential_answers_401_unless_its_row_is_open(n
 @pytest.mark.parametrize("caller", sorted(CALLERS))
 async def test_lists_hold_only_what_the_caller_may_see(caller: str) -> None:
     async with real_hub(auth=auth()) as running, running.http() as http:
-        put_authenticator(running.app, Known())  # type: ignore[arg-type]
+        put_authenticator(running.app, Known())
         await prepare(running, "q0")
         headers = {"Authorization": f"Bearer {caller}"}
 

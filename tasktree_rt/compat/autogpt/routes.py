@@ -84,7 +84,11 @@ class AutoGptRoutes:
     async def event(self) -> Response:
         """Take an execution's event, in the form that Redis carries."""
         event = read_execution(await read_body())
-        _may_push(grants(), event.user, f"{PREFIX}{event.execution}")
+        project = f"{PREFIX}{event.execution}"
+        caller = grants()
+        if Verb.PUSH in self._hub.access.asked:
+            caller = await self._hub.access.extended(caller, Verb.PUSH, project)
+        _may_push(caller, event.user, project)
         return reply({"channels": self._intake.event(event)}, 202)
 
     async def notify(self) -> Response:

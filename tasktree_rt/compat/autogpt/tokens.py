@@ -15,7 +15,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from tasktree_rt.core.access import Grants
 from tasktree_rt.errors import SettingsError
 from tasktree_rt.settings import Settings
-from tasktree_rt.web.auth.authenticator import Authenticator
+from tasktree_rt.web.auth.authenticator import Authenticates
 from tasktree_rt.web.auth.keys import SCHEMES, KeySource, PublicKey, jwks_source, pem_source
 from tasktree_rt.web.auth.tokens import TokenInvalid, TokenMissing, claims_of, grants_of
 
@@ -42,7 +42,7 @@ class AutoGptTokens:
         if pem:
             self._sources.append(_tried("autogpt.public_key", pem_source(pem)))
 
-    async def authenticate(self, token: str | None, shared: Authenticator) -> Grants:
+    async def authenticate(self, token: str | None, shared: Authenticates) -> Grants:
         """Return the grants of a token's user; without authentication those of AutoGPT's default user.
 
         `shared` verifies the tokens that are signed with a secret of the hub.

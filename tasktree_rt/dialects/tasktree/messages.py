@@ -109,7 +109,8 @@ def _pong(said: Pong) -> Json:
 
 
 def _unsubscribed(said: Unsubscribed) -> Json:
-    return _with_id({"type": "unsubscribed", **named(said.project_id)}, said.id)
+    message = _with_id({"type": "unsubscribed", **named(said.project_id)}, said.id)
+    return message if said.reason is None else {**message, "reason": said.reason}
 
 
 def _reply(said: Reply) -> Json:

@@ -54,10 +54,9 @@ def require_push(grants: Grants, projects: Iterable[str]) -> None:
     Raises:
         Refused: ``forbidden``; names the first such project.
     """
-    scope = grants.push
-    if not scope.everything:
+    if not grants.push.everything:
         for name in projects:
-            if not scope.covers(name):
+            if not grants.allows(Verb.PUSH, name):
                 raise forbidden(Verb.PUSH, name)
 
 

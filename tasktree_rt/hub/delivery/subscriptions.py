@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from attrs import evolve
+
 from tasktree_rt.brokers.base import Summary
 from tasktree_rt.core.access import Grants, Verb
 from tasktree_rt.core.events import project_id
@@ -12,6 +14,7 @@ from tasktree_rt.core.protocol import Reply, Subscribe, Unsubscribed
 from tasktree_rt.core.topics import WILDCARD, TopicIndex, user_of
 from tasktree_rt.errors import ProjectDamaged, Refused
 from tasktree_rt.hub.access import policy as access
+from tasktree_rt.hub.access.hooks import Decisions
 from tasktree_rt.hub.context import HubContext
 from tasktree_rt.hub.delivery.fanout import Fanout
 from tasktree_rt.hub.delivery.subscriber import Subscriber
@@ -26,8 +29,14 @@ class Subscriptions:
     """See the module's docstring. `index` holds the topics of each subscriber."""
 
     def __init__(
-        self, context: HubContext, cache: ProjectCache, fanout: Fanout, index: TopicIndex[Subscriber]
+        self,
+        context: HubContext,
+        cache: ProjectCache,
+        fanout: Fanout,
+        index: TopicIndex[Subscriber],
+        decisions: Decisions,
     ) -> None:
+        self._decisions = decisions
         self._settings = context.settings
         self._cache = cache
         self._fanout = fanout
@@ -43,7 +52,7 @@ class Subscriptions:
         Raises:
             PeerError: ``forbidden``, ``too_many_subscriptions``, ``invalid_project_id``, or the store fails.
         """
-        self.check(subscriber, request.project_id)
+        await self.admit(subscriber, request.project_id)
         await self._cache.load(request.project_id)
         self.watch_nowait(subscriber, request)
 
@@ -151,6 +160,8 @@ class Subscriptions:
         if name == WILDCARD:
             self._unwatch_all(subscriber, topics)
             return
+        if name in subscriber.grants.leases:
+            subscriber.grants = subscriber.grants.without_leases((name,))
         if WILDCARD in topics:
             self._exclude(subscriber, name)
         subscriber.forget(name)
@@ -190,15 +201,30 @@ class Subscriptions:
 
     def regrant(self, subscriber: Subscriber, grants: Grants) -> None:
         """Apply new grants: end the subscriptions that they do not cover, and send an `Unsubscribed` for
-        each.
+        each. Leases stay.
         """
+        leases = {**subscriber.grants.leases, **grants.leases}
+        self._apply(subscriber, evolve(grants, leases=leases), None)
+
+    def end_leases(self, subscriber: Subscriber, wall: float) -> bool:
+        """End the leases that are over at `wall` (Unix time in seconds), and what they allowed.
+
+        The connection gets an `Unsubscribed` with a reason for each. Returns whether there were any.
+        """
+        leases = subscriber.grants.leases.items()
+        over = [name for name, one in leases if one.until is not None and wall >= one.until]
+        if over:
+            self._apply(subscriber, subscriber.grants.without_leases(over), "expired")
+        return bool(over)
+
+    def _apply(self, subscriber: Subscriber, grants: Grants, reason: str | None) -> None:
         for name in self._index.topics(subscriber) - {WILDCARD}:
             if not access.may_watch(grants, name):
                 subscriber.forget(name)
                 self._fanout.guard(subscriber, name)
                 self._index.discard(subscriber, name)
                 self._cache.left(name)
-                subscriber.reply(Unsubscribed(name))
+                subscriber.reply(Unsubscribed(name, reason=reason))
         subscriber.regrant(grants)
 
     def check(self, subscriber: Subscriber, name: str) -> None:
@@ -207,9 +233,32 @@ class Subscriptions:
         Raises:
             PeerError: ``forbidden``, ``too_many_subscriptions``, ``invalid_project_id``.
         """
+        self._check_room(subscriber, name)
+        access.require(subscriber.grants, Verb.WATCH, name, field="project_id")
+
+    async def admit(self, subscriber: Subscriber, name: str) -> None:
+        """Check as `check` does; what the grants do not cover, the team's own service may allow.
+
+        Raises:
+            PeerError: as `check`, or ``access_unavailable``.
+        """
+        if self.asks:
+            self._check_room(subscriber, name)
+            found = await self._decisions.extended(subscriber.grants, Verb.WATCH, name)
+            lease = found.leases.get(name)
+            if lease is not None:
+                # The grants may be others by now: a token was refreshed meanwhile.
+                subscriber.grants = subscriber.grants.with_lease(name, lease)
+        self.check(subscriber, name)
+
+    @property
+    def asks(self) -> bool:
+        """Return whether the team's own service may allow what grants do not cover."""
+        return Verb.WATCH in self._decisions.asked
+
+    def _check_room(self, subscriber: Subscriber, name: str) -> None:
         if user_of(name) is None:
             project_id(name)
-        access.require(subscriber.grants, Verb.WATCH, name, field="project_id")
         topics = self._index.topics(subscriber)
         most = self._settings.limits.max_subscriptions
         if name not in topics and len(topics) >= most:

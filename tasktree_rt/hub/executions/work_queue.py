@@ -31,6 +31,7 @@ from tasktree_rt.core.executions import (
 from tasktree_rt.dialects.base import digest
 from tasktree_rt.errors import InvalidInput, Refused
 from tasktree_rt.hub.access import policy as access
+from tasktree_rt.hub.access.hooks import Decisions
 from tasktree_rt.hub.context import HubContext
 from tasktree_rt.hub.executions.preconditions import (
     MAX_NAME,
@@ -69,7 +70,9 @@ class WorkQueue:
         activity: Activity,
         idle: IdleProjects,
         stopping: Stopping,
+        decisions: Decisions,
     ) -> None:
+        self._decisions = decisions
         self._context = context
         self._publisher = publisher
         self._cache = cache
@@ -89,7 +92,7 @@ class WorkQueue:
             PeerError: ``forbidden``, ``not_found``, ``invalid_project_id``.
         """
         name = project_of(execution)
-        access.require(grants, Verb.WATCH, name)
+        await self._require(grants, Verb.WATCH, name)
         return await execution_json(await self._loaded(name))
 
     async def page(self, wanted: ExecutionFilter, after: str) -> list[Json]:
@@ -198,7 +201,7 @@ class WorkQueue:
         if not isinstance(data, dict):
             raise InvalidInput(f"expected an object, got {shown(data)}", field="input_data")
         name = project_of(f"{self._context.wall():013x}{secrets.token_hex(4)}")
-        access.require(grants, Verb.PUSH, name)
+        await self._require(grants, Verb.PUSH, name)
         now = self._context.timestamp()
         changes = {"title": workflow, "workflow_id": workflow, "input_data": data, "created_at": now}
         events = [self._update(name, changes), self._transition(name, None, PENDING, {})]
@@ -216,7 +219,7 @@ class WorkQueue:
             PeerError: refused; ``invalid_transition`` if it is not pending: the outcome names its worker.
         """
         name, worker = project_of(execution), worker_in(given)
-        access.require(grants, Verb.PUSH, name)
+        await self._require(grants, Verb.PUSH, name)
         project = await self._loaded(name)
         now = self._context.timestamp()
         took = {"worker_id": worker, "started_at": now, "ended_at": None, "error": None, "progress": None}
@@ -238,7 +241,7 @@ class WorkQueue:
             PeerError: refused.
         """
         name = project_of(execution)
-        access.require(grants, Verb.PUSH, name)
+        await self._require(grants, Verb.PUSH, name)
         check_changes(given)
         while True:
             project = await self._loaded(name)
@@ -277,6 +280,11 @@ class WorkQueue:
             changes = {"started_at": now, **changes}
         # One publish, the fields first: a watcher that sees the state has them already.
         return [self._update(name, changes), self._transition(name, was, status, {})]
+
+    async def _require(self, grants: Grants, verb: Verb, name: ProjectId) -> None:
+        if verb in self._decisions.asked:
+            grants = await self._decisions.extended(grants, verb, name)
+        access.require(grants, verb, name)
 
     def _update(self, name: ProjectId, changes: Json) -> Event:
         return Event("project_update", name, {"changes": changes}, self._context.timestamp())

@@ -12,6 +12,7 @@ from tasktree_rt.core.events import Json, project_id
 from tasktree_rt.dialects.base import encode_json, plain
 from tasktree_rt.errors import InvalidInput, Refused
 from tasktree_rt.hub.access import policy as access
+from tasktree_rt.hub.access.hooks import Decisions
 from tasktree_rt.hub.context import HubContext
 from tasktree_rt.hub.interactions.command_routing import Obedient, Orchestrators
 from tasktree_rt.hub.interactions.registry import (
@@ -34,7 +35,9 @@ class Commands:
         resolution: Resolution,
         registry: InteractionRegistry,
         orchestrators: Orchestrators,
+        decisions: Decisions,
     ) -> None:
+        self._decisions = decisions
         self._context = context
         self._resolution = resolution
         self._registry = registry
@@ -99,6 +102,8 @@ class Commands:
         """
         said = read_result(given)
         pending = await self._command(said["command_id"])
+        if Verb.PUSH in self._decisions.asked:
+            grants = await self._decisions.extended(grants, Verb.PUSH, pending.home)
         if not access.may(grants, Verb.PUSH, pending.home):
             raise missing(COMMAND, pending.id)  # as for one that does not exist
         if pending.outcome is not None:

@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Callable, Sequence
 
 from tasktree_rt.brokers.base import Broker, Interaction
-from tasktree_rt.core.access import Grants
+from tasktree_rt.core.access import Grants, Verb
 from tasktree_rt.core.events import Json, project_id
 from tasktree_rt.core.json_schema import Judge
 from tasktree_rt.core.prompts import HERE, deadline_of, read_answer, read_prompt
@@ -14,6 +14,7 @@ from tasktree_rt.core.topics import user_id, user_of, user_topic
 from tasktree_rt.dialects.base import encode_json, plain
 from tasktree_rt.errors import InvalidInput, Refused
 from tasktree_rt.hub.access import policy as access
+from tasktree_rt.hub.access.hooks import Decisions
 from tasktree_rt.hub.context import HubContext
 from tasktree_rt.hub.interactions.registry import (
     PROMPT,
@@ -36,12 +37,14 @@ class Prompts:
         broker: Broker,
         resolution: Resolution,
         registry: InteractionRegistry,
+        decisions: Decisions,
         show: Callable[[str, str, Json, str], None],
     ) -> None:
         self._context = context
         self._broker = broker
         self._resolution = resolution
         self._registry = registry
+        self._decisions = decisions
         self._show = show
         self._verdicts = SchemaChecks()
 
@@ -60,7 +63,7 @@ class Prompts:
         settings = self._context.settings
         given = plain(given)
         topics = _topics(given)
-        access.require_ask(grants, topics)
+        await self._require_ask(grants, topics)
         self._check_size(given, "message")
         data = await self._read_prompt(given, grants.owner)
         body = self._check_size(data, "message")
@@ -118,6 +121,11 @@ class Prompts:
         outcome = {"prompt_id": pending.id, **place_of(pending), **said}
         return pending, outcome | {"by": grants.subject or None, "how": "answered", "via": via}
 
+    async def _require_ask(self, grants: Grants, topics: Sequence[str]) -> None:
+        if Verb.PUSH in self._decisions.asked:
+            grants = await self._decisions.extended(grants, Verb.PUSH, *topics)
+        access.require_ask(grants, topics)
+
     def _check_size(self, said: Json, field: str) -> bytes:
         """Encode a request as JSON; refuse it if it is too large."""
         body, most = encode_json(said), self._context.settings.limits.max_prompt_size
@@ -148,7 +156,8 @@ class Prompts:
             PeerError: as `answer`.
         """
         pending = await self.find(prompt_id, grants=grants)
-        access.require_ask(grants, pending.interaction.topics)
+        topics = pending.interaction.topics
+        await self._require_ask(grants, topics)
         outcome = {**cancelled(pending, grants.subject or None), "via": via}
         await self._resolution.resolve(pending, outcome)
         return outcome

@@ -138,6 +138,8 @@ class ConnectionSession:
         if expires is not None and wall >= expires:
             self.close(TOKEN_INVALID)
             return
+        if self.subscriber.grants.leases and self.hub.subscriptions.end_leases(self.subscriber, wall):
+            self.lapsed()
         if now - self.last_received < interval:
             self._pinged_at = None
         elif self._pinged_at is None:
@@ -163,6 +165,10 @@ class ConnectionSession:
         """Return the seconds of silence before a ping, and the seconds that the peer then has to answer."""
         delivery = self.hub.settings.delivery
         return delivery.ping_interval, delivery.ping_timeout
+
+    def lapsed(self) -> None:
+        """Close the connection: a lease of its is over, and the dialect has no message for that."""
+        self.close(TOKEN_INVALID, "the permission to watch has expired")
 
     def beat(self, now: float) -> None:
         """Send a heartbeat if one is due and the dialect has heartbeats."""

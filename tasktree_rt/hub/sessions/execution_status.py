@@ -51,21 +51,38 @@ class ExecutionSession(ConnectionSession):
     def begin(self) -> None:
         """Watch the execution: at once if its project is in memory, else in a task."""
         name = f"{PREFIX}{self._execution}"
-        if not access.may(self.subscriber.grants, Verb.WATCH, name):
-            self.fail(Refused(f"you may not watch the execution {shown(self._execution)}"))
-            self.close(TOKEN_INVALID)
+        if not self._may_watch(name) and Verb.WATCH not in self.hub.access.asked:
+            self._refuse()
         elif not is_project_id(name):
             self._unknown()
-        elif (project := self.hub.cache.get(name)) is not None and self._is_quick(project):
+        elif (project := self._present(name)) is not None:
             self._join(project, Tally())
         else:
             self._begun = trio.Event()
             self._start(self._load)
 
+    def _may_watch(self, name: str) -> bool:
+        return access.may(self.subscriber.grants, Verb.WATCH, name)
+
+    def _refuse(self) -> None:
+        self.fail(Refused(f"you may not watch the execution {shown(self._execution)}"))
+        self.close(TOKEN_INVALID)
+
+    def _present(self, name: str) -> Project | None:
+        """Return the project if the caller may watch it and it needs no task."""
+        project = self.hub.cache.get(name) if self._may_watch(name) else None
+        return project if project is not None and self._is_quick(project) else None
+
     async def _load(self) -> None:
         assert self._begun is not None
         try:
             name = f"{PREFIX}{self._execution}"
+            if not self._may_watch(name):
+                grants = self.subscriber.grants
+                self.subscriber.grants = await self.hub.access.extended(grants, Verb.WATCH, name)
+            if not self._may_watch(name):
+                self._refuse()
+                return
             while True:
                 project = await self.hub.cache.load(name)
                 tally = await counted(project)

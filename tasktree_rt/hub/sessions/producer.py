@@ -14,7 +14,7 @@ import trio
 from attrs import define
 
 from tasktree_rt.brokers.base import Key
-from tasktree_rt.core.access import Grants
+from tasktree_rt.core.access import Grants, Verb
 from tasktree_rt.core.close_codes import OVERLOADED
 from tasktree_rt.core.events import Event, Json, parse_events
 from tasktree_rt.core.protocol import Acked, Instruction, Message, Policy, Pong, Reply, RequestId
@@ -125,6 +125,7 @@ class ProducerSession(ConnectionSession):
             if self._broken is not None:
                 raise self._broken
             events = self._events(raw)
+            await self._permit(events)
             key, fingerprint = None, None
             if answer.request is not None and self._producer:
                 key = Key(
@@ -149,9 +150,14 @@ class ProducerSession(ConnectionSession):
 
     def _events(self, raw: list[object]) -> list[Event]:
         most = self.hub.settings.limits.max_events_per_publish
-        events = parse_events(raw, most=most, now=self.hub.timestamp())
-        access.require_push(self.subscriber.grants, map(_project, events))
-        return events
+        return parse_events(raw, most=most, now=self.hub.timestamp())
+
+    async def _permit(self, events: list[Event]) -> None:
+        """Refuse events of a project that the producer may not push to."""
+        grants, decisions = self.subscriber.grants, self.hub.access
+        if Verb.PUSH in decisions.asked:
+            grants = await decisions.extended(grants, Verb.PUSH, *dict.fromkeys(map(_project, events)))
+        access.require_push(grants, map(_project, events))
 
     # --- answers ----------------------------------------------------------------------------------
 

@@ -68,8 +68,9 @@ class Query:
             subscriptions.watch_all(self._subscriber, request, announce=self._announce)
             return True
         try:
-            subscriptions.check(self._subscriber, request.project_id)
-            if self._hub.cache.get(request.project_id) is None:
+            if not subscriptions.asks:
+                subscriptions.check(self._subscriber, request.project_id)
+            if subscriptions.asks or self._hub.cache.get(request.project_id) is None:
                 return False
             self._before(request)
             return subscriptions.watch_nowait(self._subscriber, request)
@@ -90,6 +91,7 @@ class Query:
 
     async def _watch(self, request: Subscribe) -> None:
         try:
+            await self._hub.subscriptions.admit(self._subscriber, request.project_id)
             await self._hub.cache.load(request.project_id)
             self._before(request)
             await self._hub.subscriptions.watch(self._subscriber, request)

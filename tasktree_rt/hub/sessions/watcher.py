@@ -228,6 +228,9 @@ class NativeSession(ConnectionSession):
             acked.pop(next(iter(acked)))
         acked[ack.project_id] = ack.seq
 
+    def lapsed(self) -> None:
+        """Go on: an `Unsubscribed` said which subscription has ended."""
+
     def beat(self, now: float) -> None:
         """Send the positions of this connection every `heartbeat_interval`."""
         self.positions.beat(now)

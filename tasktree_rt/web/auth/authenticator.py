@@ -5,7 +5,7 @@ The app has one `Authenticator`; routes reach it by `authenticator`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from quart import current_app
 
@@ -41,12 +41,23 @@ class Authenticator:
         return authenticate(self._auth, credential, audience=audience)
 
 
-def put_authenticator(app: Quart, found: Authenticator) -> None:
+class Authenticates(Protocol):
+    """Turns credentials into grants: an `Authenticator`, or one that asks further."""
+
+    @property
+    def on(self) -> bool:
+        """Whether callers need a credential."""
+
+    async def authenticate(self, credential: str | None, *, audience: str | None = None) -> Grants:
+        """Return the grants of a credential; see `Authenticator.authenticate`."""
+
+
+def put_authenticator(app: Quart, found: Authenticates) -> None:
     """Make `found` the authenticator of all routes of `app`."""
     app.extensions[EXTENSION] = found
 
 
-def authenticator() -> Authenticator:
+def authenticator() -> Authenticates:
     """Return the authenticator of the app that handles the current request or handshake."""
-    found: Authenticator = current_app.extensions[EXTENSION]
+    found: Authenticates = current_app.extensions[EXTENSION]
     return found

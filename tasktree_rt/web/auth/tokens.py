@@ -51,10 +51,12 @@ def authenticate(auth: Auth, token: str | None, *, audience: str | None = None) 
     Raises:
         TokenMissing, TokenWithoutSubject, TokenInvalid.
     """
-    if not auth.secret:
+    if not auth.on:
         return OPEN
     if not token:
         raise TokenMissing("a token is needed: ?token=… or Authorization: Bearer …")
+    if not auth.secret:
+        raise TokenInvalid("the token is not valid: the hub has no key")
     expected = auth.audience if audience is None else audience
     default = NO_GRANTS if audience is not None else read_grants(auth.default_grants)
     return grants_of(claims_of(token, auth.secret, "HS256", expected), default)
