@@ -37,10 +37,11 @@ from tasktree_rt.hub.sessions.watcher import NativeSession, PlainSession
 from tasktree_rt.settings import Auth
 from tasktree_rt.settings import Execution as Executions
 from tasktree_rt.web.auth.authenticator import Authenticator
-from tasktree_rt.web.auth.tokens import authenticate
+from tests.at_once import at_once
 from tests.compat.autogpt.test_payloads import GRAPH, NODE, body
 from tests.hub.transport import Carried
 from tests.hub.world import World, a_world, made, relay_of, run, small, update
+from tests.web.realhub import TOMORROW
 
 AUTH: Final = Auth(secret="s" * 32)
 AT_ONCE: Final = Executions(status_interval=0.0)
@@ -58,8 +59,9 @@ def grants_of(letter: str) -> Grants:
     """What the hub makes of a user's token."""
     mine = [f"{letter}-*", f"execution:{letter}-*", f"aiecs:{letter}-*"]
     allowed = {"watch": mine, "answer": mine, "command": mine}
-    claims = {"sub": USERS[letter], "exp": 4_000_000_000, "aud": "authenticated", "tasktree": allowed}
-    return authenticate(AUTH, jwt.encode(claims, AUTH.secret, "HS256"), audience="authenticated")
+    claims = {"sub": USERS[letter], "exp": TOMORROW, "aud": "authenticated", "tasktree": allowed}
+    token = jwt.encode(claims, AUTH.secret, "HS256")
+    return at_once(Authenticator(AUTH).authenticate(token, audience="authenticated"))
 
 
 @define

@@ -221,3 +221,55 @@ def test_a_secret_is_measured_in_bytes_and_never_in_the_repr() -> None:
     assert "é" not in repr(Settings(auth=Auth(secret="é" * 16)))
     with pytest.raises(UnfitSetting, match="at least 32 bytes, got 31"):
         Auth(secret="s" * 31)
+
+
+PUBLIC = "https://id.example/keys"
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"jwks": PUBLIC}, "auth.issuer: expected a value with auth.jwks"),
+        ({"jwks": PUBLIC, "issuer": "x"}, "auth.audience: expected a value with auth.jwks"),
+        ({"jwks": "https://ann:hunter2@id.example/keys"}, "jwks: expected a URL without a password"),
+        ({"roles": {"a": {}}}, "auth.roles_claim: expected a claim's name with auth.roles"),
+        ({"roles": {"a": {"watch": 5}}}, "roles: roles.a.watch: expected an array"),
+        ({"claim_names": {"look": "x"}}, "claim_names: expected a table of names by watch"),
+        ({"claim_names": {"watch": "push"}}, "claim_names: expected a different name for each verb"),
+        ({"secrets": [{"kid": "a"}]}, "secrets[0]: expected a table with kid and secret, or kid and file"),
+        (
+            {"secrets": [{"kid": "a", "secret": "hunter2"}]},
+            "secrets[0]: expected at least 32 bytes in secret",
+        ),
+        ({"secrets": [{"kid": "a", "file": "x"}] * 2}, "secrets: expected a different kid in each table"),
+        ({"secrets": "hunter2"}, "secrets: expected an array of at most 64 tables"),
+        ({"public_keys": "x"}, "public_keys: expected an array of at most 64 paths"),
+        ({"leeway": 301.0}, "leeway: expected a number of at least 0 and at most 300"),
+    ],
+)
+def test_keys_and_claims_that_do_not_fit_are_refused_without_a_secret(settings: Any, told: str) -> None:
+    with pytest.raises(SettingsError) as refused:
+        Auth(**settings)
+    assert told in str(refused.value)
+    assert "hunter2" not in str(refused.value)
+
+
+def test_each_kind_of_key_turns_authentication_on() -> None:
+    assert not Auth().on
+    for one in (
+        Auth(secret=LONG_SECRET),
+        Auth(secret_file="x"),
+        Auth(secrets=({"kid": "a", "file": "x"},)),
+        Auth(public_keys=("x",)),
+        Auth(jwks=PUBLIC, issuer="i", audience="a"),
+    ):
+        assert one.on
+
+
+def test_a_secret_that_autogpts_platform_shares_needs_an_audience_or_an_issuer() -> None:
+    autogpt = AutoGpt(redis_url="redis://localhost")
+    with pytest.raises(SettingsError, match=r"auth\.audience: expected a value: AutoGPT's platform signs"):
+        Settings(auth=Auth(secret=LONG_SECRET), autogpt=autogpt)
+    Settings(auth=Auth(secret=LONG_SECRET, audience="hub"), autogpt=autogpt)
+    keys = AutoGpt(redis_url="redis://localhost", public_key="key.pem")
+    Settings(auth=Auth(secret=LONG_SECRET), autogpt=keys)

@@ -20,7 +20,7 @@ const SECRET = "s".repeat(32);
 /** A token of the hub's: HS256. */
 function token(claims: Record<string, unknown>): string {
   const part = (value: unknown) => Buffer.from(JSON.stringify(value)).toString("base64url");
-  const said = `${part({ alg: "HS256", typ: "JWT" })}.${part({ exp: 4_000_000_000, ...claims })}`;
+  const said = `${part({ alg: "HS256", typ: "JWT" })}.${part({ exp: Math.floor(Date.now() / 1000) + 86_400, ...claims })}`;
   return `${said}.${createHmac("sha256", SECRET).update(said).digest("base64url")}`;
 }
 

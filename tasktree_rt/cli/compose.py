@@ -33,6 +33,7 @@ from tasktree_rt.metrics import Metrics
 from tasktree_rt.settings import Settings
 from tasktree_rt.web.app import create_app
 from tasktree_rt.web.auth.hooks import open_hooks
+from tasktree_rt.web.auth.key_ring import rings_of
 from tasktree_rt.web.foreign_routes import ForeignSystem, addresses_of
 from tasktree_rt.web.server.listeners import open_all
 from tasktree_rt.web.server.server import raise_open_files_limit, serve, tune_gc
@@ -92,6 +93,8 @@ async def run_hub(
             trio.open_nursery() as nursery,
         ):
             app = create_app(settings, hub, metrics, compat=systems)
+            if reloads is not None:
+                reloads.add("keys of tokens", rings_of(app).reload)
             tune_gc()
             server = partial(
                 serve, app, hub, settings, sockets=listeners, shutdown=shutdown.wait, meter=metrics

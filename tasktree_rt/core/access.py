@@ -63,6 +63,15 @@ class Verb(StrEnum):
     DELETE = "delete"
 
 
+class KeyState:
+    """Whether the key that verified a token is still in force; shared by the grants of all its tokens."""
+
+    __slots__ = ("withdrawn",)
+
+    def __init__(self) -> None:
+        self.withdrawn = False
+
+
 @frozen
 class Lease:
     """Permission for one project beside the grants, for some time: of the team's own service, or of a
@@ -91,6 +100,7 @@ class Grants:
         expires: Unix time in seconds after which the grants are void, or None.
         token_id: the token's ``jti``, or the API key's id; "" without one.
         issued: Unix time in seconds when the token was issued (``iat``), or None.
+        key: the state of the key that verified the token; None without a token.
         address: the network address of the caller; "" is this process.
         leases: by project, what the caller may do with it for some time beside all this. Whatever keeps the
             grants ends a lease in time.
@@ -107,12 +117,19 @@ class Grants:
     expires: float | None = None
     token_id: str = field(default="", eq=False)
     issued: float | None = field(default=None, eq=False)
+    key: KeyState | None = field(default=None, eq=False, repr=False)
     address: str = field(default="", eq=False)
     leases: Mapping[str, Lease] = field(factory=dict, eq=False)
 
     def at(self, address: str) -> Grants:
         """Return the same grants for a caller at an address."""
         return evolve(self, address=address)
+
+    def void(self, now: float) -> bool:
+        """Return whether the token has expired, or its key is no longer in force. `now`: Unix time."""
+        return (self.expires is not None and now >= self.expires) or (
+            self.key is not None and self.key.withdrawn
+        )
 
     def scope(self, verb: Verb) -> Scope:
         """Return the projects on which the caller may do `verb`."""

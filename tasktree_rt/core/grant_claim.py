@@ -11,9 +11,10 @@ A verb that the table does not name allows nothing; `history` and `delete` then 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any, Final
 
-from tasktree_rt.core.access import NOTHING, Grants, Scope, Verb
+from tasktree_rt.core.access import EVERYTHING, NOTHING, Grants, Scope, Verb
 from tasktree_rt.core.event_schema import wrong
 from tasktree_rt.core.events import PROJECT_ID
 
@@ -24,26 +25,41 @@ MAX_PATTERNS: Final = 256
 _PREFIX: Final = re.compile(rf"(?:{PROJECT_ID.pattern})?\*")
 _EXPECTED: Final = "a project id or the beginning of one with * at its end"
 NO_GRANTS: Final = Grants("")
+_OWN_NAMES: Final[Mapping[str, str]] = {}
 
 
-def read_grants(value: object, field: str = "tasktree") -> Grants:
+def read_grants(value: object, field: str = "tasktree", names: Mapping[str, str] = _OWN_NAMES) -> Grants:
     """Return the grants of a table, without a subject.
 
     Args:
         field: the table's name, for errors.
+        names: other names of verbs within this table, by the verb (`NAMES`).
 
     Raises:
         InvalidInput: the table is malformed; names the place, as in ``tasktree.watch[2]``.
     """
     if not isinstance(value, dict):
         raise wrong(field, "an object", value, "invalid_message")
+    meant = {names.get(name, name): name for name in NAMES}
     found: dict[str, Any] = {}
     for name, given in value.items():
-        place = f"{field}.{str(name)[:40]!a}" if name not in NAMES else f"{field}.{name}"
-        if name not in NAMES:
-            raise wrong(place, f"one of {', '.join(NAMES)}", name, "invalid_message")
-        found[name] = _flag(given, place) if name == ADMIN else _scope(given, place)
+        if name not in meant:
+            raise wrong(f"{field}.{str(name)[:40]!a}", f"one of {', '.join(meant)}", name, "invalid_message")
+        verb, place = meant[name], f"{field}.{name}"
+        found[verb] = _flag(given, place) if verb == ADMIN else _scope(given, place)
     return Grants("", **found)
+
+
+def joined(first: Grants, second: Grants) -> Grants:
+    """Return what `first` or `second` allows, without a subject."""
+    scopes: dict[str, Any] = {verb.value: _union(first.scope(verb), second.scope(verb)) for verb in Verb}
+    return Grants("", **scopes, admin=first.admin or second.admin)
+
+
+def _union(first: Scope, second: Scope) -> Scope:
+    if first.everything or second.everything:
+        return EVERYTHING
+    return Scope(tuple(dict.fromkeys((*first.patterns, *second.patterns))))
 
 
 def _flag(value: object, field: str) -> bool:

@@ -3,37 +3,67 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from attrs import field, frozen
 
-from tasktree_rt.core.grant_claim import read_grants
-from tasktree_rt.errors import InvalidInput
-from tasktree_rt.settings.checks import JSON, UnfitSetting, a_flag, a_secret, a_text, an_http_url, seconds
-
-if TYPE_CHECKING:
-    from attrs import Attribute
-
-
-def a_grants_table(_: object, attribute: Attribute[Any], value: object) -> None:
-    """Require a table of grants, of the same form as a token's claim."""
-    try:
-        read_grants(value, attribute.name)
-    except InvalidInput as error:
-        raise UnfitSetting((attribute.name,), str(error)) from None
+from tasktree_rt.settings.auth_checks import (
+    a_grants_table,
+    a_path,
+    a_table_of_names,
+    a_table_of_roles,
+    paths,
+    some_secrets,
+)
+from tasktree_rt.settings.checks import (
+    JSON,
+    UnfitSetting,
+    a_flag,
+    a_jwk_set,
+    a_secret,
+    a_text,
+    an_http_url,
+    seconds,
+    to_tuple,
+)
 
 
 @frozen
 class Auth:
-    """Authentication by JSON Web Tokens. Without a secret it is off: all requests are allowed."""
+    """Authentication by JSON Web Tokens. Without keys it is off: all requests are allowed. Times in
+    seconds."""
 
     secret: str = field(default="", repr=False, validator=a_secret)
     """HS256 key of the JSON Web Tokens; at least 32 bytes."""
+    secret_file: str = field(default="", validator=a_path)
+    """Path of a file with HS256 keys, one a line. The hub reads it again when it changes."""
+    secrets: tuple[Mapping[str, str], ...] = field(
+        default=(), repr=False, converter=to_tuple, validator=some_secrets, metadata=JSON
+    )
+    """HS256 keys with names: tables with ``kid``, and ``secret`` or ``file``."""
+    public_keys: tuple[str, ...] = field(default=(), converter=to_tuple, validator=paths)
+    """Paths of PEM files with a public key each: ES256, RS256 or EdDSA."""
+    jwks: str = field(default="", validator=a_jwk_set)
+    """A JWK set with public keys: a URL, or the path of a file."""
+    issuer: str = field(default="", validator=a_text)
+    """The issuer (``iss``) that a token must name; empty: any."""
     audience: str = field(default="", validator=a_text)
     """The audience (``aud``) that a token must name; empty: any."""
-
+    max_lifetime: float = seconds(30 * 86_400.0)
+    """Maximum seconds from a token's ``iat``, and from now, to its ``exp``."""
+    leeway: float = seconds(5.0, zero=True, most=300.0)
+    """Seconds by which the clocks of the hub and of the tokens' issuer may differ."""
+    claim: str = field(default="tasktree", validator=a_text)
+    """The claim with the table of grants: a name, or a path with dots."""
+    claim_names: Mapping[str, str] = field(factory=dict, validator=a_table_of_names, metadata=JSON)
+    """Other names within the claim, by the verb: ``{ watch = "read" }``."""
+    roles_claim: str = field(default="", validator=a_text)
+    """The claim with the roles of a user, for tokens without `claim`: a name, or a path with dots."""
+    roles: Mapping[str, Any] = field(factory=dict, validator=a_table_of_roles, metadata=JSON)
+    """What each role grants: a table of tables like the claim."""
     default_grants: Mapping[str, Any] = field(factory=dict, validator=a_grants_table, metadata=JSON)
-    """What a token without the claim ``tasktree`` grants: a table like the claim. Empty: nothing."""
+    """What a token without the claim, and without a known role, grants: a table like the claim. Empty:
+    nothing."""
 
     connect_url: str = field(default="", validator=an_http_url)
     """URL of the team's service that tells the grants of a credential that the hub's keys do not verify."""
@@ -55,8 +85,20 @@ class Auth:
         for name in ("connect_url", "subscribe_url", "publish_url"):
             if getattr(self, name) and not self.hook_secret:
                 raise UnfitSetting(("auth.hook_secret", f"auth.{name}"), f"needed with auth.{name}")
+        if self.jwks and not (self.issuer and self.audience):
+            missing = "issuer" if not self.issuer else "audience"
+            reason = "expected a value with auth.jwks: such keys sign tokens for other services too"
+            raise UnfitSetting((f"auth.{missing}", "auth.jwks"), reason)
+        if self.roles and not self.roles_claim:
+            raise UnfitSetting(("auth.roles_claim", "auth.roles"), "expected a claim's name with auth.roles")
 
     @property
     def on(self) -> bool:
         """Whether requests need a token."""
-        return bool(self.secret or self.connect_url or self.required)
+        has_key = self.has_secret or self.public_keys or self.jwks
+        return bool(has_key or self.connect_url or self.required)
+
+    @property
+    def has_secret(self) -> bool:
+        """Whether HS256 tokens are accepted."""
+        return bool(self.secret or self.secret_file or self.secrets)

@@ -196,9 +196,10 @@ def a_jwk_set(_: object, attribute: Attribute[Any], value: object) -> None:
     """Require an HTTP URL or the path of a file, or nothing."""
     a_text(_, attribute, value)
     scheme, found, rest = str(value).partition("://")
-    good = "\0" not in str(value) and (
-        not found or (scheme in ("https", "http") and bool(urlsplit(f"//{rest}").hostname))
-    )
+    url = urlsplit(f"//{rest}")
+    if found and url.password is not None:
+        raise UnfitSetting((attribute.name,), "expected a URL without a password")
+    good = "\0" not in str(value) and (not found or (scheme in ("https", "http") and bool(url.hostname)))
     require(good, attribute, '"https://HOST/PATH" or the path of a file', value)
 
 
@@ -245,6 +246,11 @@ def to_lower(value: Any) -> Any:  # noqa: ANN401 - not validated yet
     if type(value) not in (list, tuple):
         return value
     return tuple(one.lower() if type(one) is str else one for one in value)
+
+
+def to_tuple(value: Any) -> Any:  # noqa: ANN401 - not validated yet
+    """Convert a list to a tuple."""
+    return tuple(value) if type(value) is list else value
 
 
 def is_origin(text: str) -> bool:

@@ -26,7 +26,8 @@ from tasktree_rt.settings.checks import (
 from tasktree_rt.settings.dialects import Aiecs, AutoGpt, Execution, People
 
 _OPEN: Final = (
-    "{} can be reached from other machines, but authentication is off: set auth.secret, "
+    "{} can be reached from other machines, but authentication is off: set auth.secret "
+    "(or another key of the section auth), "
     "or insecure = true (--insecure) to allow a public address without authentication"
 )
 
@@ -86,6 +87,10 @@ class Settings:
             fields = ("delivery.outbox_bytes", "limits.max_message_size")
             expected = f"expected at least twice limits.max_message_size ({message})"
             raise UnfitSetting(fields, f"{expected}, got {outbox}")
+        shared = self.auth.has_secret and self.autogpt.redis_url and not self.autogpt.has_keys
+        if shared and not (self.auth.audience or self.auth.issuer):
+            reason = "expected a value: AutoGPT's platform signs its users' tokens with the same secret"
+            raise UnfitSetting(("auth.audience", "auth.issuer", "autogpt.redis_url"), reason)
         host, _ = parse_bind(self.bind)
         if not (is_loopback(host) or self.auth.on or self.insecure):
             raise UnfitSetting(("bind", "insecure", "auth.secret"), _OPEN.format(shown_value(self.bind)))

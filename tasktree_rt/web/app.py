@@ -20,9 +20,10 @@ from tasktree_rt.metrics import Metrics
 from tasktree_rt.settings import Settings
 from tasktree_rt.web.auth.authenticator import Authenticator, authenticator, put_authenticator
 from tasktree_rt.web.auth.hooks import AskingAuthenticator
+from tasktree_rt.web.auth.key_ring import keep_keys
 from tasktree_rt.web.auth.origin_refusal_log import FOREIGN_ORIGIN, UNKNOWN_HOST, Refusals, refusals_of
 from tasktree_rt.web.auth.origins import OriginPolicy
-from tasktree_rt.web.auth.tokens import token_of
+from tasktree_rt.web.auth.presented import token_of
 from tasktree_rt.web.dashboard import ASSETS, PROJECT_PATHS, Site, packaged, read
 from tasktree_rt.web.directory import project_routes
 from tasktree_rt.web.docs_pages import Pages
@@ -108,7 +109,9 @@ def create_app(
     app.config["MAX_CONTENT_LENGTH"] = settings.limits.max_message_size
     app.config["RESPONSE_TIMEOUT"] = None
     app.config["BODY_TIMEOUT"] = settings.limits.handshake_timeout * 3
-    put_authenticator(app, _authenticator(settings, hub))
+    own = Authenticator(settings.auth)
+    keep_keys(app, own.ring)
+    put_authenticator(app, _authenticator(own, settings, hub))
     put_decisions(app, hub.access)
     app.register_blueprint(SocketRoutes(hub, settings).routes())
     executions = ExecutionRoutes(hub, settings)
@@ -137,8 +140,8 @@ def create_app(
     return app
 
 
-def _authenticator(settings: Settings, hub: Hub) -> Authenticator | AskingAuthenticator:
-    own, hooks = Authenticator(settings.auth), hub.hooks
+def _authenticator(own: Authenticator, settings: Settings, hub: Hub) -> Authenticator | AskingAuthenticator:
+    hooks = hub.hooks
     if hooks.connect is None:
         return own
     if not settings.auth.on:

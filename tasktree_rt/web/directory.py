@@ -55,7 +55,7 @@ async def _body(hub: Hub, allowed: Grants) -> AsyncIterator[bytes]:
     try:
         yield RETRY
         while (said := await viewer.next(patience)) is not None:
-            if allowed.expires is not None and hub.wall() >= allowed.expires * 1_000_000:
+            if allowed.void(hub.wall() / 1_000_000):
                 return
             yield MESSAGE % said if said else ALIVE
         later = random.randint(0, int(hub.settings.drain.window * 1000))  # noqa: S311

@@ -76,7 +76,8 @@ async def _body(hub: Hub, subscriber: PullSubscriber) -> AsyncIterator[bytes]:
         )
         async with aclosing(pieces):
             async for piece in pieces:
-                if expires is not None and hub.wall() >= expires * 1_000_000:
+                now = hub.wall() / 1_000_000
+                if subscriber.grants.void(now) or (expires is not None and now >= expires):
                     return
                 yield piece
     finally:

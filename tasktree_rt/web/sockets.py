@@ -37,7 +37,8 @@ from tasktree_rt.settings import Settings
 from tasktree_rt.web.auth.authenticator import authenticator
 from tasktree_rt.web.auth.origin_refusal_log import FOREIGN_ORIGIN, UNKNOWN_HOST, refusals_of
 from tasktree_rt.web.auth.origins import OriginPolicy
-from tasktree_rt.web.auth.tokens import TokenMissing, TokenWithoutSubject, token_of
+from tasktree_rt.web.auth.presented import token_of
+from tasktree_rt.web.auth.tokens import TokenMissing, TokenWithoutSubject
 from tasktree_rt.web.problem_details import problem, status_problem
 from tasktree_rt.web.server.handshake import SUPPORTED
 from tasktree_rt.web.server.handshake_request import SESSION

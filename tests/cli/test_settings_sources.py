@@ -244,4 +244,8 @@ def test_a_stores_path_in_a_file_is_relative_to_that_file(load_text: Load, tmp_p
 
 
 def test_only_the_secrets_are_secret() -> None:
-    assert [path for path in BY_PATH if is_secret(path)] == ["autogpt.redis_password", "auth.secret"]
+    assert [path for path in BY_PATH if is_secret(path)] == [
+        "autogpt.redis_password",
+        "auth.secret",
+        "auth.secrets",
+    ]

@@ -222,7 +222,11 @@ async def test_a_page_that_subscribes_once_goes_on_receiving(tmp_path: Path, way
 
     async with redis_server(tmp_path) as redis, trio.open_nursery() as nursery:
         given = (f"autogpt.redis_url={redis.url}", "drain.window=0.1")
-        env = {"TASKTREE_RT_AUTH_SECRET": SECRET}
+        env = {
+            "TASKTREE_RT_AUTH_SECRET": SECRET,
+            "TASKTREE_RT_AUTH_LEEWAY": "0",
+            "TASKTREE_RT_AUTH_AUDIENCE": "authenticated",
+        }
         async with hub_process(tmp_path, *given, env=env) as hub:
             page = Page(hub, token, "g")
             nursery.start_soon(page.run)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, cast
 
-from quart import Blueprint, Response
+from quart import Blueprint, Quart, Response
 
 from tasktree_rt.compat.autogpt.as_project import PREFIX
 from tasktree_rt.compat.autogpt.dialect import AutoGpt
@@ -21,6 +21,7 @@ from tasktree_rt.hub.access import policy as access
 from tasktree_rt.hub.hub import Hub
 from tasktree_rt.settings import Settings
 from tasktree_rt.web.auth.authenticator import authenticator
+from tasktree_rt.web.auth.key_ring import rings_of
 from tasktree_rt.web.problem_details import status_problem
 from tasktree_rt.web.request import grants, read_body
 from tasktree_rt.web.response import reply
@@ -57,6 +58,7 @@ class AutoGptRoutes:
         """Make the route of ``/ws``."""
         found = socket_routes("autogpt_sockets", self._settings)
         found.add_websocket("/ws", "autogpt", self.view)
+        found.record_once(lambda state: rings_of(cast("Quart", state.app)).add(self._tokens.ring))
         return found
 
     def routes(self) -> Blueprint:

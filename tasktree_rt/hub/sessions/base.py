@@ -134,8 +134,7 @@ class ConnectionSession:
     def tend(self, now: float, wall: float) -> None:
         """See `keepalive.Lively`."""
         interval, timeout = self.patience
-        expires = self.subscriber.grants.expires
-        if expires is not None and wall >= expires:
+        if self.subscriber.grants.void(wall):
             self.close(TOKEN_INVALID)
             return
         if self.subscriber.grants.leases and self.hub.subscriptions.end_leases(self.subscriber, wall):

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from quart import current_app
 
-from tasktree_rt.core.access import Grants
+from tasktree_rt.core.access import OPEN, Grants
 from tasktree_rt.settings import Auth
-from tasktree_rt.web.auth.tokens import authenticate
+from tasktree_rt.web.auth.key_ring import KeyRing
+from tasktree_rt.web.auth.tokens import hub_tokens
 
 if TYPE_CHECKING:
     from quart import Quart
@@ -23,12 +24,23 @@ class Authenticator:
     """Verifies credentials as the settings say."""
 
     def __init__(self, auth: Auth) -> None:
+        """Read the keys in files.
+
+        Raises:
+            SettingsError: a file cannot be read, or has no usable key.
+        """
         self._auth = auth
+        self._tokens = hub_tokens(auth)
 
     @property
     def on(self) -> bool:
         """Whether callers need a credential."""
         return self._auth.on
+
+    @property
+    def ring(self) -> KeyRing:
+        """The keys of the hub's own tokens."""
+        return self._tokens.ring
 
     async def authenticate(self, credential: str | None, *, audience: str | None = None) -> Grants:
         """Return the grants of a credential; all grants if authentication is off.
@@ -38,7 +50,9 @@ class Authenticator:
         Raises:
             TokenMissing, TokenWithoutSubject, TokenInvalid.
         """
-        return authenticate(self._auth, credential, audience=audience)
+        if not self.on:
+            return OPEN
+        return await self._tokens.verify(credential, audience=audience)
 
 
 class Authenticates(Protocol):

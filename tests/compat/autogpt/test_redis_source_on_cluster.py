@@ -27,7 +27,7 @@ from tests.compat.autogpt.golden import USER
 from tests.compat.autogpt.test_payloads import GRAPH, NODE, body
 from tests.compat.autogpt.test_redis_source import MOST, Counting, ended
 from tests.compat.autogpt.test_routes import project_change, until_pong
-from tests.web.realhub import SECRET, RealHub, heard, real_hub, say
+from tests.web.realhub import SECRET, TOMORROW, RealHub, heard, real_hub, say
 
 pytestmark = NEEDED
 
@@ -185,7 +185,7 @@ async def test_an_execution_is_looked_up_with_its_users_own_token_and_never_for_
     tmp_path: Path, wrapped: bool
 ) -> None:
     def token(user: str) -> str:
-        claims = {"sub": user, "aud": "authenticated", "exp": 4_000_000_000}
+        claims = {"sub": user, "aud": "authenticated", "exp": TOMORROW}
         return jwt.encode(claims, SECRET, "HS256")
 
     async with platform(tmp_path, auth=Auth(secret=SECRET)) as world:

@@ -15,7 +15,7 @@ from trio_websocket import ConnectionClosed, WebSocketConnection
 from tasktree_rt.settings import Auth, AutoGpt
 from tests.compat.autogpt.golden import LINES, USER, check
 from tests.compat.autogpt.test_payloads import GRAPH, NODE
-from tests.web.realhub import SECRET, RealHub, Schemas, document, heard, real_hub, say
+from tests.web.realhub import SECRET, TOMORROW, RealHub, Schemas, document, heard, real_hub, say
 from tests.wsclient import WsClient, request_head
 
 EVENTS = "/api/v1/autogpt/events"
@@ -25,7 +25,7 @@ SCHEMAS = Schemas(ASYNCAPI)
 
 
 def token(subject: str | None = "u", *, audience: Any = "authenticated", **more: Any) -> str:
-    claims = {"exp": 4_000_000_000, "aud": audience, **more}
+    claims = {"exp": TOMORROW, "aud": audience, **more}
     return jwt.encode(claims | ({} if subject is None else {"sub": subject}), SECRET, "HS256")
 
 
@@ -110,9 +110,9 @@ async def test_the_golden_transcript_over_a_real_socket_says_what_the_document_s
         "?token=nonsense",
         f"?token={token(audience='others')}",
         f"?token={token(exp=1)}",
-        f"?token={jwt.encode({'exp': 4_000_000_000, 'sub': 'u'}, SECRET, 'HS256')}",
+        f"?token={jwt.encode({'exp': TOMORROW, 'sub': 'u'}, SECRET, 'HS256')}",
         f"?token={jwt.encode({'aud': 'authenticated', 'sub': 'u'}, SECRET, 'HS256')}",
-        f"?token={jwt.encode({'aud': 'authenticated', 'sub': 'u', 'exp': 4_000_000_000}, '', 'none')}",
+        f"?token={jwt.encode({'aud': 'authenticated', 'sub': 'u', 'exp': TOMORROW}, '', 'none')}",
     ],
 )
 async def test_who_shows_no_good_token_is_refused_before_the_handshake(query: str) -> None:
@@ -151,7 +151,7 @@ async def test_a_token_may_come_as_a_header() -> None:
 
 async def test_a_token_that_expires_ends_the_connection() -> None:
     async with (
-        real_hub(auth=Auth(secret=SECRET)) as running,
+        real_hub(auth=Auth(secret=SECRET, leeway=0.0)) as running,
         running.socket(f"/ws?token={token(exp=int(time.time()) + 1)}", native=False) as socket,
     ):
         with pytest.raises(ConnectionClosed), trio.fail_after(30):
@@ -200,7 +200,7 @@ async def test_two_users_with_the_same_ids_never_see_each_others_frames() -> Non
 
 
 def pusher(**allowed: Any) -> str:
-    claims = {"exp": 4_000_000_000, "sub": "platform", "tasktree": allowed or {"push": ["*"]}}
+    claims = {"exp": TOMORROW, "sub": "platform", "tasktree": allowed or {"push": ["*"]}}
     return jwt.encode(claims, SECRET, "HS256")
 
 

@@ -22,17 +22,17 @@ from tasktree_rt.compat.autogpt.tokens import DEFAULT_USER, AutoGptTokens
 from tasktree_rt.errors import PeerError, SettingsError
 from tasktree_rt.settings import Auth, AutoGpt, Settings
 from tasktree_rt.web.auth.authenticator import Authenticator
-from tasktree_rt.web.auth.keys import (
+from tasktree_rt.web.auth.key_sources import (
     FRESH,
     KEPT,
-    MOST_BYTES,
-    TRIED,
+    MAX_BYTES,
+    RETRY,
     KeySource,
+    NowAndThen,
     jwks_source,
-    read_jwks,
-    read_pem,
 )
-from tests.web.realhub import SECRET, RealHub, real_hub
+from tasktree_rt.web.auth.keys import ASYMMETRIC, read_jwks, read_pem
+from tests.web.realhub import SECRET, TOMORROW, RealHub, real_hub
 from tests.wsclient import WsClient, request_head
 
 KEYS: dict[str, Any] = {
@@ -44,7 +44,7 @@ OTHER = ec.generate_private_key(ec.SECP256R1())
 
 
 def token(algorithm: str, key: Any = None, *, kid: str | None = None, **more: Any) -> str:
-    claims = {"sub": "ann", "aud": "authenticated", "exp": 4_000_000_000, **more}
+    claims = {"sub": "ann", "aud": "authenticated", "exp": TOMORROW, **more}
     headers = {} if kid is None else {"kid": kid}
     return jwt.encode(claims, KEYS[algorithm] if key is None else key, algorithm, headers)
 
@@ -123,7 +123,7 @@ async def test_a_pem_file_verifies_tokens_of_its_keys_algorithm_and_no_other(
     verifier = tokens(public_key=str(tmp_path / "key.pem"))
     for kid in (None, "any"):
         found = await verifier.authenticate(token(algorithm, kid=kid), Authenticator(Auth()))
-        assert (found.subject, found.expires) == ("ann", 4_000_000_000)
+        assert (found.subject, found.expires) == ("ann", TOMORROW + 5)
     for other in KEYS:
         if other != algorithm:
             assert "no key for" in await refused(verifier, token(other))
@@ -144,7 +144,7 @@ async def test_the_token_does_not_choose_how_it_is_verified(tmp_path: Path) -> N
     verifier = tokens(jwks=str(tmp_path / "jwks.json"))
     public = pem(KEYS["RS256"])
     head = {"alg": "HS256", "typ": "JWT", "kid": "rs256"}
-    claims = {"sub": "ann", "aud": "authenticated", "exp": 4_000_000_000}
+    claims = {"sub": "ann", "aud": "authenticated", "exp": TOMORROW}
     parts = [jwt.utils.base64url_encode(json.dumps(one).encode()) for one in (head, claims)]
     signature = jwt.algorithms.HMACAlgorithm(jwt.algorithms.HMACAlgorithm.SHA256).sign(
         b".".join(parts), public
@@ -170,7 +170,7 @@ async def test_the_token_does_not_choose_how_it_is_verified(tmp_path: Path) -> N
 )
 async def test_the_claims_are_asked_as_of_any_token(tmp_path: Path, wrong: dict[str, Any]) -> None:
     (tmp_path / "key.pem").write_bytes(pem(KEYS["ES256"]))
-    given = {"sub": "ann", "aud": "authenticated", "exp": 4_000_000_000, **wrong}
+    given = {"sub": "ann", "aud": "authenticated", "exp": TOMORROW, **wrong}
     shown = jwt.encode({k: v for k, v in given.items() if v is not None}, KEYS["ES256"], "ES256")
     await refused(tokens(public_key=str(tmp_path / "key.pem")), shown)
 
@@ -233,14 +233,14 @@ class Counted:
     def __init__(self) -> None:
         self.keys: Callable[[], bytes] = jwks
         self.reads = 0
-        self.source = KeySource("here", self._load)
+        self.source = KeySource("here", ASYMMETRIC, self._load, NowAndThen())
 
     def _load(self) -> Any:
         self.reads += 1
         return read_jwks(self.keys())
 
     async def knows(self, kid: str) -> bool:
-        return await self.source.find(kid, "ES256") is not None
+        return bool(await self.source.find(kid, "ES256"))
 
 
 def _fail() -> bytes:
@@ -254,7 +254,7 @@ async def test_an_unknown_key_is_looked_for_once_a_minute_however_many_ask(mock_
         assert not await counted.knows("new")
     assert counted.reads == 1
     counted.keys = lambda: jwks(jwk("ES256", kid="new"))
-    mock_clock.jump(TRIED)
+    mock_clock.jump(RETRY)
     async with trio.open_nursery() as nursery:
         for _ in range(20):
             nursery.start_soon(counted.knows, "new")
@@ -285,7 +285,10 @@ async def test_keys_that_cannot_be_read_again_stay_good_for_a_day_and_the_log_sa
         counted.keys = jwks
         mock_clock.jump(FRESH)
         assert await counted.knows("es256")
-    assert [one["event"] for one in lines] == ["keys unreadable", "keys readable again"]
+    assert [one["event"] for one in lines] == [
+        "keys unreadable; those read before stay in force",
+        "keys readable again",
+    ]
     counted.keys = _fail
     mock_clock.jump(KEPT + 1)
     assert not await counted.knows("es256")
@@ -326,9 +329,7 @@ async def test_a_client_comes_in_by_a_key_that_is_fetched() -> None:
             assert server.asked == 1
 
 
-@pytest.mark.parametrize(
-    ("status", "body"), [(500, jwks()), (200, b"<html>"), (200, b" " * (MOST_BYTES + 1))]
-)
+@pytest.mark.parametrize(("status", "body"), [(500, jwks()), (200, b"<html>"), (200, b" " * (MAX_BYTES + 1))])
 async def test_a_server_that_gives_no_keys_refuses_and_harms_nobody(status: int, body: bytes) -> None:
     with key_server() as server:
         server.status, server.body = status, body
@@ -341,13 +342,13 @@ async def test_while_the_key_server_hangs_running_connections_and_known_keys_go_
 ) -> None:
     with key_server() as server:
         source = jwks_source(server.url)
-        assert await source.find("es256", "ES256") is not None
+        assert await source.find("es256", "ES256")
         server.held = threading.Event()
         mock_clock.jump(FRESH)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(source.find, "new", "ES256")
             await wait_all_tasks_blocked()
-            assert await source.find("es256", "ES256") is not None
+            assert await source.find("es256", "ES256")
             server.held.set()
         assert server.asked == 2
 
