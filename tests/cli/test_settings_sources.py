@@ -248,4 +248,5 @@ def test_only_the_secrets_are_secret() -> None:
         "autogpt.redis_password",
         "auth.secret",
         "auth.secrets",
+        "auth.hook_secret",
     ]
