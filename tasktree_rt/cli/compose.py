@@ -83,7 +83,7 @@ async def run_hub(
     systems = foreign_systems()
     listeners = open_all(settings, addresses_of(systems, settings))
     try:
-        broker = make_broker(settings.store)
+        broker = make_broker(settings.store, index=settings.search.index)
         raise_open_files_limit()
         metrics = Metrics()
         async with (
@@ -122,8 +122,8 @@ async def start_hub(
     await run_hub(settings, shutdown=shutdown, started=task_status.started)
 
 
-def make_broker(store: str) -> Broker:
-    """Make the broker that `Settings.store` names, not opened yet.
+def make_broker(store: str, *, index: bool = False) -> Broker:
+    """Make the broker that `Settings.store` names, not opened yet; `index`: it keeps an index for searches.
 
     Raises:
         SettingsError: the folder of the default store cannot be made.
@@ -136,7 +136,7 @@ def make_broker(store: str) -> Broker:
             private.make_folder(str(path.parent))
         except OSError as error:
             raise SettingsError(f"store: cannot make the folder {path.parent}: {error.strerror}") from None
-    return SqliteBroker(str(path), log_bytes=LOG_BYTES)
+    return SqliteBroker(str(path), log_bytes=LOG_BYTES, index=index)
 
 
 def store_path(store: str) -> Path | None:

@@ -19,7 +19,7 @@ from functools import partial
 
 import trio
 
-from tasktree_rt.brokers.base import Broker, Interaction, Key
+from tasktree_rt.brokers.base import Broker, Found, Hit, Interaction, Key, Place, Where
 from tasktree_rt.brokers.base import Snapshot as SnapshotInfo
 from tasktree_rt.core.topics import TopicIndex
 from tasktree_rt.hub.access.hooks import NO_HOOKS, Decisions, Hooks
@@ -61,6 +61,7 @@ from tasktree_rt.hub.projects.quotas import Quotas
 from tasktree_rt.hub.projects.recent_changes import RecentChanges
 from tasktree_rt.hub.projects.repairs import Repairs
 from tasktree_rt.hub.projects.retention import RetentionTask
+from tasktree_rt.hub.projects.search import Searches
 from tasktree_rt.hub.publish.committer import Committer
 from tasktree_rt.hub.publish.pending_publish import PendingPublish, PublishReceipt, result
 from tasktree_rt.hub.publish.publisher import Publisher
@@ -78,13 +79,17 @@ Published = PublishReceipt
 __all__ = [
     "Accepted",
     "Events",
+    "Found",
+    "Hit",
     "Hub",
     "Interaction",
     "Key",
+    "Place",
     "PublishReceipt",
     "Published",
     "SnapshotInfo",
     "Statistics",
+    "Where",
     "open_hub",
     "result",
 ]
@@ -163,6 +168,7 @@ class Hub:
         self.checkpoints = Checkpoints(self._broker, self.large_values)
         self.history = History(self._broker, self.cache, self.checkpoints, past, self.large_values)
         self.state = self.history.state
+        self.searches = Searches(context, self._broker)
 
     def _compose_commits(self) -> None:
         context = self.context
@@ -286,6 +292,7 @@ class Hub:
             self.extensions.run,
             self.committer.recover,
             self.retention.run,
+            self.searches.run,
             Deadlines(context, self.registry, self.resolution).run,
             Keepalive(context, self.sessions, self.settings.delivery.heartbeat_interval).run,
         ]

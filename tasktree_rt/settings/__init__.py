@@ -6,7 +6,7 @@ environment and the flags.
 """
 
 from tasktree_rt.settings.auth import Auth
-from tasktree_rt.settings.bounds import Delivery, Drain, Keep, Limits
+from tasktree_rt.settings.bounds import Delivery, Drain, Keep, Limits, Search
 from tasktree_rt.settings.checks import (
     KIB,
     LONGEST,
@@ -43,6 +43,7 @@ __all__ = [
     "Limits",
     "Logging",
     "People",
+    "Search",
     "Settings",
     "UnfitSetting",
     "is_loopback",

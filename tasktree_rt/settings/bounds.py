@@ -5,7 +5,7 @@ from __future__ import annotations
 from attrs import field, frozen
 
 from tasktree_rt.core.default_limits import MAX_EVENTS_PER_PUBLISH, MAX_MESSAGE_SIZE, MAX_NODE_SIZE
-from tasktree_rt.settings.checks import KIB, MIB, count, number, seconds
+from tasktree_rt.settings.checks import KIB, MIB, a_flag, count, number, seconds
 
 
 @frozen
@@ -76,6 +76,19 @@ class Keep:
     checkpoint_events: int = count(5_000)
     checkpoint_bytes: int = count(8 * MIB)
     sweep_interval: float = seconds(60.0)
+
+
+@frozen
+class Search:
+    """Search over events and logs. Times in seconds."""
+
+    index: bool = field(default=True, validator=a_flag)
+    """Keep an index of what events say, in the file ``STORE.search``; without it, and with ``memory:``, a
+    search reads the newest `max_events`."""
+    max_seconds: float = seconds(1.0, most=60.0)
+    """Maximum time of one search. Then it answers with what it has found."""
+    max_events: int = count(20_000)
+    """Maximum number of events that one search without an index reads."""
 
 
 @frozen

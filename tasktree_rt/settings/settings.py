@@ -7,7 +7,7 @@ from typing import Final
 from attrs import Factory, field, frozen
 
 from tasktree_rt.settings.auth import Auth
-from tasktree_rt.settings.bounds import Delivery, Drain, Keep, Limits
+from tasktree_rt.settings.bounds import Delivery, Drain, Keep, Limits, Search
 from tasktree_rt.settings.checks import (
     UnfitSetting,
     a_flag,
@@ -70,6 +70,7 @@ class Settings:
     aiecs: Aiecs = field(default=Factory(Aiecs), validator=is_a(Aiecs, "Aiecs(…)"))
     autogpt: AutoGpt = field(default=Factory(AutoGpt), validator=is_a(AutoGpt, "AutoGpt(…)"))
     keep: Keep = field(default=Factory(Keep), validator=is_a(Keep, "Keep(…)"))
+    search: Search = field(default=Factory(Search), validator=is_a(Search, "Search(…)"))
     drain: Drain = field(default=Factory(Drain), validator=is_a(Drain, "Drain(…)"))
     auth: Auth = field(default=Factory(Auth), validator=is_a(Auth, "Auth(…)"))
     log: Logging = field(default=Factory(Logging), validator=is_a(Logging, "Logging(…)"))

@@ -38,6 +38,7 @@ from tasktree_rt.web.problem_details import problem, status_problem
 from tasktree_rt.web.protective_headers import PROTECTIVE
 from tasktree_rt.web.request import HubRequest, put_decisions, require_admin
 from tasktree_rt.web.response import LargeAnswers, reply
+from tasktree_rt.web.search import search_routes
 from tasktree_rt.web.server.app_addresses import put_addresses
 from tasktree_rt.web.snapshots import SnapshotRoutes
 from tasktree_rt.web.sockets import SocketRoutes
@@ -129,6 +130,7 @@ def create_app(
     app.register_blueprint(NodeRoutes(hub, answers).routes(), url_prefix=API)
     app.register_blueprint(stream_routes(hub), url_prefix=API)
     app.register_blueprint(project_routes(hub), url_prefix=API)
+    app.register_blueprint(search_routes(hub), url_prefix=API)
     site = Site(read(built) if built is not None else packaged(), docs=settings.docs)
     _in_slices(app, hub, answers)
     _guard(app, settings, site)

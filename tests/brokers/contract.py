@@ -17,6 +17,7 @@ from tests.brokers.contract_damage import Damaged
 from tests.brokers.contract_interactions import Matters
 from tests.brokers.contract_keeping import Keeping
 from tests.brokers.contract_publishing import Publishing
+from tests.brokers.contract_search import Searching
 from tests.brokers.history import Operation, Run
 from tests.brokers.making import (
     NOW,
@@ -28,7 +29,7 @@ from tests.brokers.making import (
 )
 
 
-class Contract(Publishing, Keeping, Matters, Damaged, AccessKept):
+class Contract(Publishing, Keeping, Matters, Searching, Damaged, AccessKept):
     """The whole suite: reading, and all of the parts."""
 
     async def test_reading_goes_on_exactly_after_a_position(self) -> None:

@@ -33,7 +33,7 @@ class TestSqlite(Contract):
     @asynccontextmanager
     async def broker(self) -> AsyncIterator[Broker]:
         with tempfile.TemporaryDirectory(dir=MEMORY) as folder:
-            async with opened(f"{folder}/store.db") as broker:
+            async with opened(f"{folder}/store.db", index=True) as broker:
                 yield broker
 
     @given(operations=OPERATIONS)

@@ -153,8 +153,11 @@ async def succeed(http: httpx.AsyncClient, seen: Seen) -> None:
         "events?since=:0&limit=2&type=x",
         "events?node_id=a",
         "snapshots",
+        "search?q=a",
+        "search?q=a&kind=node&node=a&level=info&limit=1&after=x:1",
     ):
         await ask("GET", f"{P}/p/{path}")
+    await ask("GET", "/api/v1/search?q=a&limit=1")
     kept = await ask("POST", f"{P}/p/snapshots", json={"name": "first", "at": 1})
     await ask("POST", f"{P}/p/snapshots")
     await ask("GET", f"{P}/p/snapshots")
@@ -239,6 +242,9 @@ MISTAKES: Final[tuple[Request, ...]] = (
     (404, "POST", "/api/v1/users/nobody/recover", {}),
     (400, "POST", f"/api/v1/users/{'u' * 257}/recover", {}),
     (404, "GET", f"{P}/nobody/state", {}),
+    (404, "GET", f"{P}/nobody/search?q=x", {}),
+    (400, "GET", f"{P}/p/search?q=%22", {}),
+    (400, "GET", "/api/v1/search?q=x&after=p:1", {}),
     (404, "GET", f"{P}/p/snapshots/none", {}),
     (404, "POST", f"{P}/nobody/snapshots", {}),
     (404, "GET", "/static/none.js", {}),
@@ -438,6 +444,17 @@ async def read_too_much(seen: Seen) -> None:
                     answers._of.clear()
 
 
+async def search_too_much(seen: Seen) -> None:
+    """More searches than one caller may have at a time."""
+    async with real_hub() as running, running.http() as http:
+        await running.publish("p", node_update("a"))
+        running.hub.searches._running["at:127.0.0.1"] = 4
+        for path in (f"{P}/p/search?q=a", "/api/v1/search?q=a"):
+            answer = await http.get(path)
+            assert (answer.status_code, answer.json()["code"]) == (429, "rate_limited")
+            check(answer, seen)
+
+
 async def test_every_documented_answer_is_really_given_and_is_as_documented() -> None:
     seen: Seen = Counter()
     async with real_hub(built=APP) as running, running.http() as http:
@@ -457,6 +474,7 @@ async def test_every_documented_answer_is_really_given_and_is_as_documented() ->
         be_stopping,
         ask_too_much,
         read_too_much,
+        search_too_much,
     ):
         await more(seen)
     documented = {

@@ -5,6 +5,7 @@ import type { Fields } from "./json.ts";
 import { isObject } from "./json.ts";
 import { entries, partialTop } from "./messages.ts";
 import { EMPTY_TOP } from "./reducer.ts";
+import type { SearchPage, SearchQuery } from "./search.ts";
 import type { StoredEvent, Told } from "./told.ts";
 
 export interface EventPage {
@@ -103,11 +104,19 @@ export class Http {
 
   /** A page of a project's events, the oldest first. `before`: the ones that end there (`end`: the newest). */
   events(projectId: string, query: EventQuery, signal?: AbortSignal): Promise<EventPage> {
-    const words = new URLSearchParams();
-    for (const [name, value] of Object.entries(query))
-      if (value !== undefined) words.set(name, String(value));
-    return this.call("GET", `${this.project(projectId)}/events?${words}`, undefined, signal);
+    return this.call("GET", `${this.project(projectId)}/events?${inQuery(query)}`, undefined, signal);
   }
+
+  /** A page of a project's events that have the words of a query, the newest first. */
+  search(projectId: string, query: SearchQuery, signal?: AbortSignal): Promise<SearchPage> {
+    return this.call("GET", `${this.project(projectId)}/search?${inQuery(query)}`, undefined, signal);
+  }
+}
+
+function inQuery(given: object): URLSearchParams {
+  const words = new URLSearchParams();
+  for (const [name, value] of Object.entries(given)) if (value !== undefined) words.set(name, String(value));
+  return words;
 }
 
 async function problem(response: Response): Promise<HubError> {

@@ -1,9 +1,9 @@
 """What the hub asks of a store, one module for each thing that a store keeps.
 
 `log` has the events, `states` checkpoints and snapshots, `interactions` prompts and commands, `producers` the
-ids of publishes, `projects` what is known of all logs, `damage` what can be read of a damaged one, `access`
-API keys and revocations; `Broker` is all of them. The docstrings are the contract.
-``tests/brokers/contract.py`` holds every broker to it.
+ids of publishes, `projects` what is known of all logs, `search` finds events by their words, `damage` what
+can be read of a damaged one, `access` API keys and revocations; `Broker` is all of them. The docstrings are
+the contract. ``tests/brokers/contract.py`` holds every broker to it.
 """
 
 from tasktree_rt.brokers.base.access import Access, ApiKey, Revocation
@@ -13,6 +13,7 @@ from tasktree_rt.brokers.base.interactions import Interaction, Settled
 from tasktree_rt.brokers.base.log import Append, Appended, Death, Draft, Life, Outcome
 from tasktree_rt.brokers.base.projects import Summary
 from tasktree_rt.brokers.base.publish_ids import KEPT_IDS, KEPT_IDS_AGE, Conflict, Duplicate, Key
+from tasktree_rt.brokers.base.search import Bounds, Found, Hit, Place, Where
 from tasktree_rt.brokers.base.states import Checkpoint, Snapshot
 
 __all__ = [
@@ -23,21 +24,26 @@ __all__ = [
     "ApiKey",
     "Append",
     "Appended",
+    "Bounds",
     "Broker",
     "Checkpoint",
     "Conflict",
     "Death",
     "Draft",
     "Duplicate",
+    "Found",
+    "Hit",
     "Interaction",
     "Key",
     "Life",
     "Outcome",
     "Outline",
+    "Place",
     "Retention",
     "Revocation",
     "Salvaged",
     "Settled",
     "Snapshot",
     "Summary",
+    "Where",
 ]

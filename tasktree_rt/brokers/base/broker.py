@@ -1,9 +1,9 @@
 """The contract of a broker: all that a store keeps, and its own life.
 
 A broker keeps, per project, one *life*: an epoch, a head, a log of records, checkpoints. Bodies and
-checkpoint parts are bytes that it does not interpret. All methods are called from one Trio task tree; a
-broker makes itself safe against its own threads. A cancelled call may or may not have done its work, except
-`append`, which cannot be cancelled once begun.
+checkpoint parts are bytes that it does not interpret, except in `search`. All methods are called from one
+Trio task tree; a broker makes itself safe against its own threads. A cancelled call may or may not have done
+its work, except `append`, which cannot be cancelled once begun.
 
 Every method raises `StoreUnavailable` for a passing fault (disk full, I/O error, locked). After it the broker
 must work again, by itself, as soon as the cause is gone. Where the error says `lasting` (the file is gone,
@@ -26,6 +26,7 @@ from tasktree_rt.brokers.base.interactions import Interactions
 from tasktree_rt.brokers.base.log import Log
 from tasktree_rt.brokers.base.projects import Projects
 from tasktree_rt.brokers.base.publish_ids import KEPT_IDS_AGE, PublishIds
+from tasktree_rt.brokers.base.search import Search
 from tasktree_rt.brokers.base.states import States
 from tasktree_rt.core.log import Position
 
@@ -42,7 +43,7 @@ class Retention:
     max_age: float
 
 
-class Broker(Log, States, Interactions, PublishIds, Projects, Damage, Protocol):
+class Broker(Log, States, Interactions, PublishIds, Projects, Search, Damage, Protocol):
     """A store of logs. The module's docstring says what holds for every method."""
 
     @property

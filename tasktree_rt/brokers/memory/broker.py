@@ -14,25 +14,31 @@ import trio
 from tasktree_rt.brokers.base import (
     Append,
     Appended,
+    Bounds,
     Checkpoint,
     Conflict,
     Death,
     Duplicate,
+    Found,
     Interaction,
     Key,
     Life,
     Outcome,
     Outline,
+    Place,
     Retention,
     Salvaged,
     Settled,
     Snapshot,
     Summary,
+    Where,
 )
+from tasktree_rt.brokers.base.scan import scan
 from tasktree_rt.brokers.memory.access import MemoryAccess
 from tasktree_rt.brokers.memory.contents import Interactions, Log, PublishIds, Wanted
 from tasktree_rt.brokers.memory.trimming import trim_deaths, trim_interactions, trim_logs, trim_producers
 from tasktree_rt.core.log import BEGINNING, Gap, Position, Recovered, gap, gap_before
+from tasktree_rt.core.search import Query
 from tasktree_rt.core.topics import user_of
 
 
@@ -169,6 +175,22 @@ class MemoryBroker:
         await trim_interactions(self._interactions, retention, now)
         trim_deaths(self._deaths, retention, now)
         return floors
+
+    # --- search ---------------------------------------------------------------------------------------
+
+    @property
+    def indexes(self) -> bool:
+        """Memory has no index."""
+        return False
+
+    async def search(self, query: Query, where: Where, bounds: Bounds, after: Place | None = None) -> Found:
+        """Read the logs from their ends, as far as the bounds let."""
+        return await scan(self, query, where, bounds, after)
+
+    async def index(self) -> bool:
+        """Do nothing: memory has no index."""
+        await trio.lowlevel.checkpoint()
+        return False
 
     # --- producers ------------------------------------------------------------------------------------
 

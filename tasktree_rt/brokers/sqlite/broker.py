@@ -12,7 +12,8 @@ The parts:
 - the connections: `connections` and their turns, `writer` all transactions, `worker` the thread that writes;
 - the files: `files` opens them, `identity` refuses what is not a database of this program, `lock_file` keeps
   a second hub out and knows a restored backup, `hold` is the lock on the database whatever its name, `places`
-  sees whether the files are still there; `archive` reads a database without a broker.
+  sees whether the files are still there; `archive` reads a database without a broker;
+- the index of what events say, in a file of its own: `search`, `search_file`, `search_index`, `search_query`.
 """
 
 from __future__ import annotations
@@ -24,31 +25,38 @@ import trio
 
 from tasktree_rt.brokers.base import (
     Append,
+    Bounds,
     Checkpoint,
     Conflict,
     Duplicate,
+    Found,
     Interaction,
     Key,
     Life,
     Outcome,
     Outline,
+    Place,
     Retention,
     Salvaged,
     Settled,
     Snapshot,
     Summary,
+    Where,
 )
+from tasktree_rt.brokers.base.scan import scan
 from tasktree_rt.brokers.sqlite import damage, interactions, log, projects, states
 from tasktree_rt.brokers.sqlite import publish_ids as producers
 from tasktree_rt.brokers.sqlite.access import SqliteAccess
-from tasktree_rt.brokers.sqlite.connections import Connections, Run
+from tasktree_rt.brokers.sqlite.connections import Connections, Run, in_thread
 from tasktree_rt.brokers.sqlite.files import Connect, Files
 from tasktree_rt.brokers.sqlite.schema import connect as sqlite_connect
 from tasktree_rt.brokers.sqlite.schema import life_of
+from tasktree_rt.brokers.sqlite.search import SearchIndex
 from tasktree_rt.brokers.sqlite.states import NewState, StateWriter
 from tasktree_rt.brokers.sqlite.trimming import Trimming, drop_events
 from tasktree_rt.brokers.sqlite.writer import Writer
 from tasktree_rt.core.log import Gap, Position, Recovered
+from tasktree_rt.core.search import Query
 
 
 class SqliteBroker:
@@ -62,6 +70,7 @@ class SqliteBroker:
         busy_timeout: seconds to wait for another program that writes to the file.
         log_bytes: size of SQLite's write-ahead log that is made at open, in zeros: a commit that makes a file
             longer takes several times as long as one that writes over what is there.
+        index: keep an index for `search` in a file of its own; without it a search reads the logs.
     """
 
     durable = True
@@ -74,8 +83,10 @@ class SqliteBroker:
         connect: Connect = sqlite_connect,
         busy_timeout: float = 0.5,
         log_bytes: int = 0,
+        index: bool = False,
     ) -> None:
         self.name = f"sqlite:{path}"
+        self._index = SearchIndex(path, run or in_thread) if index else None
         self._connections = Connections(Files(path, connect, busy_timeout, log_bytes), run)
         self.access = SqliteAccess(self._connections)
         self._states = StateWriter(self._connections)
@@ -87,6 +98,8 @@ class SqliteBroker:
 
     async def aclose(self) -> None:
         """Wait for what is being written, close, and unlock."""
+        if self._index is not None:
+            await self._index.aclose()
         await self._connections.aclose()
 
     async def probe(self) -> None:
@@ -148,6 +161,22 @@ class SqliteBroker:
     ) -> dict[str, Position]:
         """Delete what retention does not want, in small steps."""
         return await self._trimming.trim(retention, now, spared)
+
+    # --- search ---------------------------------------------------------------------------------------
+
+    @property
+    def indexes(self) -> bool:
+        """Whether it was asked to keep one."""
+        return self._index is not None
+
+    async def search(self, query: Query, where: Where, bounds: Bounds, after: Place | None = None) -> Found:
+        """Ask the index; read the logs where there is none."""
+        found = None if self._index is None else await self._index.search(query, where, bounds, after)
+        return await scan(self, query, where, bounds, after) if found is None else found
+
+    async def index(self) -> bool:
+        """Do some of the index's work."""
+        return self._index is not None and await self._index.step()
 
     # --- producers ------------------------------------------------------------------------------------
 

@@ -3,6 +3,7 @@ import { type ReactNode, useCallback, useDeferredValue, useEffect, useMemo, useR
 import {
   classOf,
   type HubError,
+  type SearchHit,
   type StatusClass,
   type StoredEvent,
   type TreeStore,
@@ -14,8 +15,10 @@ import { useHub } from "../../react/provider.tsx";
 import { download } from "../../ui/download.ts";
 import { setFilter, toggled, useFilter } from "../../ui/filter.ts";
 import { useSearchKey } from "../../ui/keys.ts";
+import { title } from "../../ui/nodes.ts";
 import { Failure } from "../../ui/parts.tsx";
 import { historyEnd, usePast } from "../../ui/past.ts";
+import { HubHits } from "../../ui/search/HubHits.tsx";
 import { clock, count, full, at as timeAt } from "../../ui/time.ts";
 import type { ViewProps } from "../../ui/view.ts";
 import { useWord } from "../../ui/words.ts";
@@ -46,6 +49,8 @@ export default function EventsView({ projectId, project, tree, selected, onSelec
     [all, type],
   );
   const node = onlyNode ? selected : null;
+  const nameOf = useCallback((id: string) => title(id, tree.node(id)), [tree]);
+  const before = useCallback((hit: SearchHit) => hit.seq <= until, [until]);
   const shown = useMemo(
     () =>
       all.filter(
@@ -134,6 +139,7 @@ export default function EventsView({ projectId, project, tree, selected, onSelec
           {searched(all, earlier.more)}
         </span>
       </div>
+      <HubHits projectId={projectId} words={words} node={node} keep={before} nameOf={nameOf} />
       {earlier.error !== null && <Failure error={earlier.error} again={earlier.load} />}
       {shown.length === 0 ? (
         <p className="empty muted">

@@ -10,6 +10,8 @@ import {
   heldUp,
   heldUpHow,
 } from "../../ui/failures.ts";
+import { Link } from "../../ui/link.tsx";
+import { projectAddress } from "../../ui/location.ts";
 import { useCounts, useSnapshot } from "../../ui/looking.ts";
 import { title } from "../../ui/nodes.ts";
 import { Ago, Mark } from "../../ui/parts.tsx";
@@ -49,6 +51,7 @@ export default function FailuresView({ projectId, tree, onSelect, past }: ViewPr
         {groups.map((group) => (
           <GroupCard
             key={group.failed[0]?.id}
+            projectId={projectId}
             group={group}
             snapshot={snapshot}
             by={by}
@@ -98,15 +101,24 @@ function NodeLink({ one: { id }, snapshot, onSelect }: PartProps & { one: Failed
   );
 }
 
+const WORDS = 8;
+
+/** A search of all events and logs for the first words of a message; numbers and ids differ from one to the next. */
+function searchAddress(projectId: string, message: string): string {
+  const words = message.match(/[\p{L}]{3,}/gu)?.slice(0, WORDS) ?? [message.slice(0, 80)];
+  return `${projectAddress(projectId, "events")}?q=${encodeURIComponent(words.join(" "))}`;
+}
+
 const SHOWN = 5;
 const HELD_UP = 8;
 
 interface GroupProps extends PartProps {
+  readonly projectId: string;
   readonly group: Group;
   readonly by: Dependents;
 }
 
-function GroupCard({ group: { message, failed }, snapshot, by, onSelect }: GroupProps): ReactNode {
+function GroupCard({ projectId, group: { message, failed }, snapshot, by, onSelect }: GroupProps): ReactNode {
   const [all, setAll] = useState(false);
   const shown = all ? failed : failed.slice(0, SHOWN);
   const effects = useMemo(
@@ -125,6 +137,11 @@ function GroupCard({ group: { message, failed }, snapshot, by, onSelect }: Group
         <bdi className="failures-message mono grow">
           {message === "" ? "They say nothing of why." : message.slice(0, 600)}
         </bdi>
+        {message !== "" && (
+          <Link className="button" href={searchAddress(projectId, message)}>
+            Where else?
+          </Link>
+        )}
       </div>
       <ul className="failures-list">
         {shown.map((one) => (

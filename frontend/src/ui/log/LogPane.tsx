@@ -1,15 +1,18 @@
-import { type ReactNode, useDeferredValue, useEffect, useMemo, useState } from "react";
+import { type ReactNode, useCallback, useDeferredValue, useEffect, useMemo, useState } from "react";
 import {
   type Log,
   type LogLine,
   type LogScope,
   type LogStore,
   type Project,
+  type SearchHit,
   shownText,
 } from "../../core/index.ts";
+import { withQuery } from "../location.ts";
 import { More } from "../More.tsx";
 import { Failure } from "../parts.tsx";
 import { usePreference } from "../preference.ts";
+import { HubHits, toLine } from "../search/HubHits.tsx";
 import { at, count } from "../time.ts";
 import { grouped, type Item } from "./groups.ts";
 import { LogLines } from "./LogLines.tsx";
@@ -80,6 +83,11 @@ export function LogPane({
     [filtered, lines, said, wanted],
   );
   const missing = useWanted(store, log, wanted);
+  const first = log.lines[0]?.seq ?? 0;
+  const elsewhere = useCallback(
+    (hit: SearchHit) => hit.seq < first && (typeof scope !== "function" || scope(hit.node_id)),
+    [first, scope],
+  );
   const jump = (seq: number) => {
     setFollow(false);
     onName(seq);
@@ -97,6 +105,17 @@ export function LogPane({
         <p className="notice c-review">
           Line {wanted} is not here: it is of another node, was deleted, or is further back.
         </p>
+      )}
+      {log.more && (
+        <HubHits
+          projectId={project.id}
+          words={words}
+          kind="log"
+          node={typeof scope === "string" ? scope : null}
+          keep={elsewhere}
+          nameOf={nameOf ?? asIs}
+          leadsTo={({ seq }) => withQuery(toLine(seq, first))}
+        />
       )}
       <Further {...{ store, log, filtered }} />
       {items.length === 0 ? (
@@ -161,6 +180,8 @@ function LogTools(props: LogToolsProps): ReactNode {
     </div>
   );
 }
+
+const asIs = (nodeId: string) => nodeId;
 
 const asItem = (line: LogLine): Item => ({ kind: "text", line, rows: null });
 

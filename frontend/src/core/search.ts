@@ -1,0 +1,40 @@
+/** Search over all events and logs, which is the hub's. */
+
+/** An event that matches. */
+export interface SearchHit {
+  readonly project_id: string;
+  readonly epoch: string;
+  readonly seq: number;
+  readonly type: string;
+  readonly kind: "log" | "node" | "event";
+  readonly node_id: string | null;
+  readonly level: string | null;
+  readonly received: string;
+  /** A piece of its text, in parts: every second one matches. */
+  readonly excerpt: readonly string[];
+}
+
+export interface SearchPage {
+  readonly hits: readonly SearchHit[];
+  /** How many match, from `after` on, as far as was looked. */
+  readonly count: number;
+  /** Whether `count` is all of them. */
+  readonly exact: boolean;
+  readonly next: string | null;
+  /** False: there is no index, and only the newest events were read. */
+  readonly index: boolean;
+  readonly searched_from: number;
+  readonly indexed_up_to: number;
+  readonly head: number;
+}
+
+export interface SearchQuery {
+  /** Words that all occur, `"a phrase"`, `prefix*`. */
+  readonly q: string;
+  readonly kind?: SearchHit["kind"];
+  readonly node?: string;
+  /** Levels of output, separated by commas. */
+  readonly level?: string;
+  readonly after?: string;
+  readonly limit?: number;
+}
