@@ -165,7 +165,7 @@ def test_a_close_without_an_answer(attacker: Attacker) -> None:
 def flooded(attacker: Attacker, one: Raw, data: bytes) -> None:
     """A flood is closed with 4029 while healthy peers are served as ever."""
     with attacker.flooding(one, data):
-        attacker.arena.deliver()
+        attacker.arena.held()
     one.closed(4029)
 
 
