@@ -1,10 +1,11 @@
 import { type ReactNode, useEffect } from "react";
-import { type Project, type TreeStore, text, texts } from "../core/index.ts";
+import { type Project, type Spent, type TreeStore, text, texts } from "../core/index.ts";
 import { Triage } from "../features/triage/Triage.tsx";
 import { useReadable } from "../react/hooks.ts";
 import { Link, OutsideLink } from "../ui/link.tsx";
 import { usePlace } from "../ui/location.ts";
 import { Badge } from "../ui/parts.tsx";
+import { Spending } from "../ui/usage.tsx";
 
 function useTop(tree: TreeStore) {
   return useReadable({ subscribe: tree.subscribe, get: () => tree.get().top });
@@ -30,6 +31,7 @@ export function ProjectHead({ project, tree }: { project: Project; tree: TreeSto
       </h1>
       {top.state !== null && <Badge status={top.state} />}
       <Triage tree={tree} selected={query.get("node")} />
+      <Used tree={tree} />
       {waiting > 0 && (
         <Link href="/inbox" className="badge c-review">
           {waiting} open {waiting === 1 ? "question" : "questions"}
@@ -49,4 +51,14 @@ export function ProjectHead({ project, tree }: { project: Project; tree: TreeSto
       {url !== undefined && <OutsideLink href={url}>source</OutsideLink>}
     </div>
   );
+}
+
+/** Tokens and cost of the whole run. */
+function Used({ tree }: { tree: TreeStore }): ReactNode {
+  const words = useReadable({
+    subscribe: tree.subscribe,
+    get: () => JSON.stringify(tree.get().shape.spent),
+  });
+  const used = JSON.parse(words) as Spent | null;
+  return used === null ? null : <Spending spent={used} className="chip" />;
 }

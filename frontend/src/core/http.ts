@@ -102,6 +102,19 @@ export class Http {
     };
   }
 
+  /** One field of a node, whole; `at`: its value after that event. */
+  field(
+    projectId: string,
+    nodeId: string,
+    name: string,
+    at?: number,
+    signal?: AbortSignal,
+  ): Promise<unknown> {
+    const words = new URLSearchParams({ node_id: nodeId, name });
+    if (at !== undefined) words.set("at", String(at));
+    return this.call<unknown>("GET", `${this.project(projectId)}/field?${words}`, undefined, signal);
+  }
+
   /** A page of a project's events, the oldest first. `before`: the ones that end there (`end`: the newest). */
   events(projectId: string, query: EventQuery, signal?: AbortSignal): Promise<EventPage> {
     return this.call("GET", `${this.project(projectId)}/events?${inQuery(query)}`, undefined, signal);

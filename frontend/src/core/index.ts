@@ -8,6 +8,7 @@ export { parseExact, writeExact } from "./exact.ts";
 export { type EventPage, type EventQuery, Http } from "./http.ts";
 export { type CommandRequest, createHub, Hub, type HubOptions } from "./hub.ts";
 export { type Fields, isObject, number, own, text, texts, time } from "./json.ts";
+export { LARGE_FIELDS, type Large, largeOf } from "./large.ts";
 export { LocalEngine } from "./local.ts";
 export { type Log, type LogLine, type LogScope, LogStore, linesOf, wholeLog } from "./logs.ts";
 export { moment, type Ran, ran } from "./moments.ts";
@@ -25,4 +26,14 @@ export { type Run, shownLines, shownText } from "./terminal.ts";
 export type { StoredEvent, Told } from "./told.ts";
 export { Travel, type Travelling } from "./travel.ts";
 export { onFrame, type Scheduler, type TreeSnapshot, TreeStore } from "./tree.ts";
+export {
+  cost,
+  type Spent,
+  spent as spentOf,
+  sum as sumSpent,
+  summed,
+  TOKENS,
+  tokensOf,
+  totalTokens,
+} from "./usage.ts";
 export { seqAt } from "./when.ts";

@@ -24,6 +24,8 @@ export interface ProjectRow {
   /** Open prompts. */
   readonly prompts?: number;
   readonly orchestrator?: Fields | null;
+  /** What its nodes have used: tokens by their keys, and `cost_usd`; undefined: nothing. */
+  readonly usage?: Fields;
   /** What the store has of it cannot be read: it cannot be watched until it is recovered or deleted. */
   readonly damaged?: boolean;
 }

@@ -3,7 +3,7 @@
  * docs/protocol.md, "LLM and tool nodes", has it in words. Cost is summed in billionths of a US dollar, so that sums are
  * exact as long as they stay below nine million dollars.
  */
-import { type Fields, isObject, own } from "./json.ts";
+import { type Fields, isObject, number, own } from "./json.ts";
 
 /** Keys of `usage` that are summed. */
 export const TOKENS = [
@@ -93,6 +93,14 @@ export function endUsage(before: Fields, fields: Record<string, unknown>, change
     ...((kept[COST] ?? 0) > 0 ? { cost_usd: cost(kept) } : {}),
   };
   for (const name of ["usage", "cost_usd"]) if (!Object.hasOwn(changes, name)) delete fields[name];
+}
+
+/** Sums as the hub gives them, of any size. */
+export function summed(sums: Fields | undefined): Spent | null {
+  if (sums === undefined) return null;
+  const counts = TOKENS.map((name) => number(sums, name) ?? 0);
+  const found = [...counts, Math.round((number(sums, "cost_usd") ?? 0) * NANO)];
+  return found.every((count) => count === 0) ? null : found;
 }
 
 /** What a value of `usage` and of `cost_usd` say; null: nothing. */

@@ -1,11 +1,22 @@
 import { memo, type ReactNode, useRef } from "react";
-import { attemptCount, type Fields, isEnded, type Rollup, type TreeStore, text } from "../core/index.ts";
+import {
+  attemptCount,
+  type Fields,
+  isEnded,
+  type Rollup,
+  spentOf,
+  sumSpent,
+  type TreeStore,
+  text,
+} from "../core/index.ts";
 import { useTreeNode } from "../react/hooks.ts";
 import { useFlash } from "./flash.ts";
+import { KindIcon } from "./kinds.tsx";
 import { message, progress, spent, title } from "./nodes.ts";
 import { CountsBar, Mark, Progress, UrgentCounts } from "./parts.tsx";
 import type { Row } from "./rows.ts";
 import { duration, useNow } from "./time.ts";
+import { Spending } from "./usage.tsx";
 
 export interface TreeRowProps {
   readonly tree: TreeStore;
@@ -74,6 +85,7 @@ export const TreeRow = memo(function TreeRow({
         )}
       </span>
       <Mark status={fields?.status} />
+      <KindIcon kind={text(fields, "kind")} />
       <bdi className="tree-title ellipsis" title={row.id}>
         {title(row.id, fields)}
       </bdi>
@@ -88,6 +100,7 @@ export const TreeRow = memo(function TreeRow({
       <bdi className="tree-message ellipsis">{message(fields)}</bdi>
       {row.expandable && rollup !== null && <Sums rollup={rollup} all={!row.expanded} />}
       <Share fields={fields} rollup={rollup} />
+      <Used fields={fields} rollup={rollup} />
       <Spent fields={fields} />
     </div>
   );
@@ -131,6 +144,12 @@ function Sums({ rollup: { counts, progress: share }, all }: { rollup: Rollup; al
       {all && <span>{Math.round(share)} %</span>}
     </span>
   );
+}
+
+/** Tokens and cost of the node and everything below it. */
+function Used({ fields, rollup }: { fields: Fields | undefined; rollup: Rollup | null }): ReactNode {
+  const used = sumSpent(spentOf(fields), rollup?.spent ?? null);
+  return used === null ? null : <Spending spent={used} />;
 }
 
 function Spent({ fields }: { fields: Fields | undefined }): ReactNode {

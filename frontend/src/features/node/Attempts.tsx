@@ -1,10 +1,11 @@
 import type { ReactNode } from "react";
-import { attempts, type Fields, isEnded, text } from "../../core/index.ts";
+import { attempts, type Fields, isEnded, spentOf, text } from "../../core/index.ts";
 import { Link } from "../../ui/link.tsx";
 import { withQuery } from "../../ui/location.ts";
 import { message } from "../../ui/nodes.ts";
 import { Badge } from "../../ui/parts.tsx";
 import { count, duration, full, useNow } from "../../ui/time.ts";
+import { Spending } from "../../ui/usage.tsx";
 
 /** How often a node was tried: each attempt with its duration, what it said, and its own log. */
 export function Attempts({ fields }: { fields: Fields }): ReactNode {
@@ -34,6 +35,7 @@ export function Attempts({ fields }: { fields: Fields }): ReactNode {
                     {duration((ended ?? (going ? now : Number.NaN)) - started)}
                   </span>
                 )}
+                <Used fields={own} />
                 {started !== undefined && (
                   <Link href={withQuery({ tab: "log", attempt: String(number), line: null })}>Its log</Link>
                 )}
@@ -45,4 +47,10 @@ export function Attempts({ fields }: { fields: Fields }): ReactNode {
       </ol>
     </section>
   );
+}
+
+/** Tokens and cost of one attempt; the present one's fields have those of the ended ones beside. */
+function Used({ fields }: { fields: Fields }): ReactNode {
+  const used = spentOf({ usage: fields.usage, cost_usd: fields.cost_usd });
+  return used === null ? null : <Spending spent={used} />;
 }

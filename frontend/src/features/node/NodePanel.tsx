@@ -12,6 +12,7 @@ import {
   writeExact,
 } from "../../core/index.ts";
 import { useReadable, useTreeNode } from "../../react/hooks.ts";
+import { KindIcon } from "../../ui/kinds.tsx";
 import { go, usePlace, withQuery } from "../../ui/location.ts";
 import { message, progress, spent, title } from "../../ui/nodes.ts";
 import { PromptForm } from "../../ui/PromptForm.tsx";
@@ -19,6 +20,7 @@ import { Ago, Badge, CopyButton, CountsLine, Progress } from "../../ui/parts.tsx
 import { duration, useNow } from "../../ui/time.ts";
 import type { ViewProps } from "../../ui/view.ts";
 import { Attempts } from "./Attempts.tsx";
+import { CALLED, Called } from "./Called.tsx";
 import { Commands } from "./Commands.tsx";
 import { FailedBelow, Failure } from "./Failure.tsx";
 import { NodeLog } from "./NodeLog.tsx";
@@ -97,10 +99,13 @@ const TOLD = new Set([
   "parent_id",
   "depends_on",
   "attempt",
+  "kind",
   "ended_attempts",
+  ...CALLED,
 ]);
 
 function About({
+  projectId,
   nodeId,
   tree,
   project,
@@ -118,6 +123,12 @@ function About({
     <>
       <div className="row wrap">
         <Badge status={fields.status} />
+        {text(fields, "kind") !== undefined && (
+          <span className="chip">
+            <KindIcon kind={text(fields, "kind")} />
+            <bdi>{text(fields, "kind")}</bdi>
+          </span>
+        )}
         {attemptCount(fields) > 1 && <span className="chip">attempt {attemptCount(fields)}</span>}
         <Spent fields={fields} />
       </div>
@@ -130,6 +141,7 @@ function About({
       {(rollup?.counts.failed ?? 0) > 0 && <FailedBelow tree={tree} nodeId={nodeId} onSelect={onSelect} />}
       {!past && <Waiting {...{ project, nodeId }} />}
       {!past && <Commands project={project} nodeId={nodeId} fields={fields} />}
+      <Called {...{ projectId, nodeId, tree, fields }} />
       <Attempts fields={fields} />
       <dl className="fields">
         <dt>id</dt>

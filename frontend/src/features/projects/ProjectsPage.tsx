@@ -1,5 +1,5 @@
 import { type ReactNode, useMemo } from "react";
-import { CLASSES, moment, type ShownRow, type StatusClass } from "../../core/index.ts";
+import { CLASSES, moment, type ShownRow, type StatusClass, summed } from "../../core/index.ts";
 import { useProjects } from "../../react/hooks.ts";
 import { useHub } from "../../react/provider.tsx";
 import { useSearchKey } from "../../ui/keys.ts";
@@ -18,6 +18,7 @@ import {
 } from "../../ui/parts.tsx";
 import { usePreference } from "../../ui/preference.ts";
 import { count } from "../../ui/time.ts";
+import { Spending } from "../../ui/usage.tsx";
 import { type Choice, chosen, groups, labelsOf, rate, SORTS, type Sort, stateOf, titleOf } from "./list.ts";
 import "./projects.css";
 
@@ -156,6 +157,7 @@ function Cards({ rows }: { rows: readonly ShownRow[] }): ReactNode {
           <Rate row={row} />
           <div className="projects-foot">
             <span>{count(row.nodes)} nodes</span>
+            <Used row={row} />
             <span>{rate(row).toFixed(rate(row) < 10 ? 1 : 0)} events/s</span>
             <Ago time={updated(row)} />
           </div>
@@ -175,6 +177,7 @@ function Table({ rows }: { rows: readonly ShownRow[] }): ReactNode {
             <th>State</th>
             <th>Nodes by status</th>
             <th className="num">Nodes</th>
+            <th>Tokens, cost</th>
             <th className="num">Events/s</th>
             <th>Last half minute</th>
             <th>Last event</th>
@@ -195,6 +198,9 @@ function Table({ rows }: { rows: readonly ShownRow[] }): ReactNode {
                 <CountsLine counts={byClass(row.counts)} />
               </td>
               <td className="num">{count(row.nodes)}</td>
+              <td>
+                <Used row={row} />
+              </td>
               <td className="num">{rate(row).toFixed(1)}</td>
               <td>
                 <Rate row={row} />
@@ -208,6 +214,12 @@ function Table({ rows }: { rows: readonly ShownRow[] }): ReactNode {
       </table>
     </div>
   );
+}
+
+/** Tokens and cost, as the hub sums them up. */
+function Used({ row }: { row: ShownRow }): ReactNode {
+  const used = summed(row.usage);
+  return used === null ? null : <Spending spent={used} />;
 }
 
 function Rate({ row }: { row: ShownRow }): ReactNode {
