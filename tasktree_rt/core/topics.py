@@ -64,10 +64,12 @@ class TopicIndex(Generic[S]):
     """An index from project to subscribers, and back.
 
     `watchers` is the read side, cached until an interest in that project (or a wildcard) changes: a
-    broadcast costs one look-up however many subscribers there are elsewhere.
+    broadcast costs one look-up however many subscribers there are elsewhere. `counted` is called with a
+    subscriber and how many topics more it has, or fewer.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, counted: Callable[[S, int], None] = lambda _, __: None) -> None:
+        self._counted = counted
         self._named: dict[str, dict[S, None]] = {}
         self._excluded: dict[str, set[S]] = {}
         self._all: dict[S, None] = {}
@@ -83,7 +85,10 @@ class TopicIndex(Generic[S]):
 
     def add(self, subscriber: S, topic: str) -> None:
         """`subscriber` wants `topic`, or every project if that is ``*``; saying it again changes nothing."""
-        self._topics.setdefault(subscriber, set()).add(topic)
+        topics = self._topics.setdefault(subscriber, set())
+        if topic not in topics:
+            topics.add(topic)
+            self._counted(subscriber, 1)
         if topic == WILDCARD:
             self._all[subscriber] = None
             self._forget_all()
@@ -100,7 +105,9 @@ class TopicIndex(Generic[S]):
         topics = self._topics.get(subscriber)
         if topics is None:
             return
-        topics.discard(topic)
+        if topic in topics:
+            topics.discard(topic)
+            self._counted(subscriber, -1)
         if topic == WILDCARD:
             self._all.pop(subscriber, None)
             self._forget_all()
@@ -117,7 +124,10 @@ class TopicIndex(Generic[S]):
 
     def remove(self, subscriber: S) -> None:
         """Remove a subscriber from all topics."""
-        for topic in self._topics.pop(subscriber, set()):
+        topics = self._topics.pop(subscriber, set())
+        if topics:
+            self._counted(subscriber, -len(topics))
+        for topic in topics:
             if topic == WILDCARD:
                 self._all.pop(subscriber, None)
                 self._forget_all()

@@ -47,6 +47,9 @@ from tasktree_rt.hub.interactions.project_end import ProjectEnd
 from tasktree_rt.hub.interactions.prompts import Prompts
 from tasktree_rt.hub.interactions.registry import InteractionRegistry
 from tasktree_rt.hub.interactions.resolution import Resolution
+from tasktree_rt.hub.limits.caller import caller_of
+from tasktree_rt.hub.limits.holdings import Holdings
+from tasktree_rt.hub.limits.rates import RateLimits
 from tasktree_rt.hub.projects.activity import Activity
 from tasktree_rt.hub.projects.cache import ProjectCache
 from tasktree_rt.hub.projects.checkpoints import Checkpoints
@@ -112,6 +115,7 @@ class Hub:
         self.timestamp = context.timestamp
         self.report_fault = context.report_fault
         self.fair_turns = FairTurns()
+        self.rates = RateLimits(context.settings.rates)
         self.heartbeats = Heartbeats(context.settings.delivery.heartbeat_interval, context.timestamp)
         self.sessions: dict[Lively, None] = {}
         self.view_source: ViewSource = EverySource()
@@ -149,7 +153,7 @@ class Hub:
         self.snapshots = NamedSnapshots(
             self._broker, self.quotas, past, limits.max_snapshots_per_project, context.wall
         )
-        self.new_projects = NewProjects(self.quotas, self.snapshots.ended)
+        self.new_projects = NewProjects(self.quotas, self.rates, self.snapshots.ended)
         self.recent_changes = RecentChanges()
         self.cache = ProjectCache(
             self._broker,
@@ -172,7 +176,16 @@ class Hub:
 
     def _compose_commits(self) -> None:
         context = self.context
-        self.index: TopicIndex[Subscriber] = TopicIndex()
+        limits = self.settings.limits
+        self._subscribed = Holdings(
+            "subscriptions",
+            "max_subscriptions",
+            per_address=limits.max_subscriptions_per_address,
+            per_subject=limits.max_subscriptions_per_subject,
+        )
+        self.index: TopicIndex[Subscriber] = TopicIndex(
+            lambda one, more: self._subscribed.add(caller_of(one.grants, one.address), more)
+        )
         self.committer = Committer(
             self._broker,
             context,
@@ -188,9 +201,17 @@ class Hub:
         self.ephemeral_topics = EphemeralTopics(settings.limits.max_subscriptions, context.report_fault)
         self.status_notifier = StatusNotifier(settings.execution.status_interval, context.report_fault)
         self.activity.observe(self.status_notifier.changed)
-        self.subscriptions = Subscriptions(context, self.cache, self.fanout, self.index, self.access)
+        self.subscriptions = Subscriptions(
+            context, self.cache, self.fanout, self.index, self.access, self._subscribed
+        )
+        connected = Holdings(
+            "connections",
+            "max_connections",
+            per_address=settings.limits.max_connections_per_address,
+            per_subject=settings.limits.max_connections_per_subject,
+        )
         self.connections = Connections(
-            context, self.cache, self.index, self.ephemeral_topics, self.subscriptions
+            context, self.cache, self.index, self.ephemeral_topics, self.subscriptions, connected
         )
         self.subscribe = InProcess(self.connections, self.subscriptions).subscribe
         self.broadcasts = Broadcasts(context, self.connections, self.index)

@@ -6,7 +6,7 @@ environment and the flags.
 """
 
 from tasktree_rt.settings.auth import Auth
-from tasktree_rt.settings.bounds import Delivery, Drain, Keep, Limits, Search
+from tasktree_rt.settings.bounds import NO_RATES, Delivery, Drain, Keep, Limits, Rates, Search
 from tasktree_rt.settings.checks import (
     KIB,
     LONGEST,
@@ -30,6 +30,7 @@ __all__ = [
     "LONGEST",
     "MIB",
     "MOST",
+    "NO_RATES",
     "SECRET_BYTES",
     "UNIX",
     "UNIX_PROXY",
@@ -43,6 +44,7 @@ __all__ = [
     "Limits",
     "Logging",
     "People",
+    "Rates",
     "Search",
     "Settings",
     "UnfitSetting",

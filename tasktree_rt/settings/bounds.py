@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from attrs import field, frozen
+from typing import Final
+
+from attrs import field, fields, frozen
 
 from tasktree_rt.core.default_limits import MAX_EVENTS_PER_PUBLISH, MAX_MESSAGE_SIZE, MAX_NODE_SIZE
-from tasktree_rt.settings.checks import KIB, MIB, a_flag, count, number, seconds
+from tasktree_rt.settings.checks import KIB, MIB, a_flag, count, number, rate, seconds
 
 
 @frozen
@@ -15,8 +17,11 @@ class Limits:
     max_message_size: int = count(MAX_MESSAGE_SIZE, 1 * KIB)
     max_events_per_publish: int = count(MAX_EVENTS_PER_PUBLISH)
     max_connections: int = count(20_000)
-    max_connections_per_address: int = count(20_000)
+    max_connections_per_address: int = count(2_000)
+    max_connections_per_subject: int = count(2_000)
     max_subscriptions: int = count(1_000)
+    max_subscriptions_per_address: int = count(100_000)
+    max_subscriptions_per_subject: int = count(50_000)
     handshake_timeout: float = seconds(10.0)
     max_messages_per_second: float = field(default=50.0, validator=number(0, above=True))
     message_burst: int = count(200)
@@ -46,6 +51,28 @@ class Limits:
     max_prompt_size: int = count(16 * KIB, 1 * KIB)
     max_open_commands: int = count(100)
     max_args_size: int = count(16 * KIB, 1 * KIB)
+
+
+@frozen
+class Rates:
+    """Rates of one caller, a second on average. 0: no limit. Without a token an address is a subject too."""
+
+    messages_per_address: float = rate(2_000.0)
+    messages_per_subject: float = rate(1_000.0)
+    bytes_per_address: float = rate(64.0 * MIB)
+    bytes_per_subject: float = rate(32.0 * MIB)
+    events_per_address: float = rate(20_000.0)
+    events_per_subject: float = rate(10_000.0)
+    events_per_project: float = rate(10_000.0)
+    http_cost_per_address: float = rate(1_000.0)
+    http_cost_per_subject: float = rate(500.0)
+    projects_per_subject: float = rate(200.0)
+    burst: float = seconds(10.0)
+    """Seconds of a rate that may come at once."""
+
+
+NO_RATES: Final = Rates(**{one.name: 0.0 for one in fields(Rates) if one.name != "burst"})
+"""No limit on any rate: for load tests, and for a program that embeds the hub and limits by itself."""
 
 
 @frozen

@@ -273,5 +273,10 @@ def seconds(default: float, *, zero: bool = False, most: float = LONGEST) -> flo
     return field(default=default, validator=number(0, above=not zero, most=most))
 
 
+def rate(default: float) -> float:
+    """Make a field for a number a second; 0 means no limit."""
+    return field(default=default, validator=number(0))
+
+
 host_names: Final = each(_SERVER_NAME, "a host name with or without a port, as in hub.example.org")
 page_origins: Final = each(_ORIGIN, "an origin without a path, as in https://board.example.org")

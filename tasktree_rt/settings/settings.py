@@ -7,7 +7,7 @@ from typing import Final
 from attrs import Factory, field, frozen
 
 from tasktree_rt.settings.auth import Auth
-from tasktree_rt.settings.bounds import Delivery, Drain, Keep, Limits, Search
+from tasktree_rt.settings.bounds import Delivery, Drain, Keep, Limits, Rates, Search
 from tasktree_rt.settings.checks import (
     UnfitSetting,
     a_flag,
@@ -64,6 +64,7 @@ class Settings:
     metrics: bool = field(default=True, validator=a_flag)
     lifecycle: str = field(default="observe", validator=one_of("observe", "enforce"))
     limits: Limits = field(default=Factory(Limits), validator=is_a(Limits, "Limits(…)"))
+    rates: Rates = field(default=Factory(Rates), validator=is_a(Rates, "Rates(…)"))
     delivery: Delivery = field(default=Factory(Delivery), validator=is_a(Delivery, "Delivery(…)"))
     people: People = field(default=Factory(People), validator=is_a(People, "People(…)"))
     execution: Execution = field(default=Factory(Execution), validator=is_a(Execution, "Execution(…)"))

@@ -6,8 +6,7 @@ from collections.abc import Iterable
 from importlib.resources.abc import Traversable
 from typing import Final
 
-import trio
-from quart import Response, g, request
+from quart import Response, request
 from quart.wrappers.base import BaseRequestWebsocket
 from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException, NotFound
@@ -18,53 +17,32 @@ from tasktree_rt.hub.hub import Hub
 from tasktree_rt.hub.projects.store_health import unavailable
 from tasktree_rt.metrics import Metrics
 from tasktree_rt.settings import Settings
-from tasktree_rt.web.auth.authenticator import Authenticator, authenticator, put_authenticator
+from tasktree_rt.web.auth.authenticator import Authenticator, put_authenticator
 from tasktree_rt.web.auth.hooks import AskingAuthenticator
 from tasktree_rt.web.auth.key_ring import keep_keys
-from tasktree_rt.web.auth.origin_refusal_log import FOREIGN_ORIGIN, UNKNOWN_HOST, Refusals, refusals_of
-from tasktree_rt.web.auth.origins import OriginPolicy
-from tasktree_rt.web.auth.presented import token_of
 from tasktree_rt.web.dashboard import ASSETS, PROJECT_PATHS, Site, packaged, read
 from tasktree_rt.web.directory import project_routes
 from tasktree_rt.web.docs_pages import Pages
 from tasktree_rt.web.event_stream import stream_routes
 from tasktree_rt.web.executions import ExecutionRoutes
 from tasktree_rt.web.foreign_routes import ForeignSystem, addresses_of
+from tasktree_rt.web.guard import API, DOCUMENTS, FILES, guard
 from tasktree_rt.web.http import Api
 from tasktree_rt.web.interactions import InteractionRoutes
 from tasktree_rt.web.metrics_page import MetricsPage
 from tasktree_rt.web.nodes import NodeRoutes
 from tasktree_rt.web.problem_details import problem, status_problem
-from tasktree_rt.web.protective_headers import PROTECTIVE
 from tasktree_rt.web.request import HubRequest, put_decisions, require_admin
+from tasktree_rt.web.request_rates import RequestRates, put_request_rates
 from tasktree_rt.web.response import LargeAnswers, reply
 from tasktree_rt.web.search import search_routes
 from tasktree_rt.web.server.app_addresses import put_addresses
 from tasktree_rt.web.snapshots import SnapshotRoutes
 from tasktree_rt.web.sockets import SocketRoutes
 
-API: Final = "/api/v1"
-API_FOLDER: Final = f"{API}/"
-BODY_PATIENCE: Final = 0.5
-"""Seconds to read the rest of a body that no route wanted. Then the connection ends."""
 METRICS_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 NO_HOST: Final = "invalid"
 """The host for building URLs if the request's Host is invalid (RFC 2606)."""
-READS: Final = frozenset({"GET", "HEAD"})
-DOCUMENTS: Final = {
-    "/docs": "docs.html",
-    "/docs/reducer.json": "reducer.json",
-    f"{API}/openapi.json": "openapi.json",
-    f"{API}/asyncapi.json": "asyncapi.json",
-}
-"""The documents' paths and files (setting ``docs``)."""
-OPEN_PATHS: Final = frozenset({"/healthz", "/readyz", *DOCUMENTS})
-MAY_BE_SENT: Final = (
-    "Authorization, Content-Encoding, Content-Type, Idempotency-Key, Producer-Id, Last-Event-ID"
-)
-"""Request headers that the CORS responses allow."""
-FILES: Final = "/static/"
-OPEN_FOLDERS: Final = (FILES, f"/{ASSETS}")
 CODES: Final = {404: "not_found", 405: "invalid_message", 413: "too_large", 400: "invalid_message"}
 
 
@@ -114,6 +92,8 @@ def create_app(
     keep_keys(app, own.ring)
     put_authenticator(app, _authenticator(own, settings, hub))
     put_decisions(app, hub.access)
+    rates = RequestRates(hub.rates, settings.limits)
+    put_request_rates(app, rates)
     app.register_blueprint(SocketRoutes(hub, settings).routes())
     executions = ExecutionRoutes(hub, settings)
     app.register_blueprint(executions.sockets(), url_prefix=API)
@@ -123,7 +103,7 @@ def create_app(
         for blueprint in system.routes(hub, settings):
             app.register_blueprint(blueprint)
     put_addresses(app, addresses_of(systems, settings))
-    answers = app.extensions["large_answers"] = LargeAnswers(settings.limits)
+    answers = app.extensions["large_answers"] = LargeAnswers(settings.limits, rates.charge)
     app.register_blueprint(Api(hub, answers).routes(), url_prefix=API)
     app.register_blueprint(SnapshotRoutes(hub, answers).routes(), url_prefix=API)
     app.register_blueprint(InteractionRoutes(hub, answers).routes(), url_prefix=API)
@@ -133,7 +113,7 @@ def create_app(
     app.register_blueprint(search_routes(hub), url_prefix=API)
     site = Site(read(built) if built is not None else packaged(), docs=settings.docs)
     _in_slices(app, hub, answers)
-    _guard(app, settings, site)
+    guard(app, settings, site)
     _errors(app, hub)
     _operations(app, hub)
     _pages(app, settings, site)
@@ -168,73 +148,6 @@ def _in_slices(app: QuartTrio, hub: Hub, answers: LargeAnswers) -> None:
             return problem(error)
 
 
-def _guard(app: QuartTrio, settings: Settings, site: Site) -> None:
-    policy, refusals = OriginPolicy(settings), refusals_of(app, settings)
-
-    @app.before_request
-    async def check_access() -> Response | None:
-        refused = _refused(policy, refusals, site)
-        if refused is not None:
-            return refused
-        if request.method != "OPTIONS" and not _is_open(request.path, site):
-            found = await authenticator().authenticate(token_of(request))
-            g.grants = found.at(request.headers.get("Remote-Addr", ""))
-        return None
-
-    @app.after_request
-    async def close_after_unread_body(response: Response) -> Response:
-        """Send ``Connection: close`` if the body is not read: the connection ends then, and a client that
-        does not know it would lose its next request."""
-        if (request.content_length or "Transfer-Encoding" in request.headers) and not await _body_read():
-            response.headers["Connection"] = "close"
-        return response
-
-    @app.after_request
-    async def cross_origin(response: Response) -> Response:
-        for name, value in PROTECTIVE:
-            response.headers.setdefault(name, value)
-        origin = request.headers.get("Origin")
-        if origin is not None and policy.lists(origin):
-            response.headers["Access-Control-Allow-Origin"] = origin
-            response.headers["Access-Control-Expose-Headers"] = "Heartbeat-Interval"
-            response.vary.add("Origin")
-            if request.method == "OPTIONS":
-                response.headers["Access-Control-Allow-Methods"] = "GET, POST, PATCH, DELETE, OPTIONS"
-                response.headers["Access-Control-Allow-Headers"] = MAY_BE_SENT
-                response.headers["Access-Control-Max-Age"] = "600"
-        return response
-
-
-def _refused(policy: OriginPolicy, refusals: Refusals, site: Site) -> Response | None:
-    """Make the 403 for an unknown Host, and for a request of a foreign page; None if it may go on.
-
-    A foreign page may link to pages and load files, but not look into them (`web.protective_headers`). With
-    a token it may read; only a page of ``cors_origins`` sees the response.
-    """
-    if not policy.knows_host(request.headers.get("Host")):
-        refusals.host(request.headers.get("Host"), request.path)
-        return status_problem(403, UNKNOWN_HOST, "forbidden")
-    if not policy.is_foreign(request.headers):
-        return None
-    is_open = _is_open(request.path, site)
-    may_read = is_open or (authenticator().on and token_of(request) is not None)
-    if not is_open or "Origin" in request.headers:  # a link to a page is nothing to log
-        refusals.page(request.headers, request.path)
-    if request.method in READS and may_read:
-        return None
-    return status_problem(403, FOREIGN_ORIGIN, "forbidden")
-
-
-async def _body_read() -> bool:
-    with trio.move_on_after(BODY_PATIENCE):
-        try:
-            await request.body
-        except HTTPException:
-            return False
-        return True
-    return False
-
-
 def _errors(app: QuartTrio, hub: Hub) -> None:
     @app.errorhandler(PeerError)
     async def peer_error(error: PeerError) -> Response:
@@ -262,15 +175,6 @@ def _errors(app: QuartTrio, hub: Hub) -> None:
     async def fault(error: Exception) -> Response:
         hub.report_fault("http", error)
         return status_problem(500, "internal error of the hub; see its log", "internal")
-
-
-def _is_open(path: str, site: Site) -> bool:
-    """Return whether a path needs no token: health, documents, the dashboard's pages and files."""
-    if path in OPEN_PATHS:
-        return True
-    if path.startswith(API_FOLDER):
-        return False
-    return path.startswith(OPEN_FOLDERS) or site.is_page(path) or path.removeprefix("/") in site
 
 
 def _operations(app: QuartTrio, hub: Hub) -> None:

@@ -33,6 +33,7 @@ from tasktree_rt.web.request import (
     read_object,
     require_admin,
 )
+from tasktree_rt.web.request_rates import request_rates
 from tasktree_rt.web.response import PIECE, LargeAnswers, listed, reply
 from tasktree_rt.web.state_response import nodes_of, state_pieces
 
@@ -75,6 +76,7 @@ class Api:
         most, now = self._hub.settings.limits.max_events_per_publish, self._hub.timestamp()
         events, key = parse_events(raw, most=most, now=now, project=name), idempotency()
         fingerprint = None if key is None else digest([project, raw])
+        request_rates().admit_events(name, len(events))
         found = await self._hub.publisher.submit(
             events, key=key, fingerprint=fingerprint, owner=grants().owner
         )

@@ -22,6 +22,7 @@ from tasktree_rt.hub.access import policy as access
 from tasktree_rt.hub.access.hooks import Decisions
 from tasktree_rt.hub.cooperative import yield_if_due
 from tasktree_rt.hub.hub import Key
+from tasktree_rt.web.request_rates import request_rates
 
 PAGE: Final = 100
 """Entries of a page if the query names no ``limit``."""
@@ -143,6 +144,7 @@ class HubRequest(TrioRequest):
         if coding not in GZIP | PLAIN:
             raise UnknownCoding(coding)
         data: bytes = await super().get_data(cache, False, parse_form_data)
+        request_rates().charge_body(len(data))
         if coding in GZIP:
             data = await inflated(data, self.max_content_length or 0)
         return data.decode() if as_text else data

@@ -9,7 +9,7 @@ share counts once. All sources together hold at most `limits.max_answer_bytes`.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from typing import Final
 from weakref import finalize
 
@@ -38,15 +38,17 @@ def reply(value: Json, status: int = 200) -> Response:
 
 
 class LargeAnswers:
-    """Bound the large responses of all callers; see the module's docstring.
+    """Bound the large responses of all callers; see the module's docstring. `charge` counts the cost of one
+    for its caller: 1 for each `PIECE` of its source.
 
     Attributes:
         held: bytes of the sources of all unfinished responses, plus one piece for each response.
         made: bytes of all pieces made so far.
     """
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, charge: Callable[[float], None] = lambda _: None) -> None:
         self._limits = limits
+        self._charge = charge
         self._of: Counter[str] = Counter()
         self._sources: dict[Hashable, _Source] = {}
         self.held = 0
@@ -72,6 +74,7 @@ class LargeAnswers:
             message = f"{len(self)} large responses hold {self.held} bytes"
             raise Unavailable(message, code="overloaded", retry_after=RETRY_AFTER)
         self._take(owner, source, size)
+        self._charge(size / PIECE)
         return Held(self, owner=owner, source=source)
 
     def response(self, source: Hashable, size: int, pieces: Iterable[bytes]) -> Response:

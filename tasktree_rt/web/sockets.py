@@ -40,6 +40,7 @@ from tasktree_rt.web.auth.origins import OriginPolicy
 from tasktree_rt.web.auth.presented import token_of
 from tasktree_rt.web.auth.tokens import TokenMissing, TokenWithoutSubject
 from tasktree_rt.web.problem_details import problem, status_problem
+from tasktree_rt.web.request_rates import request_rates
 from tasktree_rt.web.server.handshake import SUPPORTED
 from tasktree_rt.web.server.handshake_request import SESSION
 
@@ -68,6 +69,10 @@ def socket_routes(name: str, settings: Settings) -> Blueprint:
         if policy.is_foreign(websocket.headers):
             refusals_of(current_app, settings).page(websocket.headers, websocket.path)
             return status_problem(403, FOREIGN_ORIGIN, "forbidden")
+        try:
+            request_rates().admit_address(address())
+        except PeerError as error:
+            return problem(error)
         if not websocket.scope.get(SUPPORTED):
             detail = "this server does not support WebSockets on this connection"
             answer = status_problem(426, detail, "invalid_message")

@@ -25,7 +25,7 @@ from tasktree_rt.core.protocol import (
 )
 from tasktree_rt.core.topics import user_of
 from tasktree_rt.dialects.base import Dialect
-from tasktree_rt.errors import InvalidInput, PeerError, Refused
+from tasktree_rt.errors import InvalidInput, PeerError
 from tasktree_rt.hub.access import policy as access
 from tasktree_rt.hub.delivery.ephemeral_topics import EVERY_USER
 from tasktree_rt.hub.hub import Hub
@@ -106,9 +106,9 @@ class ConfirmingSession(ConnectionSession):
 
     async def message(self, message: str | bytes) -> None:
         """Execute one action."""
+        await self.pace(message)
         try:
-            if not self.allowed():
-                raise Refused("too many messages", code="rate_limited")
+            self.admit()
             command = self.subscriber.dialect.decode(message)
             if command is not None:
                 await self._obey(command)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-import trio
-
 from tasktree_rt.compat.autogpt.remembered_views import MISSED, remembered_views
 from tasktree_rt.core.access import Grants
 from tasktree_rt.core.protocol import (
@@ -84,10 +82,10 @@ class ViewSession(ConnectionSession):
 
     async def message(self, message: str | bytes) -> None:
         """Execute one request."""
-        bucket = self.bucket
-        if not bucket.take(trio.current_time()):
-            await trio.sleep((1 - bucket.tokens) / bucket.rate)
-            bucket.take(trio.current_time())
+        await self.pace(message)
+        wait = self.peer.pace_messages()
+        if wait:
+            await self.pause(wait)
         try:
             command = self.subscriber.dialect.decode(message)
             if command is not None:

@@ -13,11 +13,17 @@ from tasktree_rt.hub.context import HubContext
 from tasktree_rt.hub.delivery.ephemeral_topics import EphemeralTopics
 from tasktree_rt.hub.delivery.pull_subscriber import PullSubscriber
 from tasktree_rt.hub.delivery.subscriber import Subscriber, SubscriberSource
+from tasktree_rt.hub.limits.caller import caller_of
+from tasktree_rt.hub.limits.holdings import Holdings
 from tasktree_rt.hub.projects.cache import ProjectCache
 
 
 class Connections(Mapping[str, Subscriber]):
-    """Map connection ids to subscribers, the oldest first."""
+    """Map connection ids to subscribers, the oldest first.
+
+    Attributes:
+        held: counts the connections of each caller.
+    """
 
     def __init__(
         self,
@@ -26,12 +32,14 @@ class Connections(Mapping[str, Subscriber]):
         index: TopicIndex[Subscriber],
         ephemeral: EphemeralTopics,
         source: SubscriberSource,
+        held: Holdings,
     ) -> None:
         self._context = context
         self._cache = cache
         self._index = index
         self._ephemeral = ephemeral
         self._source = source
+        self.held = held
         self._by_id: dict[str, Subscriber] = {}
 
     def __getitem__(self, connection_id: str) -> Subscriber:
@@ -52,13 +60,21 @@ class Connections(Mapping[str, Subscriber]):
         return {name for one in self._by_id.values() for name in one.feeds.special_names}
 
     def attach(self, subscriber: Subscriber) -> None:
-        """Add a new connection."""
+        """Add a new connection.
+
+        Raises:
+            Refused: ``rate_limited``: its address or its subject has too many; it is not added.
+        """
+        caller = caller_of(subscriber.grants, subscriber.address)
+        self.held.check(caller)
+        self.held.add(caller)
         self._by_id[subscriber.id] = subscriber
 
     def detach(self, subscriber: Subscriber) -> None:
         """Remove a connection, and end its subscriptions."""
         subscriber.over()
-        self._by_id.pop(subscriber.id, None)
+        if self._by_id.pop(subscriber.id, None) is not None:
+            self.held.add(caller_of(subscriber.grants, subscriber.address), -1)
         topics = self._index.topics(subscriber)
         self._index.remove(subscriber)
         for name in topics:
@@ -68,7 +84,11 @@ class Connections(Mapping[str, Subscriber]):
     def pull_subscriber(
         self, dialect: Dialect, *, policy: Policy, grants: Grants, address: str
     ) -> PullSubscriber:
-        """Attach an outbox without a socket and return it; the caller detaches it."""
+        """Attach an outbox without a socket and return it; the caller detaches it.
+
+        Raises:
+            Refused: as `attach`.
+        """
         subscriber = PullSubscriber(
             self.new_connection_id(),
             dialect,

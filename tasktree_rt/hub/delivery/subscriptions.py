@@ -18,6 +18,8 @@ from tasktree_rt.hub.access.hooks import Decisions
 from tasktree_rt.hub.context import HubContext
 from tasktree_rt.hub.delivery.fanout import Fanout
 from tasktree_rt.hub.delivery.subscriber import Subscriber
+from tasktree_rt.hub.limits.caller import caller_of
+from tasktree_rt.hub.limits.holdings import Holdings
 from tasktree_rt.hub.projects.cache import LAST_ID, ProjectCache
 from tasktree_rt.hub.projects.project import Project
 from tasktree_rt.hub.resume.catchup import Catchup, joining, replayable, resuming
@@ -26,7 +28,9 @@ from tasktree_rt.hub.resume.wildcard import WildcardSubscription
 
 
 class Subscriptions:
-    """See the module's docstring. `index` holds the topics of each subscriber."""
+    """See the module's docstring. `index` holds the topics of each subscriber, `held` counts those of each
+    caller.
+    """
 
     def __init__(
         self,
@@ -35,8 +39,10 @@ class Subscriptions:
         fanout: Fanout,
         index: TopicIndex[Subscriber],
         decisions: Decisions,
+        held: Holdings,
     ) -> None:
         self._decisions = decisions
+        self.held = held
         self._settings = context.settings
         self._cache = cache
         self._fanout = fanout
@@ -264,6 +270,9 @@ class Subscriptions:
         if name not in topics and len(topics) >= most:
             message = f"at most {most} subscriptions"
             raise Refused(message, code="too_many_subscriptions", field="project_id", retry_after=1.0)
+        if name not in topics:
+            caller = caller_of(subscriber.grants, subscriber.address)
+            self.held.check(caller, code="too_many_subscriptions", field="project_id")
 
     # --- what catch-ups need (`Source`) ------------------------------------------------------------
 

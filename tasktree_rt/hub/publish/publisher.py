@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Hashable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Container, Hashable, Mapping, Sequence
 from typing import Any, Protocol
 
 from attrs import evolve
@@ -112,12 +112,14 @@ class Publisher:
         precondition: Callable[[Project], None] = lambda _: None,
         owner: str = "",
         producer: Hashable = None,
+        pause: Callable[[float], Awaitable[None]] | None = None,
     ) -> PendingPublish | PublishReceipt:
         """Accept a publish and return before the commit; return the receipt if the store has it already.
 
         The hub commits the publishes of one `producer` in the order of these calls, whatever their projects.
         The events' data must come from a JSON decoder. The caller adds to `PendingPublish.callbacks` before
-        it yields to the loop.
+        it yields to the loop. If `owner` begins projects too fast, the hub calls `pause` with the seconds to
+        wait; without it, it refuses the publish.
 
         Raises:
             PeerError: the hub refused the publish.
@@ -136,6 +138,9 @@ class Publisher:
                 before = await self._committer.known(key, digest_of)
                 if before is not None:
                     return duplicate_receipt(before) if isinstance(before, Duplicate) else before.repeated()
+            if pause is not None and project.epoch == "" and (wait := self._new_projects.wait(owner)):
+                await pause(wait)
+                continue
             if self._cache.holds(project) and (not ends or self._endings.is_loaded(name)):
                 break
         precondition(project)

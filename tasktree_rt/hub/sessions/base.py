@@ -9,32 +9,34 @@ import trio
 from structlog.stdlib import BoundLogger, get_logger
 
 from tasktree_rt.core.access import Grants
-from tasktree_rt.core.close_codes import TOKEN_INVALID, TOO_FAST, Closing
+from tasktree_rt.core.close_codes import OVERLOADED, TOKEN_INVALID, TOO_FAST, Closing
 from tasktree_rt.core.protocol import Policy, RequestId
 from tasktree_rt.dialects.base import Dialect
-from tasktree_rt.errors import PeerError
+from tasktree_rt.errors import PeerError, Refused
 from tasktree_rt.hub.delivery.socket_subscriber import SocketSubscriber
 from tasktree_rt.hub.error_messages import failure
 from tasktree_rt.hub.hub import Hub
-from tasktree_rt.hub.sessions.rate_limit import TokenBucket
+from tasktree_rt.hub.sessions.peer_rates import PeerRates
 from tasktree_rt.hub.transport import Transport
 
 log: Final[BoundLogger] = get_logger("tasktree_rt.connections")
 PING: Final = b"\x89\x00"
 ABNORMAL: Final = 1006
+LOOK: Final = 1.0
+"""Seconds between two looks at whether a connection closes while the hub does not read from it."""
 
 
 class ConnectionSession:
     """What all sessions have in common. Implements `transport.Session`; sends and understands no messages.
 
-    One token bucket counts all that a peer sends: messages, where the session asks `allowed`, and every frame
-    that completes no message.
+    `PeerRates` counts all that a peer sends: messages, where the session calls `admit`, their bytes (`pace`),
+    and every frame that completes no message.
     """
 
     __slots__ = (
         "_attached",
         "_begun",
-        "_bucket",
+        "_peer",
         "_pinged_at",
         "_start",
         "_unacknowledged",
@@ -59,7 +61,7 @@ class ConnectionSession:
         self._pinged_at: float | None = None
         self._unacknowledged = 0
         self._begun: trio.Event | None = None
-        self._bucket: TokenBucket | None = None
+        self._peer: PeerRates | None = None
         self._attached = False
 
     # --- what the transport calls -------------------------------------------------------------------
@@ -69,9 +71,14 @@ class ConnectionSession:
         self._start = start
         self._attached = True
         self.subscriber.open(transport, start, stall_timeout=self.hub.settings.delivery.stall_timeout)
-        self.hub.connections.attach(self.subscriber)
         self.hub.sessions[self] = None
         log.info("opened", **self._described())
+        try:
+            self.hub.connections.attach(self.subscriber)
+        except Refused as error:
+            self.fail(error)
+            self.close(OVERLOADED)
+            return
         if self.hub.drained.is_set():
             self.close(self.subscriber.drain_closing)
         else:
@@ -82,6 +89,7 @@ class ConnectionSession:
 
     async def message(self, message: str | bytes) -> None:
         """Ignore a message but for its rate."""
+        await self.pace(message)
         self.allowed()
 
     def frames(self, count: int) -> None:
@@ -134,6 +142,7 @@ class ConnectionSession:
     def tend(self, now: float, wall: float) -> None:
         """See `keepalive.Lively`."""
         interval, timeout = self.patience
+        self._look_at_peer(now)
         if self.subscriber.grants.void(wall):
             self.close(TOKEN_INVALID)
             return
@@ -159,6 +168,14 @@ class ConnectionSession:
             self._pinged_at, self._unacknowledged = now, left
         self.beat(now)
 
+    def _look_at_peer(self, now: float) -> None:
+        """Count a peer that the hub does not read from as alive; forget the rates of an idle one."""
+        peer = self._peer
+        if peer is not None and peer.paused:
+            self.last_received = now
+        elif peer is not None and peer.is_idle(now):
+            self._peer = None
+
     @property
     def patience(self) -> tuple[float, float]:
         """Return the seconds of silence before a ping, and the seconds that the peer then has to answer."""
@@ -175,22 +192,47 @@ class ConnectionSession:
     # --- for the sessions -------------------------------------------------------------------------
 
     @property
-    def bucket(self) -> TokenBucket:
-        """Return the token bucket of the peer's messages and frames."""
-        if self._bucket is None:
-            limits = self.hub.settings.limits
-            rate, burst = limits.max_messages_per_second, limits.message_burst
-            self._bucket = TokenBucket(rate, burst, burst, trio.current_time())
-        return self._bucket
+    def peer(self) -> PeerRates:
+        """Return the rates of the peer."""
+        if self._peer is None:
+            subscriber, hub = self.subscriber, self.hub
+            self._peer = PeerRates(hub.rates, hub.settings.limits, subscriber.grants, subscriber.address)
+        return self._peer
 
-    def allowed(self, count: int = 1) -> bool:
-        """Return whether the rate allows `count` more; closes a peer that goes on regardless with 4029."""
-        bucket = self.bucket
-        if bucket.take(trio.current_time(), count):
-            return True
-        if bucket.refused > self.hub.settings.limits.message_burst:
+    def allowed(self, count: int = 1) -> float:
+        """Count messages or frames; return 0 if the rates allow them, else the seconds until they do. Closes
+        a peer that goes on regardless with 4029.
+        """
+        wait = self.peer.count_messages(count)
+        if wait and self.peer.refused > self.hub.settings.limits.message_burst:
             self.close(TOO_FAST)
-        return False
+        return wait
+
+    def admit(self) -> None:
+        """Count a request.
+
+        Raises:
+            Refused: ``rate_limited``: the peer sends too many.
+        """
+        wait = self.allowed()
+        if wait:
+            raise Refused("too many messages", code="rate_limited", retry_after=wait)
+
+    async def pace(self, message: str | bytes) -> None:
+        """Count a message's bytes; wait while its peer sends too many."""
+        wait = self.peer.pace_bytes(message)
+        if wait:
+            await self.pause(wait)
+
+    async def pause(self, seconds: float) -> None:
+        """Do not read from the peer for so long, or until the connection closes."""
+        self.peer.paused = True
+        until = trio.current_time() + seconds
+        # No event of the close: it would cost every connection memory.
+        while (left := until - trio.current_time()) > 0 and not self.subscriber.closing:  # noqa: ASYNC110
+            await trio.sleep(min(left, LOOK))
+        self.peer.paused = False
+        self.last_received = trio.current_time()
 
     def fail(self, error: PeerError, request: RequestId = None) -> None:
         """Send an error message to the peer."""

@@ -121,9 +121,9 @@ class ExecutionSession(ConnectionSession):
         """Answer a ping; refuse anything else."""
         if self._begun is not None:
             await self._begun.wait()
+        await self.pace(message)
         try:
-            if not self.allowed():
-                raise Refused("too many messages", code="rate_limited")
+            self.admit()
             if isinstance(self.subscriber.dialect.decode(message), Ping):
                 self.subscriber.reply(Pong(None))
         except PeerError as error:

@@ -1,8 +1,9 @@
 """The session of an orchestrator: pipelined, idempotent, atomic publishes, answered in order.
 
 The session accepts a publish as it reads it, and answers when it is durable, applied and in every outbox. It
-stops reading while too many are unanswered. Once the hub refuses a publish because it cannot take it now, it
-refuses every later one on this connection too, so that a producer that sends them again keeps their order.
+stops reading while too many are unanswered, and while its producer publishes faster than it may. Once the hub
+refuses a publish because it cannot take it now, it refuses every later one on this connection too, so that a
+producer that sends them again keeps their order.
 """
 
 from __future__ import annotations
@@ -67,6 +68,7 @@ class ProducerSession(ConnectionSession):
 
     async def message(self, message: str | bytes) -> None:
         """Handle one request."""
+        await self.pace(message)
         await self.hub.fair_turns.take(self, len(message))
         if self.hub.draining:
             await self.hub.drained.wait()
@@ -132,9 +134,12 @@ class ProducerSession(ConnectionSession):
                     self.subscriber.grants.subject, self._producer, encode_json(answer.request).decode()
                 )
                 fingerprint = digest(raw)
+            wait = self.peer.pace_events(str(events[0].project_id), len(events)) if events else 0.0
+            if wait:
+                await self._pause(wait)
             owner = self.subscriber.grants.owner
             found = await self.hub.publisher.submit(
-                events, key=key, fingerprint=fingerprint, owner=owner, producer=self
+                events, key=key, fingerprint=fingerprint, owner=owner, producer=self, pause=self._pause
             )
         except PeerError as error:
             self._refuse(answer, error)
@@ -147,6 +152,16 @@ class ProducerSession(ConnectionSession):
             self._send_answers()
             return
         found.callbacks.append(partial(self._done, answer))
+
+    async def _pause(self, seconds: float) -> None:
+        """Do not read from the producer for so long.
+
+        Raises:
+            Unavailable: the connection closes.
+        """
+        await self.pause(seconds)
+        if self.subscriber.closing:
+            raise Unavailable("the connection closes", code="overloaded", retry_after=seconds)
 
     def _events(self, raw: list[object]) -> list[Event]:
         most = self.hub.settings.limits.max_events_per_publish

@@ -27,7 +27,7 @@ from tasktree_rt.core.protocol import (
 )
 from tasktree_rt.core.topics import user_of
 from tasktree_rt.dialects.base import Dialect
-from tasktree_rt.errors import InvalidInput, PeerError, ProjectDamaged, Refused, Unavailable
+from tasktree_rt.errors import InvalidInput, PeerError, ProjectDamaged, Unavailable
 from tasktree_rt.hub.hub import Hub
 from tasktree_rt.hub.resume.catchup import replayable, resumes
 from tasktree_rt.hub.sessions.base import ConnectionSession
@@ -141,13 +141,10 @@ class NativeSession(ConnectionSession):
         if self._begun is not None:
             await self._begun.wait()
             self._begun = None
+        await self.pace(message)
         request: RequestId = None
         try:
-            if not self.allowed():
-                rate = self.hub.settings.limits.max_messages_per_second
-                raise Refused(
-                    f"at most {rate:g} messages a second", code="rate_limited", retry_after=1 / rate
-                )
+            self.admit()
             command = self.subscriber.dialect.decode(message)
             request = getattr(command, "id", None)
             if command is not None:

@@ -15,7 +15,7 @@ import trio
 
 from tasktree_rt.cli.compose import Running, run_hub
 from tasktree_rt.cli.logging_setup import configure_logging
-from tasktree_rt.settings import Delivery, Execution, Limits, Logging, Settings
+from tasktree_rt.settings import NO_RATES, Delivery, Execution, Limits, Logging, Settings
 
 QUIET = 3_600.0
 
@@ -33,8 +33,12 @@ def main() -> None:
             bind=f"127.0.0.1:{os.environ.get('BENCH_PORT', '0')}",
             store=f"sqlite:{Path(folder) / 'hub.db'}",
             limits=Limits(
-                max_connections=30_000, max_connections_per_address=30_000, max_messages_per_second=1e6
+                max_connections=30_000,
+                max_connections_per_address=30_000,
+                max_connections_per_subject=30_000,
+                max_messages_per_second=1e6,
             ),
+            rates=NO_RATES,
             execution=Execution(status_interval=0),
             delivery=Delivery(ping_interval=QUIET, heartbeat_interval=QUIET),
         )

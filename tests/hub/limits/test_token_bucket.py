@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tasktree_rt.hub.sessions.rate_limit import TokenBucket
+from tasktree_rt.hub.limits.token_bucket import TokenBucket
 
 
 def test_a_bucket_allows_a_burst_and_then_the_rate() -> None:
