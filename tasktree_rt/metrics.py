@@ -170,6 +170,15 @@ class Metrics:
         self._connections_refused = _Labelled(
             self._counter("connections_refused", "Connections refused before a request was read.", "reason")
         )
+        handshakes = self._counter("tls_handshakes", "TLS handshakes by outcome.", "outcome")
+        self._tls_handshakes = _Labelled(handshakes)
+        clients = self._counter(
+            "tls_clients", "Connections that were asked for a client certificate.", "certificate"
+        )
+        self._tls_clients = _Labelled(clients)
+        reloads = self._counter("tls_certificate_reloads", "Reloads of the certificate.", "outcome")
+        self._certificate_reloads = _Labelled(reloads)
+        self._certificate_end: Gauge | None = None
         self._http_stalled = self._counter("http_stalled", "HTTP responses aborted: the peer read nothing.")
         self._hooks = self._counter(
             "hook_questions", "Questions to the service that decides about access.", "hook", "outcome"
@@ -192,6 +201,28 @@ class Metrics:
         ``max_connections_per_address``.
         """
         self._connections_refused.inc(reason)
+
+    def tls_handshake(self, outcome: str) -> None:
+        """Count a TLS handshake by its outcome: ``completed``, ``failed``, ``plain`` (the peer spoke HTTP
+        without TLS), ``timeout``, ``lost`` (the peer disconnected), or ``no_tls``: this hub speaks no TLS.
+        """
+        self._tls_handshakes.inc(outcome)
+
+    def tls_client(self, certificate: str) -> None:
+        """Count a connection for which the hub asked for a client certificate: ``yes`` if it has one."""
+        self._tls_clients.inc(certificate)
+
+    def certificate_reloaded(self, outcome: str) -> None:
+        """Count a reload of the certificate: ``done`` or ``failed``."""
+        self._certificate_reloads.inc(outcome)
+
+    def certificate_expires(self, moment: float) -> None:
+        """Record when the certificate in force ends, in seconds since 1970. Without TLS: no sample."""
+        if self._certificate_end is None:
+            text = "When the certificate in force ends."
+            name = "tasktree_tls_certificate_expires_timestamp_seconds"
+            self._certificate_end = Gauge(name, text, registry=self.registry)
+        self._certificate_end.set(moment)
 
     def response_stalled(self) -> None:
         """Count an HTTP response aborted because the peer read no byte of it for `stall_timeout`."""

@@ -9,6 +9,10 @@ import os
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.secure import wire
+
+__all__ = ["wire"]
+
 # Time says nothing on a machine that others use too.
 _patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=False)
 settings.register_profile("dev", _patient, max_examples=40, stateful_step_count=30)

@@ -16,6 +16,7 @@ import pytest
 import trio
 
 from tests.cli.processes import PATIENCE
+from tests.secure import ClientStream
 from tests.server.peers import node
 from tests.server.process import HubProcess, hub_process
 from tests.wsclient import WsClient, request_head
@@ -229,7 +230,7 @@ async def test_a_proxy_asks_its_upstream_for_websockets_only(
     assert asked == ([f"upgrade: {passed}"] if passed else [])
 
 
-async def until(stream: trio.SocketStream, wanted: bytes, heard: bytes) -> bytes:
+async def until(stream: ClientStream, wanted: bytes, heard: bytes) -> bytes:
     with trio.fail_after(PATIENCE):
         while wanted not in heard:
             more = await stream.receive_some()

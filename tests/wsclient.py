@@ -12,6 +12,8 @@ from typing import ClassVar, Final
 import trio
 from attrs import frozen
 
+from tests.secure import ClientStream, dressed
+
 CONT, TEXT, BINARY, CLOSE, PING, PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
 KEY: Final = "dGhlIHNhbXBsZSBub25jZQ=="
 ACCEPT: Final = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
@@ -103,7 +105,7 @@ class WsClient:
 
     _all: ClassVar[list[WsClient]] = []
 
-    def __init__(self, stream: trio.SocketStream) -> None:
+    def __init__(self, stream: ClientStream) -> None:
         self.stream = stream
         self._data = bytearray()
         self._all.append(self)
@@ -129,7 +131,7 @@ class WsClient:
         except OSError:
             sock.close()
             raise
-        return cls(trio.SocketStream(sock))
+        return cls(await dressed(trio.SocketStream(sock)))
 
     @classmethod
     async def open(

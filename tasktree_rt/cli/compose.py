@@ -37,6 +37,7 @@ from tasktree_rt.web.auth.key_ring import rings_of
 from tasktree_rt.web.foreign_routes import ForeignSystem, addresses_of
 from tasktree_rt.web.server.listeners import open_all
 from tasktree_rt.web.server.server import raise_open_files_limit, serve, tune_gc
+from tasktree_rt.web.server.tls.certificates import Certificates
 
 DATABASE: Final = "hub.db"
 LOG_BYTES: Final = 17 * 1024 * 1024
@@ -81,11 +82,14 @@ async def run_hub(
     """
     # The sockets first: a port in use is an error before the hub makes or recovers a database.
     systems = foreign_systems()
+    metrics = Metrics()
+    certificates = Certificates(settings.tls, metrics) if settings.tls.on else None
+    if certificates is not None and reloads is not None:
+        reloads.add("certificate", certificates.reload)
     listeners = open_all(settings, addresses_of(systems, settings))
     try:
         broker = make_broker(settings.store, index=settings.search.index)
         raise_open_files_limit()
-        metrics = Metrics()
         async with (
             open_hooks(settings.auth) as hooks,
             open_hub(broker, settings, meter=metrics, access=hooks) as hub,
@@ -97,7 +101,14 @@ async def run_hub(
                 reloads.add("keys of tokens", rings_of(app).reload)
             tune_gc()
             server = partial(
-                serve, app, hub, settings, sockets=listeners, shutdown=shutdown.wait, meter=metrics
+                serve,
+                app,
+                hub,
+                settings,
+                sockets=listeners,
+                shutdown=shutdown.wait,
+                meter=metrics,
+                certificates=certificates,
             )
             addresses = await nursery.start(server)
             started(Running(hub, tuple(addresses), broker.name))

@@ -26,6 +26,12 @@ _OPTIONS: Final = (
         help="sqlite:PATH or memory:; default: a SQLite file in the platform's state folder.",
     ),
     click.option(
+        "--certfile", "tls__certfile", metavar="PATH", help="Speak TLS with this certificate (PEM)."
+    ),
+    click.option(
+        "--keyfile", "tls__keyfile", metavar="PATH", help="Its private key (PEM); default: in --certfile."
+    ),
+    click.option(
         "--insecure/--no-insecure",
         default=None,
         help="Allow a public address without authentication.",
@@ -70,5 +76,5 @@ def load_flags(*, config: Path | None, assignments: tuple[str, ...], **given: st
 
 
 def _flag(path: str, value: str | bool) -> Flag:
-    name = "--" + path.replace(".", "-")
+    name = "--" + path.removeprefix("tls.").replace(".", "-")
     return Flag(name, path, value if isinstance(value, bool) else parse_text(BY_PATH[path], value, name))

@@ -37,6 +37,10 @@ SECTION: Final = "tasktree-rt"
 FILE_NAME: Final = "tasktree-rt.toml"
 PREFIX: Final = "TASKTREE_RT_"
 DEFAULT: Final = "default"
+FILES: Final = {"store": "sqlite"} | dict.fromkeys(
+    ("tls.certfile", "tls.keyfile", "tls.keyfile_password_file", "tls.client_ca"), ""
+)
+"""Settings that name a file, and what comes before its path and a colon."""
 CLIENT_VARIABLES: Final = frozenset(
     {"TASKTREE_RT_CONFIG", "TASKTREE_RT_HUB", "TASKTREE_RT_SPOOL", "TASKTREE_RT_TOKEN"}
 )
@@ -172,7 +176,7 @@ class FromFile:
         for path, value in self._walk(table, ""):
             place = f"{self.path}: {SECTION}.{path}"
             _check(path, value, place)
-            set_path(values, path, self._anchored(str(value)) if path == "store" else value)
+            set_path(values, path, self._anchored(path, value))
         return [LoadedSettings(values, LoaderMeta(str(self.path), base_dir=self.path.parent))]
 
     def _read(self, settings_cls: SettingsClass, options: OptionList) -> SettingsDict:
@@ -209,12 +213,14 @@ class FromFile:
                 got = shown_value(value)
                 raise SettingsError(f"{self.path}: {SECTION}.{path}: expected a section, got {got}")
 
-    def _anchored(self, store: str) -> str:
+    def _anchored(self, setting: str, value: object) -> object:
         """Make a relative path relative to its file, so that it does not depend on the current folder."""
-        kind, _, path = store.partition(":")
-        if kind != "sqlite" or path.startswith("~"):
-            return store
-        return f"sqlite:{self.path.absolute().parent / path}"
+        if setting not in FILES:
+            return value
+        kind, _, path = str(value).rpartition(":") if setting == "store" else ("", "", str(value))
+        if kind != FILES[setting] or not path or path.startswith("~"):
+            return value
+        return f"{kind}{kind and ':'}{self.path.absolute().parent / path}"
 
 
 class FromEnvironment:

@@ -24,6 +24,7 @@ from tasktree_rt.settings.checks import (
 )
 from tasktree_rt.settings.dialects import Aiecs, AutoGpt, Execution, People
 from tasktree_rt.settings.settings import Logging, Settings
+from tasktree_rt.settings.tls import Tls
 
 __all__ = [
     "KIB",
@@ -47,6 +48,7 @@ __all__ = [
     "Rates",
     "Search",
     "Settings",
+    "Tls",
     "UnfitSetting",
     "is_loopback",
     "is_origin",

@@ -156,6 +156,11 @@ a_flag: Final = is_a(bool, "true or false")
 a_text: Final = is_a(str, "a string")
 
 
+def a_path(_: object, attribute: Attribute[Any], value: object) -> None:
+    """Require the path of a file, or nothing."""
+    require(isinstance(value, str) and "\0" not in value, attribute, "the path of a file", value)
+
+
 def an_address(_: object, attribute: Attribute[Any], value: object) -> None:
     """Require an address to listen on, as `parse_bind` reads it."""
     a_text(_, attribute, value)

@@ -9,6 +9,7 @@ from attrs import Factory, field, frozen
 from tasktree_rt.settings.auth import Auth
 from tasktree_rt.settings.bounds import Delivery, Drain, Keep, Limits, Rates, Search
 from tasktree_rt.settings.checks import (
+    UNIX,
     UnfitSetting,
     a_flag,
     a_store,
@@ -24,6 +25,7 @@ from tasktree_rt.settings.checks import (
     to_lower,
 )
 from tasktree_rt.settings.dialects import Aiecs, AutoGpt, Execution, People
+from tasktree_rt.settings.tls import Tls
 
 _OPEN: Final = (
     "{} can be reached from other machines, but authentication is off: set auth.secret "
@@ -74,6 +76,7 @@ class Settings:
     search: Search = field(default=Factory(Search), validator=is_a(Search, "Search(…)"))
     drain: Drain = field(default=Factory(Drain), validator=is_a(Drain, "Drain(…)"))
     auth: Auth = field(default=Factory(Auth), validator=is_a(Auth, "Auth(…)"))
+    tls: Tls = field(default=Factory(Tls), validator=is_a(Tls, "Tls(…)"))
     log: Logging = field(default=Factory(Logging), validator=is_a(Logging, "Logging(…)"))
 
     @property
@@ -94,6 +97,9 @@ class Settings:
             reason = "expected a value: AutoGPT's platform signs its users' tokens with the same secret"
             raise UnfitSetting(("auth.audience", "auth.issuer", "autogpt.redis_url"), reason)
         host, _ = parse_bind(self.bind)
+        if self.tls.on and host == UNIX:
+            expected = "expected HOST:PORT with tls.certfile; a Unix socket needs no TLS"
+            raise UnfitSetting(("bind", "tls.certfile"), f"{expected}; got {shown_value(self.bind)}")
         if not (is_loopback(host) or self.auth.on or self.insecure):
             raise UnfitSetting(("bind", "insecure", "auth.secret"), _OPEN.format(shown_value(self.bind)))
         if self.aiecs.port and not (is_loopback(self.aiecs.host) or self.auth.on or self.insecure):

@@ -115,6 +115,8 @@ def create_app(
     _in_slices(app, hub, answers)
     guard(app, settings, site)
     _errors(app, hub)
+    if settings.tls.hsts_max_age:
+        _strict_transport(app, settings.tls.hsts_max_age)
     _operations(app, hub)
     _pages(app, settings, site)
     if metrics is not None and settings.metrics:
@@ -146,6 +148,13 @@ def _in_slices(app: QuartTrio, hub: Hub, answers: LargeAnswers) -> None:
         except PeerError as error:
             hub.meter.refused(error.code)
             return problem(error)
+
+
+def _strict_transport(app: QuartTrio, max_age: int) -> None:
+    @app.after_request
+    async def strict_transport(response: Response) -> Response:
+        response.headers["Strict-Transport-Security"] = f"max-age={max_age}"
+        return response
 
 
 def _errors(app: QuartTrio, hub: Hub) -> None:

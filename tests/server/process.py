@@ -16,6 +16,7 @@ import httpx
 import trio
 
 from tests.cli.processes import CODE, PATIENCE, address_in, environment
+from tests.secure import secure
 
 _SAMPLE = re.compile(r"^(\w+)(?:\{(.*)\})? (\S+)$", re.MULTILINE)
 
@@ -56,7 +57,7 @@ class HubProcess:
 
     @property
     def url(self) -> str:
-        return f"http://{self.authority}"
+        return f"{secure.scheme}://{self.authority}"
 
     @property
     def log(self) -> str:
@@ -67,7 +68,16 @@ class HubProcess:
         """Start it, and wait until it says where it listens."""
         assert self._process is None or self._process.returncode is not None
         assignments = [part for one in self.settings for part in ("--set", one)]
-        arguments = ["serve", "--bind", self.authority, "--store", self.store, *self.flags, *assignments]
+        arguments = [
+            "serve",
+            "--bind",
+            self.authority,
+            "--store",
+            self.store,
+            *self.flags,
+            *secure.flags,
+            *assignments,
+        ]
         with self._log.open("ab") as log:
             self._process = await trio.lowlevel.open_process(
                 [sys.executable, "-c", CODE, *arguments],
@@ -132,7 +142,7 @@ class HubProcess:
             base_url=self.url,
             headers=headers,
             timeout=PATIENCE,
-            verify=False,  # noqa: S501 - no TLS here; reading the certificates costs 20 ms a client
+            verify=secure.verify,
         )
 
     async def get(self, path: str, status: int = 200) -> Any:

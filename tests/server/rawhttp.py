@@ -8,6 +8,7 @@ import h11
 import trio
 
 from tests.cli.processes import PATIENCE
+from tests.secure import ClientStream
 from tests.wsclient import WsClient
 
 
@@ -18,7 +19,7 @@ class Gone(Exception):
 class HttpConnection:
     """One connection; `leave` closes it."""
 
-    def __init__(self, stream: trio.SocketStream, host: str) -> None:
+    def __init__(self, stream: ClientStream, host: str) -> None:
         self._stream = stream
         self._host = host
         self._http = h11.Connection(h11.CLIENT)
@@ -32,7 +33,7 @@ class HttpConnection:
         """
         try:
             client = await WsClient.dial(port, receive_buffer=receive_buffer)
-        except OSError as error:
+        except (OSError, trio.BrokenResourceError) as error:
             raise Gone from error
         return cls(client.stream, f"127.0.0.1:{port}")
 
@@ -92,7 +93,7 @@ class HttpConnection:
         try:
             with trio.fail_after(PATIENCE):
                 while (event := self._http.next_event()) is h11.NEED_DATA:
-                    self._http.receive_data(await self._stream.receive_some(65536))
+                    self._http.receive_data(bytes(await self._stream.receive_some(65536)))
         except (trio.BrokenResourceError, h11.RemoteProtocolError) as error:
             raise Gone from error
         if isinstance(event, h11.ConnectionClosed):

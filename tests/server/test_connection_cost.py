@@ -16,15 +16,18 @@ from tasktree_rt.hub.hub import Hub, open_hub
 from tasktree_rt.settings import Settings
 from tasktree_rt.web.app import create_app
 from tasktree_rt.web.server.server import serve
+from tests.secure import secure
 from tests.server.peers import NATIVE
 from tests.wsclient import WsClient, request_head
+
+pytestmark = pytest.mark.usefixtures("wire")
 
 COUNT = 20
 
 
 @asynccontextmanager
 async def _served() -> AsyncIterator[tuple[Hub, int]]:
-    settings = Settings(bind="127.0.0.1:0")
+    settings = Settings(bind="127.0.0.1:0", tls=secure.tls)
     stop = trio.Event()
     async with open_hub(MemoryBroker(), settings) as hub, trio.open_nursery() as nursery:
 

@@ -24,6 +24,8 @@ from tests.server.peers import (
 from tests.server.process import HubProcess, hub_process
 from tests.wsclient import WsClient, request_head
 
+pytestmark = pytest.mark.usefixtures("wire")
+
 QUICK = ("drain.window=3", "drain.timeout=20", "delivery.close_timeout=1", "delivery.stall_timeout=600")
 SMALL = ("limits.max_message_size=65536", "delivery.outbox_messages=16", "delivery.outbox_bytes=131072")
 TINY = 4096

@@ -10,9 +10,12 @@ import pytest
 import trio
 
 from tests.cli.processes import PATIENCE
+from tests.secure import assert_cut_off
 from tests.server.peers import EventStream, Json, Peer, Picture, events_in, node, produce, watch, watch_plain
 from tests.server.process import HubProcess, hub_process
 from tests.wsclient import WsClient, request_head
+
+pytestmark = pytest.mark.usefixtures("wire")
 
 SMALL = (
     "limits.max_message_size=65536",
@@ -318,7 +321,7 @@ async def test_a_half_closed_handshake_is_over_at_once(tmp_path: Path) -> None:
         await client.raw(request_head("/ws/updates", host=hub.authority)[:-2])
         await client.eof()
         with trio.fail_after(PATIENCE):
-            assert await client.rest() == b""
+            await assert_cut_off(client)
 
 
 async def test_a_half_closed_stream_is_given_up(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from tasktree_rt.metrics import Metrics
 from tasktree_rt.settings import Delivery, Drain, Limits, Settings
 from tasktree_rt.web.server.server import serve
 from tasktree_rt.web.server.syscalls import REAL, Syscalls
+from tests.secure import secure
 from tests.wsclient import WsClient
 
 Start = Callable[[Callable[[], Awaitable[None]]], None]
@@ -278,6 +279,7 @@ def small(
     **others: Any,
 ) -> Settings:
     """Settings on a free port, with some changed."""
+    others.setdefault("tls", secure.tls)
     base = Settings(bind="127.0.0.1:0")
     return evolve(
         base,

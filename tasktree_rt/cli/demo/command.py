@@ -100,7 +100,9 @@ def demo_command(
 def _refuse_hub_flags(flags: dict[str, Any]) -> None:
     given = [name for name, value in flags.items() if value not in (None, ()) and name != "config"]
     if given:
-        name = {"assignments": "--set"}.get(given[0], "--" + given[0].replace("__", "-"))
+        name = {"assignments": "--set"}.get(
+            given[0], "--" + given[0].removeprefix("tls__").replace("__", "-")
+        )
         raise Failed(f"{name}: is for the hub that demo starts; with --hub it starts none")
 
 

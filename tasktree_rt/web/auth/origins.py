@@ -29,13 +29,14 @@ class OriginPolicy:
 
     A foreign page can make a browser send a request to the hub, and its owner can point a domain name to
     127.0.0.1 (DNS rebinding). So a Host must be in ``server_names`` or the address of ``bind``, and an Origin
-    must equal the Host or be in ``cors_origins``.
+    must equal the Host or be in ``cors_origins``. If the hub itself speaks TLS, the Origin must be https.
     """
 
     def __init__(self, settings: Settings) -> None:
         host = _host(settings.bind.rpartition(":")[0] or settings.bind)
         self._local = host in LOOPBACK or settings.bind.startswith("unix:")
         self._names = {name.lower() for name in settings.server_names} | LOOPBACK | {host}
+        self._secure = settings.tls.on
         self._any_name = not self._local and not settings.server_names
         self._origins = frozenset(origin.lower() for origin in settings.cors_origins)
 
@@ -53,6 +54,8 @@ class OriginPolicy:
             parts = urlsplit(origin.lower())
         except ValueError:  # the brackets contain no IPv6 address
             return False
+        if self._secure and parts.scheme != "https":
+            return False  # an attacker between browser and hub could have made that page
         ours = host is not None and parts.netloc == _with_port(host, parts.scheme)
         return ours and bool(parts.scheme and parts.netloc)
 

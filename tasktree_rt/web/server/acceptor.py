@@ -6,6 +6,8 @@ import socket
 from typing import TYPE_CHECKING, Any, Final
 
 import trio
+from attrs import evolve
+from structlog import get_logger
 
 from tasktree_rt.metrics import Metrics
 from tasktree_rt.settings import Settings
@@ -15,12 +17,17 @@ from tasktree_rt.web.server.listeners import ConnectionLimits
 from tasktree_rt.web.server.raw_response import answer
 from tasktree_rt.web.server.socket_handler import SocketHandler, close_gently
 from tasktree_rt.web.server.syscalls import Address, Syscalls
+from tasktree_rt.web.server.tls.acceptor import TlsAcceptor
+from tasktree_rt.web.server.tls.certificates import Certificates
+from tasktree_rt.web.server.tls.encrypted_socket import EncryptedSocket
 
 if TYPE_CHECKING:
     from hypercorn.config import Config
     from hypercorn.trio.worker_context import WorkerContext
     from hypercorn.typing import AppWrapper
     from quart_trio import QuartTrio
+
+log = get_logger(__name__)
 
 _MOST_REFUSALS: Final = 128
 """Maximum number of refused connections that wait for the peer to read their 503. The server closes further
@@ -42,6 +49,7 @@ class Acceptor:
         state: dict[str, Any],
         meter: Metrics,
         syscalls: Syscalls,
+        certificates: Certificates | None,
     ) -> None:
         self._meter = meter
         self._syscalls = syscalls
@@ -62,6 +70,9 @@ class Acceptor:
             settings.delivery,
             self._connections.remove,
         )
+        self._tls: TlsAcceptor | None = None
+        if certificates is not None:
+            self._tls = TlsAcceptor(certificates, limits.handshake_timeout, meter, syscalls)
 
     def open(self, nursery: trio.Nursery) -> None:
         """Start the connections' tasks in `nursery` from now on."""
@@ -71,14 +82,31 @@ class Acceptor:
         """Start the task of an accepted socket, or refuse it if a limit is reached."""
         refusal = self._connections.add(client)
         if refusal is None:
-            self._nursery.start_soon(self._handler.serve, sock, client, path)
+            serve = self._handler.serve if self._tls is None else self._serve_encrypted
+            self._nursery.start_soon(serve, sock, client, path)
             return
         self._meter.connection_refused(refusal)
-        if self._refusals >= _MOST_REFUSALS:
+        # With TLS the 503 would take a handshake, which costs more than what the limit is there to refuse.
+        if self._refusals >= _MOST_REFUSALS or self._tls is not None:
             sock.close()
             return
         self._refusals += 1
         self._nursery.start_soon(self._refuse, sock)
+
+    async def _serve_encrypted(self, sock: socket.socket, client: Address | None, path: str | None) -> None:
+        assert self._tls is not None
+        encrypted: EncryptedSocket | None = None
+        try:
+            encrypted = await self._tls.accept(sock)
+        except Exception:
+            log.exception("connection failed")
+        finally:
+            if encrypted is None:
+                self._connections.remove(client)
+        if encrypted is not None:
+            shared = self._handler.handshake
+            handshake = evolve(shared, syscalls=encrypted.syscalls(), secure=True)
+            await evolve(self._handler, handshake=handshake).serve(encrypted, client, path)
 
     async def _refuse(self, sock: socket.socket) -> None:
         try:

@@ -54,6 +54,10 @@ log = get_logger(__name__)
 SUPPORTED: Final = "tasktree_rt.websocket_supported"
 """Key of the scope: True if the server runs the view's session."""
 
+NO_TLS: Final = answer(400, "This port speaks no TLS: use http:// or ws://.\n")
+"""The answer to a TLS handshake. Its client reports a wrong version, at once instead of after a timeout."""
+_TLS_HANDSHAKE: Final = 0x16
+"""The first byte of a TLS connection (RFC 8446, 5.1)."""
 _TIMEOUT_ANSWER: Final = 1.0
 """Maximum seconds to write the 408."""
 
@@ -116,6 +120,10 @@ class Handshake:
             end = await self._read(sock.fileno(), data)
             if end < 0:
                 return Gone()
+            if end == 0:
+                self.meter.tls_handshake("no_tls")
+                await self._answer(sock, NO_TLS)
+                return Answered()
             if end > MAX_HEAD:
                 await self._answer(sock, answer(431, TOO_LONG))
                 return Answered()
@@ -134,7 +142,9 @@ class Handshake:
         return Answered()
 
     async def _read(self, fd: int, data: bytearray) -> int:
-        """Read into `data` until the head is whole or too long; return its end, -1 if the peer closes."""
+        """Read into `data` until the head is whole or too long; return its end, 0 if the peer speaks TLS, -1
+        if it closes.
+        """
         end = -1
         while end < 0:
             try:
@@ -149,6 +159,8 @@ class Handshake:
             looked_at = len(data)
             data += RECEIVED[:size]
             end = end_of_head(data, looked_at)
+            if end < 0 and data[0] == _TLS_HANDSHAKE:
+                return 0
             if end < 0 and len(data) > MAX_HEAD:
                 end = len(data)
         return end

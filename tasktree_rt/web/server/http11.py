@@ -83,8 +83,10 @@ class Http11(H11Protocol):
         send: Callable[[Event], Awaitable[None]],
         pipe: Pipe,
         client_of: ClientOf = peer_itself,
+        *,
+        secure: bool = False,
     ) -> None:
-        super().__init__(app, config, context, task_group, state, False, client, server, send)
+        super().__init__(app, config, context, task_group, state, secure, client, server, send)
         self._pipe = pipe
         self._client_of = client_of
         self._fresh = b""  # the last read, with the four bytes before it

@@ -180,10 +180,13 @@ class HubTCPServer(TCPServer):
         state: LifespanState,
         stream: Replay,
         client_of: ClientOf = peer_itself,
+        *,
+        secure: bool = False,
     ) -> None:
         super().__init__(app, config, context, state, cast("trio.SSLStream[trio.SocketStream]", stream))
         self._replay = stream
         self._client_of = client_of
+        self._secure = secure
         self._first_request = True
 
     async def run(self) -> None:
@@ -198,7 +201,7 @@ class HubTCPServer(TCPServer):
             await self._close()
 
     async def _serve(self) -> None:
-        """Serve as Hypercorn's `run` does, without TLS and always with `Http11`."""
+        """Serve as Hypercorn's `run` does, but always with `Http11`."""
         sock = self._replay.sock
         client, server = (
             parse_socket_addr(sock.family, name) for name in (sock.getpeername(), sock.getsockname())
@@ -216,6 +219,7 @@ class HubTCPServer(TCPServer):
                 self.protocol_send,
                 self._replay,
                 self._client_of,
+                secure=self._secure,
             )
             self.protocol = cast("ProtocolWrapper", protocol)
             await self.idle_task.restart(task_group, self._idle_timeout)

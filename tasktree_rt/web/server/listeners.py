@@ -61,15 +61,19 @@ class FixedPath:
 
 @frozen
 class Listener:
-    """A listening socket. `path`, if set, replaces the path of requests for a WebSocket (`FixedPath`)."""
+    """A listening socket. `path`, if set, replaces the path of requests for a WebSocket (`FixedPath`).
+
+    `secure`: whether the server speaks TLS on it.
+    """
 
     sock: socket.socket
     path: str | None = None
+    secure: bool = False
 
     @property
     def url(self) -> str:
-        """The address for clients: ``http://127.0.0.1:8000`` or ``unix:/path``."""
-        return url_of(self.sock)
+        """The address for clients: ``http://127.0.0.1:8000``, ``https://…`` or ``unix:/path``."""
+        return url_of(self.sock, secure=self.secure)
 
     def close(self) -> None:
         """Stop listening and remove a Unix socket's file. Does nothing if it is closed already."""
@@ -83,10 +87,11 @@ def open_all(settings: Settings, fixed: Iterable[FixedPath] = ()) -> list[Listen
     Raises:
         SettingsError: as `open_sockets`.
     """
-    found = [Listener(sock) for sock in open_sockets(settings.bind)]
+    secure = settings.tls.on
+    found = [Listener(sock, secure=secure) for sock in open_sockets(settings.bind)]
     try:
         for one in fixed:
-            found += [Listener(sock, one.path) for sock in open_sockets(one.bind)]
+            found += [Listener(sock, one.path, secure) for sock in open_sockets(one.bind)]
     except BaseException:
         for listener in found:
             listener.close()
@@ -203,14 +208,15 @@ def _refusal(bind: str, error: OSError) -> SettingsError:
     return SettingsError(f"bind {bind!r}: {reason}")
 
 
-def url_of(sock: socket.socket) -> str:
-    """Return a listening socket's address for clients: ``http://127.0.0.1:8000`` or ``unix:/path``."""
+def url_of(sock: socket.socket, *, secure: bool = False) -> str:
+    """Return a listening socket's address for clients: ``http://127.0.0.1:8000``, with `secure`
+    ``https://…``, or ``unix:/path``.
+    """
     name = sock.getsockname()
     if sock.family == socket.AF_UNIX:
         return f"unix:{name}"
-    return (
-        f"http://[{name[0]}]:{name[1]}" if sock.family == socket.AF_INET6 else f"http://{name[0]}:{name[1]}"
-    )
+    host = f"[{name[0]}]" if sock.family == socket.AF_INET6 else name[0]
+    return f"{'https' if secure else 'http'}://{host}:{name[1]}"
 
 
 def close_listener(sock: socket.socket) -> None:

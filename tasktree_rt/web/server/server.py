@@ -24,6 +24,7 @@ from tasktree_rt.web.server.app_addresses import addresses_in
 from tasktree_rt.web.server.http_connection import hypercorn_config
 from tasktree_rt.web.server.listeners import Listener, accept_from, open_all
 from tasktree_rt.web.server.syscalls import REAL, Syscalls
+from tasktree_rt.web.server.tls.certificates import Certificates
 
 if TYPE_CHECKING:
     from hypercorn.config import Config
@@ -59,6 +60,7 @@ async def serve(
     shutdown: Callable[[], Awaitable[object]] = trio.sleep_forever,
     meter: Metrics | None = None,
     syscalls: Syscalls = REAL,
+    certificates: Certificates | None = None,
     task_status: trio.TaskStatus[list[str]] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serve `app` until `shutdown` returns, then drain.
@@ -68,16 +70,20 @@ async def serve(
             the addresses of the settings and of the app's foreign systems.
         shutdown: the server awaits it, e.g. `trio.Event.wait`. When it returns, the drain begins; the drain
             takes at most ``settings.drain.timeout`` seconds, whatever the peers do.
+        certificates: of the TLS that the listeners speak. Without it the server reads those of the settings.
         task_status: receives the URLs once the app has started and the server accepts connections.
 
     Cancelling `serve` ends all connections at once, without a drain.
 
     Raises:
-        SettingsError: the server cannot listen on ``settings.bind``.
+        SettingsError: the server cannot listen on ``settings.bind``, or cannot use ``settings.tls``.
         LifespanEnded: the app's task group crashed; the cause is chained.
     """
+    meter = meter or Metrics()
+    if certificates is None and settings.tls.on:
+        certificates = Certificates(settings.tls, meter)
     listeners = list(sockets) if sockets is not None else open_all(settings, addresses_in(app))
-    server = _Server(app, settings, meter or Metrics(), syscalls)
+    server = _Server(app, settings, meter, syscalls, certificates)
     try:
         await server.run(hub, listeners, shutdown, task_status)
     finally:
@@ -86,15 +92,31 @@ async def serve(
 
 
 class _Server:
-    def __init__(self, app: QuartTrio, settings: Settings, meter: Metrics, syscalls: Syscalls) -> None:
+    def __init__(
+        self,
+        app: QuartTrio,
+        settings: Settings,
+        meter: Metrics,
+        syscalls: Syscalls,
+        certificates: Certificates | None,
+    ) -> None:
         self._settings = settings
+        self._certificates = certificates
         self._config: Config = hypercorn_config(settings)
         self._state: dict[str, Any] = {}
         self._context = WorkerContext(None)
         self._supervised = _Supervised(app)
         self._lifespan = Lifespan(self._supervised, self._config, self._state)
         self._acceptor = Acceptor(
-            app, ASGIWrapper(app), settings, self._config, self._context, self._state, meter, syscalls
+            app,
+            ASGIWrapper(app),
+            settings,
+            self._config,
+            self._context,
+            self._state,
+            meter,
+            syscalls,
+            certificates,
         )
         self._stopping = False
 
@@ -113,6 +135,8 @@ class _Server:
                 async with trio.open_nursery() as accepting:
                     for listener in listeners:
                         accepting.start_soon(accept_from, listener, self._acceptor.arrived)
+                    if self._certificates is not None:
+                        accepting.start_soon(self._certificates.watch)
                     task_status.started([listener.url for listener in listeners])
                     await shutdown()
                     accepting.cancel_scope.cancel()

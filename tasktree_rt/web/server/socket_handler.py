@@ -82,7 +82,8 @@ class SocketHandler:
             syscalls=handshake.syscalls,
         )
         state = ConnectionState(dict(handshake.state))
-        server = HubTCPServer(self.app, self.config, self.context, state, stream, handshake.client)
+        secure, client_of = handshake.secure, handshake.client
+        server = HubTCPServer(self.app, self.config, self.context, state, stream, client_of, secure=secure)
         await server.run()
         if stream.upgrade:
             again = evolve(handshake, syscalls=replaying(handshake.syscalls, stream.upgrade))

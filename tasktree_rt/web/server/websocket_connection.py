@@ -27,7 +27,7 @@ from tasktree_rt.core import close_codes as closing
 from tasktree_rt.core.close_codes import Closing
 from tasktree_rt.hub.transport import Session
 from tasktree_rt.web.server.frames import BINARY, CLOSE, Frames, InvalidMessage, Messages
-from tasktree_rt.web.server.syscalls import REAL, RECEIVED, Socket, Syscalls, reset
+from tasktree_rt.web.server.syscalls import REAL, RECEIVED, Socket, Syscalls, half_close, reset
 
 log = get_logger(__name__)
 
@@ -160,6 +160,17 @@ class Connection:
         self._start_close_timeout()
         try:
             self._sock.shutdown(socket.SHUT_WR)
+        except BlockingIOError:
+            self._start(self._half_close)  # with TLS, the end of the stream takes room too
+            return
+        except OSError:
+            self._lose()
+        if self._eof:
+            self._lose()
+
+    async def _half_close(self) -> None:
+        try:
+            await half_close(self._sock, self._syscalls)
         except OSError:
             self._lose()
         if self._eof:

@@ -18,6 +18,8 @@ from tests.web.realhub import RealHub, auth, node_update, real_hub
 from tests.web.serving import EchoSession, Served, Started
 from tests.wsclient import CLOSE, CONT, PING, PONG, TEXT, Frame, WsClient, masked, request_head
 
+pytestmark = pytest.mark.usefixtures("wire")
+
 PATIENCE = 60
 EMPTY_CONT = masked(CONT, b"", fin=False)
 FLOODS = {

@@ -8,8 +8,11 @@ from quart import websocket
 from quart_trio import QuartTrio
 from werkzeug.datastructures import Headers
 
+from tests.secure import assert_cut_off, secure
 from tests.web.serving import Started
 from tests.wsclient import ACCEPT, Answer, WsClient, request_head
+
+pytestmark = pytest.mark.usefixtures("wire")
 
 
 async def ask(port: int, data: bytes) -> Answer:
@@ -58,7 +61,7 @@ async def test_the_view_sees_the_scope_as_hypercorn_would_give_it(started: Start
     assert answer.status == 418
     assert json.loads(answer.body) == {
         "path": "/see",
-        "scheme": "ws",
+        "scheme": "wss" if secure.on else "ws",
         "http_version": "1.1",
         "subprotocols": ["p1", "p2"],
         "extensions": {"websocket.http.response": {}},
@@ -181,7 +184,7 @@ async def test_a_half_open_handshake_is_ended_in_time(
     served = await started(limits={"handshake_timeout": 4.0})
     silent, slow = await WsClient.dial(served.port), await WsClient.dial(served.port)
     await slow.raw(b"GET /echo HTTP/1.1\r\n")
-    assert await silent.rest() == b""
+    await assert_cut_off(silent)
     assert (await slow.answer()).status == 408
     assert trio.current_time() == pytest.approx(4.0, abs=0.1)
     assert served.edge.counts == {"handshakes timeout": 2}
@@ -193,7 +196,7 @@ async def test_a_view_that_hangs_is_ended_in_time(
     served = await started(limits={"handshake_timeout": 4.0})
     client = await WsClient.dial(served.port)
     await client.raw(request_head("/hang"))
-    assert await client.rest() == b""
+    await assert_cut_off(client)
     assert trio.current_time() == pytest.approx(4.0, abs=0.1)
     assert served.edge.counts == {"handshakes timeout": 1}
     assert (await served.session()).endings == [(None, "")]
@@ -206,5 +209,5 @@ async def test_a_peer_that_goes_before_its_head_is_whole_costs_nothing(started: 
     client.reset()
     client = await WsClient.dial(served.port)
     await client.eof()
-    assert await client.rest() == b""
+    await assert_cut_off(client)
     await WsClient.open(served.port)

@@ -15,6 +15,8 @@ from tasktree_rt.web.server.websocket_connection import LAST_BYTES
 from tests.web.serving import Served, Started
 from tests.wsclient import TEXT, Answer, WsClient, masked, request_head
 
+pytestmark = pytest.mark.usefixtures("wire")
+
 HELLO = b"GET /hello HTTP/1.1\r\nHost: hub\r\n\r\n"
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\4\0\0\0\0\0"
 POST = b"POST /size HTTP/1.1\r\nHost: hub\r\nTransfer-Encoding: chunked\r\n\r\n"

@@ -10,6 +10,8 @@ from tasktree_rt.web.server.http_connection import Replay
 from tests.web.serving import EdgeCounts, Started
 from tests.wsclient import TEXT, WsClient, masked, request_head
 
+pytestmark = pytest.mark.usefixtures("wire")
+
 
 async def test_http_is_served_by_hypercorn_with_keep_alive_and_pipelining(started: Started) -> None:
     served = await started()

@@ -16,6 +16,8 @@ from tests.web.serving import EchoSession, Served, Started, frame
 from tests.wsclient import BINARY, CLOSE, CONT, PING, PONG, TEXT, Frame, WsClient, masked, request_head
 from tests.wsclient import closing as close_bytes
 
+pytestmark = pytest.mark.usefixtures("wire")
+
 
 async def opened(started: Started, **settings: object) -> tuple[Served, WsClient, EchoSession]:
     served = await started(**settings)
@@ -423,6 +425,7 @@ async def test_bytes_that_came_with_the_request_are_frames(started: Started) -> 
     assert await client.recv() == Frame(TEXT, b"hasty")
 
 
+@pytest.mark.parametrize("wire", ["plain"], indirect=True)
 async def test_the_system_calls_can_be_replaced(started: Started) -> None:
     written: list[bytes] = []
 

@@ -1,0 +1,1 @@
+"""TLS of the server's listeners: certificates, handshakes, the encrypted read and write path."""
