@@ -80,10 +80,12 @@ class Lease:
     Attributes:
         verbs: what the caller may do with the project.
         until: Unix time in seconds after which it is void, or None.
+        token_id: of the subscription token that made it; "" without one.
     """
 
     verbs: frozenset[Verb]
     until: float | None = None
+    token_id: str = ""
 
 
 @frozen

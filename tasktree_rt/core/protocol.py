@@ -85,13 +85,16 @@ class Policy(Enum):
 
 @frozen
 class Subscribe:
-    """Watch a project, or ``*``. `since` is one position, or with ``*`` one per project."""
+    """Watch a project, or ``*``. `since` is one position, or with ``*`` one per project; `token` is a
+    subscription token for the project.
+    """
 
     project_id: str
     id: RequestId = None
     since: Position | Mapping[str, Position] | None = None
     policy: Policy | None = None
     state: bool = False
+    token: str | None = None
 
 
 @frozen

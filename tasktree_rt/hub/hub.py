@@ -23,6 +23,7 @@ from tasktree_rt.brokers.base import Broker, Found, Hit, Interaction, Key, Place
 from tasktree_rt.brokers.base import Snapshot as SnapshotInfo
 from tasktree_rt.core.topics import TopicIndex
 from tasktree_rt.hub.access.hooks import NO_HOOKS, Decisions, Hooks
+from tasktree_rt.hub.access.subscription_tokens import SubscriptionTokens, signing_key
 from tasktree_rt.hub.context import HubContext
 from tasktree_rt.hub.delivery.broadcast import Broadcasts
 from tasktree_rt.hub.delivery.connections import Connections
@@ -104,12 +105,14 @@ class Hub:
     Attributes:
         connections: every connection by its id.
         access: asks the team's own service (`hooks`) what a caller may do.
+        subscription_tokens: makes tokens for pages that watch one project.
     """
 
     def __init__(self, broker: Broker, context: HubContext, access: Hooks = NO_HOOKS) -> None:
         self.context = context
         self.hooks = access
         self.access = Decisions(context, access)
+        self.subscription_tokens = SubscriptionTokens(signing_key(context.settings.auth), self.wall)
         self.settings = context.settings
         self.meter = context.meter
         self.timestamp = context.timestamp
@@ -202,7 +205,13 @@ class Hub:
         self.status_notifier = StatusNotifier(settings.execution.status_interval, context.report_fault)
         self.activity.observe(self.status_notifier.changed)
         self.subscriptions = Subscriptions(
-            context, self.cache, self.fanout, self.index, self.access, self._subscribed
+            context,
+            self.cache,
+            self.fanout,
+            self.index,
+            self.access,
+            self.subscription_tokens,
+            self._subscribed,
         )
         connected = Holdings(
             "connections",

@@ -77,6 +77,11 @@ class Auth:
     """Seconds for an answer; after them the caller is refused."""
     hook_cache: float = seconds(10.0, zero=True)
     """Seconds for which an answer is remembered; 0: not at all."""
+    subscription_secret: str = field(default="", repr=False, validator=a_secret)
+    """Key of subscription tokens, at least 32 bytes; empty: made of `secret`. Without both it is random, and
+    these tokens end with the hub."""
+    max_subscription_lifetime: float = seconds(604_800.0)
+    """Seconds for which a subscription token may be valid (7 days)."""
     required: bool = field(default=False, validator=a_flag)
     """Demand a credential although no key is set: an embedding program verifies it (`Hooks.connect`)."""
 

@@ -17,9 +17,10 @@ from tasktree_rt.hub.hub import Hub
 from tasktree_rt.hub.projects.store_health import unavailable
 from tasktree_rt.metrics import Metrics
 from tasktree_rt.settings import Settings
-from tasktree_rt.web.auth.authenticator import Authenticator, put_authenticator
+from tasktree_rt.web.auth.authenticator import Authenticates, Authenticator, put_authenticator
 from tasktree_rt.web.auth.hooks import AskingAuthenticator
 from tasktree_rt.web.auth.key_ring import keep_keys
+from tasktree_rt.web.auth.subscription_credentials import TokenAuthenticator
 from tasktree_rt.web.dashboard import ASSETS, PROJECT_PATHS, Site, packaged, read
 from tasktree_rt.web.directory import project_routes
 from tasktree_rt.web.docs_pages import Pages
@@ -37,6 +38,7 @@ from tasktree_rt.web.request_rates import RequestRates, put_request_rates
 from tasktree_rt.web.response import LargeAnswers, reply
 from tasktree_rt.web.search import search_routes
 from tasktree_rt.web.server.app_addresses import put_addresses
+from tasktree_rt.web.shared_projects import sharing_routes
 from tasktree_rt.web.snapshots import SnapshotRoutes
 from tasktree_rt.web.sockets import SocketRoutes
 
@@ -111,6 +113,7 @@ def create_app(
     app.register_blueprint(stream_routes(hub), url_prefix=API)
     app.register_blueprint(project_routes(hub), url_prefix=API)
     app.register_blueprint(search_routes(hub), url_prefix=API)
+    app.register_blueprint(sharing_routes(hub), url_prefix=API)
     site = Site(read(built) if built is not None else packaged(), docs=settings.docs)
     _in_slices(app, hub, answers)
     guard(app, settings, site)
@@ -124,8 +127,8 @@ def create_app(
     return app
 
 
-def _authenticator(own: Authenticator, settings: Settings, hub: Hub) -> Authenticator | AskingAuthenticator:
-    hooks = hub.hooks
+def _authenticator(keys: Authenticator, settings: Settings, hub: Hub) -> Authenticates:
+    own, hooks = TokenAuthenticator(keys, hub.subscription_tokens), hub.hooks
     if hooks.connect is None:
         return own
     if not settings.auth.on:

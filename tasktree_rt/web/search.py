@@ -11,6 +11,7 @@ from tasktree_rt.core.events import Json, is_node_id, micros_to_time, project_id
 from tasktree_rt.core.log import Position
 from tasktree_rt.core.search import KINDS, Query, kind_of, parse_query
 from tasktree_rt.errors import InvalidInput, Refused
+from tasktree_rt.hub.access import policy as access
 from tasktree_rt.hub.hub import Found, Hit, Hub, Place, Where
 from tasktree_rt.web.request import grants, number, permitted
 from tasktree_rt.web.response import reply
@@ -39,7 +40,7 @@ def search_routes(hub: Hub) -> Blueprint:
     @routes.get("/search")
     async def of_all() -> Response:
         """Answer with events of all projects whose history the caller may read."""
-        scope = grants().scope(Verb.HISTORY)
+        scope = access.listed(grants(), Verb.HISTORY)
         if not scope.patterns:
             raise Refused("you may not read the history of any project")
         found = await _found(hub, Where(None, scope.covers), _place(request.args.get("after")))

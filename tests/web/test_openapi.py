@@ -186,6 +186,7 @@ async def succeed(http: httpx.AsyncClient, seen: Seen) -> None:
     await ask("GET", "/static/icon.svg", headers={"If-None-Match": icon.headers["ETag"]})
     for name in ("openapi", "asyncapi"):
         assert (await ask("GET", f"/api/v1/{name}.json")).json() == document(f"{name}.json")
+    await ask("POST", f"{P}/p/tokens", json={"lifetime": 60, "history": False})
     await ask("POST", f"{P}/p/recover")
     await ask("DELETE", f"{P}/q")
 
@@ -235,6 +236,8 @@ MISTAKES: Final[tuple[Request, ...]] = (
     (404, "DELETE", f"{P}/p/snapshots/none", {}),
     (400, "POST", f"{P}/p/snapshots", {"json": {"name": 5}}),
     (400, "POST", f"{P}/p/snapshots", {"json": {"at": "now"}}),
+    (400, "POST", f"{P}/p/tokens", {"json": {"lifetime": 0}}),
+    (413, "POST", f"{P}/p/tokens", {"content": b" " * (1 << 20) + b"{}"}),
     (400, "DELETE", f"{P}/-", {}),
     (404, "DELETE", f"{P}/nobody", {}),
     (400, "POST", f"{P}/-/recover", {}),
@@ -366,7 +369,10 @@ async def be_too_late(seen: Seen) -> None:
 
 
 ASKED_WITH_BODY = (
-    *(("POST", path) for path in (f"{P}/p/events", f"{P}/p/snapshots", "/api/v1/broadcast", *WITH_BODY)),
+    *(
+        ("POST", path)
+        for path in (f"{P}/p/events", f"{P}/p/snapshots", f"{P}/p/tokens", "/api/v1/broadcast", *WITH_BODY)
+    ),
     *execution_calls.WITH_BODY,
     *aiecs_calls.WITH_BODY,
 )

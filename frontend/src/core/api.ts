@@ -391,6 +391,10 @@ export type Subscribe = {
    * Begin with the whole state; not together with `since`.
    */
   state?: boolean;
+  /**
+   * A subscription token for this project. The subscription ends when it expires.
+   */
+  token?: string;
 };
 /**
  * Unsubscribe from a project, or from all; beside `*` it excludes a project by name.
@@ -2648,13 +2652,13 @@ export interface Node {
    */
   cost_usd?: number;
   /**
-   * What went in: messages, arguments, or any JSON.
+   * What went in: messages, arguments, or any JSON. A value above `limits.max_inline_value` bytes is `{"$large": {bytes, digest}}` in states and events; `GET …/field` has it whole.
    */
   input?: {
     [k: string]: unknown;
   };
   /**
-   * What came out: messages, a result, or any JSON.
+   * What came out: messages, a result, or any JSON. A value above `limits.max_inline_value` bytes is `{"$large": {bytes, digest}}` in states and events; `GET …/field` has it whole.
    */
   output?: {
     [k: string]: unknown;

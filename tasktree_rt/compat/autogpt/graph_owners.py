@@ -1,21 +1,25 @@
 """Finds the graph of an execution, which is part of its channel's name on a Redis Cluster.
 
 The hub knows a graph from earlier events. Else it asks AutoGPT's REST API for the executions of the user that
-wants to watch it, with that user's own token, so that no user learns of another's executions.
+wants to watch it, with that user's own token, so that no user learns of another's executions. It asks like
+the hub asks any service about access (`hub.access.guarded`): bounded, and unknown after any failure.
 """
 
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 import trio
-from structlog.stdlib import BoundLogger, get_logger
+
+from tasktree_rt.errors import Unavailable
+from tasktree_rt.hub.access.guarded import Guarded
+from tasktree_rt.metrics import Metrics
 
 if TYPE_CHECKING:
     import httpx
 
-log: Final[BoundLogger] = get_logger("tasktree_rt.autogpt")
 MOST: Final = 20_000
 """Executions remembered, the newest."""
 PATIENCE: Final = 4.0
@@ -23,21 +27,23 @@ PATIENCE: Final = 4.0
 BETWEEN: Final = 1.0
 """Seconds between two requests for one user."""
 MOST_BYTES: Final = 16_777_216
-AT_ONCE: Final = 8
 Name = tuple[str, str]
 """A user and an execution."""
+Answer = list[tuple[str, str]]
+"""Executions, each with its graph."""
 
 
 class Graphs:
     """Graphs of executions. `url` is the API's address, empty if the hub asks no API."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, meter: Metrics) -> None:
         self._url = url.rstrip("/")
         self._known: dict[Name, str] = {}
         self._asking: dict[str, trio.Lock] = {}
         self._asked: dict[str, float] = {}
-        self._limiter = trio.CapacityLimiter(AT_ONCE)
-        self._failing = False
+        self._ask: Guarded[str, Answer] = Guarded(
+            "autogpt", self._executions, timeout=PATIENCE, keep=0.0, meter=meter
+        )
 
     def learn(self, user: str, execution: str, graph: str) -> bool:
         """Remember the graph of an execution; return True if it was unknown."""
@@ -69,21 +75,14 @@ class Graphs:
     async def _ask_in_time(self, user: str, token: str) -> None:
         due = self._asked.pop(user, -BETWEEN) + BETWEEN
         await trio.sleep(max(0.0, due - trio.current_time()))
-        async with self._limiter:
-            try:
-                with trio.fail_after(PATIENCE):
-                    answer = await self._ask(token)
-            except Exception as error:  # after any fault the execution is unknown
-                self._fail(error)
-            else:
-                self._failing = False
-                for execution, graph in answer:
-                    self.learn(user, execution, graph)
+        with suppress(Unavailable):  # after any failure the execution is unknown
+            for execution, graph in await self._ask(user, token, key=user):
+                self.learn(user, execution, graph)
         self._asked[user] = trio.current_time()
         if len(self._asked) > MOST:
             del self._asked[next(iter(self._asked))]
 
-    async def _ask(self, token: str) -> list[tuple[str, str]]:
+    async def _executions(self, token: str) -> Answer:
         # Imported late: no hub needs an HTTP client to start.
         import httpx
 
@@ -93,11 +92,6 @@ class Graphs:
             client.stream("GET", f"{self._url}/executions", headers=headers) as response,
         ):
             return _executions(await _body(response))
-
-    def _fail(self, error: Exception) -> None:
-        if not self._failing:
-            log.warning("executions unknown", api=self._url, reason=f"{type(error).__name__}: {error}"[:300])
-        self._failing = True
 
 
 async def _body(response: httpx.Response) -> Any:  # noqa: ANN401 - any JSON

@@ -90,7 +90,7 @@ class RedisSource:
             message=self.carried, gap=self._gap, up=lambda: self._say(UP), down=self._down
         )
         self._shards = Shards(url, callbacks, password=password, patience=patience)
-        self._views = ClusterViews(hub, self._shards, Graphs(api_url))
+        self._views = ClusterViews(hub, self._shards, Graphs(api_url, meter))
         self._say("not connected yet")
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:

@@ -19,7 +19,7 @@ from tasktree_rt.core.protocol import (
     Subscribe,
     Unsubscribe,
 )
-from tasktree_rt.core.topics import WILDCARD, user_id, user_topic
+from tasktree_rt.core.topics import WILDCARD, user_id, user_of, user_topic
 from tasktree_rt.dialects.base import MAX_REQUEST_ID, decode_object, read_id
 from tasktree_rt.errors import InvalidInput
 
@@ -89,7 +89,18 @@ def _subscribe(value: Json, request: RequestId) -> Command:
     since = read_since(value.get("since"), topic)
     if state and since is not None:
         raise InvalidInput("state and since exclude each other", field="state")
-    return Subscribe(topic, request, since, read_policy(value.get("policy")), state)
+    return Subscribe(topic, request, since, read_policy(value.get("policy")), state, _token(value, topic))
+
+
+def _token(value: Json, topic: str) -> str | None:
+    token = value.get("token")
+    if token is None:
+        return None
+    if type(token) is not str:
+        raise _wrong("token", "a string", None)
+    if topic == WILDCARD or user_of(topic) is not None:
+        raise InvalidInput("a subscription token goes with one project_id", field="token")
+    return token
 
 
 def _unsubscribe(value: Json, request: RequestId) -> Command:

@@ -78,7 +78,7 @@ class Decisions:
     """
 
     def __init__(self, context: HubContext, hooks: Hooks) -> None:
-        self._wall = context.wall
+        self._context = context
         self._decide: dict[Verb, Guarded[Question, Verdict]] = {}
 
         def guarded(name: str, ask: Decide) -> Guarded[Question, Verdict]:
@@ -112,4 +112,4 @@ class Decisions:
         return [one for one in topics if user_of(one) is None and not policy.may(grants, verb, one)]
 
     def _is_over(self, until: float | None) -> bool:
-        return until is not None and self._wall() >= until * 1_000_000
+        return until is not None and self._context.wall() >= until * 1_000_000

@@ -70,9 +70,9 @@ def watches_all(grants: Grants) -> bool:
     return grants.watch.everything
 
 
-def listed(grants: Grants) -> Scope:
-    """Return the projects that lists and ``*`` show to the caller; the listing asks the scope per name."""
-    return grants.watch
+def listed(grants: Grants, verb: Verb = Verb.WATCH) -> Scope:
+    """Return the projects that lists, ``*`` and searches show to the caller. They ask it for each name."""
+    return grants.scope(verb)
 
 
 def require_everything(grants: Grants, what: str) -> None:
@@ -83,6 +83,18 @@ def require_everything(grants: Grants, what: str) -> None:
     """
     if not grants.push.everything:
         raise Refused(f"you may not {what}: this needs push for all projects")
+
+
+def require_share(grants: Grants, project_id: str) -> None:
+    """Refuse a caller that may not make subscription tokens of a project: one without a subject.
+
+    So a subscription token makes no other. The caller also needs ``watch``.
+
+    Raises:
+        Refused: ``forbidden``.
+    """
+    if not (grants.subject or grants.admin):
+        raise Refused(f"you may not share {project_id!r}")
 
 
 def require_admin(grants: Grants) -> None:

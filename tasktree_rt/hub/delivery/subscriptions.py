@@ -15,6 +15,7 @@ from tasktree_rt.core.topics import WILDCARD, TopicIndex, user_of
 from tasktree_rt.errors import ProjectDamaged, Refused
 from tasktree_rt.hub.access import policy as access
 from tasktree_rt.hub.access.hooks import Decisions
+from tasktree_rt.hub.access.subscription_tokens import SubscriptionTokens
 from tasktree_rt.hub.context import HubContext
 from tasktree_rt.hub.delivery.fanout import Fanout
 from tasktree_rt.hub.delivery.subscriber import Subscriber
@@ -39,9 +40,11 @@ class Subscriptions:
         fanout: Fanout,
         index: TopicIndex[Subscriber],
         decisions: Decisions,
+        tokens: SubscriptionTokens,
         held: Holdings,
     ) -> None:
         self._decisions = decisions
+        self._tokens = tokens
         self.held = held
         self._settings = context.settings
         self._cache = cache
@@ -58,6 +61,8 @@ class Subscriptions:
         Raises:
             PeerError: ``forbidden``, ``too_many_subscriptions``, ``invalid_project_id``, or the store fails.
         """
+        if request.token is not None:
+            self._take_token(subscriber, request.project_id, request.token)
         await self.admit(subscriber, request.project_id)
         await self._cache.load(request.project_id)
         self.watch_nowait(subscriber, request)
@@ -256,6 +261,12 @@ class Subscriptions:
                 # The grants may be others by now: a token was refreshed meanwhile.
                 subscriber.grants = subscriber.grants.with_lease(name, lease)
         self.check(subscriber, name)
+
+    def _take_token(self, subscriber: Subscriber, name: str, token: str) -> None:
+        """Add what a subscription token allows to the connection's grants."""
+        self._check_room(subscriber, name)
+        lease = self._tokens.lease_of(token, name)
+        subscriber.grants = subscriber.grants.with_lease(name, lease)
 
     @property
     def asks(self) -> bool:

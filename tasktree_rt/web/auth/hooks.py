@@ -29,7 +29,7 @@ from tasktree_rt.hub.access.guarded import Guarded
 from tasktree_rt.hub.access.hooks import NO_HOOKS, Hooks, Question, Verdict
 from tasktree_rt.metrics import Metrics
 from tasktree_rt.settings import Auth
-from tasktree_rt.web.auth.authenticator import Authenticator
+from tasktree_rt.web.auth.authenticator import Authenticates
 from tasktree_rt.web.auth.tokens import TokenInvalid, TokenMissing, TokenWithoutSubject
 
 if TYPE_CHECKING:
@@ -179,7 +179,7 @@ def _expires(given: Json) -> float | None:
 class AskingAuthenticator:
     """An authenticator that asks the service about credentials which the hub's own keys do not verify."""
 
-    def __init__(self, own: Authenticator, hooks: Hooks, meter: Metrics, clock: Callable[[], float]) -> None:
+    def __init__(self, own: Authenticates, hooks: Hooks, meter: Metrics, clock: Callable[[], float]) -> None:
         """`clock` returns Unix time in seconds; `hooks.connect` is given."""
         assert hooks.connect is not None
         self._own = own

@@ -19,6 +19,7 @@ from trio_websocket import WebSocketConnection
 
 from tasktree_rt.compat.autogpt.graph_owners import BETWEEN, Graphs
 from tasktree_rt.compat.autogpt.redis_source import MISSED, SYSTEM, RedisSource
+from tasktree_rt.metrics import Metrics
 from tasktree_rt.settings import Auth
 from tests.brokers.redis.rediscluster import RedisCluster, redis_cluster
 from tests.brokers.redis.redisserver import NEEDED, redis_server
@@ -336,7 +337,7 @@ async def test_questions_to_the_api_are_few_and_what_fails_is_only_unknown(
     mock_clock: trio.testing.MockClock,
 ) -> None:
     with platform_api() as api:
-        graphs = Graphs(api.url)
+        graphs = Graphs(api.url, Metrics())
         api.executions[USER] = {f"e{number}": f"g{number}" for number in range(50)}
         async with trio.open_nursery() as nursery:
             for number in range(50):
@@ -353,5 +354,5 @@ async def test_questions_to_the_api_are_few_and_what_fails_is_only_unknown(
         mock_clock.jump(BETWEEN)
         assert await graphs.find(USER, "new", "") is None
         assert len(api.asked) == 3
-        assert await Graphs("http://127.0.0.1:1/api").find(USER, "e", "") is None
-        assert await Graphs("").find(USER, "e", "") is None
+        assert await Graphs("http://127.0.0.1:1/api", Metrics()).find(USER, "e", "") is None
+        assert await Graphs("", Metrics()).find(USER, "e", "") is None

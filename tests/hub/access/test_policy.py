@@ -23,6 +23,7 @@ LISTINGS: Final = {
     "hub/projects/directory.py",
     "hub/executions/work_queue.py",
     "hub/executions/waiting_workers.py",
+    "web/search.py",
 }
 """They filter lists by the `Scope` that `policy.listed` gave to their caller."""
 

@@ -1,0 +1,145 @@
+"""Make and verify subscription tokens: each lets its bearer watch one project until a time.
+
+A token is a JSON Web Token behind a prefix, signed with a key that signs nothing else. So no token of a user
+is taken for one, and the hub knows one without decoding it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from collections.abc import Callable
+from typing import Any, Final
+
+import jwt
+from attrs import frozen
+
+from tasktree_rt.core.access import NOTHING, Grants, Lease, Scope, Verb
+from tasktree_rt.core.events import is_project_id
+from tasktree_rt.errors import Refused
+from tasktree_rt.settings import Auth
+
+PREFIX: Final = "tts_"
+AUDIENCE: Final = "tasktree-rt:subscription"
+MAX_TOKEN: Final = 4_096
+"""Maximum characters of a token."""
+_LABEL: Final = b"tasktree-rt subscription tokens"
+
+
+class SubscriptionTokenInvalid(Refused):
+    """The token is no subscription token of this hub, is for another project, or has expired."""
+
+    default_code = "unauthorized"
+
+
+@frozen
+class SubscriptionToken:
+    """A verified token.
+
+    Attributes:
+        project_id: the project that it is for.
+        history: whether it allows reading the project's past.
+        until: Unix time in seconds at which it expires.
+        token_id: its id, random.
+    """
+
+    project_id: str
+    history: bool
+    until: float
+    token_id: str
+
+    @property
+    def lease(self) -> Lease:
+        """What it adds to the grants of a connection that presents it with a subscription."""
+        verbs = (Verb.WATCH, Verb.HISTORY) if self.history else (Verb.WATCH,)
+        return Lease(frozenset(verbs), self.until, self.token_id)
+
+    @property
+    def grants(self) -> Grants:
+        """The grants of a caller that has nothing else."""
+        mine = Scope((self.project_id,))
+        return Grants(
+            "",
+            watch=mine,
+            history=mine if self.history else NOTHING,
+            delete=NOTHING,
+            expires=self.until,
+            token_id=self.token_id,
+        )
+
+
+class SubscriptionTokens:
+    """Makes and verifies tokens. `wall` returns the time in microseconds since the Unix epoch."""
+
+    def __init__(self, key: bytes, wall: Callable[[], int]) -> None:
+        self._key = key
+        self._wall = wall
+
+    def mint(self, project_id: str, *, lifetime: float, history: bool = False, by: str = "") -> str:
+        """Return a new token for a project, valid for `lifetime` seconds. `by`: the subject that asks for it.
+
+        The caller has checked that this subject may share the project.
+        """
+        now = self._wall() / 1_000_000
+        claims = {
+            "aud": AUDIENCE,
+            "iat": now,
+            "exp": now + lifetime,
+            "jti": secrets.token_hex(16),
+            "project_id": project_id,
+            "history": history,
+            "by": by,
+        }
+        return PREFIX + jwt.encode(claims, self._key, "HS256")
+
+    def read(self, token: str) -> SubscriptionToken:
+        """Verify a token.
+
+        Raises:
+            SubscriptionTokenInvalid: it is not of this hub, or has expired.
+        """
+        if not token.startswith(PREFIX) or len(token) > MAX_TOKEN:
+            raise SubscriptionTokenInvalid("expected a subscription token of this hub", field="token")
+        try:
+            claims = jwt.decode(
+                token.removeprefix(PREFIX),
+                self._key,
+                algorithms=["HS256"],
+                audience=AUDIENCE,
+                # By the hub's own clock, below.
+                options={"require": ["exp", "jti", "project_id"], "verify_exp": False, "verify_iat": False},
+            )
+        except (jwt.InvalidTokenError, ValueError, TypeError):
+            raise SubscriptionTokenInvalid("the subscription token is not valid", field="token") from None
+        found = _read(claims)
+        if self._wall() >= found.until * 1_000_000:
+            raise SubscriptionTokenInvalid("the subscription token has expired", field="token")
+        return found
+
+    def lease_of(self, token: str, project_id: str) -> Lease:
+        """Verify a token for a project; return what it allows.
+
+        Raises:
+            SubscriptionTokenInvalid: as `read`, or it is for another project.
+        """
+        found = self.read(token)
+        if found.project_id != project_id:
+            raise SubscriptionTokenInvalid("the subscription token is for another project", field="token")
+        return found.lease
+
+
+def _read(claims: dict[str, Any]) -> SubscriptionToken:
+    name, until, token_id = claims["project_id"], claims["exp"], claims["jti"]
+    if not (is_project_id(name) and isinstance(until, (int, float)) and isinstance(token_id, str)):
+        raise SubscriptionTokenInvalid("the subscription token is not valid", field="token")
+    return SubscriptionToken(name, claims.get("history") is True, float(until), token_id)
+
+
+def signing_key(auth: Auth) -> bytes:
+    """Return the key of subscription tokens: of ``auth.subscription_secret``, else of ``auth.secret``.
+
+    Without both it is random: the tokens then end with the hub.
+    """
+    secret = (auth.subscription_secret or auth.secret).encode() or secrets.token_bytes(32)
+    return hmac.new(secret, _LABEL, hashlib.sha256).digest()
