@@ -16,6 +16,10 @@ from tasktree_rt.errors import InvalidInput
 
 MAX_MODEL: Final = 256
 """Characters of the name of a model."""
+MAX_SERIES: Final = 128
+"""Characters of the name of a series."""
+MAX_RUN: Final = 64
+"""Characters of what a run is called in its series."""
 NODE_ID: Final = re.compile(r"[^\x00-\x1f\x7f-\x9f\ud800-\udfff]{1,512}")
 MISSING: Final = object()
 """Marks a missing key; shown as "nothing"."""
@@ -166,6 +170,24 @@ def _tokens(value: object) -> bool:
     return value is None or (whole and 0 <= value <= MAX_TOKENS)  # type: ignore[operator]
 
 
+def is_series(value: object) -> TypeGuard[str]:
+    """Return True if `value` may name a series: 1–128 characters without control characters."""
+    return is_node_id(value) and len(value) <= MAX_SERIES
+
+
+def _series_or_null(value: object) -> bool:
+    return value is None or is_series(value)
+
+
+def is_run(value: object) -> TypeGuard[str | int | float]:
+    """Return True if `value` may name a run in its series: a number, or 1–64 characters."""
+    return type(value) in (int, float) or (is_node_id(value) and len(value) <= MAX_RUN)
+
+
+def _run_or_null(value: object) -> bool:
+    return value is None or is_run(value)
+
+
 def _object_or_null(value: object) -> bool:
     return value is None or type(value) is dict
 
@@ -239,16 +261,22 @@ _ADVISED: Final = Shape(
     Field("usage", "an object or null", _object_or_null, inner=_USAGE),
     Field("cost_usd", f"a number from 0 to {MAX_COST}, or null", _cost),
 )
+_SERIES: Final = Shape(
+    Field("series", f"1-{MAX_SERIES} characters without control characters, or null", _series_or_null),
+    Field("run", f"a number, 1-{MAX_RUN} characters without control characters, or null", _run_or_null),
+)
+_ADVISED_OF: Final = {"node_update": _ADVISED, "project_update": _SERIES}
 
 
 def advised_fault(kind: str, data: Mapping[str, object]) -> Fault | None:
-    """What is wrong with the fields of an LLM node in an event, if anything is.
+    """What is wrong with the fields of an LLM node, or of a run in a series, if anything is.
 
     Other uses of these names are older than this rule, so the hub refuses them only if ``lifecycle`` is
     ``enforce``.
     """
-    changes = data.get("changes") if kind == "node_update" else None
-    if not isinstance(changes, dict) or _ADVISED.fields.keys().isdisjoint(changes):
+    shape = _ADVISED_OF.get(kind)
+    changes = data.get("changes") if shape is not None else None
+    if shape is None or not isinstance(changes, dict) or shape.fields.keys().isdisjoint(changes):
         return None
-    fault = _ADVISED.fault(changes)
+    fault = shape.fault(changes)
     return None if fault is None else Fault(f"changes.{fault.path}", fault.expected, fault.value)

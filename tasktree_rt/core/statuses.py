@@ -16,6 +16,7 @@ _DONE: Final = "completed complete done merged success succeeded passed finished
 _FAILED: Final = "failed error errored timeout timed_out crashed failure broken damaged"
 _CANCELLED: Final = "cancelled canceled aborted terminated stopped"
 
+_FAILED_WORDS: Final = frozenset(_FAILED.split())
 _ENDED: Final = frozenset(f"{_DONE} {_FAILED} {_CANCELLED}".split())
 _AGAIN: Final = frozenset(f"{_WAITING} {_RUNNING}".split())
 
@@ -28,3 +29,8 @@ def is_ended(status: object) -> bool:
 def begins_again(status: object) -> bool:
     """Return True if a node of this status runs or waits to run; False for unknown statuses."""
     return type(status) is str and status.lower() in _AGAIN
+
+
+def is_failed(status: object) -> bool:
+    """Return True if the status means that something went wrong."""
+    return type(status) is str and status.lower() in _FAILED_WORDS

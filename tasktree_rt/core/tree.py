@@ -56,6 +56,10 @@ class Snapshot:
         """The nodes with their ids."""
         return iter(self._nodes.items())
 
+    def has(self, node_id: str) -> bool:
+        """Return whether there is a node of this id."""
+        return node_id in self._nodes
+
     def node(self, node_id: str) -> Node:
         """One node; `EMPTY` if there is none of this id."""
         return self._nodes.get(node_id, EMPTY)

@@ -66,6 +66,7 @@ from tasktree_rt.hub.projects.recent_changes import RecentChanges
 from tasktree_rt.hub.projects.repairs import Repairs
 from tasktree_rt.hub.projects.retention import RetentionTask
 from tasktree_rt.hub.projects.search import Searches
+from tasktree_rt.hub.projects.series import SeriesIndex
 from tasktree_rt.hub.publish.committer import Committer
 from tasktree_rt.hub.publish.pending_publish import PendingPublish, PublishReceipt, result
 from tasktree_rt.hub.publish.publisher import Publisher
@@ -172,6 +173,11 @@ class Hub:
         )
         self.activity = Activity(context, self.new_projects, self.cache, self.directory, self.recent_changes)
         self.observe = self.activity.observe
+        self.series = SeriesIndex(
+            self.cache,
+            observe=self.observe,
+            tidy=lambda: self.idle_projects.put_away(),  # noqa: PLW0108 - made later
+        )
         self.checkpoints = Checkpoints(self._broker, self.large_values)
         self.history = History(self._broker, self.cache, self.checkpoints, past, self.large_values)
         self.state = self.history.state

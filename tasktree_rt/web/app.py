@@ -37,6 +37,7 @@ from tasktree_rt.web.request import HubRequest, put_decisions, require_admin
 from tasktree_rt.web.request_rates import RequestRates, put_request_rates
 from tasktree_rt.web.response import LargeAnswers, reply
 from tasktree_rt.web.search import search_routes
+from tasktree_rt.web.series import series_routes
 from tasktree_rt.web.server.app_addresses import put_addresses
 from tasktree_rt.web.shared_projects import sharing_routes
 from tasktree_rt.web.snapshots import SnapshotRoutes
@@ -110,6 +111,7 @@ def create_app(
     app.register_blueprint(SnapshotRoutes(hub, answers).routes(), url_prefix=API)
     app.register_blueprint(InteractionRoutes(hub, answers).routes(), url_prefix=API)
     app.register_blueprint(NodeRoutes(hub, answers).routes(), url_prefix=API)
+    app.register_blueprint(series_routes(hub, answers), url_prefix=API)
     app.register_blueprint(stream_routes(hub), url_prefix=API)
     app.register_blueprint(project_routes(hub), url_prefix=API)
     app.register_blueprint(search_routes(hub), url_prefix=API)

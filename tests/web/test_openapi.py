@@ -25,6 +25,8 @@ from tests.web.interactions_calls import BODIES, HIDDEN, PROMPTS, WITH_BODY, WRO
 from tests.web.openapi import DOC, SCHEMAS, P, Seen, check, operations
 from tests.web.realhub import RealHub, auth, document, node_update, real_hub, references, resolve, token
 
+SERIES: Final = "/api/v1/series"
+RUNS: Final = f"{SERIES}/{{series_id}}"
 APP: Final = Path(__file__).parent / "app"
 FILES: Final = {
     "/static/{name}": "base.css",
@@ -181,6 +183,13 @@ async def succeed(http: httpx.AsyncClient, seen: Seen) -> None:
         page = await ask("GET", path)
         known = {"If-None-Match": page.headers["ETag"]}
         assert (await ask("GET", path, headers=known)).status_code == 304
+    listed = {"series": "nightly", "run": 7, "title": "N"}
+    await ask("POST", f"{P}/r/events", json={"type": "project_update", "data": {"changes": listed}})
+    failure = {"status": "failed", "message": "no route", "started_at": "2026-01-01T00:00:00Z"}
+    await ask("POST", f"{P}/r/events", json=node_update("top", **failure))
+    await ask("GET", P)
+    for path in ("", "?limit=1&after=a", "/nightly", "/nightly?limit=1"):
+        await ask("GET", f"/api/v1/series{path}")
     await ask("GET", "/", headers={"Accept": "application/json"})
     icon = await ask("GET", "/static/icon.svg")
     await ask("GET", "/static/icon.svg", headers={"If-None-Match": icon.headers["ETag"]})
@@ -228,6 +237,9 @@ MISTAKES: Final[tuple[Request, ...]] = (
     (400, "GET", f"{P}/p/field?node_id=a&name=input&at=99", {}),
     (404, "GET", f"{P}/p/field?node_id=a&name=none", {}),
     (404, "GET", f"{P}/nobody/usage", {}),
+    (400, "GET", "/api/v1/series?limit=0", {}),
+    (400, "GET", "/api/v1/series/nightly?limit=101", {}),
+    (404, "GET", "/api/v1/series/none", {}),
     (400, "GET", f"{P}/p/stream?policy=none", {}),
     (400, "GET", f"{P}/p/stream", {"headers": {"Last-Event-ID": "x"}}),
     (400, "GET", f"{P}/-/snapshots", {}),
@@ -301,8 +313,8 @@ async def be_refused(seen: Seen) -> None:
                 headers={"Authorization": f"Bearer {token(watch=[])}"},
                 json={**BODIES, **execution_calls.BODIES, **aiecs_calls.BODIES}.get(path, {"type": "x"}),
             )
-            is_list = method == "get" and path in (P, PROMPTS, execution_calls.EXECUTIONS)
-            expected = 200 if is_list else 404 if path in HIDDEN else 403
+            is_list = method == "get" and path in (P, PROMPTS, SERIES, execution_calls.EXECUTIONS)
+            expected = 200 if is_list else 404 if path in (*HIDDEN, RUNS) else 403
             assert weak.status_code == expected, (method, path)
             check(weak, seen)
 
@@ -429,12 +441,16 @@ async def read_too_much(seen: Seen) -> None:
     async with real_hub(limits={"max_answer_bytes": 1 << 20}) as running, running.http() as http:
         answers = running.app.extensions["large_answers"]
         await http.post(f"{P}/p/events", json=node_update("a", title="A"))
+        nightly = {"type": "project_update", "data": {"changes": {"series": "nightly"}}}
+        await http.post(f"{P}/p/events", json=nightly)
         kept = (await http.post(f"{P}/p/snapshots", json={})).json()["snapshot_id"]
         paths = [
             *(f"{P}/p/{part}" for part in ("events", "state", "snapshots", f"snapshots/{kept}")),
             *(f"/api/v1/{part}" for part in ("projects", "prompts", "executions", "connections")),
             "/api/v1/users/u/notifications",
             f"{P}/p/field?node_id=a&name=title",
+            SERIES,
+            f"{SERIES}/nightly",
         ]
         with pytest.MonkeyPatch.context() as patched:
             patched.setattr(large, "PIECE", 1)

@@ -11,6 +11,7 @@ from itertools import islice
 from typing import Any, Final
 
 from tasktree_rt.brokers.base import Summary
+from tasktree_rt.core.event_schema import is_run, is_series
 from tasktree_rt.core.events import Json, micros_to_time
 from tasktree_rt.core.nodes import Nodes
 from tasktree_rt.core.usage import NOTHING, as_json
@@ -78,6 +79,7 @@ def counted(nodes: Nodes) -> Mapping[str, int]:
 
 def _told(top: Json) -> Json:
     project, orchestrator = top["project"], top["orchestrator"]
+    told: Json = {name: value for name, value in series_of(project).items() if value is not None}
     labels, url = project.get("labels"), _text(project.get("url"), MAX_URL + 1)
     return {
         "title": _text(project.get("title"), MAX_NAME),
@@ -86,7 +88,15 @@ def _told(top: Json) -> Json:
         "url": url if url is not None and len(url) <= MAX_URL else None,
         "prompts": len(top["prompts"]),
         "orchestrator": _text(orchestrator.get("status"), MAX_NAME) if orchestrator else None,
+        **told,
     }
+
+
+def series_of(project: Json) -> Json:
+    """The series that a project's own fields name, and what the run is called in it; None if they do not."""
+    series, run = project.get("series"), project.get("run")
+    named = series if is_series(series) else None
+    return {"series": named, "run": run if named is not None and is_run(run) else None}
 
 
 def _text(value: object, most: int) -> str | None:
