@@ -2723,6 +2723,14 @@ export interface ProjectFields {
    * A link with more about it.
    */
   url?: string;
+  /**
+   * The job of which the project is a run.
+   */
+  series?: string;
+  /**
+   * What the run is called in its series.
+   */
+  run?: string | number;
   [k: string]: unknown;
 }
 /**
@@ -2871,6 +2879,14 @@ export interface ProjectChanges {
    * A link with more about it.
    */
   url?: string | null;
+  /**
+   * The job of which the project is a run.
+   */
+  series?: string | null;
+  /**
+   * What the run is called in its series.
+   */
+  run?: string | number | null;
   [k: string]: unknown;
 }
 /**
