@@ -8,12 +8,13 @@ import click
 import trio
 
 from tasktree_rt.cli.compose import Running, run_hub
+from tasktree_rt.cli.exposure import warn_of_exposure
 from tasktree_rt.cli.flags import hub_flags, load_flags
 from tasktree_rt.cli.logging_setup import configure_logging
 from tasktree_rt.cli.reloading import Reloads, reload_on_hangup
 from tasktree_rt.cli.running import run
+from tasktree_rt.cli.settings_sources import Loaded
 from tasktree_rt.cli.signals import stopping
-from tasktree_rt.settings import Settings
 
 
 @click.command("serve")
@@ -33,15 +34,20 @@ def serve_command(**flags: Any) -> None:
     """
     loaded = load_flags(**flags)
     configure_logging(loaded.settings.log)
-    run(_serve, loaded.settings)
+    run(_serve, loaded)
 
 
-async def _serve(settings: Settings) -> None:
+async def _serve(loaded: Loaded) -> None:
     shutdown, reloads = trio.Event(), Reloads()
+
+    def started(running: Running) -> None:
+        warn_of_exposure(loaded)
+        announce(running)
+
     async with trio.open_nursery() as nursery:
         await nursery.start(reload_on_hangup, reloads, shutdown)
         with stopping(shutdown):
-            await run_hub(settings, shutdown=shutdown, started=announce, reloads=reloads)
+            await run_hub(loaded.settings, shutdown=shutdown, started=started, reloads=reloads)
         nursery.cancel_scope.cancel()
 
 
