@@ -30,6 +30,7 @@ from tasktree_rt.client.interactions.prompts import Answer, Asked
 from tasktree_rt.client.producer.command_inbox import Command, Commands
 from tasktree_rt.client.producer.encode import EventLike
 from tasktree_rt.client.producer.job_queue import PublisherStatistics
+from tasktree_rt.client.producer.obey import Announcement, CommandRefused, Offer, obeys
 from tasktree_rt.client.producer.open_orchestrator import open_orchestrator
 from tasktree_rt.client.producer.orchestrator import Orchestrator, OrchestratorStatistics
 from tasktree_rt.client.producer.receipt import Acked, Receipt
@@ -66,6 +67,7 @@ Desk, open_desk = ApiClient, open_api_client
 
 __all__ = [
     "Acked",
+    "Announcement",
     "Answer",
     "ApiClient",
     "Asked",
@@ -74,6 +76,7 @@ __all__ = [
     "Broadcast",
     "ClientError",
     "Command",
+    "CommandRefused",
     "Commands",
     "Conflated",
     "Connected",
@@ -85,6 +88,7 @@ __all__ = [
     "Node",
     "NodeHandler",
     "NotificationPage",
+    "Offer",
     "Orchestrator",
     "OrchestratorStatistics",
     "Outcome",
@@ -110,6 +114,7 @@ __all__ = [
     "current_node",
     "current_run",
     "node",
+    "obeys",
     "open_api_client",
     "open_desk",
     "open_orchestrator",

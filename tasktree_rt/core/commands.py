@@ -18,7 +18,7 @@ MAX_MESSAGE: Final = 4_096
 ANSWERS: Final = ("accepted", "done", "refused")
 SETTLING: Final = frozenset({"done", "refused", "timeout", "cancelled"})
 
-_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}")
+COMMAND_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}")
 
 
 def read_instruction(given: Json) -> Json:
@@ -28,7 +28,7 @@ def read_instruction(given: Json) -> Json:
         InvalidInput: naming the field.
     """
     name, node_id, args = given.get("name"), given.get("node_id"), given.get("args")
-    if not isinstance(name, str) or _NAME.fullmatch(name) is None:
+    if not isinstance(name, str) or COMMAND_NAME.fullmatch(name) is None:
         raise InvalidInput(
             f"expected 1-64 characters of A-Z a-z 0-9 . _ : -, got {shown(name)}", field="name"
         )

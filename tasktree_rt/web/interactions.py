@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Final
 
 import trio
 from quart import Blueprint, Response, request
 
+from tasktree_rt.core.access import Verb
 from tasktree_rt.core.events import Json, micros_to_time, project_id
 from tasktree_rt.core.topics import user_id, user_topic
+from tasktree_rt.dialects.base import digest
 from tasktree_rt.errors import InvalidInput, StoreDamaged
 from tasktree_rt.hub.access import policy as access
 from tasktree_rt.hub.hub import Hub, Interaction
 from tasktree_rt.hub.interactions.registry import OpenInteraction, readable_object
 from tasktree_rt.web.history import PAGE_BYTES, history, page_reply
-from tasktree_rt.web.request import grants, number, page_limit, read_object
+from tasktree_rt.web.request import grants, number, page_limit, permitted, read_object
 from tasktree_rt.web.response import LargeAnswers, reply
 
 LONGEST_WAIT: Final = 60
@@ -42,6 +45,7 @@ class InteractionRoutes:
             ("POST", "/prompts/<prompt_id>/answer", self.answer),
             ("DELETE", "/prompts/<prompt_id>", self.cancel),
             ("POST", "/projects/<project>/commands", self.command),
+            ("GET", "/projects/<project>/commands/available", self.available),
             ("POST", "/users/<path:user>/notifications", self.notify),
             ("GET", "/users/<path:user>/notifications", self.notifications),
             ("POST", "/users/<path:user>/read", self.read),
@@ -113,6 +117,24 @@ class InteractionRoutes:
         if pending.outcome is None:
             return reply({"command_id": pending.id, "status": "pending"}, 202)
         return reply(pending.outcome)
+
+    async def available(self, project: str) -> Response:
+        """Answer with the commands that the orchestrator obeys now; with ``wait``, once they are others than
+        the ``known`` ones.
+        """
+        name = await permitted(Verb.WATCH, project)
+        seconds = number("wait", request.args.get("wait", "0"), LONGEST_WAIT, 0)
+        found = self._available(name)
+        if seconds and found["version"] == request.args.get("known"):
+            await held_back(self._hub, partial(self._hub.orchestrators.until_changed, name), seconds)
+            found = self._available(name)
+        return reply(found)
+
+    def _available(self, name: str) -> Json:
+        found = self._hub.orchestrators.available(name)
+        shown = {"listening": found.listening, "any": found.any, "commands": list(found.commands)}
+        may = grants().allows(Verb.COMMAND, name)
+        return {**shown, "allowed": may, "version": digest([shown]).hex()[:16]}
 
     async def notify(self, user: str) -> Response:
         """Send a notification to a user."""

@@ -55,6 +55,7 @@ WRONG: Final[tuple[tuple[int, str, str, dict[str, Any]], ...]] = (
     (400, "GET", f"{PROMPTS}/q?wait=61", {}),
     (400, "POST", f"{PROMPTS}/open/answer", {"json": {"proceed": 1}}),
     (400, "POST", f"{P}/p/commands", {"json": {"name": "no name"}}),
+    (400, "GET", f"{P}/p/commands/available?wait=soon", {}),
     (400, "POST", f"{ADA}/notifications", {"json": {}}),
     (400, "GET", f"{ADA}/notifications?since=x", {}),
     (400, "POST", f"{ADA}/read", {"json": {"seq": -1}}),
@@ -143,6 +144,11 @@ async def _commands(running: RealHub, ask: Ask) -> None:
             said: Json = {"command_id": (await heard(orchestrator))["command_id"], "status": "refused"}
             await say(orchestrator, {"type": "command_result", **said, "message": "not now"})
 
+        known = {"name": "retry", "args": {"type": "object"}, "kinds": ["llm"], "dangerous": True}
+        await say(orchestrator, {"type": "announce", "id": 0, "commands": [known]})
+        await heard(orchestrator)
+        listed = await ask("GET", f"{P}/p/commands/available")
+        assert listed.json()["commands"] == [known]
         async with trio.open_nursery() as nursery:
             nursery.start_soon(obey)
             refused = await ask("POST", f"{P}/p/commands?wait=30", json={"name": "retry", "node_id": "a"})

@@ -269,6 +269,8 @@ async def people(
         await told.say(native, "updates", "answer", said("answer"))
         late = await told.until(native, "updates", "error")
         assert late["outcome"]["value"] == said("answer")["value"]
+        await told.say(producer, "orchestrator", "announce", said("announce"))
+        assert (await told.until(producer, "orchestrator", "reply"))["id"] == said("announce")["id"]
         await told.say(native, "updates", "command", said("command"))
         command_id = (await told.until(producer, "orchestrator", "command"))["command_id"]
         for number in (0, 1):

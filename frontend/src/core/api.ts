@@ -467,7 +467,7 @@ export type ProducerMessage = Acknowledgement | ErrorMessage | Pong | Draining |
  * This interface was referenced by `Everything`'s JSON-Schema
  * via the `definition` "ProducerRequest".
  */
-export type ProducerRequest = Publish | BareEvent | Ping | CommandResult;
+export type ProducerRequest = Publish | BareEvent | Ping | CommandResult | Announce;
 /**
  * An execution's id: its project is `execution:` and this.
  *
@@ -4293,6 +4293,320 @@ export interface CommandResult {
    * The reason, for a person.
    */
   message?: string;
+}
+/**
+ * The commands that this orchestrator obeys in all projects of `commands`, in place of those that it announced before. They are forgotten when the connection ends.
+ *
+ * This interface was referenced by `Everything`'s JSON-Schema
+ * via the `definition` "Announce".
+ */
+export interface Announce {
+  type: "announce";
+  id?: RequestId;
+  /**
+   * @maxItems 50
+   */
+  commands: AnnouncedCommand[];
+}
+/**
+ * A command that an orchestrator says it obeys.
+ *
+ * This interface was referenced by `Everything`'s JSON-Schema
+ * via the `definition` "AnnouncedCommand".
+ */
+export interface AnnouncedCommand {
+  name: string;
+  description?: string;
+  /**
+   * A JSON Schema of its arguments, an object.
+   */
+  args?: {
+    [k: string]: unknown;
+  };
+  /**
+   * Whether it is for a node or for the whole project; without it, for both.
+   */
+  scope?: "node" | "project";
+  /**
+   * The kinds of the nodes that it is for; without it, all.
+   *
+   * @maxItems 20
+   */
+  kinds?:
+    | []
+    | [string]
+    | [string, string]
+    | [string, string, string]
+    | [string, string, string, string]
+    | [string, string, string, string, string]
+    | [string, string, string, string, string, string]
+    | [string, string, string, string, string, string, string]
+    | [string, string, string, string, string, string, string, string]
+    | [string, string, string, string, string, string, string, string, string]
+    | [string, string, string, string, string, string, string, string, string, string]
+    | [string, string, string, string, string, string, string, string, string, string, string]
+    | [string, string, string, string, string, string, string, string, string, string, string, string]
+    | [string, string, string, string, string, string, string, string, string, string, string, string, string]
+    | [string, string, string, string, string, string, string, string, string, string, string, string, string, string]
+    | [
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string
+      ]
+    | [
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string
+      ]
+    | [
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string
+      ]
+    | [
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string
+      ]
+    | [
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string
+      ]
+    | [
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string
+      ];
+  /**
+   * The statuses of the nodes that it is for; without it, all.
+   *
+   * @maxItems 20
+   */
+  statuses?:
+    | []
+    | [string]
+    | [string, string]
+    | [string, string, string]
+    | [string, string, string, string]
+    | [string, string, string, string, string]
+    | [string, string, string, string, string, string]
+    | [string, string, string, string, string, string, string]
+    | [string, string, string, string, string, string, string, string]
+    | [string, string, string, string, string, string, string, string, string]
+    | [string, string, string, string, string, string, string, string, string, string]
+    | [string, string, string, string, string, string, string, string, string, string, string]
+    | [string, string, string, string, string, string, string, string, string, string, string, string]
+    | [string, string, string, string, string, string, string, string, string, string, string, string, string]
+    | [string, string, string, string, string, string, string, string, string, string, string, string, string, string]
+    | [
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string
+      ]
+    | [
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string
+      ]
+    | [
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string
+      ]
+    | [
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string
+      ]
+    | [
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string
+      ]
+    | [
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string
+      ];
+  /**
+   * A page asks before it sends it.
+   */
+  dangerous?: boolean;
 }
 /**
  * The status of an execution.

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from tasktree_rt.cli.compose import Running, start_hub
 from tasktree_rt.cli.demo.names import project_id
-from tasktree_rt.cli.demo.obey_commands import KNOWN, CommandHandler
+from tasktree_rt.cli.demo.obey_commands import ANNOUNCED, KNOWN, CommandHandler
 from tasktree_rt.cli.demo.report import Afterwards, reporting
 from tasktree_rt.cli.demo.run import Job, Totals
 from tasktree_rt.cli.demo.sinks import ClientSink, HubSink, open_client_sink
@@ -142,7 +142,7 @@ async def _work(options: Options, sink: HubSink | ClientSink, asked: trio.Event)
     job = Job(options.root, options.project, sink, Afterwards(console), options.pace, options.everything)
     async with trio.open_nursery() as nursery:
         handler = CommandHandler(job, stays=not options.once)
-        nursery.start_soon(handler.run, sink.commands(options.project))
+        nursery.start_soon(handler.run, sink.commands(options.project, ANNOUNCED))
         with reporting(console) as job.report:
             totals = await _run(job, asked)
         job.report = Afterwards(console)

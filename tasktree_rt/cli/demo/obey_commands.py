@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 import trio
 from attrs import define, field
@@ -16,7 +16,21 @@ from tasktree_rt.cli.safe_text import printable
 from tasktree_rt.core.events import Json
 from tasktree_rt.errors import Refused, RequestRefused
 
-KNOWN: Final = ("cancel", "retry", "pause", "resume")
+if TYPE_CHECKING:
+    from tasktree_rt.client.producer.obey import Announcement
+
+ANNOUNCED: Final[tuple[Announcement, ...]] = (
+    {
+        "name": "cancel",
+        "description": "Stop the work on it and on what is below it.",
+        "statuses": ["ready", "running"],
+        "dangerous": True,
+    },
+    {"name": "retry", "description": "Try again what has failed.", "statuses": ["failed"]},
+    {"name": "pause", "description": "Begin nothing new until resume.", "scope": "project"},
+    {"name": "resume", "description": "Go on with the work.", "scope": "project"},
+)
+KNOWN: Final = tuple(one["name"] for one in ANNOUNCED)
 _OVER: Final = "the run is over"
 
 

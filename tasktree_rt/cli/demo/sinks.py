@@ -20,6 +20,7 @@ from tasktree_rt.hub.interactions.registry import OpenInteraction
 
 if TYPE_CHECKING:
     from tasktree_rt.client.producer.command_inbox import Command
+    from tasktree_rt.client.producer.obey import Announcement
     from tasktree_rt.client.producer.orchestrator import Orchestrator
     from tasktree_rt.client.producer.receipt import Receipt
 
@@ -102,10 +103,11 @@ class HubSink:
         with suppress(trio.WouldBlock):
             self._tell.send_nowait(told)
 
-    async def commands(self, project: ProjectId) -> AsyncIterator[Told]:
-        """Yield the commands of `project`; this process takes them for as long as the iteration runs."""
+    async def commands(self, project: ProjectId, obeyed: Sequence[Announcement]) -> AsyncIterator[Told]:
+        """Announce `obeyed`, and yield the commands of `project` for as long as the iteration runs."""
         self._tell, heard = trio.open_memory_channel[Told](MOST_COMMANDS)
         self.hub.orchestrators.serve(self, [project])
+        self.hub.orchestrators.announce(self, [project], [dict(one) for one in obeyed])
         try:
             async for told in heard:
                 yield told
@@ -136,8 +138,9 @@ class ClientSink:
         for receipt in list(self._receipts):
             await receipt.acked()
 
-    def commands(self, project: ProjectId) -> AsyncIterator[Command]:
-        """Yield the commands of the client's project."""
+    def commands(self, project: ProjectId, obeyed: Sequence[Announcement]) -> AsyncIterator[Command]:
+        """Announce `obeyed`, and yield the commands of the client's project."""
+        self.client.announce(obeyed)
         return self.client.commands()
 
     @staticmethod

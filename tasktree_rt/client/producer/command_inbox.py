@@ -107,6 +107,8 @@ class CommandInbox:
     ) -> None:
         self.projects = tuple(projects)
         self.arrived = trio.lowlevel.ParkingLot()
+        self.announced: list[Json] | None = None
+        """The commands that the program obeys; None: it does not say."""
         self.ended: BaseException | None = None
         """What `Orchestrator.commands` ends with."""
         self._window = window
@@ -115,6 +117,7 @@ class CommandInbox:
         self._known: dict[str, Command] = {}
         self._results: dict[int, Result] = {}
         self._numbers = count(1)
+        self._unannounced = False
 
     def __len__(self) -> int:
         """How many results the hub has not confirmed."""
@@ -154,13 +157,22 @@ class CommandInbox:
 
     # --- the connection's side ----------------------------------------------------------------------
 
+    def announce(self, commands: list[Json]) -> None:
+        """Send what the program obeys, now and on every new connection."""
+        self.announced, self._unannounced = commands, True
+        self._changed.unpark_all()
+
     def rewind(self) -> None:
-        """Send every unconfirmed result again: a new connection has begun."""
+        """Send everything unconfirmed again: a new connection has begun."""
+        self._unannounced = self.announced is not None
         for result in self._results.values():
             result.flying = result.postponed = False
 
     def next(self) -> bytes | None:
         """The next message to send, from now on in flight."""
+        if self._unannounced:
+            self._unannounced = False
+            return encode_json({"type": "announce", "commands": self.announced})
         for result in self._results.values():
             if result.flying or result.postponed:
                 continue

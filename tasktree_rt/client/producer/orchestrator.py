@@ -22,6 +22,7 @@ from tasktree_rt.client.producer import encode as payload
 from tasktree_rt.client.producer.checks import HubLimits
 from tasktree_rt.client.producer.command_inbox import Commands
 from tasktree_rt.client.producer.encode import EventLike
+from tasktree_rt.client.producer.obey import Announcement, Handler, announcement, obey
 from tasktree_rt.client.producer.receipt import Lost, Receipt
 from tasktree_rt.client.producer.session import OnRefused, ProducerSession
 from tasktree_rt.client.producer.split_batch import batch_id
@@ -30,7 +31,9 @@ from tasktree_rt.client.transport.backoff import Retry
 from tasktree_rt.client.transport.connection import Connection
 from tasktree_rt.client.transport.errors import ConnectionEnded
 from tasktree_rt.client.transport.reconnect import stay_connected
+from tasktree_rt.core.announcement import read_announcement
 from tasktree_rt.core.events import Json
+from tasktree_rt.core.json_schema import PlainJudge
 from tasktree_rt.errors import ClientError, ConnectionLost, PublishRefused
 
 Connect = Callable[[], AbstractAsyncContextManager[Connection]]
@@ -188,6 +191,24 @@ class Orchestrator:
         if not self._session.inbox.projects:
             raise RuntimeError("open_orchestrator was not told whose commands to take")
         return Commands(self._session.inbox)
+
+    def announce(self, commands: Iterable[Announcement]) -> None:
+        """Tell the hub which commands this orchestrator obeys, in place of those of before: dashboards show
+        these and no others. The hub forgets them when the connection ends, and is told again on the next one.
+
+        Raises:
+            RuntimeError: ``commands`` was not given to `open_orchestrator`.
+            InvalidInput: the hub would refuse it; names the field.
+        """
+        self.commands()
+        said = [dict(one) for one in commands]
+        read_announcement(said, PlainJudge())
+        self._session.inbox.announce(said)
+
+    async def obey(self, *handlers: Handler) -> None:
+        """Announce the commands that `handlers` obey, and obey them, until cancelled; see `obey.obeys`."""
+        self.announce([announcement(one) for one in handlers])
+        await obey(self.commands(), handlers)
 
     async def flush(self) -> None:
         """Wait until the hub has acknowledged or refused all publishes and command results so far.

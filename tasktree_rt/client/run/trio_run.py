@@ -13,6 +13,7 @@ from attrs import define
 
 from tasktree_rt.client.interactions.prompts import Answer, Asked
 from tasktree_rt.client.producer.command_inbox import Commands
+from tasktree_rt.client.producer.obey import Handler
 from tasktree_rt.client.producer.open_orchestrator import open_orchestrator
 from tasktree_rt.client.producer.orchestrator import Orchestrator
 from tasktree_rt.client.producer.split_batch import divided
@@ -75,6 +76,10 @@ class TrioRun(BaseRun[TrioNode]):
     def commands(self) -> Commands:
         """What watchers want, if `open_run` was told to take ``commands``: see `Orchestrator.commands`."""
         return self.orchestrator.commands()
+
+    async def obey(self, *handlers: Handler) -> None:
+        """Announce and obey commands, until cancelled: see `Orchestrator.obey`."""
+        await self.orchestrator.obey(*handlers)
 
     async def flush(self) -> None:
         """Wait until the hub has all events so far.

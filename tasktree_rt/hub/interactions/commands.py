@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from functools import partial
 
 from tasktree_rt.brokers.base import Interaction
 from tasktree_rt.core.access import OPEN, Grants, Verb
+from tasktree_rt.core.announcement import read_announcement
 from tasktree_rt.core.commands import SETTLING, read_instruction, read_result
 from tasktree_rt.core.events import Json, project_id
 from tasktree_rt.dialects.base import encode_json, plain
@@ -23,6 +25,7 @@ from tasktree_rt.hub.interactions.registry import (
     place_of,
 )
 from tasktree_rt.hub.interactions.resolution import Resolution, StagedOutcome, closed
+from tasktree_rt.hub.interactions.schema_checks import SchemaChecks
 from tasktree_rt.hub.publish.pending_publish import PendingPublish
 
 
@@ -42,6 +45,7 @@ class Commands:
         self._resolution = resolution
         self._registry = registry
         self._orchestrators = orchestrators
+        self._checks = SchemaChecks()
 
     async def send(self, project: str, given: Json, *, grants: Grants, via: Json) -> OpenInteraction:
         """Send a command to a project's orchestrator. Returns when it is stored and an orchestrator has it.
@@ -81,6 +85,19 @@ class Commands:
         pending = OpenInteraction(interaction, data, deadline)
         most = self._context.settings.limits.max_open_commands
         return pending, await self._resolution.stage_opening(pending, COMMAND, most)
+
+    async def announce(self, one: Obedient, projects: Sequence[str], given: object, *, owner: str) -> None:
+        """Note the commands that the orchestrator at `one` obeys, until its connection ends.
+
+        Raises:
+            InvalidInput: naming the field.
+        """
+        most = self._context.settings.limits.max_args_size
+        commands = plain(given)
+        if len(encode_json(commands)) > most:
+            raise InvalidInput(f"expected at most {most} bytes", code="too_large", field="commands")
+        read = await self._checks.of(owner, partial(read_announcement, commands))
+        self._orchestrators.announce(one, projects, read)
 
     async def report(self, one: Obedient, given: Json) -> None:
         """Accept a result from the orchestrator at `one` for its command. Returns when it is stored.

@@ -111,6 +111,8 @@ class ProducerSession(ConnectionSession):
                 self._append(answer)
                 found.publish.callbacks.append(lambda _: self._reported(answer, found))
                 return
+            elif value.get("type") == "announce" and "project_id" not in value:
+                await self._announce(answer, value)
             else:
                 raw = _raw_events(value)
                 answer.wanted = value["type"] == "publish" or answer.request is not None
@@ -120,6 +122,15 @@ class ProducerSession(ConnectionSession):
             self._refuse(answer, error)
         self._append(answer)
         self._send_answers()
+
+    async def _announce(self, answer: _Answer, value: Json) -> None:
+        """Note the commands that the producer obeys in all projects whose commands it takes."""
+        answer.wanted = answer.request is not None
+        if not self._serves:
+            raise InvalidInput("expected a connection that takes commands (?commands=)", field="type")
+        owner = self.subscriber.grants.owner
+        await self.hub.commands.announce(self, self._serves, value.get("commands"), owner=owner)
+        answer.message = Reply(answer.request)
 
     async def _publish(self, answer: _Answer, raw: list[object]) -> None:
         """Accept a publish, and take its answer's place in the order in the same step."""

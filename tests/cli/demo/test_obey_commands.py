@@ -10,7 +10,7 @@ import trio.testing
 from attrs import define, field
 
 from tasktree_rt.brokers.memory import MemoryBroker
-from tasktree_rt.cli.demo.obey_commands import CommandHandler
+from tasktree_rt.cli.demo.obey_commands import ANNOUNCED, CommandHandler
 from tasktree_rt.cli.demo.run import Job
 from tasktree_rt.cli.demo.sinks import HubSink
 from tasktree_rt.cli.demo.work import Done
@@ -83,7 +83,7 @@ async def ground(
     async with open_hub(MemoryBroker(), Settings(lifecycle="enforce")) as hub, trio.open_nursery() as nursery:
         sink, recorder = HubSink(hub), Witness()
         job = Job(os.fsencode(root), PROJECT, sink, recorder, pace)
-        nursery.start_soon(CommandHandler(job, stays=stays).run, sink.commands(PROJECT))
+        nursery.start_soon(CommandHandler(job, stays=stays).run, sink.commands(PROJECT, ANNOUNCED))
 
         async def live() -> None:
             await job.run()
