@@ -12,13 +12,13 @@ from rich.console import Console
 from tasktree_rt.cli.ask import typed_value
 from tasktree_rt.cli.log_lines import plain
 from tasktree_rt.cli.remote import (
+    access,
     checked_hub,
     checked_project,
     desk_at,
     hub_option,
     outages_told,
     patience_option,
-    token,
 )
 from tasktree_rt.cli.running import Failed
 from tasktree_rt.cli.waiting import NO, NO_ANSWER, YES, run_waiting, say, seconds
@@ -119,9 +119,7 @@ async def _command(url: str, command: NewCommand, wait: float | None, patience: 
         if wait is None:
             sent = await _send(desk, command, 0.0)
             return Outcome(sent.command_id, "sent")
-        watching = open_watcher(
-            url, command.project, token=token(), state=False, views=False, patience=patience
-        )
+        watching = open_watcher(url, command.project, state=False, views=False, patience=patience, **access())
         async with watching as watcher:
             return await _see(desk, watcher, command, wait)
 

@@ -11,6 +11,7 @@ from attrs import define
 
 from tasktree_rt.cli.log_lines import Printer
 from tasktree_rt.cli.remote import (
+    access,
     checked_hub,
     checked_project,
     desk_at,
@@ -18,7 +19,6 @@ from tasktree_rt.cli.remote import (
     hub_option,
     patience_option,
     raise_if_refused,
-    token,
 )
 from tasktree_rt.cli.running import reader_may_leave, run
 from tasktree_rt.cli.safe_text import printable
@@ -82,7 +82,7 @@ async def _logs(url: str, tail: Tail, lines: int, follow: bool, patience: float)
         if not follow:
             await tail.newest(desk, lines, END)
             return
-        watching = open_watcher(url, tail.project, token=token(), state=False, views=False, patience=patience)
+        watching = open_watcher(url, tail.project, state=False, views=False, patience=patience, **access())
         async with watching as watcher:
             async for message in watcher:
                 await tail.take(desk, message, lines)

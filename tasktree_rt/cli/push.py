@@ -17,12 +17,12 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, Trans
 
 from tasktree_rt.cli.events_input import BadInput, Batch, batches, content_id, read_items
 from tasktree_rt.cli.remote import (
+    access,
     checked_hub,
     checked_project,
     hub_option,
     outages_told,
     patience_option,
-    token,
 )
 from tasktree_rt.cli.running import Failed, run
 from tasktree_rt.client.producer.open_orchestrator import open_orchestrator
@@ -107,7 +107,7 @@ async def _push(url: str, source: Source, patience: float, console: Console, pus
     client = open_orchestrator(
         url,
         source.producer_id,
-        token=token(),
+        **access(),
         max_node_size=MOST,  # the hub knows its own
         on_refused=lambda receipt, why: None,
         patience=patience,

@@ -13,6 +13,7 @@ from rich.console import Console
 
 from tasktree_rt.cli.running import Failed
 from tasktree_rt.client.interactions.api_client import ApiClient, open_api_client
+from tasktree_rt.client.transport.tls import Cert, tls_context
 from tasktree_rt.client.watcher.messages import (
     ProjectDeleted,
     ProjectEvent,
@@ -28,8 +29,78 @@ DEFAULT_HUB: Final = "http://127.0.0.1:8000"
 TOKEN_VARIABLE: Final = "TASKTREE_RT_TOKEN"  # noqa: S105 - a name, not a token
 
 
+def _remember(context: click.Context, option: click.Parameter, value: object) -> None:
+    context.meta[f"{__name__}.{option.name}"] = value
+
+
+_TLS_OPTIONS: Final = (
+    click.option(
+        "--cafile",
+        metavar="PATH",
+        envvar="TASKTREE_RT_CAFILE",
+        expose_value=False,
+        callback=_remember,
+        help="Trust the authorities in this PEM file, not the system's, for a hub with TLS.",
+    ),
+    click.option(
+        "--insecure-tls",
+        is_flag=True,
+        envvar="TASKTREE_RT_INSECURE_TLS",
+        expose_value=False,
+        callback=_remember,
+        help="Accept any certificate of the hub: for tests.",
+    ),
+    click.option(
+        "--client-cert",
+        metavar="PATH",
+        envvar="TASKTREE_RT_CLIENT_CERT",
+        expose_value=False,
+        callback=_remember,
+        help="This client's certificate (PEM), if the hub demands one.",
+    ),
+    click.option(
+        "--client-key",
+        metavar="PATH",
+        envvar="TASKTREE_RT_CLIENT_KEY",
+        expose_value=False,
+        callback=_remember,
+        help="Its private key (PEM); default: in --client-cert.",
+    ),
+)
+
+
+_FLAGS: Final = {"verify": "--cafile", "cert": "--client-cert"}
+
+
+def access() -> dict[str, Any]:
+    """Return the token and TLS of the present command, as arguments of the client's functions.
+
+    Raises:
+        Failed: the options about TLS contradict each other, or a file cannot be used.
+    """
+    meta = click.get_current_context().meta
+    cafile, insecure, cert, key = (
+        meta.get(f"{__name__}.{name}") for name in ("cafile", "insecure_tls", "client_cert", "client_key")
+    )
+    if cafile and insecure:
+        raise Failed("--insecure-tls: expected no --cafile beside it")
+    if key and not cert:
+        raise Failed("--client-key: expected --client-cert too")
+    if not (cafile or insecure or cert):
+        return {"token": token()}
+    shown: Cert | None = (str(cert), str(key)) if cert and key else cert
+    try:
+        context = tls_context("https:", False if insecure else cafile or True, shown)
+    except ValueError as error:
+        option, _, problem = str(error).partition(": ")
+        raise Failed(f"{_FLAGS[option]}: {problem}") from None
+    return {"token": token(), "verify": context}
+
+
 def hub_option(command: F) -> F:
-    """Add the option ``--hub URL``."""
+    """Add the option ``--hub URL``, and those about its TLS."""
+    for option in reversed(_TLS_OPTIONS):
+        command = option(command)
     return click.option(
         "--hub",
         metavar="URL",
@@ -142,7 +213,7 @@ async def desk_at(hub: str, patience: float) -> AsyncIterator[ApiClient]:
     Raises:
         Failed: with the reason.
     """
-    async with open_api_client(hub, token=token(), patience=patience) as desk:
+    async with open_api_client(hub, patience=patience, **access()) as desk:
         try:
             yield desk
         except RequestRefused as error:

@@ -42,7 +42,16 @@ FILES: Final = {"store": "sqlite"} | dict.fromkeys(
 )
 """Settings that name a file, and what comes before its path and a colon."""
 CLIENT_VARIABLES: Final = frozenset(
-    {"TASKTREE_RT_CONFIG", "TASKTREE_RT_HUB", "TASKTREE_RT_SPOOL", "TASKTREE_RT_TOKEN"}
+    {
+        "TASKTREE_RT_CAFILE",
+        "TASKTREE_RT_CLIENT_CERT",
+        "TASKTREE_RT_CLIENT_KEY",
+        "TASKTREE_RT_CONFIG",
+        "TASKTREE_RT_HUB",
+        "TASKTREE_RT_INSECURE_TLS",
+        "TASKTREE_RT_SPOOL",
+        "TASKTREE_RT_TOKEN",
+    }
 )
 """Variables of this prefix that commands read and that are no settings of the hub."""
 

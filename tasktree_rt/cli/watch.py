@@ -12,13 +12,13 @@ from rich.console import Console
 from rich.live import Live
 
 from tasktree_rt.cli.remote import (
+    access,
     checked_hub,
     checked_project,
     event_json,
     hub_option,
     patience_option,
     raise_if_refused,
-    token,
 )
 from tasktree_rt.cli.running import Failed, reader_may_leave, run
 from tasktree_rt.cli.safe_text import printable
@@ -76,7 +76,7 @@ def watch_command(project: str, hub: str, as_json: bool, since: str | None, pati
 async def _print(url: str, project: str, since: str | None, patience: float, as_json: bool) -> None:
     # "disconnect": for a slow reader the hub closes and the watcher resumes; it never merges events.
     watching = open_watcher(
-        url, project, since, token=token(), policy="disconnect", state=False, views=False, patience=patience
+        url, project, since, policy="disconnect", state=False, views=False, patience=patience, **access()
     )
     async with watching as watcher:
         async for message in watcher:
@@ -95,7 +95,7 @@ class _Notice:
 
 async def _show(url: str, project: str, since: str | None, patience: float, as_json: bool) -> None:
     console, notice = Console(), _Notice()
-    watching = open_watcher(url, project, since, token=token(), patience=patience)
+    watching = open_watcher(url, project, since, patience=patience, **access())
     with Live(console=console, screen=True, auto_refresh=False) as live:
         async with watching as watcher, trio.open_nursery() as nursery:
             nursery.start_soon(_redraw, live, console, watcher, project, notice)

@@ -19,7 +19,7 @@ from tasktree_rt.cli.demo.run import Job, Totals
 from tasktree_rt.cli.demo.sinks import ClientSink, HubSink, open_client_sink
 from tasktree_rt.cli.flags import hub_flags, load_flags
 from tasktree_rt.cli.logging_setup import configure_logging
-from tasktree_rt.cli.remote import checked_hub, checked_project, outages_told, patience_option, token
+from tasktree_rt.cli.remote import access, checked_hub, checked_project, outages_told, patience_option
 from tasktree_rt.cli.running import Failed, run
 from tasktree_rt.cli.safe_text import printable
 from tasktree_rt.cli.serve import announce
@@ -128,7 +128,7 @@ async def _elsewhere(options: Options, url: str, patience: float) -> None:
     asked = trio.Event()
     with stopping(asked), outages_told(Console(stderr=True)):
         click.echo(_open_hint(url, options.project))
-        async with open_client_sink(url, options.project, token(), patience) as sink:
+        async with open_client_sink(url, options.project, patience, access()) as sink:
             await _work(options, sink, asked)
 
 

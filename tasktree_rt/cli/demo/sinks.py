@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from itertools import count
 from secrets import token_hex
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import trio
 from attrs import define, field
@@ -151,16 +151,16 @@ class ClientSink:
 
 @asynccontextmanager
 async def open_client_sink(
-    url: str, project: ProjectId, token: str | None, patience: float
+    url: str, project: ProjectId, patience: float, access: Mapping[str, Any]
 ) -> AsyncIterator[ClientSink]:
     """Push to the hub at `url` and take the commands of `project`. Waits for the hub, at first and after
-    every outage, at most `patience` seconds."""
+    every outage, at most `patience` seconds. `access`: see `remote.access`."""
     from tasktree_rt.client.producer.open_orchestrator import open_orchestrator
 
     client = open_orchestrator(
         url,
         new_producer(),
-        token=token,
+        **access,
         commands=project,
         patience=patience,
         on_refused=lambda receipt, why: None,

@@ -7,7 +7,6 @@ must not be done twice (`Request.repeatable`).
 from __future__ import annotations
 
 import math
-import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Final, Unpack
@@ -38,6 +37,7 @@ from tasktree_rt.client.interactions.prompts import (
 )
 from tasktree_rt.client.transport.backoff import Backoff
 from tasktree_rt.client.transport.http_retry import Request
+from tasktree_rt.client.transport.tls import Cert, Verify, tls_context
 from tasktree_rt.client.transport.trio_http import TrioHttp
 from tasktree_rt.client.transport.urls import api_url
 from tasktree_rt.core.events import Json
@@ -262,20 +262,21 @@ async def open_api_client(
     timeout: float = 10.0,  # noqa: ASYNC109 - of each request
     backoff: Backoff = Backoff(),  # noqa: B008 - frozen
     patience: float = math.inf,
-    ssl_context: ssl.SSLContext | None = None,
+    verify: Verify = True,
+    cert: Cert | None = None,
 ) -> AsyncIterator[ApiClient]:
     """A client of the HTTP API of the hub at `url` (http, https, ws or wss). Entering does not connect.
 
     Args:
         timeout: seconds for one request, beside what the hub is asked to wait.
         patience: seconds that the hub may be away before `ConnectionLost`; default: any.
+        verify, cert: TLS (`tasktree_rt.client.transport.tls`).
 
     Raises:
-        ValueError: not an address.
+        ValueError: not an address, or a file of `verify` or `cert` cannot be used.
     """
-    address = api_url(url, "")
+    api_url(url, "")  # raises for what is no address
     headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
-    # Reading the certificates takes 20 ms, which a hub without TLS need not cost.
-    verify = (ssl_context or True) if address.startswith("https:") else False
-    async with httpx.AsyncClient(headers=headers, verify=verify) as client:
+    context = tls_context(url, verify, cert) or False
+    async with httpx.AsyncClient(headers=headers, verify=context) as client:
         yield ApiClient(TrioHttp(client, url, timeout=timeout, backoff=backoff, patience=patience))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import time
 from typing import Final
 
@@ -20,6 +21,7 @@ from tasktree_rt.client.transport.http_retry import (
     read_refusal,
     retry_after,
 )
+from tasktree_rt.client.transport.tls import tls_problem
 from tasktree_rt.client.transport.urls import events_url
 from tasktree_rt.errors import ClientError, ConnectionLost, PublishRefused
 
@@ -58,6 +60,7 @@ class Poster:
         token: str | None,
         timeout: float,
         transport: httpx.BaseTransport | None,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         events_url(url, "")
         self.timeout = timeout
@@ -66,7 +69,10 @@ class Poster:
         headers = {"Producer-Id": producer_id, "Content-Type": "application/json"}
         if token:
             headers["Authorization"] = f"Bearer {token}"
-        self._client = httpx.Client(headers=headers, timeout=timeout, transport=transport)
+        self._verify = tls or False
+        self._client = httpx.Client(
+            headers=headers, timeout=timeout, transport=transport, verify=self._verify
+        )
 
     def post(self, project_id: str, key: str, body: bytes) -> Posted:
         """Post a batch once, under idempotency key `key`; `body` is a JSON array of events."""
@@ -76,7 +82,8 @@ class Poster:
             )
         except httpx.HTTPError as error:
             # Whether it was kept is not known; under the same key a repeat is harmless.
-            return Posted(ConnectionLost(f"{type(error).__name__}: {error}"), again=True)
+            why = tls_problem(error) or f"{type(error).__name__}: {error}"
+            return Posted(ConnectionLost(why), again=True)
         return _read(response)
 
     def ask(self, question: Question, talk: Conversation) -> Answer:
@@ -87,7 +94,7 @@ class Poster:
             RequestRefused, ConnectionLost: see `Conversation.call`.
         """
         headers = {key: self._client.headers[key] for key in _FOR_ALL if key in self._client.headers}
-        with httpx.Client(headers=headers, transport=self._transport) as client:
+        with httpx.Client(headers=headers, transport=self._transport, verify=self._verify) as client:
             try:
                 return self._drive(client, ask_steps(question, talk))
             except BaseException as error:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from functools import partial
@@ -20,6 +19,7 @@ from tasktree_rt.client.producer.unacknowledged import Unacknowledged
 from tasktree_rt.client.transport.backoff import Backoff, Retry
 from tasktree_rt.client.transport.connection import Connection, ConnectionOptions, open_connection
 from tasktree_rt.client.transport.nursery import background
+from tasktree_rt.client.transport.tls import Cert, Verify, tls_context
 from tasktree_rt.client.transport.urls import socket_url
 from tasktree_rt.core.default_limits import MAX_EVENTS_PER_PUBLISH, MAX_MESSAGE_SIZE, MAX_NODE_SIZE, MIB
 
@@ -50,7 +50,8 @@ async def open_orchestrator(
     backoff: Backoff = Backoff(),  # noqa: B008 - frozen
     patience: float = math.inf,
     before_connect: Callable[[], Awaitable[None]] | None = None,
-    ssl_context: ssl.SSLContext | None = None,
+    verify: Verify = True,
+    cert: Cert | None = None,
 ) -> AsyncIterator[Orchestrator]:
     """Push events to the hub at `url` (http, https, ws or wss) under the name `producer_id`.
 
@@ -77,12 +78,14 @@ async def open_orchestrator(
         max_events: of one publish; the hub's own limit is 1,000 by default.
         on_refused: told of every final refusal; default: a warning in the log ``tasktree_rt.client``.
         before_connect: waited for before every connection.
+        verify, cert: TLS (`tasktree_rt.client.transport.tls`).
 
     Raises:
         ConnectionLost: on leaving, if publishes are left without an answer and there is no spool.
         ClientError: the spool cannot be used.
-        ValueError: not an address.
+        ValueError: not an address, or a file of `verify` or `cert` cannot be used.
     """
+    context = tls_context(url, verify, cert)
     served = [commands] if isinstance(commands, str) else list(commands)
     query = [("producer_id", producer_id), *(("commands", one) for one in served)]
     query += [("token", token)] if token else []
@@ -95,7 +98,7 @@ async def open_orchestrator(
         timeout=connect_timeout,
         backoff=backoff,
         patience=patience,
-        ssl_context=ssl_context,
+        verify=context or True,
     )
     orchestrator = Orchestrator(
         Unacknowledged(Window(max_in_flight, max_in_flight_bytes), file),
@@ -104,7 +107,7 @@ async def open_orchestrator(
         commands=served,
         asking=asking,
     )
-    options = ConnectionOptions(connect_timeout, close_timeout, INBOUND_LIMIT, ssl_context)
+    options = ConnectionOptions(connect_timeout, close_timeout, INBOUND_LIMIT, context)
     try:
         async with background() as nursery:
             connect: Connect = partial(open_connection, address, options)

@@ -28,6 +28,7 @@ from tasktree_rt.client.producer.job_queue import Job, JobQueue, PublisherStatis
 from tasktree_rt.client.producer.receipt import Lost
 from tasktree_rt.client.transport.backoff import Backoff, Retry
 from tasktree_rt.client.transport.http_retry import Conversation
+from tasktree_rt.client.transport.tls import Cert, Verify, tls_context
 from tasktree_rt.core.default_limits import MAX_EVENTS_PER_PUBLISH, MAX_MESSAGE_SIZE, MAX_NODE_SIZE, MIB
 from tasktree_rt.core.events import Json
 from tasktree_rt.errors import PublishRefused
@@ -51,9 +52,11 @@ class Publisher:
         on_error: called in the background thread; default: a warning in the log ``tasktree_rt.client``.
         timeout: seconds for one request.
         exit_timeout: seconds that `close` flushes for, if it is not told otherwise.
+        verify, cert: TLS (`tasktree_rt.client.transport.tls`). While it fails, events wait, as they do while
+            the hub is away.
 
     Raises:
-        ValueError: not an address.
+        ValueError: not an address, or a file of `verify` or `cert` cannot be used.
     """
 
     def __init__(
@@ -72,8 +75,11 @@ class Publisher:
         exit_timeout: float = 5.0,
         backoff: Backoff = Backoff(),  # noqa: B008 - frozen
         transport: httpx.BaseTransport | None = None,
+        verify: Verify = True,
+        cert: Cert | None = None,
     ) -> None:
-        self._poster = Poster(url, producer_id, token, timeout, transport)
+        context = tls_context(url, verify, cert)
+        self._poster = Poster(url, producer_id, token, timeout, transport, context)
         self._queue = JobQueue(max_waiting, max_waiting_bytes)
         self.limits = HubLimits(max_message_size, max_node_size, max_events)
         self._exit_timeout = exit_timeout

@@ -20,6 +20,8 @@ from attrs import frozen
 
 from tasktree_rt.client.transport.errors import ConnectionEnded
 from tasktree_rt.client.transport.nursery import background
+from tasktree_rt.client.transport.refusal_text import plain_text
+from tasktree_rt.client.transport.tls import TlsStream, tls_problem
 from tasktree_rt.core.close_codes import Advice, advice
 from tasktree_rt.core.events import Json
 from tasktree_rt.dialects.base import decode_object
@@ -38,7 +40,7 @@ class ConnectionOptions:
     connect_timeout: float
     close_timeout: float
     max_message_size: int
-    ssl_context: ssl.SSLContext | None = None
+    tls: ssl.SSLContext | None = None
     subprotocol: str | None = None
 
 
@@ -124,8 +126,10 @@ class _Reader:
         finally:
             self.ended.set()
 
-    def verdict(self) -> ConnectionEnded:
+    def verdict(self, stream: trio.abc.Stream) -> ConnectionEnded:
         """Why there was no handshake."""
+        if isinstance(stream, TlsStream) and stream.problem:
+            return ConnectionEnded(stream.problem, final=True)
         if not isinstance(self.fault, trio_websocket.ConnectionRejected):
             return ConnectionEnded("the peer ended the connection during the handshake")
         status = self.fault.status_code
@@ -171,17 +175,18 @@ async def _connect(url: str, options: ConnectionOptions) -> trio.abc.Stream:
         raise ConnectionEnded(f"cannot connect: {error}") from error
     if not secure:
         return stream
-    context = options.ssl_context or ssl.create_default_context()
+    context = options.tls or ssl.create_default_context()
     encrypted = trio.SSLStream(stream, context, server_hostname=host, https_compatible=True)
     try:
         await encrypted.do_handshake()
     except BaseException as error:
         await trio.aclose_forcefully(stream)
         if isinstance(error, trio.BrokenResourceError):
-            final = isinstance(error.__cause__, ssl.SSLCertVerificationError)
-            raise ConnectionEnded(f"no TLS: {error.__cause__ or error}", final=final) from error
+            problem = tls_problem(error)
+            text = problem or f"no TLS: {error.__cause__ or error}"
+            raise ConnectionEnded(text, final=problem is not None) from error
         raise
-    return encrypted
+    return TlsStream(encrypted)
 
 
 async def _handshake(
@@ -203,7 +208,7 @@ async def _handshake(
         )
         race.cancel_scope.cancel()
     if socket is None:
-        raise reader.verdict()
+        raise reader.verdict(stream)
     if socket.subprotocol != options.subprotocol:
         raise ConnectionEnded(f"the peer does not speak {options.subprotocol}", final=True)
     return socket
@@ -225,6 +230,6 @@ def _detail(body: bytes | None) -> str:
     try:
         problem = decode_object(body or b"")
     except InvalidInput:
-        return ""
+        return f", {text}" if (text := plain_text(body or b"")) else ""
     detail = problem.get("detail") or problem.get("title")
     return f", {detail}" if isinstance(detail, str) else ""

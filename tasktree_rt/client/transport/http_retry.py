@@ -14,6 +14,8 @@ import httpx
 from attrs import define, frozen
 
 from tasktree_rt.client.transport.backoff import Retry
+from tasktree_rt.client.transport.refusal_text import plain_text
+from tasktree_rt.client.transport.tls import tls_problem
 from tasktree_rt.client.transport.urls import api_url
 from tasktree_rt.core.events import Json
 from tasktree_rt.dialects.base import decode_object
@@ -75,8 +77,9 @@ class Conversation:
 
         Raises:
             RequestRefused: the hub refused it.
-            ConnectionLost: the hub was away for more than `patience` seconds; or the answer to a request
-                that is not repeatable was lost, so that it is not known whether the hub did it.
+            ConnectionLost: the hub was away for more than `patience` seconds; or its TLS is not what this
+                client expects; or the answer to a request that is not repeatable was lost, so that it is not
+                known whether the hub did it.
         """
         begun, unknown = self.now(), False
         while True:
@@ -93,6 +96,8 @@ class Conversation:
                 unknown = unknown or came.status_code not in _NOT_KEPT
                 why, advised = str(refusal), retry_after(came)
             else:
+                if problem := tls_problem(came):
+                    raise ConnectionLost(problem)
                 why = f"{type(came).__name__}: {came}".rstrip(": ")
                 if not isinstance(came, (httpx.ConnectError, httpx.ConnectTimeout)):
                     if not request.repeatable:
@@ -126,7 +131,8 @@ def read_refusal(response: httpx.Response) -> RequestRefused:
     except InvalidInput:
         problem = {}
     code, field, outcome = problem.get("code"), problem.get("field"), problem.get("outcome")
-    text = problem.get("detail") or problem.get("title") or f"HTTP {response.status_code}"
+    status = f"HTTP {response.status_code}"
+    text = problem.get("detail") or problem.get("title") or plain_text(response.content) or status
     return RequestRefused(
         code if isinstance(code, str) else f"http_{response.status_code}",
         str(text),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import ssl
 from collections.abc import AsyncIterator, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Final
@@ -13,6 +12,7 @@ import trio
 from tasktree_rt.client.transport.backoff import Backoff, Retry
 from tasktree_rt.client.transport.connection import Connection, ConnectionOptions, open_connection
 from tasktree_rt.client.transport.nursery import background
+from tasktree_rt.client.transport.tls import Cert, Verify, tls_context
 from tasktree_rt.client.transport.urls import socket_url
 from tasktree_rt.client.watcher.connection_task import SUBPROTOCOL, ConnectionTask
 from tasktree_rt.client.watcher.messages import WatchMessage
@@ -148,7 +148,8 @@ async def open_watcher(
     close_timeout: float = 2.0,
     backoff: Backoff = Backoff(),  # noqa: B008 - frozen
     patience: float = math.inf,
-    ssl_context: ssl.SSLContext | None = None,
+    verify: Verify = True,
+    cert: Cert | None = None,
 ) -> AsyncIterator[Watcher]:
     """Watch projects of the hub at `url` (http, https, ws or wss); iterate over the `Watcher` it gives.
 
@@ -171,9 +172,11 @@ async def open_watcher(
         state: begin with the whole state of each project that has no position to go on from.
         views: keep a `TreeView` of each project.
         max_message_size: of what the hub sends, in bytes; not less than the hub's own limit.
+        verify, cert: TLS (`tasktree_rt.client.transport.tls`).
 
     Raises:
-        ValueError: not an address, or one position for several projects.
+        ValueError: not an address, one position for several projects, or a file of `verify` or `cert` cannot
+            be used.
         InvalidInput: not a position.
     """
     subscriptions = SubscriptionState(policy, trio.current_time)
@@ -189,10 +192,11 @@ async def open_watcher(
         address = socket_url(url, PATH, [*query, *([("token", token)] if token else [])])
         return open_connection(
             address,
-            ConnectionOptions(connect_timeout, close_timeout, max_message_size, ssl_context, SUBPROTOCOL),
+            ConnectionOptions(connect_timeout, close_timeout, max_message_size, context, SUBPROTOCOL),
         )
 
     socket_url(url, PATH)  # raises now for a bad address, not in the background
+    context = tls_context(url, verify, cert)
     async with background() as nursery:
         nursery.start_soon(task.run, connect, Retry(backoff), patience)
         yield Watcher(subscriptions, task, views=views)

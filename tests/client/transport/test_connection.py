@@ -200,7 +200,8 @@ async def test_a_peer_without_tls_is_told_apart_from_one_that_is_away() -> None:
 
     async with tcp_server(not_tls) as url:
         end = await ending_of(url.replace("http", "https"))
-    assert str(end).startswith("no TLS: ")
+    assert str(end) == "the hub speaks no TLS at this address: use http:// or ws://"
+    assert end.final
 
 
 async def test_the_bodys_own_exception_leaves_a_link_as_it_is() -> None:
