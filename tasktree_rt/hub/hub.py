@@ -67,6 +67,7 @@ from tasktree_rt.hub.projects.repairs import Repairs
 from tasktree_rt.hub.projects.retention import RetentionTask
 from tasktree_rt.hub.projects.search import Searches
 from tasktree_rt.hub.projects.series import SeriesIndex
+from tasktree_rt.hub.projects.stored_bytes import StoredBytes
 from tasktree_rt.hub.publish.committer import Committer
 from tasktree_rt.hub.publish.pending_publish import PendingPublish, PublishReceipt, result
 from tasktree_rt.hub.publish.publisher import Publisher
@@ -171,7 +172,10 @@ class Hub:
             tidy=lambda: self.idle_projects.put_away(),  # noqa: PLW0108 - made later
             failed=context.report_fault,
         )
-        self.activity = Activity(context, self.new_projects, self.cache, self.directory, self.recent_changes)
+        self.stored_bytes = StoredBytes(limits, self.cache.get)
+        self.activity = Activity(
+            context, self.new_projects, self.cache, self.directory, self.recent_changes, self.stored_bytes
+        )
         self.observe = self.activity.observe
         self.series = SeriesIndex(
             self.cache,
@@ -253,6 +257,7 @@ class Hub:
             cache,
             committer,
             self.new_projects,
+            self.stored_bytes,
             self._project_end,
             self._stopping,
             recoveries.underway,
@@ -299,6 +304,7 @@ class Hub:
             self.activity,
             self.idle_projects,
             store=store,
+            trimmed=self.stored_bytes.trimmed,
             delete=delete,
         )
 
@@ -311,6 +317,7 @@ class Hub:
             StoreUnavailable: it cannot be read.
         """
         await self.new_projects.load(self._broker)
+        await self.stored_bytes.load(self._broker)
         await self.snapshots.load()
         await self.resolution.load()
 

@@ -36,6 +36,10 @@ class Limits:
     """Maximum number of open prompts and commands in the whole hub."""
     max_loaded_bytes: int = count(256 * MIB, 1 * MIB)
     """Of projects in memory, as `hub.footprint` estimates them; idle ones beyond it are put away."""
+    max_project_bytes: int = count(8 * 1024 * MIB, 1 * KIB)
+    """Maximum bytes of the events that the store has of one project."""
+    max_bytes_per_subject: int = count(32 * 1024 * MIB, 1 * KIB)
+    """Maximum bytes of the events of all projects that one subject began."""
     max_nodes: int = count(100_000)
     max_node_size: int = count(MAX_NODE_SIZE, 1 * KIB)
     max_inline_value: int = count(2 * KIB, 256)
@@ -95,6 +99,8 @@ class Keep:
 
     max_events: int = count(100_000)
     """Maximum number of events per log before the hub deletes the oldest, one checkpoint at a time."""
+    max_bytes: int = count(4 * 1024 * MIB, 1 * KIB)
+    """Maximum bytes of a log's events before the hub deletes the oldest, one checkpoint at a time."""
     max_age: float = seconds(7 * 86_400.0)
     """Minimum age in seconds before events are deleted, one checkpoint at a time."""
     project_ttl: float = seconds(0.0, zero=True)

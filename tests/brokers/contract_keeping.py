@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from tasktree_rt.brokers.base import (
+    Append,
     Appended,
+    Checkpoint,
     Death,
+    Draft,
     Duplicate,
     Life,
     Retention,
     Snapshot,
     Summary,
+    Trimmed,
 )
 from tasktree_rt.core.events import Record
 from tasktree_rt.core.log import BEGINNING, Position
@@ -135,6 +139,37 @@ class Keeping(Suite):
             life = await broker.load("p")
             assert (life.floor, life.head) == (4_990, 5_000)
             assert [record.seq for record in await events(broker)] == list(range(4_991, 5_001))
+
+    async def test_the_bytes_of_each_log_are_counted_and_trimmed(self) -> None:
+        async with self.broker() as broker:
+            assert await broker.stored_bytes() == {}
+            bodies = [b"x" * (100 + number) for number in range(30)]
+            for number, body in enumerate(bodies, 1):
+                owner = "ada" if number % 2 else "bob"  # only the first one's counts
+                drafts = [Draft("log", None, body)]
+                await broker.append([Append("p", drafts, NOW, "e1", owner=owner)])
+                if number % 10 == 0:
+                    await broker.save_checkpoint("p", Checkpoint("e1", number, (b"{}",)))
+            await broker.append([Append("q", [Draft("log", None, b"12345")], NOW, "e2", owner="bob")])
+            whole = sum(map(len, bodies))
+            assert await broker.stored_bytes() == {"ada": whole, "bob": 5}
+            assert (await broker.load("p")).bytes == (await broker.outline("p")).life.bytes == whole
+
+            told: list[Trimmed] = []
+            most = sum(map(len, bodies[15:]))
+            retention = Retention(1_000, 1e9, most)
+            assert await broker.trim(retention, NOW, trimmed=told.append) == {"p": Position("e1", 10)}
+            assert {(one.project_id, one.epoch, one.owner) for one in told} == {("p", "e1", "ada")}
+            left = whole - sum(one.bytes for one in told)
+            assert left == sum(map(len, bodies[10:]))
+            assert await broker.stored_bytes() == {"ada": left, "bob": 5}
+            assert (await broker.load("p")).bytes == left
+
+            assert await broker.recover("p", Position("e1", 20), "e3")
+            assert (await broker.load("p")).bytes == sum(map(len, bodies[20:]))
+            ends = Append("p", [Draft("project_deleted", None, b"{}")], NOW, "e4", ends=True)
+            await broker.append([ends])
+            assert await broker.stored_bytes() == {"bob": 5}
 
     async def test_trimming_drops_what_is_too_old(self) -> None:
         async with self.broker() as broker:

@@ -30,6 +30,8 @@ async def older(path: Path) -> None:
         patch.setattr(schema, "SCHEMA", [one for one in schema.SCHEMA if one not in schema.UPGRADES[BEFORE]])
         async with opened(path) as broker:
             await fill(broker, 3)
+    with closing(sqlite3.connect(path)) as connection:  # of a later version
+        connection.execute("ALTER TABLE life DROP COLUMN bytes")
     assert "api_key" not in described(path)
     assert "revocation" not in described(path)
 

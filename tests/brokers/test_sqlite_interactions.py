@@ -20,7 +20,8 @@ WITHOUT_OWNER = (
     "SELECT ?1, ?2, ?3, 0, 0, 0, ?4, NULL, 0 WHERE ?5 IS NOT NULL"
 )
 WITHOUT_ABOUT = (
-    "UPDATE life SET head = ?1, received = ?2, state = ?3, nodes = ?4 WHERE life = ?6 AND ?5 IS NOT NULL"
+    "UPDATE life SET head = ?1, received = ?2, state = ?3, nodes = ?4 WHERE life = ?7 AND ?5 IS NOT NULL "
+    "AND ?6 IS NOT NULL"
 )
 
 
@@ -33,7 +34,7 @@ async def older(path: Path) -> None:
     """A database of the version before, closed in order, with a log in it."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(schema, "VERSION", 1)
-        newer = (" matter", " about ", " owner ", "matter_owner", " api_key ", " revocation ")
+        newer = (" matter", " about ", " owner ", "matter_owner", " api_key ", " revocation ", " bytes ")
         old = [one for one in schema.SCHEMA if not any(name in one for name in newer)]
         patch.setattr(schema, "SCHEMA", old)
         patch.setattr(appender, "_UPDATE_LIFE", WITHOUT_ABOUT)

@@ -7,7 +7,7 @@ the contract. ``tests/brokers/contract.py`` holds every broker to it.
 """
 
 from tasktree_rt.brokers.base.access import Access, ApiKey, Revocation
-from tasktree_rt.brokers.base.broker import KEPT_DEATHS_AGE, Broker, Retention
+from tasktree_rt.brokers.base.broker import KEPT_DEATHS_AGE, Broker, Retention, Trimmed
 from tasktree_rt.brokers.base.damage import Outline, Salvaged
 from tasktree_rt.brokers.base.interactions import Interaction, Settled
 from tasktree_rt.brokers.base.log import Append, Appended, Death, Draft, Life, Outcome
@@ -45,5 +45,6 @@ __all__ = [
     "Settled",
     "Snapshot",
     "Summary",
+    "Trimmed",
     "Where",
 ]

@@ -15,7 +15,7 @@ project is missing or cannot be read. Everything else works then, the deletion o
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Final, Protocol
 
 from attrs import frozen
@@ -37,10 +37,23 @@ is longer."""
 
 @frozen
 class Retention:
-    """The part of a log that is kept: at most `max_events`, none older than `max_age` seconds."""
+    """The part of a log that is kept: at most `max_events` with bodies of `max_bytes`, none older than
+    `max_age` seconds.
+    """
 
     max_events: int
     max_age: float
+    max_bytes: int = 1 << 62
+
+
+@frozen
+class Trimmed:
+    """Events that `Broker.trim` deleted: `bytes` of their bodies, from the life `epoch` of a log."""
+
+    project_id: str
+    epoch: str
+    owner: str
+    bytes: int
 
 
 class Broker(Log, States, Interactions, PublishIds, Projects, Search, Damage, Protocol):
@@ -69,7 +82,12 @@ class Broker(Log, States, Interactions, PublishIds, Projects, Search, Damage, Pr
         """Finish what was begun and release all resources. May be called twice."""
 
     async def trim(
-        self, retention: Retention, now: int, *, spared: Collection[str] = ()
+        self,
+        retention: Retention,
+        now: int,
+        *,
+        spared: Collection[str] = (),
+        trimmed: Callable[[Trimmed], None] = lambda _: None,
     ) -> dict[str, Position]:
         """Delete, in small steps, what retention no longer wants; `now` in microseconds.
 
@@ -80,7 +98,8 @@ class Broker(Log, States, Interactions, PublishIds, Projects, Search, Damage, Pr
           as a project keeps events.
         - What is left of ended lives; how they ended too, after `KEPT_DEATHS_AGE`.
 
-        Returns the new floors of the projects that lost events.
+        Calls `trimmed` as soon as events are deleted. Returns the new floors of the projects that lost
+        events.
         """
 
     async def probe(self) -> None:

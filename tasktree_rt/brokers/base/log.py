@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from attrs import frozen
+from attrs import field, frozen
 
 from tasktree_rt.brokers.base.interactions import Interaction, Settled
 from tasktree_rt.brokers.base.publish_ids import Conflict, Duplicate, Key
@@ -88,6 +88,7 @@ class Life:
         tail: every event after the checkpoint (after 0 without one).
         death: the end of the newest ended life, if there was one.
         owner: of the `Append` that it began with; "" if the project has no log now.
+        bytes: of the bodies of events floor+1 … head.
     """
 
     epoch: str
@@ -98,6 +99,7 @@ class Life:
     tail: tuple[Record, ...]
     death: Death | None
     owner: str = ""
+    bytes: int = field(default=0, eq=False)
 
 
 class Log(Protocol):

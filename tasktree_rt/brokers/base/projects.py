@@ -36,6 +36,9 @@ class Projects(Protocol):
     async def owned(self) -> dict[tuple[str, bool], int]:
         """Count the logs of each owner: those of users (True) and of projects (False)."""
 
+    async def stored_bytes(self) -> dict[str, int]:
+        """Sum up `Life.bytes` of all logs of each owner."""
+
     async def uncovered(self, before: int, limit: int) -> list[str]:
         """Return at most `limit` projects whose newest event was received before `before` (microseconds) and
         has no checkpoint at or after it: `Broker.trim` can delete nothing there until the hub saves one.

@@ -6,10 +6,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from itertools import islice
 
 import trio
+from attrs import evolve
 
 from tasktree_rt.brokers.base import (
     Append,
@@ -31,6 +32,7 @@ from tasktree_rt.brokers.base import (
     Settled,
     Snapshot,
     Summary,
+    Trimmed,
     Where,
 )
 from tasktree_rt.brokers.base.scan import scan
@@ -122,7 +124,8 @@ class MemoryBroker:
             return _no_life(death)
         checkpoint = life.checkpoints.get(life.newest_checkpoint)
         tail = tuple(life.after(checkpoint.seq if checkpoint else 0))
-        return Life(life.epoch, life.head, life.floor, life.received, checkpoint, tail, death, life.owner)
+        outline = life.outline(death)
+        return evolve(outline, checkpoint=checkpoint, tail=tail)
 
     async def read(
         self,
@@ -166,11 +169,16 @@ class MemoryBroker:
         return Recovered(tuple(reversed(found)))
 
     async def trim(
-        self, retention: Retention, now: int, *, spared: Collection[str] = ()
+        self,
+        retention: Retention,
+        now: int,
+        *,
+        spared: Collection[str] = (),
+        trimmed: Callable[[Trimmed], None] = lambda _: None,
     ) -> dict[str, Position]:
         """Delete what retention does not want, in small steps."""
         await trio.lowlevel.checkpoint()
-        floors = await trim_logs(self._lives, retention, now, spared)
+        floors = await trim_logs(self._lives, retention, now, spared, trimmed)
         await trim_producers(self._producers, now)
         await trim_interactions(self._interactions, retention, now)
         trim_deaths(self._deaths, retention, now)
@@ -243,6 +251,14 @@ class MemoryBroker:
         """Count the logs of each owner."""
         await trio.lowlevel.checkpoint()
         return Counter((life.owner, user_of(name) is not None) for name, life in self._lives.items())
+
+    async def stored_bytes(self) -> dict[str, int]:
+        """Sum up the bytes of each owner's logs."""
+        await trio.lowlevel.checkpoint()
+        found: Counter[str] = Counter()
+        for life in self._lives.values():
+            found[life.owner] += life.size
+        return found
 
     async def uncovered(self, before: int, limit: int) -> list[str]:
         """Find projects whose newest event is old and not in a checkpoint."""

@@ -41,6 +41,8 @@ class Log:
     state: str | None = None
     nodes: int = 0
     about: bytes = b""
+    size: int = 0
+    """Bytes of the bodies of all `records`."""
     records: list[Record] = Factory(list)
     checkpoints: dict[int, Checkpoint] = Factory(dict)
     snapshots: dict[str, tuple[Snapshot, tuple[bytes, ...]]] = Factory(dict)
@@ -64,6 +66,7 @@ class Log:
         self.received = received = max(entry.received, self.received)
         self.state, self.nodes, self.about = entry.state, entry.nodes, entry.about
         first = self.head + 1
+        self.size += sum(len(draft.body) for draft in entry.drafts)
         self.records.extend(
             Record(seq, draft.type, draft.node_id, received, draft.body)
             for seq, draft in enumerate(entry.drafts, first)
@@ -78,30 +81,44 @@ class Log:
         """Iterate over the events up to `seq`, the newest first."""
         return (self.records[place] for place in range(seq - self.floor - 1, -1, -1))
 
-    def trim(self, retention: Retention, now: int) -> bool:
-        """Delete what retention does not want, up to a checkpoint; False if there is nothing to delete."""
+    def trim(self, retention: Retention, now: int) -> int | None:
+        """Delete what retention does not want, up to a checkpoint; return the bytes of its bodies, None if
+        there is nothing to delete.
+        """
         cutoff = now - round(retention.max_age * 1_000_000)
         wanted = max(0, len(self.records) - retention.max_events)
         while wanted < len(self.records) and self.records[wanted].received < cutoff:
             wanted += 1
+        wanted = max(wanted, self._beyond(retention.max_bytes))
         floor = self.checkpoint_before(self.floor + wanted)
         if floor <= self.floor:
-            return False
+            return None
+        size = sum(len(record.body) for record in self.records[: floor - self.floor])
+        self.size -= size
         del self.records[: floor - self.floor]
         self.floor = floor
         self.checkpoints = {seq: kept for seq, kept in self.checkpoints.items() if seq >= floor}
-        return True
+        return size
+
+    def _beyond(self, most: int) -> int:
+        """Return how many of the oldest events have to go for the others to have at most `most` bytes."""
+        left, count = self.size, 0
+        while left > most:
+            left -= len(self.records[count].body)
+            count += 1
+        return count
 
     def recover(self, seq: int, new_epoch: str) -> None:
         """Go on from the checkpoint at `seq` under another epoch."""
         kept = self.checkpoints.get(seq)
         self.checkpoints = {} if kept is None else {seq: Checkpoint(new_epoch, seq, kept.parts)}
         self.records = list(self.after(seq))
+        self.size = sum(len(record.body) for record in self.records)
         self.floor, self.epoch = max(self.floor, seq), new_epoch
 
     def outline(self, death: Death | None) -> Life:
         """Describe the life, with neither checkpoint nor tail."""
-        return Life(self.epoch, self.head, self.floor, self.received, None, (), death, self.owner)
+        return Life(self.epoch, self.head, self.floor, self.received, None, (), death, self.owner, self.size)
 
     def summary(self, project_id: str) -> Summary:
         """Describe the project for the list of projects."""

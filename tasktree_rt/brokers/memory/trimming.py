@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Final
 
 import trio
 
-from tasktree_rt.brokers.base import KEPT_DEATHS_AGE, Death, Retention
+from tasktree_rt.brokers.base import KEPT_DEATHS_AGE, Death, Retention, Trimmed
 from tasktree_rt.brokers.memory.contents import Interactions, Log, PublishIds
 from tasktree_rt.core.log import Position
 
@@ -16,13 +16,19 @@ _AT_ONCE: Final = 500
 
 
 async def trim_logs(
-    lives: dict[str, Log], retention: Retention, now: int, spared: Collection[str]
+    lives: dict[str, Log],
+    retention: Retention,
+    now: int,
+    spared: Collection[str],
+    trimmed: Callable[[Trimmed], None],
 ) -> dict[str, Position]:
     """Delete old events and checkpoints; returns the new floors of the projects that lost events."""
     floors: dict[str, Position] = {}
     for done, (project_id, life) in enumerate(list(lives.items()), 1):
         wanted = project_id not in spared and lives.get(project_id) is life
-        if wanted and life.trim(retention, now):
+        size = life.trim(retention, now) if wanted else None
+        if size is not None:
+            trimmed(Trimmed(project_id, life.epoch, life.owner, size))
             floors[project_id] = Position(life.epoch, life.floor)
         await _let_others_run(done)
     return floors

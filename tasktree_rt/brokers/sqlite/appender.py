@@ -32,7 +32,10 @@ _INSERT_LIFE: Final = (
 )
 _INSERT_EVENT: Final = "INSERT INTO event VALUES (?, ?, ?, ?, ?)"
 _REPLACE_EVENT: Final = "INSERT OR REPLACE INTO event VALUES (?, ?, ?, ?, ?)"
-_UPDATE_LIFE: Final = "UPDATE life SET head = ?, received = ?, state = ?, nodes = ?, about = ? WHERE life = ?"
+_UPDATE_LIFE: Final = (
+    "UPDATE life SET head = ?, received = ?, state = ?, nodes = ?, about = ?, bytes = bytes + ? "
+    "WHERE life = ?"
+)
 _REPLACE_PUBLISH: Final = "INSERT OR REPLACE INTO publish VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 
 
@@ -47,6 +50,8 @@ class _Life:
     state: str | None = None
     nodes: int = 0
     about: bytes = b""
+    added: int = 0
+    """Bytes that the open transaction adds."""
 
 
 @define
@@ -73,10 +78,12 @@ class _Rows:
         cursor.executemany(
             _UPDATE_LIFE,
             [
-                (life.head, life.received, life.state, life.nodes, life.about, life.life)
+                (life.head, life.received, life.state, life.nodes, life.about, life.added, life.life)
                 for life in self.lives.values()
             ],
         )
+        for life in self.lives.values():
+            life.added = 0
         self.publishes.clear()
         self.events.clear()
         self.lives.clear()
@@ -132,6 +139,7 @@ class Appender:
                 for place, draft in enumerate(entry.drafts)
             )
         life.head += count
+        life.added += sum(len(draft.body) for draft in entry.drafts)
         life.received, life.state, life.nodes = received, entry.state, entry.nodes
         life.about = entry.about
         rows.lives[life.life] = life

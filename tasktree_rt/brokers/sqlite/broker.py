@@ -18,7 +18,7 @@ The parts:
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 
 import trio
@@ -41,6 +41,7 @@ from tasktree_rt.brokers.base import (
     Settled,
     Snapshot,
     Summary,
+    Trimmed,
     Where,
 )
 from tasktree_rt.brokers.base.scan import scan
@@ -157,10 +158,15 @@ class SqliteBroker:
         return found if isinstance(found, Gap) else Recovered(tuple(reversed(found)))
 
     async def trim(
-        self, retention: Retention, now: int, *, spared: Collection[str] = ()
+        self,
+        retention: Retention,
+        now: int,
+        *,
+        spared: Collection[str] = (),
+        trimmed: Callable[[Trimmed], None] = lambda _: None,
     ) -> dict[str, Position]:
         """Delete what retention does not want, in small steps."""
-        return await self._trimming.trim(retention, now, spared)
+        return await self._trimming.trim(retention, now, spared, trimmed)
 
     # --- search ---------------------------------------------------------------------------------------
 
@@ -227,6 +233,10 @@ class SqliteBroker:
     async def owned(self) -> dict[tuple[str, bool], int]:
         """Count the logs of each owner."""
         return await self._connections.read(projects.owned)
+
+    async def stored_bytes(self) -> dict[str, int]:
+        """Sum up the bytes of each owner's logs."""
+        return await self._connections.read(projects.stored_bytes)
 
     async def uncovered(self, before: int, limit: int) -> list[str]:
         """Find projects whose newest event is old and not in a checkpoint."""

@@ -10,13 +10,13 @@ from typing import Final
 from tasktree_rt.brokers.base import Life, Outline, Salvaged, Settled, Summary
 from tasktree_rt.brokers.sqlite import interactions
 from tasktree_rt.brokers.sqlite.log import death
-from tasktree_rt.brokers.sqlite.schema import MAX_SEQ, event_key, is_damage, one_view
+from tasktree_rt.brokers.sqlite.schema import COUNT_BYTES, MAX_SEQ, event_key, is_damage, one_view
 from tasktree_rt.brokers.sqlite.writer import Writer
 from tasktree_rt.core.events import Record
 from tasktree_rt.core.log import Position
 
 _LIFE: Final = (
-    "SELECT epoch, head, floor, received, owner, state, nodes, about, life FROM life WHERE project = ?"
+    "SELECT epoch, head, floor, received, owner, state, nodes, about, life, bytes FROM life WHERE project = ?"
 )
 _EVENTS: Final = (
     "SELECT key & ?1, type, node, received, body FROM event WHERE key > ?2 AND key <= ?3 ORDER BY key"
@@ -33,8 +33,8 @@ def outline(connection: sqlite3.Connection, project_id: str) -> Outline:
         if row is None:
             received = ended.record.received if ended else 0
             return Outline(Life("", 0, 0, received, None, (), ended), None, 0)
-        epoch, head, floor, received, owner, state, nodes, about, number = row
-        life = Life(epoch, head, floor, received, None, (), ended, owner)
+        epoch, head, floor, received, owner, state, nodes, about, number, size = row
+        life = Life(epoch, head, floor, received, None, (), ended, owner, size)
         summary = Summary(project_id, epoch, head, state, nodes, received, about)
         return Outline(life, summary, newest(connection, number, head))
 
@@ -134,5 +134,6 @@ def _recover(
         "UPDATE life SET epoch = ?1, floor = max(floor, ?2), covered = ?2, head = ?3 WHERE life = ?4",
         (new_epoch, at.seq, newest(cursor, life, head), life),
     )
+    cursor.execute(COUNT_BYTES, (life,))
     interactions.settle(cursor, settles, received)
     return True

@@ -37,12 +37,12 @@ def load(connection: sqlite3.Connection, project_id: str) -> Life:
     with one_view(connection):
         ended = death(connection, project_id)
         row = connection.execute(
-            "SELECT life, epoch, head, floor, covered, received, owner FROM life WHERE project = ?",
+            "SELECT life, epoch, head, floor, covered, received, owner, bytes FROM life WHERE project = ?",
             (project_id,),
         ).fetchone()
         if row is None:
             return Life("", 0, 0, ended.record.received if ended else 0, None, (), ended)
-        life, epoch, head, floor, covered, received, owner = row
+        life, epoch, head, floor, covered, received, owner, size = row
         checkpoint = newest_checkpoint(connection, project_id, life, epoch, covered)
         after = checkpoint.seq if checkpoint else 0
         key = (MAX_SEQ, event_key(life, after), event_key(life, head))
@@ -50,7 +50,7 @@ def load(connection: sqlite3.Connection, project_id: str) -> Life:
         _check_whole(project_id, tail, after, head)
         if connection.execute(_BEYOND, (event_key(life, head), event_key(life + 1, 0))).fetchone():
             raise StoreDamaged(project_id, f"there are events beyond the newest, {head}")
-        return Life(epoch, head, floor, received, checkpoint, tail, ended, owner)
+        return Life(epoch, head, floor, received, checkpoint, tail, ended, owner, size)
 
 
 def _check_whole(project_id: str, records: Sequence[Record], after: int, last: int) -> None:

@@ -35,3 +35,8 @@ def owned(connection: sqlite3.Connection) -> dict[tuple[str, bool], int]:
     """Count the logs of each owner: of users (True), of projects (False)."""
     rows = connection.execute("SELECT owner, project GLOB '@*' AS user, count(*) FROM life GROUP BY 1, 2")
     return {(owner, bool(user)): count for owner, user, count in rows}
+
+
+def stored_bytes(connection: sqlite3.Connection) -> dict[str, int]:
+    """Sum up the bytes of the events of each owner's logs."""
+    return dict(connection.execute("SELECT owner, sum(bytes) FROM life GROUP BY owner").fetchall())

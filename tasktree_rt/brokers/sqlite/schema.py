@@ -15,7 +15,7 @@ from tasktree_rt.errors import StoreUnavailable
 
 APPLICATION_ID: Final = 0x7474_7274
 """``ttrt``: tells our databases from all others (header offset 68)."""
-VERSION: Final = 5
+VERSION: Final = 6
 """Of the schema, in ``user_version``."""
 
 SEQ_BITS: Final = 36
@@ -80,7 +80,15 @@ _ACCESS: Final = (
         PRIMARY KEY (kind, name)
     ) STRICT, WITHOUT ROWID""",
 )
-UPGRADES: Final = {1: _MATTERS, 2: _ABOUT, 3: _OWNERS, 4: _ACCESS}
+_COUNT_ALL_BYTES: Final = """UPDATE life SET bytes = (
+    SELECT coalesce(sum(length(body)), 0) FROM event
+    WHERE key > (life << 36 | floor) AND key <= (life << 36 | head)
+)"""
+COUNT_BYTES: Final = f"{_COUNT_ALL_BYTES} WHERE life = ?"
+"""Count the bytes of one life anew."""
+_BYTES: Final = ("ALTER TABLE life ADD COLUMN bytes INTEGER NOT NULL DEFAULT 0", _COUNT_ALL_BYTES)
+"""Bytes of the bodies of a log's events."""
+UPGRADES: Final = {1: _MATTERS, 2: _ABOUT, 3: _OWNERS, 4: _ACCESS, 5: _BYTES}
 """What makes a database of an older version one of the next."""
 
 SCHEMA: Final = (
@@ -170,6 +178,7 @@ SCHEMA: Final = (
     *_ABOUT,
     *_OWNERS,
     *_ACCESS,
+    *_BYTES,
 )
 
 _REASONS: Final = {

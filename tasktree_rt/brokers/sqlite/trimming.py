@@ -11,7 +11,7 @@ from typing import Final
 
 from attrs import frozen
 
-from tasktree_rt.brokers.base import KEPT_DEATHS_AGE, Retention
+from tasktree_rt.brokers.base import KEPT_DEATHS_AGE, Retention, Trimmed
 from tasktree_rt.brokers.sqlite import interactions
 from tasktree_rt.brokers.sqlite import publish_ids as producers
 from tasktree_rt.brokers.sqlite.connections import Connections
@@ -43,10 +43,12 @@ class Trimming:
         self._connections = connections
         self._states = states
 
-    async def trim(self, retention: Retention, now: int, spared: Collection[str]) -> dict[str, Position]:
+    async def trim(
+        self, retention: Retention, now: int, spared: Collection[str], trimmed: Callable[[Trimmed], None]
+    ) -> dict[str, Position]:
         """Delete what retention does not want; returns the new floors of the projects that lost events."""
         cutoff = now - round(retention.max_age * 1_000_000)
-        floors = await self._logs(retention, cutoff, spared)
+        floors = await self._logs(retention, cutoff, spared, trimmed)
         await self._repeat(_purge_grave)
         await self._repeat(self._states.sweep)
         await self._publishes(now)
@@ -61,7 +63,9 @@ class Trimming:
         while await self._connections.transact(work):
             pass
 
-    async def _logs(self, retention: Retention, cutoff: int, spared: Collection[str]) -> dict[str, Position]:
+    async def _logs(
+        self, retention: Retention, cutoff: int, spared: Collection[str], trimmed: Callable[[Trimmed], None]
+    ) -> dict[str, Position]:
         floors: dict[str, Position] = {}
         after: int | None = 0
         while after is not None:
@@ -71,8 +75,9 @@ class Trimming:
                 more = True
                 while more:
                     drop = partial(drop_events, life=excess.life, floor=excess.floor)
-                    floor, more = await self._connections.transact(drop)
+                    floor, more, size = await self._connections.transact(drop)
                     if floor:
+                        trimmed(Trimmed(excess.project_id, excess.epoch, excess.owner, size))
                         floors[excess.project_id] = Position(excess.epoch, floor)
         return floors
 
@@ -93,6 +98,7 @@ class _Excess:
     life: int
     project_id: str
     epoch: str
+    owner: str
     floor: int
 
 
@@ -110,18 +116,33 @@ def _excess(
     """
     with one_view(connection):
         rows = connection.execute(
-            "SELECT life, project, epoch, floor, head, covered FROM life WHERE life > ? AND covered > floor "
-            "ORDER BY life LIMIT ?",
+            "SELECT life, project, epoch, owner, floor, head, covered, bytes FROM life "
+            "WHERE life > ? AND covered > floor ORDER BY life LIMIT ?",
             (after, _AT_ONCE),
         ).fetchall()
         found = []
-        for life, project_id, epoch, floor, head, covered in rows:
+        for life, project_id, epoch, owner, floor, head, covered, size in rows:
             wanted = min(covered, head - retention.max_events)
+            if size > retention.max_bytes:
+                wanted = max(wanted, _beyond(connection, life, floor, covered, size - retention.max_bytes))
             wanted = _older_than(connection, life, max(floor, wanted), covered, cutoff)
             (reached,) = connection.execute(_NEWEST_CHECKPOINT, (life, wanted)).fetchone()
             if reached is not None and reached > floor and project_id not in spared:
-                found.append(_Excess(life, project_id, epoch, reached))
+                found.append(_Excess(life, project_id, epoch, owner, reached))
     return found, rows[-1][0] if len(rows) == _AT_ONCE else None
+
+
+def _beyond(connection: sqlite3.Connection, life: int, floor: int, high: int, excess: int) -> int:
+    """Return the seq up to which the oldest events have `excess` bytes, at most `high`."""
+    rows = connection.execute(
+        "SELECT key & ?, length(body) FROM event WHERE key > ? AND key <= ? ORDER BY key",
+        (MAX_SEQ, event_key(life, floor), event_key(life, high)),
+    )
+    for seq, length in rows:
+        excess -= length
+        if excess <= 0:
+            return int(seq)
+    return high
 
 
 def _older_than(connection: sqlite3.Connection, life: int, low: int, high: int, cutoff: int) -> int:
@@ -141,18 +162,19 @@ def _older_than(connection: sqlite3.Connection, life: int, low: int, high: int, 
     return low
 
 
-def drop_events(cursor: sqlite3.Cursor, life: int, floor: int) -> tuple[int, bool]:
+def drop_events(cursor: sqlite3.Cursor, life: int, floor: int) -> tuple[int, bool, int]:
     """Delete some events of a life up to `floor`, and the checkpoints that are of no use then.
 
-    Returns the new floor (0 if the life is over meanwhile) and whether there is more to delete.
+    Returns the new floor (0 if the life is over meanwhile), whether there is more to delete, and the bytes of
+    the deleted bodies.
     """
     row = cursor.execute("SELECT floor FROM life WHERE life = ?", (life,)).fetchone()
     if row is None:
-        return 0, False
-    reached = _delete_events(cursor, life, row[0], floor)
-    cursor.execute("UPDATE life SET floor = ? WHERE life = ?", (reached, life))
+        return 0, False, 0
+    reached, size = _delete_events(cursor, life, row[0], floor)
+    cursor.execute("UPDATE life SET floor = ?, bytes = bytes - ? WHERE life = ?", (reached, size, life))
     cursor.execute(_DROP_CHECKPOINTS, (life, reached))
-    return reached, reached < floor
+    return reached, reached < floor, size
 
 
 def _purge_grave(cursor: sqlite3.Cursor) -> bool:
@@ -161,7 +183,7 @@ def _purge_grave(cursor: sqlite3.Cursor) -> bool:
     if row is None:
         return False
     life, floor, head = row
-    reached = _delete_events(cursor, life, floor, head)
+    reached, _ = _delete_events(cursor, life, floor, head)
     cursor.execute("UPDATE grave SET floor = ?, purged = ? WHERE life = ?", (reached, reached == head, life))
     cursor.execute("UPDATE state SET whole = 0 WHERE life = ? AND whole = 1", (life,))
     return True
@@ -189,17 +211,19 @@ def _forget_publishes(writer: Writer, producer: int, now: int) -> bool:
     return more
 
 
-def _delete_events(cursor: sqlite3.Cursor, life: int, floor: int, target: int) -> int:
-    """Delete events after `floor` up to `target`, as many as one transaction may. Returns the new floor."""
+def _delete_events(cursor: sqlite3.Cursor, life: int, floor: int, target: int) -> tuple[int, int]:
+    """Delete events after `floor` up to `target`, as many as one transaction may. Returns the new floor, and
+    the bytes of the deleted bodies.
+    """
     rows = cursor.execute(
         "SELECT key & ?, length(body) FROM event WHERE key > ? AND key <= ? ORDER BY key LIMIT ?",
         (MAX_SEQ, event_key(life, floor), event_key(life, target), _ROWS),
     ).fetchall()
     size, reached = 0, floor
     for seq, length in rows:  # of a damaged log some are missing
-        size += length
-        if reached > floor and size > _BYTES:
+        if reached > floor and size + length > _BYTES:
             break
+        size += length
         reached = seq
     else:
         if len(rows) < _ROWS:
@@ -207,4 +231,4 @@ def _delete_events(cursor: sqlite3.Cursor, life: int, floor: int, target: int) -
     cursor.execute(
         "DELETE FROM event WHERE key > ? AND key <= ?", (event_key(life, floor), event_key(life, reached))
     )
-    return reached
+    return reached, size

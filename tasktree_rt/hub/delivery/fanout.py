@@ -278,6 +278,7 @@ def _apply_one(
         body = shown.get(index, draft.body) if shown else draft.body
         record = Record(seq, draft.type, draft.node_id, outcome.received, body)
         project.apply(record, change, len(draft.body))
+        project.stored_bytes += len(draft.body)
         run.records.append(record)
         seq += 1
     if publish.append.ends:

@@ -13,6 +13,7 @@ from tasktree_rt.hub.projects.directory import ProjectDirectory
 from tasktree_rt.hub.projects.new_projects import NewProjects
 from tasktree_rt.hub.projects.project import Project
 from tasktree_rt.hub.projects.recent_changes import RecentChanges
+from tasktree_rt.hub.projects.stored_bytes import StoredBytes
 
 
 class Activity:
@@ -25,6 +26,7 @@ class Activity:
         cache: ProjectCache,
         directory: ProjectDirectory,
         recent_changes: RecentChanges,
+        stored_bytes: StoredBytes,
     ) -> None:
         self._report_fault = context.report_fault
         self._new_projects = new_projects
@@ -32,6 +34,7 @@ class Activity:
         self._used = cache.footprints.used
         self._directory = directory
         self._recent_changes = recent_changes
+        self._stored_bytes = stored_bytes
         self._touched: dict[str, Project] = {}
         self._observers: list[Callable[[Project], None]] = []
 
@@ -46,6 +49,7 @@ class Activity:
     def touched(self, project: Project, born: int) -> None:
         """Note that a publish of a log was applied. `born` is 1 if it began the log, -1 if it ended it."""
         name, now = project.project_id, trio.current_time()
+        self._stored_bytes.touched(project)
         if born:
             self._new_projects.touched(project, born)
         if user_of(name) is None:

@@ -58,6 +58,8 @@ class Project:
         self._unapplied: deque[_Accepted] = deque()
         self.checkpointed = 0
         self.bytes_since_checkpoint = 0
+        self.counted_bytes = 0
+        """What `StoredBytes` has counted of `stored_bytes`."""
         self.last_used = 0.0
         self.transitions_questioned = 0
         self.fields_questioned = 0
@@ -81,6 +83,8 @@ class Project:
         self.received = 0
         self.checkpointed = head
         self.bytes_since_checkpoint = 0
+        self.stored_bytes = 0
+        """Bytes of the events that the store has (`Life.bytes`)."""
 
     def load(self, life: Life, older: Sequence[Record]) -> None:
         """Begin with the store's checkpoint.
@@ -93,6 +97,7 @@ class Project:
         self.death = life.death
         self.owner = life.owner
         self.received = life.received
+        self.stored_bytes = self.counted_bytes = life.bytes
         if older:
             self.log = Log(life.epoch, older[0].seq - 1, max_events=TAIL_EVENTS, max_bytes=TAIL_BYTES)
             self.log.extend(older)
@@ -105,6 +110,7 @@ class Project:
         life = outline.life
         self._begin(life.epoch, life.head, life.floor)
         self.death, self.received, self.owner = life.death, life.received, life.owner
+        self.stored_bytes = self.counted_bytes = life.bytes
         self.damage, self._stored = damage, outline.summary
 
     @property

@@ -82,6 +82,7 @@ class Repairs:
             raise _missing(topic)
         self._registry.forget_unreadable(topic)
         after = await self._cache.load(topic)
+        after.counted_bytes = project.counted_bytes
         self._renew(after, project.position)
         self._touched(after, 0)
         return found

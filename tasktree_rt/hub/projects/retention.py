@@ -12,7 +12,7 @@ from typing import Final
 import trio
 from structlog.stdlib import BoundLogger, get_logger
 
-from tasktree_rt.brokers.base import Broker, Retention, Summary
+from tasktree_rt.brokers.base import Broker, Retention, Summary, Trimmed
 from tasktree_rt.errors import PeerError, StoreUnavailable, Unavailable
 from tasktree_rt.hub.context import HubContext
 from tasktree_rt.hub.projects.activity import Activity
@@ -31,7 +31,7 @@ ROUND: Final = 0.25
 
 
 class RetentionTask:
-    """See the module's docstring. `delete` deletes a project."""
+    """See the module's docstring. `delete` deletes a project, `trimmed` hears of deleted events."""
 
     def __init__(
         self,
@@ -43,6 +43,7 @@ class RetentionTask:
         idle: IdleProjects,
         *,
         store: StoreHealth,
+        trimmed: Callable[[Trimmed], None],
         delete: Callable[[str], Awaitable[object]],
     ) -> None:
         self._context = context
@@ -52,6 +53,7 @@ class RetentionTask:
         self._activity = activity
         self._idle = idle
         self._store = store
+        self._trimmed = trimmed
         self._delete = delete
         self._keep = context.settings.keep
         self._due: dict[str, Project] = {}
@@ -109,9 +111,11 @@ class RetentionTask:
     async def sweep(self) -> None:
         """Trim logs, delete finished projects, and forget idle ones."""
         await self._cover_quiet()
-        retention = Retention(self._keep.max_events, self._keep.max_age)
-        spared = self._cache.damaged
-        for name, floor in (await self._broker.trim(retention, self._context.wall(), spared=spared)).items():
+        retention = Retention(self._keep.max_events, self._keep.max_age, self._keep.max_bytes)
+        floors = await self._broker.trim(
+            retention, self._context.wall(), spared=self._cache.damaged, trimmed=self._trimmed
+        )
+        for name, floor in floors.items():
             project = self._cache.get(name)
             if project is not None and project.epoch == floor.epoch:
                 project.trimmed(floor.seq)

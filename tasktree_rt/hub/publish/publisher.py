@@ -16,6 +16,7 @@ from tasktree_rt.hub.context import HubContext
 from tasktree_rt.hub.projects.cache import ProjectCache
 from tasktree_rt.hub.projects.new_projects import NewProjects
 from tasktree_rt.hub.projects.project import Project
+from tasktree_rt.hub.projects.stored_bytes import StoredBytes
 from tasktree_rt.hub.publish.committer import Committer
 from tasktree_rt.hub.publish.pending_publish import (
     PendingPublish,
@@ -57,6 +58,7 @@ class Publisher:
         cache: ProjectCache,
         committer: Committer,
         new_projects: NewProjects,
+        stored_bytes: StoredBytes,
         endings: Endings,
         stopping: Stopping,
         recovering: Container[str],
@@ -65,6 +67,7 @@ class Publisher:
         self._cache = cache
         self._committer = committer
         self._new_projects = new_projects
+        self._stored_bytes = stored_bytes
         self._endings = endings
         self._stopping = stopping
         self._recovering = recovering
@@ -145,13 +148,18 @@ class Publisher:
                 break
         precondition(project)
         begins = project.epoch == ""
-        if begins:
-            self._new_projects.check(owner, project)
+        self._check_room(owner, project, ends=ends)
         accept = self._endings.accept if ends else self._committer.accept
         pending = accept(project, events, key=key, digest=digest_of, owner=owner, producer=producer)
         if begins:
             pending.callbacks.append(self._new_projects.begin(owner, project))
         return pending
+
+    def _check_room(self, owner: str, project: Project, *, ends: bool) -> None:
+        if not ends:
+            self._stored_bytes.check(owner, project)
+        if project.epoch == "":
+            self._new_projects.check(owner, project)
 
     async def _loaded(self, name: str, events: Sequence[Event]) -> Project:
         """Return the project to publish to. A damaged one accepts only its deletion."""
