@@ -125,6 +125,13 @@ class Draining:
 
 
 @frozen
+class TokenExpiring:
+    """The connection's token expires in `expires_in_ms` milliseconds; then the hub closes with 4003."""
+
+    expires_in_ms: int
+
+
+@frozen
 class Failure:
     """A request failed, or the hub cannot understand what it received."""
 
@@ -199,6 +206,7 @@ Message = (
     | Reply
     | Instruction
     | Draining
+    | TokenExpiring
     | Failure
     | Acked
     | Broadcast

@@ -22,6 +22,7 @@ MESSAGES: Final = frozenset(
         "project_state",
         "reply",
         "subscribed",
+        "token_expiring",
         "unsubscribed",
         "welcome",
     }

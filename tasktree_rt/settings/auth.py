@@ -53,6 +53,8 @@ class Auth:
     """Maximum seconds from a token's ``iat``, and from now, to its ``exp``."""
     leeway: float = seconds(5.0, zero=True, most=300.0)
     """Seconds by which the clocks of the hub and of the tokens' issuer may differ."""
+    expiry_warning: float = seconds(60.0, zero=True)
+    """Seconds before its token expires that a connection gets `token_expiring`."""
     claim: str = field(default="tasktree", validator=a_text)
     """The claim with the table of grants: a name, or a path with dots."""
     claim_names: Mapping[str, str] = field(factory=dict, validator=a_table_of_names, metadata=JSON)

@@ -17,7 +17,7 @@ from tasktree_rt.hub.sessions.rejected import RejectedSession
 from tasktree_rt.hub.transport import Session
 from tasktree_rt.settings import Settings
 from tasktree_rt.web.auth.authenticator import authenticator
-from tasktree_rt.web.interactions import LONGEST_WAIT
+from tasktree_rt.web.interactions import LONGEST_WAIT, within_token
 from tasktree_rt.web.problem_details import problem
 from tasktree_rt.web.request import grants, idempotency, number, page_limit, read_object
 from tasktree_rt.web.response import reply
@@ -86,7 +86,8 @@ class ExecutionRoutes:
         workflows = frozenset(request.args.getlist("workflow_id"))
         wish = ExecutionFilter(access.listed(grants()), limit, status, workflows)
         if status == PENDING and "after" not in request.args:
-            return reply({"executions": await self._executions.waiting(wish, wait), "next": None})
+            found = await self._executions.waiting(wish, within_token(self._hub, wait))
+            return reply({"executions": found, "next": None})
         if wait:
             raise InvalidInput("wait goes with status=pending, and not with after", field="wait")
         found = await self._executions.page(wish, request.args.get("after", ""))

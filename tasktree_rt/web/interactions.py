@@ -189,8 +189,8 @@ async def waited(hub: Hub, pending: OpenInteraction, seconds: float) -> None:
 
 
 async def held_back(hub: Hub, until: Callable[[], Awaitable[object]], seconds: float) -> None:
-    """Wait for `until`, at most so many seconds, or until the hub stops."""
-    with trio.move_on_after(seconds):
+    """Wait for `until`, at most so many seconds, or until the hub stops or the caller's token expires."""
+    with trio.move_on_after(within_token(hub, seconds)):
         async with trio.open_nursery() as nursery:
 
             async def stop() -> None:
@@ -200,6 +200,12 @@ async def held_back(hub: Hub, until: Callable[[], Awaitable[object]], seconds: f
             nursery.start_soon(stop)
             await until()
             nursery.cancel_scope.cancel()
+
+
+def within_token(hub: Hub, seconds: float) -> float:
+    """Return how long to wait: `seconds`, or less if the caller's token expires before."""
+    expires = grants().expires
+    return seconds if expires is None else min(seconds, max(0.0, expires - hub.wall() / 1_000_000))
 
 
 def _prompt(pending: OpenInteraction) -> Json:

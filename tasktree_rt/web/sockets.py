@@ -146,7 +146,13 @@ class SocketRoutes:
             except PeerError as error:
                 return problem(error)
             session = ProducerSession(
-                self._hub, ORCHESTRATOR, producer_id, grants=grants, serves=serves, address=address()
+                self._hub,
+                ORCHESTRATOR,
+                producer_id,
+                grants=grants,
+                serves=serves,
+                authenticate=authenticator().authenticate,
+                address=address(),
             )
         offered = SUBPROTOCOL in websocket.requested_subprotocols
         await accept_session(self._hub, session, SUBPROTOCOL if offered else None)

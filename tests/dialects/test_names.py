@@ -71,7 +71,10 @@ OPTIONS: Final[dict[str, st.SearchStrategy[Any]]] = {
     "outcome": st.none() | objects,
     "duplicate": st.booleans(),
     "heartbeat_interval": st.floats(0.1, 60),
-    **dict.fromkeys(("max_message_size", "reconnect_after_ms", "after", "first", "last"), st.integers(1, 9)),
+    **dict.fromkeys(
+        ("max_message_size", "reconnect_after_ms", "expires_in_ms", "after", "first", "last"),
+        st.integers(1, 9),
+    ),
     **dict.fromkeys(("part", "parts"), st.integers(1, 9)),
     **dict.fromkeys(("connection_id", "server_time", "timestamp", "reason", "code", "message"), names),
     "epoch": st.just("e"),

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import copy
+import time
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from typing import Final
 
 import pytest
+from attrs import evolve
 from jsonschema import Draft202012Validator
 from trio_websocket import ConnectionClosed, WebSocketConnection
 
@@ -336,6 +338,15 @@ async def watch(running: RealHub, socket: WebSocketConnection, told: Transcript)
     await told.until(socket, "updates", "heartbeat")
 
 
+async def renew(running: RealHub, socket: WebSocketConnection, channel: str, told: Transcript) -> None:
+    """Hear that the token expires, and give another."""
+    for one in running.hub.connections.values():
+        one.grants = evolve(one.grants, expires=time.time() + 30)
+    await told.until(socket, channel, "token_expiring")
+    await told.say(socket, channel, "refresh", said("refresh"))
+    await told.until(socket, channel, "reply")
+
+
 async def test_every_message_of_the_document_is_said_as_documented_and_no_other() -> None:
     told = Transcript()
     delivery = {"heartbeat_interval": 0.05, "outbox_messages": 16}
@@ -352,6 +363,8 @@ async def test_every_message_of_the_document_is_said_as_documented_and_no_other(
         await produce(running, producer, told)
         await watch(running, native, told)
         await fall_behind(running, stack, told)
+        for channel, socket in (("updates", native), ("orchestrator", producer)):
+            await renew(running, socket, channel, told)
         running.hub.broadcast({"type": "maintenance", "data": {"at": "noon"}})
         for one in list(running.hub.connections):
             assert running.hub.send_personal_message(one, {"type": "hello", "you": "there"})

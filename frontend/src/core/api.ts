@@ -444,6 +444,7 @@ export type WatchMessage =
   | Unsubscribed
   | Reply
   | Draining
+  | TokenExpiring
   | ErrorMessage
   | Event
   | BroadcastMessage;
@@ -460,14 +461,14 @@ export type WatchRequest = Subscribe | Unsubscribe | Ping | WatermarkAck | Refre
  * This interface was referenced by `Everything`'s JSON-Schema
  * via the `definition` "ProducerMessage".
  */
-export type ProducerMessage = Acknowledgement | ErrorMessage | Pong | Draining | Instruction | Reply;
+export type ProducerMessage = Acknowledgement | ErrorMessage | Pong | Draining | TokenExpiring | Instruction | Reply;
 /**
  * A message of a producer.
  *
  * This interface was referenced by `Everything`'s JSON-Schema
  * via the `definition` "ProducerRequest".
  */
-export type ProducerRequest = Publish | BareEvent | Ping | CommandResult | Announce;
+export type ProducerRequest = Publish | BareEvent | Ping | CommandResult | Announce | Refresh;
 /**
  * An execution's id: its project is `execution:` and this.
  *
@@ -4056,6 +4057,21 @@ export interface Draining {
      * Reconnect after this many milliseconds.
      */
     reconnect_after_ms: number;
+  };
+}
+/**
+ * The connection's token expires; close 4003 follows unless `refresh` comes before.
+ *
+ * This interface was referenced by `Everything`'s JSON-Schema
+ * via the `definition` "TokenExpiring".
+ */
+export interface TokenExpiring {
+  type: "token_expiring";
+  data: {
+    /**
+     * The hub closes after this many milliseconds.
+     */
+    expires_in_ms: number;
   };
 }
 /**

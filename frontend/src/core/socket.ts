@@ -198,7 +198,7 @@ export class Socket {
       if (name === "welcome") this.#welcome(message);
     } else if (name === "draining") this.#advised = advice(message);
     else if (name === "pong") this.#ponged();
-    else if (name !== "welcome") this.#events.message(message);
+    else if (name !== "welcome" && name !== "token_expiring") this.#events.message(message);
   }
 
   #welcome(message: Fields): void {

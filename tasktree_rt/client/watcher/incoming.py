@@ -205,5 +205,6 @@ _TAKE: Final[dict[str, Callable[[Incoming, Json], Messages]]] = {
     "error": Incoming._take_error,
     "pong": _ignore,
     "draining": _ignore,
+    "token_expiring": _ignore,
     "welcome": _ignore,
 }

@@ -22,7 +22,7 @@ from tasktree_rt.hub.interactions.registry import PROMPT, OpenInteraction
 from tasktree_rt.hub.sessions.rejected import RejectedSession
 from tasktree_rt.settings import Settings
 from tasktree_rt.web.auth.authenticator import authenticator
-from tasktree_rt.web.interactions import LONGEST_WAIT, held_back, waited
+from tasktree_rt.web.interactions import LONGEST_WAIT, held_back, waited, within_token
 from tasktree_rt.web.request import grants, number, read_object, require_admin
 from tasktree_rt.web.response import reply
 from tasktree_rt.web.server.listeners import FixedPath
@@ -164,6 +164,7 @@ class AiecsRoutes:
             self._messages.show(name, MESSAGE, message)
             return reply({"user_id": name}, 202)
         timeout = _number(given, "timeout", LONGEST_WAIT, 30.0)
+        timeout = within_token(self._hub, timeout)
         message_id, done = await self._messages.acknowledged(name, message, timeout, grants().owner)
         return reply({"message_id": message_id, "acknowledged": done}, 200 if done else 504)
 

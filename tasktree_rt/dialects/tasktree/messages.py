@@ -22,6 +22,7 @@ from tasktree_rt.core.protocol import (
     RequestId,
     StatePart,
     Subscribed,
+    TokenExpiring,
     Unsubscribed,
     Welcome,
 )
@@ -126,6 +127,10 @@ def _draining(said: Draining) -> Json:
     return {"type": "draining", "data": {"reconnect_after_ms": said.reconnect_after_ms}}
 
 
+def _token_expiring(said: TokenExpiring) -> Json:
+    return {"type": "token_expiring", "data": {"expires_in_ms": said.expires_in_ms}}
+
+
 def _failure(said: Failure) -> Json:
     message = _with_id({"type": "error"}, said.id) | {"code": said.code, "message": said.message}
     if said.field is not None:
@@ -168,6 +173,7 @@ _WRITERS: Final[dict[type, Callable[[Any], Json]]] = {
     Reply: _reply,
     Instruction: _instruction,
     Draining: _draining,
+    TokenExpiring: _token_expiring,
     Failure: _failure,
     Acked: _acked,
     Broadcast: _broadcast,

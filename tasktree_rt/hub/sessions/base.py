@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Final
+from typing import ClassVar, Final
 
 import trio
 from structlog.stdlib import BoundLogger, get_logger
 
 from tasktree_rt.core.access import Grants
 from tasktree_rt.core.close_codes import OVERLOADED, TOKEN_INVALID, TOO_FAST, Closing
-from tasktree_rt.core.protocol import Policy, RequestId
+from tasktree_rt.core.protocol import Policy, RequestId, TokenExpiring
 from tasktree_rt.dialects.base import Dialect
 from tasktree_rt.errors import PeerError, Refused
 from tasktree_rt.hub.delivery.socket_subscriber import SocketSubscriber
@@ -33,6 +33,9 @@ class ConnectionSession:
     and every frame that completes no message.
     """
 
+    renewable: ClassVar[bool] = False
+    """Whether the language has a warning before the token expires, and `Refresh`."""
+
     __slots__ = (
         "_attached",
         "_begun",
@@ -40,6 +43,7 @@ class ConnectionSession:
         "_pinged_at",
         "_start",
         "_unacknowledged",
+        "_warned",
         "hub",
         "last_received",
         "subscriber",
@@ -63,6 +67,7 @@ class ConnectionSession:
         self._begun: trio.Event | None = None
         self._peer: PeerRates | None = None
         self._attached = False
+        self._warned: float | None = None
 
     # --- what the transport calls -------------------------------------------------------------------
 
@@ -146,6 +151,8 @@ class ConnectionSession:
         if self.subscriber.grants.void(wall):
             self.close(TOKEN_INVALID)
             return
+        if self.renewable:
+            self._warn(wall)
         if self.subscriber.grants.leases and self.hub.subscriptions.end_leases(self.subscriber, wall):
             self.lapsed()
         if now - self.last_received < interval:
@@ -175,6 +182,14 @@ class ConnectionSession:
             self.last_received = now
         elif peer is not None and peer.is_idle(now):
             self._peer = None
+
+    def _warn(self, wall: float) -> None:
+        expires = self.subscriber.grants.expires
+        if expires is not None and expires != self._warned:
+            left = expires - wall
+            if left <= self.hub.settings.auth.expiry_warning:
+                self._warned = expires
+                self.subscriber.reply(TokenExpiring(max(0, round(left * 1_000))))
 
     @property
     def patience(self) -> tuple[float, float]:

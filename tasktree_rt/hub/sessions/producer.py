@@ -17,6 +17,7 @@ from attrs import define
 from tasktree_rt.brokers.base import Key
 from tasktree_rt.core.access import Grants, Verb
 from tasktree_rt.core.close_codes import OVERLOADED
+from tasktree_rt.core.event_schema import wrong
 from tasktree_rt.core.events import Event, Json, parse_events
 from tasktree_rt.core.protocol import Acked, Instruction, Message, Policy, Pong, Reply, RequestId
 from tasktree_rt.dialects.base import MAX_REQUEST_ID, Dialect, decode_object, digest, encode_json, read_id
@@ -28,6 +29,7 @@ from tasktree_rt.hub.interactions.registry import OpenInteraction
 from tasktree_rt.hub.interactions.resolution import StagedOutcome
 from tasktree_rt.hub.publish.pending_publish import PendingPublish, PublishReceipt, result
 from tasktree_rt.hub.sessions.base import ConnectionSession
+from tasktree_rt.hub.sessions.renewal import Authenticate, renewed
 
 
 @define(eq=False)
@@ -46,7 +48,8 @@ class ProducerSession(ConnectionSession):
     the commands of the projects in `serves`.
     """
 
-    __slots__ = ("_answers", "_broken", "_producer", "_room", "_serves", "_unacked_bytes")
+    renewable = True
+    __slots__ = ("_answers", "_authenticate", "_broken", "_producer", "_room", "_serves", "_unacked_bytes")
 
     def __init__(
         self,
@@ -56,11 +59,13 @@ class ProducerSession(ConnectionSession):
         *,
         grants: Grants,
         serves: tuple[str, ...] = (),
+        authenticate: Authenticate | None = None,
         address: str = "",
     ) -> None:
         super().__init__(hub, dialect, grants=grants, policy=Policy.DISCONNECT, address=address)
         self._producer = producer_id
         self._serves = serves
+        self._authenticate = authenticate
         self._answers: deque[_Answer] = deque()
         self._unacked_bytes = 0
         self._room: trio.Event | None = None
@@ -105,6 +110,8 @@ class ProducerSession(ConnectionSession):
             answer.request = _request_id(value)
             if value.get("type") == "ping" and "project_id" not in value:
                 answer.message = Pong(answer.request)
+            elif value.get("type") == "refresh" and "project_id" not in value:
+                answer.message = await self._refresh(value.get("token"), answer.request)
             elif value.get("type") == "command_result" and "project_id" not in value:
                 answer.wanted = answer.request is not None
                 found = await self.hub.commands.stage_report(self, value, grants=self.subscriber.grants)
@@ -131,6 +138,23 @@ class ProducerSession(ConnectionSession):
         owner = self.subscriber.grants.owner
         await self.hub.commands.announce(self, self._serves, value.get("commands"), owner=owner)
         answer.message = Reply(answer.request)
+
+    async def _refresh(self, token: object, request: RequestId) -> Message:
+        """Take a new token; after a failure the connection keeps the grants that it has."""
+        try:
+            if not isinstance(token, str):
+                raise wrong("token", "a string", token, "invalid_message")
+            if self._authenticate is not None:
+                found = await renewed(self.subscriber.grants, token, self._authenticate)
+                if Verb.PUSH in self.hub.access.asked:
+                    found = await self.hub.access.extended(found, Verb.PUSH, *self._serves)
+                for name in self._serves:
+                    access.require(found, Verb.PUSH, name, field="commands")
+                self.hub.subscriptions.regrant(self.subscriber, found)
+        except PeerError as error:
+            self.hub.meter.refused(error.code)
+            return failure(error, request)
+        return Reply(request)
 
     async def _publish(self, answer: _Answer, raw: list[object]) -> None:
         """Accept a publish, and take its answer's place in the order in the same step."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from typing import Final
 
 from tasktree_rt.core.access import Grants
@@ -34,10 +33,10 @@ from tasktree_rt.hub.sessions.base import ConnectionSession
 from tasktree_rt.hub.sessions.ordered_replies import Replies
 from tasktree_rt.hub.sessions.position_heartbeat import Positions
 from tasktree_rt.hub.sessions.query import Query
+from tasktree_rt.hub.sessions.renewal import Authenticate, renewed
 
 MAX_REASON: Final = 100
 """Characters of a close frame's reason, which may have 123 bytes; names are ASCII."""
-Authenticate = Callable[[str], Awaitable[Grants]]
 
 
 class PlainSession(ConnectionSession):
@@ -107,6 +106,7 @@ class NativeSession(ConnectionSession):
     `requests` are the subscriptions of the query string; `authenticate` turns a refreshed token into grants.
     """
 
+    renewable = True
     __slots__ = ("_authenticate", "_ordered", "_requests", "positions")
 
     def __init__(
@@ -197,7 +197,8 @@ class NativeSession(ConnectionSession):
                 )
                 self._replies.promise(publish, command.id, Reply(command.id, sent.id))
             case Refresh():
-                self.hub.subscriptions.regrant(self.subscriber, await self._authenticate(command.token))
+                grants = await renewed(self._grants, command.token, self._authenticate)
+                self.hub.subscriptions.regrant(self.subscriber, grants)
                 self._replies.say(Reply(command.id))
             case _:
                 raise InvalidInput("this connection cannot publish", field="type")

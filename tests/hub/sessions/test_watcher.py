@@ -9,7 +9,7 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from tasktree_rt.core.access import NOTHING, OPEN, Grants, Scope
+from tasktree_rt.core.access import EVERYTHING, NOTHING, OPEN, Grants, Scope
 from tasktree_rt.core.log import Position
 from tasktree_rt.core.protocol import Policy, Subscribe
 from tasktree_rt.dialects.tasktree import Native
@@ -19,13 +19,14 @@ from tasktree_rt.settings import Limits, Settings
 from tests.hub.transport import Carried
 from tests.hub.world import World, a_world, small, update
 
+ALL = Grants("anna", watch=EVERYTHING)
 TEAM = Grants("anna", watch=Scope(("team.*",)))
 
 
 async def authenticate(token: str) -> Grants:
     if token == "bad":
         raise Refused("token invalid", code="unauthorized")
-    return {"all": OPEN, "none": Grants("anna"), "team": TEAM}[token]
+    return {"open": OPEN, "all": ALL, "none": Grants("anna"), "team": TEAM}[token]
 
 
 def native(
@@ -126,7 +127,7 @@ async def test_each_request_has_its_answer(autojump_clock: MockClock) -> None:
         ]
         *_, reply = await answers(carried, {"type": "subscribe", "id": 5, "project_id": "*"})
         assert reply == {"type": "reply", "id": 5}
-        assert await answers(carried, {"type": "refresh", "id": 6, "token": "all"}) == [
+        assert await answers(carried, {"type": "refresh", "id": 6, "token": "open"}) == [
             {"type": "reply", "id": 6}
         ]
 
@@ -281,7 +282,7 @@ async def test_a_refreshed_token_ends_what_it_no_longer_covers(autojump_clock: M
     async with a_world() as world:
         for name in ("team.a", "other", "third"):
             await world.publish(name, update("n"))
-        carried = await greeted(world)
+        carried = await greeted(world, grants=ALL)
         await answers(
             carried,
             {"type": "subscribe", "project_id": "*"},
