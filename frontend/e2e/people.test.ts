@@ -30,13 +30,13 @@ it("a hub with tokens asks for one, takes it, and keeps it in this browser", asy
   await page.goto(`${hub.url}/`);
   await page.getByText("This hub asks for a token").waitFor();
   await accessible(page);
-  await page.getByLabel("Token").fill(token({ sub: "ada" }));
+  await page.getByLabel("Token").fill(token({ sub: "ada", tasktree: { watch: ["*"] } }));
   await page.getByRole("button", { name: "Use this token" }).click();
   await page.getByText("No project yet").waitFor();
   await page.reload();
   await page.getByText("No project yet").waitFor();
   const { page: other } = await open(browser);
-  await other.goto(`${hub.url}/p/x/tree?token=${token({ sub: "ada" })}`);
+  await other.goto(`${hub.url}/p/x/tree?token=${token({ sub: "ada", tasktree: { watch: ["*"] } })}`);
   await other.getByText("Nothing was pushed to this project yet").waitFor();
   expect(other.url()).toBe(`${hub.url}/p/x/tree`);
   await hub.kill();

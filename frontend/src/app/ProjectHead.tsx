@@ -2,6 +2,7 @@ import { type ReactNode, useEffect } from "react";
 import { type Project, type Spent, type TreeStore, text, texts } from "../core/index.ts";
 import { Triage } from "../features/triage/Triage.tsx";
 import { useReadable } from "../react/hooks.ts";
+import { ProjectCommands } from "../ui/commands/ProjectCommands.tsx";
 import { Link, OutsideLink } from "../ui/link.tsx";
 import { usePlace } from "../ui/location.ts";
 import { Badge } from "../ui/parts.tsx";
@@ -32,6 +33,7 @@ export function ProjectHead({ project, tree }: { project: Project; tree: TreeSto
       {top.state !== null && <Badge status={top.state} />}
       <Triage tree={tree} selected={query.get("node")} />
       <Used tree={tree} />
+      {tree === project.tree && <ProjectCommands project={project} state={top.state} />}
       {waiting > 0 && (
         <Link href="/inbox" className="badge c-review">
           {waiting} open {waiting === 1 ? "question" : "questions"}

@@ -1,4 +1,5 @@
 import { HubClock } from "./clock.ts";
+import type { AvailableCommands } from "./commands.ts";
 import { HubError } from "./errors.ts";
 import { type Parse, writeExact } from "./exact.ts";
 import type { Fields } from "./json.ts";
@@ -118,6 +119,17 @@ export class Http {
   /** A page of a project's events, the oldest first. `before`: the ones that end there (`end`: the newest). */
   events(projectId: string, query: EventQuery, signal?: AbortSignal): Promise<EventPage> {
     return this.call("GET", `${this.project(projectId)}/events?${inQuery(query)}`, undefined, signal);
+  }
+
+  /** The commands that a project's orchestrator obeys; with `known`, once they are others or after `wait` seconds. */
+  available(
+    projectId: string,
+    known: string | undefined,
+    wait: number,
+    signal?: AbortSignal,
+  ): Promise<AvailableCommands> {
+    const query = known === undefined ? "" : `?${inQuery({ known, wait })}`;
+    return this.call("GET", `${this.project(projectId)}/commands/available${query}`, undefined, signal);
   }
 
   /** A page of a project's events that have the words of a query, the newest first. */

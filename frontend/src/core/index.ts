@@ -1,7 +1,8 @@
-export type { Choice, Node, NodeChanges, Option, ProjectFields, Via } from "./api.ts";
+export type { AnnouncedCommand, Choice, Node, NodeChanges, Option, ProjectFields, Via } from "./api.ts";
 export { type Attempt, attemptCount, attempts } from "./attempts.ts";
 export { Backoff } from "./backoff.ts";
 export { type Heard, HubClock } from "./clock.ts";
+export { type AvailableCommands, UNKNOWN_COMMANDS } from "./commands.ts";
 export type { Engine, EngineEvents, Status } from "./engine.ts";
 export { HubError } from "./errors.ts";
 export { parseExact, writeExact } from "./exact.ts";

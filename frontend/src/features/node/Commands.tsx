@@ -1,5 +1,6 @@
-import { type ReactNode, useEffect, useState } from "react";
+import { type ReactNode, useRef, useState } from "react";
 import {
+  type AnnouncedCommand,
   type CommandRecord,
   classOf,
   type Fields,
@@ -9,6 +10,8 @@ import {
 } from "../../core/index.ts";
 import { useCommand, useReadable } from "../../react/hooks.ts";
 import { AskFirst } from "../../ui/AskFirst.tsx";
+import { Announced } from "../../ui/commands/AnnouncedCommand.tsx";
+import { isForNode, useAvailable, whyNot } from "../../ui/commands/available.ts";
 import { at, clock } from "../../ui/time.ts";
 
 const TONES: Record<CommandRecord["status"], string> = {
@@ -56,6 +59,13 @@ function Named({ name, disabled, onSend }: NamedProps): ReactNode {
   );
 }
 
+/** What was announced last, while nobody listens: it is shown, and cannot be sent. */
+function useLast(commands: readonly AnnouncedCommand[], projectId: string): readonly AnnouncedCommand[] {
+  const last = useRef<{ readonly of: string; readonly commands: readonly AnnouncedCommand[] } | null>(null);
+  if (commands.length > 0) last.current = { of: projectId, commands };
+  return last.current?.of === projectId ? last.current.commands : commands;
+}
+
 /** Tell the orchestrator what to do with a node, and see what becomes of it. */
 export function Commands({
   project,
@@ -69,13 +79,12 @@ export function Commands({
   const { send, sending, error } = useCommand(project.id);
   const all = useReadable(project.commands);
   const [other, setOther] = useState("");
-  const [deaf, setDeaf] = useState(false);
-  const refused = error?.code === "no_orchestrator";
-  useEffect(() => {
-    if (refused) setDeaf(true);
-  }, [refused]);
-  const status = classOf(fields?.status);
-  const names = NAMES[status];
+  const found = useAvailable(project.id);
+  const why = whyNot(found);
+  const commands = useLast(found?.commands ?? [], project.id).filter((one) => isForNode(one, fields));
+  const guessed = found?.any === true || (found !== null && found.listening === 0 && commands.length === 0);
+  const named = new Set(commands.map((one) => one.name));
+  const names = guessed ? NAMES[classOf(fields?.status)].filter((one) => !named.has(one)) : [];
   const mine = all
     .filter((one) => one.nodeId === nodeId)
     .reverse()
@@ -83,45 +92,46 @@ export function Commands({
   return (
     <section className="stack" aria-label="Commands">
       <div className="row wrap">
+        {commands.map((one) => (
+          <Announced
+            key={one.name}
+            command={one}
+            nodeId={nodeId}
+            disabled={sending || why !== null}
+            onSend={(request) => void send(request)}
+          />
+        ))}
         {names.map((name) => (
           <Named
             key={name}
             name={name}
-            disabled={sending || deaf}
+            disabled={sending || why !== null}
             onSend={() => void send({ name, nodeId })}
           />
         ))}
-        <form
-          className="row"
-          onSubmit={(event) => {
-            event.preventDefault();
-            if (other.trim() !== "") void send({ name: other.trim(), nodeId });
-            setOther("");
-          }}
-        >
-          <input
-            className="input"
-            placeholder="another command"
-            aria-label="Another command"
-            disabled={deaf}
-            size={14}
-            value={other}
-            onChange={(event) => setOther(event.target.value)}
-          />
-        </form>
+        {found?.any === true && (
+          <form
+            className="row"
+            onSubmit={(event) => {
+              event.preventDefault();
+              if (other.trim() !== "") void send({ name: other.trim(), nodeId });
+              setOther("");
+            }}
+          >
+            <input
+              className="input"
+              placeholder="another command"
+              aria-label="Another command"
+              disabled={why !== null}
+              size={14}
+              value={other}
+              onChange={(event) => setOther(event.target.value)}
+            />
+          </form>
+        )}
       </div>
-      {deaf && (
-        <div className="notice c-failed row wrap" role="alert">
-          <span className="grow">
-            No orchestrator takes commands for this project at the moment: its orchestrator is not connected,
-            or does not listen.
-          </span>
-          <button type="button" className="button" onClick={() => setDeaf(false)}>
-            It does now
-          </button>
-        </div>
-      )}
-      {error !== null && !refused && (
+      {why !== null && <p className="muted">{why}</p>}
+      {error !== null && (
         <p className="notice c-failed" role="alert">
           {error.message}
         </p>
