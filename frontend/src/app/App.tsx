@@ -15,6 +15,7 @@ import { TokenPage } from "./TokenPage.tsx";
 import { applyTheme, THEMES } from "./theme.ts";
 
 const InboxPage = lazy(() => import("../features/inbox/InboxPage.tsx"));
+const SeriesPage = lazy(() => import("../features/series/SeriesPage.tsx"));
 const HubPage = lazy(() => import("../features/hub/HubPage.tsx"));
 const TvPage = lazy(() => import("../features/tv/TvPage.tsx"));
 const DIALOGS = {
@@ -53,6 +54,7 @@ export function App(): ReactNode {
 
 function Page({ path }: { path: string }): ReactNode {
   if (path === "/" || path === "/projects") return <ProjectsPage />;
+  if (path === "/series") return <SeriesPage />;
   if (path === "/inbox") return <InboxPage />;
   if (path === "/hub") return <HubPage />;
   const projectId = projectOf(path);
@@ -144,7 +146,7 @@ function TopBar({ path }: { path: string }): ReactNode {
         <span>tasktree_rt</span>
       </Link>
       <nav className="nav" aria-label="Pages">
-        <NavLink href="/" here={path === "/" || path.startsWith("/p/")}>
+        <NavLink href="/" here={path === "/" || path === "/series" || path.startsWith("/p/")}>
           Projects
         </NavLink>
         <NavLink href="/inbox" here={path === "/inbox"}>

@@ -1,11 +1,12 @@
 import { type ReactNode, useEffect } from "react";
-import { type Project, type Spent, type TreeStore, text, texts } from "../core/index.ts";
+import { type Fields, number, type Project, type Spent, type TreeStore, text, texts } from "../core/index.ts";
 import { Triage } from "../features/triage/Triage.tsx";
 import { useReadable } from "../react/hooks.ts";
 import { ProjectCommands } from "../ui/commands/ProjectCommands.tsx";
 import { Link, OutsideLink } from "../ui/link.tsx";
 import { usePlace } from "../ui/location.ts";
 import { Badge } from "../ui/parts.tsx";
+import { seriesAddress } from "../ui/projects.ts";
 import { Spending } from "../ui/usage.tsx";
 
 function useTop(tree: TreeStore) {
@@ -42,6 +43,7 @@ export function ProjectHead({ project, tree }: { project: Project; tree: TreeSto
       {text(top.orchestrator ?? undefined, "status") !== undefined && (
         <span className="chip">orchestrator {text(top.orchestrator ?? undefined, "status")}</span>
       )}
+      <Series project={project} fields={top.project} />
       {text(top.project, "group") !== undefined && <bdi className="chip">{text(top.project, "group")}</bdi>}
       {texts(top.project, "labels")
         .slice(0, 6)
@@ -52,6 +54,21 @@ export function ProjectHead({ project, tree }: { project: Project; tree: TreeSto
         ))}
       {url !== undefined && <OutsideLink href={url}>source</OutsideLink>}
     </div>
+  );
+}
+
+/** The job of which this is a run. */
+function Series({ project, fields }: { project: Project; fields: Fields }): ReactNode {
+  const series = text(fields, "series");
+  if (series === undefined || series === "") return null;
+  const run = number(fields, "run") === undefined ? text(fields, "run") : `#${number(fields, "run")}`;
+  return (
+    <Link href={seriesAddress(series, project.id)} className="chip" title="All runs of this series">
+      <bdi>
+        {series}
+        {run !== undefined && ` ${run}`}
+      </bdi>
+    </Link>
   );
 }
 

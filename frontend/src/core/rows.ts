@@ -24,6 +24,9 @@ export interface ProjectRow {
   /** Open prompts. */
   readonly prompts?: number;
   readonly orchestrator?: Fields | null;
+  /** The job of which it is a run, and what the run is called in it. */
+  readonly series?: string;
+  readonly run?: string | number;
   /** What its nodes have used: tokens by their keys, and `cost_usd`; undefined: nothing. */
   readonly usage?: Fields;
   /** What the store has of it cannot be read: it cannot be watched until it is recovered or deleted. */

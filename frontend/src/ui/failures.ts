@@ -51,12 +51,17 @@ export interface Group {
 /** What differs from one failure to the next of the same kind: numbers and ids. */
 const PARTICULAR = /0x[\da-f]+|\b[\da-f]{8,}(?:-[\da-f]{4,})*\b|\d+(?:[.,:]\d+)*/gi;
 
+/** A message but for what differs from one failure to the next of the same kind. */
+export function alike(message: string): string {
+  return message.trim().slice(0, 400).replace(PARTICULAR, "#");
+}
+
 /** Failures by what their messages say but for numbers and ids; the group that began first comes first. */
 export function grouped(all: readonly Failed[]): Group[] {
   const groups = new Map<string, { message: string; failed: Failed[] }>();
   for (const one of all) {
     const said = message(one.fields)?.trim() ?? "";
-    const key = said.slice(0, 400).replace(PARTICULAR, "#");
+    const key = alike(said);
     const there = groups.get(key);
     if (there === undefined) groups.set(key, { message: said, failed: [one] });
     else there.failed.push(one);

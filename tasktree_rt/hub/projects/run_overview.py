@@ -47,7 +47,7 @@ async def overview(snapshot: Snapshot) -> Json:
     top.sort(key=_place)
     begun = sorted((one for one in failed if one[0] not in above), key=_when)
     return {
-        **_times(snapshot.top["project"], top),
+        **_times(snapshot.top, top),
         "top": [_shown(node_id, node.fields) for node_id, node in top[:TOP]],
         "top_more": max(0, len(top) - TOP),
         "failed": [_shown(node_id, node.fields) for node_id, node in begun[:FAILED]],
@@ -68,12 +68,13 @@ def _when(one: tuple[str, Node]) -> tuple[float, str]:
     return (ended or started or float("inf"), one[0])
 
 
-def _times(project: Mapping[str, Any], top: list[tuple[str, Node]]) -> Json:
+def _times(own: Mapping[str, Any], top: list[tuple[str, Node]]) -> Json:
     """When the run began and ended: by its own fields, else by its nodes at the top."""
     known = [(node.fields, ran(node.fields)) for _, node in top]
     begun = [(found.started, fields["started_at"]) for fields, found in known if found.started is not None]
     ended = [(found.ended, fields["ended_at"]) for fields, found in known if found.ended is not None]
-    over = bool(top) and all(is_ended(fields.get("status")) for fields, _ in known)
+    over = is_ended(own["state"]) or all(is_ended(fields.get("status")) for fields, _ in known)
+    project = own["project"]
     return {
         "started_at": _short(project.get("started_at")) or (min(begun)[1] if begun else None),
         "ended_at": _short(project.get("ended_at")) or (max(ended)[1] if ended and over else None),

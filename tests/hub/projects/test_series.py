@@ -157,8 +157,9 @@ def test_a_run_that_has_not_changed_is_looked_over_once(monkeypatch: pytest.Monk
     run(main)
 
 
-def of(*nodes: tuple[str, dict[str, Any]], **project: Any) -> dict[str, Any]:
+def of(*nodes: tuple[str, dict[str, Any]], state: str = "running", **project: Any) -> dict[str, Any]:
     tree, made = Tree("e"), {}
+    tree.advance(change_of(tree, "state_transition", {"to": state}))
     tree.advance(change_of(tree, "project_update", {"changes": project}))
     for name, changes in nodes:
         tree.advance(change_of(tree, "node_update", {"node_id": name, "changes": changes}))
@@ -196,6 +197,12 @@ def test_a_run_has_no_end_while_a_node_at_the_top_goes_on_and_its_own_times_coun
     own = of(over, going, started_at=at(0), ended_at=at(30))
     assert (own["started_at"], own["ended_at"]) == (at(0), at(30))
     assert of()["started_at"] is None
+
+
+def test_a_run_whose_state_says_that_it_ended_has_an_end_though_a_node_was_left_behind() -> None:
+    going = ("b", {"status": "running", "started_at": at(3)})
+    over = ("a", {"status": "completed", "started_at": at(1), "ended_at": at(2)})
+    assert of(over, going, state="failed")["ended_at"] == at(2)
 
 
 @given(st.integers(0, 300))

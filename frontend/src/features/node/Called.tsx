@@ -3,6 +3,7 @@ import { type Fields, LARGE_FIELDS, type Large, largeOf, own, spentOf, text } fr
 import { useTreeNode } from "../../react/hooks.ts";
 import { KindIcon } from "../../ui/kinds.tsx";
 import { Failure } from "../../ui/parts.tsx";
+import { bytes } from "../../ui/time.ts";
 import { SpendingTable } from "../../ui/usage.tsx";
 import type { ViewProps } from "../../ui/view.ts";
 import { useField } from "./useField.ts";
@@ -71,7 +72,7 @@ function Value({ projectId, nodeId, name, value, tool }: ValueProps): ReactNode 
     <details className="called" open={opened} onToggle={(event) => setOpened(event.currentTarget.open)}>
       <summary>
         <h3>{heading}</h3>
-        {large !== null && <span className="muted">{size(large.bytes)}</span>}
+        {large !== null && <span className="muted">{bytes(large.bytes)}</span>}
       </summary>
       {opened &&
         (large === null ? <Shown value={value} /> : <Fetched {...{ projectId, nodeId, name, large }} />)}
@@ -90,7 +91,7 @@ function Fetched({
   if (found.kind === "waiting")
     return (
       <p className="muted" role="status">
-        Asking the hub for {size(large.bytes)} …
+        Asking the hub for {bytes(large.bytes)} …
       </p>
     );
   return <Shown value={found.value} />;
@@ -102,16 +103,4 @@ function Shown({ value }: { value: unknown }): ReactNode {
       <Exchange value={value} />
     </Suspense>
   );
-}
-
-function size(bytes: number): string {
-  if (bytes < 1024) return `${bytes} B`;
-  const units = ["KiB", "MiB", "GiB"];
-  let many = bytes / 1024;
-  let unit = 0;
-  while (many >= 1024 && unit < units.length - 1) {
-    many /= 1024;
-    unit += 1;
-  }
-  return `${many.toLocaleString("en", { maximumSignificantDigits: 3 })} ${units[unit]}`;
 }

@@ -16,6 +16,7 @@ export const MOST = 40;
 
 const PAGES: readonly Target[] = [
   { kind: "page", name: "Projects", detail: "all of them", address: "/" },
+  { kind: "page", name: "Series", detail: "runs of the same job", address: "/series" },
   { kind: "page", name: "Inbox", detail: "open questions, notifications", address: "/inbox" },
   { kind: "page", name: "Hub", detail: "for operators", address: "/hub" },
   { kind: "page", name: "TV", detail: "for a wall", address: "/tv" },

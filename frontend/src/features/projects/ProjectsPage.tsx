@@ -17,9 +17,10 @@ import {
   Spinner,
 } from "../../ui/parts.tsx";
 import { usePreference } from "../../ui/preference.ts";
+import { stateOf, titleOf } from "../../ui/projects.ts";
 import { count } from "../../ui/time.ts";
 import { Spending } from "../../ui/usage.tsx";
-import { type Choice, chosen, groups, labelsOf, rate, SORTS, type Sort, stateOf, titleOf } from "./list.ts";
+import { type Choice, chosen, groups, labelsOf, rate, SORTS, type Sort } from "./list.ts";
 import "./projects.css";
 
 const MOST_CARDS = 300;
@@ -81,6 +82,11 @@ export default function ProjectsPage(): ReactNode {
             </option>
           ))}
         </select>
+        {[...byId.values()].some((row) => row.series !== undefined) && (
+          <Link href="/series" className="button">
+            Series
+          </Link>
+        )}
         <button
           type="button"
           className="button"

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { classOf, type ShownRow } from "../../core/index.ts";
-import { chosen, stateOf } from "./list.ts";
+import { stateOf } from "../../ui/projects.ts";
+import { chosen } from "./list.ts";
 
 const row = (fields: Partial<ShownRow>): ShownRow => ({
   project_id: "p",

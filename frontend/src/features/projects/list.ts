@@ -1,5 +1,6 @@
 import { classOf, type ShownRow, type StatusClass } from "../../core/index.ts";
 import { byClass } from "../../ui/parts.tsx";
+import { stateOf, titleOf } from "../../ui/projects.ts";
 
 export const SORTS = ["activity", "title", "failures", "size", "waiting"] as const;
 export type Sort = (typeof SORTS)[number];
@@ -11,25 +12,9 @@ export interface Choice {
   readonly sort: Sort;
 }
 
-export function titleOf(row: ShownRow): string {
-  return typeof row.title === "string" && row.title !== "" ? row.title : row.project_id;
-}
-
 export function rate(row: ShownRow): number {
   const last = row.rates.slice(-5);
   return last.length === 0 ? 0 : last.reduce((sum, one) => sum + one, 0) / last.length;
-}
-
-/** What a project is at: that it cannot be read, else its own state, else what its nodes tell. */
-export function stateOf(row: ShownRow): string | null {
-  if (row.damaged === true) return "damaged";
-  if (row.state !== null) return row.state;
-  const counts = byClass(row.counts);
-  if (counts.running > 0) return "running";
-  if (counts.review > 0) return "review";
-  if (counts.failed > 0) return "failed";
-  if (counts.waiting > 0) return "pending";
-  return counts.done > 0 ? "completed" : null;
 }
 
 export function chosen(rows: Iterable<ShownRow>, choice: Choice): ShownRow[] {
