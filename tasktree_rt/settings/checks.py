@@ -280,7 +280,7 @@ def seconds(default: float, *, zero: bool = False, most: float = LONGEST) -> flo
 
 def rate(default: float) -> float:
     """Make a field for a number a second; 0 means no limit."""
-    return field(default=default, validator=number(0))
+    return field(default=default, validator=number(0, most=MOST))
 
 
 host_names: Final = each(_SERVER_NAME, "a host name with or without a port, as in hub.example.org")

@@ -9,7 +9,8 @@ computes them). Where it cannot, it refuses (`RateLimits.admit`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable
 from typing import Final
 
 import trio
@@ -56,9 +57,8 @@ class RateLimits:
         self._by_address = self._accounts(_ADDRESS)
         self._by_subject = self._accounts(_SUBJECT)
         self._by_project = self._accounts(_PROJECT)
-        self._limited = frozenset(
-            kind for kind in Kind if any(table.limits(kind) for table in (self._by_address, self._by_subject))
-        )
+        tables = (self._by_address, self._by_subject, self._by_project)
+        self._limited = [any(table.limits(kind) for table in tables) for kind in Kind]
 
     def _accounts(self, names: dict[Kind, str]) -> Accounts:
         rates = tuple(getattr(self._rates, names[kind]) if kind in names else 0.0 for kind in Kind)
@@ -69,6 +69,11 @@ class RateLimits:
         """How many addresses, subjects and projects are in memory."""
         return len(self._by_address) + len(self._by_subject) + len(self._by_project)
 
+    def most_at_once(self, kind: Kind) -> float:
+        """Return the smallest burst of this kind that one caller has; infinity without a limit."""
+        rates = [getattr(self._rates, names[kind]) for names in (_ADDRESS, _SUBJECT) if kind in names]
+        return min((rate * self._rates.burst for rate in rates if rate), default=math.inf)
+
     def admit(self, kind: Kind, caller: Caller, cost: float = 1.0, *, project: str | None = None) -> None:
         """Count `cost` for a caller and a project, or refuse.
 
@@ -76,11 +81,13 @@ class RateLimits:
             Refused: ``rate_limited``, with the seconds to wait; nothing is counted.
         """
         now = self.clock()
-        for bucket, setting in self._buckets(kind, caller, project, now):
+        found = self._buckets(kind, caller, project, now)
+        for bucket, names in found:
             wait = bucket.wait(now)
             if wait:
-                raise self._refusal(kind, setting, wait)
-        self.charge(kind, caller, cost, project=project)
+                raise self._refusal(kind, names[kind], wait)
+        for bucket, _ in found:
+            bucket.charge(now, cost)
 
     def wait(self, kind: Kind, caller: Caller, *, project: str | None = None) -> float:
         """Return the seconds until the caller may go on; 0 if it may now."""
@@ -92,33 +99,33 @@ class RateLimits:
 
         Those who wait at the same time wait one after the other, so that together they keep the rate.
         """
-        if kind not in self._limited and project is None:
+        if not self._limited[kind]:
             return 0.0
-        wait = self.wait(kind, caller, project=project)
-        self.charge(kind, caller, cost, project=project)
+        now, wait = self.clock(), 0.0
+        for bucket, _ in self._buckets(kind, caller, project, now):
+            wait = max(wait, bucket.pay(now, cost))
         return wait
 
-    def charge(self, kind: Kind, caller: Caller, cost: float, *, project: str | None = None) -> None:
+    def charge(self, kind: Kind, caller: Caller, cost: float) -> None:
         """Count `cost`, which the caller has caused already."""
         now = self.clock()
-        for bucket, _ in self._buckets(kind, caller, project, now):
+        for bucket, _ in self._buckets(kind, caller, None, now):
             bucket.charge(now, cost)
 
     def _buckets(
         self, kind: Kind, caller: Caller, project: str | None, now: float
-    ) -> Iterator[tuple[TokenBucket, str]]:
-        if caller.address:
-            bucket = self._by_address.bucket(caller.address, kind, now)
-            if bucket is not None:
-                yield bucket, _ADDRESS[kind]
-        if caller.subject:
-            bucket = self._by_subject.bucket(caller.subject, kind, now)
-            if bucket is not None:
-                yield bucket, _SUBJECT[kind]
-        if project is not None:
-            bucket = self._by_project.bucket(project, kind, now)
-            if bucket is not None:
-                yield bucket, _PROJECT[kind]
+    ) -> list[tuple[TokenBucket, dict[Kind, str]]]:
+        """Return the buckets that limit a caller, each with the names of its settings."""
+        found: list[tuple[TokenBucket, dict[Kind, str]]] = []
+        if not self._limited[kind]:
+            return found
+        if caller.address and (bucket := self._by_address.bucket(caller.address, kind, now)) is not None:
+            found.append((bucket, _ADDRESS))
+        if caller.subject and (bucket := self._by_subject.bucket(caller.subject, kind, now)) is not None:
+            found.append((bucket, _SUBJECT))
+        if project and (bucket := self._by_project.bucket(project, kind, now)) is not None:
+            found.append((bucket, _PROJECT))
+        return found
 
     def _refusal(self, kind: Kind, setting: str, wait: float) -> Refused:
         whose = {"address": "this address", "subject": "you", "project": "this project"}

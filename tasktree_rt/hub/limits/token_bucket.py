@@ -46,6 +46,12 @@ class TokenBucket:
         self._refill(now)
         self.tokens -= cost
 
+    def pay(self, now: float, cost: float) -> float:
+        """`wait`, then `charge`."""
+        tokens = min(self.burst, self.tokens + (now - self.at) * self.rate)
+        self.at, self.tokens = now, tokens - cost
+        return 0.0 if tokens >= _NEARLY else (1 - tokens) / self.rate
+
     def is_full(self, now: float) -> bool:
         """Return whether the bucket is as good as a new one."""
         return self.tokens + (now - self.at) * self.rate >= self.burst

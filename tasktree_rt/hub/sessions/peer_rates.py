@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import trio
 
 from tasktree_rt.core.access import Grants
@@ -10,6 +12,9 @@ from tasktree_rt.hub.limits.caller import caller_of
 from tasktree_rt.hub.limits.rates import RateLimits
 from tasktree_rt.hub.limits.token_bucket import TokenBucket
 from tasktree_rt.settings import Limits
+
+LOT: Final = 16 * 1024
+"""Bytes of messages that are counted together: to count costs as much as to receive some hundred."""
 
 
 class PeerRates:
@@ -20,13 +25,15 @@ class PeerRates:
         paused: whether the hub does not read from the peer, so that its silence means nothing.
     """
 
-    __slots__ = ("_bucket", "_rates", "_refused", "caller", "paused")
+    __slots__ = ("_bucket", "_lot", "_rates", "_refused", "_uncounted", "caller", "paused")
 
     def __init__(self, rates: RateLimits, limits: Limits, grants: Grants, address: str) -> None:
         rate, burst = limits.max_messages_per_second, limits.message_burst
         self._bucket = TokenBucket(rate, burst, burst, trio.current_time())
         self._rates = rates
         self._refused = 0
+        self._uncounted = 0
+        self._lot = min(LOT, rates.most_at_once(Kind.BYTES) / 100)
         self.caller = caller_of(grants, address)
         self.paused = False
 
@@ -60,10 +67,16 @@ class PeerRates:
         return max(wait, self._rates.pace(Kind.MESSAGES, self.caller))
 
     def pace_bytes(self, message: str | bytes) -> float:
-        """Count a message's bytes; return the seconds for which the peer has to wait."""
+        """Count a message's bytes; return the seconds for which the peer has to wait. Small messages are
+        counted together.
+        """
         if isinstance(message, str) and not message.isascii():
             message = message.encode()
-        return self._rates.pace(Kind.BYTES, self.caller, len(message))
+        self._uncounted += len(message)
+        if self._uncounted < self._lot:
+            return 0.0
+        size, self._uncounted = self._uncounted, 0
+        return self._rates.pace(Kind.BYTES, self.caller, size)
 
     def pace_events(self, project: str, count: int) -> float:
         """Count the events of a publish; return the seconds for which the peer has to wait."""
