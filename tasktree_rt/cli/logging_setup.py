@@ -1,7 +1,7 @@
 """The hub's own log: structlog on standard error, for people or as JSON, without secrets.
 
-Lines of other libraries (the standard `logging`) go the same way. Query strings,
-bearer tokens and JSON Web Tokens are cut out of every line before it is written, tracebacks included.
+Lines of other libraries (the standard `logging`) go the same way. Query strings, bearer tokens, JSON Web
+Tokens and the secrets of API keys are cut out of every line before it is written, tracebacks included.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ _CUTS: Final = (
     (re.compile(r"(?i)\b(bearer)\s+[^\s\"',]+"), rf"\1 {HIDDEN}"),
     (re.compile(r"(?i)\b(token|secret|password)([\"']?\s*[=:]\s*b?[\"']?)[^\s\"'&,]+"), rf"\1\2{HIDDEN}"),
     (re.compile(r"\beyJ[\w-]+\.[\w-]+\.[\w-]*"), HIDDEN),
+    (re.compile(r"\b(ttk_[0-9a-f]{16})_\w+"), rf"\1_{HIDDEN}"),
 )
 
 

@@ -41,6 +41,7 @@ TOKEN_INVALID: Final = Closing(4003, "token invalid or expired", Advice.GET_TOKE
 NOT_FOUND: Final = Closing(4004, "no such execution", Advice.STOP)
 SLOW_CONSUMER: Final = Closing(4008, "slow consumer", Advice.RECONNECT)
 GAP: Final = Closing(4009, "gap", Advice.RELOAD)
+DISCONNECTED: Final = Closing(4010, "disconnected by an administrator", Advice.STOP)
 TOO_FAST: Final = Closing(4029, "rate limited", Advice.STOP)
 
 ALL: Final = (
@@ -58,6 +59,7 @@ ALL: Final = (
     NOT_FOUND,
     SLOW_CONSUMER,
     GAP,
+    DISCONNECTED,
     TOO_FAST,
 )
 BY_CODE: Final = {closing.code: closing for closing in ALL}

@@ -19,14 +19,26 @@ from functools import partial
 
 import trio
 
-from tasktree_rt.brokers.base import Broker, Found, Hit, Interaction, Key, Place, Where
+from tasktree_rt.brokers.base import (
+    ApiKey,
+    Broker,
+    Found,
+    Hit,
+    Interaction,
+    Key,
+    Place,
+    Revocation,
+    Where,
+)
 from tasktree_rt.brokers.base import Snapshot as SnapshotInfo
 from tasktree_rt.core.topics import TopicIndex
+from tasktree_rt.hub.access.administration import Administration
 from tasktree_rt.hub.access.hooks import NO_HOOKS, Decisions, Hooks
 from tasktree_rt.hub.access.subscription_tokens import SubscriptionTokens, signing_key
 from tasktree_rt.hub.context import HubContext
 from tasktree_rt.hub.delivery.broadcast import Broadcasts
 from tasktree_rt.hub.delivery.connections import Connections
+from tasktree_rt.hub.delivery.disconnecting import Disconnecting
 from tasktree_rt.hub.delivery.draining import Drain
 from tasktree_rt.hub.delivery.ephemeral_sources import EverySource, ViewSource
 from tasktree_rt.hub.delivery.ephemeral_topics import EphemeralTopics
@@ -84,6 +96,7 @@ Published = PublishReceipt
 
 __all__ = [
     "Accepted",
+    "ApiKey",
     "Events",
     "Found",
     "Hit",
@@ -93,6 +106,7 @@ __all__ = [
     "Place",
     "PublishReceipt",
     "Published",
+    "Revocation",
     "SnapshotInfo",
     "Statistics",
     "Where",
@@ -126,6 +140,11 @@ class Hub:
         self.view_source: ViewSource = EverySource()
         self._broker = broker
         self._stopping = Stopping()
+        self.administration = Administration(
+            context,
+            broker.access,
+            end=lambda reason: self.disconnecting.end_revoked(reason),  # noqa: PLW0108 - made later
+        )
         self._compose_projects()
         self._compose_commits()
         self._compose_delivery()
@@ -232,6 +251,7 @@ class Hub:
         self.connections = Connections(
             context, self.cache, self.index, self.ephemeral_topics, self.subscriptions, connected
         )
+        self.disconnecting = Disconnecting(self.connections, self.administration.requests)
         self.subscribe = InProcess(self.connections, self.subscriptions).subscribe
         self.broadcasts = Broadcasts(context, self.connections, self.index)
         self.broadcast = self.broadcasts.broadcast
@@ -311,11 +331,13 @@ class Hub:
     # --- running ----------------------------------------------------------------------------------
 
     async def load(self) -> None:
-        """Count what the store has for each subject, and take up the open prompts and commands.
+        """Read keys and revocations, count what each subject has stored, and take up the open prompts and
+        commands.
 
         Raises:
             StoreUnavailable: it cannot be read.
         """
+        await self.administration.load()
         await self.new_projects.load(self._broker)
         await self.stored_bytes.load(self._broker)
         await self.snapshots.load()
@@ -334,6 +356,7 @@ class Hub:
             self.write_behind.run,
             self.extensions.run,
             self.committer.recover,
+            *self.administration.tasks(),
             self.retention.run,
             self.searches.run,
             Deadlines(context, self.registry, self.resolution).run,

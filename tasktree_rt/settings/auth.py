@@ -30,8 +30,8 @@ from tasktree_rt.settings.checks import (
 
 @frozen
 class Auth:
-    """Authentication by JSON Web Tokens. Without keys it is off: all requests are allowed. Times in
-    seconds."""
+    """Authentication by JSON Web Tokens and API keys. Without a key for tokens and without `keys` it is off:
+    all requests are allowed. Times in seconds."""
 
     secret: str = field(default="", repr=False, validator=a_secret)
     """HS256 key of the JSON Web Tokens; at least 32 bytes."""
@@ -66,6 +66,8 @@ class Auth:
     default_grants: Mapping[str, Any] = field(factory=dict, validator=a_grants_table, metadata=JSON)
     """What a token without the claim, and without a known role, grants: a table like the claim. Empty:
     nothing."""
+    keys: bool = field(default=False, validator=a_flag)
+    """Demand an API key where there is no key for tokens. With one, API keys are accepted anyway."""
 
     connect_url: str = field(default="", validator=an_http_url)
     """URL of the team's service that tells the grants of a credential that the hub's keys do not verify."""
@@ -101,9 +103,9 @@ class Auth:
 
     @property
     def on(self) -> bool:
-        """Whether requests need a token."""
+        """Whether requests need a token or an API key."""
         has_key = self.has_secret or self.public_keys or self.jwks
-        return bool(has_key or self.connect_url or self.required)
+        return bool(has_key or self.keys or self.connect_url or self.required)
 
     @property
     def has_secret(self) -> bool:

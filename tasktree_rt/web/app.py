@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from importlib.resources.abc import Traversable
 from typing import Final
 
-from quart import Response, request
+from quart import Response, g, request
 from quart.wrappers.base import BaseRequestWebsocket
 from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException, NotFound
@@ -17,7 +17,14 @@ from tasktree_rt.hub.hub import Hub
 from tasktree_rt.hub.projects.store_health import unavailable
 from tasktree_rt.metrics import Metrics
 from tasktree_rt.settings import Settings
-from tasktree_rt.web.auth.authenticator import Authenticates, Authenticator, put_authenticator
+from tasktree_rt.web.admin import AdminRoutes
+from tasktree_rt.web.auth.authenticator import (
+    Admission,
+    Authenticates,
+    Authenticator,
+    authenticator,
+    put_authenticator,
+)
 from tasktree_rt.web.auth.hooks import AskingAuthenticator
 from tasktree_rt.web.auth.key_ring import keep_keys
 from tasktree_rt.web.auth.subscription_credentials import TokenAuthenticator
@@ -93,7 +100,7 @@ def create_app(
     app.config["BODY_TIMEOUT"] = settings.limits.handshake_timeout * 3
     own = Authenticator(settings.auth)
     keep_keys(app, own.ring)
-    put_authenticator(app, _authenticator(own, settings, hub))
+    put_authenticator(app, Admission(_authenticator(own, settings, hub), hub.administration))
     put_decisions(app, hub.access)
     rates = RequestRates(hub.rates, settings.limits)
     put_request_rates(app, rates)
@@ -112,6 +119,7 @@ def create_app(
     app.register_blueprint(InteractionRoutes(hub, answers).routes(), url_prefix=API)
     app.register_blueprint(NodeRoutes(hub, answers).routes(), url_prefix=API)
     app.register_blueprint(series_routes(hub, answers), url_prefix=API)
+    app.register_blueprint(AdminRoutes(hub, answers).routes(), url_prefix=f"{API}/admin")
     app.register_blueprint(stream_routes(hub), url_prefix=API)
     app.register_blueprint(project_routes(hub), url_prefix=API)
     app.register_blueprint(search_routes(hub), url_prefix=API)
@@ -166,6 +174,8 @@ def _errors(app: QuartTrio, hub: Hub) -> None:
     @app.errorhandler(PeerError)
     async def peer_error(error: PeerError) -> Response:
         hub.meter.refused(error.code)
+        if "grants" in g:  # a refused token is in the log already
+            authenticator().audit_refusal(error, g.grants, g.grants.address)
         return problem(error)
 
     @app.errorhandler(StoreUnavailable)

@@ -12,15 +12,19 @@ from tasktree_rt.core.access import Grants
 from tasktree_rt.core.protocol import Draining
 from tasktree_rt.dialects.base import encode_json, raw_json
 from tasktree_rt.dialects.tasktree.messages import as_json
-from tasktree_rt.errors import StoreUnavailable, Unavailable
+from tasktree_rt.errors import PeerError, StoreUnavailable
 from tasktree_rt.hub.access import policy as access
+from tasktree_rt.hub.access.revocations import CredentialRevoked
+from tasktree_rt.hub.error_messages import failure
 from tasktree_rt.hub.hub import Hub
+from tasktree_rt.hub.projects.directory import DirectoryStream
 from tasktree_rt.hub.projects.store_errors import readable
 from tasktree_rt.web.event_stream import ALIVE, RETRY, streamed
 from tasktree_rt.web.request import grants, page_limit
 from tasktree_rt.web.response import reply
 
 MESSAGE: Final = b"event: projects\ndata: %b\n\n"
+FAILURE: Final = b"event: error\ndata: %b\n\n"
 END: Final = b"retry: %d\nevent: draining\ndata: %b\n\n"
 """The last word of a hub that stops; a browser comes back after ``retry`` milliseconds."""
 
@@ -45,6 +49,11 @@ def project_routes(hub: Hub) -> Blueprint:
     return routes
 
 
+async def _next(hub: Hub, viewer: DirectoryStream, allowed: Grants, patience: float) -> bytes | None:
+    with hub.administration.waiting(allowed):
+        return await viewer.next(patience)
+
+
 async def _body(hub: Hub, allowed: Grants) -> AsyncIterator[bytes]:
     """The stream; it ends when the hub stops, the list cannot be read, or the caller's token has run out.
 
@@ -54,13 +63,15 @@ async def _body(hub: Hub, allowed: Grants) -> AsyncIterator[bytes]:
     viewer = hub.directory.open(access.listed(allowed))
     try:
         yield RETRY
-        while (said := await viewer.next(patience)) is not None:
+        while (said := await _next(hub, viewer, allowed, patience)) is not None:
             if allowed.void(hub.wall() / 1_000_000):
                 return
             yield MESSAGE % said if said else ALIVE
         later = random.randint(0, int(hub.settings.drain.window * 1000))  # noqa: S311
         yield END % (later, encode_json(as_json(Draining(later))))
-    except (StoreUnavailable, Unavailable):
+    except CredentialRevoked as error:
+        yield FAILURE % encode_json(as_json(failure(error)))
+    except (StoreUnavailable, PeerError):
         return
     finally:
         viewer.close()

@@ -42,6 +42,7 @@ def stream_routes(hub: Hub) -> Blueprint:
         since = None if given is None else Position.parse(given)
         policy = read_policy(request.args.get("policy")) or Policy.CONFLATE
         address = request.headers.get("Remote-Addr", "")
+        hub.administration.refuse_revoked(grants())  # revoked since the request was authenticated
         subscriber = hub.connections.pull_subscriber(
             _DIALECT, policy=policy, grants=grants(), address=address
         )

@@ -86,7 +86,8 @@ class ExecutionRoutes:
         workflows = frozenset(request.args.getlist("workflow_id"))
         wish = ExecutionFilter(access.listed(grants()), limit, status, workflows)
         if status == PENDING and "after" not in request.args:
-            found = await self._executions.waiting(wish, within_token(self._hub, wait))
+            with self._hub.administration.waiting(grants()):
+                found = await self._executions.waiting(wish, within_token(self._hub, wait))
             return reply({"executions": found, "next": None})
         if wait:
             raise InvalidInput("wait goes with status=pending, and not with after", field="wait")

@@ -17,12 +17,12 @@ from tasktree_rt.core.topics import user_id, user_topic
 from tasktree_rt.dialects.base import decode_json, digest, encode_json
 from tasktree_rt.errors import InvalidInput
 from tasktree_rt.hub.access import policy as access
-from tasktree_rt.hub.delivery.subscriber import Subscriber
 from tasktree_rt.hub.hub import Hub
 from tasktree_rt.hub.projects.project import Project
 from tasktree_rt.hub.projects.repair import Recovered as Recovery
 from tasktree_rt.hub.projects.shared_snapshot import SharedSnapshot
 from tasktree_rt.hub.publish.pending_publish import PendingPublish, PublishReceipt, result
+from tasktree_rt.web.connections import connection_json
 from tasktree_rt.web.history import history, page_reply
 from tasktree_rt.web.request import (
     grants,
@@ -131,7 +131,9 @@ class Api:
     async def delete(self, project: str) -> Response:
         """Delete a project: end its epoch."""
         name = await permitted(Verb.DELETE, project)
-        return reply(_published(await self._hub.delete_project(name)))
+        found = await self._hub.delete_project(name)
+        self._hub.administration.audit.did("project deleted", grants(), project=name)
+        return reply(_published(found))
 
     async def recover(self, project: str) -> Response:
         """Recover a damaged project from the readable part of its log."""
@@ -148,7 +150,7 @@ class Api:
         """Answer with all connections: subscriptions, lag, sheds, bytes."""
         require_admin()
         everybody = list(self._hub.connections.values())
-        lines = (encode_json(_connection(self._hub, one)) for one in everybody)
+        lines = (encode_json(connection_json(self._hub, one)) for one in everybody)
         size = CONNECTION_LINE * len(everybody)
         return self._answers.response(object(), size, listed("connections", lines, {}))
 
@@ -197,23 +199,3 @@ def _state(planned: SharedSnapshot) -> Iterator[bytes]:
     name, snapshot = planned.project_id, planned.snapshot
     head = {"project_id": name, "epoch": snapshot.epoch, "seq": snapshot.seq}
     return state_pieces(head, name, snapshot.top, nodes_of(planned))
-
-
-def _connection(hub: Hub, one: Subscriber) -> Json:
-    lagging = {name: str(position) for name, position in one.feeds.positions().items()}
-    return {
-        "connection_id": one.id,
-        "dialect": one.dialect.name,
-        "address": one.address,
-        "subject": one.grants.subject,
-        "subscriptions": sorted(hub.connections.topics_of(one)),
-        "policy": one.policy.value,
-        "seconds": round(one.now() - one.begun, 3),
-        "sent_messages": one.sent_messages,
-        "sent_bytes": one.sent_bytes,
-        "waiting_messages": one.outbox.waiting,
-        "waiting_bytes": one.outbox.waiting_bytes,
-        "sheds": one.sheds,
-        "lagging": lagging,
-        "acked": one.acked or {},
-    }

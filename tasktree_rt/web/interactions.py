@@ -189,8 +189,12 @@ async def waited(hub: Hub, pending: OpenInteraction, seconds: float) -> None:
 
 
 async def held_back(hub: Hub, until: Callable[[], Awaitable[object]], seconds: float) -> None:
-    """Wait for `until`, at most so many seconds, or until the hub stops or the caller's token expires."""
-    with trio.move_on_after(within_token(hub, seconds)):
+    """Wait for `until`, at most so many seconds, or until the hub stops or the caller's token expires.
+
+    Raises:
+        PeerError: an administrator ended it, or the caller's token was revoked.
+    """
+    with hub.administration.waiting(grants()), trio.move_on_after(within_token(hub, seconds)):
         async with trio.open_nursery() as nursery:
 
             async def stop() -> None:

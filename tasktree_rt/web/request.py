@@ -22,6 +22,7 @@ from tasktree_rt.hub.access import policy as access
 from tasktree_rt.hub.access.hooks import Decisions
 from tasktree_rt.hub.cooperative import yield_if_due
 from tasktree_rt.hub.hub import Key
+from tasktree_rt.web.auth.authenticator import authenticator
 from tasktree_rt.web.request_rates import request_rates
 
 PAGE: Final = 100
@@ -155,8 +156,10 @@ async def read_body() -> bytes:
 
     Raises:
         UnknownCoding, InvalidInput: as `HubRequest.get_data`.
+        CredentialRevoked: the caller's token or API key was revoked meanwhile.
     """
     body: bytes = await request.get_data(as_text=False)  # type: ignore[assignment]
+    authenticator().refuse_revoked(grants())
     return body
 
 

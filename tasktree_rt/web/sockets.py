@@ -7,8 +7,10 @@ the end of the handshake: `web.server.websocket_connection` runs the connection.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Final
 
+from attrs import evolve
 from quart import Blueprint, Response, current_app, websocket
 
 from tasktree_rt.core.access import Grants, Verb
@@ -28,6 +30,8 @@ from tasktree_rt.dialects.tasktree import SUBPROTOCOL, Native, Orchestrator, Pla
 from tasktree_rt.dialects.tasktree.requests import read_policy
 from tasktree_rt.errors import InvalidInput, PeerError, Unavailable
 from tasktree_rt.hub.access import policy as access
+from tasktree_rt.hub.access.revocations import TOKEN_REVOKED, CredentialRevoked
+from tasktree_rt.hub.delivery.disconnecting import MAX_REASON
 from tasktree_rt.hub.hub import Hub
 from tasktree_rt.hub.sessions.producer import ProducerSession
 from tasktree_rt.hub.sessions.rejected import RejectedSession
@@ -117,7 +121,7 @@ class SocketRoutes:
             return problem(error)
         session: Session
         try:
-            grants = (await authenticator().authenticate(token())).at(address())
+            grants = await authenticator().authenticate(token())
         except PeerError as error:
             dialect: Dialect = NATIVE if native else PLAIN
             session = RejectedSession(self._hub, dialect, closing(error), address())
@@ -135,7 +139,7 @@ class SocketRoutes:
         session: Session
         try:
             serves = _serves()
-            grants = (await authenticator().authenticate(token())).at(address())
+            grants = await authenticator().authenticate(token())
         except InvalidInput as error:
             return problem(error)
         except PeerError as error:
@@ -151,7 +155,7 @@ class SocketRoutes:
                 producer_id,
                 grants=grants,
                 serves=serves,
-                authenticate=authenticator().authenticate,
+                authenticate=partial(authenticator().authenticate, address=address()),
                 address=address(),
             )
         offered = SUBPROTOCOL in websocket.requested_subprotocols
@@ -181,7 +185,7 @@ def _watch_session(
         wanted,
         grants=grants,
         policy=policy or Policy.CONFLATE,
-        authenticate=authenticator().authenticate,
+        authenticate=partial(authenticator().authenticate, address=address()),
         address=address(),
     )
 
@@ -236,11 +240,13 @@ def token() -> str | None:
 
 
 def closing(error: PeerError) -> Closing:
-    """Return the close code for a refused token."""
-    if isinstance(error, Unavailable):
-        return OVERLOADED
+    """Return the close code for a refused token or API key."""
     if isinstance(error, TokenMissing):
         return TOKEN_MISSING
+    if isinstance(error, CredentialRevoked):
+        return evolve(TOKEN_REVOKED, reason=error.message[:MAX_REASON])
+    if isinstance(error, Unavailable) or error.retry_after is not None:
+        return OVERLOADED
     return TOKEN_WITHOUT_SUBJECT if isinstance(error, TokenWithoutSubject) else TOKEN_INVALID
 
 

@@ -22,6 +22,7 @@ TOLD = {
     4004: Advice.STOP,
     4008: Advice.RECONNECT,
     4009: Advice.RELOAD,
+    4010: Advice.STOP,
     4029: Advice.STOP,
 }
 

@@ -16,7 +16,7 @@ from tasktree_rt.cli.compose import foreign_systems
 from tasktree_rt.hub.hub import open_hub
 from tasktree_rt.metrics import Metrics
 from tasktree_rt.web.app import create_app
-from tasktree_rt.web.auth.authenticator import put_authenticator
+from tasktree_rt.web.auth.authenticator import Admission, put_authenticator
 from tests.web.access_table import ABSENT, CALLERS, EXECUTION, PROJECT, ROUTES, SOCKETS, Known, Route, prepare
 from tests.web.realhub import RealHub, auth, real_hub
 from tests.web.serving import small
@@ -84,6 +84,7 @@ def places(project: str, prompt: str, snapshot: str) -> dict[str, str]:
         "execution": project,
         "prompt_id": prompt,
         "snapshot_id": snapshot,
+        "key": "unknown",
         "user": "ada",
     }
 
@@ -99,7 +100,7 @@ def expected(route: Route, caller: str) -> int | None:
 async def test_a_route_answers_whom_its_row_names_and_refuses_all_others(name: str) -> None:
     route = ROUTES[name]
     async with real_hub(auth=auth(), metrics=True) as running, running.http() as http:
-        put_authenticator(running.app, Known())
+        put_authenticator(running.app, Admission(Known(), running.hub.administration))
         snapshot = await prepare(running, "q0")
         for caller in CALLERS.keys() - route.opened_by:
             here = places(PROJECT, "q0", snapshot)
@@ -125,7 +126,7 @@ async def test_a_route_answers_whom_its_row_names_and_refuses_all_others(name: s
 async def test_a_route_without_a_credential_answers_401_unless_its_row_is_open(name: str) -> None:
     route = ROUTES[name]
     async with real_hub(auth=auth(), metrics=True) as running, running.http() as http:
-        put_authenticator(running.app, Known())
+        put_authenticator(running.app, Admission(Known(), running.hub.administration))
         status, _ = await status_of(
             http, name, route, {**places(PROJECT, "q", "s"), "name": "tv", "place": "x"}, ""
         )
@@ -135,7 +136,7 @@ async def test_a_route_without_a_credential_answers_401_unless_its_row_is_open(n
 @pytest.mark.parametrize("caller", sorted(CALLERS))
 async def test_lists_hold_only_what_the_caller_may_see(caller: str) -> None:
     async with real_hub(auth=auth()) as running, running.http() as http:
-        put_authenticator(running.app, Known())
+        put_authenticator(running.app, Admission(Known(), running.hub.administration))
         await prepare(running, "q0")
         headers = {"Authorization": f"Bearer {caller}"}
 

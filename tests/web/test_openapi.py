@@ -20,7 +20,7 @@ from tasktree_rt.core.events import Json
 from tasktree_rt.errors import HTTP_STATUS, StoreDamaged, StoreUnavailable
 from tasktree_rt.web import response as large
 from tests.compat.aiecs import calls as aiecs_calls
-from tests.web import execution_calls
+from tests.web import admin_calls, execution_calls
 from tests.web.interactions_calls import BODIES, HIDDEN, PROMPTS, WITH_BODY, WRONG, ask_too_much, call_people
 from tests.web.openapi import DOC, SCHEMAS, P, Seen, check, operations
 from tests.web.realhub import RealHub, auth, document, node_update, real_hub, references, resolve, token
@@ -281,6 +281,7 @@ MISTAKES: Final[tuple[Request, ...]] = (
     *WRONG,
     *execution_calls.WRONG,
     *aiecs_calls.WRONG,
+    *admin_calls.WRONG,
 )
 
 
@@ -387,6 +388,7 @@ ASKED_WITH_BODY = (
     ),
     *execution_calls.WITH_BODY,
     *aiecs_calls.WITH_BODY,
+    *admin_calls.WITH_BODY,
 )
 
 
@@ -451,6 +453,7 @@ async def read_too_much(seen: Seen) -> None:
             f"{P}/p/field?node_id=a&name=title",
             SERIES,
             f"{SERIES}/nightly",
+            *(f"{admin_calls.ADMIN}/{part}" for part in ("keys", "revocations", "connections")),
         ]
         with pytest.MonkeyPatch.context() as patched:
             patched.setattr(large, "PIECE", 1)
@@ -485,6 +488,7 @@ async def test_every_documented_answer_is_really_given_and_is_as_documented() ->
         check(await http.post("/api/v1/broadcast", json={"type": "news", "data": {}}), seen)
         await execution_calls.call_executions(http, seen)
         await aiecs_calls.call_aiecs(running, http, seen)
+        await admin_calls.call_admin(running, http, seen)
         await look_at_the_stream(running, http, seen)
         await fail(http, seen)
     for more in (

@@ -90,7 +90,7 @@ class AiecsRoutes:
         chosen = self._settings.aiecs
         session: ConfirmingSession | RejectedSession
         try:
-            found = (await authenticator().authenticate(token())).at(address())
+            found = await authenticator().authenticate(token())
         except PeerError as error:
             session = RejectedSession(self._hub, self._dialect, closing(error), address())
         else:

@@ -18,6 +18,7 @@ from tasktree_rt.core.access import Grants, Verb
 from tasktree_rt.core.topics import user_id
 from tasktree_rt.errors import PeerError, Refused
 from tasktree_rt.hub.access import policy as access
+from tasktree_rt.hub.access.credentials import is_api_key
 from tasktree_rt.hub.hub import Hub
 from tasktree_rt.settings import Settings
 from tasktree_rt.web.auth.authenticator import authenticator
@@ -73,15 +74,33 @@ class AutoGptRoutes:
         AutoGPT's own server: the frontend runs its connect handlers for every accepted connection."""
         shown = token() or ""
         try:
-            found = await self._tokens.authenticate(shown, authenticator())
+            found = await self._caller(shown)
         except PeerError as error:
             self._hub.meter.refused(error.code)
             return status_problem(403, error.message, error.code)
         session = ViewSession(
-            self._hub, AUTOGPT, found.subject, expires=found.expires, address=address(), token=shown
+            self._hub,
+            AUTOGPT,
+            found.subject,
+            expires=found.expires,
+            token_id=found.token_id,
+            issued=found.issued,
+            address=address(),
+            token=shown,
         )
         await accept_session(self._hub, session)
         return None
+
+    async def _caller(self, credential: str) -> Grants:
+        """Return the grants of the user of a token of AutoGPT's, or of an API key.
+
+        Raises:
+            PeerError: it is refused.
+        """
+        admits = authenticator()
+        if admits.on and is_api_key(credential):
+            return await admits.authenticate(credential)
+        return await admits.admit(self._tokens.authenticate(credential, admits.own))
 
     async def event(self) -> Response:
         """Take an execution's event, in the form that Redis carries."""

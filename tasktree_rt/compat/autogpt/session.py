@@ -39,10 +39,12 @@ class ViewSession(ConnectionSession):
         user: str,
         *,
         expires: float | None = None,
+        token_id: str = "",
+        issued: float | None = None,
         address: str = "",
         token: str = "",
     ) -> None:
-        grants = Grants(user, expires=expires)
+        grants = Grants(user, expires=expires, token_id=token_id, issued=issued, address=address)
         super().__init__(hub, dialect, grants=grants, policy=Policy.NEWEST, address=address)
         self._user = user
         self._token = token

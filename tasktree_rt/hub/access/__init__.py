@@ -1,1 +1,1 @@
-"""What a caller may do: the questions that the hub puts to a caller's grants."""
+"""Access: what a caller may do, API keys, revoked tokens, the audit log."""

@@ -8,7 +8,7 @@ import trio
 
 from tasktree_rt.core.close_codes import OVERLOADED, Closing
 from tasktree_rt.core.events import Record
-from tasktree_rt.core.protocol import Command, Message
+from tasktree_rt.core.protocol import Command, Failure, Message
 from tasktree_rt.dialects.base import Encoding, join
 from tasktree_rt.errors import StoreUnavailable, Unavailable
 from tasktree_rt.hub.delivery.outbox import Item
@@ -93,6 +93,11 @@ class PullSubscriber(Subscriber):
             if data:
                 self.sent_bytes += len(data)
                 yield data
+
+    def cut(self, closing: Closing, reason: str = "") -> None:
+        """Send the reason as an error, and end the stream."""
+        self.reply(Failure("unauthorized", reason or closing.reason))
+        self.close(closing, reason)
 
     def messages(self) -> Messages:
         """Give the messages as values: events in groups, all others one by one."""

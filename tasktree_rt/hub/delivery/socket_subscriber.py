@@ -20,6 +20,8 @@ from tasktree_rt.hub.transport import Transport
 from tasktree_rt.metrics import Metrics
 from tasktree_rt.settings import Delivery
 
+CUT_AFTER: Final = 0.5
+"""Seconds that a slow reader of a cut connection has to read up to the close frame."""
 _nothing: Final[Callable[[], None]] = lambda: None  # noqa: E731 - one for all
 
 
@@ -193,6 +195,12 @@ class SocketSubscriber(Subscriber):
             self.close_code = closing.code
             self.on_close()
             super().close(closing, reason)
+
+    def cut(self, closing: Closing, reason: str = "") -> None:
+        """Close the connection; abort it if what waits is not written soon."""
+        if not self.closing:
+            self.close(closing, reason)
+            self.outlet.abort_after(CUT_AFTER)
 
     def abort(self, reason: str) -> None:
         """End the connection at once; the log line of its end names `reason`."""

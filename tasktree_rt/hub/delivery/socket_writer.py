@@ -138,6 +138,16 @@ class SocketWriter:
             self._aborted = True
             self._transport.abort()
 
+    def abort_after(self, seconds: float) -> None:
+        """End the connection after some time if something waits now."""
+
+        async def end() -> None:
+            await trio.sleep(seconds)
+            self.abort()
+
+        if self._writing:
+            self._start(end)
+
     # --- the task ---------------------------------------------------------------------------------
 
     async def _write_all(self, state: Pumped | None) -> None:

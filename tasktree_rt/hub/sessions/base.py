@@ -13,6 +13,7 @@ from tasktree_rt.core.close_codes import OVERLOADED, TOKEN_INVALID, TOO_FAST, Cl
 from tasktree_rt.core.protocol import Policy, RequestId, TokenExpiring
 from tasktree_rt.dialects.base import Dialect
 from tasktree_rt.errors import PeerError, Refused
+from tasktree_rt.hub.access.revocations import TOKEN_REVOKED
 from tasktree_rt.hub.delivery.socket_subscriber import SocketSubscriber
 from tasktree_rt.hub.error_messages import failure
 from tasktree_rt.hub.hub import Hub
@@ -86,6 +87,8 @@ class ConnectionSession:
             return
         if self.hub.drained.is_set():
             self.close(self.subscriber.drain_closing)
+        elif (reason := self.hub.administration.reason(self.subscriber.grants)) is not None:
+            self.close(TOKEN_REVOKED, reason)  # revoked during the handshake
         else:
             self.begin()
 
@@ -249,7 +252,14 @@ class ConnectionSession:
         self.peer.paused = False
         self.last_received = trio.current_time()
 
+    def audit(self, error: PeerError) -> None:
+        """Log a refusal of what the peer may not do; the authenticator has logged refused tokens."""
+        if error.code == "forbidden":
+            one = self.subscriber
+            self.hub.administration.audit.refused(error, one.grants, one.address, one.dialect.name)
+
     def fail(self, error: PeerError, request: RequestId = None) -> None:
         """Send an error message to the peer."""
+        self.audit(error)
         self.hub.meter.refused(error.code)
         self.subscriber.reply(failure(error, request))

@@ -216,6 +216,7 @@ class ProducerSession(ConnectionSession):
         self._unacked_bytes += answer.size
 
     def _refuse(self, answer: _Answer, error: PeerError) -> None:
+        self.audit(error)
         self.hub.meter.refused(error.code)
         answer.message, answer.wanted = failure(error, answer.request), True
         if isinstance(error, Unavailable):

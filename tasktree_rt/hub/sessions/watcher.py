@@ -161,6 +161,7 @@ class NativeSession(ConnectionSession):
         if self._ordered is None:
             super().fail(error, request)
         else:
+            self.audit(error)
             self._ordered.refuse(error, request)
 
     @property

@@ -1,21 +1,25 @@
 """Turn a caller's credential into `Grants`: the one way in, for every route, stream and dialect.
 
-The app has one `Authenticator`; routes reach it by `authenticator`.
+The app has one `Admission`; routes reach it by `authenticator`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Final, Protocol
 
-from quart import current_app
+from quart import current_app, has_request_context, has_websocket_context, request, websocket
 
 from tasktree_rt.core.access import OPEN, Grants
+from tasktree_rt.errors import PeerError
+from tasktree_rt.hub.access.administration import Administration
+from tasktree_rt.hub.access.credentials import is_api_key
 from tasktree_rt.settings import Auth
 from tasktree_rt.web.auth.key_ring import KeyRing
 from tasktree_rt.web.auth.tokens import hub_tokens
 
 if TYPE_CHECKING:
-    from quart import Quart
+    from quart import Quart, Request, Websocket
 
 EXTENSION: Final = "tasktree_rt.authenticator"
 
@@ -66,12 +70,89 @@ class Authenticates(Protocol):
         """Return the grants of a credential; see `Authenticator.authenticate`."""
 
 
-def put_authenticator(app: Quart, found: Authenticates) -> None:
+class Admission:
+    """Admits verified callers: API keys beside tokens, revocations, the audit log. Stands before every other
+    authenticator.
+
+    Attributes:
+        own: verifies every credential that is no API key.
+        on: whether callers need a credential.
+    """
+
+    def __init__(self, own: Authenticates, administration: Administration) -> None:
+        self.own = own
+        self._administration = administration
+        self.on = own.on
+
+    async def authenticate(
+        self, credential: str | None, *, audience: str | None = None, address: str | None = None
+    ) -> Grants:
+        """Return the grants of a credential; all grants if authentication is off.
+
+        `audience` is that of a foreign system's tokens. `address` is by default that of the current request
+        or handshake.
+
+        Raises:
+            PeerError: ``unauthorized`` and others, as `Authenticator.authenticate`.
+            KeyInvalid, CredentialRevoked: an API key is not valid; a token or a key was revoked.
+            PeerError: ``rate_limited``, ``overloaded``: an API key cannot be checked now.
+        """
+        if not self.on:
+            return await self.own.authenticate(credential, audience=audience)
+        place = _address() if address is None else address
+        if credential and is_api_key(credential):
+            return await self.admit(self._administration.keys.verify(credential, place), place)
+        return await self.admit(self.own.authenticate(credential, audience=audience), place)
+
+    async def admit(self, verified: Awaitable[Grants], address: str | None = None) -> Grants:
+        """Return the grants of a verified credential, unless it was revoked. Logs a refusal.
+
+        Raises:
+            PeerError: what `verified` raises.
+            CredentialRevoked: with the reason.
+        """
+        place = _address() if address is None else address
+        try:
+            found = (await verified).at(place)
+            self._administration.refuse_revoked(found)
+        except PeerError as error:
+            self.audit_refusal(error, None, place)
+            raise
+        return found
+
+    def refuse_revoked(self, grants: Grants) -> None:
+        """Refuse a caller of HTTP whose token or API key was revoked since it was verified.
+
+        Raises:
+            CredentialRevoked: with the reason.
+        """
+        if self.on:
+            self._administration.refuse_revoked(grants)
+
+    def audit_refusal(self, error: PeerError, caller: Grants | None, address: str) -> None:
+        """Log a refusal of the current request or handshake."""
+        current = _current()
+        self._administration.audit.refused(error, caller, address, current.path if current else "refresh")
+
+
+def put_authenticator(app: Quart, found: Admission) -> None:
     """Make `found` the authenticator of all routes of `app`."""
     app.extensions[EXTENSION] = found
 
 
-def authenticator() -> Authenticates:
+def authenticator() -> Admission:
     """Return the authenticator of the app that handles the current request or handshake."""
-    found: Authenticates = current_app.extensions[EXTENSION]
+    found: Admission = current_app.extensions[EXTENSION]
     return found
+
+
+def _current() -> Request | Websocket | None:
+    """Return the current request or handshake; None within a connection."""
+    if has_request_context():
+        return request
+    return websocket if has_websocket_context() else None
+
+
+def _address() -> str:
+    current = _current()
+    return "" if current is None else current.headers.get("Remote-Addr", "")

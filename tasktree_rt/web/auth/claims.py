@@ -11,12 +11,11 @@ from attrs import evolve, field, frozen
 from tasktree_rt.core.access import Grants
 from tasktree_rt.core.event_schema import wrong
 from tasktree_rt.core.grant_claim import NO_GRANTS, joined, read_grants
+from tasktree_rt.hub.access.revocations import MAX_TOKEN_ID
 from tasktree_rt.settings import Auth
 
 MAX_ROLES: Final = 256
 """Maximum number of a token's roles that the hub looks at."""
-MAX_TOKEN_ID: Final = 256
-"""Maximum characters of a token's ``jti``."""
 _ABSENT: Final = object()
 
 

@@ -91,7 +91,7 @@ async def deaf(stream: trio.SocketStream) -> None:
 
 
 CLOSES = {1000: True, 1001: False, 1002: True, 1007: True, 1009: True, 1011: False, 1012: False, 1013: False}
-CLOSES |= {4001: True, 4002: True, 4003: True, 4008: False, 4009: False, 4029: True, 4999: False}
+CLOSES |= {4001: True, 4002: True, 4003: True, 4008: False, 4009: False, 4010: True, 4029: True, 4999: False}
 
 
 @pytest.mark.parametrize(("code", "final"), CLOSES.items())

@@ -10,8 +10,9 @@ import pytest
 import trio
 from structlog.testing import capture_logs
 
+from tasktree_rt.hub.access.line_limit import EVERY, REMEMBERED
 from tasktree_rt.settings import Aiecs, Settings
-from tasktree_rt.web.auth.origin_refusal_log import EVERY, REMEMBERED, Refusals
+from tasktree_rt.web.auth.origin_refusal_log import Refusals
 from tests.web.realhub import real_hub
 from tests.wsclient import WsClient, request_head
 
