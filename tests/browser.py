@@ -133,8 +133,8 @@ class Page:
 
 
 @asynccontextmanager
-async def open_page(folder: Path) -> AsyncIterator[Page]:
-    """A browser with a profile of its own under `folder`, and one empty page in it."""
+async def open_page(folder: Path, *more: str) -> AsyncIterator[Page]:
+    """A browser with a profile of its own under `folder`, and one empty page in it. `more`: flags."""
     path = program("chromium", "chromium-browser", "google-chrome")
     arguments = [
         "--headless=new",
@@ -146,6 +146,7 @@ async def open_page(folder: Path) -> AsyncIterator[Page]:
         f"--user-data-dir={folder / 'profile'}",
         "--remote-debugging-port=0",
         *(["--no-sandbox"] if os.geteuid() == 0 else []),
+        *more,
     ]
     process = await trio.lowlevel.open_process([path, *arguments, "about:blank"], stderr=subprocess.PIPE)
     try:

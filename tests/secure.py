@@ -40,10 +40,12 @@ class Secure:
         pair = server_pair()
         return Tls(certfile=str(pair.cert), keyfile=str(pair.key))
 
-    @property
-    def flags(self) -> list[str]:
-        """The flags of a hub that is a process of its own."""
-        return ["--certfile", self.tls.certfile, "--keyfile", self.tls.keyfile] if self.on else []
+    def flags(self, pair: Pair | None = None) -> list[str]:
+        """The flags of a hub that is a process of its own; `pair`: its files, by default the usual ones."""
+        if not self.on:
+            return []
+        pair = pair or server_pair()
+        return ["--certfile", str(pair.cert), "--keyfile", str(pair.key)]
 
     @property
     def verify(self) -> ssl.SSLContext | bool:

@@ -15,6 +15,7 @@ from typing import Any
 import httpx
 import trio
 
+from tests.certificates import Pair
 from tests.cli.processes import CODE, PATIENCE, address_in, environment
 from tests.secure import secure
 
@@ -38,6 +39,8 @@ class HubProcess:
         self.flags = list(flags)
         self.env = dict(env)
         self.token: str | None = None
+        self.tls: Pair | None = None
+        """Files of its certificate, in place of the usual ones."""
         # Bound and never listening: between two lives of the hub nobody else is given the port.
         self._reserved = socket.socket()
         self._reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -75,7 +78,7 @@ class HubProcess:
             "--store",
             self.store,
             *self.flags,
-            *secure.flags,
+            *secure.flags(self.tls),
             *assignments,
         ]
         with self._log.open("ab") as log:
