@@ -49,6 +49,7 @@ class BaseRun(Generic[N_co]):
     """What `Run` and `TrioRun` have in common.
 
     Args:
+        own: the project's own fields, without those that are None.
         make: makes a node, of this run and an id, a parent's id and fields.
         wake: called, from any thread, when there is something to send.
         wait_for_room: called where the buffer has no room for a node's status; returns False if that change
@@ -58,7 +59,7 @@ class BaseRun(Generic[N_co]):
     def __init__(
         self,
         name: str,
-        title: str | None,
+        own: Json,
         limits: HubLimits,
         make: Callable[..., N_co],
         *,
@@ -69,13 +70,13 @@ class BaseRun(Generic[N_co]):
         self.outflow = EventBuffer(self.project_id, wake)
         self._wait_for_room = wait_for_room
         self._sayable = Sayable(self.project_id, limits)
-        self._title = title
+        self._own_fields = {name: value for name, value in own.items() if value is not None}
         self._make = make
         self._attempts = KnownNodes()
         self._token: Token[BaseRun[Any] | None] | None = None
 
     def node(self, id: str, *, parent: Parent = FROM_CONTEXT, **fields: Any) -> N_co:
-        """A node, to be entered. `fields` are those of `Node.update`: ``title``, ``kind``, ``order`` …
+        """A node, to be entered. `fields` are those of `Node.update`: ``title``, ``kind``, ``model`` …
 
         `parent` is a node, its id, or None for the top; by default the current node, if it is of this run.
         Without a current node, a node that the hub has already stays where it is, a new one goes to the top.
@@ -107,7 +108,7 @@ class BaseRun(Generic[N_co]):
         self.outflow.line(str(message), level=level, node_id=None, extra={})
 
     def update(self, **changes: Any) -> None:
-        """Set the project's own fields: ``title``, ``group``, ``labels``, ``url`` …
+        """Set the project's own fields: ``title``, ``group``, ``labels``, ``url``, ``series``, ``run`` …
 
         Raises:
             ValueError: not what a project can have.
@@ -185,8 +186,8 @@ class BaseRun(Generic[N_co]):
 
     def _begin(self) -> None:
         self._token = _run.set(self)
-        if self._title is not None:
-            self.update(title=self._title)
+        if self._own_fields:
+            self.update(**self._own_fields)
         self._pass("running")
 
     def _end(self, error: BaseException | None) -> None:

@@ -6,6 +6,7 @@ from typing import Final
 
 from tasktree_rt.client.producer.checks import HubLimits, check_data
 from tasktree_rt.client.run.node_sizes import NodeSizes
+from tasktree_rt.core.event_schema import advised_fault, shown
 from tasktree_rt.core.events import Json
 from tasktree_rt.errors import InvalidInput
 
@@ -43,12 +44,16 @@ class Sayable:
         """The data of an event as the hub will keep them.
 
         Raises:
-            ValueError: the hub would refuse them.
+            ValueError: the hub would refuse them, or those of an LLM node or of a series if it enforces the
+                lifecycle.
         """
         try:
-            return check_data(self._project_id, kind, data, self._limits)
+            sound = check_data(self._project_id, kind, data, self._limits)
         except InvalidInput as error:
             raise ValueError(str(error)) from None
+        if (fault := advised_fault(kind, sound)) is not None:
+            raise ValueError(f"{fault.path}: expected {fault.expected}, got {shown(fault.value)}")
+        return sound
 
     def fits(self, node_id: str, changes: Json) -> bool:
         """Whether a node has room for these fields."""

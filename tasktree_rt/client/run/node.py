@@ -122,7 +122,8 @@ class Node:
         self._has_progress = True
 
     def update(self, **changes: Any) -> None:
-        """Set fields: ``title``, ``message``, ``kind``, ``order``, ``depends_on`` … None removes one.
+        """Set fields: ``title``, ``message``, ``kind``, ``model``, ``input``, ``output``, ``order``,
+        ``depends_on`` … None removes one.
 
         Raises:
             ValueError: what a hub would refuse (nothing of it is set), or ``status``, which entering and
@@ -130,6 +131,18 @@ class Node:
         """
         self.run.set(self.id, changes)
         self._has_progress = self._has_progress or "progress" in changes
+
+    def usage(self, *, cost_usd: float | None = None, **tokens: int) -> None:
+        """Say what this attempt of the node has used so far, in place of what was said before.
+
+        Args:
+            cost_usd: the cost in US dollars.
+            tokens: the keys of ``usage``: ``input_tokens``, ``output_tokens``, ``cache_read_input_tokens`` …
+
+        Raises:
+            ValueError: not a count, or not a cost.
+        """
+        self.run.set(self.id, {"usage": tokens} | ({} if cost_usd is None else {"cost_usd": cost_usd}))
 
     def log(self, message: object, *, level: str = "info", stream: str | None = None) -> None:
         """Send a line of output of this node."""

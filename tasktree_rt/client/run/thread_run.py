@@ -54,6 +54,8 @@ class Run(BaseRun[ThreadNode]):
         hub: its address, or a `Publisher` that is open already and stays so.
         name: the project.
         title: its title.
+        series: the job of which this is a run.
+        number: what the run is called in its series.
         fresh: begin with an empty tree, whatever was in the project.
         options: what `Publisher` takes, if `hub` is an address: ``producer_id``, ``token`` …
 
@@ -67,6 +69,8 @@ class Run(BaseRun[ThreadNode]):
         name: str,
         *,
         title: str | None = None,
+        series: str | None = None,
+        number: int | str | None = None,
         fresh: bool = False,
         flush_timeout: float = 10.0,
         **options: Any,
@@ -76,8 +80,9 @@ class Run(BaseRun[ThreadNode]):
         if isinstance(hub, str):
             options.setdefault("producer_id", f"run-{checked_project(name)}")
             hub = Publisher(hub, **options)
+        own = {"title": title, "series": series, "run": number}
         super().__init__(
-            name, title, hub.limits, ThreadNode, wake=self._wake, wait_for_room=self._wait_for_room
+            name, own, hub.limits, ThreadNode, wake=self._wake, wait_for_room=self._wait_for_room
         )
         self.publisher = hub
         self._fresh = fresh

@@ -53,12 +53,12 @@ class TrioRun(BaseRun[TrioNode]):
         orchestrator: what the run publishes through; it may be used beside it.
     """
 
-    def __init__(self, orchestrator: Orchestrator, name: str, title: str | None) -> None:
+    def __init__(self, orchestrator: Orchestrator, name: str, own: Json) -> None:
         self._awake = trio.Event()
         self._trio = trio.lowlevel.current_trio_token()
         self._sent = trio.lowlevel.ParkingLot()
         super().__init__(
-            name, title, orchestrator.limits, TrioNode, wake=self._wake, wait_for_room=lambda: False
+            name, own, orchestrator.limits, TrioNode, wake=self._wake, wait_for_room=lambda: False
         )
         self.orchestrator = orchestrator
         self.left = trio.Event()
@@ -171,6 +171,8 @@ async def open_run(
     project_id: str,
     *,
     title: str | None = None,
+    series: str | None = None,
+    number: int | str | None = None,
     fresh: bool = False,
     commands: bool = False,
     flush_timeout: float = 10.0,
@@ -184,6 +186,8 @@ async def open_run(
     Args:
         hub: its address, or an `Orchestrator` that is open already and stays so.
         title: the project's title.
+        series: the job of which this is a run.
+        number: what the run is called in its series.
         fresh: begin with an empty tree, whatever was in the project.
         commands: take the commands for this project (`TrioRun.commands`), if `hub` is an address.
         options: what `open_orchestrator` takes, if `hub` is an address: ``producer_id``, ``token`` …
@@ -192,6 +196,7 @@ async def open_run(
         ConnectionLost: on leaving, if what was said did not all arrive, and nothing else was wrong.
         ValueError: not an address, or not a project's id.
     """
+    own = {"title": title, "series": series, "run": number}
     made: AbstractAsyncContextManager[Orchestrator]
     if isinstance(hub, Orchestrator):
         made = nullcontext(hub)
@@ -203,7 +208,7 @@ async def open_run(
         }
         made = open_orchestrator(hub, flush_timeout=flush_timeout, **options)
     async with background() as nursery:
-        kept = await nursery.start(_keep, made, partial(TrioRun, name=project_id, title=title), fresh)
+        kept = await nursery.start(_keep, made, partial(TrioRun, name=project_id, own=own), fresh)
         run: TrioRun = kept.run
         run.enter()
         try:

@@ -151,7 +151,7 @@ async def test_what_a_node_cannot_have_is_refused_where_it_is_said(bad: Json) ->
         with pytest.raises(ValueError, match="1-512"):
             run.node("")
         with pytest.raises(ValueError, match="project_id"):
-            TrioRun(run.orchestrator, "a b", None)
+            TrioRun(run.orchestrator, "a b", {})
 
 
 async def test_fresh_begins_with_an_empty_tree() -> None:
