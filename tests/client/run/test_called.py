@@ -17,10 +17,7 @@ async def test_a_call_of_a_model_says_what_it_used_and_a_retry_adds_up() -> None
     async with real_hub(lifecycle="enforce") as running:
         async with open_run(running.url, "p") as run:
             with run.node("agent", kind="agent"):
-                with (
-                    pytest.raises(OSError, match="overloaded"),
-                    run.node("plan", kind="llm", model="m") as call,
-                ):
+                with suppress(OSError), run.node("plan", kind="llm", model="m") as call:
                     call.usage(input_tokens=10, cost_usd=0.5)
                     raise OSError("overloaded")
                 with run.node("plan", input=[{"role": "user", "content": "hi"}]) as call:
