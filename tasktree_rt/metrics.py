@@ -64,6 +64,7 @@ class Metrics:
             "handling_seconds", "Time from the receipt of a tick's oldest publish to the tick.", SECONDS
         )
         self._refused = _Labelled(self._counter("refusals", "Requests refused, by error code.", "code"))
+        self._slowed = self._counter("slowed", "Times that the hub stopped reading from a peer for its rate.")
         self._commits = self._histogram("commit_seconds", "Duration of one group commit.", SECONDS)
         self._commit_size = self._histogram("commit_publishes", "Publishes in one group commit.", MESSAGES)
         self._faults = _Labelled(self._counter("faults", "Internal errors of the hub, by place.", "where"))
@@ -80,6 +81,10 @@ class Metrics:
     def refused(self, code: str) -> None:
         """Count a refused publish or other request by its error code."""
         self._refused.inc(code)
+
+    def slowed(self) -> None:
+        """Count that the hub stops reading from a peer until its rate allows more."""
+        self._slowed.inc()
 
     def committed(self, publishes: int, seconds: float) -> None:
         """Count one group commit."""

@@ -244,6 +244,7 @@ class ConnectionSession:
 
     async def pause(self, seconds: float) -> None:
         """Do not read from the peer for so long, or until the connection closes."""
+        self.hub.meter.slowed()
         self.peer.paused = True
         until = trio.current_time() + seconds
         # No event of the close: it would cost every connection memory.

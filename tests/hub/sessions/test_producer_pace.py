@@ -54,6 +54,7 @@ async def test_publishes_over_the_rate_wait_and_keep_their_order(
         assert await acks(producer, 4) == [2, 3, 4, 5]
         assert 1.5 <= trio.current_time() - began <= 2.5, "30 events: 10 at once, the others at 10 a second"
         assert [one["seq"] for one in watcher.received()] == list(range(1, 31))
+        assert world.hub.meter.registry.get_sample_value("tasktree_slowed_total") == 4
 
 
 async def test_connections_of_one_subject_share_its_rate(autojump_clock: MockClock) -> None:
