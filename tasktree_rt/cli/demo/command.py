@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Awaitable, Callable
 from functools import partial
+from pathlib import Path
 from typing import Any, Final
 
 import click
@@ -12,6 +14,7 @@ from attrs import evolve, frozen
 from rich.console import Console
 
 from tasktree_rt.cli.compose import Running, start_hub
+from tasktree_rt.cli.demo.agent import agent_run
 from tasktree_rt.cli.demo.names import project_id
 from tasktree_rt.cli.demo.obey_commands import ANNOUNCED, KNOWN, CommandHandler
 from tasktree_rt.cli.demo.report import Afterwards, reporting
@@ -28,6 +31,10 @@ from tasktree_rt.cli.signals import stopping
 from tasktree_rt.core.events import ProjectId
 from tasktree_rt.settings import Settings
 
+ASKED: Final = 60.0
+"""Seconds for which the agent asks a person …"""
+ASKED_ONCE: Final = 2.0
+"""… with ``--once``."""
 LAST_WORDS: Final = 5.0
 """Seconds for an interrupted run to mark all unfinished nodes as cancelled."""
 
@@ -41,6 +48,7 @@ class Options:
     pace: float | None
     once: bool
     everything: bool
+    agent: bool
 
 
 @click.command("demo")
@@ -50,6 +58,7 @@ class Options:
 )
 @click.option("--once", is_flag=True, help="Exit when done; default: keep serving and obeying commands.")
 @click.option("--all", "everything", is_flag=True, help="Leave nothing out, also not what git ignores.")
+@click.option("--agent", is_flag=True, help="Beside it, do a run like an agent's: models, tools, a question.")
 @click.option("--project", metavar="ID", help="Project to push into; default: made from the folder's name.")
 @click.option("--hub", metavar="URL", help="Push to this running hub instead of starting one.")
 @patience_option
@@ -59,6 +68,7 @@ def demo_command(
     pace: float | None,
     once: bool,
     everything: bool,
+    agent: bool,
     project: str | None,
     hub: str | None,
     patience: float,
@@ -78,21 +88,30 @@ def demo_command(
     It logs what it does, and obeys commands, also after the run: pause and resume; cancel, the whole run or
     one --node; retry, of everything that failed or of one --node, which is read again as it is on disk now.
 
+    With --agent another project appears too: a run like an agent's, which reads the folder with tools, fails
+    once and tries again, asks a person, and says what it used. A script stands in place of the model. It
+    publishes the beginning of the largest Python file. Each such run is one of the series demo-agent.
+
     \b
     Examples:
       tasktree-rt demo
+      tasktree-rt demo --agent
       tasktree-rt demo ~/src --once --pace 500
       tasktree-rt demo . --hub http://127.0.0.1:8000
       tasktree-rt command src retry --node lib/broken.py --wait
     """
     root = os.path.realpath(folder)
     name = checked_project(project) if project else project_id(os.path.basename(root))
-    options = Options(root, name, pace, once, everything)
+    options = Options(root, name, pace, once, everything, agent)
     if hub is not None:
         _refuse_hub_flags(flags)
         run(_elsewhere, options, checked_hub(hub), patience)
         return
     settings = _quieter(load_flags(**flags))
+    if agent and settings.auth.on:
+        raise Failed(
+            "--agent: expected a hub without tokens here; for one with tokens start it, and use --hub"
+        )
     configure_logging(settings.log)
     run(_here, options, settings)
 
@@ -120,7 +139,7 @@ async def _here(options: Options, settings: Settings) -> None:
             running: Running = await nursery.start(partial(start_hub, settings, shutdown))
             announce(running)
             click.echo(_open_hint(running.address, options.project))
-            await _work(options, HubSink(running.hub), asked)
+            await _work(options, HubSink(running.hub), asked, partial(_agent, options, running.address, {}))
             shutdown.set()
 
 
@@ -129,11 +148,24 @@ async def _elsewhere(options: Options, url: str, patience: float) -> None:
     with stopping(asked), outages_told(Console(stderr=True)):
         click.echo(_open_hint(url, options.project))
         async with open_client_sink(url, options.project, patience, access()) as sink:
-            await _work(options, sink, asked)
+            await _work(options, sink, asked, partial(_agent, options, url, access()))
 
 
-async def _work(options: Options, sink: HubSink | ClientSink, asked: trio.Event) -> None:
-    """Run the job until it is done or `asked` to stop; then, if wished, go on until `asked`."""
+async def _agent(options: Options, url: str, access: dict[str, Any]) -> None:
+    """Do the agent's run, if it is wished."""
+    if options.agent:
+        root = Path(os.fsdecode(options.root))
+        patience = ASKED_ONCE if options.once else ASKED
+        await agent_run(url, options.project, root, pace=options.pace, patience=patience, access=access)
+
+
+async def _work(
+    options: Options, sink: HubSink | ClientSink, asked: trio.Event, agent: Callable[[], Awaitable[None]]
+) -> None:
+    """Run the job until it is done or `asked` to stop; then, if wished, go on until `asked`.
+
+    `agent` runs beside it; with ``--once`` its end is waited for too.
+    """
     console = Console(soft_wrap=True)
     folder = printable(options.root.decode("utf-8", "replace"))
     click.echo(
@@ -143,6 +175,7 @@ async def _work(options: Options, sink: HubSink | ClientSink, asked: trio.Event)
     async with trio.open_nursery() as nursery:
         handler = CommandHandler(job, stays=not options.once)
         nursery.start_soon(handler.run, sink.commands(options.project, ANNOUNCED))
+        beside = await nursery.start(_beside, agent)
         with reporting(console) as job.report:
             totals = await _run(job, asked)
         job.report = Afterwards(console)
@@ -150,9 +183,31 @@ async def _work(options: Options, sink: HubSink | ClientSink, asked: trio.Event)
         if not options.once and not asked.is_set():
             click.echo(f"tasktree-rt: still serving, and obeying {', '.join(KNOWN)}; Ctrl+C ends it")
             await _go_on(job, asked)
+        elif not asked.is_set():
+            await _either(beside, asked)
         with trio.move_on_after(LAST_WORDS):
             await handler.idle()
         nursery.cancel_scope.cancel()
+
+
+async def _beside(agent: Callable[[], Awaitable[None]], task_status: trio.TaskStatus[trio.Event]) -> None:
+    """Run the agent; the event says that it is over."""
+    over = trio.Event()
+    task_status.started(over)
+    await agent()
+    over.set()
+
+
+async def _either(one: trio.Event, other: trio.Event) -> None:
+    """Wait for one of two events."""
+    async with trio.open_nursery() as nursery:
+
+        async def ends(event: trio.Event) -> None:
+            await event.wait()
+            nursery.cancel_scope.cancel()
+
+        nursery.start_soon(ends, one)
+        nursery.start_soon(ends, other)
 
 
 async def _run(job: Job, asked: trio.Event) -> Totals | None:
