@@ -41,6 +41,7 @@ HTTP_STATUS: Final[dict[str, int]] = {
     "project_damaged": 409,
     "prompt_closed": 409,
     "no_orchestrator": 409,
+    "ambiguous": 409,
     "too_many_subscriptions": 429,
     "rate_limited": 429,
     "unauthorized": 401,

@@ -33,7 +33,7 @@ def test_every_error_code_of_the_protocol_has_its_status() -> None:
         403: "forbidden",
         404: "not_found",
         409: "node_too_large project_full subject_full idempotency_conflict invalid_transition"
-        " project_damaged prompt_closed no_orchestrator",
+        " project_damaged prompt_closed no_orchestrator ambiguous",
         410: "gone",
         413: "too_large",
         429: "too_many_subscriptions rate_limited",

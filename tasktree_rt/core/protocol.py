@@ -136,11 +136,14 @@ class Refresh:
 
 @frozen
 class Answer:
-    """Answer a prompt; `given` holds ``proceed``, ``value?`` and ``feedback?``."""
+    """Answer a prompt; `given` holds ``proceed``, ``value?``, ``feedback?``, and `within` its topics,
+    which tell it from others with the same id.
+    """
 
     prompt_id: str
     given: Json
     id: RequestId = None
+    within: tuple[str, ...] = ()
 
 
 @frozen

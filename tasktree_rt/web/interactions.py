@@ -93,21 +93,25 @@ class InteractionRoutes:
 
     async def prompt(self, prompt_id: str) -> Response:
         """Answer with one prompt; with ``wait``, once it is resolved."""
-        pending = await self._hub.prompts.find(prompt_id, grants=grants())
+        pending = await self._hub.prompts.find(prompt_id, grants=grants(), within=_wanted())
         await _wait(self._hub, pending)
         if pending.outcome is None:
             return reply(_prompt(pending))
-        stored = await self._hub.prompts.stored(prompt_id)
+        stored = await self._hub.prompts.stored(pending)
         return reply(_stored(stored) if stored else _prompt(pending))
 
     async def answer(self, prompt_id: str) -> Response:
         """Answer a prompt that is still open."""
         given = await read_object("proceed", "value", "feedback")
-        return reply(await self._hub.prompts.answer(prompt_id, given, grants=grants(), via=_via()))
+        found = await self._hub.prompts.answer(
+            prompt_id, given, grants=grants(), via=_via(), within=_wanted()
+        )
+        return reply(found)
 
     async def cancel(self, prompt_id: str) -> Response:
         """Cancel a prompt."""
-        return reply(await self._hub.prompts.cancel(prompt_id, grants=grants(), via=_via()))
+        found = await self._hub.prompts.cancel(prompt_id, grants=grants(), via=_via(), within=_wanted())
+        return reply(found)
 
     async def command(self, project: str) -> Response:
         """Send a command to the orchestrator; with ``wait``, answer with its outcome."""
@@ -133,7 +137,7 @@ class InteractionRoutes:
     def _available(self, name: str) -> Json:
         found = self._hub.orchestrators.available(name)
         shown = {"listening": found.listening, "any": found.any, "commands": list(found.commands)}
-        may = grants().allows(Verb.COMMAND, name)
+        may = access.may(grants(), Verb.COMMAND, name)
         return {**shown, "allowed": may, "version": digest([shown]).hex()[:16]}
 
     async def notify(self, user: str) -> Response:

@@ -6,6 +6,7 @@ from typing import Final
 
 from quart import Blueprint, Response, request
 
+from tasktree_rt.hub.access import policy as access
 from tasktree_rt.hub.hub import Hub
 from tasktree_rt.web.request import grants, number, page_limit
 from tasktree_rt.web.response import LargeAnswers, listed, reply
@@ -24,7 +25,7 @@ def series_routes(hub: Hub, answers: LargeAnswers) -> Blueprint:
     async def names() -> Response:
         """Answer with a page of the series, by name."""
         limit, after = page_limit(), request.args.get("after", "")
-        found, following = await hub.series.names(grants().watch, after, limit)
+        found, following = await hub.series.names(access.listed(grants()), after, limit)
         return reply({"series": found, "next": following})
 
     # The name of a series may have any number of slashes in a row.
@@ -32,7 +33,7 @@ def series_routes(hub: Hub, answers: LargeAnswers) -> Blueprint:
     async def runs(series_id: str) -> Response:
         """Answer with the newest runs of a series: summary, times, nodes at the top, failures."""
         limit = number("limit", request.args.get("limit", str(RUNS)), MOST, 1)
-        found, count = await hub.series.runs(series_id, grants().watch, limit)
+        found, count = await hub.series.runs(series_id, access.listed(grants()), limit)
         size = sum(map(len, found))
         return answers.response(object(), size, listed("runs", found, {"series": series_id, "count": count}))
 

@@ -183,3 +183,21 @@ async def everything(path: Path) -> list[object]:
             connection.execute(f"SELECT * FROM {table}").fetchall()
             for table in ("matter", "event", "life", "grave", "death", "publish", "store")
         ]
+
+
+async def test_the_prompts_of_a_database_before_names_keep_their_ids(path: Path) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(schema, "VERSION", 6)
+        patch.setattr(schema, "SCHEMA", [one for one in schema.SCHEMA if one not in schema.UPGRADES[6]])
+        async with opened(path) as broker:
+            await fill(broker, 1)
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute(
+            "INSERT INTO matter (id, kind, topic, received, deadline, digest, body) "
+            "VALUES ('deploy', 'prompt', 'p', 1, 2, x'', x'7b7d')"
+        )
+        connection.commit()
+    async with opened(path) as broker:
+        (found,) = await broker.interactions(name="deploy")
+        assert (found.id, found.name, found.topics) == ("deploy", "deploy", ("p",))
+        assert await broker.interaction("deploy") == found

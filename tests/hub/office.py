@@ -101,6 +101,14 @@ class _Held:
             raise StoreUnavailable("no disk")
         return found
 
+    async def interactions(self, **wanted: Any) -> list[Interaction]:
+        found: list[Interaction] = await super().interactions(**wanted)  # type: ignore[misc]
+        if wanted.get("name") is not None:
+            await self.store.reads()
+            if self.store.failing_reads:
+                raise StoreUnavailable("no disk")
+        return found
+
 
 class HeldMemory(_Held, MemoryBroker):
     pass
@@ -251,7 +259,7 @@ class Office:
         return [json.loads(record.body) for record in found.records]
 
     async def stored(self) -> dict[str, Interaction]:
-        return {one.id: one for one in await self.broker.interactions(limit=10_000)}
+        return {one.name: one for one in await self.broker.interactions(limit=10_000)}
 
     async def check(self, topics: Sequence[str]) -> None:
         """The registry, the store, the trees and everything anybody was told agree."""
@@ -279,7 +287,7 @@ class Office:
             ):
                 ends[event["data"].get("prompt_id") or event["data"]["command_id"]].append(event["data"])
         here = [one for one in stored.values() if topic in one.topics and one.kind == PROMPT]
-        waiting = {one.id for one in here if one.settled is None}
+        waiting = {one.name for one in here if one.settled is None}
         assert {one["prompt_id"] for one in naive.prompts} == waiting, topic
         assert naive.prompts == [json.loads(stored[one["prompt_id"]].body) for one in naive.prompts]
         project = await self.hub.cache.load(topic)
@@ -287,7 +295,7 @@ class Office:
         for name, told in ends.items():
             assert told == [json.loads(stored[name].outcome)], name
         if topic.startswith("@"):
-            assert {one.id for one in here if one.settled is not None} == ends.keys()
+            assert {one.name for one in here if one.settled is not None} == ends.keys()
 
     def check_told(self, stored: dict[str, Interaction]) -> None:
         """Of each there is one end, whoever tells it, and one call at most that brought it about."""

@@ -28,7 +28,7 @@ CLOSED: Final = ("prompt_closed", "gone")
 LATE: Final = 1_000_000
 """Microseconds behind its deadline at which a default was held up by something."""
 _EPOCH: Final = datetime.fromtimestamp(0, UTC)
-_ROWS: Final = "SELECT id, kind, topic, mirror, settled, outcome, received FROM matter"
+_ROWS: Final = "SELECT name, kind, topic, mirror, settled, outcome, received FROM matter"
 
 
 @define(eq=False)

@@ -65,6 +65,8 @@ WRONG: Final[tuple[tuple[int, str, str, dict[str, Any]], ...]] = (
     (404, "GET", f"{PROMPTS}/none", {}),
     (404, "POST", f"{PROMPTS}/none/answer", {"json": {"proceed": True}}),
     (404, "DELETE", f"{PROMPTS}/none", {}),
+    (400, "DELETE", f"{PROMPTS}/q?project_id=-", {}),
+    (404, "GET", f"{PROMPTS}/q?project_id=other", {}),
     (409, "POST", PROMPTS, {"json": {**QUESTION, "message": "Another?"}}),
     (409, "POST", f"{PROMPTS}/q/answer", {"json": {"proceed": False}}),
     (409, "DELETE", f"{PROMPTS}/q", {}),

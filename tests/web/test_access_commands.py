@@ -168,8 +168,7 @@ def test_a_confirmation_counts_only_from_a_caller_that_may_answer(caller: str) -
         async with a_world() as world:
             await prepared(world)
             await answers(as_aiecs(world, caller), {"action": "confirm", "callback_id": "q", "proceed": True})
-            stored = await world.hub.prompts.stored("q")
-            assert stored is not None
+            (stored,) = await world.store.interactions(name="q")
             assert (stored.settled is not None) == (caller == "answer")
 
     run(main)

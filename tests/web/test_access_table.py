@@ -128,7 +128,7 @@ async def test_a_route_without_a_credential_answers_401_unless_its_row_is_open(n
     async with real_hub(auth=auth(), metrics=True) as running, running.http() as http:
         put_authenticator(running.app, Admission(Known(), running.hub.administration))
         status, _ = await status_of(
-            http, name, route, {**places(PROJECT, "q", "s"), "name": "tv", "place": "x"}, ""
+            http, name, route, {**places(PROJECT, "q", "s"), "name": "tv", "place": "x", "series_id": "x"}, ""
         )
         assert (status == 401) == ("open" not in route.opened_by)
 

@@ -43,7 +43,7 @@ export type Position = string;
  */
 export type Time = string;
 /**
- * What was wrong. Each has its HTTP status: `invalid_json` 400, `invalid_message` 400, `invalid_event` 400, `invalid_project_id` 400, `invalid_position` 400, `mixed_projects` 400, `too_large` 413, `node_too_large` 409, `project_full` 409, `subject_full` 409, `idempotency_conflict` 409, `invalid_transition` 409, `project_damaged` 409, `prompt_closed` 409, `no_orchestrator` 409, `too_many_subscriptions` 429, `rate_limited` 429, `unauthorized` 401, `forbidden` 403, `not_found` 404, `gone` 410, `overloaded` 503, `access_unavailable` 503, `store_unavailable` 503, `draining` 503, `internal` 500.
+ * What was wrong. Each has its HTTP status: `invalid_json` 400, `invalid_message` 400, `invalid_event` 400, `invalid_project_id` 400, `invalid_position` 400, `mixed_projects` 400, `too_large` 413, `node_too_large` 409, `project_full` 409, `subject_full` 409, `idempotency_conflict` 409, `invalid_transition` 409, `project_damaged` 409, `prompt_closed` 409, `no_orchestrator` 409, `ambiguous` 409, `too_many_subscriptions` 429, `rate_limited` 429, `unauthorized` 401, `forbidden` 403, `not_found` 404, `gone` 410, `overloaded` 503, `access_unavailable` 503, `store_unavailable` 503, `draining` 503, `internal` 500.
  *
  * This interface was referenced by `Everything`'s JSON-Schema
  * via the `definition` "ErrorCode".
@@ -64,6 +64,7 @@ export type ErrorCode =
   | "project_damaged"
   | "prompt_closed"
   | "no_orchestrator"
+  | "ambiguous"
   | "too_many_subscriptions"
   | "rate_limited"
   | "unauthorized"
@@ -4241,6 +4242,8 @@ export interface Answer {
    * A remark.
    */
   feedback?: string;
+  project_id?: ProjectId;
+  user_id?: UserId;
 }
 /**
  * Send a command to the orchestrator of a project.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from attrs import frozen
+from attrs import field, frozen
 
 
 @frozen
@@ -12,7 +12,7 @@ class Interaction:
     """A prompt or a command, open or settled.
 
     Attributes:
-        id: unique over all prompts and commands.
+        id: unique over all prompts and commands, opaque.
         kind: ``prompt`` or ``command``.
         topics: the logs that have its events; the first is its home.
         received: when it was opened, microseconds.
@@ -22,6 +22,7 @@ class Interaction:
         settled, outcome: when and how; None and b"" while it is open.
         place: its place in the order of opening, given by the broker.
         owner: the subject that it counts for, opaque; "" is none.
+        name: its id for peers: several of different projects and users may have the same. By default `id`.
     """
 
     id: str
@@ -35,6 +36,11 @@ class Interaction:
     outcome: bytes = b""
     place: int = 0
     owner: str = ""
+    name: str = field()
+
+    @name.default
+    def _same_as_id(self) -> str:
+        return self.id
 
 
 @frozen
@@ -57,11 +63,12 @@ class Interactions(Protocol):
         open: bool | None = None,
         kind: str | None = None,
         topic: str | None = None,
+        name: str | None = None,
         after: int = 0,
         before: int | None = None,
         limit: int = 100,
     ) -> list[Interaction]:
         """Return prompts and commands after a place, in order. With `before` in place of `after` return those
         before that place, the newest first. Filters: only open or only settled ones, of a kind, with events
-        in a topic.
+        in a topic, of a name.
         """

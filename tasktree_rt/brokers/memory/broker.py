@@ -225,13 +225,16 @@ class MemoryBroker:
         open: bool | None = None,
         kind: str | None = None,
         topic: str | None = None,
+        name: str | None = None,
         after: int = 0,
         before: int | None = None,
         limit: int = 100,
     ) -> list[Interaction]:
         """Return prompts and commands after a place, or before one."""
         await trio.lowlevel.checkpoint()
-        found = self._interactions.select(open=open, kind=kind, topic=topic, after=after, before=before)
+        found = self._interactions.select(
+            open=open, kind=kind, topic=topic, name=name, after=after, before=before
+        )
         return list(islice(found, limit))
 
     # --- projects -------------------------------------------------------------------------------------

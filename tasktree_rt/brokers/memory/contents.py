@@ -222,7 +222,14 @@ class Interactions:
         return self._by_id.get(interaction_id)
 
     def select(
-        self, *, open: bool | None, kind: str | None, topic: str | None, after: int, before: int | None
+        self,
+        *,
+        open: bool | None,
+        kind: str | None,
+        topic: str | None,
+        name: str | None,
+        after: int,
+        before: int | None,
     ) -> Iterator[Interaction]:
         """Iterate over those after a place, or before one; filters as in
         `brokers.base.Broker.interactions`."""
@@ -234,6 +241,7 @@ class Interactions:
             and open in (None, one.settled is None)
             and kind in (None, one.kind)
             and (topic is None or topic in one.topics)
+            and name in (None, one.name)
         )
 
     def forget_old(self, cutoff: int) -> None:

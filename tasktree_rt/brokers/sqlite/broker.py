@@ -211,13 +211,16 @@ class SqliteBroker:
         open: bool | None = None,
         kind: str | None = None,
         topic: str | None = None,
+        name: str | None = None,
         after: int = 0,
         before: int | None = None,
         limit: int = 100,
     ) -> list[Interaction]:
         """Read prompts and commands after a place, or before one."""
         return await self._connections.read(
-            lambda connection: interactions.interactions(connection, open, kind, topic, after, before, limit)
+            lambda connection: interactions.interactions(
+                connection, open, kind, topic, name, after, before, limit
+            )
         )
 
     # --- projects -------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from typing import Final
 from tasktree_rt.brokers.base import Append, Interaction, Settled
 
 _SELECT: Final = (
-    "SELECT id, kind, topic, mirror, received, deadline, digest, body, settled, outcome, n, owner "
+    "SELECT id, kind, topic, mirror, received, deadline, digest, body, settled, outcome, n, owner, name "
     "FROM matter "
 )
 _OF: Final = "(?2 IS NULL OR kind = ?2) AND (?3 IS NULL OR topic = ?3 OR mirror = ?3)"
@@ -28,9 +28,12 @@ def write(cursor: sqlite3.Cursor, entry: Append) -> None:
     for one in entry.opens:
         home, mirror = (*one.topics, None)[:2]
         cursor.execute(
-            "INSERT INTO matter (id, kind, topic, mirror, received, deadline, digest, body, owner) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (one.id, one.kind, home, mirror, one.received, one.deadline, one.digest, one.body, one.owner),
+            "INSERT INTO matter (id, kind, topic, mirror, received, deadline, digest, body, owner, name) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                *(one.id, one.kind, home, mirror, one.received, one.deadline),
+                *(one.digest, one.body, one.owner, one.name),
+            ),
         )
     settle(cursor, entry.settles, entry.received)
 
@@ -82,17 +85,20 @@ def interactions(
     open: bool | None,
     kind: str | None,
     topic: str | None,
+    name: str | None,
     after: int,
     before: int | None,
     limit: int,
 ) -> list[Interaction]:
     """Read prompts and commands after a place, or before one; see `Broker.interactions`."""
     place, rows = (after, _AFTER) if before is None else (before, _BEFORE)
-    query = f"{_SELECT}WHERE {_OPEN[open]}{rows}"
-    return [_matter(row) for row in connection.execute(query, (place, kind, topic, limit))]
+    named = "" if name is None else "name = ?5 AND "
+    query = f"{_SELECT}WHERE {_OPEN[open]}{named}{rows}"
+    given = (place, kind, topic, limit) if name is None else (place, kind, topic, limit, name)
+    return [_matter(row) for row in connection.execute(query, given)]
 
 
-_Row = tuple[str, str, str, str | None, int, int, bytes, bytes, int | None, bytes, int, str]
+_Row = tuple[str, str, str, str | None, int, int, bytes, bytes, int | None, bytes, int, str, str]
 
 
 def _matter(row: _Row) -> Interaction:

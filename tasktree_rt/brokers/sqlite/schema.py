@@ -15,7 +15,7 @@ from tasktree_rt.errors import StoreUnavailable
 
 APPLICATION_ID: Final = 0x7474_7274
 """``ttrt``: tells our databases from all others (header offset 68)."""
-VERSION: Final = 6
+VERSION: Final = 7
 """Of the schema, in ``user_version``."""
 
 SEQ_BITS: Final = 36
@@ -88,7 +88,13 @@ COUNT_BYTES: Final = f"{_COUNT_ALL_BYTES} WHERE life = ?"
 """Count the bytes of one life anew."""
 _BYTES: Final = ("ALTER TABLE life ADD COLUMN bytes INTEGER NOT NULL DEFAULT 0", _COUNT_ALL_BYTES)
 """Bytes of the bodies of a log's events."""
-UPGRADES: Final = {1: _MATTERS, 2: _ABOUT, 3: _OWNERS, 4: _ACCESS, 5: _BYTES}
+_NAMES: Final = (
+    "ALTER TABLE matter ADD COLUMN name TEXT NOT NULL DEFAULT ''",
+    "UPDATE matter SET name = id",
+    "CREATE INDEX matter_name ON matter (name, n)",
+)
+"""The id of a prompt or command for peers; those of different projects may have the same."""
+UPGRADES: Final = {1: _MATTERS, 2: _ABOUT, 3: _OWNERS, 4: _ACCESS, 5: _BYTES, 6: _NAMES}
 """What makes a database of an older version one of the next."""
 
 SCHEMA: Final = (
@@ -179,6 +185,7 @@ SCHEMA: Final = (
     *_OWNERS,
     *_ACCESS,
     *_BYTES,
+    *_NAMES,
 )
 
 _REASONS: Final = {

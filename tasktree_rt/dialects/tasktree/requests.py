@@ -126,7 +126,14 @@ def _answer(value: Json, request: RequestId) -> Command:
     if type(prompt) is not str:
         raise _wrong("prompt_id", "a string", prompt)
     given: Json = {name: value[name] for name in ("proceed", "value", "feedback") if name in value}
-    return Answer(prompt, given, request)
+    return Answer(prompt, given, request, _places(value))
+
+
+def _places(value: Json) -> tuple[str, ...]:
+    """Read the project and the user of a prompt, as far as they are given."""
+    project, user = value.get("project_id"), value.get("user_id")
+    named = () if project is None else (str(project_id(project)),)
+    return named if user is None else (*named, user_topic(user_id(user)))
 
 
 def _instruct(value: Json, request: RequestId) -> Command:

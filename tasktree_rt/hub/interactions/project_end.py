@@ -77,7 +77,7 @@ class ProjectEnd:
                 mirror = self._cache.get(topic)
                 if mirror is not None:  # else it cannot be read
                     mirrors.append((mirror, [Event(one.resolution, ProjectId(topic), outcome, now)]))
-        resolves = [Settled(one.id, encode_json(outcome)) for one, outcome in ending]
+        resolves = [Settled(one.key, encode_json(outcome)) for one, outcome in ending]
         resolves += self._registry.unreadable(project.project_id)
         publish = self._committer.accept(
             project,

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from tasktree_rt.brokers.base import Broker, Interaction
 from tasktree_rt.core.access import Grants, Verb
 from tasktree_rt.core.events import Json, project_id
 from tasktree_rt.core.json_schema import Judge
 from tasktree_rt.core.prompts import HERE, deadline_of, read_answer, read_prompt
-from tasktree_rt.core.topics import user_id, user_of, user_topic
+from tasktree_rt.core.topics import user_id, user_of, user_topic, users_own
 from tasktree_rt.dialects.base import encode_json, plain
 from tasktree_rt.errors import InvalidInput, Refused
 from tasktree_rt.hub.access import policy as access
@@ -70,7 +71,15 @@ class Prompts:
         digest = fingerprint(given)
         deadline, owner = deadline_of(data), grants.owner
         interaction = Interaction(
-            data["prompt_id"], PROMPT, topics, self._context.wall(), deadline, digest, body, owner=owner
+            users_own(topics[0], data["prompt_id"]),
+            PROMPT,
+            topics,
+            self._context.wall(),
+            deadline,
+            digest,
+            body,
+            owner=owner,
+            name=data["prompt_id"],
         )
         pending = OpenInteraction(interaction, data, interaction.deadline)
 
@@ -79,38 +88,42 @@ class Prompts:
                 self._show(user, PROMPT, data, pending.id)
             opened(pending)
 
-        async with self._registry.alone(interaction.id):
-            known = await self._resolution.recall(interaction.id)
-            if known is not None:
+        async with self._registry.alone(pending.id):
+            for known in await self._resolution.namesakes(None, pending.id, partial(_share, topics)):
                 if known.interaction.digest != interaction.digest:
                     raise conflict(pending)
                 return known, False
             await self._resolution.open(pending, PROMPT, settings.limits.max_open_prompts, show)
         return pending, True
 
-    async def answer(self, prompt_id: str, given: Json, *, grants: Grants, via: Json) -> Json:
+    async def answer(
+        self, prompt_id: str, given: Json, *, grants: Grants, via: Json, within: Sequence[str] = ()
+    ) -> Json:
         """Answer a prompt. Returns the outcome once it is stored and every outbox has it.
 
         Raises:
             PeerError: ``prompt_closed`` with the outcome, ``forbidden``, or bad input.
         """
-        pending, outcome = await self._answered(prompt_id, given, grants, via)
+        pending, outcome = await self._answered(prompt_id, given, grants, via, within)
         await self._resolution.resolve(pending, outcome)
         return outcome
 
-    async def stage_answer(self, prompt_id: str, given: Json, *, grants: Grants, via: Json) -> StagedOutcome:
+    async def stage_answer(
+        self, prompt_id: str, given: Json, *, grants: Grants, via: Json, within: Sequence[str] = ()
+    ) -> StagedOutcome:
         """Answer a prompt; returns before the commit.
 
         Raises:
             PeerError: as `answer`, as far as it is known before the commit.
         """
-        return await self._resolution.stage(*await self._answered(prompt_id, given, grants, via))
+        found = await self._answered(prompt_id, given, grants, via, within)
+        return await self._resolution.stage(*found)
 
     async def _answered(
-        self, prompt_id: str, given: Json, grants: Grants, via: Json
+        self, prompt_id: str, given: Json, grants: Grants, via: Json, within: Sequence[str]
     ) -> tuple[OpenInteraction, Json]:
         """Return the prompt and the outcome that this answer gives."""
-        pending = await self.find(prompt_id, grants=grants)
+        pending = await self.find(prompt_id, grants=grants, within=within)
         if not access.may_answer(grants, pending.interaction.topics):
             raise Refused("you may not answer this prompt")
         if pending.outcome is not None:
@@ -135,11 +148,10 @@ class Prompts:
 
     async def _read_prompt(self, given: Json, owner: str) -> Json:
         prompt_id, timeout = secrets.token_hex(8), self._context.settings.people.prompt_timeout
+        now = self._context.wall()
 
         def read(judge: Judge) -> Json:
-            return read_prompt(
-                given, prompt_id=prompt_id, now=self._context.wall(), timeout=timeout, judge=judge
-            )
+            return read_prompt(given, prompt_id=prompt_id, now=now, timeout=timeout, judge=judge)
 
         return await self._verdicts.of(owner, read) if given.get("schema") is not None else read(HERE)
 
@@ -149,13 +161,13 @@ class Prompts:
 
         return await self._verdicts.of(owner, read) if "schema" in prompt else read(HERE)
 
-    async def cancel(self, prompt_id: str, *, grants: Grants, via: Json) -> Json:
+    async def cancel(self, prompt_id: str, *, grants: Grants, via: Json, within: Sequence[str] = ()) -> Json:
         """Cancel a prompt. The caller needs the grants to ask it.
 
         Raises:
             PeerError: as `answer`.
         """
-        pending = await self.find(prompt_id, grants=grants)
+        pending = await self.find(prompt_id, grants=grants, within=within)
         topics = pending.interaction.topics
         await self._require_ask(grants, topics)
         outcome = {**cancelled(pending, grants.subject or None), "via": via}
@@ -178,24 +190,30 @@ class Prompts:
                 open=open, kind=PROMPT, topic=topic, after=after, before=before, limit=limit
             )
 
-    async def stored(self, prompt_id: str) -> Interaction | None:
+    async def stored(self, pending: OpenInteraction) -> Interaction | None:
         """Return a prompt as the store has it; None if there is none.
 
         Raises:
             Unavailable: the store cannot be read now.
         """
-        return await self._resolution.read_stored(prompt_id)
+        return await self._resolution.read_stored(pending.key)
 
-    async def find(self, prompt_id: str, *, grants: Grants) -> OpenInteraction:
-        """Return a prompt that the caller may see.
+    async def find(self, prompt_id: str, *, grants: Grants, within: Sequence[str] = ()) -> OpenInteraction:
+        """Return the prompt with that id which the caller may see, with events in all topics of `within`.
 
         Raises:
-            Refused: ``not_found``; also if the caller may not see it.
+            Refused: ``not_found``; also if the caller may not see it. ``ambiguous``: it may see several.
         """
-        pending = await self._resolution.find(PROMPT, prompt_id)
-        if not access.may_see_prompt(grants, pending.interaction.topics):
-            raise Refused(f"there is no prompt {prompt_id!r}", code="not_found", field="prompt_id")
-        return pending
+
+        def wanted(topics: Sequence[str]) -> bool:
+            return all(one in topics for one in within) and access.may_see_prompt(grants, topics)
+
+        return await self._resolution.find(PROMPT, prompt_id, wanted)
+
+
+def _share(topics: Sequence[str], others: Sequence[str]) -> bool:
+    """Return whether two prompts would be in the same log, where an id names one of them."""
+    return any(one in others for one in topics)
 
 
 def timed_out(pending: OpenInteraction) -> Json:

@@ -49,7 +49,12 @@ class OpenInteraction:
 
     @property
     def id(self) -> str:
-        """The id of the prompt or command."""
+        """The id of the prompt or command for peers; another project may have one with the same id."""
+        return self.interaction.name
+
+    @property
+    def key(self) -> str:
+        """The id within the hub and the store: unique."""
         return self.interaction.id
 
     @property
@@ -132,7 +137,8 @@ class InteractionRegistry:
 
     def __init__(self, quotas: Quotas) -> None:
         self._quotas = quotas
-        self._by_id: dict[str, OpenInteraction] = {}
+        self._by_key: dict[str, OpenInteraction] = {}
+        self._by_id: dict[str, dict[str, OpenInteraction]] = {}
         self._by_topic: dict[str, dict[str, OpenInteraction]] = {}
         self._deadlines: list[tuple[int, str]] = []
         self._alone: dict[str, trio.Event] = {}
@@ -141,14 +147,14 @@ class InteractionRegistry:
         """Set when the next deadline may be earlier than before."""
 
     def __len__(self) -> int:
-        return len(self._by_id)
+        return len(self._by_key)
 
     def __iter__(self) -> Iterator[OpenInteraction]:
-        return iter(list(self._by_id.values()))
+        return iter(list(self._by_key.values()))
 
     def newest(self, most: int, wanted: Callable[[OpenInteraction], bool]) -> list[OpenInteraction]:
         """Return the newest `most` that are `wanted`, the oldest of them first."""
-        return list(islice(filter(wanted, reversed(self._by_id.values())), most))[::-1]
+        return list(islice(filter(wanted, reversed(self._by_key.values())), most))[::-1]
 
     def load(self, interaction: Interaction, deadline: int) -> None:
         """Add one that the store has as open.
@@ -176,22 +182,21 @@ class InteractionRegistry:
 
     def add(self, pending: OpenInteraction) -> None:
         """Add an open prompt or command."""
-        self._by_id[pending.id] = pending
+        self._by_key[pending.key] = pending
+        self._by_id.setdefault(pending.id, {})[pending.key] = pending
         self._quotas.add(pending.interaction.owner, OPEN)
         for topic in pending.interaction.topics:
-            self._by_topic.setdefault(topic, {})[pending.id] = pending
+            self._by_topic.setdefault(topic, {})[pending.key] = pending
         self.expect(pending, pending.deadline)
 
     def remove(self, pending: OpenInteraction) -> None:
         """Remove one that is resolved, or whose publish failed."""
-        if self._by_id.pop(pending.id, None) is None:
+        if self._by_key.pop(pending.key, None) is None:
             return
+        _take_out(self._by_id, pending.id, pending.key)
         self._quotas.drop(pending.interaction.owner, OPEN)
         for topic in pending.interaction.topics:
-            others = self._by_topic[topic]
-            del others[pending.id]
-            if not others:
-                del self._by_topic[topic]
+            _take_out(self._by_topic, topic, pending.key)
         pending.lost = not pending.kept
         pending.changed()
 
@@ -207,9 +212,13 @@ class InteractionRegistry:
             del self._alone[interaction_id]
             over.set()
 
-    def get(self, interaction_id: str) -> OpenInteraction | None:
-        """Return the open one with this id, or None."""
-        return self._by_id.get(interaction_id)
+    def get(self, key: str) -> OpenInteraction | None:
+        """Return the open one with this key, or None."""
+        return self._by_key.get(key)
+
+    def named(self, interaction_id: str) -> list[OpenInteraction]:
+        """Return the open ones with this id."""
+        return list(self._by_id.get(interaction_id, {}).values())
 
     def of(self, home: str, kind: str | None = None) -> list[OpenInteraction]:
         """Return those whose first topic is `home`, the oldest first."""
@@ -235,8 +244,8 @@ class InteractionRegistry:
         """Set its deadline; with None it has none."""
         pending.deadline = deadline
         if deadline is not None:
-            heappush(self._deadlines, (deadline, pending.id))
-            if len(self._deadlines) > 2 * len(self._by_id) + 64:
+            heappush(self._deadlines, (deadline, pending.key))
+            if len(self._deadlines) > 2 * len(self._by_key) + 64:
                 self._tidy()
             self.woken.set()
 
@@ -244,8 +253,8 @@ class InteractionRegistry:
         """Return those whose deadline has passed, each once until `expect` sets a new deadline."""
         found: list[OpenInteraction] = []
         while self._deadlines and self._deadlines[0][0] <= now:
-            deadline, interaction_id = heappop(self._deadlines)
-            pending = self._by_id.get(interaction_id)
+            deadline, key = heappop(self._deadlines)
+            pending = self._by_key.get(key)
             if pending is not None and pending.deadline == deadline:
                 found.append(pending)
         return found
@@ -256,5 +265,14 @@ class InteractionRegistry:
         return self._deadlines[0][0] if self._deadlines else None
 
     def _tidy(self) -> None:
-        self._deadlines = [(one.deadline, one.id) for one in self._by_id.values() if one.deadline is not None]
+        open_ones = self._by_key.values()
+        self._deadlines = [(one.deadline, one.key) for one in open_ones if one.deadline is not None]
         heapify(self._deadlines)
+
+
+def _take_out(index: dict[str, dict[str, OpenInteraction]], place: str, key: str) -> None:
+    """Remove an entry of an index, and its place with the last one."""
+    others = index[place]
+    del others[key]
+    if not others:
+        del index[place]

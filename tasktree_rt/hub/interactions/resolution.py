@@ -31,6 +31,7 @@ from tasktree_rt.hub.publish.pending_publish import PendingPublish
 from tasktree_rt.hub.publish.publisher import Publisher
 
 LOADED_AT_ONCE = 1_000
+NAMESAKES_AT_ONCE: Final = 100
 log: Final[BoundLogger] = get_logger("tasktree_rt.store")
 
 
@@ -117,20 +118,54 @@ class Resolution:
             deadline = self._context.wall() + self._patience
         self._registry.load(interaction, deadline)
 
-    async def find(self, kind: str, name: str) -> OpenInteraction:
-        """Return a prompt or a command that is stored, open or resolved.
+    async def find(
+        self, kind: str, name: str, wanted: Callable[[Sequence[str]], bool] = lambda _: True
+    ) -> OpenInteraction:
+        """Return the prompt or command with that id whose topics are `wanted`, open or resolved.
 
         Raises:
-            Refused: ``not_found``.
+            Refused: ``not_found``, or ``ambiguous`` if there are several.
             Unavailable: the store cannot be read now.
         """
-        pending = await self.recall(name)
-        if pending is None or pending.interaction.kind != kind:
+        found = await self.namesakes(kind, name, wanted)
+        if not found:
             raise missing(kind, name)
-        return pending
+        if len(found) > 1:
+            raise Refused(
+                f"several {kind}s have the id {name!r}: name the project_id or the user_id",
+                code="ambiguous",
+                field=f"{kind}_id",
+            )
+        return found[0]
+
+    async def namesakes(
+        self, kind: str | None, name: str, wanted: Callable[[Sequence[str]], bool]
+    ) -> list[OpenInteraction]:
+        """Return those of a kind with that id whose topics are `wanted`, open or resolved. None: of any kind.
+
+        Raises:
+            Unavailable: the store cannot be read now.
+        """
+        if not is_node_id(name) or len(name) > MAX_ID:
+            return []
+        known = self._registry.named(name)
+        place = 0
+        found: dict[str, Sequence[str]] = {}
+        while page := await self._page(name, place):
+            place = page[-1].place
+            found |= {one.id: one.topics for one in page}
+        # One that is opened or resolved while the store is read is in one of the three.
+        found |= {one.key: one.interaction.topics for one in (*known, *self._registry.named(name))}
+        keys = [key for key, topics in found.items() if wanted(topics)]
+        recalled = [await self.recall(key) for key in keys]
+        return [one for one in recalled if one is not None and kind in (None, one.interaction.kind)]
+
+    async def _page(self, name: str, after: int) -> list[Interaction]:
+        with readable():
+            return await self._broker.interactions(name=name, after=after, limit=NAMESAKES_AT_ONCE)
 
     async def recall(self, name: str) -> OpenInteraction | None:
-        """Return the prompt or command with that id; None if there is none.
+        """Return the prompt or command with that key; None if there is none.
 
         Raises:
             Unavailable: the store cannot be read now.
@@ -154,13 +189,11 @@ class Resolution:
             seen_open = True
 
     async def read_stored(self, name: str) -> Interaction | None:
-        """Return a prompt or command as the store has it.
+        """Return a prompt or command as the store has it, by its key.
 
         Raises:
             Unavailable: the store cannot be read now.
         """
-        if not is_node_id(name) or len(name) > MAX_ID:
-            return None
         with readable():
             return await self._broker.interaction(name)
 
@@ -195,7 +228,7 @@ class Resolution:
         topics = pending.interaction.topics
 
         def precondition() -> None:
-            if self._registry.get(pending.id) is not None:
+            if self._registry.get(pending.key) is not None:
                 raise conflict(pending)
             if any(self._registry.count(topic, kind) >= most for topic in topics):
                 raise Refused(f"{most} are open already", code="rate_limited", retry_after=1.0)
@@ -246,7 +279,7 @@ class Resolution:
         Raises:
             PeerError: as `resolve`, as far as it is known before the commit.
         """
-        resolves = [Settled(pending.id, encode_json(outcome))]
+        resolves = [Settled(pending.key, encode_json(outcome))]
         found = await self.tell(pending, outcome, resolves=resolves, producer=producer)
         if not found.late:
             pending.resolving = found.publish

@@ -188,7 +188,7 @@ class NativeSession(ConnectionSession):
             case Answer():
                 via = self._via()
                 found = await self.hub.prompts.stage_answer(
-                    command.prompt_id, command.given, grants=self._grants, via=via
+                    command.prompt_id, command.given, grants=self._grants, via=via, within=command.within
                 )
                 self._replies.promise(found.publish, command.id, Reply(command.id), found.check)
             case Instruct():

@@ -24,6 +24,7 @@ LISTINGS: Final = {
     "hub/executions/work_queue.py",
     "hub/executions/waiting_workers.py",
     "web/search.py",
+    "hub/projects/series.py",
 }
 """They filter lists by the `Scope` that `policy.listed` gave to their caller."""
 

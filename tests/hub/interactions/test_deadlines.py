@@ -21,7 +21,7 @@ TOPICS = ("p", "q", "@anna")
 
 
 def is_open(office: Office, name: str = "a") -> bool:
-    return office.hub.registry.get(name) is not None
+    return bool(office.hub.registry.named(name))
 
 
 async def test_the_default_holds_at_the_deadline_and_not_before(autojump_clock: MockClock) -> None:

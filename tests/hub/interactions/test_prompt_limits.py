@@ -78,7 +78,7 @@ async def test_who_may_ask_answer_see_and_take_back(autojump_clock: MockClock) -
             await office.hub.prompts.find("b", grants=Grants("carl"))
         await office.hub.prompts.answer("b", {"proceed": True}, grants=Grants("anna"), via={})
         await office.hub.prompts.cancel("a", grants=producer, via={"dialect": "http"})
-        assert office.hub.registry.get("a") is None
+        assert not office.hub.registry.named("a")
         assert len(await office.stored()) == 2
 
 

@@ -134,17 +134,17 @@ async def test_an_id_that_was_opened_and_settled_while_the_store_was_read_is_not
     autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with an_office() as office:
-        gate, right = trio.Event(), office.broker.interaction
+        gate, right = trio.Event(), office.broker.interactions
 
-        async def slow(name: str) -> Interaction | None:
-            found = await right(name)
+        async def slow(**wanted: Any) -> list[Interaction]:
+            found = await right(**wanted)
             await gate.wait()
             return found
 
-        monkeypatch.setattr(office.broker, "interaction", slow)
+        monkeypatch.setattr(office.broker, "interactions", slow)
         slowly = [office.ask("a", project_id="p"), office.answer("a"), office.wait("a")]
         await wait_all_tasks_blocked()
-        monkeypatch.setattr(office.broker, "interaction", right)
+        monkeypatch.setattr(office.broker, "interactions", right)
         first = office.ask("a", project_id="p")
         await wait_all_tasks_blocked()
         assert not first.over  # it waits for the one that looks
@@ -181,7 +181,7 @@ async def test_what_was_settled_while_it_was_read_is_settled(
 ) -> None:
     async with an_office() as office:
         await asked(office)
-        stale = await office.broker.interaction("a")
+        stale = await office.broker.interaction("1:p:a")
         office.answer("a", value="first")
         await wait_all_tasks_blocked()
         right, reads = office.broker.interaction, []
