@@ -22,6 +22,7 @@ COMMANDS: Final = {
     "notify": ("tasktree_rt.cli.notify", "notify_command"),
     "export": ("tasktree_rt.cli.export", "export_command"),
     "recover": ("tasktree_rt.cli.recover", "recover_command"),
+    "key": ("tasktree_rt.cli.key", "key_command"),
     "settings": ("tasktree_rt.cli.show_settings", "settings_command"),
 }
 

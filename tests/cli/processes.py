@@ -87,7 +87,9 @@ async def command(
                 await process.stdout.aclose()
 
 
-async def finished(folder: Path, *arguments: str | bytes, stdin: bytes = b"") -> tuple[int, str, str]:
+async def finished(
+    folder: Path, *arguments: str | bytes, stdin: bytes = b"", **env: str
+) -> tuple[int, str, str]:
     """Run a command to its end: exit code, standard output, standard error."""
     with trio.fail_after(PATIENCE):
         done = await trio.run_process(
@@ -97,7 +99,7 @@ async def finished(folder: Path, *arguments: str | bytes, stdin: bytes = b"") ->
             capture_stderr=True,
             check=False,
             cwd=folder,
-            env=environment(folder),
+            env={**environment(folder), **env},
         )
     return done.returncode, done.stdout.decode(), done.stderr.decode()
 
