@@ -8,6 +8,7 @@ import { Link } from "../ui/link.tsx";
 import { projectOf, usePlace, VIEWS, type ViewName } from "../ui/location.ts";
 import { Empty, Spinner } from "../ui/parts.tsx";
 import { usePreference } from "../ui/preference.ts";
+import { useShared } from "../ui/shared.ts";
 import { Boundary } from "./boundary.tsx";
 import { ClockNotice, ConnectionPill } from "./connection.tsx";
 import { ProjectPage } from "./ProjectPage.tsx";
@@ -28,8 +29,9 @@ export function App(): ReactNode {
   const hub = useHub();
   const watched = useReadable(hub.status);
   const listed = useReadable(hub.rows.status);
+  const shared = useShared();
   const needsToken = watched.kind === "refused" || listed.kind === "refused";
-  if (path === "/tv" && !needsToken) {
+  if (path === "/tv" && !needsToken && !shared) {
     return (
       <Suspense fallback={<Spinner label="Loading …" />}>
         <TvPage connection={<ConnectionPill />} />
@@ -39,12 +41,12 @@ export function App(): ReactNode {
   return (
     <div className="shell">
       <SkipLink />
-      <TopBar path={path} />
+      {shared ? <SharedBar /> : <TopBar path={path} />}
       <ClockNotice />
       <main className="main" id="main" tabIndex={-1}>
         <Boundary name={path}>
           <Suspense fallback={<Spinner label="Loading …" />}>
-            {needsToken ? <TokenPage /> : <Page path={path} />}
+            {needsToken ? <TokenPage /> : <Page path={path} shared={shared} />}
           </Suspense>
         </Boundary>
       </main>
@@ -52,7 +54,10 @@ export function App(): ReactNode {
   );
 }
 
-function Page({ path }: { path: string }): ReactNode {
+function Page({ path, shared }: { path: string; shared: boolean }): ReactNode {
+  if (shared && projectOf(path) === null) {
+    return <Empty page title="This link shows one project, and no other page" />;
+  }
   if (path === "/" || path === "/projects") return <ProjectsPage />;
   if (path === "/series") return <SeriesPage />;
   if (path === "/inbox") return <InboxPage />;
@@ -127,22 +132,43 @@ function Dialogs(): ReactNode {
   );
 }
 
+/** Of a page that shows one project by a share link: nothing that leads elsewhere. */
+function SharedBar(): ReactNode {
+  return (
+    <header className="topbar">
+      <span className="brand">
+        <Emblem />
+        <span>tasktree_rt</span>
+      </span>
+      <span className="nav muted">shared, for watching</span>
+      <ThemeSwitch />
+      <ConnectionPill />
+    </header>
+  );
+}
+
+function Emblem(): ReactNode {
+  return (
+    <svg viewBox="0 0 24 24" aria-hidden="true">
+      <path
+        d="M12 5v5M12 10c0 4-6 3-6 7M12 10c0 4 6 3 6 7M12 10v7"
+        fill="none"
+        stroke="var(--accent)"
+        strokeWidth="2"
+      />
+      <circle cx="12" cy="4" r="3" fill="var(--accent)" />
+      <circle cx="6" cy="19" r="3" fill="var(--done)" />
+      <circle cx="12" cy="19" r="3" fill="var(--running)" />
+      <circle cx="18" cy="19" r="3" fill="var(--review)" />
+    </svg>
+  );
+}
+
 function TopBar({ path }: { path: string }): ReactNode {
   return (
     <header className="topbar">
       <Link href="/" className="brand" aria-label="tasktree_rt: all projects">
-        <svg viewBox="0 0 24 24" aria-hidden="true">
-          <path
-            d="M12 5v5M12 10c0 4-6 3-6 7M12 10c0 4 6 3 6 7M12 10v7"
-            fill="none"
-            stroke="var(--accent)"
-            strokeWidth="2"
-          />
-          <circle cx="12" cy="4" r="3" fill="var(--accent)" />
-          <circle cx="6" cy="19" r="3" fill="var(--done)" />
-          <circle cx="12" cy="19" r="3" fill="var(--running)" />
-          <circle cx="18" cy="19" r="3" fill="var(--review)" />
-        </svg>
+        <Emblem />
         <span>tasktree_rt</span>
       </Link>
       <nav className="nav" aria-label="Pages">

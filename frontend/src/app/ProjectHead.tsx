@@ -1,5 +1,6 @@
 import { type ReactNode, useEffect } from "react";
 import { type Fields, number, type Project, type Spent, type TreeStore, text, texts } from "../core/index.ts";
+import { ShareButton } from "../features/share/ShareButton.tsx";
 import { Triage } from "../features/triage/Triage.tsx";
 import { useReadable } from "../react/hooks.ts";
 import { ProjectCommands } from "../ui/commands/ProjectCommands.tsx";
@@ -7,6 +8,7 @@ import { Link, OutsideLink } from "../ui/link.tsx";
 import { usePlace } from "../ui/location.ts";
 import { Badge } from "../ui/parts.tsx";
 import { seriesAddress } from "../ui/projects.ts";
+import { useShared } from "../ui/shared.ts";
 import { Spending } from "../ui/usage.tsx";
 
 function useTop(tree: TreeStore) {
@@ -17,6 +19,7 @@ function useTop(tree: TreeStore) {
 export function ProjectHead({ project, tree }: { project: Project; tree: TreeStore }): ReactNode {
   const top = useTop(tree);
   const { query } = usePlace();
+  const shared = useShared();
   const name = text(top.project, "title") ?? text(top.project, "name") ?? project.id;
   const url = text(top.project, "url");
   const waiting = top.prompts.length;
@@ -34,16 +37,13 @@ export function ProjectHead({ project, tree }: { project: Project; tree: TreeSto
       {top.state !== null && <Badge status={top.state} />}
       <Triage tree={tree} selected={query.get("node")} />
       <Used tree={tree} />
-      {tree === project.tree && <ProjectCommands project={project} state={top.state} />}
-      {waiting > 0 && (
-        <Link href="/inbox" className="badge c-review">
-          {waiting} open {waiting === 1 ? "question" : "questions"}
-        </Link>
-      )}
+      {!shared && tree === project.tree && <ProjectCommands project={project} state={top.state} />}
+      {!shared && <ShareButton projectId={project.id} />}
+      {waiting > 0 && <Questions waiting={waiting} shared={shared} />}
       {text(top.orchestrator ?? undefined, "status") !== undefined && (
         <span className="chip">orchestrator {text(top.orchestrator ?? undefined, "status")}</span>
       )}
-      <Series project={project} fields={top.project} />
+      {!shared && <Series project={project} fields={top.project} />}
       {text(top.project, "group") !== undefined && <bdi className="chip">{text(top.project, "group")}</bdi>}
       {texts(top.project, "labels")
         .slice(0, 6)
@@ -68,6 +68,16 @@ function Series({ project, fields }: { project: Project; fields: Fields }): Reac
         {series}
         {run !== undefined && ` ${run}`}
       </bdi>
+    </Link>
+  );
+}
+
+function Questions({ waiting, shared }: { waiting: number; shared: boolean }): ReactNode {
+  const words = `${waiting} open ${waiting === 1 ? "question" : "questions"}`;
+  if (shared) return <span className="badge c-review">{words}</span>;
+  return (
+    <Link href="/inbox" className="badge c-review">
+      {words}
     </Link>
   );
 }

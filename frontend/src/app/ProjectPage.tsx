@@ -11,6 +11,7 @@ import { Link } from "../ui/link.tsx";
 import { projectAddress, select, usePlace, VIEWS, type ViewName, withQuery } from "../ui/location.ts";
 import { CopyLine, Empty, Failure, Spinner } from "../ui/parts.tsx";
 import { PastContext } from "../ui/past.ts";
+import { useShared } from "../ui/shared.ts";
 import { Boundary } from "./boundary.tsx";
 import { ProjectHead } from "./ProjectHead.tsx";
 import { TokenForm } from "./TokenPage.tsx";
@@ -52,6 +53,7 @@ export function ProjectPage({ projectId, view }: { projectId: string; view: View
 /** Why this project cannot be shown, and what can be done about it. */
 function Refused({ projectId, error }: { projectId: string; error: HubError }): ReactNode {
   const hub = useHub();
+  const shared = useShared();
   const impossible = error.code === "invalid_project_id";
   const forbidden = error.code === "forbidden";
   return (
@@ -60,7 +62,7 @@ function Refused({ projectId, error }: { projectId: string; error: HubError }): 
         {error.message}
       </p>
       {impossible && <p className="muted">The address may be cut off or mistyped.</p>}
-      {forbidden && (
+      {forbidden && !shared && (
         <>
           <p className="muted">Another token may allow it:</p>
           <TokenForm />
@@ -72,7 +74,7 @@ function Refused({ projectId, error }: { projectId: string; error: HubError }): 
             Try again
           </button>
         )}
-        <Link href="/">All projects</Link>
+        {!shared && <Link href="/">All projects</Link>}
       </div>
     </Empty>
   );

@@ -1,6 +1,7 @@
 import { type FormEvent, type ReactNode, useState } from "react";
 import { useReadable } from "../react/hooks.ts";
 import { useHub } from "../react/provider.tsx";
+import { isShared } from "../ui/shared.ts";
 
 /** The hub wants a token, or another one; or it lets this page in with none. */
 export function TokenPage(): ReactNode {
@@ -18,6 +19,16 @@ export function TokenPage(): ReactNode {
             Try again
           </button>
         </div>
+      </div>
+    );
+  }
+  if (isShared(hub)) {
+    return (
+      <div className="empty">
+        <h1>This link is not valid any more</h1>
+        <p className="muted">
+          It has expired, or the hub has another key. Whoever sent it can send another one.
+        </p>
       </div>
     );
   }

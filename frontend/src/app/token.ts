@@ -1,15 +1,37 @@
 /** The token of this browser: where it comes from, when it is kept, and how tabs share it. */
 import type { Hub } from "../core/index.ts";
 import { read, write } from "../ui/preference.ts";
+import { isOfALink, isShared } from "../ui/shared.ts";
 
 /** The token that the address brings along, which is taken out of it; else the one that this browser keeps. */
 export function firstToken(): string | null {
   const here = new URL(window.location.href);
   const given = here.searchParams.get("token");
-  if (given === null) return read("token");
+  if (given === null) return ofThisTab() ?? read("token");
   here.searchParams.delete("token");
   window.history.replaceState(null, "", here);
+  keepForThisTab(isOfALink(given) ? given : null);
   return given;
+}
+
+const OF_A_TAB = "tasktree_rt.share";
+
+/** The token of the share link that this tab was opened with: no other tab is to have it. */
+function ofThisTab(): string | null {
+  try {
+    return window.sessionStorage.getItem(OF_A_TAB);
+  } catch {
+    return null;
+  }
+}
+
+function keepForThisTab(token: string | null): void {
+  try {
+    if (token === null) window.sessionStorage.removeItem(OF_A_TAB);
+    else window.sessionStorage.setItem(OF_A_TAB, token);
+  } catch {
+    // A browser that stores nothing asks for the link again after a reload.
+  }
 }
 
 /**
@@ -20,13 +42,13 @@ export function shareToken(hub: Hub): void {
   const keep = () => {
     const accepted = hub.rows.status.get().kind === "live" || hub.status.get().kind === "live";
     const { token } = hub.http;
-    if (accepted && token !== null && token !== read("token")) write("token", token);
+    if (accepted && token !== null && !isOfALink(token) && token !== read("token")) write("token", token);
   };
   hub.rows.status.subscribe(keep);
   hub.status.subscribe(keep);
   window.addEventListener("storage", () => {
     const token = read("token");
     const refused = hub.rows.status.get().kind === "refused" || hub.status.get().kind === "refused";
-    if (refused && token !== null && token !== hub.http.token) hub.setToken(token);
+    if (refused && token !== null && !isShared(hub) && token !== hub.http.token) hub.setToken(token);
   });
 }

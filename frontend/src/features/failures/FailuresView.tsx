@@ -15,6 +15,7 @@ import { projectAddress } from "../../ui/location.ts";
 import { useCounts, useSnapshot } from "../../ui/looking.ts";
 import { title } from "../../ui/nodes.ts";
 import { Ago, Mark } from "../../ui/parts.tsx";
+import { useShared } from "../../ui/shared.ts";
 import { clock, count } from "../../ui/time.ts";
 import type { ViewProps } from "../../ui/view.ts";
 import { RetryAll } from "./RetryAll.tsx";
@@ -23,6 +24,7 @@ import "./failures.css";
 /** What went wrong in a run: the failures that others follow from, by message, the first one first. */
 export default function FailuresView({ projectId, tree, onSelect, past }: ViewProps): ReactNode {
   const snapshot = useSnapshot(tree, 1000);
+  const shared = useShared();
   const counts = useCounts(tree);
   const { groups, all, by } = useMemo(() => {
     const found = begun(snapshot);
@@ -47,7 +49,9 @@ export default function FailuresView({ projectId, tree, onSelect, past }: ViewPr
             </span>
           </p>
         )}
-        {!past && all.length > 0 && <RetryAll projectId={projectId} ids={all.map((one) => one.id)} />}
+        {!past && !shared && all.length > 0 && (
+          <RetryAll projectId={projectId} ids={all.map((one) => one.id)} />
+        )}
         {groups.map((group) => (
           <GroupCard
             key={group.failed[0]?.id}

@@ -17,6 +17,7 @@ import { go, usePlace, withQuery } from "../../ui/location.ts";
 import { message, progress, spent, title } from "../../ui/nodes.ts";
 import { PromptForm } from "../../ui/PromptForm.tsx";
 import { Ago, Badge, CopyButton, CountsLine, Progress } from "../../ui/parts.tsx";
+import { useShared } from "../../ui/shared.ts";
 import { duration, useNow } from "../../ui/time.ts";
 import type { ViewProps } from "../../ui/view.ts";
 import { Attempts } from "./Attempts.tsx";
@@ -114,6 +115,7 @@ function About({
   fields,
   onFault,
 }: ViewProps & { nodeId: string; fields: Fields; onFault: (seq: number) => void }): ReactNode {
+  const shared = useShared();
   const rollup = useTreeNode(tree, nodeId)?.rollup ?? null;
   const share = progress(fields);
   const parent = text(fields, "parent_id");
@@ -139,8 +141,8 @@ function About({
         message(fields) !== undefined && <bdi className="notice node-message">{message(fields)}</bdi>
       )}
       {(rollup?.counts.failed ?? 0) > 0 && <FailedBelow tree={tree} nodeId={nodeId} onSelect={onSelect} />}
-      {!past && <Waiting {...{ project, nodeId }} />}
-      {!past && <Commands project={project} nodeId={nodeId} fields={fields} />}
+      {!past && !shared && <Waiting {...{ project, nodeId }} />}
+      {!past && !shared && <Commands project={project} nodeId={nodeId} fields={fields} />}
       <Called {...{ projectId, nodeId, tree, fields }} />
       <Attempts fields={fields} />
       <dl className="fields">

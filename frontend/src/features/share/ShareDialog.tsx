@@ -1,0 +1,127 @@
+import { type FormEvent, type ReactNode, useState } from "react";
+import { HubError } from "../../core/index.ts";
+import { useHub } from "../../react/provider.tsx";
+import { Dialog } from "../../ui/Dialog.tsx";
+import { withQuery } from "../../ui/location.ts";
+import { CopyLine } from "../../ui/parts.tsx";
+import { at, full } from "../../ui/time.ts";
+
+const LIFETIMES = [
+  { seconds: 3_600, name: "an hour" },
+  { seconds: 86_400, name: "a day" },
+  { seconds: 604_800, name: "a week" },
+] as const;
+
+interface Made {
+  readonly token: string;
+  readonly expires_at: string;
+  readonly history: boolean;
+}
+
+interface ShareDialogProps {
+  readonly projectId: string;
+  readonly onClose: () => void;
+}
+
+/** Make a link with which anybody can watch this project until it expires, and do nothing else. */
+export default function ShareDialog({ projectId, onClose }: ShareDialogProps): ReactNode {
+  const hub = useHub();
+  return (
+    <Dialog label="Share this project" onClose={onClose}>
+      <div className="stack dialog-body">
+        <h2>Share this project</h2>
+        {hub.http.token === null ? <NoTokens /> : <ShareForm projectId={projectId} />}
+        <div>
+          <button type="button" className="button" onClick={onClose}>
+            Close
+          </button>
+        </div>
+      </div>
+    </Dialog>
+  );
+}
+
+/** The hub asks for no token: a link could not keep anybody from the rest. */
+function NoTokens(): ReactNode {
+  return (
+    <>
+      <p className="notice c-review">
+        This hub asks for no tokens: whoever reaches it sees every project and can change all of them. A link
+        for watching alone, with an end, needs <code>auth.secret</code> in the hub's settings.
+      </p>
+      <p className="muted">Whoever reaches the hub can open this page by its address:</p>
+      <CopyLine text={window.location.href} />
+    </>
+  );
+}
+
+function ShareForm({ projectId }: { projectId: string }): ReactNode {
+  const { http } = useHub();
+  const [lifetime, setLifetime] = useState<number>(LIFETIMES[1].seconds);
+  const [history, setHistory] = useState(true);
+  const [made, setMade] = useState<Made | null>(null);
+  const [error, setError] = useState<HubError | null>(null);
+  const [making, setMaking] = useState(false);
+  const make = async (event: FormEvent) => {
+    event.preventDefault();
+    setMaking(true);
+    setError(null);
+    try {
+      setMade(await http.call<Made>("POST", `${http.project(projectId)}/tokens`, { lifetime, history }));
+    } catch (reason) {
+      setError(reason instanceof HubError ? reason : new HubError("internal", String(reason)));
+    }
+    setMaking(false);
+  };
+  return (
+    <>
+      <p>
+        Whoever has the link can watch this project until then: no other project, no answers, no commands.
+        {window.location.search.includes("node=") &&
+          " It leads to the node that is open here; the whole project can be seen."}
+      </p>
+      <form className="stack" onSubmit={(event) => void make(event)}>
+        <label className="row">
+          Valid for
+          <select
+            className="input"
+            value={lifetime}
+            onChange={(event) => setLifetime(Number(event.target.value))}
+          >
+            {LIFETIMES.map((one) => (
+              <option key={one.seconds} value={one.seconds}>
+                {one.name}
+              </option>
+            ))}
+          </select>
+        </label>
+        <label className="row">
+          <input type="checkbox" checked={history} onChange={(event) => setHistory(event.target.checked)} />
+          With its past: earlier output and events, time travel, search
+        </label>
+        <div>
+          <button type="submit" className="button primary" disabled={making}>
+            Make a link
+          </button>
+        </div>
+      </form>
+      {error !== null && (
+        <p className="notice c-failed" role="alert">
+          {error.code === "forbidden"
+            ? `Your token may not make links for this project (${error.message}). It needs a subject, watch, and history for the past.`
+            : error.message}
+        </p>
+      )}
+      {made !== null && (
+        <div className="stack" role="status">
+          <CopyLine text={window.location.origin + withQuery({ token: made.token })} />
+          <span className="muted">
+            Valid until {full(at(made.expires_at))}
+            {made.history ? "" : ", without the past"}. It cannot be taken back before, but by another key of
+            the hub.
+          </span>
+        </div>
+      )}
+    </>
+  );
+}
