@@ -80,7 +80,10 @@ it.each([
     expect(page.url()).not.toContain("token");
     await page.reload();
     await panel.getByRole("heading", { name: "A step" }).waitFor();
-    await panel.getByText(/no luck|news for/).first().waitFor();
+    await panel
+      .getByText(/no luck|news for/)
+      .first()
+      .waitFor();
     for (const name of ["Projects", "Inbox", "Hub"])
       expect(await page.getByRole("link", { name }).count()).toBe(0);
     for (const name of ["Share", "Commands", "Yes, go on"])

@@ -14,6 +14,7 @@ const LIFETIMES = [
 
 interface Made {
   readonly token: string;
+  readonly token_id: string;
   readonly expires_at: string;
   readonly history: boolean;
 }
@@ -76,7 +77,7 @@ function ShareForm({ projectId }: { projectId: string }): ReactNode {
   return (
     <>
       <p>
-        Whoever has the link can watch this project until then: no other project, no answers, no commands.
+        Whoever has the link can watch this project until it ends: no other project, no answers, no commands.
         {window.location.search.includes("node=") &&
           " It leads to the node that is open here; the whole project can be seen."}
       </p>
@@ -117,8 +118,8 @@ function ShareForm({ projectId }: { projectId: string }): ReactNode {
           <CopyLine text={window.location.origin + withQuery({ token: made.token })} />
           <span className="muted">
             Valid until {full(at(made.expires_at))}
-            {made.history ? "" : ", without the past"}. It cannot be taken back before, but by another key of
-            the hub.
+            {made.history ? "" : ", without the past"}. An administrator can revoke it before, by its id:{" "}
+            <code>{made.token_id}</code>
           </span>
         </div>
       )}
