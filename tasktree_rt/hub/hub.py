@@ -128,7 +128,6 @@ class Hub:
         self.context = context
         self.hooks = access
         self.access = Decisions(context, access)
-        self.subscription_tokens = SubscriptionTokens(signing_key(context.settings.auth), self.wall)
         self.settings = context.settings
         self.meter = context.meter
         self.timestamp = context.timestamp
@@ -144,6 +143,9 @@ class Hub:
             context,
             broker.access,
             end=lambda reason: self.disconnecting.end_revoked(reason),  # noqa: PLW0108 - made later
+        )
+        self.subscription_tokens = SubscriptionTokens(
+            signing_key(context.settings.auth), self.wall, self.administration.reason
         )
         self._compose_projects()
         self._compose_commits()

@@ -166,6 +166,45 @@ async def test_a_connection_that_has_nothing_else_closes_when_it_expires() -> No
             assert (await http.get(f"{API}/projects/p/state?token={shared}")).status_code == 401
 
 
+async def revoke(running: RealHub, **what: str) -> None:
+    async with caller(running, "root", admin=True) as root:
+        assert (await root.post(f"{API}/admin/revoke", json=what)).is_success
+
+
+async def test_a_revoked_one_ends_what_it_opened_and_opens_nothing_more() -> None:
+    async with real_hub(auth=auth()) as running, caller(running, watch=["p"]) as ada:
+        made_one = await made(ada)
+        shared = made_one["token"]
+        async with (
+            running.socket(f"/ws/updates?project_id=p&token={shared}") as own,
+            running.socket(f"/ws/updates?user_id=ada&token={token(subject='ada')}") as other,
+        ):
+            assert (await heard(own))["type"] == "welcome"
+            await say(other, {"type": "subscribe", "project_id": "p", "token": shared, "id": 1})
+            while (await heard(other)).get("id") != 1:
+                pass
+            await revoke(running, token_id=made_one["token_id"])
+            for socket in (own, other):
+                with trio.fail_after(30):
+                    while socket.closed is None:
+                        await trio.lowlevel.checkpoint()
+        async with running.http() as http:
+            assert (await http.get(f"{API}/projects/p/state?token={shared}")).status_code == 401
+        async with running.socket(f"/ws/updates?user_id=ada&token={token(subject='ada')}") as again:
+            await say(again, {"type": "subscribe", "project_id": "p", "token": shared, "id": 2})
+            while (said := await heard(again)).get("id") != 2:
+                pass
+            assert said["code"] == "unauthorized"
+
+
+async def test_what_a_revoked_user_has_shared_opens_nothing_more() -> None:
+    async with real_hub(auth=auth()) as running, caller(running, watch=["p"]) as ada, running.http() as http:
+        shared = (await made(ada))["token"]
+        assert (await http.get(f"{API}/projects/p/state?token={shared}")).status_code == 404
+        await revoke(running, user="ada")
+        assert (await http.get(f"{API}/projects/p/state?token={shared}")).status_code == 401
+
+
 async def test_a_refreshed_token_of_the_user_leaves_the_subscription() -> None:
     async with real_hub(auth=auth()) as running:
         shared = running.hub.subscription_tokens.mint("p", lifetime=60)

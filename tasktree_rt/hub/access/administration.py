@@ -162,7 +162,7 @@ class Administration:
         if not self.revocations.has_room(kind, name):
             raise Refused(f"at most {MOST} revocations", code="subject_full")
         now, auth = self._context.wall(), self._context.settings.auth
-        kept = round((auth.max_lifetime + auth.leeway) * 1_000_000)
+        kept = round(max(auth.max_lifetime + auth.leeway, auth.max_subscription_lifetime) * 1_000_000)
         one = Revocation(kind, name, before, now, now + kept, caller.subject)
         self.revocations.add(one)
         self.keys.revoked(keys, now)

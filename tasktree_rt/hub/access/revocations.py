@@ -70,6 +70,8 @@ class Revocations:
         """
         if grants.token_id and grants.token_id in self._tokens:
             return "the token was revoked"
+        if any(lease.token_id in self._tokens for lease in grants.leases.values()):
+            return "a subscription token of this connection was revoked"
         found = self._users.get(grants.subject)
         if found is None:
             return None

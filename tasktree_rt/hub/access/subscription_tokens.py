@@ -42,12 +42,15 @@ class SubscriptionToken:
         history: whether it allows reading the project's past.
         until: Unix time in seconds at which it expires.
         token_id: its id, random.
+        by, issued: the subject that asked for it, and when, Unix time in seconds.
     """
 
     project_id: str
     history: bool
     until: float
     token_id: str
+    by: str
+    issued: float
 
     @property
     def lease(self) -> Lease:
@@ -70,11 +73,21 @@ class SubscriptionToken:
 
 
 class SubscriptionTokens:
-    """Makes and verifies tokens. `wall` returns the time in microseconds since the Unix epoch."""
+    """Makes and verifies tokens.
 
-    def __init__(self, key: bytes, wall: Callable[[], int]) -> None:
+    `wall` returns the time in microseconds since the Unix epoch. `revoked` returns why a token is refused; it
+    gets its id, its maker and the time as grants.
+    """
+
+    def __init__(
+        self,
+        key: bytes,
+        wall: Callable[[], int],
+        revoked: Callable[[Grants], str | None] = lambda _: None,
+    ) -> None:
         self._key = key
         self._wall = wall
+        self._revoked = revoked
 
     def mint(self, project_id: str, *, lifetime: float, history: bool = False, by: str = "") -> str:
         """Return a new token for a project, valid for `lifetime` seconds. `by`: the subject that asks for it.
@@ -115,6 +128,9 @@ class SubscriptionTokens:
         found = _read(claims)
         if self._wall() >= found.until * 1_000_000:
             raise SubscriptionTokenInvalid("the subscription token has expired", field="token")
+        maker = Grants(found.by, issued=found.issued, token_id=found.token_id)
+        if (reason := self._revoked(maker)) is not None:
+            raise SubscriptionTokenInvalid(reason, field="token")
         return found
 
     def lease_of(self, token: str, project_id: str) -> Lease:
@@ -133,7 +149,8 @@ def _read(claims: dict[str, Any]) -> SubscriptionToken:
     name, until, token_id = claims["project_id"], claims["exp"], claims["jti"]
     if not (is_project_id(name) and isinstance(until, (int, float)) and isinstance(token_id, str)):
         raise SubscriptionTokenInvalid("the subscription token is not valid", field="token")
-    return SubscriptionToken(name, claims.get("history") is True, float(until), token_id)
+    by, issued = str(claims.get("by", "")), float(claims.get("iat", 0.0))
+    return SubscriptionToken(name, claims.get("history") is True, float(until), token_id, by, issued)
 
 
 def signing_key(auth: Auth) -> bytes:
