@@ -22,8 +22,9 @@ from attrs import frozen
 
 from tasktree_rt.brokers.memory import MemoryBroker
 from tasktree_rt.core.access import OPEN
+from tasktree_rt.settings import Auth
 from tests.cli.processes import PATIENCE
-from tests.web.realhub import RealHub, auth, node_update, real_hub, token
+from tests.web.realhub import RealHub, node_update, real_hub, signed
 from tests.wsclient import PING, PONG, WsClient, request_head
 
 T = TypeVar("T")
@@ -37,11 +38,13 @@ USER, PRIVATE = "eve", "between us"
 MESSAGE: Final = 64 * 1024
 BURST: Final = 50
 PER_SUBJECT: Final = 30
+PER_ADDRESS: Final = 200
 OPEN_PROMPTS: Final = 5
 SUBSCRIPTIONS: Final = 20
 SECONDS: Final = 1.0
 """The timeouts of the hub here: handshake, stalled writes, closing handshakes."""
 LIMITS: Final = {
+    "max_connections_per_address": PER_ADDRESS,
     "max_message_size": MESSAGE,
     "message_burst": BURST,
     "max_messages_per_second": 1.0,
@@ -105,6 +108,10 @@ class Held:
     open: frozenset[str]
     counts: dict[str, int]
 
+    def no_more_than(self, before: Held) -> bool:
+        """Return whether nothing is held that was not held before."""
+        return all(self.counts[name] <= before.counts[name] for name in self.counts)
+
 
 class Arena:
     """See the module's docstring; made by `arena`.
@@ -120,8 +127,9 @@ class Arena:
     usual: int
     real: RealHub
 
-    def __init__(self, *, asks_tokens: bool) -> None:
-        self.asks_tokens = asks_tokens
+    def __init__(self, auth: Auth) -> None:
+        self.auth = auth
+        self.asks_tokens = auth.on
         self.broker = MemoryBroker()
         self.clock = trio.testing.MockClock(rate=1.0)
         self._turns = _Turns()
@@ -132,6 +140,16 @@ class Arena:
         self._watcher: WsClient
         self._producer: WsClient
         self.published = 0
+
+    def token(self, subject: str, *, claims: dict[str, Any] | None = None, **grants: Any) -> str:
+        """A token that this hub accepts, unless `claims` change that."""
+        named = {"iss": self.auth.issuer, "aud": self.auth.audience}
+        usual = {
+            "sub": subject,
+            "tasktree": grants,
+            **{name: value for name, value in named.items() if value},
+        }
+        return signed(usual | (claims or {}))
 
     # --- the hub's thread
 
@@ -169,8 +187,8 @@ class Arena:
 
     async def _main(self) -> None:
         self._trio, self._stop = trio.lowlevel.current_trio_token(), trio.Event()
-        asked: dict[str, Any] = {"auth": auth()} if self.asks_tokens else {}
-        async with real_hub(self.broker, limits=LIMITS, delivery=DELIVERY, **asked) as self.real:
+        settings: dict[str, Any] = {"limits": LIMITS, "delivery": DELIVERY, "auth": self.auth}
+        async with real_hub(self.broker, **settings) as self.real:
             self.port = int(self.real.url.rpartition(":")[2])
             await self.real.publish(SECRET, node_update("hidden", note="nobody's business"))
             await self.real.publish(HEALTHY, node_update("n", number=0))
@@ -185,7 +203,7 @@ class Arena:
     # --- the healthy peers
 
     async def _dial_healthy(self) -> None:
-        shown = [("Authorization", f"Bearer {token(watch=[HEALTHY], push=[HEALTHY])}")]
+        shown = [("Authorization", f"Bearer {self.token('ada', watch=[HEALTHY], push=[HEALTHY])}")]
         native = ("Sec-WebSocket-Protocol", "tasktree.v1")
         self._producer = await self._dial("/ws/orchestrator?producer_id=healthy", shown)
         self._watcher = await self._dial(f"/ws/updates?project_id={HEALTHY}", [*shown, native])
@@ -255,7 +273,7 @@ class Arena:
         """What the hub holds once it holds no more than `before`, or after all patience."""
         found = self.held()
         for _ in range(200):
-            if found.counts == before.counts:
+            if found.no_more_than(before):
                 break
             self.within(trio.testing.wait_all_tasks_blocked, 0.01)
             self.jump(SECONDS / 4)
@@ -307,9 +325,9 @@ def memory() -> int:
 
 
 @contextmanager
-def arena(*, asks_tokens: bool) -> Iterator[Arena]:
+def arena(auth: Auth) -> Iterator[Arena]:
     """Run one for as long as the block lasts."""
-    found = Arena(asks_tokens=asks_tokens)
+    found = Arena(auth)
     thread = threading.Thread(target=found.run, name="hub")
     thread.start()
     try:

@@ -14,7 +14,6 @@ from attrs import frozen
 
 from tests.attacks.arena import BUSY_TURNS, Arena
 from tests.rawws import RawSocket
-from tests.web.realhub import token
 from tests.wsclient import CLOSE, TEXT, Frame, masked, request_head
 
 Headers = Iterable[tuple[str, str]]
@@ -26,12 +25,6 @@ WAIT: Final = 30.0
 """Seconds until a test gives up on the hub's next bytes."""
 SOURCE: Final = "127.0.0.66"
 """The attacker's address."""
-
-
-def granted(**others: Any) -> str:
-    """The attacker's own token: projects of its own prefix, and nothing else."""
-    mine = ["mallory-*"]
-    return token(subject=SUBJECT, **{"watch": mine, "push": mine, "answer": mine, "command": mine} | others)
 
 
 def unhidden(data: bytes) -> bytes:
@@ -159,8 +152,13 @@ class Attacker:
     def __init__(self, arena: Arena) -> None:
         self.arena = arena
         self._before = arena.held().counts["tasks"]
-        self.token = granted() if arena.asks_tokens else ""
+        self.token = self.granted() if arena.asks_tokens else ""
         self._sockets: list[Raw] = []
+
+    def granted(self, *, claims: dict[str, Any] | None = None, **others: Any) -> str:
+        """The attacker's own token: projects of its own prefix, and nothing else."""
+        mine = {key: ["mallory-*"] for key in ("watch", "push", "answer", "command")}
+        return self.arena.token(SUBJECT, claims=claims, **mine | others)
 
     def close(self) -> None:
         """Close every socket of the attack."""

@@ -8,10 +8,11 @@ import pytest
 
 from tests.attacks.arena import Arena
 from tests.attacks.arena import arena as run
+from tests.web.realhub import auth
 
 
 @pytest.fixture(scope="module")
 def arena(request: pytest.FixtureRequest) -> Iterator[Arena]:
-    """The hub of a module's attacks; it asks for tokens unless the module has ``ASKS_TOKENS = False``."""
-    with run(asks_tokens=getattr(request.module, "ASKS_TOKENS", True)) as found:
+    """The hub of a module's attacks; it has the settings of the module's ``AUTH``, or a secret."""
+    with run(getattr(request.module, "AUTH", auth())) as found:
         yield found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from tests.attacks.arena import MESSAGE, OPEN_PROMPTS, PER_SUBJECT, SUBSCRIPTIONS
+from tests.attacks.arena import MESSAGE, OPEN_PROMPTS, PER_ADDRESS, PER_SUBJECT, SUBSCRIPTIONS
 from tests.attacks.attacker import OWN, Attacker, unhidden
 from tests.attacks.table import attack
 from tests.web.realhub import node_update
@@ -50,6 +50,20 @@ def test_churn_of_connections(attacker: Attacker) -> None:
         else:
             one.close()
     attacker.arena.deliver()
+
+
+@attack(
+    KIND,
+    "more connections from one address than it may have",
+    "503 with `Retry-After`, before a byte is read; other addresses are served as ever",
+)
+def test_a_flood_of_connections(attacker: Attacker) -> None:
+    found = [attacker.socket() for _ in range(PER_ADDRESS + 20)]
+    attacker.arena.deliver()
+    answers = [one.whole_answer() for one in found[PER_ADDRESS:]]
+    assert {answer.status for answer in answers} == {503}
+    assert {answer.headers["retry-after"] for answer in answers} == {"1"}
+    assert attacker.http("GET", "/healthz", on=attacker.socket("127.0.0.77")).status == 200
 
 
 @attack(KIND, "subscriptions without end", "`too_many_subscriptions` beyond `limits.max_subscriptions`")

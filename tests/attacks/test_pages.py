@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 
+from tasktree_rt.settings import Auth
 from tests.attacks.arena import SECRET
 from tests.attacks.attacker import NATIVE, OWN, Attacker
 from tests.attacks.table import attack
 
 KIND = "pages"
-ASKS_TOKENS = False
+AUTH = Auth()
 EVIL = "http://evil.example"
 EVENT = {"type": "node_update", "data": {"node_id": "n", "changes": {}}}
 
