@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
+import pytest
 import trio
 from attrs import evolve
 from trio_websocket import ConnectionClosed, WebSocketConnection, wrap_client_stream
@@ -302,6 +303,16 @@ async def test_connections_of_a_subject_are_limited_and_counted_exactly() -> Non
         while running.hub.connections:
             await trio.lowlevel.checkpoint()
         assert not len(running.hub.connections.held)
+
+
+@pytest.mark.parametrize("path", ["/ws/updates", "/ws/orchestrator", "/api/v1/ws/executions/e"])
+async def test_without_tokens_an_address_is_a_subject_on_every_socket(path: str) -> None:
+    async with limited({}, limits={"max_connections_per_subject": 1}) as (running, _):
+        async with socket(running, "/ws/updates") as first, socket(running, path) as second:
+            assert (await heard(first))["type"] == "welcome"
+            assert await close_code(second) == 1013
+        async with socket(running, "/ws/updates", THERE) as other:
+            assert (await heard(other))["type"] == "welcome"
 
 
 async def test_connections_through_a_proxy_are_counted_by_the_clients_address() -> None:

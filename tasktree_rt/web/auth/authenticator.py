@@ -97,9 +97,9 @@ class Admission:
             KeyInvalid, CredentialRevoked: an API key is not valid; a token or a key was revoked.
             PeerError: ``rate_limited``, ``overloaded``: an API key cannot be checked now.
         """
-        if not self.on:
-            return await self.own.authenticate(credential, audience=audience)
         place = _address() if address is None else address
+        if not self.on:
+            return (await self.own.authenticate(credential, audience=audience)).at(place)
         if credential and is_api_key(credential):
             return await self.admit(self._administration.keys.verify(credential, place), place)
         return await self.admit(self.own.authenticate(credential, audience=audience), place)
