@@ -13,6 +13,7 @@ from tests.bench.wire import Nchan, SocketIo, Speech
 
 PEERS_FOLDER = Path(__file__).with_name("peers")
 OURS = "tasktree_rt"
+TLS_OWN, TLS_NGINX = "tls-own", "tls-nginx"
 AGAINST = "against"
 """Ours in another checkout (``--against``)."""
 
@@ -106,11 +107,13 @@ _ALL = (
     Peer("socketio", "python-socketio room", "socketio_room.py", "socketio", "socketio", speech=SocketIo()),
     Peer("nchan", "nginx with Nchan", "nchan.py", needs="nginx", speech=Nchan()),
     Peer("bare-send", "bare loop of `socket.send`", "bare_send.py"),
+    Peer(TLS_OWN, "tasktree_rt with TLS", "tls_hub.py", arguments=("own",)),
+    Peer(TLS_NGINX, "tasktree_rt behind nginx with TLS", "tls_hub.py", needs="nginx", arguments=("nginx",)),
     Peer("redis", "Redis `XADD`, `appendfsync always`", "redis_stream.py", needs="redis-server"),
 )
 PEERS = {peer.name: peer for peer in _ALL}
 FASTAPI = ("fastapi-uvloop", "fastapi-asyncio")
-WATCHED = tuple(name for name in PEERS if name != "redis")
+WATCHED = tuple(name for name in PEERS if name not in ("redis", TLS_OWN, TLS_NGINX))
 """Those that have watchers."""
 CONNECTED = tuple(name for name in WATCHED if name != "bare-send")
 """Those that are a server one would run."""

@@ -12,6 +12,7 @@ from tests.bench.scenarios.latency import LATENCY
 from tests.bench.scenarios.ready import READY
 from tests.bench.scenarios.reconnect import RECONNECT
 from tests.bench.scenarios.stalled import MEMORY, STALLED
+from tests.bench.scenarios.tls import TLS
 from tests.bench.scenarios.tree import TREE
 
 SCENARIOS: dict[str, Scenario] = {
@@ -28,6 +29,7 @@ SCENARIOS: dict[str, Scenario] = {
         LATENCY,
         CONNECTIONS,
         RECONNECT,
+        TLS,
         TREE,
         READY,
     )

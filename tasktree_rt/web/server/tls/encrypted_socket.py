@@ -215,6 +215,7 @@ class EncryptedSocket:
             raise self._error
         view = memoryview(into[0])
         got = self._decrypt(view)
+        self._charge(0, got)
         while got < len(view) and not self._ended and self._error is None:
             size = self._more()
             if not size:
