@@ -39,7 +39,7 @@ export interface SocketEvents {
 /** Closing for one of these, trying again at once would be the same again: a token is needed first. */
 const TOKEN = new Set([4001, 4002, 4003]);
 /** What the hub holds against this client: it waits for as long as it ever does. */
-const HELD_AGAINST = new Set([1002, 1007, 1009, 4029]);
+const HELD_AGAINST = new Set([1002, 1007, 1009, 4010, 4029]);
 const WATCHDOG_SHARE = 1.5;
 /** Bounds of the heartbeat interval, in ms, and what it is where the hub names none. */
 const INTERVAL = { least: 1_000, most: 3_600_000, otherwise: 8_000 };

@@ -1,5 +1,5 @@
 import { type ReactNode, useEffect, useState } from "react";
-import { type Fields, HubError, isObject, number, text } from "../../core/index.ts";
+import { type Fields, type HubError, number, text } from "../../core/index.ts";
 import { useProjects } from "../../react/hooks.ts";
 import { useHub } from "../../react/provider.tsx";
 import { Link } from "../../ui/link.tsx";
@@ -7,6 +7,9 @@ import { projectAddress } from "../../ui/location.ts";
 import { Plot } from "../../ui/Plot.tsx";
 import { byClass, CountsLine, Failure, Spinner } from "../../ui/parts.tsx";
 import { bytes, count, duration, hubNow } from "../../ui/time.ts";
+import { Access } from "./Access.tsx";
+import { asHubError } from "./asked.ts";
+import { Connections } from "./Connections.tsx";
 import "../../ui/figures.css";
 
 const EVERY = 2_000;
@@ -19,32 +22,27 @@ interface Sample {
 
 interface Looked {
   readonly samples: readonly Sample[];
-  readonly connections: readonly Fields[];
   readonly error: HubError | null;
 }
 
 /** The hub's own figures, sampled for as long as the page is looked at. */
 function useLooked(): Looked {
   const hub = useHub();
-  const [looked, setLooked] = useState<Looked>({ samples: [], connections: [], error: null });
+  const [looked, setLooked] = useState<Looked>({ samples: [], error: null });
   useEffect(() => {
     const stop = new AbortController();
     let timer: ReturnType<typeof setTimeout>;
     const look = async () => {
       try {
-        const [stats, list] = await Promise.all([
-          hub.http.call<Fields>("GET", "/stats", undefined, stop.signal),
-          hub.http.call<{ connections: Fields[] }>("GET", "/connections", undefined, stop.signal),
-        ]);
+        const stats = await hub.http.call<Fields>("GET", "/stats", undefined, stop.signal);
         const sample = { at: hubNow() / 1000, stats };
         setLooked((there) => ({
           samples: [...there.samples, sample].slice(-KEPT),
-          connections: list.connections,
           error: null,
         }));
       } catch (reason) {
         if (stop.signal.aborted) return;
-        const error = reason instanceof HubError ? reason : new HubError("internal", String(reason));
+        const error = asHubError(reason);
         setLooked((there) => ({ ...there, error }));
       }
       if (!stop.signal.aborted) timer = setTimeout(() => void look(), EVERY);
@@ -59,7 +57,7 @@ function useLooked(): Looked {
 }
 
 export default function HubPage(): ReactNode {
-  const { samples, connections, error } = useLooked();
+  const { samples, error } = useLooked();
   const last = samples.at(-1)?.stats;
   if (last === undefined) {
     return error === null ? (
@@ -83,7 +81,8 @@ export default function HubPage(): ReactNode {
       )}
       <Figures stats={last} />
       <Plots samples={samples} />
-      <Connections all={connections} />
+      <Connections />
+      <Access />
       <Largest />
     </div>
   );
@@ -168,64 +167,6 @@ function Plots({ samples }: { samples: readonly Sample[] }): ReactNode {
         ]}
       />
     </div>
-  );
-}
-
-function Connections({ all }: { all: readonly Fields[] }): ReactNode {
-  return (
-    <section className="stack" aria-label="Connections">
-      <h2>Connections</h2>
-      <div className="scroll" tabIndex={0} role="group" aria-label="Table of connections">
-        <table className="plain">
-          <thead>
-            <tr>
-              <th>Who</th>
-              <th>Language</th>
-              <th>Watches</th>
-              <th className="num">For</th>
-              <th className="num">Sent</th>
-              <th className="num">Waiting</th>
-              <th className="num">Shed</th>
-              <th>Behind in</th>
-            </tr>
-          </thead>
-          <tbody>
-            {all.slice(0, 500).map((one) => (
-              <Connection key={text(one, "connection_id")} one={one} />
-            ))}
-          </tbody>
-        </table>
-      </div>
-    </section>
-  );
-}
-
-function Connection({ one }: { one: Fields }): ReactNode {
-  const watched = Array.isArray(one.subscriptions) ? one.subscriptions.map(String) : [];
-  const lagging = isObject(one.lagging) ? Object.keys(one.lagging) : [];
-  return (
-    <tr>
-      <td>
-        {text(one, "subject") || <span className="muted">nobody</span>}{" "}
-        <span className="muted">{text(one, "address")}</span>
-      </td>
-      <td>{text(one, "dialect")}</td>
-      <td>
-        <bdi>{watched.slice(0, 3).join(", ")}</bdi>
-        {watched.length > 3 && ` and ${watched.length - 3} more`}
-      </td>
-      <td className="num">{duration((number(one, "seconds") ?? 0) * 1000)}</td>
-      <td className="num">
-        {count(number(one, "sent_messages") ?? 0)}
-        <br />
-        <span className="muted">{bytes(number(one, "sent_bytes") ?? 0)}</span>
-      </td>
-      <td className="num">{count(number(one, "waiting_messages") ?? 0)}</td>
-      <td className="num">{count(number(one, "sheds") ?? 0)}</td>
-      <td>
-        {lagging.length === 0 ? <span className="muted">nothing</span> : lagging.slice(0, 3).join(", ")}
-      </td>
-    </tr>
   );
 }
 
