@@ -18,6 +18,7 @@ from typing import Any, Final
 import trio
 
 from tasktree_rt.client import TrioRun, open_run
+from tasktree_rt.client.run.trio_run import TrioNode
 from tasktree_rt.core.events import Json
 
 SERIES: Final = "demo-agent"
@@ -45,6 +46,7 @@ class _Agent:
         self._pause = pause
         self._messages: list[Message] = [_said("system", SYSTEM), _said("user", TASK)]
         self._calls = 0
+        self._order = 0
 
     async def work(self) -> None:
         """Plan, look, fail, look again, ask, and answer."""
@@ -91,13 +93,18 @@ class _Agent:
     async def _count(self, files: list[str]) -> int:
         await self._model("Delegate", "I count them one by one.", ("count_lines", {"files": len(files)}))
         total = 0
-        with self._run.node("count", title="Count the lines", kind="chain") as node:
+        with self._node("count", "Count the lines", kind="chain") as node:
             for number, path in enumerate(files, 1):
                 async with self._tool(f"count-{number}", f"count_lines {path}", {"path": path}) as answer:
                     answer["lines"] = await trio.to_thread.run_sync(_lines, self._root / path)
                 total += answer["lines"]
                 node.progress(100 * number / len(files))
         return total
+
+    def _node(self, node_id: str, title: str, **fields: Any) -> TrioNode:
+        """Make a node behind all nodes of before."""
+        self._order += 1
+        return self._run.node(node_id, title=title, order=self._order, **fields)
 
     async def _answer(self, path: str, more: str) -> None:
         text = f"## The largest Python file\n\n`{path}`\n\n- it was **read** as it is on disk\n- {more}\n"
@@ -113,7 +120,7 @@ class _Agent:
             )
         answer = {"role": "assistant", "parts": parts}
         asked = list(self._messages)
-        node = self._run.node(f"llm-{self._calls}", title=title, kind="llm", model=MODEL, input=asked)
+        node = self._node(f"llm-{self._calls}", title, kind="llm", model=MODEL, input=asked)
         async with node:
             await trio.sleep(self._pause)
             taken, given = _words(asked), _words([answer])
@@ -125,7 +132,7 @@ class _Agent:
     async def _tool(self, node_id: str, title: str, given: Json) -> AsyncIterator[Json]:
         """One call of a tool. The block fills what it answers; an exception is what it answers too."""
         answer: Json = {}
-        node = self._run.node(node_id, title=title, kind="tool", input=given)
+        node = self._node(node_id, title, kind="tool", input=given)
         try:
             async with node:
                 await trio.sleep(self._pause / 2)
