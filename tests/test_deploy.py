@@ -73,3 +73,23 @@ def test_the_image_is_made_of_files_that_there_are_and_settings_that_there_are()
         named = set(re.findall(rf"\b{PREFIX}[A-Z_]+", text)) - {f"{PREFIX}NO_UI"}
         assert named
         assert named <= known
+
+
+def test_the_image_runs_without_root_and_has_nothing_that_builds() -> None:
+    """A builder is not everywhere; what the last stage does is plain enough to read."""
+    stages = re.split(r"(?m)^FROM ", (DEPLOY / "Dockerfile").read_text())
+    last = stages[-1]
+    assert len(stages) == 4
+    assert re.search(r"(?m)^USER (\d+):(\d+)$", last) is not None
+    assert re.findall(r"(?m)^(RUN|ADD|SHELL)\b", last) == []
+    assert re.search(r"(?m)^HEALTHCHECK .*\n +CMD \[", last) is not None
+    for line in re.findall(r"(?m)^(?:CMD|ENTRYPOINT) (.*)$", last):
+        assert isinstance(json.loads(line), list)
+    assert re.findall(r"(?m)^VOLUME (.*)$", last) == ["/data"]
+    assert "--constraint constraints.txt" in stages[2]
+
+
+def test_the_containers_file_system_is_read_only_and_it_has_no_rights() -> None:
+    hub = (DEPLOY / "compose.yaml").read_text().partition("  redis:")[0]
+    for line in ("read_only: true", "cap_drop: [ALL]", '"no-new-privileges:true"', 'volumes: ["hub:/data"]'):
+        assert line in hub

@@ -152,10 +152,20 @@ def load(
 
 
 def find_file() -> Path | None:
-    """Find ``tasktree-rt.toml`` in the current folder, else in the platform's folder for configuration."""
+    """Find ``tasktree-rt.toml`` in the current folder, else in the platform's folder for configuration.
+
+    Raises:
+        SettingsError: this user may not look there: a file with a secret could be overlooked.
+    """
     for folder in (Path.cwd(), user_config_path(SECTION)):
-        if (folder / FILE_NAME).exists():
-            return folder / FILE_NAME
+        try:
+            os.stat(folder / FILE_NAME)
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError as error:
+            reason = f"{error.strerror}; name a settings file with --config, or set HOME"
+            raise SettingsError(f"{folder / FILE_NAME}: {reason}") from None
+        return folder / FILE_NAME
     return None
 
 

@@ -95,3 +95,22 @@ def test_running_as_root_is_told_and_as_another_user_it_is_not(tmp_path: Path) -
     (warning,) = of(started(tmp_path), "running as root")
     assert "a user of its own" in warning["remedy"]
     assert started(tmp_path, before=ANOTHER) == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to run as another user")
+def test_a_folder_of_settings_that_this_user_may_not_search_is_one_line(tmp_path: Path) -> None:
+    """As after `sudo -u`, where HOME is still another user's: the file there could have a secret."""
+    unsearchable = tmp_path / "home"
+    unsearchable.mkdir(mode=0o700)
+    code = "import os; from tasktree_rt.cli.main import main; main(); "
+    inner = f"import os, platformdirs, typed_settings, tasktree_rt.cli.serve; os.setuid(65534); {code}"
+    given = {**environment(tmp_path), "XDG_CONFIG_HOME": str(unsearchable)}
+    command = [sys.executable, "-c", inner, "serve", "--store", "memory:"]
+    done = subprocess.run(
+        command, check=False, capture_output=True, text=True, env=given, cwd="/", timeout=PATIENCE
+    )
+    assert done.returncode == 2, done.stderr
+    assert done.stderr.count("\n") == 1, done.stderr
+    assert (
+        f"{unsearchable}/tasktree-rt/tasktree-rt.toml: Permission denied; name a settings file" in done.stderr
+    )
