@@ -196,6 +196,22 @@ it("notifications of a user show, and are read by one button", async () => {
   await expect.poll(() => page.getByText("new", { exact: true }).count()).toBe(0);
 });
 
+it.each([390, 1280])("a long history stays within its panel (%i wide)", async (width) => {
+  const word = "w".repeat(300);
+  await hub.push("wide", [
+    node("a", { title: "Wide", status: "running" }),
+    ...Array.from({ length: 40 }, (_, n) => node("a", { message: `${word} ${n}`, [`field-${word}`]: n })),
+    { type: "state_transition", data: { node_id: "a", from: word, to: word, context: { [word]: word } } },
+  ]);
+  const { page } = await open(browser, { width });
+  await page.goto(`${hub.url}/p/wide/tree?node=a&tab=history`);
+  await page.getByText(word.slice(0, 40)).first().waitFor();
+  const panel = page.getByRole("complementary", { name: "Node" });
+  expect(await panel.evaluate((box) => box.scrollWidth - box.clientWidth)).toBeLessThanOrEqual(0);
+  await fits(page);
+  await page.context().close();
+});
+
 it("a command without an orchestrator is told so", async () => {
   const { page, complaints } = await open(browser);
   await page.goto(`${hub.url}/p/run/tree?node=lint`);
