@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import pytest
 
+from tests.certificates import Authority
 from tests.cli.processes import CODE, PATIENCE, environment
 
 SECRET: Final = "a secret of at least thirty-two bytes, for tests"
@@ -55,6 +56,7 @@ def of(found: list[dict[str, Any]], event: str) -> list[dict[str, Any]]:
 
 
 READ = "others can read the settings file"
+SECRET_FILE = "others can read a secret"
 SECRETS = f"[tasktree-rt.auth]\nsecret = '{SECRET}'"
 
 
@@ -83,11 +85,20 @@ def test_files_with_a_secret_each_are_told_by_the_setting_that_names_them(tmp_pa
         (tmp_path / name).chmod(mode)
     entries = ", ".join(f"{{kid = '{name}', file = '{tmp_path}/{name}'}}" for name in ("two", "three"))
     text = f"[tasktree-rt.auth]\nsecret_file = '{tmp_path}/one'\nsecrets = [{entries}]"
-    found = of(started(tmp_path, text), "others can read a secret")
+    found = of(started(tmp_path, text), SECRET_FILE)
     assert [(one["setting"], one["file"], one["mode"]) for one in found] == [
         ("auth.secret_file", f"{tmp_path}/one", "0644"),
         ("auth.secrets", f"{tmp_path}/three", "0440"),
     ]
+
+
+def test_the_private_key_of_tls_is_a_secret_too(tmp_path: Path) -> None:
+    pair = Authority(tmp_path).issue()
+    pair.key.chmod(0o644)
+    found = of(
+        started(tmp_path, f"[tasktree-rt.tls]\ncertfile = '{pair.cert}'\nkeyfile = '{pair.key}'"), SECRET_FILE
+    )
+    assert [(one["setting"], one["mode"]) for one in found] == [("tls.keyfile", "0644")]
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root to run as root and as another user")

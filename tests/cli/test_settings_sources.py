@@ -249,4 +249,5 @@ def test_only_the_secrets_are_secret() -> None:
         "auth.secret",
         "auth.secrets",
         "auth.hook_secret",
+        "auth.subscription_secret",
     ]
