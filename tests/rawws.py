@@ -21,6 +21,7 @@ from typing import Any, Final
 from attrs import frozen
 
 from tests.cli.processes import CODE, PATIENCE, environment
+from tests.secure import client_context, secure
 from tests.wsclient import ACCEPT, CLOSE, PING, PONG, TEXT, Frame, masked, request_head
 
 MAX_MESSAGE: Final = 64 * 1024
@@ -30,7 +31,7 @@ PROTOCOL_ERROR: Final = 1002
 INVALID_DATA: Final = 1007
 TOO_LARGE: Final = 1009
 
-_LISTENING = re.compile(r"listening on http://127\.0\.0\.1:(\d+)")
+_LISTENING = re.compile(r"listening on https?://127\.0\.0\.1:(\d+)")
 
 
 @frozen
@@ -52,6 +53,7 @@ def serving(folder: Path, *settings: str, store: str = "memory:", before: str = 
         "-c",
         f"{before}\n{CODE}",
         *arguments,
+        *secure.flags(),
         *(part for one in given for part in ("--set", one)),
     ]
     path = folder / "hub.log"
@@ -94,6 +96,8 @@ class RawSocket:
         self._port = port
         self._socket = socket.create_connection(("127.0.0.1", port), PATIENCE)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if secure.on:
+            self._socket = client_context().wrap_socket(self._socket, server_hostname="127.0.0.1")
         self._data = b""
 
     def __enter__(self) -> RawSocket:

@@ -9,6 +9,8 @@ import pytest
 from tests.rawws import Serving, serving
 from tests.server.churn import Churn, memory
 
+pytestmark = pytest.mark.usefixtures("wire")
+
 SETTINGS = (
     "keep.sweep_interval=0.5",
     "keep.max_events=500",
