@@ -25,13 +25,27 @@ if TYPE_CHECKING:
 Message = dict[str, Any]
 
 
+KEPT: Final = frozenset({"rates", "access", "administration", "subscription_tokens"})
+"""Parts of a hub that the app keeps from when it was made."""
+
+
+class CurrentPart:
+    """A part of the hub that runs now."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(getattr(CURRENT.hub, self._name), name)
+
+
 class Current:
     """The hub of the process that runs now, to the one app there is: routes take long to make."""
 
     hub: Hub
 
     def __getattr__(self, name: str) -> object:
-        return getattr(self.hub, name)
+        return CurrentPart(name) if name in KEPT else getattr(self.hub, name)
 
 
 CURRENT: Final = Current()
