@@ -100,7 +100,6 @@ it.each([
     expect(await got()).toEqual([]);
     await accessible(page);
     await fits(page);
-    await page.screenshot({ path: `/tmp/ui20b/command-${scheme}.png` });
     await form.getByLabel(/times/).fill("2");
     await form.getByRole("button", { name: "Try again" }).click();
     await commands(page).getByText("so be it").waitFor();

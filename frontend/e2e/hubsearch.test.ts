@@ -67,7 +67,6 @@ it("the search of a log finds lines before those that are loaded, and goes to th
   await hits.getByRole("link").filter({ hasText: "lonesome" }).waitFor();
   await accessible(page);
   await fits(page);
-  await page.screenshot({ path: "/tmp/ui20b/log-phone.png" });
   await hits.getByRole("link").click();
   await page.getByText("lonesome needle 🙂 in the first lines").first().waitFor();
   await page.context().close();
@@ -95,6 +94,5 @@ it("words that cannot be searched for ask nothing, and nothing found says so", a
   await hits.getByText("111 events", { exact: true }).waitFor();
   await hits.getByRole("button", { name: "More" }).click();
   await expect.poll(() => hits.getByRole("link").count()).toBe(40);
-  await page.screenshot({ path: "/tmp/ui20b/events-dark.png" });
   await page.context().close();
 });

@@ -72,7 +72,6 @@ it.each([
     const address = await link(mine);
     await accessible(mine);
     await fits(mine);
-    await mine.screenshot({ path: `/tmp/ui20b/share-dialog-${scheme}.png` });
     const { page, complaints } = await open(browser, { scheme, width, height });
     await page.goto(address);
     const panel = page.getByRole("complementary", { name: "Node" });
@@ -90,7 +89,6 @@ it.each([
       expect(await page.getByRole("button", { name }).count()).toBe(0);
     await accessible(page);
     await fits(page);
-    await page.screenshot({ path: `/tmp/ui20b/share-${scheme}.png` });
     await call("/projects/run/events", [node("step", { message: `news for ${scheme}` })]);
     await panel.getByText(`news for ${scheme}`).first().waitFor();
     await page.goto(`${hub.url}/p/run/events?q=wrong`);
