@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import trio
+from attrs import evolve
 from trio.testing import wait_all_tasks_blocked
 
 from tasktree_rt.core.access import OPEN, Grants
@@ -15,7 +16,7 @@ from tasktree_rt.hub.hub import Hub
 from tasktree_rt.hub.publish.committer import GATHER
 from tasktree_rt.hub.sessions.watcher import NativeSession
 from tests.hub.transport import Carried
-from tests.hub.world import World, open_to_all
+from tests.hub.world import World
 
 START = 1_700_000_000_000_000
 VIA: Json = {"dialect": "test"}
@@ -29,8 +30,12 @@ def with_walls_clock(hub: Hub) -> None:
 def native(world: World, *topics: str, grants: Grants = OPEN, room: int | None = None) -> Carried:
     """A native watcher, of these topics."""
     wishes = tuple(Subscribe(one, state=True) for one in topics)
+
+    async def same_subject(_: str) -> Grants:
+        return evolve(OPEN, subject=grants.subject)
+
     session = NativeSession(
-        world.hub, Native(), wishes, grants=grants, policy=Policy.CONFLATE, authenticate=open_to_all
+        world.hub, Native(), wishes, grants=grants, policy=Policy.CONFLATE, authenticate=same_subject
     )
     return Carried(session, world.nursery, room)
 
