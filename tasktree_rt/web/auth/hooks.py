@@ -185,7 +185,7 @@ class AskingAuthenticator:
         self._own = own
         self._clock = clock
         self._ask: Guarded[str, Grants | None] = Guarded(
-            "connect", hooks.connect, timeout=hooks.timeout, keep=hooks.keep, meter=meter
+            "connect", _dated(hooks.connect, clock), timeout=hooks.timeout, keep=hooks.keep, meter=meter
         )
 
     @property
@@ -213,3 +213,16 @@ class AskingAuthenticator:
         if found is None or (found.expires is not None and self._clock() >= found.expires):
             raise TokenInvalid("the token is not valid")
         return found
+
+
+def _dated(
+    connect: Callable[[str], Awaitable[Grants | None]], clock: Callable[[], float]
+) -> Callable[[str], Awaitable[Grants | None]]:
+    """Let grants count as issued when the service is asked: it decides again after a user was revoked."""
+
+    async def ask(credential: str) -> Grants | None:
+        issued = clock()
+        found = await connect(credential)
+        return found if found is None or found.issued is not None else evolve(found, issued=issued)
+
+    return ask

@@ -427,6 +427,21 @@ async def test_an_embedding_program_decides_by_callables() -> None:
         ]
 
 
+@pytest.mark.parametrize(("keep", "status"), [(0.0, 200), (60.0, 401)])
+async def test_after_a_revocation_the_service_decides_anew_and_what_it_said_before_is_void(
+    keep: float, status: int
+) -> None:
+    async def connect(credential: str) -> Grants | None:
+        return Grants(credential)
+
+    hooks = Hooks(connect=connect, keep=keep)
+    async with hub_with(small(auth=Auth(required=True)), hooks) as running, running.http() as http:
+        headers = {"Authorization": "Bearer ada"}
+        assert (await http.get(f"{API}/projects", headers=headers)).status_code == 200
+        await running.hub.administration.revoke_user(Grants("root", admin=True), "ada")
+        assert (await http.get(f"{API}/projects", headers=headers)).status_code == status
+
+
 async def test_a_callable_that_verifies_credentials_needs_the_setting_that_demands_them() -> None:
     async def connect(credential: str) -> Grants | None:
         return None
