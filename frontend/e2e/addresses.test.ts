@@ -138,6 +138,7 @@ it("a tab with a bad token says so on every page, and spoils neither the tabs be
   await page.getByText("allowed").waitFor();
   const bad = await page.context().newPage();
   for (const path of ["/", "/p/mine/tree", "/inbox", "/hub", "/tv"]) {
+    bad.once("dialog", (question) => void question.accept());
     await bad.goto(`${locked.url}${path}?token=bad`);
     await bad.getByText("This hub refuses the token").waitFor();
     await pill(bad, "the token was refused");
@@ -149,6 +150,39 @@ it("a tab with a bad token says so on every page, and spoils neither the tabs be
   await next.goto(`${locked.url}/p/mine/tree`);
   await next.getByText("allowed").waitFor();
   await page.context().close();
+});
+
+it("a link with a token asks before it replaces the one that the browser has", async () => {
+  const { page } = await open(browser, { expected: /401|403/ });
+  const context = page.context();
+  await page.goto(`${locked.url}/?token=${token(["mine"])}`);
+  await pill(page, "live");
+  const kept = await page.evaluate(
+    () => localStorage.getItem("tasktree_rt.token") ?? JSON.stringify(localStorage),
+  );
+  for (const accepts of [false, true]) {
+    const other = await context.newPage();
+    let asked = "";
+    other.once("dialog", (question) => {
+      asked = question.message();
+      void (accepts ? question.accept() : question.dismiss());
+    });
+    await other.goto(`${locked.url}/?token=${token(["*"])}`);
+    await pill(other, "live");
+    expect(asked).toContain("brings a token of its own");
+    expect(other.url()).not.toContain("token");
+    const now = () =>
+      other.evaluate(() => localStorage.getItem("tasktree_rt.token") ?? JSON.stringify(localStorage));
+    if (accepts) await expect.poll(now).not.toBe(kept);
+    else expect(await now()).toBe(kept);
+    await other.close();
+  }
+  // The same token again, and no token, ask nothing.
+  const quiet = await context.newPage();
+  quiet.on("dialog", () => expect.fail("asked"));
+  await quiet.goto(`${locked.url}/?token=${token(["*"])}`.replace(/token=.*/, ""));
+  await pill(quiet, "live");
+  await context.close();
 });
 
 it("without a token every page says that one is needed; a tab that gets one brings the others along", async () => {

@@ -11,10 +11,12 @@ export class FakeSocket {
   closed = false;
   readonly url: string;
   readonly protocol: string | undefined;
+  readonly protocols: readonly string[];
 
-  constructor(url: string, protocol?: string) {
+  constructor(url: string, protocols: string | string[] = []) {
     this.url = url;
-    this.protocol = protocol;
+    this.protocols = [protocols].flat();
+    this.protocol = this.protocols[0];
     FakeSocket.all.push(this);
   }
 
@@ -47,8 +49,8 @@ export class FakeWorld implements World {
   isOnline = true;
   readonly #due: { at: number; run: () => void }[] = [];
 
-  open(url: string, protocol?: string): WebSocket {
-    return new FakeSocket(url, protocol) as unknown as WebSocket;
+  open(url: string, protocols?: string | string[]): WebSocket {
+    return new FakeSocket(url, protocols) as unknown as WebSocket;
   }
 
   now(): number {

@@ -23,6 +23,7 @@ COMMANDS: Final = {
     "export": ("tasktree_rt.cli.export", "export_command"),
     "recover": ("tasktree_rt.cli.recover", "recover_command"),
     "key": ("tasktree_rt.cli.key", "key_command"),
+    "token": ("tasktree_rt.cli.token", "token_command"),
     "settings": ("tasktree_rt.cli.show_settings", "settings_command"),
 }
 

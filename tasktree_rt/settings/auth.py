@@ -53,6 +53,8 @@ class Auth:
     """Maximum seconds from a token's ``iat``, and from now, to its ``exp``."""
     leeway: float = seconds(5.0, zero=True, most=300.0)
     """Seconds by which the clocks of the hub and of the tokens' issuer may differ."""
+    message_timeout: float = seconds(5.0, zero=True, most=60.0)
+    """Seconds that a WebSocket without a token has for the message ``authenticate``; 0: none."""
     expiry_warning: float = seconds(60.0, zero=True)
     """Seconds before its token expires that a connection gets `token_expiring`."""
     claim: str = field(default="tasktree", validator=a_text)

@@ -6,22 +6,21 @@ from typing import Final
 
 from quart import Blueprint, Response, request
 
+from tasktree_rt.core.access import Grants
 from tasktree_rt.core.executions import PENDING, STATUSES
 from tasktree_rt.dialects.execution import Execution
-from tasktree_rt.errors import InvalidInput, PeerError
+from tasktree_rt.errors import InvalidInput
 from tasktree_rt.hub.access import policy as access
 from tasktree_rt.hub.executions.preconditions import ExecutionFilter
 from tasktree_rt.hub.hub import Hub
+from tasktree_rt.hub.sessions.base import ConnectionSession
 from tasktree_rt.hub.sessions.execution_status import ExecutionSession
-from tasktree_rt.hub.sessions.rejected import RejectedSession
-from tasktree_rt.hub.transport import Session
 from tasktree_rt.settings import Settings
-from tasktree_rt.web.auth.authenticator import authenticator
 from tasktree_rt.web.interactions import LONGEST_WAIT, within_token
 from tasktree_rt.web.problem_details import problem
 from tasktree_rt.web.request import grants, idempotency, number, page_limit, read_object
 from tasktree_rt.web.response import reply
-from tasktree_rt.web.sockets import Answer, accept_session, address, closing, flag, socket_routes, token
+from tasktree_rt.web.sockets import Answer, accept_session, address, admitted, flag, socket_routes
 
 EXECUTION: Final = Execution()
 
@@ -59,15 +58,14 @@ class ExecutionRoutes:
             nodes, logs = flag("nodes"), flag("logs")
         except InvalidInput as error:
             return problem(error)
-        session: Session
-        try:
-            found = await authenticator().authenticate(token())
-        except PeerError as error:
-            session = RejectedSession(self._hub, EXECUTION, closing(error), address())
-        else:
-            session = ExecutionSession(
-                self._hub, EXECUTION, execution, nodes=nodes, logs=logs, grants=found, address=address()
+        place = address()
+
+        async def make(found: Grants) -> ConnectionSession:
+            return ExecutionSession(
+                self._hub, EXECUTION, execution, nodes=nodes, logs=logs, grants=found, address=place
             )
+
+        session = await admitted(self._hub, EXECUTION, make)
         await accept_session(self._hub, session)
         return None
 

@@ -7,6 +7,7 @@ the end of the handshake: `web.server.websocket_connection` runs the connection.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Final
 
@@ -33,6 +34,8 @@ from tasktree_rt.hub.access import policy as access
 from tasktree_rt.hub.access.revocations import TOKEN_REVOKED, CredentialRevoked
 from tasktree_rt.hub.delivery.disconnecting import MAX_REASON
 from tasktree_rt.hub.hub import Hub
+from tasktree_rt.hub.sessions.awaiting import AwaitingSession
+from tasktree_rt.hub.sessions.base import ConnectionSession
 from tasktree_rt.hub.sessions.producer import ProducerSession
 from tasktree_rt.hub.sessions.rejected import RejectedSession
 from tasktree_rt.hub.sessions.watcher import NativeSession, PlainSession
@@ -41,7 +44,7 @@ from tasktree_rt.settings import Settings
 from tasktree_rt.web.auth.authenticator import authenticator
 from tasktree_rt.web.auth.origin_refusal_log import FOREIGN_ORIGIN, UNKNOWN_HOST, refusals_of
 from tasktree_rt.web.auth.origins import OriginPolicy
-from tasktree_rt.web.auth.presented import token_of
+from tasktree_rt.web.auth.presented import only_bearer, token_of
 from tasktree_rt.web.auth.tokens import TokenMissing, TokenWithoutSubject
 from tasktree_rt.web.problem_details import problem, status_problem
 from tasktree_rt.web.request_rates import request_rates
@@ -93,7 +96,7 @@ async def accept_session(hub: Hub, session: Session, subprotocol: str | None = N
     """
     if hub.draining:
         session = RejectedSession(hub, PLAIN, OVERLOADED, address())
-    await websocket.accept(subprotocol=subprotocol)
+    await websocket.accept(subprotocol=subprotocol or only_bearer(websocket))
     scope: dict[str, object] = websocket.scope  # type: ignore[assignment]
     scope[SESSION] = session
 
@@ -116,17 +119,27 @@ class SocketRoutes:
         """Accept a watcher, or reject its token by a close code."""
         native = SUBPROTOCOL in websocket.requested_subprotocols
         try:
-            wanted, policy = _subscriptions(native)
+            wanted, chosen = _subscriptions(native)
         except InvalidInput as error:
             return problem(error)
-        session: Session
-        try:
-            grants = await authenticator().authenticate(token())
-        except PeerError as error:
-            dialect: Dialect = NATIVE if native else PLAIN
-            session = RejectedSession(self._hub, dialect, closing(error), address())
-        else:
-            session = _watch_session(self._hub, native, wanted, policy, grants, self._settings)
+        place = address()
+        authenticate = partial(authenticator().authenticate, address=place)
+
+        async def make(grants: Grants) -> ConnectionSession:
+            if not native:
+                policy = Policy.DISCONNECT
+                return PlainSession(self._hub, PLAIN, wanted, grants=grants, policy=policy, address=place)
+            return NativeSession(
+                self._hub,
+                NATIVE,
+                wanted,
+                grants=grants,
+                policy=chosen or Policy.CONFLATE,
+                authenticate=authenticate,
+                address=place,
+            )
+
+        session = await admitted(self._hub, NATIVE if native else PLAIN, make)
         await accept_session(self._hub, session, SUBPROTOCOL if native else None)
         return None
 
@@ -136,28 +149,26 @@ class SocketRoutes:
         if len(producer_id) > MAX_PRODUCER_ID:
             expected = f"expected at most {MAX_PRODUCER_ID} characters"
             return problem(InvalidInput(expected, field="producer_id"))
-        session: Session
-        try:
-            serves = _serves()
-            grants = await authenticator().authenticate(token())
-        except InvalidInput as error:
-            return problem(error)
-        except PeerError as error:
-            session = RejectedSession(self._hub, ORCHESTRATOR, closing(error), address())
-        else:
-            try:
-                await self._check_commands(grants, serves)
-            except PeerError as error:
-                return problem(error)
-            session = ProducerSession(
+        place = address()
+        authenticate = partial(authenticator().authenticate, address=place)
+
+        async def make(grants: Grants) -> ConnectionSession:
+            await self._check_commands(grants, serves)
+            return ProducerSession(
                 self._hub,
                 ORCHESTRATOR,
                 producer_id,
                 grants=grants,
                 serves=serves,
-                authenticate=partial(authenticator().authenticate, address=address()),
-                address=address(),
+                authenticate=authenticate,
+                address=place,
             )
+
+        try:
+            serves = _serves()
+            session = await admitted(self._hub, ORCHESTRATOR, make)
+        except PeerError as error:
+            return problem(error)
         offered = SUBPROTOCOL in websocket.requested_subprotocols
         await accept_session(self._hub, session, SUBPROTOCOL if offered else None)
         return None
@@ -169,25 +180,37 @@ class SocketRoutes:
             access.require(grants, Verb.PUSH, name, field="commands")
 
 
-def _watch_session(
-    hub: Hub,
-    native: bool,
-    wanted: tuple[Subscribe, ...],
-    policy: Policy | None,
-    grants: Grants,
-    settings: Settings,
-) -> Session:
-    if not native:
-        return PlainSession(hub, PLAIN, wanted, grants=grants, policy=Policy.DISCONNECT, address=address())
-    return NativeSession(
-        hub,
-        NATIVE,
-        wanted,
-        grants=grants,
-        policy=policy or Policy.CONFLATE,
-        authenticate=partial(authenticator().authenticate, address=address()),
-        address=address(),
-    )
+Make = Callable[[Grants], Awaitable[ConnectionSession]]
+
+
+async def admitted(hub: Hub, dialect: Dialect, make: Make) -> Session:
+    """Return the session of the current handshake: what `make` returns for the grants of its token.
+
+    Without a token, the session waits for the first message. For a refused token it closes at once.
+
+    Raises:
+        PeerError: from `make`.
+    """
+    place, shown = address(), token()
+    authenticate = partial(authenticator().authenticate, address=place)
+
+    async def admit(credential: str | None) -> ConnectionSession:
+        try:
+            grants = await authenticate(credential)
+        except PeerError as error:
+            return RejectedSession(hub, dialect, closing(error), place)
+        return await make(grants)
+
+    async def admit_later(credential: str) -> ConnectionSession:
+        try:
+            return await admit(credential)
+        except PeerError as error:
+            return RejectedSession(hub, dialect, closing(error), place)
+
+    patience = hub.settings.auth.message_timeout
+    if shown is None and authenticator().on and patience:
+        return AwaitingSession(hub, dialect, admit_later, patience=patience, address=place)
+    return await admit(shown)
 
 
 def _subscriptions(native: bool) -> tuple[tuple[Subscribe, ...], Policy | None]:

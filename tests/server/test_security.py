@@ -29,7 +29,11 @@ from tests.server.process import HubProcess, hub_process
 LISTED = "https://board.example.org"
 FOREIGN = "https://evil.example.com"
 SECRET = "a secret of at least thirty-two bytes, for tests"
-AUTH = {"TASKTREE_RT_AUTH_SECRET": SECRET, "TASKTREE_RT_AUTH_LEEWAY": "0"}
+AUTH = {
+    "TASKTREE_RT_AUTH_SECRET": SECRET,
+    "TASKTREE_RT_AUTH_LEEWAY": "0",
+    "TASKTREE_RT_AUTH_MESSAGE_TIMEOUT": "0",
+}
 
 
 # --- pages ------------------------------------------------------------------------------------------

@@ -3,14 +3,24 @@ import type { Hub } from "../core/index.ts";
 import { read, write } from "../ui/preference.ts";
 import { isOfALink, isShared } from "../ui/shared.ts";
 
-/** The token that the address brings along, which is taken out of it; else the one that this browser keeps. */
+const QUESTION =
+  "This link brings a token of its own. Use it in place of the token that this browser keeps? What you do here is then done in its name.";
+
+/**
+ * The token that the address brings along, which is taken out of it; else the one that this browser keeps. A link must not
+ * turn a person into another one unnoticed: if the browser keeps another token, the person is asked.
+ */
 export function firstToken(): string | null {
   const here = new URL(window.location.href);
   const given = here.searchParams.get("token");
-  if (given === null) return ofThisTab() ?? read("token");
+  const kept = ofThisTab() ?? read("token");
+  if (given === null) return kept;
   here.searchParams.delete("token");
   window.history.replaceState(null, "", here);
-  keepForThisTab(isOfALink(given) ? given : null);
+  // The token of a share link stays in this tab, so it replaces none.
+  const link = isOfALink(given);
+  if (!link && kept !== null && kept !== given && !window.confirm(QUESTION)) return kept;
+  keepForThisTab(link ? given : null);
   return given;
 }
 

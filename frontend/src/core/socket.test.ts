@@ -23,7 +23,8 @@ beforeEach(() => {
 const last = () => statuses.at(-1);
 
 it("connects with its token and is live after the welcome", () => {
-  expect(newest().url).toBe("ws://hub/ws/updates?project_id=p&token=t0k");
+  expect(newest().url).toBe("ws://hub/ws/updates?project_id=p");
+  expect(newest().protocols).toEqual(["tasktree.v1", "bearer.t0k"]);
   newest().welcome();
   expect(last()).toMatchObject({ kind: "live" });
 });
@@ -70,7 +71,14 @@ it("a refused token is not tried again until there is another", () => {
   world.advance(600_000);
   expect(FakeSocket.all).toHaveLength(1);
   socket.setToken("other");
-  expect(newest().url).toContain("token=other");
+  expect(newest().protocols).toEqual(["tasktree.v1", "bearer.other"]);
+});
+
+it("without a token, or with one that no hub made, it asks the hub to say so at once", () => {
+  socket.setToken(null);
+  expect(newest().protocols).toEqual(["tasktree.v1", "bearer."]);
+  socket.setToken("not a token\n");
+  expect(newest().protocols).toEqual(["tasktree.v1", "bearer.-"]);
 });
 
 it("offline, it waits for the machine and not for the clock", () => {

@@ -10,7 +10,7 @@ export const SUBPROTOCOL = "tasktree.v1";
 
 /** What a socket needs of the world; tests put their own in its place. */
 export interface World {
-  open(url: string, protocol: string): WebSocket;
+  open(url: string, protocols: string[]): WebSocket;
   now(): number;
   online(): boolean;
   later(run: () => void, ms: number): () => void;
@@ -18,7 +18,7 @@ export interface World {
 }
 
 export const world: World = {
-  open: (url, protocol) => new WebSocket(url, protocol),
+  open: (url, protocols) => new WebSocket(url, protocols),
   now: () => Date.now(),
   online: () => typeof navigator === "undefined" || navigator.onLine !== false,
   later: (run, ms) => {
@@ -40,6 +40,8 @@ export interface SocketEvents {
 const TOKEN = new Set([4001, 4002, 4003]);
 /** What the hub holds against this client: it waits for as long as it ever does. */
 const HELD_AGAINST = new Set([1002, 1007, 1009, 4010, 4029]);
+/** What a subprotocol may consist of (RFC 9110, 5.6.2); a token of other characters is no token of any hub. */
+const SPEAKABLE = /^[\w!#$%&'*+.^`|~-]*$/;
 const WATCHDOG_SHARE = 1.5;
 /** Bounds of the heartbeat interval, in ms, and what it is where the hub names none. */
 const INTERVAL = { least: 1_000, most: 3_600_000, otherwise: 8_000 };
@@ -164,7 +166,7 @@ export class Socket {
     if (this.#lost === null) this.#say({ kind: "connecting" });
     let socket: WebSocket;
     try {
-      socket = this.#world.open(this.#address(), SUBPROTOCOL);
+      socket = this.#world.open(this.#url(), this.#protocols());
     } catch (error) {
       this.#again(String(error));
       return;
@@ -176,10 +178,10 @@ export class Socket {
     socket.onclose = ({ code, reason }) => this.#ended(code, reason);
   }
 
-  #address(): string {
-    const url = new URL(this.#url());
-    if (this.#token !== null) url.searchParams.set("token", this.#token);
-    return url.href;
+  /** The token goes in a subprotocol: proxies log addresses. Without one, `bearer.` asks the hub to say so at once. */
+  #protocols(): string[] {
+    const token = this.#token ?? "";
+    return [SUBPROTOCOL, `bearer.${SPEAKABLE.test(token) ? token : "-"}`];
   }
 
   #received(data: unknown): void {

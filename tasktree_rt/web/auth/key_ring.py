@@ -55,6 +55,11 @@ class KeyRing:
     def __bool__(self) -> bool:
         return bool(self._sources)
 
+    def secrets(self) -> list[VerificationKey]:
+        """Return the HS256 keys that are known now, in the order of the settings."""
+        fit = (one for one in self._sources if SYMMETRIC in one.algorithms)
+        return [key for one in fit for key in one.keys]
+
     async def find(self, name: str | None, algorithm: str) -> list[VerificationKey]:
         """Return the keys to try for a token: those of its ``kid``, else those without one.
 
