@@ -43,7 +43,7 @@ def asked_in(path: Path) -> set[str]:
 def test_no_other_module_asks_the_grants() -> None:
     for path in PACKAGE.rglob("*.py"):
         name = path.relative_to(PACKAGE).as_posix()
-        if name in ("core/access.py", "hub/access/policy.py"):
+        if name in ("core/access.py", "hub/access/policy.py", "cli/token.py"):  # the last prints them
             continue
         asked = asked_in(path)
         if name in LISTINGS:
