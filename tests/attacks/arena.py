@@ -41,7 +41,7 @@ PER_SUBJECT: Final = 30
 PER_ADDRESS: Final = 200
 OPEN_PROMPTS: Final = 5
 SUBSCRIPTIONS: Final = 20
-SECONDS: Final = 1.0
+SECONDS: Final = 5.0
 """The timeouts of the hub here: handshake, stalled writes, closing handshakes."""
 LIMITS: Final = {
     "max_connections_per_address": PER_ADDRESS,

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from attrs import frozen
 
-from tests.attacks.arena import BUSY_TURNS, Arena
+from tests.attacks.arena import BUSY_TURNS, SECONDS, Arena
 from tests.rawws import RawSocket
 from tests.wsclient import CLOSE, TEXT, Frame, masked, request_head
 
@@ -254,9 +254,9 @@ class Attacker:
         body = b"" if status == 101 else one._exactly(int(found.get("content-length", 0)))
         return Answer(status, found, body, found.get("connection") == "close")
 
-    def later(self, seconds: float = 1.5) -> None:
-        """Let time pass in the hub."""
-        self.arena.jump(seconds)
+    def later(self, timeouts: float = 1.5) -> None:
+        """Let so many times the hub's timeouts pass."""
+        self.arena.jump(timeouts * SECONDS)
 
     def outlasted(self, *, at_most: int = 0) -> None:
         """Check that the hub ends all connections of the attack but `at_most`; they stay open here."""

@@ -112,8 +112,8 @@ def test_the_public_key_as_secret(attacker: Attacker) -> None:
 def test_guessing_keys(attacker: Attacker) -> None:
     made = administer(attacker, "POST", "keys", {"name": "ci", "grants": {"watch": ["*"]}}).problem
     key = made["key"]
-    one, other = attacker.socket("127.0.0.88"), attacker.socket("127.0.0.89")
     assert attacker.http("GET", TREE, token=key).status == 200
+    one = attacker.socket("127.0.0.88")
     head = key.rpartition("_")[0]
     for wrong in (
         head,
@@ -128,7 +128,7 @@ def test_guessing_keys(attacker: Attacker) -> None:
     statuses = [attacker.http("GET", TREE, token=f"{head}_{n:064x}", on=one).status for n in range(40)]
     assert statuses[0] == 401
     assert statuses[-1] == 429
-    assert attacker.http("GET", TREE, token=key, on=other).status == 200
+    assert attacker.http("GET", TREE, token=key).status == 200
     assert administer(attacker, "DELETE", f"keys/{made['id']}").status == 200
 
 
