@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from tests.fuzz import foreign, forwarded, hooks, stage, wire, words
+from tests.fuzz import foreign, forwarded, hooks, jwks, stage, wire, words
 from tests.fuzz.target import Target
 
 TARGETS: Final = {
@@ -25,6 +25,7 @@ TARGETS: Final = {
         Target("query", stage.run_query, stage.QUERY_WORDS, 4.0),
         Target("position", words.run_position, (*words.JSON_WORDS, *stage.QUERY_WORDS), 0.12),
         Target("token", words.run_token, words.TOKEN_WORDS, 0.2),
+        Target("jwks", jwks.run_jwks, (*words.JSON_WORDS, *jwks.JWKS_WORDS), 1.0),
         Target("claims", words.run_claims, words.CLAIM_WORDS, 0.4),
         Target("hook", hooks.run_answers, hooks.ANSWER_WORDS, 0.2),
         Target("forwarded", forwarded.run_forwarded, forwarded.FORWARDED_WORDS, 0.1),
