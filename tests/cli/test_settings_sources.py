@@ -243,6 +243,11 @@ def test_a_stores_path_in_a_file_is_relative_to_that_file(load_text: Load, tmp_p
     assert load_text(environ={"TASKTREE_RT_STORE": "sqlite:hub.db"}).settings.store == "sqlite:hub.db"
 
 
+def test_a_file_of_secrets_in_a_file_is_relative_to_that_file(load_text: Load, tmp_path: Path) -> None:
+    found = load_text("[tasktree-rt.auth]\nsecret_file = 'secrets'").settings.auth
+    assert found.secret_file == f"{tmp_path}/secrets"
+
+
 def test_only_the_secrets_are_secret() -> None:
     assert [path for path in BY_PATH if is_secret(path)] == [
         "autogpt.redis_password",
