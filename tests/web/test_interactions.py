@@ -21,8 +21,7 @@ ADDRESS = {"dialect": "http", "address": "127.0.0.1"}
 
 async def waiting(running: RealHub, name: str) -> None:
     """Until somebody waits for a prompt or a command."""
-    pending = running.hub.registry.get(name)
-    assert pending is not None
+    [pending] = running.hub.registry.named(name)
     with trio.fail_after(30):
         while pending._changed is None or not pending._changed.statistics().tasks_waiting:
             await trio.lowlevel.checkpoint()
@@ -338,6 +337,11 @@ class Unreadable(MemoryBroker):
 
     async def interaction(self, interaction_id: str) -> Any:
         raise StoreUnavailable("no disk")
+
+    async def interactions(self, *, name: str | None = None, **given: Any) -> Any:
+        if name is not None:
+            raise StoreUnavailable("no disk")
+        return await super().interactions(**given)
 
 
 async def test_a_store_that_cannot_be_read_is_no_missing_prompt() -> None:

@@ -198,7 +198,7 @@ async def test_with_tokens_a_message_reaches_its_user_and_nobody_else() -> None:
             hub.http(headers=pusher) as http,
         ):
             await say(other, {"action": "subscribe", "user_id": "ada"})
-            assert (await heard(other))["message"] == "you are not 'ada'"
+            assert (await heard(other))["message"] == "you may not act for 'ada'"
             await http.post("/api/v1/aiecs/users/ada/messages", json={"message": {"for": "ada"}})
             await http.post("/api/v1/aiecs/notify", json={"user_id": "ada", "message": "Ada?", "wait": 0})
             assert (await heard(one))["for"] == "ada"
@@ -206,7 +206,7 @@ async def test_with_tokens_a_message_reaches_its_user_and_nobody_else() -> None:
             # Another's question does not exist for him: no answer, and it stays open.
             await say(other, {"action": "confirm", "callback_id": name, "proceed": True})
             await quiet(other)
-            assert hub.hub.registry.get(name) is not None
+            assert hub.hub.registry.named(name)
             await say(other, {"action": "cancel", "user_id": "ada", "task_id": "t"})
             assert (await heard(other))["type"] == "error"
             await say(one, {"action": "cancel", "user_id": "ada", "task_id": "t"})
