@@ -40,7 +40,7 @@ from tasktree_rt.hub.sessions.watcher import NativeSession
 from tasktree_rt.hub.transport import Session
 from tasktree_rt.settings import Settings
 from tasktree_rt.web.app import create_app
-from tasktree_rt.web.auth.tokens import authenticate
+from tasktree_rt.web.auth.authenticator import authenticator
 from tasktree_rt.web.server.server import serve
 from tasktree_rt.web.sockets import Answer, accept_session, address, closing, socket_routes, token
 
@@ -127,9 +127,9 @@ def lines_routes(hub: Hub, settings: Settings) -> Blueprint:
     @routes.websocket("/ws/lines")
     async def lines() -> Answer:
         session: Session
-        admit = partial(authenticate, settings.auth)
+        admit = authenticator().authenticate
         try:
-            grants = admit(token())
+            grants = await admit(token())
         except PeerError as error:
             session = RejectedSession(hub, LINES, closing(error), address())
         else:

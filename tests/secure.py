@@ -68,6 +68,12 @@ def server_pair() -> Pair:
 
 @cache
 def client_context() -> ssl.SSLContext:
+    """Return the context of all clients; an HTTP client may set its protocols (ALPN)."""
+    return new_client_context()
+
+
+def new_client_context() -> ssl.SSLContext:
+    """Make a context for a client that trusts the tests' certificates."""
     return _authority().client()
 
 

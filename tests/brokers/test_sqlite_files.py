@@ -73,7 +73,7 @@ async def test_a_newer_schema(path: Path) -> None:
     async with opened(path):
         pass
     execute(path, "PRAGMA user_version = 99")
-    assert "was written by a newer version of this program (schema 99, known is 5)" in await refusal(path)
+    assert "was written by a newer version of this program (schema 99, known is 7)" in await refusal(path)
 
 
 async def test_a_truncated_database(path: Path) -> None:

@@ -23,7 +23,12 @@ from tests.simulation.schedule import (
 from tests.simulation.seeding import replaced
 from tests.simulation.tuning import _MODULES, BOUNDS
 
-OTHERS: Final = {("deadlines", "AT_ONCE"), ("schema_checks", "AT_ONCE"), ("directory", "SHARED")}
+OTHERS: Final = {
+    ("deadlines", "AT_ONCE"),
+    ("schema_checks", "AT_ONCE"),
+    ("directory", "SHARED"),
+    ("disconnecting", "AT_ONCE"),
+}
 """Bounds of the same name that mean something else, or of what the simulation does not do."""
 
 WATCHERS = 12

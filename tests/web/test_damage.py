@@ -102,7 +102,7 @@ async def test_a_prompt_that_cannot_be_read_is_left_out_of_lists_and_named_by_it
         for name in ("x1", "x2"):
             given = {"project_id": GOOD, "message": "go?", "prompt_id": name}
             assert (await http.post("/api/v1/prompts", json=given)).status_code == 201
-    damage(path, statement("UPDATE matter SET body = x'7b' WHERE id = 'x1'"))
+    damage(path, statement("UPDATE matter SET body = x'7b' WHERE name = 'x1'"))
     async with real_hub(SqliteBroker(str(path))) as running, running.http() as http:
         listed = (await http.get("/api/v1/prompts")).json()["prompts"]
         assert [one["prompt_id"] for one in listed] == ["x2"]

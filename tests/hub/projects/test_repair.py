@@ -270,7 +270,7 @@ async def test_a_prompt_that_cannot_be_read_keeps_neither_the_hub_nor_its_projec
         for name in ("x1", "x2"):
             given = {"project_id": GOOD, "message": "go?", "prompt_id": name}
             await hub.prompts.ask(given, grants=OPEN)
-    damage(path, statement("UPDATE matter SET body = x'7b' WHERE id = 'x1'"))
+    damage(path, statement("UPDATE matter SET body = x'7b' WHERE name = 'x1'"))
     with capture_logs() as lines:
         async with hub_on(path) as hub:
             with pytest.raises(ProjectDamaged, match="the prompt 'x1' cannot be read"):

@@ -258,10 +258,11 @@ async def test_a_peer_that_pings_now_and_then_is_never_refused(parsed: Parsed) -
 
 @pytest.mark.parametrize("path", ["plain", "native", "orchestrator", "aiecs"])
 async def test_after_a_refused_token_what_comes_is_thrown_away_unparsed(parsed: Parsed, path: str) -> None:
+    where, headers = PATHS[path]
     async with real_hub(auth=auth()) as hub, trio.open_nursery() as nursery:
-        client = await connected(hub, *PATHS[path])
+        client = await connected(hub, where, [*headers, ("Authorization", "Bearer none")])
         nursery.start_soon(send, client, masked(PING) * 100_000)
-        assert (await close_frame(client)).code == 4001
+        assert (await close_frame(client)).code == 4003
         with suppress(EOFError, trio.BrokenResourceError):
             await client.recv()
         client.reset()

@@ -20,7 +20,7 @@ from tasktree_rt.settings import Tls
 from tasktree_rt.web.server.syscalls import Syscalls
 from tasktree_rt.web.server.tls.certificate_files import load
 from tasktree_rt.web.server.tls.encrypted_socket import BATCH, MAX_ANSWERS, PIECE, SPARE, EncryptedSocket
-from tests.secure import client_context, server_pair
+from tests.secure import new_client_context, server_pair
 
 
 class Wire:
@@ -122,7 +122,7 @@ def _server_context() -> ssl.SSLContext:
 
 
 def _client_context(version: ssl.TLSVersion | None) -> ssl.SSLContext:
-    context = client_context()
+    context = new_client_context()
     context.maximum_version = version or ssl.TLSVersion.MAXIMUM_SUPPORTED
     return context
 
