@@ -128,7 +128,7 @@ def readable_object(interaction: Interaction, stored: bytes) -> Json:
     try:
         return decode_object(stored, ours=True)
     except InvalidInput as error:
-        what = f"the {interaction.kind} {interaction.id!r} cannot be read ({error})"
+        what = f"the {interaction.kind} {interaction.name!r} cannot be read ({error})"
         raise StoreDamaged(interaction.topics[0], what) from error
 
 
