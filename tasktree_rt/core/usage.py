@@ -176,7 +176,7 @@ class UsageSums:
             self._add(above, minus(NOTHING, whole))
             return
         for one in (*above, node_id):  # each has been the sum of the whole cycle
-            self._store(one, self._own_and_below(tree, one))
+            self._store(one, self._own_and_below(tree, one, node_id))
 
     def _attach(self, tree: Links, node_id: str, parent: str | None) -> None:
         """The node names `parent` now: add its branch to the branches above it."""
@@ -200,10 +200,12 @@ class UsageSums:
                 self._branches = None
         return list(found), at == end
 
-    def _own_and_below(self, tree: Links, node_id: str) -> Spent:
+    def _own_and_below(self, tree: Links, node_id: str, moving: str) -> Spent:
+        """The sum of a branch from its children's, without `moving`, which is attached later."""
         found = self.own.get(node_id, NOTHING)
         for child in tree.children(node_id):
-            found = plus(found, (self._branches or {}).get(child, NOTHING))
+            if child != moving:
+                found = plus(found, (self._branches or {}).get(child, NOTHING))
         return found
 
     def _add(self, nodes: Iterable[str], more: Spent) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tasktree_rt.core import usage
@@ -34,6 +35,17 @@ _moves = st.tuples(
         }
     ),
 )
+
+
+def _move(node_id: str, **changes: Any) -> tuple[str, dict[str, Any]]:
+    return "node_update", {"node_id": node_id, "changes": changes}
+
+
+_OUT_OF_A_CYCLE_INTO_ITSELF = [
+    _move("b", parent_id="a"),
+    _move("a", parent_id="b", status="failed", cost_usd=0.25),
+    _move("a", parent_id="a"),
+]
 
 
 def put(nodes: Nodes, node_id: str, **changes: Any) -> None:
@@ -71,6 +83,7 @@ def test_sums_equal_adding_up_in_a_tree_that_is_too_deep_for_kept_branches(
 
 
 @given(st.lists(_moves, max_size=20), st.lists(_moves, max_size=20))
+@example([], _OUT_OF_A_CYCLE_INTO_ITSELF)
 def test_a_copy_and_a_loaded_tree_go_on_alike(
     first: list[tuple[str, dict[str, Any]]], then: list[tuple[str, dict[str, Any]]]
 ) -> None:
@@ -86,6 +99,20 @@ def test_a_copy_and_a_loaded_tree_go_on_alike(
             one.apply(change_of(one, kind, data))
     assert_sums(copy, naive)
     assert_sums(loaded, naive)
+
+
+@pytest.mark.parametrize(("moved", "to"), list(product("abc", ["a", "b", "c", None])))
+def test_sums_equal_adding_up_after_a_move_in_any_three_nodes(moved: str, to: str | None) -> None:
+    for parents in product(["a", "b", "c", None], repeat=3):
+        nodes, naive = Nodes(), NaiveTree(PROJECT)
+        placed = [
+            _move(name, parent_id=parent, cost_usd=cost)
+            for name, parent, cost in zip("abc", parents, (1, 10, 100), strict=True)
+        ]
+        for kind, data in (*placed, _move(moved, parent_id=to)):
+            nodes.apply(change_of(nodes, kind, data))
+            naive.apply(kind, data)
+        assert_sums(nodes, naive)
 
 
 def test_a_deep_chain_costs_a_bounded_number_of_steps() -> None:
