@@ -2,6 +2,7 @@
 
 The oracle of `Office.check` is naive: the logs are read from their beginning and played into the tree of
 `tests.model`; what is open is what was told of and not yet of its end.
+An id names one prompt of each log, so what is told of a prompt is told of its key in the store.
 """
 
 from __future__ import annotations
@@ -18,104 +19,24 @@ import trio
 from attrs import Factory, define
 from trio.testing import wait_all_tasks_blocked
 
-from tasktree_rt.brokers.base import Append, Broker, Interaction, Outcome
-from tasktree_rt.brokers.memory import MemoryBroker
-from tasktree_rt.brokers.sqlite import SqliteBroker
+from tasktree_rt.brokers.base import Broker, Interaction
 from tasktree_rt.core.access import OPEN, Grants
 from tasktree_rt.core.events import Event, ProjectId
 from tasktree_rt.core.log import BEGINNING, Recovered
-from tasktree_rt.errors import PeerError, StoreUnavailable
+from tasktree_rt.core.topics import user_topic
+from tasktree_rt.errors import PeerError
 from tasktree_rt.hub.context import HubContext
 from tasktree_rt.hub.hub import Hub, open_hub
 from tasktree_rt.hub.interactions.registry import COMMAND, PROMPT, OpenInteraction
 from tasktree_rt.settings import Limits, People, Settings
 from tests.brokers.opening import Inline
+from tests.hub.held_store import HeldMemory, HeldSqlite, Store
 from tests.hub.world import STAMP
 from tests.model import NaiveTree
 
 BASE = 1_800_000_000_000_000
 """What the clock on the wall shows at first, microseconds."""
 PATIENCE = 30.0
-
-
-class Gate:
-    """Where one waits while it is held."""
-
-    def __init__(self) -> None:
-        self._open: trio.Event | None = None
-
-    @property
-    def held(self) -> bool:
-        return self._open is not None
-
-    async def __call__(self) -> None:
-        if self._open is not None:
-            await self._open.wait()
-
-    def hold(self) -> None:
-        if self._open is None:
-            self._open = trio.Event()
-
-    def release(self) -> None:
-        if self._open is not None:
-            self._open.set()
-            self._open = None
-
-
-@define(eq=False)
-class Store:
-    """How the store behaves now, whichever broker it is."""
-
-    appends: Gate = Factory(Gate)
-    reads: Gate = Factory(Gate)
-    failing: bool = False
-    failing_reads: bool = False
-
-    def mend(self) -> None:
-        self.failing = self.failing_reads = False
-        self.appends.release()
-        self.reads.release()
-
-
-class _Held:
-    """What both brokers have in common here."""
-
-    store: Store
-
-    async def append(self, batch: Sequence[Append]) -> list[Outcome]:
-        await self.store.appends()
-        if self.store.failing:
-            raise StoreUnavailable("disk full")
-        found: list[Outcome] = await super().append(batch)  # type: ignore[misc]
-        return found
-
-    async def probe(self) -> None:
-        if self.store.failing:
-            raise StoreUnavailable("disk full")
-
-    async def interaction(self, interaction_id: str) -> Interaction | None:
-        found: Interaction | None = await super().interaction(interaction_id)  # type: ignore[misc]
-        # What was read is old by the time it is told.
-        await self.store.reads()
-        if self.store.failing_reads:
-            raise StoreUnavailable("no disk")
-        return found
-
-    async def interactions(self, **wanted: Any) -> list[Interaction]:
-        found: list[Interaction] = await super().interactions(**wanted)  # type: ignore[misc]
-        if wanted.get("name") is not None:
-            await self.store.reads()
-            if self.store.failing_reads:
-                raise StoreUnavailable("no disk")
-        return found
-
-
-class HeldMemory(_Held, MemoryBroker):
-    pass
-
-
-class HeldSqlite(_Held, SqliteBroker):
-    pass
 
 
 class Obedient:
@@ -135,6 +56,9 @@ class Call:
 
     kind: str
     name: str
+    within: tuple[str, ...] = ()
+    known: int = 0
+    """So many prompts that may be meant were there for certain when it began."""
     result: Any = None
     error: PeerError | None = None
     cancelled: bool = False
@@ -158,7 +82,7 @@ class Office:
         self.broker: Broker
         self.hub: Hub
         self.outcomes: dict[str, dict[str, Any]] = {}
-        """As first told."""
+        """As first told, by the key in the store."""
 
     def wall(self) -> int:
         return BASE + self.jump + round(trio.current_time() * 1_000_000)
@@ -197,9 +121,11 @@ class Office:
 
     # --- asking, answering, … ---------------------------------------------------------------------
 
-    def begin(self, kind: str, name: str, work: Callable[[], Awaitable[Any]]) -> Call:
+    def begin(
+        self, kind: str, name: str, work: Callable[[], Awaitable[Any]], within: tuple[str, ...] = ()
+    ) -> Call:
         """Let somebody do something, and note what they are told."""
-        call = Call(kind, name)
+        call = Call(kind, name, within, self.known(name, within))
         self.calls.append(call)
 
         async def done() -> None:
@@ -214,23 +140,35 @@ class Office:
         self._nursery.start_soon(done)
         return call
 
+    def known(self, name: str, within: tuple[str, ...]) -> int:
+        """Count the prompts with that id in all logs of `within` that askers were told of."""
+        told = [call.result[0] for call in self.calls if call.kind == "ask" and call.result is not None]
+        return len({one.key for one in told if one.id == name and {*within} <= {*one.interaction.topics}})
+
     def ask(self, name: str, *, grants: Grants = OPEN, **given: Any) -> Call:
         asked = {"prompt_id": name, "message": "Go?", **given}
         return self.begin("ask", name, lambda: self.hub.prompts.ask(asked, grants=grants))
 
-    def answer(self, name: str, *, grants: Grants = OPEN, **said: Any) -> Call:
+    def answer(self, name: str, *, grants: Grants = OPEN, within: tuple[str, ...] = (), **said: Any) -> Call:
         via = {"dialect": "test", "connection": f"c{len(self.calls)}"}
         said = {"proceed": True, **said}
-        return self.begin("answer", name, lambda: self.hub.prompts.answer(name, said, grants=grants, via=via))
 
-    def cancel(self, name: str) -> Call:
-        return self.begin("cancel", name, lambda: self.hub.prompts.cancel(name, grants=OPEN, via={}))
+        async def answered() -> Any:
+            return await self.hub.prompts.answer(name, said, grants=grants, via=via, within=within)
 
-    def wait(self, name: str) -> Call:
+        return self.begin("answer", name, answered, within)
+
+    def cancel(self, name: str, within: tuple[str, ...] = ()) -> Call:
+        async def cancelled() -> Any:
+            return await self.hub.prompts.cancel(name, grants=OPEN, via={}, within=within)
+
+        return self.begin("cancel", name, cancelled, within)
+
+    def wait(self, name: str, within: tuple[str, ...] = ()) -> Call:
         async def end() -> Any:
-            return await (await self.hub.prompts.find(name, grants=OPEN)).end()
+            return await (await self.hub.prompts.find(name, grants=OPEN, within=within)).end()
 
-        return self.begin("wait", name, end)
+        return self.begin("wait", name, end, within)
 
     def command(self, project: str, name: str = "cancel", *, grants: Grants = OPEN) -> Call:
         given = {"name": name}
@@ -259,17 +197,18 @@ class Office:
         return [json.loads(record.body) for record in found.records]
 
     async def stored(self) -> dict[str, Interaction]:
-        return {one.name: one for one in await self.broker.interactions(limit=10_000)}
+        """Return all prompts and commands in the store, by their keys."""
+        return {one.id: one for one in await self.broker.interactions(limit=10_000)}
 
     async def check(self, topics: Sequence[str]) -> None:
         """The registry, the store, the trees and everything anybody was told agree."""
         await wait_all_tasks_blocked()
         assert not self.faults, self.faults
         stored = await self.stored()
-        opened = {name for name, one in stored.items() if one.settled is None}
+        opened = {key for key, one in stored.items() if one.settled is None}
         self.check_told(stored)
         if not self.store.appends.held:
-            assert {one.id for one in self.hub.registry} == opened
+            assert {one.key for one in self.hub.registry} == opened
             assert not self.hub.committer.waiting
             for one in self.hub.registry:
                 self.check_holder(one)
@@ -286,43 +225,64 @@ class Office:
                 "timeout",
             ):
                 ends[event["data"].get("prompt_id") or event["data"]["command_id"]].append(event["data"])
-        here = [one for one in stored.values() if topic in one.topics and one.kind == PROMPT]
+        named = named_in(topic, stored)
+        here = [one for one in named.values() if one.kind == PROMPT]
         waiting = {one.name for one in here if one.settled is None}
         assert {one["prompt_id"] for one in naive.prompts} == waiting, topic
-        assert naive.prompts == [json.loads(stored[one["prompt_id"]].body) for one in naive.prompts]
+        assert naive.prompts == [json.loads(named[one["prompt_id"]].body) for one in naive.prompts]
         project = await self.hub.cache.load(topic)
         assert project.tree.top["prompts"] == project.staged.top["prompts"] == naive.prompts
         for name, told in ends.items():
-            assert told == [json.loads(stored[name].outcome)], name
+            assert told == [json.loads(named[name].outcome)], name
         if topic.startswith("@"):
             assert {one.name for one in here if one.settled is not None} == ends.keys()
 
     def check_told(self, stored: dict[str, Interaction]) -> None:
         """Of each there is one end, whoever tells it, and one call at most that brought it about."""
-        for name, one in stored.items():
+        for key, one in stored.items():
             if one.settled is not None:
                 end = json.loads(one.outcome)
-                assert self.outcomes.setdefault(name, end) == end
-        winners = defaultdict[str, list[Call]](list)
-        for call in self.calls:
-            if call.kind in ("answer", "cancel") and call.result is not None:
-                winners[call.name].append(call)
-                assert call.result == self.outcomes[call.name]
-            elif call.kind == "wait" and call.result is not None:
-                assert call.result == self.outcomes[call.name]
-            elif call.kind == "ask" and call.result is not None:
-                assert call.name in stored
-                assert stored[call.name].body == call.result[0].interaction.body
-            elif (
-                call.kind in ("obey done", "obey refused")
-                and call.over
-                and not (call.error or call.cancelled)
-            ):
-                winners[call.name].append(call)
-            if call.error is not None and call.error.code in ("prompt_closed", "gone"):
-                assert call.error.outcome == self.outcomes[call.name]
-        for name, calls in winners.items():
-            assert len(calls) == 1, name
+                assert self.outcomes.setdefault(key, end) == end
+        winners = [won for call in self.calls if (won := self.check_call(call, stored)) is not None]
+        assert len(winners) == len(set(winners)), winners
+
+    def check_call(self, call: Call, stored: dict[str, Interaction]) -> str | None:
+        """Check what a call was told; return the key of what it brought to its end."""
+        if call.error is not None:
+            self.check_error(call, call.error, stored)
+        elif call.kind == "ask" and call.result is not None:
+            asked = call.result[0].interaction
+            assert (asked.name, stored[asked.id].body) == (call.name, asked.body)
+        elif call.kind in ("answer", "cancel", "wait") and call.result is not None:
+            key = self.check_end(call, call.result, stored)
+            return None if call.kind == "wait" else key
+        elif call.kind in ("obey done", "obey refused") and call.over and not call.cancelled:
+            return call.name
+        return None
+
+    def check_error(self, call: Call, error: PeerError, stored: dict[str, Interaction]) -> None:
+        """An error tells the outcome of what was meant, and that this is unclear only if it may be."""
+        assert not (call.known and error.code == "not_found")
+        if error.code in ("prompt_closed", "gone"):
+            assert error.outcome is not None
+            self.check_end(call, error.outcome, stored)
+        elif error.code == "ambiguous":
+            assert not call.within
+            assert sum((one.kind, one.name) == (PROMPT, call.name) for one in stored.values()) > 1
+
+    def check_end(self, call: Call, told: dict[str, Any], stored: dict[str, Interaction]) -> str:
+        """What is told is the one end of the prompt or command that the call meant; return its key."""
+        name, topics = told.get("prompt_id") or told["command_id"], topics_told(told)
+        assert name == call.name
+        assert call.known < 2
+        assert set(call.within) <= set(topics)
+        meant = [
+            one
+            for one in stored.values()
+            if one.name == name and (one.kind == COMMAND or one.topics == topics)
+        ]
+        assert [self.outcomes[one.id] for one in meant] == [told]
+        return meant[0].id
 
     def check_holder(self, pending: OpenInteraction) -> None:
         """A command that is open is with one who is there, if anybody is."""
@@ -332,6 +292,20 @@ class Office:
             assert pending.holder in serving if serving else pending.holder is None
             if pending.holder is not None:
                 assert pending.id in pending.holder.given
+
+
+def named_in(topic: str, stored: dict[str, Interaction]) -> dict[str, Interaction]:
+    """The prompts and commands of a log by their ids, of which each names one."""
+    here = [one for one in stored.values() if topic in one.topics]
+    named = {one.name: one for one in here}
+    assert len(named) == len(here), topic
+    return named
+
+
+def topics_told(told: dict[str, Any]) -> tuple[str, ...]:
+    """The topics of a prompt, by its outcome; none of a command's."""
+    user = (user_topic(told["user_id"]),) if "user_id" in told else ()
+    return (*((told["project_id"],) if "project_id" in told else ()), *user)
 
 
 @asynccontextmanager

@@ -22,7 +22,7 @@ from tasktree_rt.errors import Refused
 from tasktree_rt.hub.delivery.last_value_queue import LastValueQueue
 from tasktree_rt.hub.hub import Hub, open_hub
 from tasktree_rt.hub.sessions.base import ConnectionSession
-from tests.hub.office import HeldMemory, Store
+from tests.hub.held_store import HeldMemory, Store
 from tests.hub.transport import Carried
 from tests.hub.world import small
 

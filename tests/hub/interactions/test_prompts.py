@@ -13,7 +13,8 @@ from tasktree_rt.brokers.base import Draft, Interaction
 from tasktree_rt.core.access import EVERYTHING, OPEN, Grants
 from tasktree_rt.errors import Unavailable
 from tests.brokers.contract_interactions import an_interaction, opening
-from tests.hub.office import Gate, an_office, asked, code
+from tests.hub.held_store import Gate
+from tests.hub.office import an_office, asked, code
 
 TOPICS = ("p", "q", "@anna")
 
@@ -277,7 +278,7 @@ async def test_who_gives_up_waiting_takes_nothing_back(autojump_clock: MockClock
         await office.check(TOPICS)
         stored = await office.stored()
         if when == "committing":
-            assert stored["a"].settled is not None
+            assert [(one.name, one.settled is not None) for one in stored.values()] == [("a", True)]
         else:
             assert not stored
             await asked(office, "a", timeout=60)
