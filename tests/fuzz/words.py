@@ -145,6 +145,11 @@ def run_execution(data: bytes) -> None:
             Execution().encode(Failure(error.code, error.message, field=error.field))
 
 
+def _answer(said: Answer) -> dict[str, Any]:
+    places = {name: value for topic in said.within for name, value in named(topic).items()}
+    return {**said.given, **places, "type": "answer", "prompt_id": said.prompt_id, "id": said.id}
+
+
 def _subscribe(said: Subscribe) -> dict[str, Any]:
     since: Any = said.since
     if isinstance(since, dict):
@@ -155,6 +160,7 @@ def _subscribe(said: Subscribe) -> dict[str, Any]:
         "since": None if since is None else since if isinstance(since, dict) else str(since),
         "policy": said.policy and said.policy.value,
         "state": said.state,
+        "token": said.token,
     }
 
 
@@ -174,7 +180,7 @@ _WRITERS: Final[dict[type[Command], Callable[[Any], dict[str, Any]]]] = {
     Ping: _written("ping"),
     Ack: lambda said: _about(said) | {"type": "ack"},
     Refresh: _written("refresh"),
-    Answer: lambda said: {**said.given, "type": "answer", "prompt_id": said.prompt_id, "id": said.id},
+    Answer: _answer,
     Instruct: lambda said: {**said.given, "type": "command", "project_id": said.project_id, "id": said.id},
 }
 
