@@ -7,6 +7,9 @@ from typing import Final
 
 from attrs import frozen
 
+MAX_REASON: Final = 100
+"""Characters to which the hub cuts a close frame's reason; a frame has room for 123 bytes, mostly ASCII."""
+
 
 class Advice(Enum):
     """What a client does after a close."""

@@ -60,8 +60,7 @@ def _admit_requests(app: QuartTrio, policy: OriginPolicy, refusals: Refusals, si
             request_rates().begin(address)
         if request.method != "OPTIONS" and not _is_open(request.path, site):
             g.grants = await _grants(address)
-            has_body = bool(request.content_length or "Transfer-Encoding" in request.headers)
-            request_rates().admit(g.grants, has_body=has_body)
+            request_rates().admit(g.grants, has_body=_has_body())
         return None
 
     @app.teardown_request
@@ -74,7 +73,7 @@ def _complete_responses(app: QuartTrio, policy: OriginPolicy) -> None:
     async def close_after_unread_body(response: Response) -> Response:
         """Send ``Connection: close`` if the body is not read: the connection ends then, and a client that
         does not know it would lose its next request."""
-        if (request.content_length or "Transfer-Encoding" in request.headers) and not await _body_read():
+        if _has_body() and not await _body_read():
             response.headers["Connection"] = "close"
         return response
 
@@ -127,6 +126,10 @@ async def _grants(address: str) -> Grants:
         if credential is not None:
             request_rates().bad_credential(address)
         raise
+
+
+def _has_body() -> bool:
+    return bool(request.content_length or "Transfer-Encoding" in request.headers)
 
 
 async def _body_read() -> bool:

@@ -8,7 +8,6 @@ the end of the handshake: `web.server.websocket_connection` runs the connection.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from functools import partial
 from typing import Final
 
 from attrs import evolve
@@ -16,6 +15,7 @@ from quart import Blueprint, Response, current_app, websocket
 
 from tasktree_rt.core.access import Grants, Verb
 from tasktree_rt.core.close_codes import (
+    MAX_REASON,
     OVERLOADED,
     TOKEN_INVALID,
     TOKEN_MISSING,
@@ -30,9 +30,7 @@ from tasktree_rt.dialects.base import Dialect
 from tasktree_rt.dialects.tasktree import SUBPROTOCOL, Native, Orchestrator, Plain
 from tasktree_rt.dialects.tasktree.requests import read_policy
 from tasktree_rt.errors import InvalidInput, PeerError, Unavailable
-from tasktree_rt.hub.access import policy as access
 from tasktree_rt.hub.access.revocations import TOKEN_REVOKED, CredentialRevoked
-from tasktree_rt.hub.delivery.disconnecting import MAX_REASON
 from tasktree_rt.hub.hub import Hub
 from tasktree_rt.hub.sessions.awaiting import AwaitingSession
 from tasktree_rt.hub.sessions.base import ConnectionSession
@@ -123,7 +121,7 @@ class SocketRoutes:
         except InvalidInput as error:
             return problem(error)
         place = address()
-        authenticate = partial(authenticator().authenticate, address=place)
+        authenticate = authenticator().at(place)
 
         async def make(grants: Grants) -> ConnectionSession:
             if not native:
@@ -150,10 +148,10 @@ class SocketRoutes:
             expected = f"expected at most {MAX_PRODUCER_ID} characters"
             return problem(InvalidInput(expected, field="producer_id"))
         place = address()
-        authenticate = partial(authenticator().authenticate, address=place)
+        authenticate = authenticator().at(place)
 
         async def make(grants: Grants) -> ConnectionSession:
-            await self._check_commands(grants, serves)
+            await self._hub.access.require(grants, Verb.PUSH, serves, field="commands")
             return ProducerSession(
                 self._hub,
                 ORCHESTRATOR,
@@ -173,12 +171,6 @@ class SocketRoutes:
         await accept_session(self._hub, session, SUBPROTOCOL if offered else None)
         return None
 
-    async def _check_commands(self, grants: Grants, projects: tuple[str, ...]) -> None:
-        if Verb.PUSH in self._hub.access.asked:
-            grants = await self._hub.access.extended(grants, Verb.PUSH, *projects)
-        for name in projects:
-            access.require(grants, Verb.PUSH, name, field="commands")
-
 
 Make = Callable[[Grants], Awaitable[ConnectionSession]]
 
@@ -192,7 +184,7 @@ async def admitted(hub: Hub, dialect: Dialect, make: Make) -> Session:
         PeerError: from `make`.
     """
     place, shown = address(), token()
-    authenticate = partial(authenticator().authenticate, address=place)
+    authenticate = authenticator().at(place)
 
     async def admit(credential: str | None) -> ConnectionSession:
         try:

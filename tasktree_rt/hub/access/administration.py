@@ -151,12 +151,8 @@ class Administration:
             raise InvalidInput("expected a time that is not in the future", field="before")
         known = self.revocations.known(USER, name)
         until = max(now if before is None else before, 0 if known is None else known.before)
-        keys = [one for one in self.keys.of_subject(name) if self._made(one) < until]
+        keys = [key.id for key in self.keys.of_subject(name) if key.created < until]
         return await self._revoke(caller, USER, name, until, keys)
-
-    def _made(self, key_id: str) -> int:
-        key = self.keys.get(key_id)
-        return 0 if key is None else key.created
 
     async def _revoke(self, caller: Grants, kind: str, name: str, before: int, keys: list[str]) -> int:
         if not self.revocations.has_room(kind, name):

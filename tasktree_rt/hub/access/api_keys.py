@@ -111,9 +111,9 @@ class ApiKeys:
         """Return a key by its id; None if there is none."""
         return self._keys.get(key_id)
 
-    def of_subject(self, subject: str) -> list[str]:
-        """Return the ids of a subject's keys that are not revoked."""
-        return [key.id for key in self if key.revoked is None and subject_of(key) == subject]
+    def of_subject(self, subject: str) -> list[ApiKey]:
+        """Return a subject's keys that are not revoked."""
+        return [key for key in self if key.revoked is None and subject_of(key) == subject]
 
     async def create(
         self, name: object, grants: object, *, lifetime: float | None = None, creator: str = ""

@@ -107,6 +107,21 @@ class Decisions:
                 grants = grants.with_lease(topic, Lease(frozenset({verb}), verdict.until))
         return grants
 
+    async def require(
+        self, grants: Grants, verb: Verb, topics: Iterable[str], *, field: str | None = None
+    ) -> Grants:
+        """Refuse a caller that may not do `verb` on each of `topics`; return its grants, as `extended`.
+
+        Raises:
+            Refused: ``forbidden``; names the first such topic.
+            Unavailable: the service does not answer.
+        """
+        if verb in self.asked:
+            grants = await self.extended(grants, verb, *topics)
+        for topic in topics:
+            policy.require(grants, verb, topic, field=field)
+        return grants
+
     @staticmethod
     def _unknown(grants: Grants, verb: Verb, topics: Iterable[str]) -> list[str]:
         return [one for one in topics if user_of(one) is None and not policy.may(grants, verb, one)]

@@ -9,7 +9,7 @@ import trio
 from attrs import frozen
 
 from tasktree_rt.core.access import Grants
-from tasktree_rt.core.close_codes import DISCONNECTED, Closing
+from tasktree_rt.core.close_codes import DISCONNECTED, MAX_REASON, Closing
 from tasktree_rt.core.topics import WILDCARD
 from tasktree_rt.errors import Refused
 from tasktree_rt.hub.access.open_requests import OpenRequests
@@ -20,8 +20,6 @@ from tasktree_rt.hub.delivery.subscriber import Subscriber
 
 AT_ONCE: Final = 50
 """Connections that are looked at in one turn of the loop."""
-MAX_REASON: Final = 100
-"""Characters of a close frame's reason, which may have 123 bytes."""
 
 
 @frozen

@@ -30,7 +30,6 @@ from tasktree_rt.core.executions import (
 )
 from tasktree_rt.dialects.base import digest
 from tasktree_rt.errors import InvalidInput, Refused
-from tasktree_rt.hub.access import policy as access
 from tasktree_rt.hub.access.hooks import Decisions
 from tasktree_rt.hub.context import HubContext
 from tasktree_rt.hub.executions.preconditions import (
@@ -282,9 +281,7 @@ class WorkQueue:
         return [self._update(name, changes), self._transition(name, was, status, {})]
 
     async def _require(self, grants: Grants, verb: Verb, name: ProjectId) -> None:
-        if verb in self._decisions.asked:
-            grants = await self._decisions.extended(grants, verb, name)
-        access.require(grants, verb, name)
+        await self._decisions.require(grants, verb, [name])
 
     def _update(self, name: ProjectId, changes: Json) -> Event:
         return Event("project_update", name, {"changes": changes}, self._context.timestamp())

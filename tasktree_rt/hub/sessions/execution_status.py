@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 import trio
 
 from tasktree_rt.core.access import Grants, Verb
-from tasktree_rt.core.close_codes import NOT_FOUND, OVERLOADED, TOKEN_INVALID
+from tasktree_rt.core.close_codes import MAX_REASON, NOT_FOUND, OVERLOADED, TOKEN_INVALID
 from tasktree_rt.core.events import is_project_id, shown
 from tasktree_rt.core.executions import PREFIX, Tally
 from tasktree_rt.core.protocol import Ping, Policy, Pong
@@ -19,9 +17,6 @@ from tasktree_rt.hub.executions.status_notifier import AT_ONCE, counted
 from tasktree_rt.hub.hub import Hub
 from tasktree_rt.hub.projects.project import Project
 from tasktree_rt.hub.sessions.base import ConnectionSession
-
-MAX_REASON: Final = 100
-"""Characters of a close frame's reason, which may have 123 bytes."""
 
 
 class ExecutionSession(ConnectionSession):

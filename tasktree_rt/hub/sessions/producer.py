@@ -146,10 +146,7 @@ class ProducerSession(ConnectionSession):
                 raise wrong("token", "a string", token, "invalid_message")
             if self._authenticate is not None:
                 found = await renewed(self.subscriber.grants, token, self._authenticate)
-                if Verb.PUSH in self.hub.access.asked:
-                    found = await self.hub.access.extended(found, Verb.PUSH, *self._serves)
-                for name in self._serves:
-                    access.require(found, Verb.PUSH, name, field="commands")
+                found = await self.hub.access.require(found, Verb.PUSH, self._serves, field="commands")
                 self.hub.subscriptions.regrant(self.subscriber, found)
         except PeerError as error:
             self.hub.meter.refused(error.code)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from tasktree_rt.core.access import Grants
-from tasktree_rt.core.close_codes import GAP, OVERLOADED, TOKEN_INVALID
+from tasktree_rt.core.close_codes import GAP, MAX_REASON, OVERLOADED, TOKEN_INVALID
 from tasktree_rt.core.events import Json
 from tasktree_rt.core.log import Position
 from tasktree_rt.core.protocol import (
@@ -34,9 +32,6 @@ from tasktree_rt.hub.sessions.ordered_replies import Replies
 from tasktree_rt.hub.sessions.position_heartbeat import Positions
 from tasktree_rt.hub.sessions.query import Query
 from tasktree_rt.hub.sessions.renewal import Authenticate, renewed
-
-MAX_REASON: Final = 100
-"""Characters of a close frame's reason, which may have 123 bytes; names are ASCII."""
 
 
 class PlainSession(ConnectionSession):

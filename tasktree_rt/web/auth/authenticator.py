@@ -5,7 +5,8 @@ The app has one `Admission`; routes reach it by `authenticator`.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TYPE_CHECKING, Final, Protocol
 
 from quart import current_app, has_request_context, has_websocket_context, request, websocket
@@ -103,6 +104,10 @@ class Admission:
         if credential and is_api_key(credential):
             return await self.admit(self._administration.keys.verify(credential, place), place)
         return await self.admit(self.own.authenticate(credential, audience=audience), place)
+
+    def at(self, address: str) -> Callable[[str | None], Awaitable[Grants]]:
+        """Return `authenticate` for callers at an address, to be called within a connection too."""
+        return partial(self.authenticate, address=address)
 
     async def admit(self, verified: Awaitable[Grants], address: str | None = None) -> Grants:
         """Return the grants of a verified credential, unless it was revoked. Logs a refusal.

@@ -6,7 +6,6 @@ the keys that were read before stay in force.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Final, Protocol
@@ -17,6 +16,7 @@ from structlog.stdlib import BoundLogger, get_logger
 
 from tasktree_rt.errors import SettingsError
 from tasktree_rt.web.auth.keys import ASYMMETRIC, VerificationKey, in_force, read_jwks
+from tasktree_rt.web.file_stamp import FileStamp, file_stamp
 
 log: Final[BoundLogger] = get_logger("tasktree_rt.keys")
 SCHEMES: Final = ("https://", "http://")
@@ -32,6 +32,9 @@ FRESH: Final = 600.0
 """Seconds after which keys of a URL are read again."""
 KEPT: Final = 86_400.0
 """Seconds for which keys of a URL that does not answer are still valid."""
+
+UNREAD: Final = "unread"
+"""In place of the stamp of a file that was not read yet; it equals no stamp, also not None."""
 
 Load = Callable[[], list[VerificationKey]]
 
@@ -59,19 +62,19 @@ class WhenChanged:
     """Read a file when its time, size or place on the disk changes."""
 
     def __init__(self, path: str) -> None:
-        self._path = Path(path).expanduser()
-        self._seen: object = None
-        self._begun: object = None
+        self._path = path
+        self._seen: object = UNREAD
+        self._begun: FileStamp = None
 
     def due(self) -> bool:
         """See `Schedule`."""
-        return self._stamp() != self._seen
+        return file_stamp(self._path) != self._seen
 
     may_look = due
 
     def begins(self) -> None:
         """See `Schedule`."""
-        self._begun = self._stamp()
+        self._begun = file_stamp(self._path)
 
     def succeeded(self) -> None:
         """See `Schedule`."""
@@ -80,13 +83,6 @@ class WhenChanged:
     def outdated(self) -> bool:
         """See `Schedule`."""
         return False
-
-    def _stamp(self) -> object:
-        try:
-            found = os.stat(self._path)
-        except OSError:
-            return ()
-        return (found.st_mtime_ns, found.st_size, found.st_ino, found.st_dev)
 
 
 class NowAndThen:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import ssl
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Final
 
 import trio
@@ -15,6 +13,7 @@ from structlog import get_logger
 from tasktree_rt.errors import SettingsError
 from tasktree_rt.metrics import Metrics
 from tasktree_rt.settings import Tls
+from tasktree_rt.web.file_stamp import FileStamp, file_stamp
 from tasktree_rt.web.server.tls.certificate_files import Certificate, load
 
 log = get_logger(__name__)
@@ -22,9 +21,6 @@ log = get_logger(__name__)
 DAY: Final = 86_400.0
 SOON: Final = 14 * DAY
 """Seconds before its end from which a certificate is logged as a warning, once a day."""
-
-Stamp = tuple[tuple[int, int, int] | None, ...]
-"""Modification time (ns), size and inode of each file; None for one that is missing."""
 
 
 class Certificates:
@@ -103,18 +99,10 @@ class Certificates:
             self._warned = now
             log.warning("certificate ends soon", expires=_day(expires), days=int((expires - now) // DAY))
 
-    def _look(self) -> Stamp:
+    def _look(self) -> tuple[FileStamp, ...]:
         settings = self._settings
         paths = (settings.certfile, settings.keyfile, settings.keyfile_password_file, settings.client_ca)
-        return tuple(_stamp(path) for path in paths if path)
-
-
-def _stamp(path: str) -> tuple[int, int, int] | None:
-    try:
-        found = os.stat(Path(path).expanduser())
-    except OSError:
-        return None
-    return found.st_mtime_ns, found.st_size, found.st_ino
+        return tuple(file_stamp(path) for path in paths if path)
 
 
 def _day(moment: float) -> str:
