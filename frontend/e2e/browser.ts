@@ -6,6 +6,14 @@ export type { Browser, Page };
 
 export const CHROMIUM = process.env.CHROMIUM ?? "/usr/bin/chromium";
 
+/** Screens that a new view is tried on: name, width, height, colour scheme. */
+export const SCREENS = [
+  ["desktop", 1280, 720, "light"],
+  ["dark", 1280, 720, "dark"],
+  ["zoomed", 640, 360, "light"],
+  ["phone", 390, 780, "dark"],
+] as const;
+
 export function launch(args: readonly string[] = []): Promise<Browser> {
   return chromium.launch({ executablePath: CHROMIUM, args: ["--no-sandbox", ...args] });
 }

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { accessible, type Browser, fits, launch, open, type Page } from "./browser.ts";
+import { accessible, type Browser, fits, launch, open, type Page, SCREENS } from "./browser.ts";
 import { HubProcess, node } from "./hub.ts";
 
 let browser: Browser;
@@ -114,12 +114,7 @@ it("rows, head and card tell tokens and cost, summed upwards over all attempts",
   await page.context().close();
 });
 
-it.each([
-  ["desktop", 1280, 720, "light"],
-  ["dark", 1280, 720, "dark"],
-  ["zoomed", 640, 360, "light"],
-  ["phone", 390, 780, "dark"],
-] as const)(
+it.each(SCREENS)(
   "messages are a chat, which nothing is loaded for from elsewhere (%s)",
   async (name, width, height, scheme) => {
     const { page, complaints } = await open(browser, { width, height, scheme });

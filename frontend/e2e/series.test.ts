@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { accessible, type Browser, fits, launch, open } from "./browser.ts";
+import { accessible, type Browser, fits, launch, open, SCREENS } from "./browser.ts";
 import { type Event, HubProcess, node } from "./hub.ts";
 
 let browser: Browser;
@@ -87,12 +87,7 @@ it("a project's head leads to its series, and the list of projects to all of the
   await page.context().close();
 });
 
-it.each([
-  ["desktop", 1280, 720, "light"],
-  ["dark", 1280, 720, "dark"],
-  ["zoomed", 640, 360, "light"],
-  ["phone", 390, 780, "dark"],
-] as const)(
+it.each(SCREENS)(
   "the grid shows the newest 30 runs and what is new in a failure (%s)",
   async (name, width, height, scheme) => {
     const { page, complaints } = await open(browser, { width, height, scheme });
