@@ -127,7 +127,7 @@ it("keys answer the question that has the focus, and no other", async () => {
   await page.context().close();
 });
 
-it("where nobody takes commands they say so, and can be sent as soon as somebody does", async () => {
+it("without an orchestrator commands say so, and can be sent as soon as one listens", async () => {
   await hub.push("deaf", [node("a", { title: "Alpha", status: "failed" })]);
   const { page, complaints } = await open(browser);
   await page.goto(`${hub.url}/p/deaf/tree?node=a`);

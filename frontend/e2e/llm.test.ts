@@ -133,7 +133,7 @@ it.each(SCREENS)(
       1,
     );
     expect(asked.filter((one) => one.includes("pictures.invalid"))).toEqual([]);
-    // The answer is large: its size is told, and it is asked for when it is opened.
+    // The answer is large: the page shows its size, and fetches it when it is opened.
     expect(asked.filter((one) => one.includes("/field?"))).toEqual([]);
     await side.getByText(/^9\.\d* KiB$/).waitFor();
     await side.getByRole("heading", { name: "Output" }).click();
