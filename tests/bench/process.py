@@ -41,6 +41,13 @@ def raise_open_files(wanted: int = 40_000) -> int:
     return soft
 
 
+def data_folder(purpose: str) -> Path:
+    """Make an empty folder in ``.bench/data``, which needs not exist yet; its name begins with `purpose`."""
+    data = HOME / "data"
+    data.mkdir(parents=True, exist_ok=True)
+    return Path(tempfile.mkdtemp(prefix=f"{purpose}-", dir=data))
+
+
 class Server:
     """A server process that says ``ready PORT`` on its standard output.
 
@@ -57,9 +64,8 @@ class Server:
         checkout: Path = ROOT,
     ) -> None:
         self.name = name
-        (HOME / "data").mkdir(parents=True, exist_ok=True)
         self._own = folder is None
-        self.folder = folder or Path(tempfile.mkdtemp(prefix="run-", dir=HOME / "data"))
+        self.folder = folder or data_folder("run")
         environment = os.environ | {"BENCH_FOLDER": str(self.folder), "BENCH_PORT": str(port)}
         self.started = time.perf_counter()
         self.process = subprocess.Popen(

@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 import statistics
-import tempfile
 import time
 import urllib.request
 from pathlib import Path
 
 from tests.bench.catalogue import OURS, Peer
 from tests.bench.client import Client
-from tests.bench.process import HOME, Server
+from tests.bench.process import Server, data_folder
 from tests.bench.scenario import Figures, Found, Scenario, Unit, Verdict, bound, median
 from tests.bench.wire import event, publish_many
 
@@ -23,8 +22,7 @@ STARTS = 3
 def measure(peer: Peer, quick: bool) -> Figures:
     """Seconds from the start of the process until ready: empty store, full one, full and not cached."""
     size = 20_000_000 if quick else 1_000_000_000
-    (HOME / "data").mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix="ready-", dir=HOME / "data"))
+    folder = data_folder("ready")
     try:
         with peer.start(folder=folder) as server:
             fill(server, size)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
-import tempfile
 import time
 import urllib.request
 from pathlib import Path
 
 from tests.bench.catalogue import FASTAPI, OURS, Peer
 from tests.bench.client import Client
-from tests.bench.process import HOME
+from tests.bench.process import data_folder
 from tests.bench.scenario import Figures, Found, Scenario, Unit, Verdict, at_most
 from tests.bench.storm import StormClient
 
@@ -22,7 +21,7 @@ PATH = "/ws/updates?project_id=bench"
 def measure(peer: Peer, quick: bool) -> Figures:
     """Seconds from the first connect until all are current; of a peer until all are merely connected."""
     count = 500 if quick else 5_000
-    folder = Path(tempfile.mkdtemp(prefix="reconnect-", dir=HOME / "data"))
+    folder = data_folder("reconnect")
     try:
         port, position = _first_life(peer, folder, count)
         return _second_life(peer, folder, count, port, position)

@@ -8,13 +8,11 @@ import select
 import shutil
 import socket
 import statistics
-import tempfile
 import time
-from pathlib import Path
 
 from tests.bench.catalogue import OURS, Peer
 from tests.bench.client import Client, greeted, open_socket
-from tests.bench.process import HOME, Server
+from tests.bench.process import Server, data_folder
 from tests.bench.scenario import Figures, Found, Scenario, Unit, Verdict, bound, median, paired
 from tests.bench.timed import TimedClient
 from tests.bench.wire import NATIVE, DeliveryError, Speech, event, frame_end, masked, publish, publish_many
@@ -86,7 +84,7 @@ class StateClient(TimedClient):
 def measure(peer: Peer, quick: bool) -> Figures:
     """Seconds, ms and µs; see `UNITS`."""
     nodes = 5_000 if quick else 100_000
-    folder = Path(tempfile.mkdtemp(prefix="tree-", dir=HOME / "data"))
+    folder = data_folder("tree")
     try:
         with peer.start(folder=folder) as server:
             grow(server, nodes)
