@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 import xml.etree.ElementTree as ET
 from pathlib import Path
@@ -11,8 +12,10 @@ import pytest
 
 from tests.bench.against import checked_out, interval, print_ratios, ratios
 from tests.bench.catalogue import AGAINST, OURS, PEERS
+from tests.bench.centrifugo import Centrifugo
 from tests.bench.client import Client, Stream
 from tests.bench.plot import bars
+from tests.bench.process import Server
 from tests.bench.pumps import HubPump, RedisPump, hub_pumps, run_all
 from tests.bench.report import BEGIN, END, keep, verdict_table, write_page
 from tests.bench.scenario import ROUND, Verdict, at_most
@@ -151,6 +154,73 @@ class TestAnswers:
         assert Nchan().acked(b"queued messages: 3\r\n", 9) == 9
         with pytest.raises(DeliveryError):
             Nchan().acked(b"403", 9)
+
+
+class TestCentrifugo:
+    SPEECH = Centrifugo()
+
+    def line(self, number: int) -> str:
+        return f'{{"push":{{"channel":"bench","pub":{{"data":{event(number)},"offset":{number + 1}}}}}}}'
+
+    def frame(self, *lines: str) -> bytes:
+        payload = "\n".join(lines).encode()
+        return b"\x81\x7f" + len(payload).to_bytes(8, "big") + payload
+
+    def test_watchers_get_the_same_lines_however_they_are_framed(self) -> None:
+        lines = [self.line(number) for number in range(4)]
+        together = self.frame(*lines)
+        apart = b"".join(map(self.frame, lines))
+        stream = Stream(self.SPEECH)
+        for data, step in ((together, len(together)), (apart, 1), (apart, 300)):
+            unframed, offset = self.SPEECH.unframed(), 0
+            for at in range(0, len(data), step):
+                piece = unframed.take(data[at : at + step])
+                stream.compare(offset, piece)
+                offset += len(piece)
+            assert offset == stream.ends[-1]
+        assert stream.events == 4
+
+    def test_a_lost_event_fails_the_run(self) -> None:
+        with pytest.raises(DeliveryError, match="expected event 1, got 2"):
+            Stream(self.SPEECH).compare(
+                0, self.SPEECH.unframed().take(self.frame(self.line(0), self.line(2)))
+            )
+
+    def test_a_greeting_is_counted_in_lines(self) -> None:
+        one, two = '{"id":1,"connect":{}}', '{"id":2,"subscribe":{}}'
+        for data in (self.frame(one, two), self.frame(one) + self.frame(two)):
+            rest = bytearray(data + self.frame(self.line(0)))
+            assert self.SPEECH.greeting_end(rest, 0, 2) == len(data)
+            assert self.SPEECH.greeting_end(bytearray(data[:-1]), 0, 2) == 0
+        refusal = self.frame(one, '{"id":2,"error":{"code":103,"message":"permission denied"}}')
+        with pytest.raises(DeliveryError, match="permission denied"):
+            self.SPEECH.greeting_end(bytearray(refusal), 0, 2)
+
+    def test_replies_are_found_by_the_id_of_their_command(self) -> None:
+        sent = self.SPEECH.publish(5)
+        id_ = json.loads(sent[8:])["id"]
+        answers = list(
+            self.SPEECH.answers(f'{{"id":{id_},"publish":{{}}}}\n{{"id":9,"error":{{}}}}'.encode())
+        )
+        assert self.SPEECH.acked(answers[0], 5) == 5
+        with pytest.raises(DeliveryError, match="publish 6 was answered"):
+            self.SPEECH.acked(answers[1], 6)
+
+
+class TestLogs:
+    def test_a_hub_logs_to_a_file_as_by_default(self) -> None:
+        with HUB.start() as server:
+            client = Client(server.port)
+            try:
+                client.connect(2)
+            finally:
+                client.close()
+            assert server.log_tail().count("opened") == 2
+
+    def test_a_server_that_does_not_start_shows_its_log(self, tmp_path: Path) -> None:
+        command = [sys.executable, "-c", "raise SystemExit('no port left')"]
+        with pytest.raises(RuntimeError, match="exit code 1\nno port left"):
+            Server("a server", command, folder=tmp_path)
 
 
 class TestFrames:

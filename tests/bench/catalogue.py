@@ -8,11 +8,13 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.bench.centrifugo import Centrifugo
 from tests.bench.process import HOME, ROOT, Server
 from tests.bench.wire import Nchan, SocketIo, Speech
 
 PEERS_FOLDER = Path(__file__).with_name("peers")
 OURS = "tasktree_rt"
+CENTRIFUGO_PROGRAM = HOME / "centrifugo" / "centrifugo"
 TLS_OWN, TLS_NGINX = "tls-own", "tls-nginx"
 AGAINST = "against"
 """Ours in another checkout (``--against``)."""
@@ -64,7 +66,7 @@ class Peer:
         if self.environment:
             return [str(self._python()), script, *self.arguments]
         if self.needs and shutil.which(self.needs) is None:
-            raise Missing(f"{self.label}: no {self.needs} on this machine")
+            raise Missing(f"{self.label}: no {Path(self.needs).name} on this machine")
         return [self.python, script, *self.arguments]
 
     def start(self, *, folder: Path | None = None, port: int = 0) -> Server:
@@ -106,6 +108,14 @@ _ALL = (
     Peer("node-ws", "Node `ws`", "node_ws.mjs", "node"),
     Peer("socketio", "python-socketio room", "socketio_room.py", "socketio", "socketio", speech=SocketIo()),
     Peer("nchan", "nginx with Nchan", "nchan.py", needs="nginx", speech=Nchan()),
+    Peer(
+        "centrifugo",
+        "Centrifugo",
+        "centrifugo.py",
+        needs=str(CENTRIFUGO_PROGRAM),
+        arguments=(str(CENTRIFUGO_PROGRAM),),
+        speech=Centrifugo(),
+    ),
     Peer("bare-send", "bare loop of `socket.send`", "bare_send.py"),
     Peer(TLS_OWN, "tasktree_rt with TLS", "tls_hub.py", arguments=("own",)),
     Peer(TLS_NGINX, "tasktree_rt behind nginx with TLS", "tls_hub.py", needs="nginx", arguments=("nginx",)),

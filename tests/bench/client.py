@@ -17,7 +17,7 @@ from tests.bench.wire import (
     NATIVE,
     DeliveryError,
     Speech,
-    frame_end,
+    Unframed,
     handshake,
     read_head,
     take_answers,
@@ -61,12 +61,10 @@ class Stream:
     def _parse(self) -> None:
         data = self.data
         while True:
-            begin, end = frame_end(data, self.parsed)
+            begin, end = self.speech.message(data, self.parsed)
             if not end:
                 return
-            first, payload = data[self.parsed], bytes(data[begin:end])
-            if first != 0x81:
-                raise DeliveryError(f"not a whole text frame: {first:#x} {payload[:80]!r}")
+            payload = bytes(data[begin:end])
             number, wanted = self.speech.number(payload), self.first + len(self.ends)
             if number != wanted:
                 raise DeliveryError(f"expected event {wanted}, got {number}")
@@ -83,7 +81,10 @@ class Producer:
         """The publish whose answer is due."""
         self.sock = open_socket(port, path or speech.push)
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._data = greeted(self.sock, speech.hello, speech.greeting)
+        if speech.push_hello is None:
+            self._data = greeted(self.sock, speech, speech.greeting)
+        else:
+            self._data = greeted(self.sock, speech, speech.push_greeting, speech.push_hello)
         self.sock.setblocking(False)
         self.unsent = bytearray()
 
@@ -116,7 +117,8 @@ class Producer:
     def _answers(self) -> Iterator[int]:
         """Which publishes were answered."""
         for payload in take_frames(self._data):
-            yield self.speech.acked(payload, self.next)
+            for answer in self.speech.answers(payload):
+                yield self.speech.acked(answer, self.next)
 
 
 class Poster(Producer):
@@ -147,6 +149,7 @@ class Client:
         self.epoll = select.epoll()
         self.watchers: dict[int, socket.socket] = {}
         self.offsets: dict[int, int] = {}
+        self.unframed: dict[int, Unframed] = {}
         self.stream = Stream(self.speech, first)
         self.producer: Producer | None = None
         self.received_bytes = 0
@@ -178,7 +181,7 @@ class Client:
                 sock.sendall(request)
                 batch.append(sock)
             for sock in batch:
-                rest = bytes(greeted(sock, self.speech.hello, frames))
+                rest = bytes(greeted(sock, self.speech, frames))
                 sock.setblocking(False)
                 self.epoll.register(sock, select.EPOLLIN)
                 self.add(sock, rest)
@@ -187,6 +190,8 @@ class Client:
         """One more watcher; `rest` came behind its greeting."""
         self.watchers[sock.fileno()] = sock
         self.offsets[sock.fileno()] = 0
+        if (unframed := self.speech.unframed()) is not None:
+            self.unframed[sock.fileno()] = unframed
         if rest:
             self.got(sock.fileno(), rest)
 
@@ -280,6 +285,8 @@ class Client:
         """A watcher got bytes, which may be read only now."""
         if not piece:
             raise DeliveryError("a watcher was disconnected")
+        if fd in self.unframed:
+            piece = self.unframed[fd].take(piece)
         offset = self.offsets[fd]
         self.stream.compare(offset, piece)
         self.offsets[fd] = offset + len(piece)
@@ -313,19 +320,16 @@ def open_socket(port: int, path: str, subprotocol: str = "") -> socket.socket:
     return sock
 
 
-def greeted(sock: socket.socket, hello: bytes, frames: int) -> bytearray:
-    """Read the handshake's answer, say `hello`, take the first `frames` frames; what came behind them."""
+def greeted(sock: socket.socket, speech: Speech, messages: int, hello: bytes | None = None) -> bytearray:
+    """Read the handshake's answer, say hello, take the first `messages`; return what came behind them."""
     rest = read_head(sock)
-    if hello:
-        sock.sendall(hello)
-    for _ in range(frames):
-        while True:
-            _, end = frame_end(rest, 0)
-            if end:
-                break
-            piece = sock.recv(65536)
-            if not piece:
-                raise DeliveryError(f"closed instead of a greeting: {bytes(rest)!r}")
-            rest += piece
+    if said := speech.hello if hello is None else hello:
+        sock.sendall(said)
+    while messages and not (end := speech.greeting_end(rest, 0, messages)):
+        piece = sock.recv(65536)
+        if not piece:
+            raise DeliveryError(f"closed instead of a greeting: {bytes(rest)!r}")
+        rest += piece
+    if messages:
         del rest[:end]
     return rest

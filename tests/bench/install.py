@@ -1,4 +1,4 @@
-"""Installs the peers: Python ones each into an environment of its own in ``.bench``, others by npm and apt.
+"""Installs the peers: Python ones each into an environment of its own in ``.bench``, others by npm, Go, apt.
 
 What cannot be installed is told in a line, and its rows are left out visibly.
 """
@@ -13,10 +13,12 @@ import sys
 from collections.abc import Set
 from pathlib import Path
 
-from tests.bench.catalogue import PEERS, PEERS_FOLDER
+from tests.bench.catalogue import CENTRIFUGO_PROGRAM, PEERS, PEERS_FOLDER
 from tests.bench.process import HOME
 
 PIP_INSTALL = ("-m", "pip", "install", "--quiet", "--disable-pip-version-check")
+CENTRIFUGO = "github.com/centrifugal/centrifugo/v6@v6.9.1"
+"""As ``go install`` takes it; Go compares its sources with the sums of all its modules."""
 PACKAGES = {
     "nchan": ("nginx", "/usr/lib/nginx/modules/ngx_nchan_module.so", ("nginx", "libnginx-mod-nchan")),
     "redis": ("redis-server", "/usr/bin/redis-server", ("redis-server",)),
@@ -30,6 +32,8 @@ def install(names: Set[str]) -> None:
         _python(environment)
     if "node-ws" in names:
         _node()
+    if "centrifugo" in names:
+        _go()
     wanted = [PACKAGES[name] for name in sorted(names & PACKAGES.keys())]
     _debian([package for _, there, packages in wanted if not Path(there).exists() for package in packages])
 
@@ -65,6 +69,18 @@ def _node() -> None:
             _stamp(folder).write_text(state)
         else:
             shutil.rmtree(folder / "node_modules", ignore_errors=True)
+
+
+def _go() -> None:
+    folder = CENTRIFUGO_PROGRAM.parent
+    go = shutil.which("go") or shutil.which("/usr/local/go/bin/go")
+    if go is None:
+        print("bench: no go on this machine (Debian: apt-get install golang)", flush=True)
+    elif not _same(folder, CENTRIFUGO) or not CENTRIFUGO_PROGRAM.exists():
+        print(f"bench: building Centrifugo into {HOME.name}/centrifugo, for some minutes", flush=True)
+        folder.mkdir(parents=True, exist_ok=True)
+        if _run([go, "install", CENTRIFUGO], os.environ | {"GOBIN": str(folder)}):
+            _stamp(folder).write_text(CENTRIFUGO)
 
 
 def _debian(packages: list[str]) -> None:

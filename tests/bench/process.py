@@ -18,6 +18,8 @@ HOME = ROOT / ".bench"
 """Peers' environments and everything that a run writes; git does not know it."""
 SERVER_CORE = 0
 CLIENT_CORE = 1
+SPARE = 500
+"""Descriptors that a server needs for other things than its clients."""
 _CPU_CLOCK = 2
 
 
@@ -52,6 +54,7 @@ class Server:
     """A server process that says ``ready PORT`` on its standard output.
 
     It finds a folder of its own in $BENCH_FOLDER and the port to listen on in $BENCH_PORT (0: any free one).
+    Its standard error, where servers log, goes to a file in that folder; `log_tail` reads its end.
     """
 
     def __init__(
@@ -68,9 +71,17 @@ class Server:
         self.folder = folder or data_folder("run")
         environment = os.environ | {"BENCH_FOLDER": str(self.folder), "BENCH_PORT": str(port)}
         self.started = time.perf_counter()
-        self.process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, text=True, cwd=checkout, env=environment, start_new_session=True
-        )
+        self._log = self.folder / "server.log"
+        with self._log.open("ab") as log:
+            self.process = subprocess.Popen(
+                command,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+                cwd=checkout,
+                env=environment,
+                start_new_session=True,
+            )
         try:
             self._pin_server()
             self.port = self._ready()
@@ -89,7 +100,11 @@ class Server:
         for line in self.process.stdout:
             if found := re.search(r"ready (\d+)", line):
                 return int(found[1])
-        raise RuntimeError(f"{self.name} did not start: exit code {self.process.wait()}")
+        raise RuntimeError(f"{self.name} did not start: exit code {self.process.wait()}\n{self.log_tail()}")
+
+    def log_tail(self) -> str:
+        """Return the end of what it logged so far."""
+        return self._log.read_bytes()[-2000:].decode(errors="replace")
 
     def __enter__(self) -> Self:
         return self

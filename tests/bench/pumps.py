@@ -9,7 +9,7 @@ import time
 from collections.abc import Sequence
 
 from tests.bench.client import PATIENCE, RECEIVE, greeted, open_socket
-from tests.bench.wire import DeliveryError, publish
+from tests.bench.wire import DeliveryError, Speech, publish
 
 _ACK = re.compile(rb'"type":"ack","id":(\d+),"positions":\[\{[^]]*?"seq":(\d+)[,}]')
 _REDIS_ID = re.compile(rb"\d+-\d+")
@@ -88,7 +88,7 @@ def hub_pumps(port: int, producers: int, events: int, window: int) -> list[Pump]
         name = f"ingest-{number}-{window}-{producers}"
         frames = [publish(id_, name, nodes=100) for id_ in range(1, events + 1)]
         sock = open_socket(port, f"/ws/orchestrator?producer_id={name}")
-        if greeted(sock, b"", 0):
+        if greeted(sock, Speech(), 0):
             raise DeliveryError("a producer was told something unasked")
         made.append(HubPump(sock, frames, window))
     return made

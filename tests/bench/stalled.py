@@ -8,7 +8,7 @@ import time
 import urllib.request
 
 from tests.bench.client import PATIENCE, greeted
-from tests.bench.wire import NATIVE, handshake
+from tests.bench.wire import NATIVE, Speech, handshake
 
 ROOM = 4_096
 """Bytes of the kernel's that a stalled reader has, so that the server notices it soon."""
@@ -29,7 +29,7 @@ class StalledReaders:
         sock.settimeout(PATIENCE)
         sock.connect(("127.0.0.1", self.port))
         sock.sendall(handshake(self.port, self.path, NATIVE))
-        greeted(sock, b"", 2)
+        greeted(sock, Speech(), 2)
         sock.setblocking(False)
         return sock
 

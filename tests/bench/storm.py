@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass, field
 
 from tests.bench.client import Client
-from tests.bench.wire import NATIVE, DeliveryError, Speech, frame_end, handshake
+from tests.bench.wire import NATIVE, DeliveryError, Speech, handshake
 
 SOURCES = 8
 """Addresses of the loopback that connections come from, so that no pair of address and port is short."""
@@ -92,12 +92,9 @@ class StormClient(Client):
         """What came behind handshake and greeting, once they are whole."""
         if not one.greeting_at and not self._answered(one):
             return None
-        at = one.greeting_at
-        for _ in range(self._greeting):
-            _, end = frame_end(one.data, at)
-            if not end:
-                return None
-            at = end
+        at = self.speech.greeting_end(one.data, one.greeting_at, self._greeting)
+        if not at:
+            return None
         greeting = bytes(one.data[one.greeting_at : at])
         if self._must not in greeting:
             raise DeliveryError(f"expected {self._must!r} in {greeting!r}")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import re
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import Protocol
 
 PAD = "x" * 96
 NATIVE = "tasktree.v1"
@@ -70,16 +71,22 @@ def frame_end(data: bytes | bytearray, at: int) -> tuple[int, int]:
     return (begin, begin + size) if begin <= end and begin + size <= end else (0, 0)
 
 
+def text_frame(data: bytes | bytearray, at: int) -> tuple[int, int]:
+    """As `frame_end`, of a frame that must be a whole text message."""
+    begin, end = frame_end(data, at)
+    if end and data[at] != 0x81:
+        raise DeliveryError(f"not a whole text frame: {data[at]:#x} {bytes(data[begin:end])[:80]!r}")
+    return begin, end
+
+
 def take_frames(data: bytearray) -> Iterator[bytes]:
     """Take the whole text frames out of the front of `data`."""
     at = 0
     try:
         while True:
-            begin, end = frame_end(data, at)
+            begin, end = text_frame(data, at)
             if not end:
                 return
-            if data[at] != 0x81:
-                raise DeliveryError(f"not a whole text frame: {data[at]:#x} {bytes(data[begin:end])[:80]!r}")
             at = end
             yield bytes(data[begin:end])
     finally:
@@ -112,6 +119,13 @@ def read_head(sock: socket.socket) -> bytearray:
     return rest
 
 
+class Unframed(Protocol):
+    """Takes a watcher's bytes out of their frames."""
+
+    def take(self, piece: bytes | memoryview) -> bytes:
+        """Take bytes of the connection; return what is whole of its messages."""
+
+
 class Speech:
     """The language of most peers: a JSON event a text frame, `publish` answered by `ack`."""
 
@@ -120,9 +134,36 @@ class Speech:
     hello = b""
     """What a client sends after the handshake."""
     greeting = 0
-    """Frames that everybody gets for themselves before anything else."""
+    """Messages that everybody gets for themselves before anything else."""
+    push_hello: bytes | None = None
+    push_greeting = 0
+    """The same of a producer; without `push_hello` as of a watcher."""
     posts = False
     """Whether `publish` is an HTTP request, answered by any 2xx."""
+
+    def unframed(self) -> Unframed | None:
+        """Where watchers get the same messages in different frames: what takes one watcher's bytes out of
+        them. None: all watchers get the same bytes.
+        """
+        return None
+
+    def greeting_end(self, data: bytearray, at: int, messages: int) -> int:
+        """Where `messages` messages that begin at `at` end; 0 while they are not whole."""
+        for _ in range(messages):
+            _, at = frame_end(data, at)
+            if not at:
+                return 0
+        return at
+
+    def message(self, data: bytearray, at: int) -> tuple[int, int]:
+        """Where the payload of a watcher's message at `at` begins, and where the message ends; (0, 0) while
+        it is not whole.
+        """
+        return text_frame(data, at)
+
+    def answers(self, payload: bytes) -> Iterable[bytes]:
+        """The answers in a frame that a producer got."""
+        return (payload,)
 
     def publish(self, number: int) -> bytes:
         """The frame that publishes event `number`."""

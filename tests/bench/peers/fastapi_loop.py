@@ -48,9 +48,7 @@ def main() -> None:
         ("127.0.0.1", int(os.environ.get("BENCH_PORT", "0"))), backlog=1024
     ) as listener:
         print("ready", listener.getsockname()[1], flush=True)
-        config = uvicorn.Config(
-            app, loop=sys.argv[1], log_level="error", ws_per_message_deflate=False, ws_ping_interval=None
-        )
+        config = uvicorn.Config(app, loop=sys.argv[1], ws_per_message_deflate=False, ws_ping_interval=None)
         uvicorn.Server(config).run(sockets=[listener])
 
 

@@ -1,7 +1,7 @@
 """Ours: the whole product, SQLite with synchronous=FULL.
 
-Settings are the defaults but for pings and heartbeats, which no peer has, the bounds on connections and
-rates, and that an execution is told of with every change.
+Settings are the defaults, the log's too, but for pings and heartbeats, which no peer has, the bounds on
+connections and rates, and that the hub sends an execution's status with every change.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ QUIET = 3_600.0
 
 def main() -> None:
     """Serve and say where."""
-    configure_logging(Logging(level="error"))
+    configure_logging(Logging())
 
     def started(running: Running) -> None:
         print("ready", running.address.rpartition(":")[2], flush=True)

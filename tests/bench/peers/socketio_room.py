@@ -33,9 +33,7 @@ def main() -> None:
     app = socketio.ASGIApp(server)
     with socket.create_server(("127.0.0.1", 0), backlog=1024) as listener:
         print("ready", listener.getsockname()[1], flush=True)
-        config = uvicorn.Config(
-            app, loop="uvloop", log_level="error", ws_per_message_deflate=False, ws_ping_interval=None
-        )
+        config = uvicorn.Config(app, loop="uvloop", ws_per_message_deflate=False, ws_ping_interval=None)
         uvicorn.Server(config).run(sockets=[listener])
 
 

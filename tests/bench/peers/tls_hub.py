@@ -22,10 +22,10 @@ worker_processes 1;
 worker_rlimit_nofile 40000;
 daemon off;
 pid {folder}/nginx.pid;
-error_log {folder}/error.log crit;
+error_log {folder}/error.log;
 events {{ worker_connections 32000; }}
 http {{
-    access_log off;
+    access_log {folder}/access.log;
     client_body_temp_path {folder}/body;
     proxy_temp_path {folder}/proxy;
     fastcgi_temp_path {folder}/fastcgi;
@@ -52,7 +52,7 @@ http {{
 
 def main() -> None:
     """Serve and say where."""
-    configure_logging(Logging(level="error"))
+    configure_logging(Logging())
     folder = Path(os.environ["BENCH_FOLDER"])
     pair = Authority(folder).issue()
     behind = sys.argv[1] == "nginx"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 
 from websockets.asyncio.server import ServerConnection, broadcast, serve
 
@@ -30,7 +29,6 @@ async def handle(connection: ServerConnection) -> None:
 
 async def main() -> None:
     """Serve on a free port and say which."""
-    logging.disable(logging.CRITICAL)
     async with serve(handle, "127.0.0.1", 0, compression=None, backlog=1024, ping_interval=None) as server:
         print("ready", server.sockets[0].getsockname()[1], flush=True)
         await asyncio.get_running_loop().create_future()

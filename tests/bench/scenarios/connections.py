@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from tests.bench.catalogue import CONNECTED, OURS, PEERS, Peer
 from tests.bench.client import Client
-from tests.bench.process import Server, raise_open_files
-from tests.bench.scenario import Figures, Found, Scenario, Unit, Verdict, bound, median
+from tests.bench.process import SPARE, Server, raise_open_files
+from tests.bench.scenario import Figures, Found, Scenario, Unit, Verdict, at_most, bound, median
 from tests.bench.storm import StormClient
 
 COUNT = 10_000
+CENTRIFUGO = "centrifugo"
 PYTHON = ("fastapi-uvloop", "fastapi-asyncio", "websockets", "trio-websocket", "socketio")
-STORMED = (OURS, "fastapi-uvloop", "websockets", "node-ws", "nchan")
+STORMED = (OURS, "fastapi-uvloop", "websockets", "node-ws", "nchan", CENTRIFUGO)
 """Those that get all at once; the others' figures would only be longer."""
-SPARE = 500
-"""Descriptors that a server needs for other things."""
 
 
 def measure(peer: Peer, quick: bool) -> Figures:
@@ -63,6 +62,10 @@ def judge(found: Found) -> list[Verdict]:
         shown = f"{{:.2f}} ({ours:,.0f} : {theirs:,.0f})" if ours and theirs else ""
         figure = f"accepts a CPU second: of {PEERS[name].label}"
         verdicts.append(bound(figure, "≥ 1.3", ratio, shown, least=1.3))
+    theirs = median(found, CENTRIFUGO, "rate")
+    ratio = theirs / ours if ours and theirs else None
+    shown = f"{{:.2f}} ({1e3 / ours:.3g} : {1e3 / theirs:.3g} ms)" if ours and theirs else ""
+    verdicts.append(bound("CPU of an accept: of Centrifugo's", "≤ 1.5", ratio, shown, most=1.5))
     idle = median(found, OURS, "idle_kb")
     others = [value for name in PYTHON if (value := median(found, name, "idle_kb"))]
     verdicts.append(bound("memory of an idle connection", "≤ 12 KB", idle, "{:.1f} KB", most=12))
@@ -70,6 +73,8 @@ def judge(found: Found) -> list[Verdict]:
     figure = "memory of an idle connection: of the least of any Python peer's"
     ratio = idle / least if idle and least else None
     verdicts.append(bound(figure, "< 1", ratio, f"{{:.2f}} (least {least or 0:.1f} KB)", most=1))
+    figure = "memory of an idle connection: of Centrifugo's"
+    verdicts.append(at_most(found, figure, "idle_kb", CENTRIFUGO, 1 / 6, "≤ 1/6"))
     refused = median(found, OURS, "at_once_refused")
     seconds = median(found, OURS, "at_once_s")
     shown = f"all, none refused, in {seconds:.1f} s" if seconds and not refused else "{:.0f} refused"

@@ -91,6 +91,7 @@ def judge_burst(figure: str, found: Found) -> list[Verdict]:
         at_most(found, f"{figure}: of FastAPI's (asyncio)", "us", "fastapi-asyncio", 0.1, "≤ 1/10"),
         at_most(found, f"{figure}: of `websockets.broadcast`'s", "us", "websockets", 0.2, "≤ 1/5"),
         at_most(found, f"{figure}: of Nchan's", "us", "nchan", 1, "< 1"),
+        at_most(found, f"{figure}: of Centrifugo's", "us", "centrifugo", 1 / 6, "≤ 1/6"),
     ]
 
 
@@ -101,6 +102,7 @@ def judge_single(found: Found) -> list[Verdict]:
         at_most(found, f"{figure}: of FastAPI's (uvloop)", "us", "fastapi-uvloop", 0.5, "≤ 1/2"),
         at_most(found, f"{figure}: of FastAPI's (asyncio)", "us", "fastapi-asyncio", 0.5, "≤ 1/2"),
         at_most(found, f"{figure}: of `websockets.broadcast`'s", "us", "websockets", 1, "< 1"),
+        at_most(found, f"{figure}: of Centrifugo's", "us", "centrifugo", 0.6, "≤ 0.6"),
         at_most(found, f"{figure}: of the bare loop's", "us", "bare-send", 2, "≤ 2"),
     ]
 

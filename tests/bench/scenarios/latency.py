@@ -25,13 +25,14 @@ def judge(found: Found) -> list[Verdict]:
         at_most(found, f"{figure}: of FastAPI's (uvloop)", "p99_ms", "fastapi-uvloop", 1, "≤ 1"),
         at_most(found, f"{figure}: of FastAPI's (asyncio)", "p99_ms", "fastapi-asyncio", 1, "≤ 1"),
         at_most(found, f"{figure}: of `websockets.broadcast`'s", "p99_ms", "websockets", 1, "≤ 1"),
+        at_most(found, f"{figure}: of Centrifugo's", "p99_ms", "centrifugo", 1, "≤ 1"),
     ]
 
 
 LATENCY = Scenario(
     name="latency",
     title="Publish to the last of 500 watchers, at 10 events/s",
-    peers=(OURS, *FASTAPI, "websockets"),
+    peers=(OURS, *FASTAPI, "websockets", "centrifugo"),
     measure=measure,
     judge=judge,
     units={"p50_ms": Unit("p50", "ms"), "p99_ms": Unit("p99", "ms")},

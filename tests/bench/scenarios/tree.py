@@ -50,7 +50,7 @@ class StateClient(TimedClient):
     def ask(self, project: str) -> None:
         """Subscribe with state."""
         sock = open_socket(self.port, "/ws/updates?project_id=nothing", NATIVE)
-        greeted(sock, b"", 2)
+        greeted(sock, Speech(), 2)
         sock.sendall(masked(json.dumps({"type": "subscribe", "project_id": project, "state": True})))
         sock.setblocking(False)
         self.epoll.register(sock, select.EPOLLIN)
