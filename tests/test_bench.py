@@ -212,7 +212,7 @@ class TestLogs:
         with HUB.start() as server:
             client = Client(server.port)
             try:
-                client.connect(2)
+                client.connect(2, native=True)  # greeted, so that the lines are written
             finally:
                 client.close()
             assert server.log_tail().count("opened") == 2
