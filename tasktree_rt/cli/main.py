@@ -16,6 +16,7 @@ COMMANDS: Final = {
     "push": ("tasktree_rt.cli.push", "push_command"),
     "watch": ("tasktree_rt.cli.watch", "watch_command"),
     "logs": ("tasktree_rt.cli.logs", "logs_command"),
+    "search": ("tasktree_rt.cli.search", "search_command"),
     "ask": ("tasktree_rt.cli.ask", "ask_command"),
     "answer": ("tasktree_rt.cli.answer", "answer_command"),
     "command": ("tasktree_rt.cli.command", "command_command"),

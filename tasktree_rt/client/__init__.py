@@ -25,7 +25,7 @@ Answering, commanding and notifying: `open_api_client`. Everything raised on pur
 """
 
 from tasktree_rt.client.interactions.api_client import ApiClient, open_api_client
-from tasktree_rt.client.interactions.api_requests import EventPage, NotificationPage, Outcome
+from tasktree_rt.client.interactions.api_requests import EventPage, NotificationPage, Outcome, SearchPage
 from tasktree_rt.client.interactions.prompts import Answer, Asked
 from tasktree_rt.client.producer.command_inbox import Command, Commands
 from tasktree_rt.client.producer.encode import EventLike
@@ -103,6 +103,7 @@ __all__ = [
     "Receipt",
     "RequestRefused",
     "Run",
+    "SearchPage",
     "StateReplaced",
     "Subscribed",
     "SubscriptionRefused",

@@ -6,6 +6,7 @@ import os
 import shutil
 import sqlite3
 import tempfile
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -15,9 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from trio.testing import MockClock
 
-from tasktree_rt.brokers.base import Bounds, Retention, Where
+from tasktree_rt.brokers.base import Bounds, Found, Retention, Where
 from tasktree_rt.brokers.base.scan import scan
-from tasktree_rt.brokers.sqlite import SqliteBroker, search, search_index, search_query
+from tasktree_rt.brokers.sqlite import SqliteBroker, search, search_file, search_index, search_query
 from tasktree_rt.core.search import Query, parse_query
 from tasktree_rt.errors import InvalidInput
 from tests.brokers.contract_search import BOUNDS, find, said, seqs_found
@@ -54,6 +55,26 @@ async def test_the_index_is_asked_and_is_a_file_of_its_owner_alone(path: Path) -
         await broker.append([said("word")])
         assert (await find(broker, "word")).index
         assert os.stat(index_of(path)).st_mode & 0o777 == 0o600
+
+
+async def test_a_search_that_no_task_waits_for_stops(path: Path) -> None:
+    async with opened(path, index=True) as broker:
+        await broker.append([said(*["word"] * 3_000)])
+        while await broker.index():
+            pass
+    found: list[Found] = []
+
+    def ask(cancel: Callable[[], None] | None) -> None:
+        if cancel is not None:
+            trio.from_thread.run_sync(cancel)
+        with closing(search_file.SearchFile(str(path)).reader()) as connection:
+            query, bounds = Query(parse_query("word")), Bounds(10, 10**6, 600.0)
+            found.append(search_query.search(connection, query, Where("p"), bounds, None, "user:"))
+
+    await trio.to_thread.run_sync(ask, None)
+    with trio.CancelScope() as scope:
+        await trio.to_thread.run_sync(ask, scope.cancel)
+    assert [one.exact for one in found] == [True, False]
 
 
 async def test_without_an_index_there_is_no_file_and_the_logs_are_read(path: Path) -> None:

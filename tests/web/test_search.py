@@ -9,7 +9,11 @@ import httpx
 import pytest
 import trio
 
+from tasktree_rt.brokers.base import Bounds, Found, Place, Where
+from tasktree_rt.brokers.memory import MemoryBroker
 from tasktree_rt.brokers.sqlite import SqliteBroker
+from tasktree_rt.client import open_api_client
+from tasktree_rt.core.search import Query
 from tests.web.realhub import auth, node_update, real_hub, token
 
 P = "/api/v1/projects"
@@ -102,3 +106,42 @@ async def test_the_hub_fills_the_index_of_its_store_by_itself(tmp_path: Path) ->
                     break
                 await trio.sleep(0.05)
         assert (body["count"], body["exact"], body["hits"][0]["seq"]) == (300, True, 300)
+
+
+class Endless(MemoryBroker):
+    """A store whose search ends only if it is cancelled."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.begun, self.cancelled = trio.Event(), trio.Event()
+
+    async def search(self, query: Query, where: Where, bounds: Bounds, after: Place | None = None) -> Found:
+        self.begun.set()
+        try:
+            await trio.sleep_forever()
+        finally:
+            self.cancelled.set()
+
+
+@pytest.mark.parametrize("path", [f"{P}/p/search?q=word", "/api/v1/search?q=word"])
+async def test_a_search_ends_when_its_reader_leaves(path: str) -> None:
+    broker = Endless()
+    async with real_hub(broker) as running, running.http() as http:
+        await running.publish("p", line("word"))
+        with trio.fail_after(30):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(http.get, path)
+                await broker.begun.wait()
+                nursery.cancel_scope.cancel()
+            await broker.cancelled.wait()
+
+
+async def test_the_client_searches_one_project_or_all_and_follows_pages() -> None:
+    async with real_hub() as running, open_api_client(running.url) as api:
+        for name in ("p", "q"):
+            await running.publish(name, node_update("a", title="word"), line("word", node="a", level="error"))
+        first = await api.search("word", limit=3)
+        rest = await api.search("word", after=first.next)
+        assert [len(first.hits), len(rest.hits), first.exact, rest.next] == [3, 1, True, None]
+        only = await api.search("word", project_id="q", kind="log", node_id="a", level="error")
+        assert [(one["project_id"], one["seq"], only.count) for one in only.hits] == [("q", 2, 1)]

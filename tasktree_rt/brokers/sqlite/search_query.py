@@ -1,4 +1,7 @@
-"""Asking the search index. Every function takes a reading connection and blocks, no longer than it may."""
+"""Asking the search index. Every function takes a reading connection and blocks, no longer than it may.
+
+A search whose task is cancelled stops too: it asks Trio in the thread that it occupies.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
+import trio
 from attrs import Factory, define
 
 from tasktree_rt.brokers.base.search import Bounds, Found, Hit, Place, Where
@@ -193,10 +197,21 @@ def _phrase(term: Term) -> str:
 
 @contextmanager
 def _at_most(connection: sqlite3.Connection, seconds: float) -> Iterator[None]:
-    """Interrupt what takes longer."""
+    """Interrupt what takes longer, or what no task waits for any more."""
     until = time.monotonic() + seconds
-    connection.set_progress_handler(lambda: time.monotonic() > until, _STEPS)
+    connection.set_progress_handler(lambda: time.monotonic() > until or _abandoned(), _STEPS)
     try:
         yield
     finally:
         connection.set_progress_handler(None, 0)
+
+
+def _abandoned() -> bool:
+    """Return whether the task that waits for this thread is cancelled; False outside of Trio's threads."""
+    try:
+        trio.from_thread.check_cancelled()
+    except trio.Cancelled:
+        return True
+    except RuntimeError:
+        return False
+    return False

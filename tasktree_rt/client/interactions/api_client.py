@@ -18,6 +18,7 @@ from tasktree_rt.client.interactions.api_requests import (
     EventPage,
     NotificationPage,
     Outcome,
+    SearchPage,
     held_request,
     is_outcome_of,
     project_path,
@@ -230,6 +231,33 @@ class ApiClient:
         path = project_path(project_id, "events")
         found = await self._http.call(Request("GET", path, query_of(*wanted, *more.items())))
         return EventPage(found["events"], found["next"])
+
+    async def search(
+        self,
+        text: str,
+        *,
+        project_id: str | None = None,
+        kind: str | None = None,
+        node_id: str | None = None,
+        level: str | None = None,
+        after: str | None = None,
+        limit: int = 20,
+    ) -> SearchPage:
+        """A page of the events that match `text`, of one project or of all that this caller may read.
+
+        If the call is cancelled the hub stops searching.
+
+        Args:
+            text: words that all occur, ``"a phrase"``, ``prefix*``.
+            kind: ``log`` (output), ``node`` (changes of nodes) or ``event`` (all other types).
+            level: levels of output, separated by commas.
+            after: `SearchPage.next` of the page before.
+            limit: hits of a page, at most 100.
+        """
+        wanted = (("q", text), ("kind", kind), ("node", node_id), ("level", level), ("after", after))
+        path = "/search" if project_id is None else project_path(project_id, "search")
+        found = await self._http.call(Request("GET", path, query_of(*wanted, ("limit", str(limit)))))
+        return SearchPage(found["hits"], found["count"], found["exact"], found["next"], found["index"])
 
     async def recover(self, *, project_id: str | None = None, user_id: str | None = None) -> Json:
         """Let a damaged project, or user's log, go on with what of it can be read; for administrators.

@@ -41,6 +41,26 @@ class EventPage:
 
 
 @frozen
+class SearchPage:
+    """Events that match a search.
+
+    Attributes:
+        hits: the newest of a project first, each with ``project_id, epoch, seq, type, kind, node_id, level,
+            received`` and ``excerpt``, a list of text pieces of which every second one matches.
+        count: how many events match, as far as the hub looked.
+        exact: whether `count` is all of them.
+        next: the `after` of the next page, if any.
+        index: whether the hub asked an index. False: it read the newest events only.
+    """
+
+    hits: list[Json]
+    count: int
+    exact: bool
+    next: str | None
+    index: bool
+
+
+@frozen
 class NotificationPage:
     """The events of a user's log, as `EventPage`; `read` is the seq up to which the user has read it."""
 
