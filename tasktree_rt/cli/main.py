@@ -25,6 +25,7 @@ COMMANDS: Final = {
     "recover": ("tasktree_rt.cli.recover", "recover_command"),
     "key": ("tasktree_rt.cli.key", "key_command"),
     "token": ("tasktree_rt.cli.token", "token_command"),
+    "load": ("tasktree_rt.cli.load", "load_command"),
     "settings": ("tasktree_rt.cli.show_settings", "settings_command"),
 }
 

@@ -97,10 +97,16 @@ def access() -> dict[str, Any]:
     return {"token": token(), "verify": context}
 
 
-def hub_option(command: F) -> F:
-    """Add the option ``--hub URL``, and those about its TLS."""
+def tls_options(command: F) -> F:
+    """Add the options about the hub's TLS; `access` reads them."""
     for option in reversed(_TLS_OPTIONS):
         command = option(command)
+    return command
+
+
+def hub_option(command: F) -> F:
+    """Add the option ``--hub URL``, and those about its TLS."""
+    command = tls_options(command)
     return click.option(
         "--hub",
         metavar="URL",
