@@ -13,21 +13,14 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
-from pathlib import Path
-from typing import Final
 
 import trio
 from attrs import frozen
-from platformdirs import user_state_path
 
-from tasktree_rt import private
-from tasktree_rt.brokers.base import Broker
-from tasktree_rt.brokers.memory import MemoryBroker
-from tasktree_rt.brokers.sqlite import SqliteBroker
 from tasktree_rt.cli.reloading import Reloads
+from tasktree_rt.cli.stores import make_broker
 from tasktree_rt.compat.aiecs.routes import AiecsSystem
 from tasktree_rt.compat.autogpt.routes import AutoGptSystem
-from tasktree_rt.errors import SettingsError
 from tasktree_rt.hub.hub import Hub, open_hub
 from tasktree_rt.metrics import Metrics
 from tasktree_rt.settings import Settings
@@ -38,10 +31,6 @@ from tasktree_rt.web.foreign_routes import ForeignSystem, addresses_of
 from tasktree_rt.web.server.listeners import open_all
 from tasktree_rt.web.server.server import raise_open_files_limit, serve, tune_gc
 from tasktree_rt.web.server.tls.certificates import Certificates
-
-DATABASE: Final = "hub.db"
-LOG_BYTES: Final = 17 * 1024 * 1024
-"""Slightly more than SQLite's write-ahead log holds before a checkpoint (`brokers.sqlite.schema`)."""
 
 
 @frozen
@@ -88,7 +77,7 @@ async def run_hub(
         reloads.add("certificate", certificates.reload)
     listeners = open_all(settings, addresses_of(systems, settings))
     try:
-        broker = make_broker(settings.store, index=settings.search.index)
+        broker = make_broker(settings)
         raise_open_files_limit()
         async with (
             open_hooks(settings.auth) as hooks,
@@ -131,30 +120,6 @@ async def start_hub(
 ) -> None:
     """Run a hub as `run_hub` does, for ``nursery.start``: return once the hub accepts connections."""
     await run_hub(settings, shutdown=shutdown, started=task_status.started)
-
-
-def make_broker(store: str, *, index: bool = False) -> Broker:
-    """Make the broker that `Settings.store` names, not opened yet; `index`: it keeps an index for searches.
-
-    Raises:
-        SettingsError: the folder of the default store cannot be made.
-    """
-    path = store_path(store)
-    if path is None:
-        return MemoryBroker()
-    if not store:
-        try:
-            private.make_folder(str(path.parent))
-        except OSError as error:
-            raise SettingsError(f"store: cannot make the folder {path.parent}: {error.strerror}") from None
-    return SqliteBroker(str(path), log_bytes=LOG_BYTES, index=index)
-
-
-def store_path(store: str) -> Path | None:
-    """Return the file that `Settings.store` names; None for ``memory:``."""
-    if store == "memory:":
-        return None
-    return Path(store.partition(":")[2]).expanduser() if store else user_state_path("tasktree-rt") / DATABASE
 
 
 @asynccontextmanager

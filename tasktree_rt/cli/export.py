@@ -14,10 +14,10 @@ import click
 from tasktree_rt import private
 from tasktree_rt.brokers.base import Life
 from tasktree_rt.brokers.sqlite.archive import Archive
-from tasktree_rt.cli.compose import store_path
 from tasktree_rt.cli.flags import load_flags
 from tasktree_rt.cli.remote import checked_project
 from tasktree_rt.cli.running import Failed, reader_may_leave
+from tasktree_rt.cli.stores import store_path
 from tasktree_rt.core.events import Event, Json, Record
 from tasktree_rt.core.log import Position
 from tasktree_rt.core.reserved_names import RESERVED
@@ -74,7 +74,7 @@ def export_command(
     name = checked_project(project)
     path = store_path(load_flags(config=config, assignments=(), store=store).settings.store)
     if path is None:
-        raise Failed("--store memory: is gone with its hub: expected sqlite:PATH")
+        raise Failed("expected --store sqlite:PATH: this command reads the file of a store")
     try:
         archive = Archive(str(path))
         try:

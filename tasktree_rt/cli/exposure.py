@@ -16,7 +16,7 @@ log = get_logger(__name__)
 
 OTHERS: Final = 0o077
 """The bits of a file's mode that let other users than its owner read, write or execute it."""
-SECRET_FILES: Final = ("auth.secret_file", "tls.keyfile", "tls.keyfile_password_file")
+SECRET_FILES: Final = ("auth.secret_file", "redis.password_file", "tls.keyfile", "tls.keyfile_password_file")
 """Settings that are paths of files with a secret."""
 
 

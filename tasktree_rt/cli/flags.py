@@ -23,7 +23,7 @@ _OPTIONS: Final = (
     click.option(
         "--store",
         metavar="STORE",
-        help="sqlite:PATH or memory:; default: a SQLite file in the platform's state folder.",
+        help="sqlite:PATH, memory: or redis://HOST:PORT/DB; default: a SQLite file in the state folder.",
     ),
     click.option(
         "--certfile", "tls__certfile", metavar="PATH", help="Speak TLS with this certificate (PEM)."

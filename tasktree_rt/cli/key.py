@@ -8,6 +8,7 @@ from typing import Any, Final, Protocol, TypeVar
 import click
 from rich.console import Console
 
+from tasktree_rt.brokers.base import Broker
 from tasktree_rt.cli.flags import load_flags
 from tasktree_rt.cli.remote import access, checked_hub, hub_option, outages_told, patience_option, refusal
 from tasktree_rt.cli.running import Failed, run
@@ -44,7 +45,7 @@ def _where(command: F) -> F:
     command = click.option(
         "--store",
         metavar="STORE",
-        help="sqlite:PATH: work on the store itself, while no hub runs. Needs no token.",
+        help="sqlite:PATH or a Redis' URL: work on the store itself, while no hub runs. Needs no token.",
     )(command)
     return hub_option(patience_option(command))
 
@@ -192,12 +193,12 @@ def _do(work: Callable[[Keys], Awaitable[Any]], hub: str, patience: float, store
         with outages_told(Console(stderr=True)):
             return run(_at_hub, work, checked_hub(hub), patience)
     # Late: a hub is asked without a web app.
-    from tasktree_rt.cli.compose import store_path
+    from tasktree_rt.cli.stores import make_broker
 
-    path = store_path(load_flags(config=None, assignments=(), store=store).settings.store)
-    if path is None:
-        raise Failed("--store memory: has no file: expected sqlite:PATH")
-    return run(_at_store, work, str(path))
+    settings = load_flags(config=None, assignments=(), store=store).settings
+    if settings.store == "memory:":
+        raise Failed("--store memory: ends with its hub: expected sqlite:PATH or the URL of a Redis")
+    return run(_at_store, work, make_broker(settings))
 
 
 async def _at_hub(work: Callable[[Keys], Awaitable[Any]], hub: str, patience: float) -> Any:  # noqa: ANN401
@@ -208,12 +209,12 @@ async def _at_hub(work: Callable[[Keys], Awaitable[Any]], hub: str, patience: fl
             raise Failed(refusal(error)) from None
 
 
-async def _at_store(work: Callable[[Keys], Awaitable[Any]], path: str) -> Any:  # noqa: ANN401
+async def _at_store(work: Callable[[Keys], Awaitable[Any]], broker: Broker) -> Any:  # noqa: ANN401
     # Late: a hub is asked without a broker and a web app.
     from tasktree_rt.cli.stored_keys import open_stored_keys
 
     try:
-        async with open_stored_keys(path) as keys:
+        async with open_stored_keys(broker) as keys:
             return await work(keys)
     except PeerError as error:
         raise Failed(f"{error.code}: {error}") from None

@@ -38,7 +38,15 @@ FILE_NAME: Final = "tasktree-rt.toml"
 PREFIX: Final = "TASKTREE_RT_"
 DEFAULT: Final = "default"
 FILES: Final = {"store": "sqlite"} | dict.fromkeys(
-    ("tls.certfile", "tls.keyfile", "tls.keyfile_password_file", "tls.client_ca", "auth.secret_file"), ""
+    (
+        "tls.certfile",
+        "tls.keyfile",
+        "tls.keyfile_password_file",
+        "tls.client_ca",
+        "auth.secret_file",
+        "redis.password_file",
+    ),
+    "",
 )
 """Settings that name a file, and what comes before its path and a colon."""
 CLIENT_VARIABLES: Final = frozenset(

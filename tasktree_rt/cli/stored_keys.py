@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
-from tasktree_rt.brokers.base import Access
-from tasktree_rt.brokers.sqlite import SqliteBroker
+from tasktree_rt.brokers.base import Access, Broker
 from tasktree_rt.core.events import Json
 from tasktree_rt.errors import Refused
 from tasktree_rt.hub.access.api_keys import ApiKeys
@@ -39,13 +38,12 @@ class StoredKeys:
 
 
 @asynccontextmanager
-async def open_stored_keys(path: str) -> AsyncIterator[StoredKeys]:
+async def open_stored_keys(broker: Broker) -> AsyncIterator[StoredKeys]:
     """Open a store, made if it is not there, and read its keys.
 
     Raises:
         StoreUnusable: a hub has it open, or it is no store.
     """
-    broker = SqliteBroker(path)
     await broker.open()
     try:
         keys = ApiKeys(broker.access, system_clock)

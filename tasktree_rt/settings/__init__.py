@@ -23,6 +23,7 @@ from tasktree_rt.settings.checks import (
     shown_value,
 )
 from tasktree_rt.settings.dialects import Aiecs, AutoGpt, Execution, People
+from tasktree_rt.settings.redis import Redis, is_redis
 from tasktree_rt.settings.settings import Logging, Settings
 from tasktree_rt.settings.tls import Tls
 
@@ -46,12 +47,14 @@ __all__ = [
     "Logging",
     "People",
     "Rates",
+    "Redis",
     "Search",
     "Settings",
     "Tls",
     "UnfitSetting",
     "is_loopback",
     "is_origin",
+    "is_redis",
     "is_server_name",
     "parse_bind",
     "shown_value",

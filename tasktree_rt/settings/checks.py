@@ -170,23 +170,6 @@ def an_address(_: object, attribute: Attribute[Any], value: object) -> None:
         raise UnfitSetting((attribute.name,), f"{error}; got {shown_value(value)}") from None
 
 
-def a_store(_: object, attribute: Attribute[Any], value: object) -> None:
-    """Require the name of a store: ``sqlite:PATH``, ``memory:``, or nothing."""
-    known = isinstance(value, str) and re.fullmatch(r"|memory:|sqlite:[^\0]+", value) is not None
-    require(known, attribute, '"sqlite:PATH" or "memory:"', value)
-
-
-def a_redis_url(_: object, attribute: Attribute[Any], value: object) -> None:
-    """Require the URL of a Redis server without a password, or nothing."""
-    a_text(_, attribute, value)
-    url = urlsplit(str(value))
-    if url.password is not None:
-        raise UnfitSetting((attribute.name,), "expected no password; set autogpt.redis_password instead")
-    named = bool(url.path) if url.scheme == "unix" else bool(url.hostname)
-    good = not value or (named and url.scheme in ("redis", "rediss", "unix"))
-    require(good, attribute, '"redis://HOST:PORT/DB", "rediss://HOST:PORT/DB" or "unix:///PATH"', value)
-
-
 def an_http_url(_: object, attribute: Attribute[Any], value: object) -> None:
     """Require an HTTP URL without query and fragment, or nothing."""
     a_text(_, attribute, value)

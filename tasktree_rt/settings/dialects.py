@@ -9,7 +9,6 @@ from tasktree_rt.settings.checks import (
     MIB,
     a_flag,
     a_jwk_set,
-    a_redis_url,
     a_text,
     an_http_url,
     count,
@@ -18,6 +17,7 @@ from tasktree_rt.settings.checks import (
     to_switch,
     whole,
 )
+from tasktree_rt.settings.redis import a_redis_url
 
 
 @frozen

@@ -12,7 +12,6 @@ from tasktree_rt.settings.checks import (
     UNIX,
     UnfitSetting,
     a_flag,
-    a_store,
     an_address,
     host_names,
     is_a,
@@ -25,6 +24,7 @@ from tasktree_rt.settings.checks import (
     to_lower,
 )
 from tasktree_rt.settings.dialects import Aiecs, AutoGpt, Execution, People
+from tasktree_rt.settings.redis import Redis, a_store
 from tasktree_rt.settings.tls import Tls
 
 _OPEN: Final = (
@@ -50,7 +50,8 @@ class Settings:
     """Address to listen on: ``HOST:PORT``, ``[IPv6]:PORT`` or ``unix:/PATH``. Must be a loopback address
     unless authentication or `insecure` is on."""
     store: str = field(default="", validator=a_store)
-    """``sqlite:PATH`` or ``memory:``; empty: a SQLite file in the platform's state folder."""
+    """``sqlite:PATH``, ``memory:``, or the URL of a Redis; empty: a SQLite file in the platform's state
+    folder."""
     insecure: bool = field(default=False, validator=a_flag)
     """Allow a public address without authentication."""
     server_names: tuple[str, ...] = field(default=(), converter=to_lower, validator=host_names)
@@ -73,6 +74,7 @@ class Settings:
     aiecs: Aiecs = field(default=Factory(Aiecs), validator=is_a(Aiecs, "Aiecs(…)"))
     autogpt: AutoGpt = field(default=Factory(AutoGpt), validator=is_a(AutoGpt, "AutoGpt(…)"))
     keep: Keep = field(default=Factory(Keep), validator=is_a(Keep, "Keep(…)"))
+    redis: Redis = field(default=Factory(Redis), validator=is_a(Redis, "Redis(…)"))
     search: Search = field(default=Factory(Search), validator=is_a(Search, "Search(…)"))
     drain: Drain = field(default=Factory(Drain), validator=is_a(Drain, "Drain(…)"))
     auth: Auth = field(default=Factory(Auth), validator=is_a(Auth, "Auth(…)"))

@@ -251,6 +251,7 @@ def test_a_file_of_secrets_in_a_file_is_relative_to_that_file(load_text: Load, t
 def test_only_the_secrets_are_secret() -> None:
     assert [path for path in BY_PATH if is_secret(path)] == [
         "autogpt.redis_password",
+        "redis.password",
         "auth.secret",
         "auth.secrets",
         "auth.hook_secret",

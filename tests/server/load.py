@@ -22,6 +22,10 @@ from tests.server.process import HubProcess
 from tests.server.rawhttp import Gone, HttpConnection
 
 IN_FLIGHT = 24
+REFUSALS = {"store_unavailable", "overloaded"}
+"""What a producer may be refused for while the store fails: it sends the publish again, under the same id."""
+PAUSE = 0.05
+"""Seconds until then."""
 
 
 class Load:
@@ -196,7 +200,11 @@ class SocketProducer(Producer):
 
     async def _receive(self, producer: Peer) -> None:
         while True:
-            answer = await producer.hear_type("ack")
+            answer = await producer.hear_type("ack", "error")
+            if answer["type"] == "error":
+                assert answer["code"] in REFUSALS, answer
+                await trio.sleep(PAUSE)
+                raise Closed(1006)  # send it again, on another connection
             assert answer["id"] == next(iter(self._unacked)), "acks come in order"
             self._ack(answer["id"], answer["positions"])
 
@@ -226,6 +234,10 @@ class HttpProducer(Producer):
         path = f"/api/v1/projects/{publish.project}/events"
         response = await connection.ask("POST", path, headers, json.dumps(publish.events).encode())
         body = await connection.body()
+        if response.status_code == 503:
+            assert json.loads(body)["code"] in REFUSALS, body
+            await trio.sleep(PAUSE)
+            raise Gone
         assert response.status_code == 200, body
         self._ack(publish.id, json.loads(body)["positions"])
 

@@ -91,10 +91,10 @@ class Peer(Listener):
                     found: Json = json.loads(frame.data)
                     return found
 
-    async def hear_type(self, kind: str) -> Json:
-        """The next message, which must be of this type."""
+    async def hear_type(self, *kinds: str) -> Json:
+        """The next message, which must be of one of these types."""
         found = await self.hear()
-        assert found["type"] == kind, found
+        assert found["type"] in kinds, found
         return found
 
     async def skip_to(self, kind: str) -> Json:

@@ -155,6 +155,11 @@ class HubProcess:
         assert response.status_code == status, response.text
         return response.json()
 
+    async def is_ready(self) -> bool:
+        """Whether a balancer would send clients here."""
+        async with self.http() as client:
+            return (await client.get("/readyz")).status_code == 200
+
     async def post(self, project: str, *events: Mapping[str, Any], **headers: str) -> Any:
         """Publish over HTTP; the answer."""
         given = {name.replace("_", "-"): value for name, value in headers.items()}

@@ -13,10 +13,10 @@ import pytest
 import trio
 
 from tests.cli.processes import PATIENCE
+from tests.server.load import REFUSALS
 from tests.server.peers import Closed, Json, Peer, node, produce, publish, watch, watch_plain
 from tests.server.process import HubProcess, hub_process
 
-REFUSALS = {"store_unavailable", "overloaded"}
 Undo = Callable[[], None]
 
 

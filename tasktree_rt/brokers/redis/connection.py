@@ -8,7 +8,6 @@ bounds it and disconnects a reader that is too slow.
 
 from __future__ import annotations
 
-import math
 import ssl
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import asynccontextmanager
@@ -19,9 +18,23 @@ import trio
 from attrs import evolve, frozen
 from coredis.connection import TCPLocation, UnixDomainSocketLocation
 from coredis.constants.resp import DataType
-from coredis.exceptions import RedisError
+from coredis.exceptions import NoScriptError, RedisError
 from coredis.parser import NotEnoughData, Parser
 from coredis.pool import ConnectionPool
+
+__all__ = [
+    "EXPECTED",
+    "Address",
+    "Connection",
+    "NoScriptError",
+    "Patience",
+    "RedisError",
+    "Reply",
+    "connect",
+    "dial",
+    "read_address",
+    "reason",
+]
 
 SCHEMES: Final = frozenset({"redis", "rediss", "unix"})
 READ: Final = 65_536
@@ -132,6 +145,30 @@ class Connection:
             return reply.value
         return None
 
+    async def exchange(self, commands: Sequence[Sequence[str | bytes]], seconds: float) -> list[Any]:
+        """Send several commands, wait for the answer to each, and return the answers: an error is one too.
+
+        For a connection without subscriptions. A caller that is cancelled, or gets an exception, must close
+        the connection: answers may still come.
+
+        Raises:
+            EOFError: Redis closed the connection.
+            trio.TooSlowError: Redis did not answer within `seconds`.
+        """
+        found: list[Any] = []
+        with trio.fail_after(seconds):
+            async with self._sending:
+                await self._stream.send_all(b"".join(map(_encoded, commands)))
+            while len(found) < len(commands):
+                found += [reply.value for reply in self._parsed() if not reply.pushed]
+                if len(found) < len(commands):
+                    await self._feed()
+        return found
+
+    async def aclose(self) -> None:
+        """Close the connection at once."""
+        await trio.aclose_forcefully(self._stream)
+
     async def send(self, *words: str | bytes) -> None:
         """Send a command; `read` returns its answer."""
         await self.send_all([words])
@@ -200,15 +237,28 @@ async def dial(address: Address, patience: Patience) -> AsyncGenerator[Connectio
     Raises:
         EXPECTED: no Redis listens at `address`, or it refuses.
     """
-    with trio.fail_after(patience.connect) as connected:
+    connection = await connect(address, patience)
+    try:
+        yield connection
+    finally:
+        await connection.aclose()
+
+
+async def connect(address: Address, patience: Patience) -> Connection:
+    """Connect and log in. The caller closes the connection.
+
+    Raises:
+        EXPECTED: no Redis listens at `address`, or it refuses.
+    """
+    with trio.fail_after(patience.connect):
         stream = await _stream(address)
         try:
             connection = Connection(stream, patience)
             await _greet(connection, address)
-            connected.deadline = math.inf
-            yield connection
-        finally:
+        except BaseException:
             await trio.aclose_forcefully(stream)
+            raise
+        return connection
 
 
 async def _greet(connection: Connection, address: Address) -> None:
@@ -226,3 +276,8 @@ async def _stream(address: Address) -> trio.abc.Stream:
     if address.tls is None:
         return stream
     return trio.SSLStream(stream, address.tls, server_hostname=address.host, https_compatible=True)
+
+
+def reason(error: BaseException) -> str:
+    """Say in a few words why a connection ended."""
+    return "no answer in time" if isinstance(error, trio.TooSlowError) else str(error) or type(error).__name__

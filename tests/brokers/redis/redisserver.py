@@ -26,10 +26,15 @@ def encoded(*words: str | bytes) -> bytes:
 
 
 class RedisServer:
-    """``redis-server`` on a port that stays the same over all its lives; nothing is saved."""
+    """``redis-server`` on a port that stays the same over all its lives.
 
-    def __init__(self, folder: Path, *options: str, port: int = 0) -> None:
+    Nothing is saved unless `options` say so. With `sentinel` it is a Sentinel, with a ``sentinel.conf`` in
+    its folder.
+    """
+
+    def __init__(self, folder: Path, *options: str, port: int = 0, sentinel: bool = False) -> None:
         self._folder = folder
+        self._kind = ["sentinel.conf", "--sentinel"] if sentinel else ["--save", ""]
         self._options = options
         # Bound and never listening: between two lives nobody else is given the port.
         self._reserved = socket.socket()
@@ -46,19 +51,21 @@ class RedisServer:
 
     async def start(self) -> None:
         """Start it, and wait until it answers."""
-        arguments = ["--port", str(self.port), "--bind", "127.0.0.1", "--save", "", *self._options]
+        arguments = [*self._kind, "--port", str(self.port), "--bind", "127.0.0.1", *self._options]
         self._process = await trio.lowlevel.open_process(
             ["redis-server", *arguments], stdout=subprocess.DEVNULL, cwd=self._folder
         )
         with trio.fail_after(PATIENCE):
             while True:
                 try:
-                    assert await self.ask("PING") == b"+PONG"
+                    answer = await self.ask("PING")
                 except (OSError, EOFError, trio.BrokenResourceError):
                     await self._hang_up()
                     await trio.sleep(0.02)
                 else:
-                    return
+                    if answer == b"+PONG":
+                        return
+                    assert answer.startswith(b"-LOADING"), answer
 
     def send(self, number: signal.Signals) -> None:
         """Send it a signal."""
@@ -133,10 +140,10 @@ class RedisServer:
 
 @asynccontextmanager
 async def redis_server(
-    folder: Path, *options: str, running: bool = True, port: int = 0
+    folder: Path, *options: str, running: bool = True, port: int = 0, sentinel: bool = False
 ) -> AsyncIterator[RedisServer]:
     """One that is gone at the end."""
-    server = RedisServer(folder, *options, port=port)
+    server = RedisServer(folder, *options, port=port, sentinel=sentinel)
     try:
         if running:
             await server.start()
