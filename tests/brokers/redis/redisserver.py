@@ -49,8 +49,8 @@ class RedisServer:
     def url(self) -> str:
         return f"redis://127.0.0.1:{self.port}/0"
 
-    async def start(self) -> None:
-        """Start it, and wait until it answers."""
+    async def start(self, greeting: bytes = b"+PONG") -> None:
+        """Start it, and wait until it answers a PING so."""
         arguments = [*self._kind, "--port", str(self.port), "--bind", "127.0.0.1", *self._options]
         self._process = await trio.lowlevel.open_process(
             ["redis-server", *arguments], stdout=subprocess.DEVNULL, cwd=self._folder
@@ -63,7 +63,7 @@ class RedisServer:
                     await self._hang_up()
                     await trio.sleep(0.02)
                 else:
-                    if answer == b"+PONG":
+                    if answer.startswith(greeting):
                         return
                     assert answer.startswith(b"-LOADING"), answer
 

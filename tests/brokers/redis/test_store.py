@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-import subprocess
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from itertools import count
 from pathlib import Path
@@ -24,17 +23,8 @@ _numbers = count()
 
 
 @pytest.fixture(scope="module", autouse=True)
-def redis_socket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A Redis without persistence for all tests of this file, on a Unix socket."""
-    folder = tmp_path_factory.mktemp("redis")
-    path = folder / "s"
-    command = ["redis-server", "--port", "0", "--unixsocket", str(path), "--save", ""]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=folder, text=True) as server:
-        assert server.stdout is not None
-        next(line for line in server.stdout if "ready to accept connections" in line.lower())
-        TestRedis.path = path
-        yield path
-        server.kill()
+def _of_this_file(redis_socket: Path) -> None:
+    TestRedis.path = redis_socket
 
 
 class TestRedis(Contract):

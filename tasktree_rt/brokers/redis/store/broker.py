@@ -32,7 +32,7 @@ from tasktree_rt.brokers.base import (
 from tasktree_rt.brokers.base.scan import scan
 from tasktree_rt.brokers.redis.store.access import RedisAccess
 from tasktree_rt.brokers.redis.store.appending import Appending
-from tasktree_rt.brokers.redis.store.engine import TIMEOUT, Engine
+from tasktree_rt.brokers.redis.store.engine import ALIVE, TIMEOUT, Engine
 from tasktree_rt.brokers.redis.store.interactions import RedisInteractions
 from tasktree_rt.brokers.redis.store.log import Described, RedisLog, Wanted
 from tasktree_rt.brokers.redis.store.records import pack, packed_settlements, producer_name, read_known
@@ -53,6 +53,7 @@ class RedisBroker:
         prefix: begins the name of every key; hubs with different ones can share a Redis.
         replicas: how many replicas must have an append before it is acknowledged.
         timeout: seconds that Redis may take for an answer.
+        alive: seconds after its last sign of life in which this hub keeps the store from others.
     """
 
     durable = True
@@ -65,8 +66,9 @@ class RedisBroker:
         prefix: str = "tt",
         replicas: int = 0,
         timeout: float = TIMEOUT,
+        alive: float = ALIVE,
     ) -> None:
-        self._engine = engine = Engine(read_source(url, password), prefix, timeout)
+        self._engine = engine = Engine(read_source(url, password), prefix, timeout, alive)
         self.name = engine.name
         self.access = RedisAccess(engine)
         self._appending = Appending(engine, replicas)

@@ -19,7 +19,7 @@ from structlog.stdlib import BoundLogger, get_logger
 
 from tasktree_rt.brokers.redis.connection import Connection
 from tasktree_rt.brokers.redis.store.link import Link, Lost, Refused, Word
-from tasktree_rt.brokers.redis.store.scripts import ADOPT, ALIVE, OPEN, Script
+from tasktree_rt.brokers.redis.store.scripts import ADOPT, OPEN, SIGN_OF_LIFE, Script
 from tasktree_rt.brokers.redis.store.server import check_server
 from tasktree_rt.brokers.redis.store.source import Source
 from tasktree_rt.errors import StoreUnavailable, StoreUnusable
@@ -28,8 +28,8 @@ log: Final[BoundLogger] = get_logger("tasktree_rt.redis")
 
 FORMAT: Final = "1"
 """The version of the keys and of what they hold."""
-ALIVE_MS: Final = 3_000
-"""Milliseconds after its last sign of life in which a hub keeps the store from others."""
+ALIVE: Final = 3.0
+"""Seconds after its last sign of life in which a hub keeps the store from others."""
 TIMEOUT: Final = 5.0
 
 
@@ -39,18 +39,20 @@ class Engine:
     Args:
         prefix: begins the name of every key.
         timeout: seconds that Redis may take for an answer.
+        alive: seconds after its last sign of life in which this hub keeps the store from others.
 
     Attributes:
         appends, reads, bulk: connections for appends, for everything short, and for states.
         acknowledged: number of the newest acknowledged batch.
     """
 
-    def __init__(self, source: Source, prefix: str, timeout: float = TIMEOUT) -> None:
+    def __init__(self, source: Source, prefix: str, timeout: float = TIMEOUT, alive: float = ALIVE) -> None:
         self.name = f"redis:{source}"
         self.prefix = prefix
         self._links = [Link(source, timeout, self._check) for _ in range(3)]
         self.appends, self.reads, self.bulk = self._links
         self.acknowledged = 0
+        self._alive = alive
         self._hub = secrets.token_hex(8)
         self._history = ""
         self._others = 0
@@ -81,12 +83,16 @@ class Engine:
 
     async def _opened(self) -> list[Any]:
         """Ask to be the store's hub until the other hub's last sign of life has lapsed."""
-        patience = trio.current_time() + 2 * ALIVE_MS / 1_000
+        patience = trio.current_time() + 2 * self._alive
         while True:
-            answer = await self.reads.run(OPEN, self.prefix, self._hub, FORMAT, ALIVE_MS)
+            answer = await self.reads.run(OPEN, self.prefix, self._hub, FORMAT, self._milliseconds)
             if answer[0] != b"busy" or trio.current_time() > patience:
                 return answer
-            await trio.sleep(ALIVE_MS / 30_000)
+            await trio.sleep(self._alive / 30)
+
+    @property
+    def _milliseconds(self) -> int:
+        return round(self._alive * 1_000)
 
     async def aclose(self) -> None:
         """Let another hub open the store at once, and close the connections."""
@@ -132,10 +138,10 @@ class Engine:
 
     async def alive(self) -> None:
         """Tell other hubs that this one works; fails if Redis takes no writes."""
-        await self.run(ALIVE, ALIVE_MS)
+        await self.run(SIGN_OF_LIFE, self._milliseconds)
 
     async def write(self, script: Script, *words: Word, link: Link | None = None) -> list[Any]:
-        """Run a script that ends with `written` (``prelude.lua``), and note that its write is acknowledged."""
+        """Run a script that ends with `written` (``prelude.lua``); note that its write is acknowledged."""
         *answer, count = await self.run_once(script, *words, link=link)
         if answer:
             self._others = max(self._others, count)

@@ -28,7 +28,7 @@ def _script(name: str, *parts: str) -> Script:
 
 OPEN: Final = _script("open")
 ADOPT: Final = _script("adopt")
-ALIVE: Final = _script("alive", "prelude")
+SIGN_OF_LIFE: Final = _script("alive", "prelude")
 APPEND: Final = _script("append", "prelude", "lives", "interactions")
 LIFE: Final = _script("life", "prelude", "lives")
 EVENTS: Final = _script("events", "prelude")

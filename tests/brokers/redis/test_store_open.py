@@ -1,0 +1,110 @@
+"""What a Redis must be to hold a store, and that one hub has it at a time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tasktree_rt.brokers.base import Appended
+from tasktree_rt.brokers.redis.store import RedisBroker
+from tasktree_rt.errors import StoreUnavailable, StoreUnusable
+from tests.brokers.making import NOW, append_one, entry, events
+from tests.brokers.redis.redisserver import NEEDED, redis_server
+
+pytestmark = NEEDED
+
+
+def _broker(where: Path | str, prefix: str, **more: float) -> RedisBroker:
+    return RedisBroker(f"unix://{where}" if isinstance(where, Path) else where, prefix=prefix, **more)  # type: ignore[arg-type]
+
+
+async def test_a_second_hub_is_refused_while_the_first_lives(redis_socket: Path) -> None:
+    first, second = (_broker(redis_socket, "second", alive=0.2) for _ in range(2))
+    await first.open()
+    await first.probe()
+    try:
+        patient = _broker(redis_socket, "second", alive=1e-3)  # it asks again within the time of the other
+        with pytest.raises(StoreUnusable, match="is open in another hub"):
+            await patient.open()
+        await patient.aclose()
+    finally:
+        await first.aclose()
+    await second.open()
+    await second.aclose()
+
+
+async def test_a_hub_that_was_replaced_writes_nothing_more(redis_socket: Path) -> None:
+    first, second = _broker(redis_socket, "replaced", alive=0.01), _broker(redis_socket, "replaced")
+    await first.open()
+    await second.open()  # waits for the end of the first one's last sign of life
+    with pytest.raises(StoreUnavailable, match="was opened by another hub") as told:
+        await append_one(first, entry("p"))
+    assert told.value.lasting
+    assert await append_one(second, entry("p")) == Appended("e1", 1, NOW)
+    await first.aclose()
+    assert len(await events(second)) == 1
+    await second.probe()
+    await second.aclose()
+
+
+async def test_hubs_with_different_prefixes_share_a_redis(redis_socket: Path) -> None:
+    one, other = _broker(redis_socket, "one"), _broker(redis_socket, "other")
+    await one.open()
+    await other.open()
+    await append_one(one, entry("p", owner="ada"))
+    assert (await other.projects(), await other.owned()) == ([], {})
+    await one.aclose()
+    await other.aclose()
+
+
+async def test_scripts_that_redis_forgot_are_sent_again(tmp_path: Path) -> None:
+    async with redis_server(tmp_path) as redis:
+        broker = _broker(redis.url, "tt")
+        await broker.open()
+        await append_one(broker, entry("p", key="k"))
+        await redis.ask("SCRIPT", "FLUSH")
+        await append_one(broker, entry("p"))
+        assert len(await events(broker)) == 2
+        await broker.aclose()
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (("--maxmemory-policy", "allkeys-lru"), "expected maxmemory-policy noeviction, got allkeys-lru"),
+        (("--replicaof", "127.0.0.1 1"), "expected a master"),
+        (("--cluster-enabled", "yes"), "is a cluster"),
+        (("--requirepass", "x"), "authenticate"),
+    ],
+)
+async def test_a_redis_that_is_no_store_is_refused(
+    tmp_path: Path, options: tuple[str, ...], told: str
+) -> None:
+    running = "--requirepass" not in options
+    async with redis_server(tmp_path, *options, running=running) as redis:
+        if not running:
+            await redis.start(b"-NOAUTH")
+        broker = _broker(redis.url, "tt")
+        with pytest.raises(StoreUnusable, match=told):
+            await broker.open()
+        await broker.aclose()
+
+
+async def test_a_password_opens_the_store(tmp_path: Path) -> None:
+    async with redis_server(tmp_path, "--requirepass", "se:cret@", running=False) as redis:
+        await redis.start(b"-NOAUTH")
+        broker = RedisBroker(redis.url, password="se:cret@")
+        await broker.open()
+        assert "cret" not in broker.name
+        await append_one(broker, entry("p"))
+        await broker.aclose()
+
+
+async def test_a_store_of_a_newer_format_is_refused(tmp_path: Path) -> None:
+    async with redis_server(tmp_path) as redis:
+        await redis.ask("SET", "tt:format", "99")
+        broker = _broker(redis.url, "tt")
+        with pytest.raises(StoreUnusable, match="was written in format 99, known is 1"):
+            await broker.open()
+        await broker.aclose()
