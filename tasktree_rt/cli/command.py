@@ -9,10 +9,10 @@ import trio
 from attrs import frozen
 from rich.console import Console
 
+from tasktree_rt.cli.access import access
 from tasktree_rt.cli.ask import typed_value
 from tasktree_rt.cli.log_lines import plain
 from tasktree_rt.cli.remote import (
-    access,
     checked_hub,
     checked_project,
     desk_at,

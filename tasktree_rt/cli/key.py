@@ -9,8 +9,9 @@ import click
 from rich.console import Console
 
 from tasktree_rt.brokers.base import Broker
+from tasktree_rt.cli.access import access
 from tasktree_rt.cli.flags import load_flags
-from tasktree_rt.cli.remote import access, checked_hub, hub_option, outages_told, patience_option, refusal
+from tasktree_rt.cli.remote import checked_hub, hub_option, outages_told, patience_option, refusal
 from tasktree_rt.cli.running import Failed, run
 from tasktree_rt.cli.safe_text import printable
 from tasktree_rt.cli.waiting import say, seconds
@@ -54,8 +55,8 @@ def _where(command: F) -> F:
 def key_command() -> None:
     """Make, list and revoke API keys: what servers and CI use in place of a token.
 
-    The commands ask a running hub (--hub) with an administrator's token or API key in TASKTREE_RT_TOKEN. With
-    --store they work on the store's file while no hub runs: so the first key is made.
+    The commands ask a running hub (--hub) with an administrator's token or API key (--token-file).
+    With --store they work on the store's file while no hub runs: so the first key is made.
 
     \b
     Examples:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import sys
 from collections.abc import Callable
@@ -14,7 +15,7 @@ import trio
 from rich.console import Console
 from rich.live import Live
 
-from tasktree_rt.cli.remote import TOKEN_VARIABLE, access, tls_options
+from tasktree_rt.cli.access import TOKEN_VARIABLE, access, tls_options
 from tasktree_rt.cli.running import Failed, run
 from tasktree_rt.client.transport.tls import tls_context
 from tasktree_rt.errors import HubError
@@ -153,7 +154,7 @@ def _tokens(token: str | None, file: Path | None) -> tuple[str, ...]:
     if token and file:
         raise Failed("--token: expected no --token-file beside it")
     if file is None:
-        found = token or access()["token"]
+        found = token or os.environ.get(TOKEN_VARIABLE)
         return (found,) if found else ()
     try:
         lines = tuple(one.strip() for one in file.read_text(encoding="utf-8").splitlines())

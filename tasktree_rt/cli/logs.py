@@ -9,9 +9,9 @@ from typing import Final
 import click
 from attrs import define
 
+from tasktree_rt.cli.access import access
 from tasktree_rt.cli.log_lines import Printer
 from tasktree_rt.cli.remote import (
-    access,
     checked_hub,
     checked_project,
     desk_at,

@@ -15,9 +15,9 @@ from attrs import define, frozen
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
+from tasktree_rt.cli.access import access
 from tasktree_rt.cli.events_input import BadInput, Batch, batches, content_id, read_items
 from tasktree_rt.cli.remote import (
-    access,
     checked_hub,
     checked_project,
     hub_option,

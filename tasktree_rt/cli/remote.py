@@ -1,9 +1,8 @@
-"""The options of all commands that talk to a running hub: its address and the token."""
+"""What all commands share that talk to a running hub: its address, patience, refusals."""
 
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Final, TypeVar
@@ -11,9 +10,9 @@ from typing import Any, Final, TypeVar
 import click
 from rich.console import Console
 
+from tasktree_rt.cli.access import access, access_options
 from tasktree_rt.cli.running import Failed
 from tasktree_rt.client.interactions.api_client import ApiClient, open_api_client
-from tasktree_rt.client.transport.tls import Cert, tls_context
 from tasktree_rt.client.watcher.messages import (
     ProjectDeleted,
     ProjectEvent,
@@ -26,95 +25,18 @@ from tasktree_rt.errors import InvalidInput, RequestRefused
 
 F = TypeVar("F", bound=Callable[..., Any])
 DEFAULT_HUB: Final = "http://127.0.0.1:8000"
-TOKEN_VARIABLE: Final = "TASKTREE_RT_TOKEN"  # noqa: S105 - a name, not a token
-
-
-def _remember(context: click.Context, option: click.Parameter, value: object) -> None:
-    context.meta[f"{__name__}.{option.name}"] = value
-
-
-_TLS_OPTIONS: Final = (
-    click.option(
-        "--cafile",
-        metavar="PATH",
-        envvar="TASKTREE_RT_CAFILE",
-        expose_value=False,
-        callback=_remember,
-        help="Trust the authorities in this PEM file, not the system's, for a hub with TLS.",
-    ),
-    click.option(
-        "--insecure-tls",
-        is_flag=True,
-        envvar="TASKTREE_RT_INSECURE_TLS",
-        expose_value=False,
-        callback=_remember,
-        help="Accept any certificate of the hub: for tests.",
-    ),
-    click.option(
-        "--client-cert",
-        metavar="PATH",
-        envvar="TASKTREE_RT_CLIENT_CERT",
-        expose_value=False,
-        callback=_remember,
-        help="This client's certificate (PEM), if the hub demands one.",
-    ),
-    click.option(
-        "--client-key",
-        metavar="PATH",
-        envvar="TASKTREE_RT_CLIENT_KEY",
-        expose_value=False,
-        callback=_remember,
-        help="Its private key (PEM); default: in --client-cert.",
-    ),
-)
-
-
-_FLAGS: Final = {"verify": "--cafile", "cert": "--client-cert"}
-
-
-def access() -> dict[str, Any]:
-    """Return the token and TLS of the present command, as arguments of the client's functions.
-
-    Raises:
-        Failed: the options about TLS contradict each other, or a file cannot be used.
-    """
-    meta = click.get_current_context().meta
-    cafile, insecure, cert, key = (
-        meta.get(f"{__name__}.{name}") for name in ("cafile", "insecure_tls", "client_cert", "client_key")
-    )
-    if cafile and insecure:
-        raise Failed("--insecure-tls: expected no --cafile beside it")
-    if key and not cert:
-        raise Failed("--client-key: expected --client-cert too")
-    if not (cafile or insecure or cert):
-        return {"token": token()}
-    shown: Cert | None = (str(cert), str(key)) if cert and key else cert
-    try:
-        context = tls_context("https:", False if insecure else cafile or True, shown)
-    except ValueError as error:
-        option, _, problem = str(error).partition(": ")
-        raise Failed(f"{_FLAGS[option]}: {problem}") from None
-    return {"token": token(), "verify": context}
-
-
-def tls_options(command: F) -> F:
-    """Add the options about the hub's TLS; `access` reads them."""
-    for option in reversed(_TLS_OPTIONS):
-        command = option(command)
-    return command
 
 
 def hub_option(command: F) -> F:
-    """Add the option ``--hub URL``, and those about its TLS."""
-    command = tls_options(command)
+    """Add the option ``--hub URL``, and those about the token and TLS."""
     return click.option(
         "--hub",
         metavar="URL",
         default=DEFAULT_HUB,
         show_default=True,
         envvar="TASKTREE_RT_HUB",
-        help=f"The hub's address. A token is taken from {TOKEN_VARIABLE} (a flag would be seen by `ps`).",
-    )(command)
+        help="The hub's address.",
+    )(access_options(command))
 
 
 def patience_option(command: F) -> F:
@@ -159,11 +81,6 @@ class _Told(logging.Handler):
             self._console.print(f"tasktree-rt: {text}", style="yellow", markup=False, highlight=False)
 
 
-def token() -> str | None:
-    """Return the token for the hub, if one is set."""
-    return os.environ.get(TOKEN_VARIABLE) or None
-
-
 def checked_project(name: str) -> ProjectId:
     """Check a project id of the command line.
 
@@ -184,7 +101,8 @@ def checked_hub(url: str) -> str:
     """
     scheme, separator, rest = url.partition("://")
     if scheme not in ("http", "https", "ws", "wss") or not separator or not rest.strip("/"):
-        raise Failed(f"--hub {url}: expected an address like {DEFAULT_HUB} (http, https, ws or wss)")
+        shown = url.partition("?")[0]  # a query may have a token
+        raise Failed(f"--hub {shown}: expected an address like {DEFAULT_HUB} (http, https, ws or wss)")
     return url
 
 

@@ -59,6 +59,7 @@ CLIENT_VARIABLES: Final = frozenset(
         "TASKTREE_RT_INSECURE_TLS",
         "TASKTREE_RT_SPOOL",
         "TASKTREE_RT_TOKEN",
+        "TASKTREE_RT_TOKEN_FILE",
     }
 )
 """Variables of this prefix that commands read and that are no settings of the hub."""

@@ -11,8 +11,8 @@ from attrs import define
 from rich.console import Console
 from rich.live import Live
 
+from tasktree_rt.cli.access import access
 from tasktree_rt.cli.remote import (
-    access,
     checked_hub,
     checked_project,
     event_json,

@@ -43,6 +43,7 @@ from tasktree_rt.client.run.node import Node, current_node
 from tasktree_rt.client.run.thread_run import Run
 from tasktree_rt.client.run.trio_run import TrioRun, open_run
 from tasktree_rt.client.transport.backoff import Backoff
+from tasktree_rt.client.transport.tokens import TokenSource
 from tasktree_rt.client.watcher.messages import (
     Behind,
     Conflated,
@@ -107,6 +108,7 @@ __all__ = [
     "StateReplaced",
     "Subscribed",
     "SubscriptionRefused",
+    "TokenSource",
     "TreeView",
     "TrioRun",
     "Unsubscribed",

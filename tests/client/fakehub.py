@@ -42,13 +42,18 @@ class Peer:
     """The hub's end of one connection."""
 
     def __init__(
-        self, socket: trio_websocket.WebSocketConnection, stream: trio.SocketStream, path: str
+        self,
+        socket: trio_websocket.WebSocketConnection,
+        stream: trio.SocketStream,
+        request: trio_websocket.WebSocketRequest,
     ) -> None:
+        path = request.path
         self._socket = socket
         self.stream = stream
         self.path = urlsplit(path).path
         self.query = parse_qs(urlsplit(path).query)
         self.subprotocol = socket.subprotocol
+        self.token = dict(request.headers).get(b"authorization", b"").decode().removeprefix("Bearer ")
 
     async def say(self, kind: str, **fields: Any) -> None:
         await self.say_text(encode_json({"type": kind, **fields}).decode())
@@ -132,7 +137,7 @@ async def fake_hub(
             else:
                 subprotocol = next(iter(request.proposed_subprotocols), None)
                 socket = await request.accept(subprotocol=subprotocol)
-                peer = Peer(socket, stream, request.path)
+                peer = Peer(socket, stream, request)
                 hub.peers.append(peer)
                 with suppress(Gone):
                     await scripts[min(len(hub.peers), len(scripts)) - 1](peer)

@@ -13,6 +13,7 @@ import trio
 from attrs import evolve, frozen
 from rich.console import Console
 
+from tasktree_rt.cli.access import access
 from tasktree_rt.cli.compose import Running, start_hub
 from tasktree_rt.cli.demo.agent import agent_run
 from tasktree_rt.cli.demo.names import project_id
@@ -22,7 +23,7 @@ from tasktree_rt.cli.demo.run import Job, Totals
 from tasktree_rt.cli.demo.sinks import ClientSink, HubSink, open_client_sink
 from tasktree_rt.cli.flags import hub_flags, load_flags
 from tasktree_rt.cli.logging_setup import configure_logging
-from tasktree_rt.cli.remote import access, checked_hub, checked_project, outages_told, patience_option
+from tasktree_rt.cli.remote import checked_hub, checked_project, outages_told, patience_option
 from tasktree_rt.cli.running import Failed, run
 from tasktree_rt.cli.safe_text import printable
 from tasktree_rt.cli.serve import announce

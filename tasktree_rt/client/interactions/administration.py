@@ -8,12 +8,11 @@ from contextlib import asynccontextmanager
 from typing import Final
 from urllib.parse import quote
 
-import httpx
-
 from tasktree_rt.client.transport.backoff import Backoff
 from tasktree_rt.client.transport.http_retry import Request
-from tasktree_rt.client.transport.tls import Cert, Verify, tls_context
-from tasktree_rt.client.transport.trio_http import TrioHttp
+from tasktree_rt.client.transport.tls import Cert, Verify
+from tasktree_rt.client.transport.tokens import TokenSource
+from tasktree_rt.client.transport.trio_http import TrioHttp, open_http
 from tasktree_rt.core.events import Json
 from tasktree_rt.dialects.base import encode_json
 
@@ -73,7 +72,7 @@ class Administration:
 async def open_administration(
     url: str,
     *,
-    token: str | None = None,
+    token: TokenSource = None,
     timeout: float = 10.0,  # noqa: ASYNC109 - of each request
     patience: float = math.inf,
     verify: Verify = True,
@@ -89,7 +88,7 @@ async def open_administration(
     Raises:
         ValueError: not an address, or a file for TLS cannot be used.
     """
-    headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
-    context = tls_context(url, verify, cert) or False
-    async with httpx.AsyncClient(headers=headers, verify=context) as client:
-        yield Administration(TrioHttp(client, url, timeout=timeout, backoff=Backoff(), patience=patience))
+    async with open_http(
+        url, token, timeout=timeout, backoff=Backoff(), patience=patience, verify=verify, cert=cert
+    ) as http:
+        yield Administration(http)

@@ -38,9 +38,9 @@ from tasktree_rt.client.interactions.prompts import (
 )
 from tasktree_rt.client.transport.backoff import Backoff
 from tasktree_rt.client.transport.http_retry import Request
-from tasktree_rt.client.transport.tls import Cert, Verify, tls_context
-from tasktree_rt.client.transport.trio_http import TrioHttp
-from tasktree_rt.client.transport.urls import api_url
+from tasktree_rt.client.transport.tls import Cert, Verify
+from tasktree_rt.client.transport.tokens import TokenSource, TrioTokens
+from tasktree_rt.client.transport.trio_http import TrioHttp, open_http
 from tasktree_rt.core.events import Json
 from tasktree_rt.core.log import Position
 from tasktree_rt.errors import RequestRefused
@@ -286,7 +286,7 @@ class ApiClient:
 async def open_api_client(
     url: str,
     *,
-    token: str | None = None,
+    token: TokenSource | TrioTokens = None,
     timeout: float = 10.0,  # noqa: ASYNC109 - of each request
     backoff: Backoff = Backoff(),  # noqa: B008 - frozen
     patience: float = math.inf,
@@ -296,6 +296,8 @@ async def open_api_client(
     """A client of the HTTP API of the hub at `url` (http, https, ws or wss). Entering does not connect.
 
     Args:
+        token: the token or API key, or a function (sync or async) that gives one and is asked again when the
+            hub refuses it.
         timeout: seconds for one request, beside what the hub is asked to wait.
         patience: seconds that the hub may be away before `ConnectionLost`; default: any.
         verify, cert: TLS (`tasktree_rt.client.transport.tls`).
@@ -303,8 +305,7 @@ async def open_api_client(
     Raises:
         ValueError: not an address, or a file of `verify` or `cert` cannot be used.
     """
-    api_url(url, "")  # raises for what is no address
-    headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
-    context = tls_context(url, verify, cert) or False
-    async with httpx.AsyncClient(headers=headers, verify=context) as client:
-        yield ApiClient(TrioHttp(client, url, timeout=timeout, backoff=backoff, patience=patience))
+    async with open_http(
+        url, token, timeout=timeout, backoff=backoff, patience=patience, verify=verify, cert=cert
+    ) as http:
+        yield ApiClient(http)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import ssl
 import time
+from collections.abc import Callable
 from typing import Final
 
 import httpx
 from attrs import frozen
 
 from tasktree_rt.client.interactions.prompts import Answer, Question, ask_steps
+from tasktree_rt.client.transport.errors import NoToken
 from tasktree_rt.client.transport.http_retry import (
     RETRIED,
     Came,
@@ -18,16 +20,20 @@ from tasktree_rt.client.transport.http_retry import (
     Request,
     Steps,
     built,
+    needs_another,
     read_refusal,
     retry_after,
 )
 from tasktree_rt.client.transport.tls import tls_problem
+from tasktree_rt.client.transport.tokens import ThreadTokens, TokenSource, bearer, without_token
 from tasktree_rt.client.transport.urls import events_url
 from tasktree_rt.errors import ClientError, ConnectionLost, PublishRefused
 
-_FOR_ALL: Final = ("Authorization", "Content-Type")
+_JSON: Final = {"Content-Type": "application/json"}
 _NOT_THE_EVENTS: Final = frozenset({401, 403, 404, 405, 407})
 """Refusals of the caller or the address: every part of the batch would meet the same."""
+
+Sent = httpx.Response | httpx.HTTPError | NoToken
 
 
 @frozen
@@ -57,18 +63,18 @@ class Poster:
         self,
         url: str,
         producer_id: str,
-        token: str | None,
+        token: TokenSource,
         timeout: float,
         transport: httpx.BaseTransport | None,
         tls: ssl.SSLContext | None = None,
     ) -> None:
+        url, token = without_token(url, token)
         events_url(url, "")
+        self._tokens = ThreadTokens(token)
         self.timeout = timeout
         self._transport = transport
         self._url = url
-        headers = {"Producer-Id": producer_id, "Content-Type": "application/json"}
-        if token:
-            headers["Authorization"] = f"Bearer {token}"
+        headers = {"Producer-Id": producer_id, **_JSON}
         self._verify = tls or False
         self._client = httpx.Client(
             headers=headers, timeout=timeout, transport=transport, verify=self._verify
@@ -76,15 +82,15 @@ class Poster:
 
     def post(self, project_id: str, key: str, body: bytes) -> Posted:
         """Post a batch once, under idempotency key `key`; `body` is a JSON array of events."""
-        try:
-            response = self._client.post(
-                events_url(self._url, project_id), content=body, headers={"Idempotency-Key": key}
-            )
-        except httpx.HTTPError as error:
-            # Whether it was kept is not known; under the same key a repeat is harmless.
-            why = tls_problem(error) or f"{type(error).__name__}: {error}"
-            return Posted(ConnectionLost(why), again=True)
-        return _read(response)
+        url, named = events_url(self._url, project_id), {"Idempotency-Key": key}
+        came = self._admitted(
+            lambda token: self._client.post(url, content=body, headers=named | bearer(token))
+        )
+        if isinstance(came, httpx.Response):
+            return _read(came)
+        # Whether it was kept is not known; under the same key a repeat is harmless.
+        why = tls_problem(came) or f"{type(came).__name__}: {came}"
+        return Posted(ConnectionLost(str(came) if isinstance(came, NoToken) else why), again=True)
 
     def ask(self, question: Question, talk: Conversation) -> Answer:
         """Ask people, on a connection of its own; blocks until there is an answer, whatever ends it takes the
@@ -93,8 +99,7 @@ class Poster:
         Raises:
             RequestRefused, ConnectionLost: see `Conversation.call`.
         """
-        headers = {key: self._client.headers[key] for key in _FOR_ALL if key in self._client.headers}
-        with httpx.Client(headers=headers, transport=self._transport, verify=self._verify) as client:
+        with httpx.Client(headers=_JSON, transport=self._transport, verify=self._verify) as client:
             try:
                 return self._drive(client, ask_steps(question, talk))
             except BaseException as error:
@@ -117,8 +122,22 @@ class Poster:
             return found
 
     def _send(self, client: httpx.Client, request: Request) -> Came:
+        return self._admitted(
+            lambda token: client.send(built(client, self._url, request, self.timeout, token))
+        )
+
+    def _admitted(self, send: Callable[[str | None], httpx.Response]) -> Sent:
+        """Send with the present token, again with another where the hub refuses the first."""
+        refusal: httpx.Response | None = None
         try:
-            return client.send(built(client, self._url, request, self.timeout))
+            while True:
+                token = self._tokens.get()
+                came = send(token)
+                if not needs_another(self._tokens.store, token, came):
+                    return came
+                refusal = came
+        except NoToken as error:
+            return refusal if error.final and refusal is not None else error
         except httpx.HTTPError as error:
             return error
 

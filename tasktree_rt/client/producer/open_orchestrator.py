@@ -17,9 +17,11 @@ from tasktree_rt.client.producer.session import OnRefused
 from tasktree_rt.client.producer.spool import Spool
 from tasktree_rt.client.producer.unacknowledged import Unacknowledged
 from tasktree_rt.client.transport.backoff import Backoff, Retry
-from tasktree_rt.client.transport.connection import Connection, ConnectionOptions, open_connection
+from tasktree_rt.client.transport.connection import Connection, ConnectionOptions
 from tasktree_rt.client.transport.nursery import background
+from tasktree_rt.client.transport.renewal import open_admitted
 from tasktree_rt.client.transport.tls import Cert, Verify, tls_context
+from tasktree_rt.client.transport.tokens import TokenSource, TrioTokens, without_token
 from tasktree_rt.client.transport.urls import socket_url
 from tasktree_rt.core.default_limits import MAX_EVENTS_PER_PUBLISH, MAX_MESSAGE_SIZE, MAX_NODE_SIZE, MIB
 
@@ -33,7 +35,7 @@ async def open_orchestrator(
     url: str,
     producer_id: str,
     *,
-    token: str | None = None,
+    token: TokenSource = None,
     commands: str | Iterable[str] = (),
     spool: str | Path | None = None,
     spool_max_bytes: int = 64 * MIB,
@@ -57,13 +59,15 @@ async def open_orchestrator(
 
     Entering does not wait for the hub: publishing may begin while it is away. It reconnects for ever,
     with full-jitter back-off and after the time the hub advises; a hub that says there is no use (no
-    token, an address that is not a hub's, a close that says stop) ends it with `ConnectionLost`, and
-    so does its absence for more than `patience` seconds (default: never).
+    token that it accepts, an address that is not a hub's, a close that says stop) ends it with
+    `ConnectionLost`, and so does its absence for more than `patience` seconds (default: never).
 
     Leaving flushes for at most `flush_timeout` seconds; if the body failed, its exception goes on;
     if it was cancelled, nothing is waited for.
 
     Args:
+        token: the token or API key, or a function (sync or async) that gives one and is asked again before
+            it expires, and when the hub refuses it.
         producer_id: names this producer over all its lives; the hub tells repeats by it.
         commands: a project, or several, whose commands this orchestrator takes (`Orchestrator.commands`). Of
             several that take those of one project, the one that connected first gets them.
@@ -86,15 +90,16 @@ async def open_orchestrator(
         ValueError: not an address, or a file of `verify` or `cert` cannot be used.
     """
     context = tls_context(url, verify, cert)
+    url, token = without_token(url, token)
+    tokens = TrioTokens(token)
     served = [commands] if isinstance(commands, str) else list(commands)
     query = [("producer_id", producer_id), *(("commands", one) for one in served)]
-    query += [("token", token)] if token else []
     address = socket_url(url, PATH, query)
     file = None if spool is None else Spool(Path(spool), producer_id, spool_max_bytes, fsync=spool_fsync)
     asking = partial(
         open_api_client,
         url,
-        token=token,
+        token=tokens,
         timeout=connect_timeout,
         backoff=backoff,
         patience=patience,
@@ -106,11 +111,12 @@ async def open_orchestrator(
         on_refused=on_refused,
         commands=served,
         asking=asking,
+        tokens=tokens,
     )
     options = ConnectionOptions(connect_timeout, close_timeout, INBOUND_LIMIT, context)
     try:
         async with background() as nursery:
-            connect: Connect = partial(open_connection, address, options)
+            connect: Connect = partial(open_admitted, tokens, address, options)
             if before_connect is not None:
                 connect = partial(_after, before_connect, connect)
             nursery.start_soon(orchestrator.run, connect, Retry(backoff), patience)

@@ -31,6 +31,7 @@ from tasktree_rt.client.transport.backoff import Retry
 from tasktree_rt.client.transport.connection import Connection
 from tasktree_rt.client.transport.errors import ConnectionEnded
 from tasktree_rt.client.transport.reconnect import stay_connected
+from tasktree_rt.client.transport.tokens import TrioTokens
 from tasktree_rt.core.announcement import read_announcement
 from tasktree_rt.core.events import Json
 from tasktree_rt.core.json_schema import PlainJudge
@@ -69,6 +70,7 @@ class Orchestrator:
         on_refused: OnRefused | None,
         commands: Iterable[str] = (),
         asking: Asking | None = None,
+        tokens: TrioTokens | None = None,
     ) -> None:
         self._asking = asking
         self._outstanding = outstanding
@@ -76,7 +78,7 @@ class Orchestrator:
         self.limits = limits
         self._turn = trio.Lock()
         """Held while waiting for room: publishers are served in the order they came."""
-        self._session = ProducerSession(outstanding, on_refused, commands)
+        self._session = ProducerSession(outstanding, on_refused, commands, tokens or TrioTokens(None))
         self._life = secrets.token_hex(8)
         self._numbers = count(1)
         self._published = 0

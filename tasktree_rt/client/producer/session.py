@@ -26,8 +26,11 @@ from tasktree_rt.client.transport.connection import Connection
 from tasktree_rt.client.transport.errors import ConnectionEnded
 from tasktree_rt.client.transport.nursery import background
 from tasktree_rt.client.transport.refusals import is_transient, milliseconds
+from tasktree_rt.client.transport.renewal import Renewal
+from tasktree_rt.client.transport.tokens import TrioTokens
 from tasktree_rt.core.close_codes import TOO_LARGE
 from tasktree_rt.core.events import Json
+from tasktree_rt.dialects.base import encode_json
 from tasktree_rt.errors import PublishRefused, RequestRefused
 
 PING_INTERVAL: Final = 20.0
@@ -54,9 +57,11 @@ class ProducerSession:
         self,
         outstanding: Unacknowledged,
         on_refused: OnRefused | None,
-        commands: Iterable[str] = (),
+        commands: Iterable[str],
+        tokens: TrioTokens,
     ) -> None:
         self.changed = trio.lowlevel.ParkingLot()
+        self._renewal = Renewal(tokens, self.changed.unpark_all)
         self.inbox = CommandInbox(commands, outstanding.window, self.changed)
         self.connection: Connection | None = None
         self.last_error: str | None = None
@@ -79,11 +84,13 @@ class ProducerSession:
         self._halted, self._retry_after = False, None
         self._refused_for_now.clear()
         self.inbox.rewind()
+        self._renewal.begin(connection)
         self.connection = connection
         try:
             async with background() as nursery:
                 nursery.start_soon(self._send_all, connection)
                 nursery.start_soon(_keep_alive, connection)
+                nursery.start_soon(self._renewal.run, connection)
                 if self.inbox.projects:
                     nursery.start_soon(self._try_again)
                 await self._receive_all(connection)
@@ -137,7 +144,12 @@ class ProducerSession:
             return  # the receiver learns of it too, after the answers that were on their way
 
     def _next(self) -> bytes | None:
-        """The next message to send: of a command once everything published before was sent."""
+        """The next message to send, a new token first; of a command once everything published before was
+        sent.
+        """
+        renewal = self._renewal.next()
+        if renewal is not None:
+            return encode_json(renewal)
         result = self.inbox.next()
         if result is not None:
             return result
@@ -168,6 +180,8 @@ class ProducerSession:
     def _take(self, connection: Connection, message: Json) -> float | None:
         """Take one message; returns how many seconds this connection still has, if it is to end."""
         kind = message.get("type")
+        if self._renewal.take(message):
+            return None
         if kind == "ack":
             self._take_ack(connection, message)
         elif kind == "error":

@@ -29,6 +29,7 @@ from tasktree_rt.client.producer.receipt import Lost
 from tasktree_rt.client.transport.backoff import Backoff, Retry
 from tasktree_rt.client.transport.http_retry import Conversation
 from tasktree_rt.client.transport.tls import Cert, Verify, tls_context
+from tasktree_rt.client.transport.tokens import TokenSource
 from tasktree_rt.core.default_limits import MAX_EVENTS_PER_PUBLISH, MAX_MESSAGE_SIZE, MAX_NODE_SIZE, MIB
 from tasktree_rt.core.events import Json
 from tasktree_rt.errors import PublishRefused
@@ -43,6 +44,8 @@ class Publisher:
     A context manager: leaving it is `close`. At the end of the interpreter an open one is closed too.
 
     Args:
+        token: the token or API key, or a function that gives one and is asked again when the hub refuses it.
+            An async function runs in an event loop of asyncio of its own.
         producer_id: names this producer; the hub recognises a repeat by it and the idempotency key.
         max_waiting: events in the queue; `publish` waits when it is full.
         max_waiting_bytes: their bytes.
@@ -64,7 +67,7 @@ class Publisher:
         url: str,
         producer_id: str,
         *,
-        token: str | None = None,
+        token: TokenSource = None,
         max_waiting: int = 10_000,
         max_waiting_bytes: int = 16 * MIB,
         max_message_size: int = MAX_MESSAGE_SIZE,

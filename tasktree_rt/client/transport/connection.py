@@ -22,6 +22,7 @@ from tasktree_rt.client.transport.errors import ConnectionEnded
 from tasktree_rt.client.transport.nursery import background
 from tasktree_rt.client.transport.refusal_text import plain_text
 from tasktree_rt.client.transport.tls import TlsStream, tls_problem
+from tasktree_rt.client.transport.tokens import bearer
 from tasktree_rt.core.close_codes import Advice, advice
 from tasktree_rt.core.events import Json
 from tasktree_rt.dialects.base import decode_object
@@ -31,6 +32,7 @@ _RECEIVE_BYTES: Final = 64 * 1024
 _RETRIED_STATUS: Final = frozenset({408, 425, 429})
 _FINAL_ADVICE: Final = frozenset({Advice.STOP, Advice.GET_TOKEN})
 _ABNORMAL: Final = 1006
+_NO_TOKEN: Final = 401
 
 
 @frozen
@@ -45,10 +47,18 @@ class ConnectionOptions:
 
 
 class Connection:
-    """An open connection. `good` is for the user of the connection to set once it has proved useful."""
+    """An open connection.
 
-    def __init__(self, socket: trio_websocket.WebSocketConnection, stream: trio.abc.Stream) -> None:
+    Attributes:
+        good: for the user of the connection to set once it has proved useful.
+        token: the token that the hub has of it.
+    """
+
+    def __init__(
+        self, socket: trio_websocket.WebSocketConnection, stream: trio.abc.Stream, token: str | None = None
+    ) -> None:
         self.good = False
+        self.token = token
         self._socket = socket
         self._stream = stream
         self._why: str | None = None
@@ -99,7 +109,13 @@ class Connection:
         if reason.code == _ABNORMAL:
             return ConnectionEnded("the connection broke off", code=int(reason.code))
         text = f"the hub closed the connection: {reason.code} {reason.reason or ''}".rstrip()
-        return ConnectionEnded(text, code=int(reason.code), final=advice(int(reason.code)) in _FINAL_ADVICE)
+        then = advice(int(reason.code))
+        return ConnectionEnded(
+            text,
+            code=int(reason.code),
+            final=then in _FINAL_ADVICE,
+            refused_token=then is Advice.GET_TOKEN,
+        )
 
 
 class _Reader:
@@ -135,12 +151,17 @@ class _Reader:
         status = self.fault.status_code
         final = status < 500 and status not in _RETRIED_STATUS
         text = f"the hub refused the connection: HTTP {status}{_detail(self.fault.body)}"
-        return ConnectionEnded(text, retry_after=_retry_after(self.fault.headers), final=final)
+        return ConnectionEnded(
+            text, retry_after=_retry_after(self.fault.headers), final=final, refused_token=status == _NO_TOKEN
+        )
 
 
 @asynccontextmanager
-async def open_connection(url: str, options: ConnectionOptions) -> AsyncIterator[Connection]:
-    """Connect to a ``ws://`` or ``wss://`` address; leaving closes the connection, politely if there is time.
+async def open_connection(
+    url: str, options: ConnectionOptions, token: str | None = None
+) -> AsyncIterator[Connection]:
+    """Connect to a ``ws://`` or ``wss://`` address, with `token` in the header ``Authorization``; leaving
+    closes the connection, politely if there is time.
 
     Raises:
         ConnectionEnded: no connection within `connect_timeout`, or refused.
@@ -150,10 +171,10 @@ async def open_connection(url: str, options: ConnectionOptions) -> AsyncIterator
         try:
             with trio.move_on_after(options.connect_timeout) as connecting:
                 stream = await _connect(url, options)
-                socket = await _handshake(nursery, stream, url, options)
+                socket = await _handshake(nursery, stream, url, options, token)
             if connecting.cancelled_caught or stream is None:
                 raise ConnectionEnded(f"no answer within {options.connect_timeout:g} s")
-            connection = Connection(socket, stream)
+            connection = Connection(socket, stream, token)
             yield connection
             with trio.move_on_after(options.close_timeout):
                 await connection.aclose()
@@ -190,7 +211,11 @@ async def _connect(url: str, options: ConnectionOptions) -> trio.abc.Stream:
 
 
 async def _handshake(
-    nursery: trio.Nursery, stream: trio.abc.Stream, url: str, options: ConnectionOptions
+    nursery: trio.Nursery,
+    stream: trio.abc.Stream,
+    url: str,
+    options: ConnectionOptions,
+    token: str | None,
 ) -> trio_websocket.WebSocketConnection:
     parts = urlsplit(url)
     reader = _Reader(nursery)
@@ -203,6 +228,7 @@ async def _handshake(
             parts.netloc.rpartition("@")[2],
             f"{parts.path or '/'}?{parts.query}".rstrip("?"),
             subprotocols=[options.subprotocol] if options.subprotocol else None,
+            extra_headers=[(name.encode(), value.encode()) for name, value in bearer(token).items()],
             max_message_size=options.max_message_size,
             receive_buffer_size=_RECEIVE_BYTES,
         )

@@ -14,8 +14,10 @@ import httpx
 from attrs import define, frozen
 
 from tasktree_rt.client.transport.backoff import Retry
+from tasktree_rt.client.transport.errors import NoToken
 from tasktree_rt.client.transport.refusal_text import plain_text
 from tasktree_rt.client.transport.tls import tls_problem
+from tasktree_rt.client.transport.tokens import TokenStore, bearer
 from tasktree_rt.client.transport.urls import api_url
 from tasktree_rt.core.events import Json
 from tasktree_rt.dialects.base import decode_object
@@ -25,6 +27,7 @@ RETRIED: Final = frozenset({408, 425, 429})
 """Refusals below 500 of something that may be sent again."""
 _NOT_KEPT: Final = frozenset({429, 503})
 """Refusals after which it is sure that nothing was done."""
+_NO_TOKEN: Final = 401
 _logger: Final = logging.getLogger("tasktree_rt.client")
 
 
@@ -60,7 +63,7 @@ class Reply:
 
 
 T = TypeVar("T")
-Came = httpx.Response | httpx.HTTPError | None
+Came = httpx.Response | httpx.HTTPError | NoToken | None
 Steps = Generator[Request | Pause, Came, T]
 
 
@@ -77,9 +80,9 @@ class Conversation:
 
         Raises:
             RequestRefused: the hub refused it.
-            ConnectionLost: the hub was away for more than `patience` seconds; or its TLS is not what this
-                client expects; or the answer to a request that is not repeatable was lost, so that it is not
-                known whether the hub did it.
+            ConnectionLost: the hub was away for more than `patience` seconds, or there was no token for so
+                long; or its TLS is not what this client expects; or the answer to a request that is not
+                repeatable was lost, so that it is not known whether the hub did it.
         """
         begun, unknown = self.now(), False
         while True:
@@ -96,13 +99,10 @@ class Conversation:
                 unknown = unknown or came.status_code not in _NOT_KEPT
                 why, advised = str(refusal), retry_after(came)
             else:
-                if problem := tls_problem(came):
-                    raise ConnectionLost(problem)
-                why = f"{type(came).__name__}: {came}".rstrip(": ")
-                if not isinstance(came, (httpx.ConnectError, httpx.ConnectTimeout)):
-                    if not request.repeatable:
-                        raise ConnectionLost(f"the answer was lost ({why}); its request may be done")
-                    unknown = True
+                why, sent = _failure(came)
+                if sent and not request.repeatable:
+                    raise ConnectionLost(f"the answer was lost ({why}); its request may be done")
+                unknown = unknown or sent
             if self.now() - begun >= self.patience:
                 raise ConnectionLost(f"gave up after {self.patience:g} s: {why}")
             delay = self.retry.delay(advised)
@@ -110,8 +110,24 @@ class Conversation:
             yield Pause(delay)
 
 
+def _failure(came: httpx.HTTPError | NoToken | None) -> tuple[str, bool]:
+    """Return why there is no response, and whether the hub may have the request.
+
+    Raises:
+        ConnectionLost: sending it again would end the same way.
+    """
+    if isinstance(came, NoToken):
+        if came.final:
+            raise ConnectionLost(str(came))
+        return str(came), False
+    if problem := tls_problem(came):
+        raise ConnectionLost(problem)
+    sent = not isinstance(came, (httpx.ConnectError, httpx.ConnectTimeout))
+    return f"{type(came).__name__}: {came}".rstrip(": "), sent
+
+
 def built(
-    client: httpx.Client | httpx.AsyncClient, url: str, request: Request, timeout: float
+    client: httpx.Client | httpx.AsyncClient, url: str, request: Request, timeout: float, token: str | None
 ) -> httpx.Request:
     """`request` as `client` sends it to the hub at `url`; `timeout` (seconds) comes on top of what the hub
     may hold it."""
@@ -120,8 +136,16 @@ def built(
         api_url(url, request.path),
         params=list(request.query),
         content=request.body,
+        headers=bearer(token),
         timeout=httpx.Timeout(timeout, read=timeout + request.wait),
     )
+
+
+def needs_another(store: TokenStore, token: str | None, came: httpx.Response) -> bool:
+    """Note what a response says about the request's token; return whether to send it again with another."""
+    if came.is_success:
+        store.accepted(token)
+    return came.status_code == _NO_TOKEN and store.refused(token)
 
 
 def read_refusal(response: httpx.Response) -> RequestRefused:

@@ -53,5 +53,6 @@ def api_url(url: str, path: str) -> str:
 def _split(url: str) -> SplitResult:
     parts = urlsplit(url)
     if parts.scheme not in _SOCKET_SCHEMES or not parts.hostname:
-        raise ValueError(f"expected an address like http://127.0.0.1:8000 (or https, ws, wss), got {url!r}")
+        shown = url.partition("?")[0]  # a query may have a token
+        raise ValueError(f"expected an address like http://127.0.0.1:8000 (or https, ws, wss), got {shown!r}")
     return parts

@@ -14,6 +14,8 @@ from tasktree_rt.client.transport.errors import ConnectionEnded
 from tasktree_rt.client.transport.nursery import background
 from tasktree_rt.client.transport.reconnect import stay_connected
 from tasktree_rt.client.transport.refusals import milliseconds
+from tasktree_rt.client.transport.renewal import Renewal
+from tasktree_rt.client.transport.tokens import TrioTokens
 from tasktree_rt.client.watcher.decode import WireWelcome, is_control, structure
 from tasktree_rt.client.watcher.messages import Connected, Disconnected, WatchMessage
 from tasktree_rt.client.watcher.outgoing import Outgoing
@@ -42,8 +44,9 @@ class ConnectionTask:
         answered: set once the hub has answered the first subscriptions.
     """
 
-    def __init__(self, subscriptions: SubscriptionState) -> None:
-        self.outgoing = Outgoing(subscriptions)
+    def __init__(self, subscriptions: SubscriptionState, tokens: TrioTokens) -> None:
+        self._renewal = Renewal(tokens, self._wake)
+        self.outgoing = Outgoing(subscriptions, self._renewal.next)
         self.connection: Connection | None = None
         self.answered = trio.Event()
         self._subscriptions = subscriptions
@@ -52,6 +55,9 @@ class ConnectionTask:
         self._held = 0
         """Messages that wait for the program to take one."""
         self._lost: ConnectionLost | None = None
+
+    def _wake(self) -> None:
+        self.outgoing.wake()
 
     async def next(self) -> Given:
         """The next message.
@@ -90,6 +96,7 @@ class ConnectionTask:
         subscriptions = self._subscriptions
         subscriptions.opening(welcome.max_message_size)
         self.outgoing.begin()
+        self._renewal.begin(connection)
         self.connection = connection
         await self._give(Connected(welcome.connection_id, welcome.heartbeat_interval))
         try:
@@ -97,6 +104,7 @@ class ConnectionTask:
                 patience = PATIENCE * welcome.heartbeat_interval
                 nursery.start_soon(self.outgoing.send_all, connection)
                 nursery.start_soon(self._mind, patience)
+                nursery.start_soon(self._renewal.run, connection)
                 while True:
                     await self._take(connection, await _receive(connection, patience))
         except ConnectionEnded as end:
@@ -119,7 +127,7 @@ class ConnectionTask:
         if control == "draining":
             self._advised = milliseconds(message.get("data"), "reconnect_after_ms")
             return
-        if control is not None and self.outgoing.take_response(message):
+        if control is not None and (self._renewal.take(message) or self.outgoing.take_response(message)):
             return
         messages = self._subscriptions.receive(message)
         if self._subscriptions.requests:

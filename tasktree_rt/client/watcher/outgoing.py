@@ -1,7 +1,8 @@
-"""What a watcher sends, at a bounded rate: requests of its subscriptions, then acks, then read marks."""
+"""What a watcher sends, at a bounded rate: a new token, requests of its subscriptions, acks, read marks."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 import trio
@@ -37,10 +38,13 @@ class Pace:
 
 
 class Outgoing:
-    """The messages that wait to be sent, and the task that sends them."""
+    """The messages that wait to be sent, and the task that sends them. `first` gives the most urgent ones."""
 
-    def __init__(self, subscriptions: SubscriptionState) -> None:
+    def __init__(
+        self, subscriptions: SubscriptionState, first: Callable[[], Json | None] = lambda: None
+    ) -> None:
         self._subscriptions = subscriptions
+        self._first = first
         self._watermarks: dict[str, int] = {}
         self._marks = ReadMarks()
         self._something = trio.lowlevel.ParkingLot()
@@ -83,7 +87,7 @@ class Outgoing:
             return  # the receiver gets the same error
 
     def _next(self) -> Json | None:
-        request = self._subscriptions.take()
+        request = self._first() or self._subscriptions.take()
         if request is not None:
             return request
         for topic in self._watermarks:

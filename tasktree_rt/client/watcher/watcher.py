@@ -10,9 +10,11 @@ from typing import Final
 import trio
 
 from tasktree_rt.client.transport.backoff import Backoff, Retry
-from tasktree_rt.client.transport.connection import Connection, ConnectionOptions, open_connection
+from tasktree_rt.client.transport.connection import Connection, ConnectionOptions
 from tasktree_rt.client.transport.nursery import background
+from tasktree_rt.client.transport.renewal import open_admitted
 from tasktree_rt.client.transport.tls import Cert, Verify, tls_context
+from tasktree_rt.client.transport.tokens import TokenSource, TrioTokens, without_token
 from tasktree_rt.client.transport.urls import socket_url
 from tasktree_rt.client.watcher.connection_task import SUBPROTOCOL, ConnectionTask
 from tasktree_rt.client.watcher.messages import WatchMessage
@@ -139,7 +141,7 @@ async def open_watcher(
     since: Since = None,
     *,
     users: str | Iterable[str] = (),
-    token: str | None = None,
+    token: TokenSource = None,
     policy: str = "conflate",
     state: bool = True,
     views: bool = True,
@@ -164,10 +166,11 @@ async def open_watcher(
         projects: one id, several, or ``*``: all that there are and will be. With `users` it may be none: ().
         since: where to go on: a position, if there is one project, or positions by project (``@anna``: of
             the user anna).
-        users: also watch the logs of these users: their notifications (``notification``) and questions
-        (``prompt``,
-            ``prompt_resolved``), and how far they have read it (``notifications_read``). In messages,
-            `positions` and `Watcher.view` such a log is called ``@`` and the user's id.
+        users: also watch the logs of these users: their notifications (``notification``), their questions
+            (``prompt``, ``prompt_resolved``), and how far they have read it (``notifications_read``). In
+            messages, `positions` and `Watcher.view` its name is ``@`` and the user's id.
+        token: the token or API key, or a function (sync or async) that gives one and is asked again before
+            it expires, and when the hub refuses it.
         policy: what the hub does when this program is slow: conflate, resync or disconnect.
         state: begin with the whole state of each project that has no position to go on from.
         views: keep a `TreeView` of each project.
@@ -184,14 +187,16 @@ async def open_watcher(
     topics += map(user_topic, [users] if isinstance(users, str) else users)
     for project_id, at in starts(topics, since):
         subscriptions.subscribe(project_id, at, state and at is None)
-    task = ConnectionTask(subscriptions)
+    url, token = without_token(url, token)
+    tokens = TrioTokens(token)
+    task = ConnectionTask(subscriptions, tokens)
 
     def connect() -> AbstractAsyncContextManager[Connection]:
         first = subscriptions.first_named()
         query = [("policy", policy), *(named(first).items() if first else ())]
-        address = socket_url(url, PATH, [*query, *([("token", token)] if token else [])])
-        return open_connection(
-            address,
+        return open_admitted(
+            tokens,
+            socket_url(url, PATH, query),
             ConnectionOptions(connect_timeout, close_timeout, max_message_size, context, SUBPROTOCOL),
         )
 

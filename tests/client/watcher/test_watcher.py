@@ -40,7 +40,7 @@ async def test_it_begins_with_the_state_and_goes_on_with_events() -> None:
         assert watcher.connected
     [peer] = hub.peers
     assert (peer.path, peer.subprotocol) == ("/ws/updates", "tasktree.v1")
-    assert peer.query == {"project_id": ["p"], "policy": ["conflate"], "token": ["t"]}
+    assert (peer.query, peer.token) == ({"project_id": ["p"], "policy": ["conflate"]}, "t")
 
 
 async def test_what_is_asked_says_project_policy_and_state_or_since() -> None:
