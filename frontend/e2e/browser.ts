@@ -1,8 +1,8 @@
 import axe from "axe-core";
-import { type Browser, chromium, type Page } from "playwright-core";
+import { type Browser, chromium, type Locator, type Page } from "playwright-core";
 import { expect } from "vitest";
 
-export type { Browser, Page };
+export type { Browser, Locator, Page };
 
 export const CHROMIUM = process.env.CHROMIUM ?? "/usr/bin/chromium";
 
@@ -73,4 +73,33 @@ export async function accessible(page: Page): Promise<void> {
 export async function fits(page: Page): Promise<void> {
   const over = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
   expect(over).toBeLessThanOrEqual(0);
+}
+
+/** No link or button covers another one beside it. */
+export async function apart(page: Page): Promise<void> {
+  const covered = await page.evaluate(() => {
+    const found: string[] = [];
+    for (const parent of document.querySelectorAll("nav, .toolbar, .topbar, .project-head, .row")) {
+      const inside = [...parent.querySelectorAll(":scope > :is(a, button, input, select)")]
+        .map((one) => ({ name: one.textContent ?? "", ink: ink(one) }))
+        .filter(({ ink: { width, height } }) => width * height > 0);
+      for (const [n, { name, ink: box }] of inside.entries()) {
+        const over = inside.slice(n + 1).find(({ ink: other }) => {
+          const wide = Math.min(box.right, other.right) - Math.max(box.left, other.left);
+          return wide > 1 && Math.min(box.bottom, other.bottom) - Math.max(box.top, other.top) > 1;
+        });
+        if (over !== undefined) found.push(`${name} / ${over.name}`);
+      }
+    }
+    return found;
+
+    /** Where a control is, or its words if they stick out of it. */
+    function ink(one: Element): DOMRect {
+      const range = document.createRange();
+      range.selectNodeContents(one);
+      const [words, box] = [range.getBoundingClientRect(), one.getBoundingClientRect()];
+      return words.width > box.width && one.querySelector(".hidden-text") === null ? words : box;
+    }
+  });
+  expect(covered).toEqual([]);
 }

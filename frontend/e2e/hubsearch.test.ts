@@ -1,6 +1,6 @@
 /** Search in the whole log, which is the hub's: what the page never loaded is found, with a way there. */
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { accessible, type Browser, fits, launch, open } from "./browser.ts";
+import { accessible, apart, type Browser, fits, launch, open, SCREENS } from "./browser.ts";
 import { type Event, HubProcess, node } from "./hub.ts";
 
 let browser: Browser;
@@ -21,6 +21,10 @@ beforeAll(async () => {
     node("other", { title: "Other", status: "failed", message: "needle was not found" }),
     ...Array.from({ length: LINES }, (_, n) => said(n % 2 ? "fetch" : "other", `line ${n}`)),
   ]);
+  await hub.push("second", [
+    { type: "project_update", data: { changes: { title: "Second run" } } },
+    node("sew", { title: "Needle", status: "running" }),
+  ]);
   const behind = async () => {
     const found = await hub.call<{ indexed_up_to: number; head: number }>("GET", "/projects/run/search?q=x");
     return found.head - found.indexed_up_to;
@@ -39,7 +43,7 @@ it("a search of events finds what is far back, counts it, and leads to the line"
   const hits = page.getByRole("region", { name: "In the whole log" });
   await hits.getByText("2 events", { exact: true }).waitFor();
   await accessible(page);
-  await hits.getByRole("link").filter({ hasText: "lonesome needle" }).click();
+  await hits.getByRole("listitem").getByRole("link").filter({ hasText: "lonesome needle" }).click();
   const panel = page.getByRole("complementary", { name: "Node" });
   await panel.getByRole("heading", { name: "Fetch pages" }).waitFor();
   await panel.locator(".log-line.wanted, [aria-current]").first().waitFor();
@@ -54,7 +58,7 @@ it("a hit that is no output leads to the moment at which it happened", async () 
   const hits = page.getByRole("region", { name: "In the whole log" });
   await hits.getByText("1 event", { exact: true }).waitFor();
   expect(await hits.locator("mark").allTextContents()).toEqual(["needle", "not"]);
-  await hits.getByRole("link").click();
+  await hits.getByRole("listitem").getByRole("link").click();
   await expect.poll(() => new URL(page.url()).searchParams.get("at")).toBe("3");
   await page.context().close();
 });
@@ -64,10 +68,10 @@ it("the search of a log finds lines before those that are loaded, and goes to th
   await page.goto(`${hub.url}/p/run/log`);
   await page.getByLabel("Search the log").fill("lonesome");
   const hits = page.getByRole("region", { name: "In the whole log" });
-  await hits.getByRole("link").filter({ hasText: "lonesome" }).waitFor();
+  await hits.getByRole("listitem").getByRole("link").filter({ hasText: "lonesome" }).waitFor();
   await accessible(page);
   await fits(page);
-  await hits.getByRole("link").click();
+  await hits.getByRole("listitem").getByRole("link").click();
   await page.getByText("lonesome needle 🙂 in the first lines").first().waitFor();
   await page.context().close();
 });
@@ -93,6 +97,41 @@ it("words that cannot be searched for ask nothing, and nothing found says so", a
   await page.getByLabel("Search events").fill("line 29*");
   await hits.getByText("111 events", { exact: true }).waitFor();
   await hits.getByRole("button", { name: "More" }).click();
-  await expect.poll(() => hits.getByRole("link").count()).toBe(40);
+  await expect.poll(() => hits.getByRole("listitem").getByRole("link").count()).toBe(40);
+  await page.context().close();
+});
+
+it.each(SCREENS)(
+  "all projects are searched at once; a hit leads to its moment (%s)",
+  async (_, width, height, scheme) => {
+    const { page, complaints } = await open(browser, { width, height, scheme, touch: width < 500 });
+    await page.goto(`${hub.url}/p/run/events?q=needle`);
+    await page.getByRole("link", { name: "In all projects" }).click();
+    await page.getByRole("status").getByText("3 events", { exact: true }).waitFor();
+    const other = page.getByRole("region", { name: "Second run" });
+    expect(await other.locator("mark").allTextContents()).toEqual(["Needle"]);
+    await accessible(page);
+    await fits(page);
+    await apart(page);
+    await page.getByLabel("Level").selectOption("errors");
+    await page.getByRole("status").getByText("1 event", { exact: true }).waitFor();
+    await page.getByLabel("Level").selectOption("any level");
+    await other.getByRole("link").filter({ hasText: "Needle" }).click();
+    await page.getByRole("complementary", { name: "Node" }).waitFor();
+    expect(new URL(page.url()).pathname).toBe("/p/second/tree");
+    expect(new URL(page.url()).searchParams.get("at")).toBe("2");
+    expect(complaints).toEqual([]);
+    await page.context().close();
+  },
+);
+
+it("the palette searches all projects for its words", async () => {
+  const { page } = await open(browser);
+  await page.goto(`${hub.url}/`);
+  await page.keyboard.press("Control+K");
+  await page.getByLabel("Jump to a project, a node or a page").last().fill("lonesome needle");
+  await page.getByRole("option", { name: /Search for lonesome needle/ }).click();
+  await page.getByRole("region", { name: "run", exact: true }).locator("mark").first().waitFor();
+  expect(await page.getByLabel("Search all projects").inputValue()).toBe("lonesome needle");
   await page.context().close();
 });

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { accessible, type Browser, fits, launch, open } from "./browser.ts";
+import { accessible, apart, type Browser, fits, launch, open } from "./browser.ts";
 import { type Event, HubProcess, node } from "./hub.ts";
 
 let hub: HubProcess;
@@ -95,6 +95,7 @@ const PAGES = [
   ["/p/run/overview", ".u-wrap"],
   ["/p/run/failures", ".failures-message"],
   ["/p/run/events", ".events-row"],
+  ["/search?q=test", ".search-project"],
   ["/inbox", ".prompt"],
   ["/hub", ".u-wrap"],
   ["/tv", ".tv-counts"],
@@ -104,7 +105,7 @@ const PAGES = [
 
 const LOOKS = [
   { name: "a desktop, light", width: 1280, height: 800, scheme: "light" },
-  { name: "a phone, dark", width: 360, height: 740, scheme: "dark" },
+  { name: "a phone, dark", width: 360, height: 740, scheme: "dark", touch: true },
 ] as const;
 
 describe.each(LOOKS)("on $name", (look) => {
@@ -114,6 +115,7 @@ describe.each(LOOKS)("on $name", (look) => {
     await page.locator(shown).first().waitFor();
     await accessible(page);
     await fits(page);
+    await apart(page);
     expect(complaints).toEqual([]);
     await page.context().close();
   });

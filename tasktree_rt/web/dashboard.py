@@ -19,7 +19,7 @@ from quart import Response, request
 
 from tasktree_rt.web.docs_pages import CONTENT_TYPES
 
-APP_PATHS: Final = ("/", "/projects", "/series", "/inbox", "/hub", "/tv")
+APP_PATHS: Final = ("/", "/projects", "/series", "/search", "/inbox", "/hub", "/tv")
 """The page's own addresses, beside all below `PROJECT_PATHS`."""
 PROJECT_PATHS: Final = "/p/"
 ASSETS: Final = "assets/"

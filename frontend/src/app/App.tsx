@@ -17,6 +17,7 @@ import { applyTheme, THEMES } from "./theme.ts";
 
 const InboxPage = lazy(() => import("../features/inbox/InboxPage.tsx"));
 const SeriesPage = lazy(() => import("../features/series/SeriesPage.tsx"));
+const SearchPage = lazy(() => import("../features/search/SearchPage.tsx"));
 const HubPage = lazy(() => import("../features/hub/HubPage.tsx"));
 const TvPage = lazy(() => import("../features/tv/TvPage.tsx"));
 const DIALOGS = {
@@ -60,6 +61,7 @@ function Page({ path, shared }: { path: string; shared: boolean }): ReactNode {
   }
   if (path === "/" || path === "/projects") return <ProjectsPage />;
   if (path === "/series") return <SeriesPage />;
+  if (path === "/search") return <SearchPage />;
   if (path === "/inbox") return <InboxPage />;
   if (path === "/hub") return <HubPage />;
   const projectId = projectOf(path);
@@ -164,20 +166,32 @@ function Emblem(): ReactNode {
   );
 }
 
+function inProjects(path: string): boolean {
+  return path === "/" || path === "/series" || path.startsWith("/p/");
+}
+
 function TopBar({ path }: { path: string }): ReactNode {
   return (
     <header className="topbar">
-      <Link href="/" className="brand" aria-label="tasktree_rt: all projects">
+      <Link
+        href="/"
+        className="brand"
+        aria-label="tasktree_rt: all projects"
+        aria-current={inProjects(path) ? "page" : undefined}
+      >
         <Emblem />
         <span>tasktree_rt</span>
       </Link>
       <nav className="nav" aria-label="Pages">
-        <NavLink href="/" here={path === "/" || path === "/series" || path.startsWith("/p/")}>
+        <NavLink href="/" here={inProjects(path)} className="roomy">
           Projects
         </NavLink>
         <NavLink href="/inbox" here={path === "/inbox"}>
           Inbox
           <Waiting />
+        </NavLink>
+        <NavLink href="/search" here={path === "/search"} className="wide">
+          Search
         </NavLink>
         <NavLink href="/hub" here={path === "/hub"}>
           Hub

@@ -26,9 +26,7 @@ export function TokenPage(): ReactNode {
     return (
       <div className="empty">
         <h1>This link is not valid any more</h1>
-        <p className="muted">
-          It has expired, or the hub has another key. Whoever sent it can send another one.
-        </p>
+        <p className="muted">It has expired, or the hub has another key. Its sender can make another one.</p>
       </div>
     );
   }

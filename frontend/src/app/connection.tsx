@@ -10,6 +10,8 @@ const SUMMARISED_FOR = 5_000;
 interface Words {
   readonly tone: string;
   readonly text: string;
+  /** What is left out where there is little room. */
+  readonly besides?: string;
   readonly wait?: boolean;
 }
 
@@ -20,10 +22,13 @@ export function ConnectionPill(): ReactNode {
   const list = useReadable(hub.rows.status);
   const project = projectOf(usePlace().path);
   const status = shown(socket, list, project !== null && hub.watching);
-  const { tone, text, wait } = words(status, project, useClock() - hub.clock.get());
+  const { tone, text, besides, wait } = words(status, project, useClock() - hub.clock.get());
   return (
     <span className={`pill c-${tone}`} role="status">
-      {text}
+      <span>
+        {text}
+        {besides !== undefined && <span className="roomy">{besides}</span>}
+      </span>
       {wait === true && (
         <button type="button" className="pill-now" onClick={() => hub.wake()}>
           now
@@ -86,7 +91,8 @@ function live(status: Extract<Status, { kind: "live" }>, now: number): Words {
   if (status.behind === null) return { tone: "done", text: "live" };
   const behind =
     status.behind < 100 ? `${Math.max(1, Math.round(status.behind))} ms` : duration(status.behind);
-  return { tone: status.behind > 2000 ? "review" : "done", text: `live, ${behind} behind` };
+  if (status.behind > 2000) return { tone: "review", text: `live, ${behind} behind` };
+  return { tone: "done", text: "live", besides: `, ${behind} behind` };
 }
 
 function refused(code: number): string {

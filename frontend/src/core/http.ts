@@ -6,7 +6,7 @@ import type { Fields } from "./json.ts";
 import { isObject } from "./json.ts";
 import { entries, partialTop } from "./messages.ts";
 import { EMPTY_TOP } from "./reducer.ts";
-import type { SearchPage, SearchQuery } from "./search.ts";
+import type { SearchOfAll, SearchPage, SearchQuery } from "./search.ts";
 import type { StoredEvent, Told } from "./told.ts";
 
 export interface EventPage {
@@ -135,6 +135,11 @@ export class Http {
   /** A page of a project's events that have the words of a query, the newest first. */
   search(projectId: string, query: SearchQuery, signal?: AbortSignal): Promise<SearchPage> {
     return this.call("GET", `${this.project(projectId)}/search?${inQuery(query)}`, undefined, signal);
+  }
+
+  /** The same of all projects whose history may be read. */
+  searchAll(query: SearchQuery, signal?: AbortSignal): Promise<SearchOfAll> {
+    return this.call("GET", `/search?${inQuery(query)}`, undefined, signal);
   }
 }
 

@@ -20,7 +20,7 @@ export { type CommandRecord, type Loading, Project } from "./project.ts";
 export { Cell, type Readable } from "./readable.ts";
 export { Nodes, reduce, type Top } from "./reducer.ts";
 export { type ProjectRow, type Rows, RowsStore, type ShownRow } from "./rows.ts";
-export type { SearchHit, SearchPage, SearchQuery } from "./search.ts";
+export type { SearchAnswer, SearchHit, SearchOfAll, SearchPage, SearchQuery } from "./search.ts";
 export { type Rollup, Shape } from "./shape.ts";
 export { CLASSES, classOf, isEnded, type StatusClass } from "./statuses.ts";
 export { type Run, shownLines, shownText } from "./terminal.ts";

@@ -14,7 +14,8 @@ export interface SearchHit {
   readonly excerpt: readonly string[];
 }
 
-export interface SearchPage {
+/** What every search answers. */
+export interface SearchAnswer {
   readonly hits: readonly SearchHit[];
   /** How many match, from `after` on, as far as was looked. */
   readonly count: number;
@@ -23,9 +24,19 @@ export interface SearchPage {
   readonly next: string | null;
   /** False: there is no index, and only the newest events were read. */
   readonly index: boolean;
+}
+
+/** Of one project. */
+export interface SearchPage extends SearchAnswer {
   readonly searched_from: number;
   readonly indexed_up_to: number;
   readonly head: number;
+}
+
+/** Of all projects whose history may be read. Hits of a project stand together, the newest first. */
+export interface SearchOfAll extends SearchAnswer {
+  /** Events that are not in the index yet. */
+  readonly behind: number;
 }
 
 export interface SearchQuery {

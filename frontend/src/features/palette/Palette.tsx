@@ -12,6 +12,7 @@ import { CURRENT } from "../../ui/current.ts";
 import { Dialog } from "../../ui/Dialog.tsx";
 import { go } from "../../ui/location.ts";
 import { Mark } from "../../ui/parts.tsx";
+import { isAsked } from "../../ui/search/useSearch.ts";
 import { find, type Target } from "./find.ts";
 import "./palette.css";
 
@@ -21,15 +22,11 @@ export default function Palette({ onClose }: { onClose: () => void }): ReactNode
   const current = useReadable(CURRENT);
   const [text, setText] = useState("");
   const words = useDeferredValue(text);
-  const found = useMemo(
-    () =>
-      find(words, {
-        projects: byId.values(),
-        projectId: current?.projectId ?? null,
-        snapshot: current?.tree.get() ?? null,
-      }),
-    [words, byId, current],
-  );
+  const found = useMemo(() => {
+    const projectId = current?.projectId ?? null;
+    const named = find(words, { projects: byId.values(), projectId, snapshot: current?.tree.get() ?? null });
+    return isAsked(words) ? [...named, everywhere(words.trim())] : named;
+  }, [words, byId, current]);
   const [at, setAt] = useState(0);
   const chosen = Math.min(at, found.length - 1);
   const jump = ({ address }: Target) => {
@@ -70,13 +67,19 @@ export default function Palette({ onClose }: { onClose: () => void }): ReactNode
           <Found key={`${one.kind} ${one.address}`} target={one} at={n} chosen={n === chosen} onJump={jump} />
         ))}
       </div>
-      {found.length === 0 && (
+      {found.every((one) => one.kind === "search") && (
         <p className="muted palette-none" role="status">
           Nothing is called so.
         </p>
       )}
     </Dialog>
   );
+}
+
+/** The words in the output and events of all projects. */
+function everywhere(words: string): Target {
+  const address = `/search?${new URLSearchParams({ q: words })}`;
+  return { kind: "search", name: `Search for ${words}`, detail: "in all projects", address };
 }
 
 interface FoundProps {

@@ -4,7 +4,7 @@ import { projectAddress, VIEWS, withQuery } from "../../ui/location.ts";
 import { title } from "../../ui/nodes.ts";
 
 export interface Target {
-  readonly kind: "page" | "view" | "project" | "node";
+  readonly kind: "page" | "view" | "project" | "node" | "search";
   readonly name: string;
   /** Where it is, or what it is called besides; a node's id. */
   readonly detail: string;
@@ -18,6 +18,7 @@ const PAGES: readonly Target[] = [
   { kind: "page", name: "Projects", detail: "all of them", address: "/" },
   { kind: "page", name: "Series", detail: "runs of the same job", address: "/series" },
   { kind: "page", name: "Inbox", detail: "open questions, notifications", address: "/inbox" },
+  { kind: "page", name: "Search", detail: "events and output of all projects", address: "/search" },
   { kind: "page", name: "Hub", detail: "for operators", address: "/hub" },
   { kind: "page", name: "TV", detail: "for a wall", address: "/tv" },
 ];
@@ -54,7 +55,7 @@ function* nodes(snapshot: TreeSnapshot | null): Iterable<Target> {
 /** Made only of what is shown: there are many nodes. */
 const nodeAddress = (id: string) => withQuery({ node: id, line: null });
 
-/** How well words fit, the smaller the better; infinite: one of them is not there at all. */
+/** How well words fit, the smaller the better; infinite: a word is missing. */
 function distance({ name, detail, kind }: Target, words: readonly string[]): number {
   const [short, long] = [name.toLowerCase(), `${detail} ${kind}`.toLowerCase()];
   let sum = 0;

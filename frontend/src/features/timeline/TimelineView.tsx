@@ -2,6 +2,7 @@ import { type ReactNode, useEffect, useMemo, useRef, useState } from "react";
 import { FilterFields } from "../../ui/FilterFields.tsx";
 import { FoldButtons, SortField, useLook } from "../../ui/look.tsx";
 import { useSnapshot } from "../../ui/looking.ts";
+import { useSmall } from "../../ui/More.tsx";
 import { Empty } from "../../ui/parts.tsx";
 import { looksAtFields, rows } from "../../ui/rows.ts";
 import { duration, useMoment, useNow } from "../../ui/time.ts";
@@ -22,6 +23,7 @@ export default function TimelineView({ projectId, tree, selected, onSelect }: Vi
   const [critical, setCritical] = useState(true);
   const [usual, setUsual] = useState(true);
   const lens = useLens();
+  const small = useSmall();
   const moment = useMoment();
   const survey = useMemo(() => new Survey(snapshot), [snapshot]);
   const basis = looksAtFields(look) ? snapshot : snapshot.shape;
@@ -45,6 +47,12 @@ export default function TimelineView({ projectId, tree, selected, onSelect }: Vi
       </Empty>
     );
   }
+  const besides = (
+    <>
+      <Shift lens={lens} />
+      <Summary scene={scene} />
+    </>
+  );
   return (
     <>
       <div className="toolbar gantt-tools" role="toolbar" aria-label="Timeline">
@@ -53,9 +61,10 @@ export default function TimelineView({ projectId, tree, selected, onSelect }: Vi
           <FoldButtons tree={tree} keep={keep} />
           <Toggle name="Critical path" on={critical} set={setCritical} />
           <Toggle name="Usual times" on={usual} set={setUsual} />
+          {small && besides}
         </FilterFields>
         <Zoom lens={lens} />
-        <Summary scene={scene} />
+        {!small && besides}
       </div>
       <Gantt
         lens={lens}
@@ -67,7 +76,7 @@ export default function TimelineView({ projectId, tree, selected, onSelect }: Vi
   );
 }
 
-/** What is looked at, as the address says it; said there once nobody changes it any more. */
+/** The shown stretch, read from the address and written to it once it rests. */
 function useLens(): Lens {
   const [word, setWord] = useWord("range");
   const lens = useMemo(() => new Lens(), []);
@@ -97,25 +106,33 @@ function useLens(): Lens {
 }
 
 function Zoom({ lens }: { lens: Lens }): ReactNode {
-  const [all, setAll] = useState(lens.get() === null);
-  useEffect(() => lens.subscribe(() => setAll(lens.get() === null)), [lens]);
-  const buttons = [
-    ["Zoom in", "+", () => lens.zoom(0.5)],
-    ["Zoom out", "−", () => lens.zoom(2)],
-    ["Earlier", "◂", () => lens.shift(-0.25)],
-    ["Later", "▸", () => lens.shift(0.25)],
-  ] as const;
   return (
     <>
-      {buttons.map(([name, sign, act]) => (
-        <button key={name} type="button" className="button icon" aria-label={name} title={name} onClick={act}>
-          {sign}
-        </button>
-      ))}
+      <Act name="Zoom in" sign="+" act={() => lens.zoom(0.5)} />
+      <Act name="Zoom out" sign="−" act={() => lens.zoom(2)} />
+    </>
+  );
+}
+
+function Shift({ lens }: { lens: Lens }): ReactNode {
+  const [all, setAll] = useState(lens.get() === null);
+  useEffect(() => lens.subscribe(() => setAll(lens.get() === null)), [lens]);
+  return (
+    <>
+      <Act name="Earlier" sign="◂" act={() => lens.shift(-0.25)} />
+      <Act name="Later" sign="▸" act={() => lens.shift(0.25)} />
       <button type="button" className="button" disabled={all} onClick={() => lens.look(null)}>
         Whole run
       </button>
     </>
+  );
+}
+
+function Act({ name, sign, act }: { name: string; sign: string; act: () => void }): ReactNode {
+  return (
+    <button type="button" className="button icon" aria-label={name} title={name} onClick={act}>
+      {sign}
+    </button>
   );
 }
 

@@ -30,7 +30,7 @@ export default function TreeView({ projectId, tree, selected, onSelect }: ViewPr
           aria-pressed={follow}
           onClick={() => setFollow(!follow)}
         >
-          Follow what runs
+          Follow <span className="tree-followed">what runs</span>
         </button>
       </div>
       {follow && <Follower tree={tree} onSelect={onSelect} />}

@@ -1,13 +1,13 @@
-import { type ReactNode, useState } from "react";
+import { type ReactNode, useCallback, useState } from "react";
 import type { HubError, SearchHit, SearchPage, SearchQuery } from "../../core/index.ts";
+import { useHub } from "../../react/provider.tsx";
 import { Link } from "../link.tsx";
 import { withQuery } from "../location.ts";
 import { Failure } from "../parts.tsx";
-import { at, clock, count, full } from "../time.ts";
-import { useHubSearch } from "./useSearch.ts";
-import "./search.css";
-
-const LETTER = /[\p{L}\p{N}]/u;
+import { useShared } from "../shared.ts";
+import { count } from "../time.ts";
+import { Hits } from "./Hits.tsx";
+import { isAsked, useHubSearch } from "./useSearch.ts";
 
 interface HubHitsProps {
   readonly projectId: string;
@@ -23,13 +23,16 @@ interface HubHitsProps {
 
 /** What the hub finds in the whole log, beside what the page has loaded. */
 export function HubHits({ projectId, words, kind, node, keep, nameOf, leadsTo }: HubHitsProps): ReactNode {
+  const { http } = useHub();
+  const shared = useShared();
   const q = words.trim();
   const [open, setOpen] = useState(true);
-  const asked = LETTER.test(q) && q.length <= 400;
-  const found = useHubSearch(
-    projectId,
-    asked ? { q, ...(kind ? { kind } : {}), ...(node ? { node } : {}) } : null,
+  const asked = isAsked(q);
+  const ask = useCallback(
+    (query: SearchQuery, signal: AbortSignal) => http.search(projectId, query, signal),
+    [http, projectId],
   );
+  const found = useHubSearch(ask, asked ? { q, ...(kind ? { kind } : {}), ...(node ? { node } : {}) } : null);
   if (!asked) return null;
   const hits = keep === undefined ? found.hits : found.hits.filter(keep);
   return (
@@ -46,36 +49,15 @@ export function HubHits({ projectId, words, kind, node, keep, nameOf, leadsTo }:
             More
           </button>
         )}
+        {!shared && (
+          <Link href={`/search?${new URLSearchParams({ q })}`} className="button">
+            In all projects
+          </Link>
+        )}
       </div>
       {found.error !== null && <Failure error={found.error} />}
-      {open && hits.length > 0 && (
-        <ul>
-          {hits.map((hit) => (
-            <li key={`${hit.epoch}:${hit.seq}`}>
-              <Link href={(leadsTo ?? toMoment)(hit)} className="hub-hit" data-listed="">
-                <time title={full(at(hit.received))}>{clock(at(hit.received))}</time>
-                <span className="muted ellipsis">
-                  {hit.node_id === null ? hit.type : <bdi>{nameOf(hit.node_id)}</bdi>}
-                </span>
-                <Excerpt pieces={hit.excerpt} />
-              </Link>
-            </li>
-          ))}
-        </ul>
-      )}
+      {open && <Hits hits={hits} nameOf={nameOf} leadsTo={leadsTo ?? toMoment} />}
     </section>
-  );
-}
-
-/** Text with what matches marked in it. */
-export function Excerpt({ pieces }: { pieces: readonly string[] }): ReactNode {
-  return (
-    <bdi className="mono ellipsis">
-      {pieces.map((piece, n) => {
-        const text = piece.replaceAll(/\s+/g, " ");
-        return n % 2 === 1 ? <mark key={n}>{text}</mark> : <span key={n}>{text}</span>;
-      })}
-    </bdi>
   );
 }
 

@@ -1,11 +1,10 @@
-/** What the hub finds in all of a project's log: asked a moment after the last change, a page at a time. */
+/** What the hub finds: asked a moment after the last change, a page at a time. The hub stops when the page leaves. */
 import { useEffect, useState } from "react";
-import { HubError, type SearchHit, type SearchPage, type SearchQuery } from "../../core/index.ts";
-import { useHub } from "../../react/provider.tsx";
+import { HubError, type SearchAnswer, type SearchHit, type SearchQuery } from "../../core/index.ts";
 
-export interface HubSearch {
-  /** The newest page's; null: none has come yet. */
-  readonly page: SearchPage | null;
+export interface HubSearch<P extends SearchAnswer> {
+  /** The first page; its `next` is that of the newest. Null: none has come yet. */
+  readonly page: P | null;
   readonly hits: readonly SearchHit[];
   readonly loading: boolean;
   readonly error: HubError | null;
@@ -14,33 +13,43 @@ export interface HubSearch {
 }
 
 type Asked = Omit<SearchQuery, "after" | "limit">;
+type State<P extends SearchAnswer> = Omit<HubSearch<P>, "more">;
 
+const LETTER = /[\p{L}\p{N}]/u;
+const LONGEST = 400;
 const PAUSE = 250;
-const NOTHING: Pick<HubSearch, "page" | "hits" | "loading" | "error"> = {
-  page: null,
-  hits: [],
-  loading: false,
-  error: null,
-};
+const NOTHING = { page: null, hits: [], loading: false, error: null };
 
-/** Null: nothing is asked. */
-export function useHubSearch(projectId: string, asked: Asked | null): HubSearch {
-  const { http } = useHub();
-  const [found, setFound] = useState(NOTHING);
+/** Whether the hub can look for these words. */
+export function isAsked(words: string): boolean {
+  return LETTER.test(words) && words.length <= LONGEST;
+}
+
+/**
+ * The hits of a search.
+ *
+ * @param ask - gives a page; the same function for as long as the same is searched.
+ * @param asked - null: nothing is asked.
+ */
+export function useHubSearch<P extends SearchAnswer>(
+  ask: (query: SearchQuery, signal: AbortSignal) => Promise<P>,
+  asked: Asked | null,
+): HubSearch<P> {
+  const [found, setFound] = useState<State<P>>(NOTHING);
   const [after, setAfter] = useState<string | undefined>(undefined);
   const key = asked === null ? "" : JSON.stringify(asked);
   // biome-ignore lint/correctness/useExhaustiveDependencies: other words begin at the first page
   useEffect(() => {
     setFound(NOTHING);
     setAfter(undefined);
-  }, [projectId, key]);
+  }, [ask, key]);
   useEffect(() => {
     if (key === "") return;
     const stop = new AbortController();
-    const ask = async () => {
+    const load = async () => {
       setFound((before) => ({ ...before, loading: true, error: null }));
       try {
-        const page = await http.search(projectId, { ...JSON.parse(key), after }, stop.signal);
+        const page = await ask({ ...JSON.parse(key), after }, stop.signal);
         setFound((before) => ({
           page: before.page === null ? page : { ...before.page, next: page.next },
           hits: after === undefined ? page.hits : [...before.hits, ...page.hits],
@@ -53,12 +62,12 @@ export function useHubSearch(projectId: string, asked: Asked | null): HubSearch 
         setFound((before) => ({ ...before, loading: false, error }));
       }
     };
-    const timer = setTimeout(() => void ask(), after === undefined ? PAUSE : 0);
+    const timer = setTimeout(() => void load(), after === undefined ? PAUSE : 0);
     return () => {
       clearTimeout(timer);
       stop.abort();
     };
-  }, [http, projectId, key, after]);
+  }, [ask, key, after]);
   const next = found.page?.next ?? null;
   return { ...found, more: next === null || found.loading ? null : () => setAfter(next) };
 }
