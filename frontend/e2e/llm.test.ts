@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { accessible, type Browser, fits, launch, open, type Page, SCREENS } from "./browser.ts";
+import { accessible, type Browser, fits, type Locator, launch, open, type Page, SCREENS } from "./browser.ts";
 import { HubProcess, node } from "./hub.ts";
 
 let browser: Browser;
@@ -110,6 +110,23 @@ it("rows, head and card tell tokens and cost, summed upwards over all attempts",
   await page.goto(hub.url);
   await page.locator(".projects-card .spending").getByText("2.54K tok").waitFor();
   if (process.env.SHOTS) await page.screenshot({ path: `${process.env.SHOTS}/llm-card.png` });
+  expect(complaints).toEqual([]);
+  await page.context().close();
+});
+
+it("the panel of a branch and the overview say what each model took", async () => {
+  const { page, complaints } = await open(browser);
+  const cells = (place: Locator) => place.locator("tbody td").allTextContents();
+  await page.goto(`${hub.url}/p/agent/tree?node=agent`);
+  const below = panel(page).getByRole("region", { name: "Tokens below it" });
+  await below.getByText("large-2").waitFor();
+  expect(await cells(below)).toEqual(["large-2", "1", "2,540", "$0.012"]);
+  await accessible(page);
+  await page.goto(`${hub.url}/p/agent/overview`);
+  const all = page.getByRole("region", { name: "Tokens and cost by model" });
+  await all.getByText("large-2").waitFor();
+  expect(await cells(all)).toEqual(["large-2", "1", "2,540", "$0.012"]);
+  await accessible(page);
   expect(complaints).toEqual([]);
   await page.context().close();
 });

@@ -1,7 +1,10 @@
-import { lazy, type ReactNode, Suspense, useState } from "react";
+import { lazy, type ReactNode, Suspense, useMemo, useState } from "react";
 import { type Fields, LARGE_FIELDS, type Large, largeOf, own, spentOf, text } from "../../core/index.ts";
 import { useTreeNode } from "../../react/hooks.ts";
 import { KindIcon } from "../../ui/kinds.tsx";
+import { useSnapshot } from "../../ui/looking.ts";
+import { ModelsTable } from "../../ui/ModelsTable.tsx";
+import { byModel } from "../../ui/models.ts";
 import { Failure } from "../../ui/parts.tsx";
 import { bytes } from "../../ui/time.ts";
 import { SpendingTable } from "../../ui/usage.tsx";
@@ -40,6 +43,7 @@ export function Called({ projectId, nodeId, tree, fields }: Props): ReactNode {
         <section className="stack" aria-label="Tokens below it">
           <h3>Tokens below it</h3>
           <SpendingTable spent={below} />
+          <Models tree={tree} nodeId={nodeId} />
         </section>
       )}
       {values.map((name) => (
@@ -51,6 +55,14 @@ export function Called({ projectId, nodeId, tree, fields }: Props): ReactNode {
       ))}
     </>
   );
+}
+
+/** What each model took in a branch; nothing where no node names one. */
+function Models({ tree, nodeId }: Pick<Props, "tree" | "nodeId">): ReactNode {
+  const snapshot = useSnapshot(tree, 1000);
+  const models = useMemo(() => byModel(snapshot, nodeId), [snapshot, nodeId]);
+  if (models.every(({ model }) => model === null)) return null;
+  return <ModelsTable models={models} />;
 }
 
 interface ValueProps {

@@ -5,6 +5,8 @@ import { useHub } from "../../react/provider.tsx";
 import { FilterFields } from "../../ui/FilterFields.tsx";
 import { filtered, useFilter } from "../../ui/filter.ts";
 import { useSnapshot } from "../../ui/looking.ts";
+import { ModelsTable } from "../../ui/ModelsTable.tsx";
+import { byModel } from "../../ui/models.ts";
 import { title } from "../../ui/nodes.ts";
 import { Plot } from "../../ui/Plot.tsx";
 import { CountsBar, Mark } from "../../ui/parts.tsx";
@@ -122,6 +124,7 @@ export default function OverviewView({ projectId, project, tree, onSelect }: Vie
             </table>
           </section>
           <TriedAgain tree={snapshot} onSelect={onSelect} />
+          <Models tree={snapshot} />
           <section className="stack" aria-label="Failures by message">
             <h2>Failures by message</h2>
             {reasons.length === 0 && <p className="muted">Nothing has failed.</p>}
@@ -138,6 +141,18 @@ export default function OverviewView({ projectId, project, tree, onSelect }: Vie
         </div>
       </div>
     </>
+  );
+}
+
+/** What each model took; nothing where no node used any. */
+function Models({ tree }: { tree: TreeSnapshot }): ReactNode {
+  const models = useMemo(() => byModel(tree, null), [tree]);
+  if (models.length === 0) return null;
+  return (
+    <section className="stack" aria-label="Tokens and cost by model">
+      <h2>Tokens and cost by model</h2>
+      <ModelsTable models={models} />
+    </section>
   );
 }
 
