@@ -34,3 +34,20 @@ it("the library needs nothing but React", () => {
     );
   expect([...new Set(outside)]).toEqual(["react"]);
 });
+
+it("no file imports itself over others, also not for its types", () => {
+  const below = new Map<string, string[]>();
+  // A worker names its own file.
+  const others = imports().filter(({ from, to }) => from !== to);
+  for (const { from, to } of others) below.set(from, [...(below.get(from) ?? []), to]);
+  const done = new Set<string>();
+  const circles: string[] = [];
+  const visit = (file: string, above: readonly string[]) => {
+    if (above.includes(file)) circles.push([...above.slice(above.indexOf(file)), file].join(" > "));
+    if (done.has(file) || above.includes(file)) return;
+    for (const to of below.get(file) ?? []) visit(to, [...above, file]);
+    done.add(file);
+  };
+  for (const file of below.keys()) visit(file, []);
+  expect(circles).toEqual([]);
+});

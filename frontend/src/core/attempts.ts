@@ -48,7 +48,7 @@ export function endedAttempts(before: Fields, after: Fields): readonly unknown[]
     if (timed && last !== null && own(last, "started_at") === started && own(last, "ended_at") === ended)
       return null;
   } else {
-    // It was broken off: nothing told its end.
+    // It was broken off: no event has its end.
     if (!another || started === undefined) return null;
     if (last !== null && own(last, "started_at") === started) return null;
   }
@@ -105,7 +105,7 @@ function times(fields: Fields, next: Fields | undefined): Ran {
   return { started, ended: ended ?? ran(next).started };
 }
 
-/** A beginning that the last ended attempt has already is that one's: the present one has not begun, or nothing told when. */
+/** A beginning that the last ended attempt has already is that one's: the present one has not begun, or no event says when. */
 function presentTimes(fields: Fields, last: Fields | undefined): Ran {
   if (last === undefined || own(last, "started_at") !== own(fields, "started_at")) return ran(fields);
   const running = classOf(own(fields, "status")) === "running";

@@ -11,7 +11,7 @@ export class Backoff {
     this.#random = random;
   }
 
-  /** The next wait; `most`: for somebody who looks on, at most so long. */
+  /** The next wait; `most`: the longest wait while the page is seen. */
   next(most: number = LONGEST): number {
     const ceiling = Math.min(most, 500 * 2 ** this.#attempt);
     this.#attempt += 1;

@@ -6,7 +6,7 @@ export interface Heard {
   readonly sent: number;
   readonly received: number;
   readonly hub: number;
-  /** The hub's time is told in steps of this: 1000 for whole seconds. */
+  /** The step of the hub's time: 1000 for whole seconds. */
   readonly step: number;
 }
 

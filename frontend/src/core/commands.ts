@@ -4,7 +4,7 @@ import type { AnnouncedCommand } from "./api.ts";
 export interface AvailableCommands {
   /** How many connections take the project's commands. */
   readonly listening: number;
-  /** At least one of them announced nothing: what it obeys is not known. */
+  /** At least one orchestrator announced nothing: what it obeys is not known. */
   readonly any: boolean;
   readonly commands: readonly AnnouncedCommand[];
   /** Whether the viewer's token allows commands. */

@@ -8,7 +8,7 @@
  * subscription that the request replaces, and is dropped: it comes again.
  *
  * A topic is *behind* while something is due: the answer to a request, a state that was promised, a position that a
- * heartbeat named. One that is behind and gets no further is late after a while: it is told as such, and asked for again.
+ * heartbeat named. One that is behind and gets no further is late after a while: it counts as late, and is asked for again.
  */
 import { type Fields, isObject } from "./json.ts";
 import {
@@ -73,7 +73,7 @@ export class Courses {
     const taken = this.outgoing.splice(0, most);
     for (const request of taken) {
       const course = this.#courses.get(topicOf(request));
-      // One that was told of a position is behind since then, however often it asks.
+      // After a heartbeat named a position it is behind since then, however often it asks.
       const answers = course !== undefined && course.pending === request.id;
       if (answers && course.told === null) course.since = this.#now();
     }
@@ -120,7 +120,7 @@ export class Courses {
     if (this.#connected) this.outgoing.push({ type: "unsubscribe", id: this.id(), ...named(topic) });
   }
 
-  /** Take leave of a topic that the connection's address named and nobody wants any more. */
+  /** Unsubscribe from a topic that the connection's address named and that no listener wants any more. */
   leave(topic: string): void {
     this.outgoing.push({ type: "unsubscribe", id: this.id(), ...named(topic) });
   }
@@ -228,7 +228,7 @@ export class Courses {
     course.ended = false;
     course.awaits = message.recovered === false || (answers && course.wantsState);
     if (message.recovered === true) this.#resume.set(topic, position);
-    // An answer brings it no nearer to a position that it was told.
+    // An answer brings it no nearer to the position that a heartbeat named.
     this.#further(course, topic, course.told === null ? this.#now() : course.since);
     return message.recovered === null && position.seq === 0 && message.id === undefined
       ? [{ kind: "empty", topic, position }]
@@ -285,7 +285,7 @@ export class Courses {
       if (course === null || there === null || course.parts.length > 0) continue;
       if (same(course.at, there) || (course.ended && same(there, BEGINNING))) course.told = null;
       else {
-        // As long as it is not there it is behind since the first time that it was told so.
+        // As long as it is not there it is behind since the first heartbeat that named it.
         const since = course.told === null ? this.#now() : course.since;
         course.told = there;
         this.#request(topic);

@@ -29,7 +29,7 @@ export type Status =
 export interface EngineEvents {
   told(batch: readonly Told[]): void;
   status(status: Status): void;
-  /** The hub told its time. */
+  /** A message with the hub's time. */
   heard?(heard: Heard): void;
 }
 

@@ -5,7 +5,7 @@
 const LONG = 16;
 const NUMBER = /-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/g;
 const INTEGER = /^-?\d+$/;
-/** Stands before the digits in a string that takes an integer's place; nobody else can know it. */
+/** Stands before the digits in a string that takes an integer's place; no document can contain it. */
 const MARK = `int:${Math.random()}${Math.random()}:`;
 const WRITTEN = new RegExp(`"${MARK.replaceAll(".", "\\.")}(-?\\d+)"`, "g");
 

@@ -198,7 +198,7 @@ class Tab {
     return there;
   }
 
-  /** Leave the line. Returns whether nobody is left on it. */
+  /** Leave the line. Returns whether none is left on it. */
   leave(): boolean {
     for (const topic of this.#topics) this.#unwatch(topic);
     this.line.tabs.delete(this);

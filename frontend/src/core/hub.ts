@@ -104,7 +104,7 @@ export class Hub {
       else project.refuse(wrong);
       return project;
     });
-    // Whoever comes to a refused project anew has it asked for anew; not while a component is drawn.
+    // A refused project is asked for again when it is opened again; not while a component is drawn.
     if (held.holders === 1) queueMicrotask(() => this.retry(projectId));
     return held.value;
   }
@@ -151,7 +151,7 @@ export class Hub {
     return new Travel(project.id, position?.epoch ?? "", position?.seq ?? 0, this.http, this.#schedule);
   }
 
-  /** @throws HubError `prompt_closed` with the `outcome` in its details, if somebody was quicker. */
+  /** @throws HubError `prompt_closed` with the `outcome` in its details, if another answer was first. */
   async answer(promptId: string, answer: PromptAnswer): Promise<void> {
     await this.http.call("POST", `/prompts/${encodeURIComponent(promptId)}/answer`, answer);
   }
@@ -225,7 +225,7 @@ function engine(
   return made;
 }
 
-/** Hold a lock for as long as this page lives. The worker is told when it is held, not before: it would get it first. */
+/** Hold a lock for as long as this page lives. The worker hears of it once it is held: before, it would get the lock itself. */
 function holdLock(made: PortedEngine): void {
   if (typeof navigator === "undefined" || navigator.locks === undefined) return;
   const name = `tasktree_rt:${crypto.randomUUID()}`;

@@ -5,7 +5,7 @@ import { positionOf, type Told } from "./told.ts";
 /** What applying a message changed. `all`: everything is another, whatever it was. */
 export type Changed = Change | "all" | null;
 
-/** The tree of one topic, kept by what was told of it. */
+/** The tree of one topic, kept by the messages about it. */
 export class Mirror {
   readonly topic: string;
   nodes = new Nodes();
@@ -53,7 +53,7 @@ export class Mirror {
     }
   }
 
-  /** The tree as it is now, to be told to somebody who comes later. */
+  /** The tree as it is now, for a listener that comes later. */
   state(): Told {
     return {
       kind: "state",

@@ -25,7 +25,7 @@ function parse(value: string): number {
 /** When something ran, in milliseconds since 1970. */
 export interface Ran {
   readonly started: number | undefined;
-  /** Undefined: not ended, or nobody said when. */
+  /** Undefined: not ended, or no event says when. */
   readonly ended: number | undefined;
 }
 

@@ -28,7 +28,7 @@ export class Listeners<A extends unknown[] = []> {
   }
 }
 
-/** A value that can be set. Setting what it is already tells nobody. */
+/** A value that can be set. Setting the same value calls no listener. */
 export class Cell<T> implements Readable<T> {
   #value: T;
   readonly #listeners = new Listeners();

@@ -1,7 +1,7 @@
 import { Listeners, type Readable } from "./readable.ts";
 import type { Scheduler } from "./tree.ts";
 
-/** The newest of a stream of things, to be shown: told on at most once a frame, bounded in number. */
+/** The newest of a stream of things, to be shown: passed on at most once a frame, bounded in number. */
 export class Ring<T> implements Readable<readonly T[]> {
   readonly #most: number;
   readonly #schedule: Scheduler;

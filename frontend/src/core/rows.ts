@@ -48,7 +48,7 @@ const SPARK = 30;
 /** Where the hub does not say how often it breaks its silence. */
 const SILENT_AFTER = 60_000;
 
-/** Follows the rows while somebody watches. */
+/** Follows the rows while there is a listener. */
 export class RowsStore implements Readable<Rows> {
   readonly status = new Cell<Status>({ kind: "connecting" });
   readonly #http: Http;

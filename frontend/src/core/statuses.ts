@@ -22,12 +22,12 @@ const ALL: Record<StatusClass, string> = {
 };
 for (const one of CLASSES) for (const word of ALL[one].split(" ")) WORDS.set(word, one);
 
-/** The class of a status; a word that nobody knows is `waiting`. */
+/** The class of a status; an unknown word is `waiting`. */
 export function classOf(status: unknown): StatusClass {
   return (typeof status === "string" ? WORDS.get(status.toLowerCase()) : undefined) ?? "waiting";
 }
 
-/** Whether a word says that something runs, or waits to run; one that nobody knows says nothing. */
+/** Whether a word says that something runs, or waits to run; an unknown one says nothing. */
 export function beginsAgain(status: unknown): boolean {
   const found = typeof status === "string" ? WORDS.get(status.toLowerCase()) : undefined;
   return found === "running" || found === "waiting";

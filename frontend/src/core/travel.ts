@@ -26,7 +26,7 @@ export interface Travelling {
 
 const PAGE = 1_000;
 const MAX_PLAYED = 5_000;
-/** Nobody waits longer than this for the next event, whatever the speed: a quiet night is no show. */
+/** The longest wait for the next event at any speed: a quiet night is skipped. */
 const LONGEST_WAIT = 2_000;
 
 export class Travel implements Readable<Travelling> {

@@ -48,7 +48,7 @@ const REST = 10;
 const CHEAP = 2;
 
 /**
- * A project's tree for people to look at: kept current by what is told, and told on at most once a frame. Nodes that did not
+ * A project's tree for people to look at: kept current by the hub's messages, and passed on at most once a frame. Nodes that did not
  * change keep their objects, so only the rows of those that did are drawn again.
  */
 export class TreeStore implements Readable<TreeSnapshot> {
@@ -76,7 +76,7 @@ export class TreeStore implements Readable<TreeSnapshot> {
 
   subscribe = (listener: () => void): (() => void) => this.#listeners.add(listener);
 
-  /** Where it stands already; what `get` gives may be a frame behind. */
+  /** The newest position; what `get` gives may be a frame behind. */
   get position(): Position | null {
     return this.#mirror.position;
   }
@@ -90,7 +90,7 @@ export class TreeStore implements Readable<TreeSnapshot> {
     return this.#shape.rollup(id);
   }
 
-  /** Be told when this node, or what its branch sums up to, is another. */
+  /** Listen to changes of this node and of the sums of its branch. */
   subscribeNode(id: string, listener: () => void): () => void {
     let there = this.#nodeListeners.get(id);
     if (there === undefined) {

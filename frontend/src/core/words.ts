@@ -1,4 +1,4 @@
-/** What kind of message the hub sent: told by its fields, never by its `type`, which an event may share. */
+/** The kind of a message of the hub, by its fields, never by its `type`, which an event may share. */
 import type { Fields } from "./json.ts";
 
 /** No message of the hub's own has a position and a time at its top. */

@@ -106,7 +106,7 @@ export function useEvents(
 
 export interface PromptsView extends Omit<Prompts, "open"> {
   readonly open: readonly Prompt[];
-  /** @throws HubError `prompt_closed` if somebody was quicker. */
+  /** @throws HubError `prompt_closed` if another answer was first. */
   answer(promptId: string, answer: PromptAnswer): Promise<void>;
 }
 

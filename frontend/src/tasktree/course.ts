@@ -1,7 +1,7 @@
 import { type Fields, isObject } from "../core/json.ts";
 import { isBroadcast, isCount, isEvent } from "../core/words.ts";
+import type { WebSocketMessage } from "./message.ts";
 import { asGiven } from "./names.ts";
-import type { WebSocketMessage } from "./stream.ts";
 
 /** The type of the message that says: something was missed or merged, load the project (without one: all) anew. */
 export const RELOAD = "projects_reload";
@@ -23,8 +23,8 @@ const LARGEST = 900_000;
 const LASTING = new Set(["unauthorized", "forbidden"]);
 
 /**
- * Every project at once, in the hub's own language: where each stands, and how to go on from there after a break
- * (docs/protocol.md, "Subscribing"). What is told is told once and in order; what cannot be told in events is `RELOAD`.
+ * Every project at once, in the hub's own language: the position of each, and how to go on from there after a break
+ * (docs/protocol.md, "Subscribing"). Each event is passed on once and in order; what no event says is `RELOAD`.
  */
 export class Course {
   readonly #events: CourseEvents;
@@ -41,7 +41,7 @@ export class Course {
     this.#events = events;
   }
 
-  /** A connection was made, and has begun with every project as it stands. */
+  /** A connection was made, and has begun with every project as it is. */
   opened(): void {
     this.#connections += 1;
     this.#fence = this.#request = null;
@@ -128,7 +128,7 @@ export class Course {
     if ((message.id ?? null) === this.#request) this.#complete = true;
   }
 
-  /** A hub that says to be elsewhere has told something that did not arrive here. */
+  /** A hub at another position has sent events that did not arrive here. */
   #compare(message: Fields): void {
     if (!this.#complete || !isObject(message.positions)) return;
     const apart = Object.entries(message.positions).some(([project, text]) => {

@@ -1,8 +1,9 @@
 import { useCallback, useEffect, useRef } from "react";
-import { Stream, type WebSocketMessage } from "./stream.ts";
+import type { WebSocketMessage } from "./message.ts";
+import { Stream } from "./stream.ts";
 
 export { RELOAD } from "./course.ts";
-export type { WebSocketMessage } from "./stream.ts";
+export type { WebSocketMessage } from "./message.ts";
 
 let url: string | null = null;
 let stream: Stream | null = null;
@@ -28,7 +29,7 @@ export function disconnect(): void {
 }
 
 /**
- * TaskTree's hook by its name and signature: `handler` is called for everything that is told, over one connection for all
+ * TaskTree's hook by its name and signature: `handler` is called for every message, over one connection for all
  * components. Unlike the original it never stops trying, and at a hub nothing is lost in a break.
  */
 export function useWebSocket(handler: (message: WebSocketMessage) => void): {

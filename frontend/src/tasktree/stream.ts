@@ -3,15 +3,7 @@ import { type Fields, isObject } from "../core/json.ts";
 import { SUBPROTOCOL } from "../core/socket.ts";
 import { bounded, nameOf } from "../core/words.ts";
 import { Course } from "./course.ts";
-
-/** An event as TaskTree's pages know it. */
-export interface WebSocketMessage {
-  type: string;
-  project_id?: string;
-  // biome-ignore lint/suspicious/noExplicitAny: as TaskTree's own type has it
-  data: any;
-  timestamp: string;
-}
+import type { WebSocketMessage } from "./message.ts";
 
 /** What a stream needs of the world; tests put their own in its place. */
 export interface World {
@@ -41,7 +33,7 @@ const LONGEST_ADVICE = 300_000;
 type Language = "native" | "plain";
 
 /**
- * Everything that is told, over a connection that comes back. At a hub it speaks the hub's own language and goes on from where
+ * All messages, over a connection that comes back. At a hub it speaks the hub's own language and goes on from where
  * it was. At a backend that knows none it speaks TaskTree's, which has no resume: each attempt begins with the hub's
  * language, and where that comes to nothing TaskTree's is tried at once.
  */
@@ -73,7 +65,7 @@ export class Stream {
     this.#connect("native");
   }
 
-  /** As TaskTree's: nobody answers, and a hub does not listen. False if it was not sent. */
+  /** As TaskTree's: there is no answer, and a hub does not listen. False if it was not sent. */
   send(message: unknown): boolean {
     if (this.#socket?.readyState !== 1) return false;
     if (this.#speaks !== "native") this.#socket.send(JSON.stringify(message));

@@ -3,8 +3,9 @@ import { afterEach, beforeEach, expect, expectTypeOf, it, vi } from "vitest";
 import names from "../../../tests/cases/names.json";
 import { FakeSocket, FakeWorld, newest } from "../../test/world.ts";
 import { connectTo, disconnect, RELOAD, useWebSocket } from "./index.ts";
+import type { WebSocketMessage } from "./message.ts";
 import { asGiven } from "./names.ts";
-import { Stream, type WebSocketMessage } from "./stream.ts";
+import { Stream } from "./stream.ts";
 
 let world: FakeWorld;
 let told: WebSocketMessage[];

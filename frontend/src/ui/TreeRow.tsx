@@ -24,7 +24,7 @@ export interface TreeRowProps {
   readonly top: number;
   readonly active: boolean;
   readonly selected: boolean;
-  /** What a view knows of it beside what it shows: for whoever cannot see the view. */
+  /** What a view knows of it beside what it shows: for people who cannot see the view. */
   readonly note?: string | undefined;
   /** What its mark means; undefined: it has none. */
   readonly mark?: string | undefined;

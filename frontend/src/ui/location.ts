@@ -82,7 +82,7 @@ function opened(): boolean {
 export const VIEWS = ["tree", "board", "graph", "timeline", "overview", "failures", "log", "events"] as const;
 export type ViewName = (typeof VIEWS)[number];
 
-/** The project that an address names; null if it names none. What is no encoding is taken as it stands. */
+/** The project that an address names; null if it names none. What is no encoding is taken as it is. */
 export function projectOf(path: string): string | null {
   const named = /^\/p\/([^/]+)/.exec(path)?.[1];
   if (named === undefined) return null;

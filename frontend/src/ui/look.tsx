@@ -7,7 +7,7 @@ import { useWord } from "./words.ts";
 
 /** What is collapsed in which project, for as long as the page is open. */
 const collapsedIn = new Map<string, ReadonlySet<string>>();
-const NOBODY: ReadonlySet<string> = new Set();
+const NO_NODES: ReadonlySet<string> = new Set();
 
 function useSort(): [Sort, (sort: Sort) => void] {
   const [by, setBy] = useWord("sort");
@@ -20,7 +20,7 @@ export function useLook(projectId: string): {
   readonly look: Look;
   readonly keep: (collapsed: ReadonlySet<string>) => void;
 } {
-  const [collapsed, setCollapsed] = useState(() => collapsedIn.get(projectId) ?? NOBODY);
+  const [collapsed, setCollapsed] = useState(() => collapsedIn.get(projectId) ?? NO_NODES);
   const filter = useFilter();
   const [sort] = useSort();
   const look = useMemo(() => ({ collapsed, filter, sort }), [collapsed, filter, sort]);
@@ -63,7 +63,7 @@ export function FoldButtons({ tree, keep }: FoldButtonsProps): ReactNode {
       <button type="button" className="button" onClick={() => keep(branches(tree))}>
         Collapse all
       </button>
-      <button type="button" className="button" onClick={() => keep(NOBODY)}>
+      <button type="button" className="button" onClick={() => keep(NO_NODES)}>
         Expand all
       </button>
     </>

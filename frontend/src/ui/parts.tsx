@@ -49,7 +49,7 @@ const MARKS: Record<StatusClass, ReactNode> = {
   ),
 };
 
-/** A status as a shape: told apart without colour too. */
+/** A status as a shape, which differs without colour too. */
 export function Mark({ status }: { status: unknown }): ReactNode {
   const kind = classOf(status);
   return (

@@ -89,7 +89,7 @@ const KEYS: Record<Sort, Key | null> = {
   started: (_, fields) => time(fields, "started_at") ?? Number.POSITIVE_INFINITY,
 };
 
-/** The node to follow: of those that run and have nobody running below, the one that began last. */
+/** The node to follow: of those that run and have no running node below, the one that began last. */
 export function newestRunning({ nodes, shape }: TreeSnapshot): string | null {
   let newest: string | null = null;
   let began = Number.NEGATIVE_INFINITY;

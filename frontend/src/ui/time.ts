@@ -22,7 +22,7 @@ export function followClock(clock: HubClock): void {
   clock.subscribe(tick);
 }
 
-/** What is shown of a run stands still while the hub is not heard: nobody here knows whether it goes on. */
+/** What is shown of a run stands still while the hub is not heard: the page does not know whether it goes on. */
 export function followStatus(status: Readable<Status>): void {
   let live = false;
   status.subscribe(() => {

@@ -5,7 +5,7 @@ import { useHub } from "../../react/provider.tsx";
 import { byClass } from "../../ui/parts.tsx";
 import { usePreference } from "../../ui/preference.ts";
 
-/** Opt in to be told on the desktop, and by the tab's badge, when something fails or waits for a person. */
+/** Opt in to notifications on the desktop, and by the tab's badge, when something fails or waits for a person. */
 export function Alerts(): ReactNode {
   const [on, setOn] = usePreference("alerts", "off");
   const able = typeof Notification !== "undefined";

@@ -1,7 +1,7 @@
 import { CLASSES, classOf, type StatusClass, type TreeSnapshot, texts } from "../../core/index.ts";
 import { URGENCY } from "../../ui/nodes.ts";
 
-/** How much is drawn at first, and when more is asked for. Beyond the last nobody sees anything, and drawing takes too long. */
+/** How much is drawn at first, and when more is asked for. More cannot be read, and takes too long to draw. */
 export const AMOUNTS = [30, 110, 260] as const;
 const CHILDREN = 8;
 /** As many more of a cluster's nodes are drawn each time that it is opened. */

@@ -88,7 +88,7 @@ function Connection({ one, onEnd }: { one: Fields; onEnd: () => void }): ReactNo
   return (
     <tr>
       <td title={text(one, "token_id")}>
-        {text(one, "subject") || <span className="muted">nobody</span>}{" "}
+        {text(one, "subject") || <span className="muted">no subject</span>}{" "}
         <span className="muted">{text(one, "address")}</span>
       </td>
       <td>{text(one, "dialect")}</td>

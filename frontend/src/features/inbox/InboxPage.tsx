@@ -120,7 +120,7 @@ function List({ store }: { store: NoticesStore }): ReactNode {
   if (all.length === 0) {
     return (
       <>
-        <p className="muted">None yet. Anybody with the right to push sends one like this:</p>
+        <p className="muted">None yet. A caller that may push sends one like this:</p>
         <CopyLine
           text={`tasktree-rt notify ${store.userId} "Build 7 is green" --hub ${window.location.origin}`}
         />

@@ -59,7 +59,7 @@ function Named({ name, disabled, onSend }: NamedProps): ReactNode {
   );
 }
 
-/** What was announced last, while nobody listens: it is shown, and cannot be sent. */
+/** The last announced commands while no orchestrator listens: they are shown, and cannot be sent. */
 function useLast(commands: readonly AnnouncedCommand[], projectId: string): readonly AnnouncedCommand[] {
   const last = useRef<{ readonly of: string; readonly commands: readonly AnnouncedCommand[] } | null>(null);
   if (commands.length > 0) last.current = { of: projectId, commands };

@@ -23,7 +23,7 @@ function useAttempt(tree: TreeStore, nodeId: string): { attempt: Attempt; betwee
     const n = all.findIndex((one) => one.number === named && one.started !== undefined);
     const attempt = all[n];
     if (attempt?.started === undefined) return null;
-    // What is said between two attempts is of the one before.
+    // Lines between two attempts belong to the one before.
     const to = all[n + 1]?.started ?? Number.POSITIVE_INFINITY;
     return { attempt, between: { from: n === 0 ? Number.NEGATIVE_INFINITY : attempt.started, to } };
   }, [fields, named]);

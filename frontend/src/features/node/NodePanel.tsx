@@ -89,7 +89,7 @@ export default function NodePanel(props: ViewProps & { nodeId: string }): ReactN
   );
 }
 
-const TOLD = new Set([
+const SHOWN = new Set([
   "title",
   "name",
   "status",
@@ -120,7 +120,7 @@ function About({
   const share = progress(fields);
   const parent = text(fields, "parent_id");
   const earlier = time(fields, "ended_at") !== undefined && ran(fields).ended === undefined;
-  const rest = Object.entries(fields).filter(([name]) => !TOLD.has(name));
+  const rest = Object.entries(fields).filter(([name]) => !SHOWN.has(name));
   return (
     <>
       <div className="row wrap">

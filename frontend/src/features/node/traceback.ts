@@ -13,7 +13,7 @@ export interface Part {
 const PYTHON = /^([\s|+-]*)File "([^"]+)", line \d+/;
 const ARROW = /^(\s+)at (.*(?::\d+\)?|\((?:native code|Native Method|Unknown Source|<anonymous>)\)))$/;
 
-/** Where code is that nobody debugs first: installed packages, standard libraries, what a runtime makes up. */
+/** Where code is that people debug last: installed packages, standard libraries, what a runtime makes up. */
 const FOREIGN =
   /[\\/](?:site-packages|dist-packages|node_modules)[\\/]|[\\/]lib(?:64)?[\\/]python\d|^<(?!stdin>|string>)|node:|^(?:java|javax|jdk|sun|kotlin|scala)\./;
 

@@ -9,7 +9,7 @@ import { Compared } from "./Compared.tsx";
 import { Grid } from "./Grid.tsx";
 import { isDone, lastGood, news, type Run, type RunNode, type Series, took, usual } from "./runs.ts";
 
-/** The runs of one job beside each other, and what one of them says. */
+/** The runs of one job beside each other, and one run in detail. */
 export function SeriesView({
   series,
   error,

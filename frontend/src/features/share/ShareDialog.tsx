@@ -24,7 +24,7 @@ interface ShareDialogProps {
   readonly onClose: () => void;
 }
 
-/** Make a link with which anybody can watch this project until it expires, and do nothing else. */
+/** Make a link that lets its holder watch this project until it expires, and do nothing else. */
 export default function ShareDialog({ projectId, onClose }: ShareDialogProps): ReactNode {
   const hub = useHub();
   return (
@@ -42,15 +42,15 @@ export default function ShareDialog({ projectId, onClose }: ShareDialogProps): R
   );
 }
 
-/** The hub asks for no token: a link could not keep anybody from the rest. */
+/** The hub asks for no token: a link could not hide the rest. */
 function NoTokens(): ReactNode {
   return (
     <>
       <p className="notice c-review">
-        This hub asks for no tokens: whoever reaches it sees every project and can change all of them. A link
+        This hub asks for no tokens: people who reach it see every project and can change all of them. A link
         for watching alone, with an end, needs <code>auth.secret</code> in the hub's settings.
       </p>
-      <p className="muted">Whoever reaches the hub can open this page by its address:</p>
+      <p className="muted">People who reach the hub can open this page by its address:</p>
       <CopyLine text={window.location.href} />
     </>
   );
@@ -77,7 +77,8 @@ function ShareForm({ projectId }: { projectId: string }): ReactNode {
   return (
     <>
       <p>
-        Whoever has the link can watch this project until it ends: no other project, no answers, no commands.
+        People who have the link can watch this project until it ends: no other project, no answers, no
+        commands.
         {window.location.search.includes("node=") &&
           " It leads to the node that is open here; the whole project can be seen."}
       </p>

@@ -8,7 +8,7 @@ import { until } from "./summary.ts";
 
 const WIDE = 300;
 
-/** What a bar is, beside the pointer. The row says the same to whoever cannot point. */
+/** What a bar is, beside the pointer. The row says the same to people who cannot point. */
 export function Tip({
   pointed: { place, attempt, x, y },
   scene,

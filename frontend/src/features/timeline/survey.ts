@@ -26,7 +26,7 @@ function presentTimes(fields: Fields): Ran {
   return (fields.ended_attempts === undefined ? null : attempts(fields).at(-1)) ?? ran(fields);
 }
 
-/** When a node ran; null: it has not begun. One that ended at a time that nobody said has no length. */
+/** When a node ran; null: it has not begun. One whose end has no time has no length. */
 export function spanOf(fields: Fields): Span | null {
   const known = spans.get(fields);
   if (known !== undefined) return known;

@@ -25,7 +25,7 @@ export function markOf(event: StoredEvent): Mark | null {
 /** As many places as a mark can be seen at. */
 const PLACES = 200;
 
-/** Marks that can be told apart, with their place in per cent: of those at one place a failure is shown. */
+/** Marks at different places, in per cent: of those at one place a failure is shown. */
 export function placed(marks: readonly Mark[], oldest: number, head: number): (Mark & { at: number })[] {
   const found = new Map<number, Mark & { at: number }>();
   const length = Math.max(1, head - oldest);

@@ -63,7 +63,7 @@ function coloured(code: number): string | null {
   return null;
 }
 
-/** One of 256 colours, or of all: the nearest of the eight, which are told apart on either background. */
+/** One of 256 colours, or of all: the nearest of the eight, which differ on either background. */
 function extended(parts: readonly number[], at: number): string | null {
   if (parts[at + 1] !== 5) return nearest(parts[at + 2] ?? 0, parts[at + 3] ?? 0, parts[at + 4] ?? 0);
   const index = parts[at + 2] ?? 0;

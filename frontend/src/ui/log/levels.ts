@@ -15,7 +15,7 @@ const RANKS: Readonly<Record<string, number>> = {
 export const LEVELS = ["all", "info", "warning", "error"] as const;
 export type Level = (typeof LEVELS)[number];
 
-/** A level that nobody knows is `info`. */
+/** An unknown level is `info`. */
 function rank(level: string): number {
   return RANKS[level.toLowerCase()] ?? 1;
 }
