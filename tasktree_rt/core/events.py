@@ -30,6 +30,7 @@ __all__ = [
     "NodeId",
     "ProjectId",
     "Record",
+    "as_name",
     "deeper_than",
     "format_time",
     "is_node_id",
@@ -58,6 +59,8 @@ NOT_KEPT: Final = frozenset(
     {"node_update", "project_update", "log", "task_status_changed", "coordination_update"}
 )
 """Types that a conflated message leaves out; every other type is kept there to be shown."""
+MAX_INT: Final = 2**53 - 1
+"""The largest integer that names a node: beyond it a browser reads another number than this program."""
 
 _TYPE: Final = re.compile(r"[^\x00-\x1f\x7f-\x9f\ud800-\udfff]{1,128}")
 _RFC3339: Final = re.compile(
@@ -101,6 +104,18 @@ class Record:
     node_id: str | None
     received: int
     body: bytes
+
+
+def as_name(value: object) -> str | None:
+    """Read a node id from a peer's value: a string, or an integer as text; None for any other value.
+
+    ``1.0`` is the integer 1: a browser cannot tell them apart.
+    """
+    if type(value) is float and value.is_integer():
+        value = int(value)
+    if type(value) is int:
+        return str(value) if -MAX_INT <= value <= MAX_INT else None
+    return value if isinstance(value, str) and is_node_id(value) else None
 
 
 def is_project_id(value: object) -> bool:

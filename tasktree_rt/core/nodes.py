@@ -13,9 +13,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 from weakref import ref
 
-from attrs import Factory, define
+from attrs import define
 
-from tasktree_rt.core.events import Json, is_node_id
+from tasktree_rt.core.events import Json, as_name
 from tasktree_rt.core.usage import ENDED_USAGE, NOTHING, SPENDING, Spent, UsageSums, spent
 
 TOP_FIELDS: Final = ("state", "project", "orchestrator", "coordination", "prompts")
@@ -27,9 +27,9 @@ EMPTY_TOP: Final[dict[str, Any]] = {
     "prompts": [],
 }
 """Own fields of an empty project. Values are replaced, never mutated."""
-MAX_INT: Final = 2**53 - 1
-"""The largest integer that names a node: beyond it a browser reads another number than this program."""
 _NUMBERED: Final = re.compile(r"t([0-9]+)|([0-9]+)-(.+)", re.DOTALL)
+COPIED: Final = 256
+"""Parents whose children are copied in one step."""
 
 
 class Node:
@@ -54,13 +54,20 @@ class Node:
 EMPTY: Final = Node({}, 32, 0)
 
 
+_NONE: Final[dict[str, Any]] = {}
+"""What a change leaves as it is: most events change one node, and would make two empty dicts."""
+
+
 @define
 class Change:
-    """What one event changes: nodes taken out, then nodes put in whole, then top-level fields replaced."""
+    """What one event changes: nodes taken out, then nodes put in whole, then top-level fields replaced.
+
+    Never mutated.
+    """
 
     removed: tuple[str, ...] = ()
-    put: dict[str, Node] = Factory(dict)
-    top: dict[str, Any] = Factory(dict)
+    put: dict[str, Node] = _NONE
+    top: dict[str, Any] = _NONE
 
 
 NO_CHANGE: Final = Change()
@@ -159,14 +166,24 @@ class Nodes:
 
     def copy_from(self, other: Nodes) -> None:
         """Copy everything from `other`."""
+        for _ in self.copying(other):
+            pass
+
+    def copying(self, other: Nodes) -> Iterator[None]:
+        """Copy everything from `other` in steps, each of some `COPIED` parents; `other` must not change until
+        the last one."""
         self.nodes = dict(other.nodes)
         self.bound = other.bound
         self.top = dict(other.top)
-        self._children = {parent: dict(children) for parent, children in other._children.items()}
-        self._task_ids = {task: dict(nodes) for task, nodes in other._task_ids.items()}
         self._tasks = dict(other._tasks)
         self._counts = dict(other._counts)
         self._usage = None if other._usage is None else other._usage.copy()
+        self._children, self._task_ids = {}, {}
+        for mine, others in ((self._children, other._children), (self._task_ids, other._task_ids)):
+            for index, (name, nodes) in enumerate(others.items()):
+                if index % COPIED == 0:
+                    yield
+                mine[name] = nodes.copy()
 
     def load(self, nodes: Iterable[tuple[str, Node]], top: dict[str, Any]) -> None:
         """Fill an empty one from a checkpoint."""
@@ -183,10 +200,15 @@ class Nodes:
         self._lent = None
 
     def _put(self, node_id: str, node: Node) -> None:
-        before = self.nodes.get(node_id)
-        self.bound += node.bound - (0 if before is None else before.bound)
-        self._count(None if before is None else _status(before), _status(node))
-        fields, was = node.fields, EMPTY.fields if before is None else before.fields
+        before, fields = self.nodes.get(node_id), node.fields
+        if before is None:
+            was = EMPTY.fields
+            self.bound += node.bound
+            self._count(None, _status(node))
+        else:
+            was = before.fields
+            self.bound += node.bound - before.bound
+            self._count(_status(before), _status(node))
         self._index(node_id, was, fields)
         self.nodes[node_id] = node
         if self._usage is not None or "usage" in fields or "cost_usd" in fields or ENDED_USAGE in fields:
@@ -259,18 +281,6 @@ def _move(index: dict[str, dict[str, None]], node_id: str, before: object, after
             del index[old]
     if new is not None:
         index.setdefault(new, {})[node_id] = None
-
-
-def as_name(value: object) -> str | None:
-    """Read a node id from a peer's value: a string, or an integer as text; None for any other value.
-
-    ``1.0`` is the integer 1: a browser cannot tell them apart.
-    """
-    if type(value) is float and value.is_integer():
-        value = int(value)
-    if type(value) is int:
-        return str(value) if -MAX_INT <= value <= MAX_INT else None
-    return value if isinstance(value, str) and is_node_id(value) else None
 
 
 def _task_number(reference: str, project_id: str) -> str | None:

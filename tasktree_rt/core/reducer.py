@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable
 from typing import Final
 
 from tasktree_rt.core.attempts import TOUCHED, keep_attempts
-from tasktree_rt.core.events import Event, Json, is_node_id
-from tasktree_rt.core.nodes import EMPTY, EMPTY_TOP, NO_CHANGE, Change, Node, Nodes, as_name
+from tasktree_rt.core.events import Event, Json, as_name, is_node_id
+from tasktree_rt.core.nodes import EMPTY, EMPTY_TOP, NO_CHANGE, Change, Node, Nodes
 
 Measure = Callable[[Json], int]
 """Encoded size of an object in bytes."""
@@ -198,7 +198,8 @@ def _merged(nodes: Nodes, node_id: str, changes: Json, weight: int, measure: Mea
         weight += 4 * len(node_id)
     fields = _merge(before.fields, changes)
     for name in _NEVER_FIELDS:
-        fields.pop(name, None)
+        if name in fields:
+            del fields[name]
     if not TOUCHED.isdisjoint(changes) and keep_attempts(before.fields, fields, changes):
         return weighed(node_id, fields, measure)
     bound = before.bound + weight

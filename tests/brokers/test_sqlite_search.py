@@ -8,6 +8,7 @@ import sqlite3
 import tempfile
 from collections.abc import Callable
 from contextlib import closing
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -83,6 +84,21 @@ async def test_without_an_index_there_is_no_file_and_the_logs_are_read(path: Pat
         found = await find(broker, "word")
         assert (found.index, len(found.hits)) == (False, 1)
     assert os.listdir(path.parent) == ["store.db", "store.db.lock"]
+
+
+async def test_one_step_takes_in_few_events_of_many_bytes_and_at_least_one(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(search_index, "_BYTES", 10_000)
+    short, long, longest = "word", "word " * 700, "word " * 5_000
+    async with opened(path, index=True) as broker:
+        await broker.append([said(*[short] * 30, *[long] * 12, longest, longest, short)])
+        steps = [0]
+        while await broker.index():
+            steps.append(rows(path))
+        taken = [after - before for before, after in pairwise(steps)]
+        assert taken == [33, 3, 3, 3, 1, 1, 1], "of 3,500 bytes three, of 25,000 one"
+        assert (await find(broker, "word")).count == 45
 
 
 async def test_the_index_goes_on_where_it_was_when_the_process_ended(path: Path) -> None:

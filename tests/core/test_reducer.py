@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasktree_rt.core.nodes import NO_CHANGE, Change, Node, Nodes, as_name, whole
+from tasktree_rt.core.events import as_name
+from tasktree_rt.core.nodes import NO_CHANGE, Change, Node, Nodes, whole
 from tasktree_rt.core.reducer import SMALL, named_node, reduce, weighed
 from tasktree_rt.core.tree import Tree
 from tasktree_rt.dialects.base import encode_body, encode_json, measure

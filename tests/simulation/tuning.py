@@ -19,7 +19,7 @@ from tasktree_rt.hub.delivery import socket_subscriber as writing
 from tasktree_rt.hub.executions import status_feed as board
 from tasktree_rt.hub.executions import status_notifier as statuses
 from tasktree_rt.hub.projects import cache as shelf
-from tasktree_rt.hub.projects import checkpoints, project, shared_snapshot
+from tasktree_rt.hub.projects import checkpoints, loading, project, shared_snapshot
 from tasktree_rt.hub.projects import recent_changes as moves
 from tasktree_rt.hub.projects import retention as keeper
 from tasktree_rt.hub.publish import committer as ingest
@@ -39,6 +39,7 @@ _MODULES: Final = (
     heartbeats,
     ingest,
     keeper,
+    loading,
     moves,
     outbox,
     positions,
@@ -72,7 +73,7 @@ BOUNDS: Final[dict[str, tuple[int, ...]]] = {
     "SHARED": (1, 8),
 }
 """Constants of the product and what they may be instead. `SLICE` is another thing in each module."""
-SLICES: Final = {fanout: (1, 3, 200), checkpoints: (2, 512), statuses: (1, 200)}
+SLICES: Final = {fanout: (1, 3, 200), checkpoints: (2, 512), loading: (2, 512), statuses: (1, 200)}
 
 
 @contextmanager

@@ -19,8 +19,11 @@ from tasktree_rt.core.search import MAX_TEXT
 from tasktree_rt.core.topics import user_topic
 
 T = TypeVar("T")
-_ROWS: Final = 2_000
-"""Events that one step takes in, or out."""
+_ROWS: Final = 250
+"""Events that one step takes in, or out, at most."""
+_BYTES: Final = 128 * 1024
+"""Bytes of the bodies that one step takes in, if it takes in more than one event. A step is two milliseconds
+of a processor then; where the event loop shares its processor with this thread, an event waits for a step."""
 _USERS: Final = user_topic("")
 _ESC: Final = "char(27)"
 _MESSAGE: Final = "json_extract(CAST(body AS TEXT), '$.data.message')"
@@ -37,6 +40,11 @@ _TAKE_IN: Final = f"""
         || CASE WHEN type = 'log' THEN coalesce(' l' || hex({_LEVEL}), '') ELSE '' END
     FROM store.event
     WHERE key > ? AND key <= ? AND json_valid(CAST(body AS TEXT))"""  # noqa: S608 - of constants
+_TOO_MANY: Final = """
+    SELECT min(key) FROM (
+        SELECT key, sum(length(body)) OVER (ORDER BY key) - length(body) AS before
+        FROM store.event WHERE key > ? AND key <= ?
+    ) WHERE before >= ?"""
 _BEHIND: Final = """
     SELECT l.life, l.floor, max(l.floor, coalesce(p.upto, 0)), l.head
     FROM store.life l LEFT JOIN progress p ON p.life = l.life
@@ -89,6 +97,11 @@ class IndexWriter:
         self._life = life
         reached = min(head, upto + _ROWS)
         keys = event_key(life, upto), event_key(life, reached)
+        with suppress(sqlite3.DatabaseError):  # of a damaged part: then all of it is one step
+            (stop,) = self._connection.execute(_TOO_MANY, (*keys, _BYTES)).fetchone()
+            if stop is not None:
+                keys = keys[0], stop - 1
+                reached = keys[1] & MAX_SEQ
         move_on = partial(self._connection.execute, _MOVE_ON, (life, floor, reached))
         try:
             self._in_transaction(

@@ -7,19 +7,20 @@ recover it, and the cache does not ask the store again.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, Final
+from typing import Final
 
 import trio
 from structlog.stdlib import BoundLogger, get_logger
 
-from tasktree_rt.brokers.base import Broker, Life, Summary
+from tasktree_rt.brokers.base import Broker, Summary
 from tasktree_rt.core.events import is_project_id
 from tasktree_rt.core.log import Gap, Position, Recovered
 from tasktree_rt.core.topics import user_of
 from tasktree_rt.errors import ProjectDamaged, StoreDamaged
-from tasktree_rt.hub.projects.checkpoints import advance, check_events, fill
+from tasktree_rt.hub.projects.checkpoints import check_events
 from tasktree_rt.hub.projects.footprint import Footprint, Footprints
 from tasktree_rt.hub.projects.large_values import LargeValues
+from tasktree_rt.hub.projects.loading import load_project
 from tasktree_rt.hub.projects.project import Project
 from tasktree_rt.hub.projects.store_errors import readable
 
@@ -30,7 +31,6 @@ RECENT: Final = 1.0
 """Seconds after its use in which a project is not forgotten for its size: a caller may be about to use it."""
 SLACK: Final = 16
 """Projects may exceed the limit by this share of it before the cache forgets others."""
-OLDER: Final = 1_024
 LAST_ID: Final = "\U0010ffff"
 """Sorts after every project id."""
 
@@ -229,25 +229,12 @@ class ProjectCache:
         if not is_project_id(project_id) and user_of(project_id) is None:
             return Footprint(Project(project_id))
         try:
-            return await self._whole(project_id)
+            return await load_project(self._broker, self.read, project_id, self._large)
         except StoreDamaged as damage:
             log.error("project damaged", project=project_id, reason=damage.reason)
             project = await self._husk(project_id, damage.reason)
             self._damaged(project)
             return Footprint(project)
-
-    async def _whole(self, project_id: str) -> Footprint:
-        project = Project(project_id)
-        life = await self._broker.load(project_id)
-        project.load(life, await self._older(project_id, life))
-        if life.checkpoint is not None:
-            parts, trees = life.checkpoint.parts, (project.tree, project.staged)
-            await fill(project_id, parts, *trees, large=self._large)
-        await advance(project, life, self._large)
-        project.trimmed(life.floor)
-        footprint = Footprint(project)
-        await footprint.learn(life.checkpoint)
-        return footprint
 
     async def _husk(self, project_id: str, damage: str) -> Project:
         """Return a damaged project, with what the store knows of it without its log."""
@@ -264,16 +251,3 @@ class ProjectCache:
         """Forget a project, so that its next use reads it anew."""
         if self._projects.get(project.project_id) is project:
             self._remove(project.project_id)
-
-    async def _older(self, project_id: str, life: Life) -> tuple[Any, ...]:
-        if life.checkpoint is None:
-            return ()
-        start = max(life.floor, life.checkpoint.seq - OLDER)
-        if start == life.checkpoint.seq:
-            return ()
-        found = await self.read(project_id, Position(life.epoch, start), life.checkpoint.seq - start)
-        if isinstance(found, Gap):
-            return ()
-        records = [one for one in found.records if one.seq <= life.checkpoint.seq]
-        complete = bool(records) and records[-1].seq == life.checkpoint.seq
-        return tuple(records) if complete else ()

@@ -7,11 +7,10 @@ It leaves out pending publishes (`limits.max_waiting_bytes` bounds them) and the
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any, Final
 
-from tasktree_rt.brokers.base import Checkpoint
 from tasktree_rt.core.events import Record
 from tasktree_rt.dialects.base import encode_json
 from tasktree_rt.hub.cooperative import yield_if_due
@@ -33,11 +32,13 @@ VALUE: Final = 40
 """Bytes of a JSON object, of an array, and of a value in them, beside their text."""
 FLAT: Final = 6
 """Objects and arrays in an event whose fields are not nested, at most: their bytes are in `NODE`."""
+SLICE: Final = 128
+"""Events between two yields to the loop."""
 
 
 class Footprint:
     """The estimate of one project. `weigh` costs no more than to look through the new events once; for a
-    project that was just read from the store, `learn` looks through all of it before, in slices."""
+    project that is read from the store, `counting` and `learn` look through all of it before, in slices."""
 
     __slots__ = ("_epoch", "_extra", "_nested", "_seq", "_since_top", "_top", "_top_size", "bytes", "project")
 
@@ -58,28 +59,32 @@ class Footprint:
         self._top_size = 0
         self._since_top = 0
 
-    async def learn(self, checkpoint: Checkpoint | None) -> None:
-        """Look through a project that was just read from the store: its checkpoint and the events since."""
-        if checkpoint is not None:
-            self._seq = checkpoint.seq
-            await self._count_nested(checkpoint.parts, len(self.project.tree))
-        head = self.project.tree.head
-        for record in _newest(self.project, head - self._seq):
-            self._take(record)
-            await yield_if_due()
-        self._seq = head
-
-    async def _count_nested(self, parts: Sequence[bytes], nodes: int) -> None:
-        """Count the nested values of a checkpoint's nodes."""
-        objects, arrays, values = -nodes, 1 - nodes - len(parts), 0
-        for part in parts[1:]:
-            objects += part.count(b"{")
-            arrays += part.count(b"[")
-            values += part.count(b",")
-            await yield_if_due()
+    def counting(self, parts: Iterable[bytes]) -> Iterator[bytes]:
+        """Pass on the parts of the checkpoint from which the project's tree is being filled, and count their
+        nested values; the tree is full when the caller asks for a part beyond the last."""
+        self._seq = self.project.tree.head
+        objects, arrays, values, size, number = 0, 1, 0, 0, 0
+        for number, part in enumerate(parts, 1):
+            if number > 1:
+                objects += part.count(b"{")
+                arrays += part.count(b"[")
+                values += part.count(b",")
+                size += len(part)
+            yield part
+        nodes = len(self.project.tree)
+        objects, arrays = objects - nodes, arrays - nodes - number
         if objects + arrays > 0:
-            self._nested = sum(map(len, parts[1:]))
+            self._nested = size
             self._extra = OBJECT * objects + ARRAY * arrays + VALUE * values
+
+    async def learn(self) -> None:
+        """Look through the newest events of a project that was just read from the store, in slices."""
+        head = self.project.tree.head
+        for index, record in enumerate(_newest(self.project, head - self._seq), 1):
+            self._take(record)
+            if index % SLICE == 0:
+                await yield_if_due()
+        self._seq = head
 
     def weigh(self) -> int:
         """Return the bytes that the project holds now."""

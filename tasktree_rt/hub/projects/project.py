@@ -89,8 +89,8 @@ class Project:
     def load(self, life: Life, older: Sequence[Record]) -> None:
         """Begin with the store's checkpoint.
 
-        `older` are the events just before it, for resuming watchers. The caller then fills both trees, the
-        staged one too, with the checkpoint's nodes, feeds the tail to `apply`, and stages it.
+        `older` are the events just before it, for resuming watchers. The caller then fills the tree with the
+        checkpoint's nodes, feeds the tail to `apply`, and copies the tree to `staged`.
         """
         start = life.checkpoint.seq if life.checkpoint else 0
         self._begin(life.epoch, start, life.floor)

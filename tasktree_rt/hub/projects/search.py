@@ -19,7 +19,7 @@ ROUND: Final = 0.5
 """Seconds between two looks at what is not in the index yet."""
 REST: Final = 10.0
 """Times its duration that the task rests after a step, so that filling never takes a processor to itself."""
-SHORTEST: Final = 0.05
+SHORTEST: Final = 0.02
 """Seconds that it rests at least."""
 MOST_OF_ONE: Final = 4
 """Searches of one subject, or address without tokens, at a time."""

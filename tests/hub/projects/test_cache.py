@@ -12,8 +12,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from tasktree_rt.core.log import Position, Recovered
 from tasktree_rt.errors import Unavailable
-from tasktree_rt.hub.projects import cache as shelf
-from tasktree_rt.hub.projects import checkpoints, project
+from tasktree_rt.hub.projects import checkpoints, loading, project
 from tests.hub.resume.test_conflation import events
 from tests.hub.world import Store, a_world, run, update
 
@@ -24,7 +23,8 @@ def test_a_project_loaded_from_checkpoint_and_tail_is_the_one_that_was_put_away(
 ) -> None:
     async def body() -> None:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(shelf, "OLDER", 4)
+            patch.setattr(loading, "OLDER", 4)
+            patch.setattr(loading, "SLICE", 2)
             patch.setattr(checkpoints, "SLICE", 2)
             patch.setattr(checkpoints, "PART_BYTES", 60)
             patch.setattr(project, "TAIL_EVENTS", 8)

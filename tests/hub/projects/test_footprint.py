@@ -14,7 +14,6 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from tasktree_rt.brokers.base import Checkpoint
 from tasktree_rt.brokers.sqlite.broker import SqliteBroker
 from tasktree_rt.core.events import Record, parse_event
 from tasktree_rt.core.reducer import named_node
@@ -118,12 +117,13 @@ async def test_so_is_that_of_a_state_read_from_its_checkpoint(shape: Callable[[]
     gc.collect()
     tracemalloc.start()
     project = Project("p")
-    await fill("p", parts, project.tree, project.staged)
+    footprint = Footprint(project)
+    await fill("p", footprint.counting(parts), project.tree)
+    project.staged.copy_from(project.tree)
     gc.collect()
     real, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    footprint = Footprint(project)
-    await footprint.learn(Checkpoint("", 0, parts))
+    await footprint.learn()
     assert 0.7 < footprint.weigh() / real < 1.5
 
 
@@ -172,9 +172,14 @@ async def test_a_project_read_from_the_store_is_looked_through_in_slices_and_onl
         publish_counted(project, number)
     footprint = Footprint(project)
     Counting.looks = 0
-    await footprint.learn(Checkpoint("", 0, (b"", *(Counting(b'["n",{}]') for _ in range(50)))))
-    assert len(yields) == 100
-    assert all(after - before <= 3 for before, after in pairwise([0, *yields])), "one part or event a slice"
+    monkeypatch.setattr(footprints, "SLICE", 5)
+    await footprint.learn()
+    assert len(yields) == 10
+    assert all(after - before <= 15 for before, after in pairwise([0, *yields])), "five events a slice"
+    yields = [Counting.looks]
+    parts = (b"", *(Counting(b'["n",{}]') for _ in range(50)))
+    yields.extend(Counting.looks for _ in footprint.counting(parts))
+    assert all(after - before <= 3 for before, after in pairwise(yields)), "one part a step"
     looked = Counting.looks
     footprint.weigh()
     assert Counting.looks == looked

@@ -18,7 +18,7 @@ from tasktree_rt.core.protocol import Policy
 from tasktree_rt.errors import PeerError, Unavailable
 from tasktree_rt.hub.delivery import fanout
 from tasktree_rt.hub.projects import cache as shelf
-from tasktree_rt.hub.projects import shared_snapshot
+from tasktree_rt.hub.projects import loading, shared_snapshot
 from tasktree_rt.settings import Keep
 from tests.hub.world import Peer, World, a_world, run, small, update
 
@@ -53,7 +53,7 @@ steps = st.one_of(
 def nothing_idle_stays() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(shelf, "LOADED", 0)
-        patch.setattr(shelf, "OLDER", 3)
+        patch.setattr(loading, "OLDER", 3)
         patch.setattr(fanout, "SLICE", 1)
         patch.setattr(shared_snapshot, "PART_BYTES", 100)
         yield
