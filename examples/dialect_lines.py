@@ -40,9 +40,10 @@ from tasktree_rt.hub.sessions.watcher import NativeSession
 from tasktree_rt.hub.transport import Session
 from tasktree_rt.settings import Settings
 from tasktree_rt.web.app import create_app
-from tasktree_rt.web.auth.authenticator import authenticator
 from tasktree_rt.web.server.server import serve
-from tasktree_rt.web.sockets import Answer, accept_session, address, closing, socket_routes, token
+from tasktree_rt.web.socket_blueprint import Answer, SocketBlueprint
+from tasktree_rt.web.socket_request import SocketRequest
+from tasktree_rt.web.sockets import accept_session, closing
 
 
 # 1. The words: text to commands, messages and records to frames. It never waits and stores nothing.
@@ -122,16 +123,14 @@ LINES = Lines()
 
 def lines_routes(hub: Hub, settings: Settings) -> Blueprint:
     """Serve the language at ``/ws/lines``."""
-    routes = socket_routes("lines", settings)
+    routes = SocketBlueprint("lines", settings)
 
-    @routes.websocket("/ws/lines")
-    async def lines() -> Answer:
+    async def lines(asked: SocketRequest) -> Answer:
         session: Session
-        admit = authenticator().authenticate
         try:
-            grants = await admit(token())
+            grants = await asked.authenticate(asked.token)
         except PeerError as error:
-            session = RejectedSession(hub, LINES, closing(error), address())
+            session = RejectedSession(hub, LINES, closing(error), asked.address)
         else:
             session = NativeSession(
                 hub,
@@ -139,13 +138,14 @@ def lines_routes(hub: Hub, settings: Settings) -> Blueprint:
                 (),
                 grants=grants,
                 policy=Policy.CONFLATE,
-                authenticate=admit,
-                address=address(),
+                authenticate=asked.authenticator.at(asked.address),
+                address=asked.address,
             )
-        await accept_session(hub, session)
+        await accept_session(asked, hub, session)
         return None
 
-    return routes
+    routes.add("/ws/lines", "lines", lines)
+    return routes.blueprint
 
 
 # 3. The hub, with the route in its app.

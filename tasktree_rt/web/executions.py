@@ -20,7 +20,9 @@ from tasktree_rt.web.interactions import LONGEST_WAIT, within_token
 from tasktree_rt.web.problem_details import problem
 from tasktree_rt.web.request import grants, idempotency, number, page_limit, read_object
 from tasktree_rt.web.response import reply
-from tasktree_rt.web.sockets import Answer, accept_session, address, admitted, flag, socket_routes
+from tasktree_rt.web.socket_blueprint import Answer, SocketBlueprint
+from tasktree_rt.web.socket_request import SocketRequest
+from tasktree_rt.web.sockets import accept_session, admitted
 
 EXECUTION: Final = Execution()
 
@@ -35,9 +37,9 @@ class ExecutionRoutes:
 
     def sockets(self) -> Blueprint:
         """Make the WebSocket route of the status stream, under ``/api/v1``."""
-        found = socket_routes("execution_sockets", self._settings)
-        found.add_websocket("/ws/executions/<execution>", "execution", self.stream)
-        return found
+        found = SocketBlueprint("execution_sockets", self._settings)
+        found.add("/ws/executions/<execution>", "execution", self.stream)
+        return found.blueprint
 
     def routes(self) -> Blueprint:
         """Make the HTTP routes, under ``/api/v1``."""
@@ -52,21 +54,21 @@ class ExecutionRoutes:
             found.add_url_rule(path, f"{method} {path}", view, methods=[method])
         return found
 
-    async def stream(self, execution: str) -> Answer:
+    async def stream(self, asked: SocketRequest, execution: str) -> Answer:
         """Stream an execution's status until it ends."""
         try:
-            nodes, logs = flag("nodes"), flag("logs")
+            nodes, logs = asked.flag("nodes"), asked.flag("logs")
         except InvalidInput as error:
             return problem(error)
-        place = address()
+        place = asked.address
 
         async def make(found: Grants) -> ConnectionSession:
             return ExecutionSession(
                 self._hub, EXECUTION, execution, nodes=nodes, logs=logs, grants=found, address=place
             )
 
-        session = await admitted(self._hub, EXECUTION, make)
-        await accept_session(self._hub, session)
+        session = await admitted(asked, self._hub, EXECUTION, make)
+        await accept_session(asked, self._hub, session)
         return None
 
     async def start(self) -> Response:

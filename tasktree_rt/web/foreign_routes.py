@@ -23,7 +23,7 @@ class ForeignSystem(Protocol):
         """Return the addresses that the hub opens for this system, beside ``settings.bind``."""
 
     def routes(self, hub: Hub, settings: Settings) -> Sequence[Blueprint]:
-        """Make the system's routes for WebSockets (`web.sockets.socket_routes`) and HTTP, each blueprint with
+        """Make the system's routes for WebSockets (`web.socket_blueprint`) and HTTP, each blueprint with
         its URL prefix. A WebSocket route hands its session to the server (`web.sockets.accept_session`).
 
         Raises:

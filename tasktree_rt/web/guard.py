@@ -102,12 +102,12 @@ def _refused(policy: OriginPolicy, refusals: Refusals, site: Site) -> Response |
     if not policy.knows_host(request.headers.get("Host")):
         refusals.host(request.headers.get("Host"), request.path)
         return status_problem(403, UNKNOWN_HOST, "forbidden")
-    if not policy.is_foreign(request.headers):
+    if not policy.is_foreign(request.headers.get):
         return None
     is_open = _is_open(request.path, site)
     may_read = is_open or (authenticator().on and token_of(request) is not None)
     if not is_open or "Origin" in request.headers:  # a link to a page is nothing to log
-        refusals.page(request.headers, request.path)
+        refusals.page(request.headers.get, request.path)
     if request.method in READS and may_read:
         return None
     return status_problem(403, FOREIGN_ORIGIN, "forbidden")

@@ -49,7 +49,8 @@ class RequestRates:
         Raises:
             Refused: ``rate_limited``.
         """
-        self._rates.admit(Kind.COST, Caller(network_of(address), ""))
+        if self._rates.limits(Kind.COST):
+            self._rates.admit(Kind.COST, Caller(network_of(address), ""))
 
     def begin(self, address: str) -> None:
         """Count a request for its address, and as in progress until `end`.
@@ -107,6 +108,11 @@ def put_request_rates(app: Quart, found: RequestRates) -> None:
 
 
 def request_rates() -> RequestRates:
-    """Return the rates of the app that handles the current request or handshake."""
-    found: RequestRates = current_app.extensions[EXTENSION]
+    """Return the rates of the app that handles the current request."""
+    return rates_of(current_app)
+
+
+def rates_of(app: Quart) -> RequestRates:
+    """Return the rates of the routes of `app`."""
+    found: RequestRates = app.extensions[EXTENSION]
     return found

@@ -23,7 +23,9 @@ from tasktree_rt.web.foreign_routes import ForeignSystem
 from tasktree_rt.web.response import reply
 from tasktree_rt.web.server.listeners import FixedPath
 from tasktree_rt.web.server.server import serve
-from tasktree_rt.web.sockets import Answer, accept_session, socket_routes
+from tasktree_rt.web.socket_blueprint import Answer, SocketBlueprint
+from tasktree_rt.web.socket_request import SocketRequest
+from tasktree_rt.web.sockets import accept_session
 from tests.web.realhub import RealHub
 from tests.web.serving import small
 
@@ -35,20 +37,22 @@ class Shouting:
         return [FixedPath("127.0.0.1:0", "/ws/shouting")]
 
     def routes(self, hub: Hub, settings: Settings) -> Sequence[Blueprint]:
-        sockets = socket_routes("shouting_sockets", settings)
+        sockets = SocketBlueprint("shouting_sockets", settings)
         routes = Blueprint("shouting", __name__, url_prefix="/shouting")
 
-        @sockets.websocket("/ws/shouting")
-        async def listen() -> Answer:
+        async def listen(asked: SocketRequest) -> Answer:
             wish = (Subscribe("loud"),)
-            await accept_session(hub, PlainSession(hub, Plain(), wish, grants=OPEN, policy=Policy.DISCONNECT))
+            session = PlainSession(hub, Plain(), wish, grants=OPEN, policy=Policy.DISCONNECT)
+            await accept_session(asked, hub, session)
             return None
+
+        sockets.add("/ws/shouting", "listen", listen)
 
         @routes.get("/")
         async def how() -> Response:
             return reply({"volume": 11})
 
-        return [sockets, routes]
+        return [sockets.blueprint, routes]
 
 
 @asynccontextmanager

@@ -21,12 +21,13 @@ from tasktree_rt.hub.hub import Hub
 from tasktree_rt.hub.interactions.registry import PROMPT, OpenInteraction
 from tasktree_rt.hub.sessions.rejected import RejectedSession
 from tasktree_rt.settings import Settings
-from tasktree_rt.web.auth.authenticator import authenticator
 from tasktree_rt.web.interactions import LONGEST_WAIT, held_back, waited, within_token
 from tasktree_rt.web.request import grants, number, read_object, require_admin
 from tasktree_rt.web.response import reply
 from tasktree_rt.web.server.listeners import FixedPath
-from tasktree_rt.web.sockets import Answer, accept_session, address, closing, socket_routes, token
+from tasktree_rt.web.socket_blueprint import Answer, SocketBlueprint
+from tasktree_rt.web.socket_request import SocketRequest
+from tasktree_rt.web.sockets import accept_session, closing
 
 PATH: Final = "/ws/aiecs"
 PREFIX: Final = "/api/v1/aiecs"
@@ -67,9 +68,9 @@ class AiecsRoutes:
 
     def sockets(self) -> Blueprint:
         """Make the route of ``/ws/aiecs``."""
-        found = socket_routes("aiecs_sockets", self._settings)
-        found.add_websocket(PATH, "aiecs", self.listen)
-        return found
+        found = SocketBlueprint("aiecs_sockets", self._settings)
+        found.add(PATH, "aiecs", self.listen)
+        return found.blueprint
 
     def routes(self) -> Blueprint:
         """Make the HTTP routes, under ``/api/v1/aiecs``."""
@@ -85,14 +86,14 @@ class AiecsRoutes:
             found.add_url_rule(path, f"{method} {path}".replace(".", ""), view, methods=[method])
         return found
 
-    async def listen(self) -> Answer:
+    async def listen(self, asked: SocketRequest) -> Answer:
         """Accept a client of AIECS, or reject its token by a close code."""
         chosen = self._settings.aiecs
         session: ConfirmingSession | RejectedSession
         try:
-            found = await authenticator().authenticate(token())
+            found = await asked.authenticate(asked.token)
         except PeerError as error:
-            session = RejectedSession(self._hub, self._dialect, closing(error), address())
+            session = RejectedSession(self._hub, self._dialect, closing(error), asked.address)
         else:
             everything = chosen.broadcast_all and not self._settings.auth.on
             session = ConfirmingSession(
@@ -101,11 +102,11 @@ class AiecsRoutes:
                 self._messages,
                 everything=everything,
                 grants=found,
-                address=address(),
+                address=asked.address,
             )
             if len(self._messages) >= chosen.max_connections:
-                session = RejectedSession(self._hub, self._dialect, OVERLOADED, address())
-        await accept_session(self._hub, session)
+                session = RejectedSession(self._hub, self._dialect, OVERLOADED, asked.address)
+        await accept_session(asked, self._hub, session)
         return None
 
     async def notify(self) -> Response:

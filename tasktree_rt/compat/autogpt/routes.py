@@ -21,13 +21,14 @@ from tasktree_rt.hub.access import policy as access
 from tasktree_rt.hub.access.credentials import is_api_key
 from tasktree_rt.hub.hub import Hub
 from tasktree_rt.settings import Settings
-from tasktree_rt.web.auth.authenticator import authenticator
 from tasktree_rt.web.auth.key_ring import rings_of
 from tasktree_rt.web.problem_details import status_problem
 from tasktree_rt.web.request import grants, read_body
 from tasktree_rt.web.response import reply
 from tasktree_rt.web.server.listeners import FixedPath
-from tasktree_rt.web.sockets import Answer, accept_session, address, socket_routes, token
+from tasktree_rt.web.socket_blueprint import Answer, SocketBlueprint
+from tasktree_rt.web.socket_request import SocketRequest
+from tasktree_rt.web.sockets import accept_session
 
 AUTOGPT: Final = AutoGpt()
 
@@ -57,10 +58,10 @@ class AutoGptRoutes:
 
     def sockets(self) -> Blueprint:
         """Make the route of ``/ws``."""
-        found = socket_routes("autogpt_sockets", self._settings)
-        found.add_websocket("/ws", "autogpt", self.view)
-        found.record_once(lambda state: rings_of(cast("Quart", state.app)).add(self._tokens.ring))
-        return found
+        found = SocketBlueprint("autogpt_sockets", self._settings)
+        found.add("/ws", "autogpt", self.view)
+        found.blueprint.record_once(lambda state: rings_of(cast("Quart", state.app)).add(self._tokens.ring))
+        return found.blueprint
 
     def routes(self) -> Blueprint:
         """Make the routes that AutoGPT pushes to, under ``/api/v1/autogpt``."""
@@ -69,12 +70,12 @@ class AutoGptRoutes:
         found.add_url_rule("/notifications", "notify", self.notify, methods=["POST"])
         return found
 
-    async def view(self) -> Answer:
+    async def view(self, asked: SocketRequest) -> Answer:
         """Accept a client of AutoGPT. For a refused token the answer is 403 before the handshake, as from
         AutoGPT's own server: the frontend runs its connect handlers for every accepted connection."""
-        shown = token() or ""
+        shown = asked.token or ""
         try:
-            found = await self._caller(shown)
+            found = await self._caller(asked, shown)
         except PeerError as error:
             self._hub.meter.refused(error.code)
             return status_problem(403, error.message, error.code)
@@ -85,22 +86,23 @@ class AutoGptRoutes:
             expires=found.expires,
             token_id=found.token_id,
             issued=found.issued,
-            address=address(),
+            address=asked.address,
             token=shown,
         )
-        await accept_session(self._hub, session)
+        await accept_session(asked, self._hub, session)
         return None
 
-    async def _caller(self, credential: str) -> Grants:
+    async def _caller(self, asked: SocketRequest, credential: str) -> Grants:
         """Return the grants of the user of a token of AutoGPT's, or of an API key.
 
         Raises:
             PeerError: it is refused.
         """
-        admits = authenticator()
+        admits = asked.authenticator
         if admits.on and is_api_key(credential):
-            return await admits.authenticate(credential)
-        return await admits.admit(self._tokens.authenticate(credential, admits.own))
+            return await asked.authenticate(credential)
+        verified = self._tokens.authenticate(credential, admits.own)
+        return await admits.admit(verified, asked.address, asked.path)
 
     async def event(self) -> Response:
         """Take an execution's event, in the form that Redis carries."""

@@ -69,6 +69,10 @@ class RateLimits:
         """How many addresses, subjects and projects are in memory."""
         return len(self._by_address) + len(self._by_subject) + len(self._by_project)
 
+    def limits(self, kind: Kind) -> bool:
+        """Return whether any caller or project has a limit of this kind."""
+        return self._limited[kind]
+
     def most_at_once(self, kind: Kind) -> float:
         """Return the smallest burst of this kind that one caller has; infinity without a limit."""
         rates = [getattr(self._rates, names[kind]) for names in (_ADDRESS, _SUBJECT) if kind in names]

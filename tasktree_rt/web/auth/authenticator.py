@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import TYPE_CHECKING, Final, Protocol
 
-from quart import current_app, has_request_context, has_websocket_context, request, websocket
+from quart import current_app, has_request_context, request
 
 from tasktree_rt.core.access import OPEN, Grants
 from tasktree_rt.errors import PeerError
@@ -20,7 +20,7 @@ from tasktree_rt.web.auth.key_ring import KeyRing
 from tasktree_rt.web.auth.tokens import hub_tokens
 
 if TYPE_CHECKING:
-    from quart import Quart, Request, Websocket
+    from quart import Quart
 
 EXTENSION: Final = "tasktree_rt.authenticator"
 
@@ -86,12 +86,17 @@ class Admission:
         self.on = own.on
 
     async def authenticate(
-        self, credential: str | None, *, audience: str | None = None, address: str | None = None
+        self,
+        credential: str | None,
+        *,
+        audience: str | None = None,
+        address: str | None = None,
+        path: str = "",
     ) -> Grants:
         """Return the grants of a credential; all grants if authentication is off.
 
-        `audience` is that of a foreign system's tokens. `address` is by default that of the current request
-        or handshake.
+        `audience` is that of a foreign system's tokens. `address` and `path` are by default those of the
+        current request; within a connection there is no path.
 
         Raises:
             PeerError: ``unauthorized`` and others, as `Authenticator.authenticate`.
@@ -102,14 +107,14 @@ class Admission:
         if not self.on:
             return (await self.own.authenticate(credential, audience=audience)).at(place)
         if credential and is_api_key(credential):
-            return await self.admit(self._administration.keys.verify(credential, place), place)
-        return await self.admit(self.own.authenticate(credential, audience=audience), place)
+            return await self.admit(self._administration.keys.verify(credential, place), place, path)
+        return await self.admit(self.own.authenticate(credential, audience=audience), place, path)
 
     def at(self, address: str) -> Callable[[str | None], Awaitable[Grants]]:
-        """Return `authenticate` for callers at an address, to be called within a connection too."""
+        """Return `authenticate` for a caller at an address, to be called within its connection."""
         return partial(self.authenticate, address=address)
 
-    async def admit(self, verified: Awaitable[Grants], address: str | None = None) -> Grants:
+    async def admit(self, verified: Awaitable[Grants], address: str | None = None, path: str = "") -> Grants:
         """Return the grants of a verified credential, unless it was revoked. Logs a refusal.
 
         Raises:
@@ -121,7 +126,7 @@ class Admission:
             found = (await verified).at(place)
             self._administration.refuse_revoked(found)
         except PeerError as error:
-            self.audit_refusal(error, None, place)
+            self.audit_refusal(error, None, place, path)
             raise
         return found
 
@@ -134,10 +139,10 @@ class Admission:
         if self.on:
             self._administration.refuse_revoked(grants)
 
-    def audit_refusal(self, error: PeerError, caller: Grants | None, address: str) -> None:
-        """Log a refusal of the current request or handshake."""
-        current = _current()
-        self._administration.audit.refused(error, caller, address, current.path if current else "refresh")
+    def audit_refusal(self, error: PeerError, caller: Grants | None, address: str, path: str = "") -> None:
+        """Log a refusal at `path`, by default that of the current request; else within a connection."""
+        where = path or (request.path if has_request_context() else "refresh")
+        self._administration.audit.refused(error, caller, address, where)
 
 
 def put_authenticator(app: Quart, found: Admission) -> None:
@@ -146,18 +151,15 @@ def put_authenticator(app: Quart, found: Admission) -> None:
 
 
 def authenticator() -> Admission:
-    """Return the authenticator of the app that handles the current request or handshake."""
-    found: Admission = current_app.extensions[EXTENSION]
+    """Return the authenticator of the app that handles the current request."""
+    return authenticator_of(current_app)
+
+
+def authenticator_of(app: Quart) -> Admission:
+    """Return the authenticator of the routes of `app`."""
+    found: Admission = app.extensions[EXTENSION]
     return found
 
 
-def _current() -> Request | Websocket | None:
-    """Return the current request or handshake; None within a connection."""
-    if has_request_context():
-        return request
-    return websocket if has_websocket_context() else None
-
-
 def _address() -> str:
-    current = _current()
-    return "" if current is None else current.headers.get("Remote-Addr", "")
+    return request.headers.get("Remote-Addr", "") if has_request_context() else ""

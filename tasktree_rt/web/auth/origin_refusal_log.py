@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Final
 
 import trio
 from structlog import get_logger
-from werkzeug.datastructures import Headers
 
 from tasktree_rt.hub.access.line_limit import LineLimit
 from tasktree_rt.settings import Settings, is_origin, is_server_name
+from tasktree_rt.web.auth.origins import Header
 
 if TYPE_CHECKING:
     from quart import Quart
@@ -41,10 +41,10 @@ class Refusals:
             remedy = self._remedy("cors_origins", name, self._settings.cors_origins, is_origin(name))
             log.warning("origin refused", origin=name, host=host, path=path[:200], times=times, remedy=remedy)
 
-    def page(self, headers: Headers, path: str) -> None:
+    def page(self, header: Header, path: str) -> None:
         """Log a page whose request is refused: by its ``Origin``, or as ``cross-site`` if it sent none."""
-        named = headers.get("Origin") or headers.get("Sec-Fetch-Site", "")
-        self.origin(named, headers.get("Host"), path)
+        named = header("origin") or header("sec-fetch-site") or ""
+        self.origin(named, header("host"), path)
 
     def host(self, host: str | None, path: str) -> None:
         """Log a refused request for an unknown host."""

@@ -8,13 +8,15 @@ links), but only to a hub at an HTTPS or loopback address. Other programs send n
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from functools import lru_cache
 from typing import Final
 from urllib.parse import urlsplit
 
-from werkzeug.datastructures import Headers
-
 from tasktree_rt.settings import Settings
 
+Header = Callable[[str], str | None]
+"""Returns the first value of a request's header, by its name in lower case; None without it."""
 LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 OWN_SITES: Final = frozenset({"none", "same-origin"})
 """Values of ``Sec-Fetch-Site`` if no other page sent the request. ``same-site`` is another page: of another
@@ -59,18 +61,20 @@ class OriginPolicy:
         ours = host is not None and parts.netloc == _with_port(host, parts.scheme)
         return ours and bool(parts.scheme and parts.netloc)
 
-    def is_foreign(self, headers: Headers) -> bool:
-        """Return whether a page that may not use the hub sent the request."""
-        origin = headers.get("Origin")
+    def is_foreign(self, header: Header) -> bool:
+        """Return whether a page that may not use the hub sent the request with these headers."""
+        origin = header("origin")
         if origin is not None:
-            return not self.admits(origin, headers.get("Host"))
-        return headers.get("Sec-Fetch-Site", "none").lower() not in OWN_SITES
+            return not self.admits(origin, header("host"))
+        site = header("sec-fetch-site")
+        return site is not None and site.lower() not in OWN_SITES
 
     def lists(self, origin: str) -> bool:
         """Return whether ``cors_origins`` contains `origin`."""
         return origin.lower() in self._origins
 
 
+@lru_cache(256)
 def _host(value: str) -> str:
     """Return the host of ``host:port`` or ``[v6]:port``, without brackets."""
     try:

@@ -2,41 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
-from quart.wrappers.base import BaseRequestWebsocket
-from werkzeug.datastructures import Headers
+from quart import Request
 
 PREFIX: Final = "bearer."
 """What a subprotocol begins with whose rest is a token."""
 
 
-def token_of(request: BaseRequestWebsocket) -> str | None:
+def token_of(request: Request) -> str | None:
+    """Return the token of a request; None if it carries none."""
+    return chosen_token(request.headers.get("Authorization"), request.args.get("token"), ())
+
+
+def chosen_token(authorization: str | None, parameter: str | None, offered: Sequence[str]) -> str | None:
     """Return the token of a request or handshake; None if it carries none.
 
     The order is the same everywhere, so that a proxy and the hub never verify different tokens: the header
     ``Authorization``, ``?token=``, the subprotocol ``bearer.<token>``.
+
+    Args:
+        authorization: the header.
+        parameter: ``token`` in the query.
+        offered: the subprotocols of a handshake.
     """
-    found = bearer(request.headers) or request.args.get("token")
-    return found or next((one.removeprefix(PREFIX) for one in bearers(request)), found)
+    found = (bearer(authorization) if authorization else None) or parameter
+    if found or not offered:
+        return found
+    return next((one.removeprefix(PREFIX) for one in offered if one.startswith(PREFIX)), found)
 
 
-def bearers(request: BaseRequestWebsocket) -> list[str]:
-    """Return the subprotocols of a handshake that carry a token."""
-    offered: list[str] = getattr(request, "requested_subprotocols", [])
-    return [one for one in offered if one.startswith(PREFIX)]
-
-
-def only_bearer(request: BaseRequestWebsocket) -> str | None:
-    """Return the subprotocol with the token if a handshake offers no other.
-
-    A browser ends the connection unless the hub selects one of those that its page offers.
-    """
-    found = bearers(request)
-    return found[0] if found and len(found) == len(getattr(request, "requested_subprotocols", [])) else None
-
-
-def bearer(headers: Headers) -> str | None:
-    """Return the token of the header ``Authorization: Bearer``; None without it."""
-    kind, _, token = headers.get("Authorization", "").partition(" ")
+def bearer(authorization: str) -> str | None:
+    """Return the token of a header ``Authorization: Bearer``; None if it is of another kind."""
+    kind, _, token = authorization.partition(" ")
     return token.strip() if kind.lower() == "bearer" else None

@@ -1,7 +1,8 @@
-"""Turn an accepted socket into an open WebSocket, with Quart's dispatch.
+"""Turn an accepted socket into an open WebSocket, as the app decides.
 
-`Handshake.run` reads the request's head, bounded in time and size, and lets Quart decide: `before_websocket`,
-routing and the view run as in any Quart app. The view authenticates, calls ``await websocket.accept(...)``,
+`Handshake.run` reads the request's head, bounded in time and size, and lets the app decide: through Quart,
+where `before_websocket`, routing and the view run as in any Quart app, or by calling the view directly
+(`web.server.direct_views`). The view authenticates, calls ``await websocket.accept(...)``,
 stores its session in ``websocket.scope`` under `handshake_request.SESSION` and returns. Then the server
 writes the 101. A view must not call ``websocket.receive`` or ``websocket.send``: the session gets the
 messages.
@@ -23,6 +24,7 @@ from werkzeug.exceptions import HTTPException
 
 from tasktree_rt.hub.transport import Session
 from tasktree_rt.metrics import Metrics
+from tasktree_rt.web.server.direct_views import answer_error, direct_view
 from tasktree_rt.web.server.handshake_request import HandshakeRequest
 from tasktree_rt.web.server.raw_response import answer, rendered
 from tasktree_rt.web.server.request_head import (
@@ -191,7 +193,7 @@ class Handshake:
         """Let Quart decide; return the outcome (`Metrics.handshake`) and the response's bytes."""
         bad_request = False
         try:
-            response = await self.app.handle_websocket(asked.websocket(self.app))
+            response = await self._decided(asked)
             if response is not None:
                 return ("failed" if response.status_code >= 500 else "rejected"), await _rendered(response)
             if not asked.accepted:
@@ -202,6 +204,16 @@ class Handshake:
         except* Exception as group:
             log.error("websocket view failed", path=asked.scope["path"], exc_info=group)
         return ("rejected", answer(400)) if bad_request else ("failed", answer(500))
+
+    async def _decided(self, asked: HandshakeRequest) -> ResponseTypes | None:
+        """Call the path's view, directly or through Quart; return its response, None if it has none."""
+        view = direct_view(self.app, asked.scope["path"])
+        if view is None:
+            return await self.app.handle_websocket(asked.websocket(self.app))
+        try:
+            return await view(self.app, asked.scope, asked.accept)
+        except Exception as error:
+            return await answer_error(self.app, asked.websocket(self.app), error)
 
     def _scope(
         self, sock: AcceptedSocket, client: Address | None, path: str | None, head: Head

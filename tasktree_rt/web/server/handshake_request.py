@@ -75,12 +75,16 @@ class HandshakeRequest:
         """The session that the view stored in the scope."""
         return cast("Session | None", cast(dict[str, Any], self.scope).get(SESSION))
 
-    async def _accept(self, headers: Headers, subprotocol: str | None) -> None:
+    async def accept(self, subprotocol: str | None) -> None:
+        """Accept the handshake without headers of the view's own; see `direct_views.Accept`."""
+        await self._accept(None, subprotocol)
+
+    async def _accept(self, headers: Headers | None, subprotocol: str | None) -> None:
         if self.accepted:
             return
         if subprotocol is not None and subprotocol not in self.scope["subprotocols"]:
             raise HandshakeError(f"the client did not offer the subprotocol {subprotocol!r}")
-        for name, value in headers:
+        for name, value in headers or ():
             if name.lower() in _OURS or not sound(name, value):
                 raise HandshakeError(f"header {name!r} cannot be sent")
         self.accepted, self._headers, self._subprotocol = True, headers, subprotocol
