@@ -15,6 +15,7 @@ from typing import Any, Final, TextIO
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from tasktree_rt.cli.plain_lines import PlainLines, as_json, for_people
 from tasktree_rt.settings import Logging
 
 HIDDEN: Final = "…"
@@ -34,18 +35,19 @@ def configure_logging(settings: Logging, stream: TextIO | None = None) -> None:
     """Send every log line of this process to `stream` (standard error) as `settings` say. May be repeated."""
     stream = stream or sys.stderr
     level = logging.getLevelNamesMapping()[settings.level.upper()]
+    stamp, render = structlog.processors.TimeStamper(fmt="iso", utc=True), _renderer(settings, stream)
     head: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        stamp,
     ]
-    tail: list[Processor] = [
-        structlog.processors.format_exc_info,
-        without_secrets,
-        _renderer(settings, stream),
-    ]
+    tail: list[Processor] = [structlog.processors.format_exc_info, without_secrets, render]
+    processors = [*head, *tail]
+    if not stream.isatty():
+        write = as_json if settings.format == "json" else for_people(render)
+        processors = [PlainLines(processors, stamp, write, _SECRET_KEYS)]
     structlog.configure(
-        processors=[*head, *tail],
+        processors=processors,
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.WriteLoggerFactory(stream),
         cache_logger_on_first_use=False,
