@@ -16,7 +16,7 @@ from tasktree_rt.load.dialer import Dialer, Failed, send
 from tasktree_rt.load.engine import Engine
 from tasktree_rt.load.frames import closing
 from tasktree_rt.load.judge import Judge
-from tasktree_rt.load.languages.base import NUMBER, ORDER
+from tasktree_rt.load.languages.base import NUMBER, ORDER, POSITION
 from tasktree_rt.load.tally import Tally, now_us
 from tasktree_rt.load.target import Target
 from tasktree_rt.load.watcher import Kind, Stage, Topic, Watcher
@@ -73,6 +73,8 @@ class Group:
         for offset, (topic, kind) in enumerate(seats):
             index = first + offset * step
             following = None if topic.position is None else topic.position + 1
+            if following is not None and topic.language.method == ORDER:
+                following -= 1  # the first message has the newest value, which was there before
             watcher = Watcher(index, topic, kind, Account(following, topic.number), target.source(index))
             watcher.stream = topic.stream
             self.watchers.append(watcher)
@@ -147,11 +149,10 @@ class Group:
         """Return how many deliveries a watcher lacks."""
         self._engine.synchronise(watcher)
         missing = watcher.account.missing(position)
-        if watcher.topic.language.method == ORDER:
+        method = watcher.topic.language.method
+        if method == ORDER:
             return min(missing, 1)
-        if not missing and number is not None and watcher.account.number != number:
-            return 1
-        return missing
+        return missing or int(method == POSITION and watcher.account.number != number)
 
     # --- tasks
 

@@ -9,8 +9,11 @@ from typing import Final
 
 from attrs import frozen
 
-from tasktree_rt.errors import ClientError
+from tasktree_rt.load.languages.aiecs import Aiecs
+from tasktree_rt.load.languages.autogpt import AutoGpt
 from tasktree_rt.load.languages.base import ORDER, Language
+from tasktree_rt.load.languages.broadcast import Broadcast
+from tasktree_rt.load.languages.execution import Execution
 from tasktree_rt.load.languages.tasktree import TaskTree
 from tasktree_rt.load.plan import Plan
 from tasktree_rt.load.publishing import Head
@@ -50,8 +53,14 @@ def language(plan: Plan, dialect: str, path: str = "") -> Language:
             return TaskTree(workload, base=path)
         case "sse":
             return TaskTree(workload, streams=True, base=path)
+        case "execution":
+            return Execution(path)
+        case "autogpt":
+            return AutoGpt(path)
+        case "aiecs":
+            return Aiecs(path)
         case _:
-            raise ClientError(f"dialect: {dialect} is not there yet")
+            return Broadcast(path or "/", plan.hello, plan.number, plan.time)
 
 
 def project_names(plan: Plan, run: str) -> list[str]:

@@ -10,6 +10,7 @@ from typing import Any, Final
 from attrs import Attribute, define, field, fields
 
 from tasktree_rt.errors import ClientError
+from tasktree_rt.load.languages.broadcast import finder
 from tasktree_rt.load.ready_plans import READY
 from tasktree_rt.load.units import read_duration, read_share, read_size
 
@@ -79,6 +80,12 @@ def _mix(value: object) -> dict[str, float]:
         if len(mixed) > 1 and name not in HUB_DIALECTS:
             raise ValueError(f"expected only {', '.join(HUB_DIALECTS)} in a mix, got {name}")
     return {name: float(found) for name, found in mixed.items()}  # type: ignore[arg-type]
+
+
+def _rule(value: object) -> str:
+    text = _text(value)
+    finder(text)
+    return text
 
 
 def _number(text: str) -> float | str:
@@ -158,8 +165,8 @@ class Plan:
     publish_command: str = _field("", _text)
     message: str = _field('{"n": {n}, "t": {t}, "pad": "{pad}"}', _text)
     hello: str = _field("", _text)
-    number: str = _field("n", _text)
-    time: str = _field("t", _text)
+    number: str = _field("n", _rule)
+    time: str = _field("t", _rule)
 
     def __attrs_post_init__(self) -> None:
         """Check what several fields must be together.
@@ -198,8 +205,8 @@ class Plan:
             ),
             ("{n}" not in self.message, f"message: expected {{n}} for the number, got {self.message!r}"),
             (
-                self.only == "broadcast" and self.projects != 1,
-                f"projects: expected 1 with the dialect broadcast, got {self.projects}",
+                self.only in ("broadcast", "aiecs") and self.projects != 1,
+                f"projects: expected 1 with the dialect {self.only}, got {self.projects}",
             ),
         ]
 

@@ -58,6 +58,10 @@ class Acknowledged:
     failed: ClientError | None = None
     _changed: trio.lowlevel.ParkingLot = field(factory=trio.lowlevel.ParkingLot)
 
+    def begin_at_zero(self) -> None:
+        """Note that each topic begins with number 1, and that its language counts by numbers."""
+        self.heads[:] = [Head(0) for _ in self.heads]
+
     def begin(self) -> None:
         """Note that a publish is on its way.
 

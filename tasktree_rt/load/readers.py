@@ -89,12 +89,20 @@ class LocalReaders:
         return [(heads[project].position, heads[project].number) for project in self._laid.projects]
 
 
+def path_of(plan: Plan, target: Target) -> str:
+    """Return the path before that of a language; for `broadcast` path and query are all there is."""
+    if plan.only != "broadcast":
+        return target.path
+    path = target.path or "/"
+    return f"{path}?{target.query}" if target.query else path
+
+
 @asynccontextmanager
 async def local_readers(
     plan: Plan, target: Target, run: str, heads: Sequence[Head], part: int = 0, parts: int = 1
 ) -> AsyncIterator[LocalReaders]:
     """Open the watchers of one process, which connect over the plan's ramp."""
-    laid = seats(plan, run, heads, target.path)
+    laid = seats(plan, run, heads, path_of(plan, target))
     group = Group(target, Workload(plan.nodes, plan.size), plan.policy, plan.slow_rate)
     try:
         async with trio.open_nursery() as nursery:

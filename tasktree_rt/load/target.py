@@ -22,6 +22,7 @@ class Target:
 
     Attributes:
         url: as given.
+        path, query: of it, for servers whose address is all that is known.
         family, address: resolved once, so that every connection goes to the same machine.
         context: TLS; None without.
         tokens: shown in turn; empty: none.
@@ -30,6 +31,7 @@ class Target:
     url: str
     host: str
     path: str
+    query: str
     family: socket.AddressFamily
     address: tuple[str, int]
     context: ssl.SSLContext | None
@@ -77,6 +79,7 @@ def resolve(url: str, *, context: ssl.SSLContext | None = None, tokens: tuple[st
         url,
         parts.hostname,
         parts.path.rstrip("/"),
+        parts.query,
         family,
         (str(address[0]), port),
         context,

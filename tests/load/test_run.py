@@ -30,3 +30,29 @@ async def test_a_test_deletes_its_projects() -> None:
         await load(hub.url)
         async with hub.http() as client:
             assert (await client.get("/api/v1/projects")).json()["projects"] == []
+
+
+@pytest.mark.parametrize("dialect", ["autogpt", "aiecs"])
+async def test_a_foreign_language_is_reconciled_by_number(dialect: str) -> None:
+    async with real_hub() as hub:
+        found = await load(hub.url, dialect=dialect, projects=1 if dialect == "aiecs" else 2)
+    assert found["acked"] == 40
+    assert found["delivered"] == (800 if dialect == "aiecs" else 400)
+    assert not any(found["faults"].values()), found["examples"]
+    assert found["errors"] == {}
+
+
+async def test_an_execution_is_reconciled_by_order_and_last_value() -> None:
+    async with real_hub() as hub:
+        found = await load(hub.url, dialect="execution", projects=2)
+    assert 20 <= found["delivered"] < 400  # the hub merges
+    assert not any(found["faults"].values()), found["examples"]
+    assert "by order and by the last value" in found["methods"]["execution"]
+    assert found["errors"] == {}
+
+
+async def test_dialects_are_mixed() -> None:
+    async with real_hub() as hub:
+        found = await load(hub.url, dialect="tasktree.v1:2,plain:1,sse:1", projects=3, watchers=24)
+    assert found["delivered"] == 320
+    assert not any(found["faults"].values()), found["examples"]
