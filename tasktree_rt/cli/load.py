@@ -18,13 +18,17 @@ from rich.live import Live
 from tasktree_rt.cli.access import TOKEN_VARIABLE, access, tls_options
 from tasktree_rt.cli.running import Failed, run
 from tasktree_rt.client.transport.tls import tls_context
-from tasktree_rt.errors import HubError
+from tasktree_rt.errors import ClientError, HubError
+from tasktree_rt.load.compare import compare as compare_reports
+from tasktree_rt.load.compare import differing_plans, read_report
 from tasktree_rt.load.conduct import Conductor, Outcome
-from tasktree_rt.load.plan import Plan, UnfitPlan, plan_fields, read_plan
+from tasktree_rt.load.html import page
+from tasktree_rt.load.plan import Plan, plan_fields, read_plan
 from tasktree_rt.load.progress import line, table
 from tasktree_rt.load.report import faults, report, summary
 from tasktree_rt.load.series import Sample
 from tasktree_rt.load.target import Target, resolve, split
+from tasktree_rt.load.thresholds import read_threshold
 
 FAULTY: Final = 1
 INTERRUPTED: Final = 130
@@ -94,6 +98,9 @@ def load_command(
     plan_name: str | None,
     token: str | None,
     token_file: Path | None,
+    conditions: tuple[str, ...],
+    compare: tuple[Path, Path] | None,
+    html_file: Path | None,
     json_file: Path | None,
     **flags: str | None,
 ) -> int:
@@ -102,8 +109,9 @@ def load_command(
     Ends with a report, also after Ctrl+C. Flags take precedence over the fields of --plan.
 
     \b
-    Exit codes: 0 no fault; 1 a delivery was lost, doubled, out of order or wrong, or a tree is not the hub's;
-    2 the test could not begin; 130 interrupted, without a fault.
+    Exit codes: 0 no fault; 1 a delivery was lost, doubled, out of order or wrong, a tree is not the hub's, a
+    condition of --fail-if holds, or with --compare something became worse; 2 the test could not begin;
+    130 interrupted, without a fault.
 
     \b
     Examples:
@@ -112,19 +120,35 @@ def load_command(
       tasktree-rt load ws://127.0.0.1:9000/feed --dialect broadcast --publish-url ws://127.0.0.1:9000/push
     """
     try:
+        if compare is not None:
+            return _compare(*compare)
+        thresholds = [read_threshold(one) for one in conditions]
         plan = _plan(plan_name, flags)
-    except UnfitPlan as error:
+    except ClientError as error:
         raise Failed(str(error)) from None
     target = _target(url, _tokens(token, token_file))
-    outcome = run(_conduct, plan, target)
-    found = report(outcome)
+    found = report(run(_conduct, plan, target))
+    found["thresholds"] = [{"text": one.text, "broken": one.judge(found)} for one in thresholds]
     if json_file is not None:
         _write(json_file, json.dumps(found, ensure_ascii=False, indent=1) + "\n")
-    for one in summary(found):
-        click.echo(one)
-    if faults(found):
+    if html_file is not None:
+        _write(html_file, page(found))
+    broken = [one["broken"] for one in found["thresholds"] if one["broken"]]
+    for text in (*summary(found), *(f"FAILED: {one}" for one in broken)):
+        click.echo(text)
+    if faults(found) or broken:
         return FAULTY
     return INTERRUPTED if found["interrupted"] else 0
+
+
+def _compare(first: Path, second: Path) -> int:
+    before, after = read_report(first), read_report(second)
+    if differing := differing_plans(before, after):
+        click.echo(f"the plans differ in {', '.join(differing)}")
+    rows = list(compare_reports(before, after))
+    for row in sorted(rows, key=lambda one: ("worse", "better", "same").index(one.verdict)):
+        click.echo(str(row))
+    return FAULTY if any(row.verdict == "worse" for row in rows) else 0
 
 
 def _plan(name: str | None, flags: dict[str, str | None]) -> Plan:
