@@ -91,6 +91,26 @@ _FLAGS: Final = (
 )
 @tls_options
 @click.option(
+    "--fail-if",
+    "conditions",
+    multiple=True,
+    metavar="CONDITION",
+    help='Fail if it holds, like "p99 > 200ms", "ack.p99.9 > 1s", "errors > 0"; repeatable.',
+)
+@click.option(
+    "--compare",
+    nargs=2,
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="A.json B.json",
+    help="Run no test: say what became worse from report A to report B.",
+)
+@click.option(
+    "--html",
+    "html_file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write a page with plots here.",
+)
+@click.option(
     "--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write every figure here."
 )
 def load_command(
