@@ -132,22 +132,40 @@ async def admitted(asked: SocketRequest, hub: Hub, dialect: Dialect, make: Make)
         PeerError: from `make`.
     """
     shown, found = asked.token, asked.authenticator
-    patience = hub.settings.auth.message_timeout
-    if shown is None and found.on and patience:
-        admit = found.at(asked.address)
+    admit = found.at(asked.address)
 
-        async def admit_later(credential: str) -> ConnectionSession:
-            try:
-                return await make(await admit(credential))
-            except PeerError as error:
-                return RejectedSession(hub, dialect, closing(error), asked.address)
+    async def admit_later(credential: str) -> ConnectionSession:
+        return await make(await admit(credential))
 
-        return AwaitingSession(hub, dialect, admit_later, patience=patience, address=asked.address)
+    waits = awaiting(asked, hub, dialect, admit_later) if found.on else None
+    if waits is not None:
+        return waits
     try:
         grants = await asked.authenticate(shown)
     except PeerError as error:
         return RejectedSession(hub, dialect, closing(error), asked.address)
     return await make(grants)
+
+
+def awaiting(
+    asked: SocketRequest, hub: Hub, dialect: Dialect, admit: Callable[[str], Awaitable[ConnectionSession]]
+) -> Session | None:
+    """Return a session that waits for the first message, if a handshake has no token; `admit` makes the
+    session for that message's token.
+
+    None: the handshake has a token, or the settings allow no first message.
+    """
+    patience, place = hub.settings.auth.message_timeout, asked.address
+    if asked.token is not None or not patience:
+        return None
+
+    async def admit_later(credential: str) -> ConnectionSession:
+        try:
+            return await admit(credential)
+        except PeerError as error:
+            return RejectedSession(hub, dialect, closing(error), place)
+
+    return AwaitingSession(hub, dialect, admit_later, patience=patience, address=place)
 
 
 async def accept_session(

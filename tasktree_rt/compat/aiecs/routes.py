@@ -12,6 +12,7 @@ from quart import Blueprint, Response, request
 from tasktree_rt.compat.aiecs.dialect import Aiecs
 from tasktree_rt.compat.aiecs.direct_messages import MESSAGE, DirectMessages
 from tasktree_rt.compat.aiecs.session import ConfirmingSession, task_project
+from tasktree_rt.core.access import Grants
 from tasktree_rt.core.close_codes import OVERLOADED
 from tasktree_rt.core.events import Json, shown
 from tasktree_rt.core.topics import user_id
@@ -19,6 +20,7 @@ from tasktree_rt.errors import InvalidInput, PeerError
 from tasktree_rt.hub.access import policy as access
 from tasktree_rt.hub.hub import Hub
 from tasktree_rt.hub.interactions.registry import PROMPT, OpenInteraction
+from tasktree_rt.hub.sessions.base import ConnectionSession
 from tasktree_rt.hub.sessions.rejected import RejectedSession
 from tasktree_rt.settings import Settings
 from tasktree_rt.web.interactions import LONGEST_WAIT, held_back, waited, within_token
@@ -27,7 +29,7 @@ from tasktree_rt.web.response import reply
 from tasktree_rt.web.server.listeners import FixedPath
 from tasktree_rt.web.socket_blueprint import Answer, SocketBlueprint
 from tasktree_rt.web.socket_request import SocketRequest
-from tasktree_rt.web.sockets import accept_session, closing
+from tasktree_rt.web.sockets import accept_session, admitted
 
 PATH: Final = "/ws/aiecs"
 PREFIX: Final = "/api/v1/aiecs"
@@ -88,25 +90,21 @@ class AiecsRoutes:
 
     async def listen(self, asked: SocketRequest) -> Answer:
         """Accept a client of AIECS, or reject its token by a close code."""
-        chosen = self._settings.aiecs
-        session: ConfirmingSession | RejectedSession
-        try:
-            found = await asked.authenticate(asked.token)
-        except PeerError as error:
-            session = RejectedSession(self._hub, self._dialect, closing(error), asked.address)
-        else:
-            everything = chosen.broadcast_all and not self._settings.auth.on
-            session = ConfirmingSession(
+        chosen, place = self._settings.aiecs, asked.address
+
+        async def make(found: Grants) -> ConnectionSession:
+            if len(self._messages) >= chosen.max_connections:
+                return RejectedSession(self._hub, self._dialect, OVERLOADED, place)
+            return ConfirmingSession(
                 self._hub,
                 self._dialect,
                 self._messages,
-                everything=everything,
+                everything=chosen.broadcast_all and not self._settings.auth.on,
                 grants=found,
-                address=asked.address,
+                address=place,
             )
-            if len(self._messages) >= chosen.max_connections:
-                session = RejectedSession(self._hub, self._dialect, OVERLOADED, asked.address)
-        await accept_session(asked, self._hub, session)
+
+        await accept_session(asked, self._hub, await admitted(asked, self._hub, self._dialect, make))
         return None
 
     async def notify(self) -> Response:

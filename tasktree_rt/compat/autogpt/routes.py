@@ -20,7 +20,9 @@ from tasktree_rt.errors import PeerError, Refused
 from tasktree_rt.hub.access import policy as access
 from tasktree_rt.hub.access.credentials import is_api_key
 from tasktree_rt.hub.hub import Hub
+from tasktree_rt.hub.sessions.base import ConnectionSession
 from tasktree_rt.settings import Settings
+from tasktree_rt.web.auth.authenticator import Admission
 from tasktree_rt.web.auth.key_ring import rings_of
 from tasktree_rt.web.problem_details import status_problem
 from tasktree_rt.web.request import grants, read_body
@@ -28,7 +30,7 @@ from tasktree_rt.web.response import reply
 from tasktree_rt.web.server.listeners import FixedPath
 from tasktree_rt.web.socket_blueprint import Answer, SocketBlueprint
 from tasktree_rt.web.socket_request import SocketRequest
-from tasktree_rt.web.sockets import accept_session
+from tasktree_rt.web.sockets import accept_session, awaiting
 
 AUTOGPT: Final = AutoGpt()
 
@@ -72,37 +74,42 @@ class AutoGptRoutes:
 
     async def view(self, asked: SocketRequest) -> Answer:
         """Accept a client of AutoGPT. For a refused token the answer is 403 before the handshake, as from
-        AutoGPT's own server: the frontend runs its connect handlers for every accepted connection."""
-        shown = asked.token or ""
+        AutoGPT's own server: the frontend runs its connect handlers for every accepted connection. That
+        frontend always sends a token; a client that sends none has the first message to do so.
+        """
+        admits, place, path = asked.authenticator, asked.address, asked.path
+
+        async def admit(shown: str) -> ConnectionSession:
+            found = await self._caller(shown, admits, place, path)
+            return ViewSession(
+                self._hub,
+                AUTOGPT,
+                found.subject,
+                expires=found.expires,
+                token_id=found.token_id,
+                issued=found.issued,
+                address=place,
+                token=shown,
+            )
+
         try:
-            found = await self._caller(asked, shown)
+            waits = awaiting(asked, self._hub, AUTOGPT, admit) if self._tokens.needed else None
+            await accept_session(asked, self._hub, waits or await admit(asked.token or ""))
         except PeerError as error:
             self._hub.meter.refused(error.code)
             return status_problem(403, error.message, error.code)
-        session = ViewSession(
-            self._hub,
-            AUTOGPT,
-            found.subject,
-            expires=found.expires,
-            token_id=found.token_id,
-            issued=found.issued,
-            address=asked.address,
-            token=shown,
-        )
-        await accept_session(asked, self._hub, session)
         return None
 
-    async def _caller(self, asked: SocketRequest, credential: str) -> Grants:
+    async def _caller(self, credential: str, admits: Admission, address: str, path: str) -> Grants:
         """Return the grants of the user of a token of AutoGPT's, or of an API key.
 
         Raises:
             PeerError: it is refused.
         """
-        admits = asked.authenticator
         if admits.on and is_api_key(credential):
-            return await asked.authenticate(credential)
+            return await admits.authenticate(credential, address=address, path=path)
         verified = self._tokens.authenticate(credential, admits.own)
-        return await admits.admit(verified, asked.address, asked.path)
+        return await admits.admit(verified, address, path)
 
     async def event(self) -> Response:
         """Take an execution's event, in the form that Redis carries."""

@@ -42,6 +42,11 @@ class AutoGptTokens:
         """The platform's public keys."""
         return self._tokens.ring
 
+    @property
+    def needed(self) -> bool:
+        """Whether clients need a token."""
+        return bool(self.ring) or self._auth.on
+
     async def authenticate(self, token: str | None, shared: Authenticates) -> Grants:
         """Return the grants of a token's user; without authentication those of AutoGPT's default user.
 
@@ -50,7 +55,7 @@ class AutoGptTokens:
         Raises:
             TokenMissing, TokenWithoutSubject, TokenInvalid.
         """
-        if not self.ring and not self._auth.on:
+        if not self.needed:
             return Grants(DEFAULT_USER)
         if not token:
             raise TokenMissing(NEEDED)

@@ -103,7 +103,6 @@ async def test_the_golden_transcript_over_a_real_socket_says_what_the_document_s
 @pytest.mark.parametrize(
     "query",
     [
-        "",
         "?token=",
         f"?token={token(None)}",
         f"?token={token('')}",

@@ -26,10 +26,10 @@ def auth(**more: Any) -> Auth:
 
 
 async def dialled(
-    running: RealHub, path: str, *headers: tuple[str, str]
+    running: RealHub, path: str, *headers: tuple[str, str], port: int | None = None
 ) -> tuple[WsClient, int, dict[str, str]]:
     """A connection, the status of the handshake, and its headers."""
-    client = await WsClient.dial(int(running.url.rpartition(":")[2]))
+    client = await WsClient.dial(port or int(running.url.rpartition(":")[2]))
     await client.raw(request_head(path, headers, host="localhost"))
     answer = await client.answer()
     return client, answer.status, {name.lower(): value for name, value in dict(answer.headers).items()}
