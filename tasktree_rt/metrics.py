@@ -119,12 +119,27 @@ class Metrics:
             "stalled", "Connections aborted: the peer read nothing, or sent nothing."
         )
         self._closes = self._counter("closes", "WebSocket connections ended.", "dialect", "code")
+        self._compressed = self._counter(
+            "compressed_messages", "Messages compressed, each once for all its readers."
+        )
+        self._compressed_from = self._counter(
+            "compressed_bytes_before", "Bytes of compressed messages before compression."
+        )
+        self._compressed_to = self._counter(
+            "compressed_bytes_after", "Bytes of compressed messages after compression."
+        )
 
     def flushed(self, deliveries: int, size: int, seconds: float) -> None:
         """Count one tick of the fan-out: messages and bytes over all subscribers."""
         self._deliveries.inc(deliveries)
         self._delivered_bytes.inc(size)
         self._flush.observe(seconds)
+
+    def compressed(self, before: int, after: int) -> None:
+        """Count a message that was compressed from `before` to `after` bytes, for all its readers."""
+        self._compressed.inc()
+        self._compressed_from.inc(before)
+        self._compressed_to.inc(after)
 
     def shed(self, policy: str, missed: int) -> None:
         """Count a shed project at a subscriber's full outbox; `missed`: the messages it had missed."""

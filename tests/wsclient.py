@@ -5,16 +5,19 @@ from __future__ import annotations
 import os
 import socket
 import struct
+import zlib
 from collections.abc import Iterable
 from types import TracebackType
 from typing import ClassVar, Final
 
 import trio
-from attrs import frozen
+from attrs import field, frozen
 
 from tests.secure import ClientStream, dressed
 
 CONT, TEXT, BINARY, CLOSE, PING, PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
+DEFLATE: Final = (("Sec-WebSocket-Extensions", "permessage-deflate"),)
+"""The headers of a handshake that offers compression."""
 KEY: Final = "dGhlIHNhbXBsZSBub25jZQ=="
 ACCEPT: Final = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
 """What a server answers to KEY (RFC 6455, 1.3)."""
@@ -27,6 +30,7 @@ class Frame:
     opcode: int
     data: bytes
     fin: bool = True
+    packed: bool = field(default=False, eq=False)
 
     @property
     def code(self) -> int:
@@ -74,6 +78,24 @@ def masked(
     return bytes(out) + bytes(byte ^ key[at % 4] for at, byte in enumerate(data))
 
 
+def deflated(data: bytes, *, level: int = 6) -> bytes:
+    """The payload of a compressed message (RFC 7692, 7.2.1)."""
+    one = zlib.compressobj(level, zlib.DEFLATED, -15)
+    return (one.compress(data) + one.flush(zlib.Z_SYNC_FLUSH))[:-4]
+
+
+def bomb(size: int) -> bytes:
+    """The payload of a compressed message of `size` zeros, made without ever holding them."""
+    one, piece = zlib.compressobj(9, zlib.DEFLATED, -15), bytes(65_536)
+    packed = b"".join(one.compress(piece) for _ in range(size // len(piece)))
+    return (packed + one.flush(zlib.Z_SYNC_FLUSH))[:-4]
+
+
+def inflated(data: bytes) -> bytes:
+    """What a client makes of it that forgets everything after each message."""
+    return zlib.decompressobj(-12).decompress(data + b"\x00\x00\xff\xff")
+
+
 def closing(code: int | None, reason: str = "") -> bytes:
     """A client's close frame."""
     return masked(CLOSE, b"" if code is None else struct.pack("!H", code) + reason.encode())
@@ -108,6 +130,7 @@ class WsClient:
     def __init__(self, stream: ClientStream) -> None:
         self.stream = stream
         self._data = bytearray()
+        self.extension = ""
         self._all.append(self)
 
     @classmethod
@@ -150,6 +173,7 @@ class WsClient:
         await client.raw(request_head(path, headers))
         answer = await client.answer()
         assert answer.status == 101, answer
+        client.extension = answer.headers.get("sec-websocket-extensions", "")
         return client
 
     async def __aenter__(self) -> WsClient:
@@ -204,13 +228,17 @@ class WsClient:
         """The next frame. Raises EOFError when there is none, BrokenResourceError after an RST."""
         first, second = await self._exactly(2)
         assert not second & 0x80, "a server masks nothing"
-        assert not first & 0x70, "no extension was negotiated"
+        packed = bool(first & 0x40)
+        assert not first & 0x30
+        assert not packed or self.extension, "no extension was negotiated"
         size = second & 0x7F
         if size == 126:
             (size,) = struct.unpack("!H", await self._exactly(2))
         elif size == 127:
             (size,) = struct.unpack("!Q", await self._exactly(8))
-        return Frame(first & 0x0F, await self._exactly(size), bool(first & 0x80))
+        data = await self._exactly(size)
+        data = inflated(data) if packed else data
+        return Frame(first & 0x0F, data, bool(first & 0x80), packed)
 
     async def answer(self) -> Answer:
         """An HTTP response: the head and, if it tells its length, the body."""

@@ -32,6 +32,7 @@ from tasktree_rt.brokers.base import (
 )
 from tasktree_rt.brokers.base import Snapshot as SnapshotInfo
 from tasktree_rt.core.topics import TopicIndex
+from tasktree_rt.dialects.deflate import Compressor
 from tasktree_rt.hub.access.administration import Administration
 from tasktree_rt.hub.access.hooks import NO_HOOKS, Decisions, Hooks
 from tasktree_rt.hub.access.subscription_tokens import SubscriptionTokens, signing_key
@@ -135,6 +136,8 @@ class Hub:
         self.fair_turns = FairTurns()
         self.rates = RateLimits(context.settings.rates)
         self.heartbeats = Heartbeats(context.settings.delivery.heartbeat_interval, context.timestamp)
+        compression = context.settings.compression
+        self.compressor = Compressor(compression.min_size, compression.level, context.meter.compressed)
         self.sessions: dict[Lively, None] = {}
         self.view_source: ViewSource = EverySource()
         self._broker = broker

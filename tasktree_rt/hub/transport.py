@@ -21,10 +21,15 @@ class Transport(Protocol):
         send: as `write_nowait`, but a socket that takes nothing may raise OSError (BlockingIOError if it is
             full). Then `write_nowait` is to be called, which knows what to make of it. For the fan-out, which
             calls little else: here the system call itself will do.
+        deflate: the peer takes compressed messages (RFC 7692) beside plain ones.
     """
 
     @property
     def send(self) -> Callable[[bytes], int]:
+        """See above; does not change."""
+
+    @property
+    def deflate(self) -> bool:
         """See above; does not change."""
 
     def write_nowait(self, data: bytes | memoryview) -> int:

@@ -22,6 +22,7 @@ from tasktree_rt.settings.checks import (
     parse_bind,
     shown_value,
 )
+from tasktree_rt.settings.compression import Compression
 from tasktree_rt.settings.dialects import Aiecs, AutoGpt, Execution, People
 from tasktree_rt.settings.redis import Redis, is_redis
 from tasktree_rt.settings.settings import Logging, Settings
@@ -39,6 +40,7 @@ __all__ = [
     "Aiecs",
     "Auth",
     "AutoGpt",
+    "Compression",
     "Delivery",
     "Drain",
     "Execution",

@@ -121,6 +121,16 @@ def whole(least: int) -> Validator:
     return check
 
 
+def one_of_numbers(least: int, most: int) -> Validator:
+    """Require a whole number from `least` to `most`."""
+
+    def check(_: object, attribute: Attribute[Any], value: object) -> None:
+        good = isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
+        require(good, attribute, f"a whole number from {least} to {most}", value)
+
+    return check
+
+
 def number(least: float, *, above: bool = False, most: float = LONGEST) -> Validator:
     """Require a number from `least` to `most`; with `above`, more than `least`."""
 
@@ -254,6 +264,11 @@ def is_server_name(text: str) -> bool:
 def count(default: int, least: int = 1) -> int:
     """Make a field for a whole number of at least `least`."""
     return field(default=default, validator=whole(least))
+
+
+def level(default: int) -> int:
+    """Make a field for a level of compression."""
+    return field(default=default, validator=one_of_numbers(1, 9))
 
 
 def seconds(default: float, *, zero: bool = False, most: float = LONGEST) -> float:

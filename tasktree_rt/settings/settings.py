@@ -23,6 +23,7 @@ from tasktree_rt.settings.checks import (
     shown_value,
     to_lower,
 )
+from tasktree_rt.settings.compression import Compression
 from tasktree_rt.settings.dialects import Aiecs, AutoGpt, Execution, People
 from tasktree_rt.settings.redis import Redis, a_store
 from tasktree_rt.settings.tls import Tls
@@ -69,6 +70,9 @@ class Settings:
     limits: Limits = field(default=Factory(Limits), validator=is_a(Limits, "Limits(…)"))
     rates: Rates = field(default=Factory(Rates), validator=is_a(Rates, "Rates(…)"))
     delivery: Delivery = field(default=Factory(Delivery), validator=is_a(Delivery, "Delivery(…)"))
+    compression: Compression = field(
+        default=Factory(Compression), validator=is_a(Compression, "Compression(…)")
+    )
     people: People = field(default=Factory(People), validator=is_a(People, "People(…)"))
     execution: Execution = field(default=Factory(Execution), validator=is_a(Execution, "Execution(…)"))
     aiecs: Aiecs = field(default=Factory(Aiecs), validator=is_a(Aiecs, "Aiecs(…)"))

@@ -7,7 +7,6 @@ by chunk, while inflating.
 
 from __future__ import annotations
 
-import zlib
 from typing import Any, Final
 
 from quart import Quart, current_app, g, request
@@ -20,9 +19,10 @@ from tasktree_rt.dialects.base import decode_object, encode_json
 from tasktree_rt.errors import InvalidInput
 from tasktree_rt.hub.access import policy as access
 from tasktree_rt.hub.access.hooks import Decisions
-from tasktree_rt.hub.cooperative import yield_if_due
 from tasktree_rt.hub.hub import Key
 from tasktree_rt.web.auth.authenticator import authenticator
+from tasktree_rt.web.inflating import GZIP as GZIP_STREAM
+from tasktree_rt.web.inflating import Damaged, Oversized, inflate
 from tasktree_rt.web.request_rates import request_rates
 
 PAGE: Final = 100
@@ -34,9 +34,6 @@ MAX_KEY: Final = 128
 DECISIONS: Final = "tasktree_rt.decisions"
 GZIP: Final = frozenset({"gzip", "x-gzip"})
 PLAIN: Final = frozenset({"", "identity"})
-CHUNK: Final = 64 * 1024
-"""Maximum bytes that one call inflates: a fifth of a millisecond."""
-_GZIP_ONLY: Final = zlib.MAX_WBITS | 16
 
 
 # --- the caller -----------------------------------------------------------------------------------
@@ -185,19 +182,12 @@ async def inflated(data: bytes, most: int) -> bytes:
     Raises:
         InvalidInput: ``invalid_message`` if `data` is not one whole gzip stream; ``too_large``.
     """
-    stream, out = zlib.decompressobj(_GZIP_ONLY), bytearray()
     try:
-        while not stream.eof:
-            chunk = stream.decompress(data, CHUNK)
-            data = stream.unconsumed_tail
-            out += chunk
-            if len(out) > most:
-                raise InvalidInput(f"expected at most {most} bytes, inflated", code="too_large")
-            if not (chunk or data or stream.eof):
-                raise InvalidInput("the gzip body ends too early")
-            await yield_if_due()
-    except zlib.error as error:
+        out, behind = await inflate(data, most, GZIP_STREAM)
+    except Oversized:
+        raise InvalidInput(f"expected at most {most} bytes, inflated", code="too_large") from None
+    except Damaged as error:
         raise InvalidInput(f"the body is not valid gzip (Content-Encoding: gzip): {error}") from None
-    if stream.unused_data:
+    if behind:
         raise InvalidInput("unexpected bytes after the end of the gzip body")
     return bytes(out)

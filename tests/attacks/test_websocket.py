@@ -8,8 +8,22 @@ from tests.attacks.arena import MESSAGE
 from tests.attacks.attacker import NATIVE, OWN, Attacker, Raw
 from tests.attacks.table import attack
 from tests.rawws import ask, fragments, pieces
-from tests.wsclient import BINARY, CLOSE, CONT, PING, PONG, TEXT, closing, masked, request_head
+from tests.wsclient import (
+    BINARY,
+    CLOSE,
+    CONT,
+    DEFLATE,
+    PING,
+    PONG,
+    TEXT,
+    bomb,
+    closing,
+    deflated,
+    masked,
+    request_head,
+)
 
+RSV1 = 4
 KIND = "websocket"
 UPDATES = f"/ws/updates?project_id={OWN}"
 
@@ -69,13 +83,64 @@ def test_odd_subprotocols(attacker: Attacker) -> None:
     assert attacker.handshake(UPDATES, [(name, ", ".join(["x"] * 9000))]).status == 431
 
 
-@attack(KIND, "an offer of compression, then compressed frames (a bomb)", "no extension is agreed to; 1002")
-def test_compression(attacker: Attacker) -> None:
-    one = attacker.websocket(headers=[NATIVE, ("Sec-WebSocket-Extensions", "permessage-deflate")])
-    one.hear()
-    one.hear()
-    one.send(masked(TEXT, b"\xaa\x56\x2a\x00\x00", rsv=4))
-    one.closed(1002)
+@attack(
+    KIND,
+    "offers of compression: malformed, with unknown or repeated parameters, thousands",
+    "400 if malformed, else declined; 431 beyond 16 KiB",
+)
+def test_odd_offers_of_compression(attacker: Attacker) -> None:
+    name = "Sec-WebSocket-Extensions"
+    for offer in ("permessage-deflate; =", 'permessage-deflate; x="', "permessage-deflate x", ";"):
+        attacker.handshake(UPDATES, [(name, offer)]).refused(400, name)
+    twice = "permessage-deflate; client_max_window_bits; client_max_window_bits"
+    for offer in (twice, "permessage-deflate; x", "permessage-deflate; server_max_window_bits=8", "evil"):
+        answer = attacker.handshake(UPDATES, [(name, offer)])
+        assert answer.status == 101
+        assert name.lower() not in answer.headers, offer
+    assert attacker.handshake(UPDATES, [(name, ", ".join(["evil"] * 4_000))]).status == 431
+
+
+@attack(
+    KIND,
+    "a compressed message that inflates to a thousand times its size (a bomb); many in one read",
+    "1009; at most the limit is inflated, one message at a time",
+)
+def test_bombs(attacker: Attacker) -> None:
+    packed = bomb(30_000_000)
+    one = attacker.websocket(headers=[NATIVE, *DEFLATE])
+    one.send(masked(TEXT, packed, rsv=RSV1) * 30)
+    one.closed(1009)
+    one = attacker.websocket(headers=[NATIVE, *DEFLATE])
+    one.send(masked(TEXT, packed[:9], fin=False, rsv=RSV1), masked(CONT, packed[9:]))
+    one.closed(1009)
+
+
+@attack(
+    KIND,
+    "compressed frames that were not agreed to, or with the bit on a later frame or a control frame",
+    "1002",
+)
+def test_compressed_out_of_place(attacker: Attacker) -> None:
+    broken(attacker, 1002, masked(TEXT, deflated(ask("x")), rsv=RSV1))
+    for sent in (
+        masked(PING, b"x", rsv=RSV1),
+        masked(CLOSE, b"", rsv=RSV1),
+        masked(TEXT, b"x", fin=False) + masked(CONT, b"x", rsv=RSV1),
+        masked(TEXT, deflated(ask("x")), rsv=RSV1 | 2),
+    ):
+        one = attacker.websocket(headers=[NATIVE, *DEFLATE])
+        one.send(sent)
+        one.closed(1002)
+
+
+@attack(
+    KIND, "a compressed message that is no deflate data, is cut short, or has more behind its end", "1007"
+)
+def test_damaged_compression(attacker: Attacker) -> None:
+    for payload in (b"\xff\xff\xff", b"", deflated(ask("x", 5_000))[:20], b"\x03\x00" * 3_000):
+        one = attacker.websocket(headers=[NATIVE, *DEFLATE])
+        one.send(masked(TEXT, payload, rsv=RSV1))
+        one.closed(1007)
 
 
 # --- frames -----------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ import trio
 
 from tasktree_rt.core.close_codes import Closing
 from tasktree_rt.hub.sessions.base import ConnectionSession
+from tests.wsclient import inflated
 
 TEXT, CLOSE, PING, PONG = 1, 8, 9, 10
 
@@ -18,12 +19,13 @@ class FrameError(AssertionError):
     """The hub broke RFC 6455."""
 
 
-def read_frame(data: bytes) -> tuple[int, bytes, int] | None:
+def read_frame(data: bytes, *, deflate: bool = False) -> tuple[int, bytes, int] | None:
     """Opcode, payload and size of the first frame; None if it is not whole. Strict."""
     if len(data) < 2:
         return None
     opcode, fin, rsv = data[0] & 0x0F, data[0] >> 7, (data[0] >> 4) & 7
-    if not fin or rsv or opcode not in (TEXT, CLOSE, PING, PONG):
+    packed = deflate and rsv == 4 and opcode == TEXT
+    if not fin or (rsv and not packed) or opcode not in (TEXT, CLOSE, PING, PONG):
         raise FrameError(f"first byte {data[0]:#x}")
     size, begin = data[1], 2
     if size & 0x80:
@@ -40,13 +42,16 @@ def read_frame(data: bytes) -> tuple[int, bytes, int] | None:
         raise FrameError("control frame too long")
     if len(data) < begin + size:
         return None
-    return opcode, data[begin : begin + size], begin + size
+    payload = data[begin : begin + size]
+    return opcode, inflated(payload) if packed else payload, begin + size
 
 
 class StallTransport:
-    """Takes bytes while it has `room` (None: any number)."""
+    """Takes bytes while it has `room` (None: any number). `deflate`: its peer takes compressed messages."""
 
-    def __init__(self, room: int | None = None) -> None:
+    def __init__(self, room: int | None = None, *, deflate: bool = False) -> None:
+        self.deflate = deflate
+        self.packed = 0
         self.room = room
         self.unread = bytearray()
         self.taken = 0
@@ -117,7 +122,8 @@ class StallTransport:
     def received(self) -> list[Any]:
         """The messages that came since the last call."""
         found: list[Any] = []
-        while (frame := read_frame(bytes(self.unread))) is not None:
+        while (frame := read_frame(bytes(self.unread), deflate=self.deflate)) is not None:
+            self.packed += self.unread[0] >> 6 & 1
             opcode, payload, size = frame
             if self.close_read is not None:
                 raise FrameError("a frame behind the close frame")
@@ -134,9 +140,16 @@ class StallTransport:
 class Carried:
     """A session on a `StallTransport`, carried as `web.transport` would: one message at a time."""
 
-    def __init__(self, session: ConnectionSession, nursery: trio.Nursery, room: int | None = None) -> None:
+    def __init__(
+        self,
+        session: ConnectionSession,
+        nursery: trio.Nursery,
+        room: int | None = None,
+        *,
+        deflate: bool = False,
+    ) -> None:
         self.session = session
-        self.transport = StallTransport(room)
+        self.transport = StallTransport(room, deflate=deflate)
         self.nursery = nursery
         self.scopes: set[trio.CancelScope] = set()
         self.over = False

@@ -135,8 +135,9 @@ class Store(MemoryBroker):
 class Peer:
     """A native watcher: a `Client` on a connection that may be stalled, dropped and made again."""
 
-    def __init__(self, world: World, policy: Policy) -> None:
+    def __init__(self, world: World, policy: Policy, *, deflate: bool = False) -> None:
         self.world = world
+        self.deflate = deflate
         self.policy = policy
         self.client = Client(world.oracle)
         self.carried: Carried | None = None
@@ -162,7 +163,7 @@ class Peer:
             policy=self.policy,
             authenticate=open_to_all,
         )
-        self.carried = Carried(session, self.world.nursery, room)
+        self.carried = Carried(session, self.world.nursery, room, deflate=self.deflate)
 
     @property
     def connection(self) -> Carried:
@@ -260,17 +261,23 @@ class World:
         self.peers: list[Peer] = []
         self.published = 0
 
-    def peer(self, policy: Policy = Policy.CONFLATE) -> Peer:
-        found = Peer(self, policy)
+    def peer(self, policy: Policy = Policy.CONFLATE, *, deflate: bool = False) -> Peer:
+        found = Peer(self, policy, deflate=deflate)
         self.peers.append(found)
         return found
 
-    def plain(self, *wishes: Subscribe, room: int | None = None, grants: Grants = OPEN) -> Carried:
+    def plain(
+        self,
+        *wishes: Subscribe,
+        room: int | None = None,
+        grants: Grants = OPEN,
+        deflate: bool = False,
+    ) -> Carried:
         """A plain watcher."""
         session = PlainSession(
             self.hub, Plain(), wishes or (Subscribe("*"),), grants=grants, policy=Policy.DISCONNECT
         )
-        return Carried(session, self.nursery, room)
+        return Carried(session, self.nursery, room, deflate=deflate)
 
     def orchestrator(
         self,

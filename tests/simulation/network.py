@@ -48,6 +48,11 @@ class Line:
         self.aborted = False
         self.closed = False
 
+    @property
+    def deflate(self) -> bool:
+        """Whether the peer takes compressed messages: every second one does."""
+        return self._descriptor % 2 == 0
+
     # --- the peer's end ---------------------------------------------------------------------------
 
     @property

@@ -84,10 +84,10 @@ class Peer:
 
     def begin_line(self) -> Line:
         """A new line, with nothing wrong."""
-        self.frames = Frames()
         self.ill, self.bit, self.leaving = "", False, False
         self.connections += 1
         self.line = self.world.network.line()
+        self.frames = Frames(deflate=self.line.deflate)
         self.world.note(f"{self} on {self.line.fileno()}")
         return self.line
 

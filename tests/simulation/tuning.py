@@ -27,7 +27,17 @@ from tasktree_rt.hub.resume import catchup
 from tasktree_rt.hub.sessions import execution_status as spectating
 from tasktree_rt.hub.sessions import position_heartbeat as positions
 from tasktree_rt.hub.sessions import watcher as watching
-from tasktree_rt.settings import AutoGpt, Delivery, Drain, Execution, Keep, Limits, People, Settings
+from tasktree_rt.settings import (
+    AutoGpt,
+    Compression,
+    Delivery,
+    Drain,
+    Execution,
+    Keep,
+    Limits,
+    People,
+    Settings,
+)
 from tests.simulation.seeding import replaced
 
 _MODULES: Final = (
@@ -73,6 +83,8 @@ BOUNDS: Final[dict[str, tuple[int, ...]]] = {
     "SHARED": (1, 8),
 }
 """Constants of the product and what they may be instead. `SLICE` is another thing in each module."""
+SMALLEST: Final = {1_024: 1, 4_096: 150, 16_384: 1_024}
+"""Sizes from which on messages are compressed, by the largest message."""
 SLICES: Final = {fanout: (1, 3, 200), checkpoints: (2, 512), loading: (2, 512), statuses: (1, 200)}
 
 
@@ -116,6 +128,7 @@ def settings(dice: Random) -> Settings:
             close_timeout=dice.choice((0.5, 2.0)),
             max_replay=dice.choice((30, 10_000)),
         ),
+        compression=Compression(min_size=SMALLEST[message]),
         keep=Keep(
             max_events=dice.choice((8, 15, 40, 1_000)),
             max_age=dice.choice((20.0, 1e6)),

@@ -169,6 +169,7 @@ class World:
             session,
             max_message_size=self.settings.limits.max_message_size,
             close_timeout=self.settings.delivery.close_timeout,
+            deflate=line.deflate,
             syscalls=self.network.syscalls,
         )
 

@@ -13,8 +13,9 @@ import trio
 
 from tasktree_rt.dialects.base import decode_json
 from tasktree_rt.errors import InvalidInput
-from tasktree_rt.web import request as request_module
-from tasktree_rt.web.request import CHUNK, inflated
+from tasktree_rt.web import inflating
+from tasktree_rt.web.inflating import CHUNK
+from tasktree_rt.web.request import inflated
 from tests.web.realhub import RealHub, node_update, real_hub
 
 P = "/api/v1/projects/p/events"
@@ -69,9 +70,9 @@ async def test_another_coding_is_refused_in_words(coding: str, path: str) -> Non
     ("body", "said"),
     [
         (EVENT, "is not valid gzip"),
-        (b"", "ends too early"),
-        (gzip.compress(EVENT)[:-1], "ends too early"),
-        (gzip.compress(EVENT)[:20], "ends too early"),
+        (b"", "end too early"),
+        (gzip.compress(EVENT)[:-1], "end too early"),
+        (gzip.compress(EVENT)[:20], "end too early"),
         (gzip.compress(EVENT)[:-6] + b"xxxxxx", "is not valid gzip"),
         (gzip.compress(EVENT) + b"x", "unexpected bytes"),
         (gzip.compress(b"[") + gzip.compress(b"]"), "unexpected bytes"),
@@ -97,7 +98,7 @@ async def test_what_comes_out_of_gzip_is_bounded_while_it_is_inflated(
         nonlocal pieces
         pieces += 1
 
-    monkeypatch.setattr(request_module, "yield_if_due", counted)
+    monkeypatch.setattr(inflating, "yield_if_due", counted)
     async with real_hub() as hub:
         bomb = gzip.compress(bytes(500 * MIB), 9)
         assert len(bomb) < MIB

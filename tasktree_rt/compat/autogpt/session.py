@@ -18,6 +18,7 @@ from tasktree_rt.core.protocol import (
 )
 from tasktree_rt.core.topics import live_topic, user_topic
 from tasktree_rt.dialects.base import Dialect
+from tasktree_rt.dialects.deflate import plain_of
 from tasktree_rt.errors import InvalidInput, PeerError
 from tasktree_rt.hub.hub import Hub
 from tasktree_rt.hub.sessions.base import ConnectionSession
@@ -80,7 +81,7 @@ class ViewSession(ConnectionSession):
 
     def _leave(self) -> None:
         inherited = self.hub.ephemeral_topics.topics(self.subscriber) - self._asked.keys()
-        self._remembered.left(self._user, self.subscriber.dialect, (*inherited, *self._asked))
+        self._remembered.left(self._user, plain_of(self.subscriber.dialect), (*inherited, *self._asked))
 
     async def message(self, message: str | bytes) -> None:
         """Execute one request."""

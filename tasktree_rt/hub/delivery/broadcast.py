@@ -19,6 +19,7 @@ from tasktree_rt.core.protocol import Broadcast, Personal
 from tasktree_rt.core.reserved_names import refuse_message_name
 from tasktree_rt.core.topics import TopicIndex
 from tasktree_rt.dialects.base import plain
+from tasktree_rt.dialects.deflate import wire_name
 from tasktree_rt.errors import InvalidInput
 from tasktree_rt.hub.context import HubContext
 from tasktree_rt.hub.delivery.connections import Connections
@@ -88,7 +89,7 @@ class Broadcasts:
 
     def _put(self, sent: Broadcast, watchers: Sequence[Subscriber]) -> None:
         """Send a message to `watchers`: to the first slice at once, to the others soon."""
-        dialects = {one.dialect.name: one.dialect for one in watchers}
+        dialects = {wire_name(one.dialect): one.dialect for one in watchers}
         encoded = {name: dialect.encode(sent) for name, dialect in dialects.items()}
         while len(self._under_way) >= WAITING:
             self._hand_over()
@@ -126,7 +127,7 @@ class Broadcasts:
             self._under_way.popleft()
 
     def _hand_to(self, subscriber: Subscriber, one: _UnderWay) -> None:
-        data = one.encoded[subscriber.dialect.name]
+        data = one.encoded[wire_name(subscriber.dialect)]
         if data is None or subscriber.closing:
             return
         try:

@@ -6,6 +6,7 @@ from tasktree_rt.core.events import Record
 from tasktree_rt.core.log import Position
 from tasktree_rt.core.protocol import Subscribed
 from tasktree_rt.dialects.base import Dialect, Encoding
+from tasktree_rt.dialects.deflate import Deflated, wire_name
 
 
 class Batch:
@@ -43,16 +44,25 @@ class Batch:
         return Subscribed(self.project_id, Position(self.epoch, 0), None)
 
     def encoding(self, dialect: Dialect) -> Encoding:
-        """Return the batch encoded for the wire; each dialect encodes it once, at its first call."""
-        found = self._encodings.get(dialect.name)
+        """Return the batch encoded for the wire; each dialect encodes it once, at its first call. It is
+        compressed once too, from that encoding, when the first reader needs it."""
+        name = wire_name(dialect)
+        found = self._encodings.get(name)
         if found is None:
-            found = dialect.encode_events(self.records, self.epoch)
-            subscribed = dialect.encode(self.subscribed) if self.opens else None
-            if subscribed is not None:
-                ends = (len(subscribed), *(end + len(subscribed) for end in found.ends))
-                found = Encoding(subscribed + found.data, ends)
-            self._encodings[dialect.name] = found
+            if isinstance(dialect, Deflated):
+                found = dialect.compress(self.encoding(dialect.plain))
+            else:
+                found = self._encode(dialect)
+            self._encodings[name] = found
         return found
+
+    def _encode(self, dialect: Dialect) -> Encoding:
+        found = dialect.encode_events(self.records, self.epoch)
+        subscribed = dialect.encode(self.subscribed) if self.opens else None
+        if subscribed is None:
+            return found
+        ends = (len(subscribed), *(end + len(subscribed) for end in found.ends))
+        return Encoding(subscribed + found.data, ends)
 
     def only_last(self, dialect: Dialect) -> Encoding:
         """Return the encoding of the last message alone."""

@@ -17,6 +17,7 @@ from tasktree_rt.core.events import Json
 from tasktree_rt.core.protocol import Ephemeral
 from tasktree_rt.core.topics import TopicIndex, user_topic, users_own
 from tasktree_rt.dialects.base import Dialect
+from tasktree_rt.dialects.deflate import wire_name
 from tasktree_rt.errors import Refused
 from tasktree_rt.hub.delivery.last_value_queue import Key
 
@@ -108,9 +109,10 @@ class EphemeralTopics:
         for subscriber in watchers:
             try:
                 dialect = subscriber.dialect
-                if dialect.name not in encoded:
-                    encoded[dialect.name] = dialect.encode(event)
-                data = encoded[dialect.name]
+                name = wire_name(dialect)
+                if name not in encoded:
+                    encoded[name] = dialect.encode(event)
+                data = encoded[name]
                 if data is not None:
                     subscriber.send_ephemeral((event.topic, event.key), data, last=event.last)
             except Exception as error:

@@ -119,7 +119,7 @@ class PullSubscriber(Subscriber):
                 self.sent_messages += item.count
                 return item
             if (event := outbox.take_newest()) is not None:
-                return Finished(event, 1)
+                return Finished(join((event,)))
             if self.closing:
                 return None
             due = self.feeds.due()

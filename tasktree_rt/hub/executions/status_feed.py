@@ -16,7 +16,7 @@ from tasktree_rt.core.executions import TERMINAL, LogLine, NodeStatus, Tally, st
 from tasktree_rt.core.log import Gap, Position
 from tasktree_rt.core.nodes import Node
 from tasktree_rt.core.protocol import Failure
-from tasktree_rt.dialects.base import Dialect, decode_body
+from tasktree_rt.dialects.base import Dialect, decode_body, join
 from tasktree_rt.hub.delivery.subscriber import Subscriber
 from tasktree_rt.hub.projects.project import Project
 from tasktree_rt.hub.resume.feed import Finished
@@ -168,8 +168,7 @@ class StatusFeed:
 
     def finish(self, entries: Iterable[_Entry]) -> Finished:
         """Encode nodes and log lines for the wire."""
-        pieces = [self._dialect.encode(self._message(one)) or b"" for one in entries]
-        return Finished(b"".join(pieces), len(pieces))
+        return Finished(join(self._dialect.encode(self._message(one)) or b"" for one in entries))
 
     def _message(self, one: _Entry) -> NodeStatus | LogLine:
         if not isinstance(one, Record):
@@ -259,7 +258,7 @@ class StatusWatcher:
 
     def _status(self) -> Finished:
         self.encoded = self.feed.encoded
-        return Finished(self.encoded, 1)
+        return Finished(join((self.encoded,)))
 
     def _next_chunk(self) -> Finished | None:
         delta = self._delta

@@ -20,6 +20,7 @@ import trio
 
 from tasktree_rt.core.close_codes import INTERNAL
 from tasktree_rt.core.executions import Tally, execution_of, needs_count
+from tasktree_rt.dialects.deflate import plain_of
 from tasktree_rt.hub.delivery.subscriber import Subscriber
 from tasktree_rt.hub.executions.status_feed import StatusFeed, StatusWatcher
 from tasktree_rt.hub.projects.project import Project
@@ -68,7 +69,7 @@ class StatusNotifier:
         if feed is not None:
             feed.refresh()
         if feed is None or feed.gone:  # watchers of a deleted execution find that out themselves
-            feed = self._feeds[name] = StatusFeed(project, execution, subscriber.dialect, tally)
+            feed = self._feeds[name] = StatusFeed(project, execution, plain_of(subscriber.dialect), tally)
             feed.flushed = trio.current_time()
         watcher = StatusWatcher(subscriber, feed, nodes=nodes, logs=logs)
         feed.watchers[watcher] = None

@@ -18,6 +18,7 @@ from tasktree_rt.core.access import Grants
 from tasktree_rt.core.events import Record
 from tasktree_rt.core.log import Gap, Position, Recovered
 from tasktree_rt.core.protocol import Message, Policy, Subscribed
+from tasktree_rt.dialects.base import Encoding
 from tasktree_rt.errors import ProjectDamaged
 from tasktree_rt.hub.projects.project import Project
 from tasktree_rt.metrics import Metrics
@@ -34,10 +35,9 @@ class Events:
 
 @frozen
 class Finished:
-    """`count` messages, encoded for the wire."""
+    """Messages, encoded for the wire in a language without compression."""
 
-    data: bytes
-    count: int
+    encoding: Encoding
 
 
 @frozen

@@ -76,6 +76,8 @@ class ConnectionSession:
         """See `transport.Session`."""
         self._start = start
         self._attached = True
+        if transport.deflate:
+            self.subscriber.dialect = self.hub.compressor.of(self.subscriber.dialect)
         self.subscriber.open(transport, start, stall_timeout=self.hub.settings.delivery.stall_timeout)
         self.hub.sessions[self] = None
         log.info("opened", **self._described())

@@ -60,7 +60,15 @@ class Acceptor:
         )
         self._refusals = 0
         self._nursery: trio.Nursery
-        handshake = Handshake(app, state, limits.handshake_timeout, syscalls, meter, proxies.client)
+        handshake = Handshake(
+            app,
+            state,
+            limits.handshake_timeout,
+            syscalls,
+            meter,
+            proxies.client,
+            deflate=settings.compression.websocket,
+        )
         self._handler = SocketHandler(
             handshake,
             wrapped,

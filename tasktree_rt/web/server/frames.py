@@ -1,4 +1,8 @@
-"""Parse a WebSocket's frames with websockets' sans-I/O parser, and join them to messages."""
+"""Parse a WebSocket's frames with websockets' sans-I/O parser, and join them to messages.
+
+A compressed message (RFC 7692) stays as it came until its turn: `Messages` returns it as `Packed`. Many of
+them may come in one read, and inflated together they could fill the memory.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +10,12 @@ import logging
 from collections.abc import Generator
 from typing import Final, cast
 
+from attrs import frozen
+from websockets.extensions import Extension
 from websockets.frames import Close, Frame, Opcode
 from websockets.protocol import SERVER, Protocol, State
 from websockets.streams import StreamReader
+from websockets.typing import ExtensionName
 
 from tasktree_rt.core.close_codes import INVALID_DATA, TOO_LARGE, Closing
 
@@ -26,6 +33,32 @@ _NOTHING: Final = bytearray()
 # Protocol logs every close, and asks its logger once per connection for the debug level.
 _SILENT: Final = logging.getLogger("tasktree_rt.frames")
 _SILENT.disabled = True
+
+
+class CompressedFrame(Frame):
+    """The first frame of a compressed message. Its RSV1 is cleared: the parser refuses every other one."""
+
+
+class _Marking(Extension):
+    """permessage-deflate for the parser: marks the first frame of a compressed message; inflates nothing.
+
+    It has no state: one serves every connection.
+    """
+
+    name = ExtensionName("permessage-deflate")
+
+    def decode(self, frame: Frame, *, max_size: int | None = None) -> Frame:
+        """Return a compressed frame as `CompressedFrame`, any other one as it is."""
+        if frame.rsv1 and (frame.opcode is TEXT or frame.opcode is BINARY):
+            return CompressedFrame(frame.opcode, frame.data, frame.fin, rsv2=frame.rsv2, rsv3=frame.rsv3)
+        return frame
+
+    def encode(self, frame: Frame) -> Frame:
+        """Return the frame as it is: the parser sends control frames only."""
+        return frame
+
+
+_MARKING: Final[list[Extension]] = [_Marking()]
 
 
 class _Reader(StreamReader):
@@ -50,14 +83,16 @@ class Frames(Protocol):
     """websockets' parser with two differences: it pauses after `TURN` frames, and a close may come inside a
     message, which the peer gives up then.
 
-    `max_message_size`: in bytes, over all fragments.
+    `max_message_size`: in bytes, over all fragments. `deflate`: permessage-deflate was negotiated.
     """
 
     reader: _Reader
 
-    def __init__(self, max_message_size: int) -> None:
+    def __init__(self, max_message_size: int, *, deflate: bool = False) -> None:
         # The parser counts a control frame between fragments towards the message: allow one more.
         super().__init__(SERVER, max_size=max_message_size + _MAX_CONTROL, logger=_SILENT)
+        if deflate:
+            self.extensions = _MARKING
         self.echo = b""
         """The close frame that the parser made and that is not sent yet; b"" if there is none."""
         self.parser.close()
@@ -145,17 +180,26 @@ class InvalidMessage(Exception):
         self.closing = closing
 
 
+@frozen
+class Packed:
+    """A whole compressed message, as it came."""
+
+    data: bytes
+    opcode: Opcode
+
+
 class Messages:
     """Join fragments to messages. The parser has checked their sequence."""
 
-    __slots__ = ("_fragments", "_most", "_opcode")
+    __slots__ = ("_fragments", "_opcode", "_packed", "most")
 
     def __init__(self, max_message_size: int) -> None:
-        self._most = max_message_size
+        self.most = max_message_size
         self._fragments = _NOTHING
         self._opcode = CONT
+        self._packed = False
 
-    def take(self, frame: Frame) -> str | bytes | None:
+    def take(self, frame: Frame) -> str | bytes | Packed | None:
         """Add a frame; return the message that it completes, None if it completes none.
 
         Raises:
@@ -163,20 +207,28 @@ class Messages:
         """
         opcode = frame.opcode
         if frame.fin and opcode is not CONT:
-            return self._decoded(frame.data, opcode)
-        if len(self._fragments) + len(frame.data) > self._most:
+            if type(frame) is CompressedFrame:
+                return Packed(bytes(frame.data), opcode)
+            return self.decoded(frame.data, opcode)
+        if len(self._fragments) + len(frame.data) > self.most:
             raise InvalidMessage(TOO_LARGE)
         if opcode is not CONT:
             self._opcode, self._fragments = opcode, bytearray(frame.data)
+            self._packed = type(frame) is CompressedFrame
             return None
         self._fragments += frame.data
         if not frame.fin:
             return None
         whole, self._fragments = self._fragments, _NOTHING
-        return self._decoded(whole, self._opcode)
+        return Packed(bytes(whole), self._opcode) if self._packed else self.decoded(whole, self._opcode)
 
-    def _decoded(self, data: bytes | bytearray | memoryview, opcode: Opcode) -> str | bytes:
-        if len(data) > self._most:
+    def decoded(self, data: bytes | bytearray | memoryview, opcode: Opcode) -> str | bytes:
+        """Return a whole message as text or bytes.
+
+        Raises:
+            InvalidMessage: as `take`.
+        """
+        if len(data) > self.most:
             raise InvalidMessage(TOO_LARGE)
         try:
             return str(data, "utf-8") if opcode is TEXT else bytes(data)

@@ -25,6 +25,7 @@ from werkzeug.exceptions import HTTPException
 from tasktree_rt.hub.transport import Session
 from tasktree_rt.metrics import Metrics
 from tasktree_rt.web.server.direct_views import answer_error, direct_view
+from tasktree_rt.web.server.extension_offers import MALFORMED, MalformedOffer, negotiated
 from tasktree_rt.web.server.handshake_request import HandshakeRequest
 from tasktree_rt.web.server.raw_response import answer, rendered
 from tasktree_rt.web.server.request_head import (
@@ -66,10 +67,12 @@ _TIMEOUT_ANSWER: Final = 1.0
 
 @frozen
 class Upgraded:
-    """The server wrote the 101. Run `session`, beginning with `received`, the bytes after the head."""
+    """The server wrote the 101. Run `session`, beginning with `received`, the bytes after the head; with
+    `deflate` they may be compressed."""
 
     session: Session
     received: bytes
+    deflate: bool = False
 
 
 @frozen
@@ -101,6 +104,7 @@ class Handshake:
         timeout: seconds from the first byte to the written response.
         client: returns the client of a request, from its connection's peer and its headers.
         secure: whether the connections are encrypted.
+        deflate: agree to permessage-deflate where a client offers it.
     """
 
     app: QuartTrio
@@ -110,6 +114,7 @@ class Handshake:
     meter: Metrics
     client: ClientOf = peer_itself
     secure: bool = False
+    deflate: bool = False
 
     async def run(self, sock: AcceptedSocket, client: Address | None, path: str | None = None) -> Outcome:
         """Read one request and write the 101 or another response, within `timeout`. The caller closes `sock`.
@@ -170,7 +175,12 @@ class Handshake:
     async def _decide(
         self, sock: AcceptedSocket, client: Address | None, path: str | None, head: Head, received: bytes
     ) -> Outcome:
-        wrong = fault(head)
+        wrong, extension = fault(head), None
+        if wrong is None and self.deflate:
+            try:
+                extension = negotiated(head.values(b"sec-websocket-extensions"))
+            except MalformedOffer:
+                wrong = MALFORMED
         if wrong is not None:
             self.meter.handshake("invalid")
             await self._answer(sock, answer(*wrong))
@@ -178,7 +188,7 @@ class Handshake:
         asked = HandshakeRequest(self._scope(sock, client, path, head))
         outcome = "timeout"
         try:
-            outcome, reply = await self._dispatch(asked, head)
+            outcome, reply = await self._dispatch(asked, head, extension)
             if not await self._answer(sock, reply):
                 outcome = "lost"
         finally:
@@ -186,10 +196,12 @@ class Handshake:
             if outcome != "accepted" and asked.session is not None:
                 asked.session.ended(None, "")
         if outcome == "accepted" and asked.session is not None:
-            return Upgraded(asked.session, received)
+            return Upgraded(asked.session, received, extension is not None)
         return Gone() if outcome == "lost" else Answered()
 
-    async def _dispatch(self, asked: HandshakeRequest, head: Head) -> tuple[str, bytes]:
+    async def _dispatch(
+        self, asked: HandshakeRequest, head: Head, extension: str | None
+    ) -> tuple[str, bytes]:
         """Let Quart decide; return the outcome (`Metrics.handshake`) and the response's bytes."""
         bad_request = False
         try:
@@ -198,7 +210,7 @@ class Handshake:
                 return ("failed" if response.status_code >= 500 else "rejected"), await _rendered(response)
             if not asked.accepted:
                 return "rejected", answer(403)
-            return "accepted", asked.switching(head)
+            return "accepted", asked.switching(head, extension)
         except* HTTPException:
             bad_request = True  # Quart raises it before any view, for a malformed Host
         except* Exception as group:

@@ -96,8 +96,8 @@ class HandshakeRequest:
     async def _nothing(self, data: object = None) -> None:
         raise HandshakeError("a view must not receive or send messages: its session does")
 
-    def switching(self, head: Head) -> bytes:
-        """Make the 101 with the subprotocol and headers that the view chose.
+    def switching(self, head: Head, extension: str | None = None) -> bytes:
+        """Make the 101 with the subprotocol and headers that the view chose, and the negotiated `extension`.
 
         Raises:
             HandshakeError: the view accepted but stored no session.
@@ -108,6 +108,8 @@ class HandshakeRequest:
         lines = [_SWITCHING, f"Sec-WebSocket-Accept: {key}\r\n"]
         if self._subprotocol is not None:
             lines.append(f"Sec-WebSocket-Protocol: {self._subprotocol}\r\n")
+        if extension is not None:
+            lines.append(f"Sec-WebSocket-Extensions: {extension}\r\n")
         lines += [f"{name}: {value}\r\n" for name, value in self._headers or ()]
         return "".join((*lines, "\r\n")).encode("latin-1")
 

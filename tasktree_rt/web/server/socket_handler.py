@@ -57,6 +57,7 @@ class SocketHandler:
                     outcome.session,
                     max_message_size=self.max_message_size,
                     close_timeout=self.delivery.close_timeout,
+                    deflate=outcome.deflate,
                     syscalls=self.handshake.syscalls,
                 )
                 del outcome

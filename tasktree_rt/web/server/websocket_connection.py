@@ -6,7 +6,8 @@ is awaited between the read and the parser, which copies the bytes. The session 
 directly (`write_nowait`) and starts a task only while messages wait.
 
 websockets' sans-I/O `Protocol` (`web.server.frames`) parses the frames: masking, sequence, sizes, pongs, the
-closing handshake. The server negotiates no extension.
+closing handshake. A compressed message (permessage-deflate) is inflated when its turn comes, bounded and in
+slices; nothing of the inflater stays.
 
 The connection parses a few frames at a time, yields to other tasks in between, and counts frames that are no
 message (`Session.frames`). After it sent a close frame, it parses `LAST_FRAMES` more frames for the peer's
@@ -26,7 +27,8 @@ from websockets.frames import Frame
 from tasktree_rt.core import close_codes as closing
 from tasktree_rt.core.close_codes import Closing
 from tasktree_rt.hub.transport import Session
-from tasktree_rt.web.server.frames import BINARY, CLOSE, Frames, InvalidMessage, Messages
+from tasktree_rt.web.server.frames import BINARY, CLOSE, Frames, InvalidMessage, Messages, Packed
+from tasktree_rt.web.server.inflated_message import inflated
 from tasktree_rt.web.server.syscalls import REAL, RECEIVED, Socket, Syscalls, half_close, reset
 
 log = get_logger(__name__)
@@ -59,6 +61,7 @@ class Connection:
         max_message_size: bytes of one message, over all fragments. A larger one closes with 1009; the
             connection buffers at most one control frame more.
         close_timeout: seconds from a close frame, or the peer's EOF, to the end.
+        deflate: permessage-deflate was negotiated.
     """
 
     __slots__ = (
@@ -85,6 +88,7 @@ class Connection:
         *,
         max_message_size: int,
         close_timeout: float,
+        deflate: bool = False,
         syscalls: Syscalls = REAL,
     ) -> None:
         self._sock = sock
@@ -93,7 +97,7 @@ class Connection:
         self._syscalls = syscalls
         self.send = self.write_nowait if syscalls.sender is None else syscalls.sender(sock)
         self._close_timeout = close_timeout
-        self._frames = Frames(max_message_size)
+        self._frames = Frames(max_message_size, deflate=deflate)
         self._messages = Messages(max_message_size)
         self._eof = False  # the peer sends nothing more
         self._shut = False  # the server sends nothing more
@@ -131,6 +135,11 @@ class Connection:
         except OSError:
             self._lose()
             return 0
+
+    @property
+    def deflate(self) -> bool:
+        """Return whether permessage-deflate was negotiated."""
+        return bool(self._frames.extensions)
 
     async def writable(self) -> None:
         """Wait until the socket may take bytes.
@@ -320,6 +329,10 @@ class Connection:
             return
         try:
             message = self._messages.take(frame)
+            if isinstance(message, Packed):
+                message = await inflated(message, self._messages)
+                if self._frames.close_sent is not None and not self._frames.echo:
+                    return
         except InvalidMessage as error:
             self._refuse(error.closing)
             return

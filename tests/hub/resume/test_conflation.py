@@ -15,6 +15,7 @@ from tasktree_rt.hub.delivery import fanout
 from tasktree_rt.hub.delivery import socket_subscriber as writing
 from tasktree_rt.hub.projects import project, shared_snapshot
 from tasktree_rt.hub.resume import catchup
+from tasktree_rt.settings import Compression
 from tests.hub.client import Oracle
 from tests.hub.trimming import trim
 from tests.hub.world import Peer, Store, World, a_world, run, small, update
@@ -103,9 +104,9 @@ steps = st.one_of(
 class Play:
     """Carries out the steps."""
 
-    def __init__(self, world: World, policies: tuple[Policy, ...]) -> None:
+    def __init__(self, world: World, policies: tuple[Policy, ...], deflate: tuple[bool, ...]) -> None:
         self.world = world
-        self.peers = [world.peer(policy) for policy in policies]
+        self.peers = [world.peer(policy, deflate=one) for policy, one in zip(policies, deflate, strict=True)]
         self.said: list[tuple[str, list[dict[str, Any]]]] = []
         self.more = trio.Event()
 
@@ -189,14 +190,15 @@ class Play:
 @given(
     st.lists(steps, min_size=20, max_size=80),
     st.tuples(*[st.sampled_from((Policy.CONFLATE, Policy.CONFLATE, Policy.RESYNC, Policy.DISCONNECT))] * 3),
+    st.tuples(*[st.booleans()] * 3),
 )
 def test_every_client_ends_with_the_hubs_tree_and_is_told_of_every_gap(
-    plan: list[tuple[Any, ...]], policies: tuple[Policy, ...]
+    plan: list[tuple[Any, ...]], policies: tuple[Policy, ...], deflate: tuple[bool, ...]
 ) -> None:
     async def play() -> None:
-        settings = small(limits={"max_inline_value": INLINE})
+        settings = small(limits={"max_inline_value": INLINE}, compression=Compression(min_size=1))
         async with a_world(settings, Store(Oracle(INLINE))) as world:
-            stage = Play(world, policies)
+            stage = Play(world, policies, deflate)
             world.nursery.start_soon(stage.producer)
             for step in plan:
                 await stage.step(*step)

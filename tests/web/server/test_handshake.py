@@ -9,6 +9,7 @@ from quart_trio import QuartTrio
 from werkzeug.datastructures import Headers
 
 from tests.secure import assert_cut_off, secure
+from tests.web.server.test_extension_offers import AGREED
 from tests.web.serving import Started
 from tests.wsclient import ACCEPT, Answer, WsClient, request_head
 
@@ -25,7 +26,7 @@ async def ask(port: int, data: bytes) -> Answer:
     return answer
 
 
-async def test_an_accepted_handshake_says_what_the_view_agreed_to_and_no_extension(started: Started) -> None:
+async def test_an_accepted_handshake_says_what_the_view_agreed_to_and_the_extension(started: Started) -> None:
     served = await started()
     client = await WsClient.dial(served.port)
     headers = [
@@ -41,6 +42,7 @@ async def test_an_accepted_handshake_says_what_the_view_agreed_to_and_no_extensi
         "connection": "Upgrade",
         "sec-websocket-accept": ACCEPT,
         "sec-websocket-protocol": "c",
+        "sec-websocket-extensions": AGREED,
         "x-path": "/echo",
     }
     assert served.edge.counts == {"handshakes accepted": 1}
