@@ -159,13 +159,18 @@ fresh:
         cd "$tmp/test"
         .venv/bin/just wheel
         python3 -m venv "$tmp/elsewhere"
-        "$tmp/elsewhere/bin/pip" install --quiet dist/*.whl # by its own bounds: without the constraints
+        "$tmp/elsewhere/bin/pip" install --quiet "$(ls "$PWD"/dist/*.whl)[hub]" # by its own bounds: without the constraints
         "$tmp/elsewhere/bin/pip" check
         cd "$tmp"
         "$tmp/elsewhere/bin/tasktree-rt" --version
         python3 "$tmp/test/tests/fresh.py" "$tmp/elsewhere/bin/tasktree-rt"
     )
     echo "fresh: all holds at $head"
+
+# prove the client without the hub: installed alone with the oldest packages that it allows, it talks to this hub
+[no-exit-message]
+client: setup
+    @.venv/bin/python -m tests.oldest_client
 
 # resolve all dependencies anew and pin them in constraints.txt
 pin:

@@ -7,26 +7,42 @@ from importlib import import_module
 from typing import Final
 
 import click
+from attrs import frozen
 
 from tasktree_rt import __version__
 
+
+@frozen
+class Late:
+    """A command that is imported when it is called.
+
+    Attributes:
+        module: below `tasktree_rt.cli`; `name` is the command in it.
+        summary: what it does, for the list of commands.
+    """
+
+    module: str
+    name: str
+    summary: str
+
+
 COMMANDS: Final = {
-    "serve": ("tasktree_rt.cli.serve", "serve_command"),
-    "demo": ("tasktree_rt.cli.demo.command", "demo_command"),
-    "push": ("tasktree_rt.cli.push", "push_command"),
-    "watch": ("tasktree_rt.cli.watch", "watch_command"),
-    "logs": ("tasktree_rt.cli.logs", "logs_command"),
-    "search": ("tasktree_rt.cli.search", "search_command"),
-    "ask": ("tasktree_rt.cli.ask", "ask_command"),
-    "answer": ("tasktree_rt.cli.answer", "answer_command"),
-    "command": ("tasktree_rt.cli.command", "command_command"),
-    "notify": ("tasktree_rt.cli.notify", "notify_command"),
-    "export": ("tasktree_rt.cli.export", "export_command"),
-    "recover": ("tasktree_rt.cli.recover", "recover_command"),
-    "key": ("tasktree_rt.cli.key", "key_command"),
-    "token": ("tasktree_rt.cli.token", "token_command"),
-    "load": ("tasktree_rt.cli.load", "load_command"),
-    "settings": ("tasktree_rt.cli.show_settings", "settings_command"),
+    "serve": Late("serve", "serve_command", "Run a hub."),
+    "demo": Late("demo.command", "demo_command", "Show a hub at work on a real folder."),
+    "push": Late("push", "push_command", "Push events of a file or of standard input."),
+    "watch": Late("watch", "watch_command", "Watch a project live in the terminal."),
+    "logs": Late("logs", "logs_command", "Print the newest output of a project or of a node."),
+    "search": Late("search", "search_command", "Find events and output by their words."),
+    "ask": Late("ask", "ask_command", "Ask people, and wait for the answer: a gate for scripts."),
+    "answer": Late("answer", "answer_command", "Answer what is asked."),
+    "command": Late("command", "command_command", "Send a command to a project's orchestrator."),
+    "notify": Late("notify", "notify_command", "Send a user a notification."),
+    "export": Late("export", "export_command", "Write what a store has of a project, damaged or not."),
+    "recover": Late("recover", "recover_command", "Recover a damaged project."),
+    "key": Late("key", "key_command", "Make, list and revoke API keys."),
+    "token": Late("token", "token_command", "Mint and explain tokens."),
+    "load": Late("load", "load_command", "Test a hub, or any WebSocket server, under load."),
+    "settings": Late("show_settings", "settings_command", "Print every effective setting and its origin."),
 }
 
 
@@ -37,11 +53,25 @@ class _Late(click.Group):
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in COMMANDS:
-            return None
-        module, name = COMMANDS[cmd_name]
-        command: click.Command = getattr(import_module(module), name)
-        return command
+        late = COMMANDS.get(cmd_name)
+        return None if late is None else _loaded(cmd_name, late)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, late.summary) for name, late in COMMANDS.items()])
+
+
+def _loaded(command: str, late: Late) -> click.Command:
+    try:
+        found: click.Command = getattr(import_module(f"tasktree_rt.cli.{late.module}"), late.name)
+    except ModuleNotFoundError as error:
+        if str(error.name).startswith("tasktree_rt"):
+            raise
+        raise click.ClickException(
+            f"`tasktree-rt {command}` needs the hub, which is not installed ({error.name} is missing): "
+            "pip install 'tasktree-rt[hub]'"
+        ) from None
+    return found
 
 
 @click.command(cls=_Late, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from collections.abc import Awaitable, Callable, Iterator
@@ -9,7 +10,6 @@ from contextlib import contextmanager
 from typing import Any, Final, NoReturn
 
 import click
-import structlog
 import trio
 
 from tasktree_rt.errors import HubError
@@ -61,7 +61,7 @@ def give_up(error: BaseException) -> NoReturn:
             raise one from None
     expected = (HubError, click.ClickException, KeyboardInterrupt)
     if not all(isinstance(one, expected) for one in causes):
-        structlog.get_logger("tasktree_rt.cli").error("crashed", exc_info=error)
+        logging.getLogger("tasktree_rt.cli").error("crashed", exc_info=error)
         raise SystemExit(CRASHED)
     told = next((one for one in causes if isinstance(one, (HubError, click.ClickException))), None)
     if told is None:
