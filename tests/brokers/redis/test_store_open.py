@@ -108,3 +108,17 @@ async def test_a_store_of_a_newer_format_is_refused(tmp_path: Path) -> None:
         with pytest.raises(StoreUnusable, match="was written in format 99, known is 1"):
             await broker.open()
         await broker.aclose()
+
+
+async def test_a_redis_that_may_forget_events_is_not_used_until_it_keeps_them_again(tmp_path: Path) -> None:
+    async with redis_server(tmp_path) as redis:
+        broker = _broker(redis.url, "tt")
+        await broker.open()
+        await redis.ask("CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
+        await redis.ask("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+        with pytest.raises(StoreUnavailable, match="expected maxmemory-policy noeviction"):
+            await append_one(broker, entry("p"))
+        await redis.ask("CONFIG", "SET", "maxmemory-policy", "noeviction")
+        await append_one(broker, entry("p"))
+        assert len(await events(broker)) == 1
+        await broker.aclose()

@@ -7,7 +7,7 @@ from typing import Final
 from structlog.stdlib import BoundLogger, get_logger
 
 from tasktree_rt.brokers.redis.connection import Connection, RedisError
-from tasktree_rt.errors import StoreUnusable
+from tasktree_rt.errors import StoreUnavailable
 
 log: Final[BoundLogger] = get_logger("tasktree_rt.redis")
 NEEDED: Final = (7, 0)
@@ -18,7 +18,7 @@ async def check_server(connection: Connection, name: str) -> None:
     """Look at the server's version, kind, and what it does when it is full.
 
     Raises:
-        StoreUnusable: it would forget events by itself, or cannot do what a store needs.
+        StoreUnavailable: it would forget events by itself, or cannot do what a store needs.
         RedisError: it refuses, or it still loads its data.
     """
     (answer,) = await connection.exchange([("INFO",)], TIMEOUT)
@@ -29,12 +29,12 @@ async def check_server(connection: Connection, name: str) -> None:
         raise RedisError("it loads its data")
     version = info.get("redis_version", "0")
     if tuple(int(part) for part in version.split(".")[:2]) < NEEDED:
-        raise StoreUnusable(f"{name} is Redis {version}: expected at least {'.'.join(map(str, NEEDED))}")
+        raise StoreUnavailable(f"{name} is Redis {version}: expected at least {'.'.join(map(str, NEEDED))}")
     if connection.mode == "cluster":
-        raise StoreUnusable(f"{name} is a cluster: expected one Redis, or one with Sentinels")
+        raise StoreUnavailable(f"{name} is a cluster: expected one Redis, or one with Sentinels")
     policy = info.get("maxmemory_policy", "")
     if policy != "noeviction":
-        raise StoreUnusable(
+        raise StoreUnavailable(
             f"{name} deletes keys when it is full: expected maxmemory-policy noeviction, got {policy}"
         )
     if info.get("aof_enabled") != "1":
