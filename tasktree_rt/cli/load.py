@@ -29,6 +29,7 @@ from tasktree_rt.load.report import faults, report, summary
 from tasktree_rt.load.series import Sample
 from tasktree_rt.load.target import Target, resolve, split
 from tasktree_rt.load.thresholds import read_threshold
+from tasktree_rt.load.workers import Worker, forked
 
 FAULTY: Final = 1
 INTERRUPTED: Final = 130
@@ -147,7 +148,8 @@ def load_command(
     except ClientError as error:
         raise Failed(str(error)) from None
     target = _target(url, _tokens(token, token_file))
-    found = report(run(_conduct, plan, target))
+    with forked(plan, target) as workers:
+        found = report(run(_conduct, plan, target, workers))
     found["thresholds"] = [{"text": one.text, "broken": one.judge(found)} for one in thresholds]
     if json_file is not None:
         _write(json_file, json.dumps(found, ensure_ascii=False, indent=1) + "\n")
@@ -225,7 +227,7 @@ def _write(file: Path, text: str) -> None:
         raise Failed(f"{file}: {error.strerror or error}") from None
 
 
-async def _conduct(plan: Plan, target: Target) -> Outcome:
+async def _conduct(plan: Plan, target: Target, workers: list[Worker]) -> Outcome:
     console = Console(stderr=True)
     with Live(console=console, auto_refresh=False, transient=True) as live:
 
@@ -235,7 +237,7 @@ async def _conduct(plan: Plan, target: Target) -> Outcome:
             else:
                 click.echo(line(phase, sample), err=True)
 
-        conductor = Conductor(plan, target, show)
+        conductor = Conductor(plan, target, show, workers)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_stop_on_signal, conductor)
             outcome = await conductor.run()

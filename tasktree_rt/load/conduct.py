@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import trio
@@ -24,6 +25,7 @@ from tasktree_rt.load.series import Sample, Series
 from tasktree_rt.load.server_figures import ServerFigures
 from tasktree_rt.load.tally import Tally, now_us
 from tasktree_rt.load.target import Target
+from tasktree_rt.load.workers import Worker, remote_readers
 
 Show = Callable[[str, Sample | None], None]
 """Called with the phase, and each second of publishing with the newest sample."""
@@ -56,12 +58,16 @@ class Outcome:
 
 
 class Conductor:
-    """Runs one plan against one target. `stop` ends publishing early, and the report is made all the same."""
+    """Runs one plan against one target. `stop` ends publishing early, and the report is made all the same.
 
-    def __init__(self, plan: Plan, target: Target, show: Show) -> None:
+    `workers`: the processes that read (`workers.fork`); without any this process reads.
+    """
+
+    def __init__(self, plan: Plan, target: Target, show: Show, workers: Sequence[Worker] = ()) -> None:
         self._plan = plan
         self._target = target
         self._show = show
+        self._workers = workers
         self._stop = trio.Event()
         self.outcome = Outcome(plan, target, secrets.token_hex(4), time.time())
 
@@ -93,7 +99,11 @@ class Conductor:
 
     async def _watched(self, publisher: Publisher, noted: Acknowledged) -> None:
         plan, outcome = self._plan, self.outcome
-        readers_opening = local_readers(plan, self._target, outcome.run, noted.heads)
+        readers_opening: AbstractAsyncContextManager[Readers]
+        if self._workers:
+            readers_opening = remote_readers(self._workers, outcome.run, noted.heads)
+        else:
+            readers_opening = local_readers(plan, self._target, outcome.run, noted.heads)
         async with readers_opening as readers, trio.open_nursery() as nursery:
             nursery.start_soon(outcome.watch.run)
             self._show("connecting", None)
@@ -112,7 +122,7 @@ class Conductor:
         await outcome.server.before(self._target)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._sample, readers)
-            nursery.start_soon(disturb, self._plan, self._target, outcome.tally, readers)
+            nursery.start_soon(disturb, self._plan, self._target, outcome.run, outcome.tally, readers)
             with trio.CancelScope() as scope:
                 nursery.start_soon(self._cancel_on_stop, scope)
                 try:
@@ -156,7 +166,10 @@ class Conductor:
         with trio.move_on_after(self._plan.settle):
             while await readers.behind(noted.heads):  # noqa: ASYNC110 - other processes are asked too
                 await trio.sleep(LOOK)
-        outcome.tally.add(await readers.finish(noted.heads))
+        tally, watches = await readers.finish(noted.heads)
+        outcome.tally.add(tally)
+        for watch in watches:
+            outcome.watch.join(watch)
         await self._compare_trees(noted.heads)
 
     async def _compare_trees(self, heads: Sequence[Head]) -> None:

@@ -9,12 +9,13 @@ import ssl
 from typing import Final
 
 from tasktree_rt.load import frames
-from tasktree_rt.load.languages.base import Opening, Seat
+from tasktree_rt.load.languages.base import Seat
 from tasktree_rt.load.target import Target
 from tasktree_rt.load.watcher import Kind, Stage, Watcher
 
 SMALL_BUFFER: Final = 4_096
-"""Bytes of the receive buffer of a reader that is slow on purpose, so that the server notices it soon."""
+"""Bytes of the receive buffer of a reader that is slow on purpose, so that the server notices it soon. A
+slow reader has at least what it reads in a fifth of a second."""
 WRITE: Final = select.EPOLLOUT
 READ: Final = select.EPOLLIN
 
@@ -24,12 +25,17 @@ class Failed(Exception):
 
 
 class Dialer:
-    """Opens connections to one target. `policy`: of the watchers, for slow readers."""
+    """Opens connections to one target.
 
-    def __init__(self, target: Target, policy: str) -> None:
+    Attributes:
+        policy: of the watchers, for slow readers.
+        slow_rate: bytes a second that a slow reader reads.
+    """
+
+    def __init__(self, target: Target, policy: str, slow_rate: float) -> None:
         self._target = target
         self._policy = policy
-        self._openings: dict[int, Opening] = {}
+        self._room = {Kind.STALLED: SMALL_BUFFER, Kind.SLOW: max(SMALL_BUFFER, round(slow_rate / 5))}
 
     def begin(self, watcher: Watcher) -> int:
         """Begin to connect; return what to wait for.
@@ -45,8 +51,8 @@ class Dialer:
         sock.setblocking(False)
         watcher.sock, watcher.stage = sock, Stage.CONNECTING
         try:
-            if watcher.kind in (Kind.SLOW, Kind.STALLED):
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SMALL_BUFFER)
+            if room := self._room.get(watcher.kind):
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, room)
             if watcher.address:
                 sock.setsockopt(socket.IPPROTO_IP, getattr(socket, "IP_BIND_ADDRESS_NO_PORT", 24), 1)
                 sock.bind((watcher.address, 0))

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from tasktree_rt.load.layout import project_names
 from tasktree_rt.load.plan import Plan
+from tasktree_rt.load.prompts import ask
 from tasktree_rt.load.readers import Readers
 from tasktree_rt.load.tally import Tally
 from tasktree_rt.load.target import Target
@@ -16,9 +18,11 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
 
-async def disturb(plan: Plan, target: Target, tally: Tally, readers: Readers) -> None:
+async def disturb(plan: Plan, target: Target, run: str, tally: Tally, readers: Readers) -> None:
     """Do all that the plan asks for, until it is cancelled."""
     tasks: list[Callable[[], Awaitable[None]]] = []
+    if plan.prompts:
+        tasks.append(partial(ask, plan.prompts, target, project_names(plan, run), run, tally))
     if plan.churn:
         tasks.append(partial(_churn, plan, readers))
     if plan.storms:

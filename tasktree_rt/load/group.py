@@ -42,7 +42,7 @@ class Group:
         self.tally = Tally()
         self.watchers: list[Watcher] = []
         self._judge = Judge(workload, self.tally)
-        self._engine = Engine(Dialer(target, policy), self._judge, self._ended, self._opened)
+        self._engine = Engine(Dialer(target, policy, slow_rate), self._judge, self._ended, self._opened)
         self._slow_rate = slow_rate
         self._queue: list[tuple[int, int, Watcher]] = []
         """Watchers that wait to connect: when (µs), index, watcher."""

@@ -13,6 +13,7 @@ from tasktree_rt.load.group import Group
 from tasktree_rt.load.layout import Seats, seats
 from tasktree_rt.load.plan import Plan
 from tasktree_rt.load.publishing import Head
+from tasktree_rt.load.self_watch import SelfWatch
 from tasktree_rt.load.tally import Tally
 from tasktree_rt.load.target import Target
 from tasktree_rt.load.workload import Workload
@@ -49,8 +50,8 @@ class Readers(Protocol):
         """Return how many lack events up to `heads`, the last of each project."""
         ...
 
-    async def finish(self, heads: Sequence[Head]) -> Tally:
-        """Settle all accounts."""
+    async def finish(self, heads: Sequence[Head]) -> tuple[Tally, list[SelfWatch]]:
+        """Settle all accounts; return also what other processes measured of themselves."""
         ...
 
 
@@ -81,9 +82,9 @@ class LocalReaders:
         """Count those that lack events."""
         return self._group.behind(self._finals(heads), self._laid.topics)
 
-    async def finish(self, heads: Sequence[Head]) -> Tally:
+    async def finish(self, heads: Sequence[Head]) -> tuple[Tally, list[SelfWatch]]:
         """Settle the accounts."""
-        return self._group.settle_accounts(self._finals(heads), self._laid.topics)
+        return self._group.settle_accounts(self._finals(heads), self._laid.topics), []
 
     def _finals(self, heads: Sequence[Head]) -> list[tuple[int | None, int | None]]:
         return [(heads[project].position, heads[project].number) for project in self._laid.projects]

@@ -46,6 +46,13 @@ class SelfWatch:
                 self.busy.append(round((used - cpu) / passed, 3))
                 wall, cpu = wall + passed, used
 
+    def join(self, other: SelfWatch) -> None:
+        """Add what another process of the generator measured; of the busy ones the busiest counts."""
+        self.lag.add(other.lag)
+        longest = max(len(self.busy), len(other.busy))
+        pairs = zip(*(one + [0.0] * (longest - len(one)) for one in (self.busy, other.busy)), strict=True)
+        self.busy = [max(pair) for pair in pairs]
+
     def sentence(self) -> str:
         """Say whether the generator was the bottleneck; "" if it was not."""
         busy = sum(one > BUSY for one in self.busy)

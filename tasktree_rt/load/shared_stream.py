@@ -25,7 +25,8 @@ class SharedStream:
     Attributes:
         data: the frames, one behind the other.
         ends: where each ends in `data`.
-        positions, numbers, dues: of each, as in `Event`.
+        positions, dues: of each, as in `Event`.
+        numbers: the last number up to each: an event of another program has none.
         contiguous: whether each position is the one before and one more.
     """
 
@@ -47,7 +48,8 @@ class SharedStream:
         self.data += frame
         self.ends.append(len(self.data))
         self.positions.append(event.position)
-        self.numbers.append(event.number)
+        before = self.numbers[-1] if self.numbers else None
+        self.numbers.append(before if event.number is None else event.number)
         self.dues.append(event.due)
         return True
 
