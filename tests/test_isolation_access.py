@@ -1,4 +1,4 @@
-"""A model of who may do what: every verb, tokens, API keys, subscription tokens, revocation and time.
+"""A model of who may do what: every verb, tokens, API keys, shared projects and branches, revocation, time.
 
 Callers of every kind ask every surface, and watch. The model knows what each was given; whatever they are
 answered or shown beyond it, or denied of it, is a fault. Planted faults must be found.
@@ -19,8 +19,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasktree_rt.brokers.memory import MemoryBroker
-from tasktree_rt.core.access import OPEN, Grants, Lease, Scope, Verb
-from tasktree_rt.core.events import Json
+from tasktree_rt.core.access import OPEN, Grants, Scope, Verb
+from tasktree_rt.core.branch import Branch
+from tasktree_rt.core.events import Json, Record
+from tasktree_rt.core.nodes import NO_CHANGE, Change
 from tasktree_rt.core.protocol import Policy
 from tasktree_rt.dialects.tasktree import Native
 from tasktree_rt.errors import PeerError
@@ -29,6 +31,7 @@ from tasktree_rt.hub.access.revocations import Revocations
 from tasktree_rt.hub.access.subscription_tokens import SubscriptionToken, SubscriptionTokens
 from tasktree_rt.hub.delivery.subscriptions import Subscriptions
 from tasktree_rt.hub.hub import Hub, open_hub
+from tasktree_rt.hub.projects.branch_view import BranchView
 from tasktree_rt.hub.sessions.watcher import NativeSession
 from tasktree_rt.web.app import create_app
 from tasktree_rt.web.auth.authenticator import EXTENSION, Admission
@@ -38,6 +41,10 @@ from tests.web.realhub import auth, signed
 from tests.web.serving import small
 
 PROJECTS: Final = ("a", "a-1", "b")
+NODES: Final = ("n", "k", "m")
+BRANCH, BELOW, ELSEWHERE = NODES
+"""The node whose branch is shared, one below it, and one that is not in it."""
+SHARED: Final = ("shared", "branch")
 PATTERNS: Final = ("a", "a-*", "a*", "b", "*")
 VERBS: Final = tuple(verb.value for verb in Verb)
 SURFACES: Final[dict[str, tuple[str, str, Json | None]]] = {
@@ -64,6 +71,8 @@ class Caller:
         revoke: what revokes it, as a body of ``/admin/revoke``.
         until: the hub's time in seconds at which it ends, or None.
         watched: by project, the time at which its subscription ends, or None; "" where its grants allow it.
+        branch: of a shared branch: it is given the node and what is below, and nothing else of the project.
+        branches: by project, the node whose branch it watches, None: all of it.
     """
 
     credential: str
@@ -74,6 +83,8 @@ class Caller:
     carried: Carried | None = None
     session: NativeSession | None = None
     watched: dict[str, float | None] = Factory(dict)
+    branch: str | None = None
+    branches: dict[str, str | None] = Factory(dict)
 
     def may(self, verb: str, project: str) -> bool:
         if verb == "admin":
@@ -104,6 +115,8 @@ class Estate:
         self.callers: list[Caller] = []
         self.now = hub.wall()
         self.marks = 0
+        self.elsewhere: list[str] = []
+        """Marks of nodes that are in no shared branch."""
         hub.context.wall = lambda: self.now
 
     def seconds(self) -> float:
@@ -126,10 +139,11 @@ class Estate:
             found = Caller(made_key.credential, rights(claim), {"key": made_key.key.id})
         else:
             history = bool(claim.get("history"))
-            token = self.hub.subscription_tokens.mint(project, lifetime=60, history=history)
+            node = BRANCH if kind == "branch" else None
+            token = self.hub.subscription_tokens.mint(project, lifetime=60, history=history, node_id=node)
             read = self.hub.subscription_tokens.read(token)
             mine: Given = {"watch": (project,), "history": (project,) if history else ()}
-            found = Caller(token, mine, {"token_id": read.token_id}, until=read.until)
+            found = Caller(token, mine, {"token_id": read.token_id}, until=read.until, branch=node)
         self.callers.append(found)
 
     async def revoke(self, one: Caller) -> None:
@@ -150,7 +164,8 @@ class Estate:
         answer = await self.http.open(
             f"/api/v1/{path.format(project)}", method=method, headers=headers, json=body
         )
-        said = json.loads(await answer.get_data())
+        said = json.loads(text := str(await answer.get_data(as_text=True)))
+        assert one.branch is None or not any(mark in text for mark in self.elsewhere), (verb, text)
         code = said.get("code") if answer.status_code >= 400 else None
         if not self.alive(one):
             assert answer.status_code == 401, (verb, project, said)
@@ -190,31 +205,42 @@ class Estate:
         said = [frame for frame in one.carried.received() if frame.get("id") == 1]
         if not said:
             return  # the connection is over
-        until = None
+        until, branch = None, one.branch
         allowed = one.may("watch", project)
         if token is not None:
             try:
                 read = self.hub.subscription_tokens.read(token)
-                theirs = read.project_id == project
-                allowed, until = theirs, read.until
+                allowed, until, branch = read.project_id == project, read.until, read.node_id
             except PeerError:
                 allowed = False
         assert (said[0]["type"] == "subscribed") == allowed, (project, one.given, said)
-        if allowed:
-            one.watched[project] = None if one.may("watch", project) else until
+        if not allowed:
+            return
+        whole = one.may("watch", project) and one.branch is None
+        # A lease of the whole project that has not ended yet stays in force beside one of a branch.
+        if one.watched.get(project) is not None and one.branches.get(project, "") is None:
+            whole, until = (
+                True,
+                max(one.watched[project] or 0, until or 0) if branch is None else one.watched[project],
+            )
+        one.branches[project] = None if whole else branch
+        one.watched[project] = None if one.may("watch", project) else until
 
-    async def publish(self, project: str) -> None:
-        """Whoever may see it now is shown it, and nobody else."""
+    async def publish(self, project: str, node: str = BRANCH) -> None:
+        """Every caller that may see it now is shown it, and no other."""
         self.marks += 1
         mark = f"<<{self.marks}>>"
-        await self.hub.publish(made(project, update("n", title=mark)))
+        if node == ELSEWHERE:
+            self.elsewhere.append(mark)
+        await self.hub.publish(made(project, update(node, title=mark)))
         await trio.testing.wait_all_tasks_blocked()
         for one in self.callers:
             if one.carried is None:
                 continue
             shown = mark in json.dumps(one.carried.received())
-            expected = self.alive(one) and project in one.watched
-            assert shown == expected, (project, one.given, one.watched)
+            part = one.branches.get(project)
+            expected = self.alive(one) and project in one.watched and (part is None or node != ELSEWHERE)
+            assert shown == expected, (project, node, one.given, one.watched, one.branches)
 
     async def pass_time(self, seconds: int) -> None:
         """Time goes on, and the hub looks after its connections."""
@@ -233,7 +259,8 @@ async def an_estate() -> AsyncIterator[Estate]:
     async with trio.open_nursery() as nursery:
         async with open_hub(MemoryBroker(), small(auth=auth())) as hub:
             for name in PROJECTS:
-                await hub.publish(made(name, update("n")))
+                below = update(BELOW, parent_id=BRANCH)
+                await hub.publish(made(name, update(BRANCH), below, update(ELSEWHERE)))
                 await hub.prompts.ask({"project_id": name, "prompt_id": "q", "message": "?"}, grants=OPEN)
             yield Estate(hub, nursery)
         nursery.cancel_scope.cancel()
@@ -244,7 +271,7 @@ async def take(estate: Estate, step: Step) -> None:
     if kind == "join":
         await estate.join(*rest)
     elif kind == "publish":
-        await estate.publish(rest[0])
+        await estate.publish(*rest)
     elif kind == "time":
         await estate.pass_time(rest[0])
     elif estate.callers:
@@ -257,7 +284,7 @@ async def take(estate: Estate, step: Step) -> None:
             case "subscribe":
                 await estate.subscribe(one, rest[0])
             case "share":
-                token = estate.hub.subscription_tokens.mint(rest[1], lifetime=rest[2])
+                token = estate.hub.subscription_tokens.mint(rest[1], lifetime=rest[2], node_id=rest[3])
                 await estate.subscribe(one, rest[0], token)
             case "revoke" if not one.revoked:
                 await estate.revoke(one)
@@ -275,18 +302,19 @@ def thorough() -> list[Step]:
     claims += [{"watch": ["a-*"]}, {"push": ["a*"]}, {"admin": True, "history": []}, {"watch": ["a", "b"]}]
     joins: list[Step] = [("join", 0, "token", claim, "a") for claim in claims]
     joins += [("join", 0, "key", {"watch": ["a"], "history": []}, "a")]
-    joins += [("join", 0, "shared", {"history": how}, "a") for how in ((), ("a",))]
+    joins += [("join", 0, kind, {"history": how}, "a") for kind in SHARED for how in ((), ("a",))]
     numbers = range(len(joins))
     asks: list[Step] = [("ask", one, verb, name) for one in numbers for verb in SURFACES for name in PROJECTS]
     watches: list[Step] = [("connect", one) for one in numbers]
     watches += [("subscribe", one, name) for one in numbers for name in PROJECTS]
     none = len(claims) - 2  # an administrator, who watches nothing
-    shares = [("share", none, name, other, 30) for name in ("a", "b") for other in PROJECTS]
-    published = [("publish", 0, name) for name in PROJECTS]
+    shares: list[Step] = [("share", none, name, other, 30, None) for name in ("a", "b") for other in PROJECTS]
+    shares += [("share", none + 1, "a-1", other, 30, BRANCH) for other in PROJECTS]
+    published: list[Step] = [("publish", 0, name, node) for name in PROJECTS for node in NODES]
     ends = [("time", 0, 31), *published, ("time", 0, 31), *published]
     revoked = [("revoke", one) for one in numbers]
     last = [("ask", one, "watch", "a") for one in numbers]
-    return [*joins, *asks, *watches, *shares, *published, *ends, *revoked, *published, *last]
+    return [*joins, *published, *asks, *watches, *shares, *published, *ends, *revoked, *published, *last]
 
 
 def test_every_caller_is_answered_and_shown_what_it_was_given_and_no_more() -> None:
@@ -300,12 +328,14 @@ NAME: Final = st.sampled_from(PROJECTS)
 WHO: Final = st.integers(0, 9)
 STEPS: Final = st.lists(
     st.one_of(
-        st.tuples(st.just("join"), WHO, st.sampled_from(["token", "shared"]), CLAIM, NAME),
+        st.tuples(st.just("join"), WHO, st.sampled_from(["token", *SHARED]), CLAIM, NAME),
         st.tuples(st.just("ask"), WHO, st.sampled_from(sorted(SURFACES)), NAME),
         st.tuples(st.just("connect"), WHO),
         st.tuples(st.just("subscribe"), WHO, NAME),
-        st.tuples(st.just("share"), WHO, NAME, NAME, st.sampled_from([30, 90])),
-        st.tuples(st.just("publish"), WHO, NAME),
+        st.tuples(
+            st.just("share"), WHO, NAME, NAME, st.sampled_from([30, 90]), st.sampled_from([None, BRANCH])
+        ),
+        st.tuples(st.just("publish"), WHO, NAME, st.sampled_from(NODES)),
         st.tuples(st.just("time"), WHO, st.sampled_from([1, 40])),
         st.tuples(st.just("revoke"), WHO),
     ),
@@ -338,8 +368,16 @@ def a_star_is_forgotten(self: Scope, project_id: str) -> bool:
     return "*" in self.patterns or project_id in self.patterns
 
 
-def any_project(self: SubscriptionTokens, token: str, project_id: str) -> Lease:
-    return self.read(token).lease
+def any_project(self: SubscriptionTokens, token: str, project_id: str) -> SubscriptionToken:
+    return evolve(self.read(token), project_id=project_id)
+
+
+def whole_project(self: SubscriptionToken) -> str:
+    return self.project_id
+
+
+def everything_passes(self: BranchView, record: Record, change: Change, new: Any) -> None:
+    self._give(record, record.body, NO_CHANGE)
 
 
 def always_history(self: SubscriptionToken) -> Grants:
@@ -361,8 +399,12 @@ FAULTS: Final[dict[str, tuple[Any, str, Any]]] = {
     "who watches answers": (policy, "may_answer", watchers_answer),
     "administrators are all": (policy, "require_admin", lambda grants: None),
     "nothing is revoked": (Revocations, "reason", lambda self, grants: None),
-    "a token is for any project": (SubscriptionTokens, "lease_of", any_project),
+    "a token is for any project": (SubscriptionTokens, "for_project", any_project),
     "a shared project has its past": (SubscriptionToken, "grants", property(always_history)),
+    "a branch is its project": (SubscriptionToken, "topic", property(whole_project)),
+    "a branch passes on everything": (BranchView, "apply", everything_passes),
+    "a branch has every node": (Branch, "__contains__", lambda self, node_id: True),
+    "a branch's past is its project's": (BranchView, "past", lambda self, record: record),
     "a lease never ends": (Subscriptions, "end_leases", lambda self, subscriber, wall: False),
     "a lease is forgotten": (Grants, "_leased", lambda self, verb, project_id: False),
 }

@@ -28,6 +28,11 @@ def reduce(nodes: Nodes, event: Event, weight: int, measure: Measure) -> Change:
     return rule(nodes, event, weight, measure)
 
 
+def is_reduced(event_type: str) -> bool:
+    """Return whether events of a type may change a tree."""
+    return event_type in _RULES
+
+
 def named_node(event: Event) -> str | None:
     """The node an event names, for filters."""
     return as_name(event.data.get("node_id")) or as_name(event.data.get("task_id"))

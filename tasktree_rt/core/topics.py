@@ -1,8 +1,8 @@
 """Topics and their subscribers: the index behind every broadcast.
 
-A topic is a project's name, or a user's: ``@`` and the user's id, which is no name of a project. An interest
-is a topic or ``*``, every project (but no user); a name, once said or taken back, overrides ``*`` for that
-project.
+A topic is a project's name, a user's (``@`` and the user's id), or that of a branch of a project (``/``, the
+project, ``/`` and the node's id); neither is the name of a project. An interest is a topic or ``*``, every
+project (but no user and no branch); a name, once said or taken back, overrides ``*`` for that project.
 """
 
 from __future__ import annotations
@@ -14,6 +14,9 @@ from tasktree_rt.core.event_schema import is_node_id, wrong
 
 WILDCARD: Final = "*"
 USER: Final = "@"
+BRANCH: Final = "/"
+_NO_PROJECT: Final = (USER, BRANCH)
+"""How topics begin that ``*`` does not include."""
 MAX_USER: Final = 256
 MAX_CACHED: Final = 1_000
 
@@ -39,6 +42,25 @@ def user_topic(user: str) -> str:
 def user_of(topic: str) -> str | None:
     """Return the user of a topic; None for a project."""
     return topic[1:] if topic.startswith(USER) else None
+
+
+def branch_topic(project_id: str, node_id: str) -> str:
+    """The topic of a node of a project and of everything below it."""
+    return f"{BRANCH}{project_id}{BRANCH}{node_id}"
+
+
+def branch_of(topic: str) -> tuple[str, str] | None:
+    """Return the project and the node of a branch's topic; None for any other topic."""
+    if not topic.startswith(BRANCH):
+        return None
+    project, _, node_id = topic[1:].partition(BRANCH)
+    return project, node_id
+
+
+def project_of(topic: str) -> str:
+    """Return the project of a branch's topic; any other topic as it is."""
+    found = branch_of(topic)
+    return topic if found is None else found[0]
 
 
 def users_own(user: str, name: str) -> str:
@@ -141,7 +163,7 @@ class TopicIndex(Generic[S]):
         """Everyone interested in `project`, each once, in the order of subscribing (names first)."""
         named = self._named.get(project)
         excluded = self._excluded.get(project, ())
-        if project.startswith(USER):
+        if project.startswith(_NO_PROJECT):
             return tuple(named or ())
         if named is None and not excluded:
             if self._everyone is None:
@@ -172,7 +194,7 @@ class TopicIndex(Generic[S]):
         """Return True if events of `project` go to `subscriber`."""
         if subscriber in self._named.get(project, {}):
             return True
-        every = subscriber in self._all and not project.startswith(USER)
+        every = subscriber in self._all and not project.startswith(_NO_PROJECT)
         return every and subscriber not in self._excluded.get(project, ())
 
     def _forget_all(self) -> None:

@@ -21,7 +21,7 @@ from tasktree_rt.core.events import MAX_DEPTH, Event, Json, ProjectId, Record, d
 from tasktree_rt.core.large_value import LargeValue
 from tasktree_rt.core.numbers import DIGITS, beyond, may_be_beyond, told
 from tasktree_rt.core.protocol import Command, Message
-from tasktree_rt.core.topics import USER, user_of, user_topic
+from tasktree_rt.core.topics import USER, project_of, user_of, user_topic
 from tasktree_rt.errors import InvalidInput
 
 
@@ -260,9 +260,9 @@ def decode_body(body: bytes) -> Event:
 
 
 def named(topic: str) -> Json:
-    """How a topic is named on the wire: ``project_id`` or ``user_id``."""
+    """How a topic is named on the wire: ``project_id`` or ``user_id``. A branch has its project's name."""
     user = user_of(topic)
-    return {"project_id": topic} if user is None else {"user_id": user}
+    return {"project_id": project_of(topic)} if user is None else {"user_id": user}
 
 
 def with_position(record: Record, epoch: str) -> bytes:

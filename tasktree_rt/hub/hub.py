@@ -65,6 +65,7 @@ from tasktree_rt.hub.limits.caller import caller_of
 from tasktree_rt.hub.limits.holdings import Holdings
 from tasktree_rt.hub.limits.rates import RateLimits
 from tasktree_rt.hub.projects.activity import Activity
+from tasktree_rt.hub.projects.branches import Branches
 from tasktree_rt.hub.projects.cache import ProjectCache
 from tasktree_rt.hub.projects.checkpoints import Checkpoints
 from tasktree_rt.hub.projects.directory import ProjectDirectory
@@ -191,6 +192,11 @@ class Hub:
             damaged=lambda project: self.activity.damaged(project),  # noqa: PLW0108 - made later
             crowded=lambda: self.idle_projects.put_away(),  # noqa: PLW0108 - made later
         )
+        self.branches = Branches(
+            self.cache,
+            most=limits.max_branches,
+            watched=lambda topic: self.index.is_named(topic),  # noqa: PLW0108 - made later
+        )
         self.directory = ProjectDirectory(
             self.cache,
             tidy=lambda: self.idle_projects.put_away(),  # noqa: PLW0108 - made later
@@ -230,7 +236,11 @@ class Hub:
             room=lambda: self.fanout.room(),  # noqa: PLW0108 - made later
         )
         self.fanout = Fanout(
-            context, self.index, finished=self.committer.finish, touched=self.activity.touched
+            context,
+            self.index,
+            finished=self.committer.finish,
+            touched=self.activity.touched,
+            tidy=self.branches.tidy,
         )
 
     def _compose_delivery(self) -> None:
@@ -241,6 +251,7 @@ class Hub:
         self.subscriptions = Subscriptions(
             context,
             self.cache,
+            self.branches,
             self.fanout,
             self.index,
             self.access,
@@ -261,10 +272,10 @@ class Hub:
         self.broadcasts = Broadcasts(context, self.connections, self.index)
         self.broadcast = self.broadcasts.broadcast
         self.send_personal_message = self.broadcasts.send_personal_message
-        index, statuses = self.index, self.status_notifier
+        index, statuses, branches = self.index, self.status_notifier, self.branches
         self.idle_projects = IdleProjects(
             self.cache,
-            named=lambda name: index.is_named(name) or statuses.watched(name),
+            named=lambda name: index.is_named(name) or statuses.watched(name) or branches.watched(name),
             underway=self.fanout.underway,
             catching_up=self.connections.catching_up,
         )

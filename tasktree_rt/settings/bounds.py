@@ -31,6 +31,8 @@ class Limits:
     """Maximum number of projects, users' logs, snapshots, open prompts and open commands per token subject
     (``sub``), or per address without authentication."""
     max_snapshots: int = count(10_000)
+    max_branches: int = count(32)
+    """Branches of one project that have readers of their own at a time (docs/protocol.md, "Branches")."""
     max_snapshots_per_project: int = count(100)
     max_open: int = count(20_000)
     """Maximum number of open prompts and commands in the whole hub."""

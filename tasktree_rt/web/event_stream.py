@@ -16,7 +16,7 @@ from tasktree_rt.dialects.tasktree import ServerSentEvents
 from tasktree_rt.dialects.tasktree.requests import read_policy
 from tasktree_rt.hub.delivery.pull_subscriber import PullSubscriber
 from tasktree_rt.hub.hub import Hub
-from tasktree_rt.web.request import grants, permitted
+from tasktree_rt.web.request import grants, permitted_part
 
 ALIVE: Final = b": alive\n\n"
 RETRY: Final = b"retry: 2000\n\n"
@@ -30,7 +30,8 @@ def stream_routes(hub: Hub) -> Blueprint:
     @routes.get("/projects/<project>/stream")
     async def stream(project: str) -> Response:
         """Stream a project's events after its state or after a position."""
-        return await follow(await permitted(Verb.WATCH, project))
+        name, _ = await permitted_part(Verb.WATCH, project)
+        return await follow(name)
 
     @routes.get("/users/<path:user>/stream")
     async def user_stream(user: str) -> Response:

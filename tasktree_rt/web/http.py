@@ -13,7 +13,7 @@ from quart import Blueprint, Response, request
 
 from tasktree_rt.core.access import Verb
 from tasktree_rt.core.events import Json, parse_events, project_id
-from tasktree_rt.core.topics import user_id, user_topic
+from tasktree_rt.core.topics import project_of, user_id, user_topic
 from tasktree_rt.dialects.base import decode_json, digest, encode_json
 from tasktree_rt.errors import InvalidInput
 from tasktree_rt.hub.access import policy as access
@@ -22,13 +22,15 @@ from tasktree_rt.hub.projects.project import Project
 from tasktree_rt.hub.projects.repair import Recovered as Recovery
 from tasktree_rt.hub.projects.shared_snapshot import SharedSnapshot
 from tasktree_rt.hub.publish.pending_publish import PendingPublish, PublishReceipt, result
+from tasktree_rt.hub.resume.feed import Watched
 from tasktree_rt.web.connections import connection_json
-from tasktree_rt.web.history import history, page_reply
+from tasktree_rt.web.history import branch_history, history, page_reply
 from tasktree_rt.web.request import (
     grants,
     idempotency,
     number,
     permitted,
+    permitted_part,
     read_body,
     read_object,
     require_admin,
@@ -105,28 +107,31 @@ class Api:
     async def state(self, project: str) -> Response:
         """Answer with the whole state: the present one, or the one after event ``at``."""
         at = request.args.get("at")
-        name = await permitted(Verb.WATCH if at is None else Verb.HISTORY, project)
+        name, root = await permitted_part(Verb.WATCH if at is None else Verb.HISTORY, project)
         found = await self._hub.history.existing(name)
         seq = None if at is None else number("at", at, 1 << 60, 0)
         if seq is None or seq == found.tree.head:
-            return self._present(found)
+            return self._present(found if root is None else await self._hub.branches.open(name, root))
         # Takes its place before the store reads the state, so the size is an estimate.
         size = PAST * max(found.tree.bound, PIECE)
         held = self._answers.admit((name, found.position_at(seq)), size)
         try:
-            return held.response(_state(await self._hub.history.past_state(found, seq)))
+            return held.response(_state(await past_state(self._hub, found, seq, root)))
         except BaseException:
             held.release()
             raise
 
-    def _present(self, project: Project) -> Response:
+    def _present(self, project: Watched) -> Response:
         planned = project.snapshot(project.tree.head)
         size, source = planned.snapshot.bound, (project.project_id, project.position)
         return self._answers.response(source, size, _state(planned))
 
     async def events(self, project: str) -> Response:
         """Answer with a page of past events."""
-        return page_reply(self._answers, await history(self._hub, await permitted(Verb.HISTORY, project)))
+        name, root = await permitted_part(Verb.HISTORY, project)
+        if root is None:
+            return page_reply(self._answers, await history(self._hub, name))
+        return page_reply(self._answers, await branch_history(self._hub, name, root))
 
     async def delete(self, project: str) -> Response:
         """Delete a project: end its epoch."""
@@ -195,7 +200,14 @@ def _recovered(found: Recovery, **named: str) -> Json:
     }
 
 
+async def past_state(hub: Hub, project: Project, seq: int, root: str | None) -> SharedSnapshot:
+    """Return the state of a project, or of a branch of it, after event `seq`."""
+    if root is None:
+        return await hub.history.past_state(project, seq)
+    return await hub.history.past_branch(project, seq, root)
+
+
 def _state(planned: SharedSnapshot) -> Iterator[bytes]:
-    name, snapshot = planned.project_id, planned.snapshot
+    name, snapshot = project_of(planned.project_id), planned.snapshot
     head = {"project_id": name, "epoch": snapshot.epoch, "seq": snapshot.seq}
     return state_pieces(head, name, snapshot.top, nodes_of(planned))

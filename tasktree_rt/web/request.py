@@ -15,6 +15,7 @@ from werkzeug.exceptions import UnsupportedMediaType
 
 from tasktree_rt.core.access import Grants, Verb
 from tasktree_rt.core.events import Json, ProjectId, project_id, refuse_unknown
+from tasktree_rt.core.topics import branch_of
 from tasktree_rt.dialects.base import decode_object, encode_json
 from tasktree_rt.errors import InvalidInput
 from tasktree_rt.hub.access import policy as access
@@ -62,6 +63,20 @@ async def permitted(verb: Verb, project: str) -> ProjectId:
         g.grants = await decisions.extended(grants(), verb, name)
     access.require(grants(), verb, name)
     return name
+
+
+async def permitted_part(verb: Verb, project: str) -> tuple[ProjectId, str | None]:
+    """Check that the caller may do `verb` on a project or on a branch of it; return the project's id, and the
+    node of the branch that the caller may see, None: the whole project.
+
+    Raises:
+        PeerError: ``invalid_project_id`` or ``forbidden``.
+    """
+    name = project_id(project)
+    branch = branch_of(access.readable(grants(), verb, name))
+    if branch is None:
+        return await permitted(verb, project), None
+    return name, branch[1]
 
 
 def require_admin() -> None:

@@ -1,11 +1,11 @@
-"""Share a project: ``POST /projects/{id}/tokens`` makes a subscription token for a page that watches it."""
+"""Share a project, or a branch: ``POST /projects/{id}/tokens`` makes a token for a page that watches it."""
 
 from __future__ import annotations
 
 from quart import Blueprint, Response
 
 from tasktree_rt.core.access import Grants, Verb
-from tasktree_rt.core.events import micros_to_time, shown
+from tasktree_rt.core.events import Json, is_node_id, micros_to_time, shown
 from tasktree_rt.errors import InvalidInput, Refused
 from tasktree_rt.hub.access import policy as access
 from tasktree_rt.hub.hub import Hub
@@ -22,20 +22,33 @@ def sharing_routes(hub: Hub) -> Blueprint:
 
     @routes.post("/projects/<project>/tokens")
     async def mint(project: str) -> Response:
-        """Make a token for a project that the caller may watch."""
+        """Make a token for a project that the caller may watch, or for a branch of it."""
         name = await permitted(Verb.WATCH, project)
-        given = await read_object("lifetime", "history", optional=True)
+        given = await read_object("lifetime", "history", "node_id", optional=True)
         caller = grants()
         access.require_share(caller, name)
         history = _history(given.get("history"), caller, name)
         lifetime = _lifetime(given.get("lifetime"), hub.settings.auth.max_subscription_lifetime)
         lifetime = min(lifetime, _left(caller, name, hub.wall()))
-        token = hub.subscription_tokens.mint(name, lifetime=lifetime, history=history, by=caller.subject)
+        node_id = _node(given.get("node_id"))
+        token = hub.subscription_tokens.mint(
+            name, lifetime=lifetime, history=history, by=caller.subject, node_id=node_id
+        )
         made = hub.subscription_tokens.read(token)
-        said = {"project_id": name, "token": token, "token_id": made.token_id, "history": history}
+        said: Json = {"project_id": name, "token": token, "token_id": made.token_id, "history": history}
+        if node_id is not None:
+            said["node_id"] = node_id
         return reply({**said, "expires_at": micros_to_time(round(made.until * 1_000_000))}, 201)
 
     return routes
+
+
+def _node(value: object) -> str | None:
+    """Read the node whose branch the token is for; it need not exist yet."""
+    if value is None or is_node_id(value):
+        return value
+    expected = "expected 1-512 characters without control characters"
+    raise InvalidInput(f"{expected}, got {shown(value)}", field="node_id")
 
 
 def _history(value: object, caller: Grants, name: str) -> bool:

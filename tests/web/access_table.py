@@ -6,8 +6,9 @@ from typing import Any, Final
 
 from attrs import evolve, frozen
 
-from tasktree_rt.core.access import EVERYTHING, NOTHING, Grants, Scope, Verb
+from tasktree_rt.core.access import EVERYTHING, NOTHING, Grants, Lease, Scope, Verb
 from tasktree_rt.core.events import Json
+from tasktree_rt.core.topics import branch_topic
 from tasktree_rt.web.auth.tokens import TokenInvalid, TokenMissing
 from tests.web.realhub import RealHub, node_update
 
@@ -15,6 +16,7 @@ PROJECT: Final = "kept-7"
 ABSENT: Final = "gone-7"
 EXECUTION: Final = f"execution:{PROJECT}"
 MINE: Final = Scope((PROJECT, EXECUTION))
+_READS: Final = frozenset({Verb.WATCH, Verb.HISTORY})
 _BARE: Final = Grants("eve", history=NOTHING, delete=NOTHING)
 
 
@@ -29,8 +31,10 @@ CALLERS: Final[dict[str, Grants]] = {
     "push*": evolve(_BARE, push=EVERYTHING),
     "admin": evolve(_BARE, subject="root", admin=True),
     "user": evolve(_BARE, subject="ada"),
+    "branch": evolve(_BARE, subject="", leases={branch_topic(PROJECT, "n"): Lease(_READS)}),
 }
-"""Callers by their credential, each with one grant; `user` is ada, without any."""
+"""Callers by their credential, each with one grant; `user` is ada, without any, and `branch` has a token for
+the branch of node n."""
 
 
 class Known:
@@ -91,13 +95,13 @@ P: Final = f"{A}/projects/<project>"
 U: Final = f"{A}/users/<path:user>"
 ROUTES: Final[dict[str, Route]] = {
     f"POST {P}/events": by(*PUSH, body=node_update("n")),
-    f"GET {P}/state": by("watch"),
-    f"GET {P}/state?at": by("history", query="?at=1"),
-    f"GET {P}/usage": by("watch"),
-    f"GET {P}/field": by("watch", query="?node_id=n&name=x"),
-    f"GET {P}/field?at": by("history", query="?node_id=n&name=x&at=1"),
-    f"GET {P}/events": by("history"),
-    f"GET {P}/stream": by("watch"),
+    f"GET {P}/state": by("watch", "branch"),
+    f"GET {P}/state?at": by("history", "branch", query="?at=1"),
+    f"GET {P}/usage": by("watch", "branch"),
+    f"GET {P}/field": by("watch", "branch", query="?node_id=n&name=x"),
+    f"GET {P}/field?at": by("history", "branch", query="?node_id=n&name=x&at=1"),
+    f"GET {P}/events": by("history", "branch"),
+    f"GET {P}/stream": by("watch", "branch"),
     f"DELETE {P}": by("delete"),
     f"POST {P}/recover": by("admin"),
     f"GET {P}/search": by("history", query="?q=n"),

@@ -26,7 +26,7 @@ from tasktree_rt.core.protocol import (
     Unsubscribed,
     Welcome,
 )
-from tasktree_rt.core.topics import user_of
+from tasktree_rt.core.topics import project_of, user_of
 from tasktree_rt.dialects.base import named, raw_json, with_position
 
 
@@ -99,7 +99,7 @@ def _conflated(said: Conflated) -> Json:
 
 
 def _heartbeat(said: Heartbeat) -> Json:
-    positions = {name: str(one) for name, one in said.positions.items() if user_of(name) is None}
+    positions = {project_of(name): str(one) for name, one in said.positions.items() if user_of(name) is None}
     message: Json = {"type": "heartbeat", "timestamp": said.timestamp, "positions": positions}
     users = {user: str(one) for name, one in said.positions.items() if (user := user_of(name)) is not None}
     return {**message, "user_positions": users} if users else message

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from tasktree_rt.core.access import Grants, Scope, Verb
-from tasktree_rt.core.topics import user_of
+from tasktree_rt.core.topics import BRANCH, project_of, user_of
 from tasktree_rt.errors import Refused
 
 _DOES: Final = {
@@ -58,6 +58,17 @@ def require_push(grants: Grants, projects: Iterable[str]) -> None:
         for name in projects:
             if not grants.allows(Verb.PUSH, name):
                 raise forbidden(Verb.PUSH, name)
+
+
+def readable(grants: Grants, verb: Verb, project_id: str) -> str:
+    """Return the topic on which the caller may do `verb` under a project's name: the project, or the one
+    branch of it that a subscription token allows. Without either it is the project, which `require` refuses.
+    """
+    if grants.leases and not may(grants, verb, project_id):
+        for topic, lease in grants.leases.items():
+            if topic.startswith(BRANCH) and verb in lease.verbs and project_of(topic) == project_id:
+                return topic
+    return project_id
 
 
 def may_watch(grants: Grants, topic: str) -> bool:

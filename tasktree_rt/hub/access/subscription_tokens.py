@@ -1,4 +1,4 @@
-"""Make and verify subscription tokens: each lets its bearer watch one project until a time.
+"""Make and verify subscription tokens: each lets its bearer watch one project, or a branch, until a time.
 
 A token is a JSON Web Token behind a prefix, signed with a key that signs nothing else. So no token of a user
 is taken for one, and the hub knows one without decoding it.
@@ -16,7 +16,8 @@ import jwt
 from attrs import frozen
 
 from tasktree_rt.core.access import NOTHING, Grants, Lease, Scope, Verb
-from tasktree_rt.core.events import is_project_id
+from tasktree_rt.core.events import is_node_id, is_project_id
+from tasktree_rt.core.topics import branch_topic
 from tasktree_rt.errors import Refused
 from tasktree_rt.settings import Auth
 
@@ -42,6 +43,7 @@ class SubscriptionToken:
         history: whether it allows reading the project's past.
         until: Unix time in seconds at which it expires.
         token_id: its id, random.
+        node_id: the node whose branch it is for; None: the whole project.
         by, issued: the subject that asked for it, and when, Unix time in seconds.
     """
 
@@ -51,6 +53,12 @@ class SubscriptionToken:
     token_id: str
     by: str
     issued: float
+    node_id: str | None = None
+
+    @property
+    def topic(self) -> str:
+        """What it is for: the project, or the branch."""
+        return self.project_id if self.node_id is None else branch_topic(self.project_id, self.node_id)
 
     @property
     def lease(self) -> Lease:
@@ -60,7 +68,18 @@ class SubscriptionToken:
 
     @property
     def grants(self) -> Grants:
-        """The grants of a caller that has nothing else."""
+        """The grants of a caller that has nothing else. Those of a branch are a lease on its topic: whatever
+        does not know branches finds no grant of the project.
+        """
+        if self.node_id is not None:
+            return Grants(
+                "",
+                history=NOTHING,
+                delete=NOTHING,
+                expires=self.until,
+                token_id=self.token_id,
+                leases={self.topic: self.lease},
+            )
         mine = Scope((self.project_id,))
         return Grants(
             "",
@@ -89,8 +108,17 @@ class SubscriptionTokens:
         self._wall = wall
         self._revoked = revoked
 
-    def mint(self, project_id: str, *, lifetime: float, history: bool = False, by: str = "") -> str:
-        """Return a new token for a project, valid for `lifetime` seconds. `by`: the subject that asks for it.
+    def mint(
+        self,
+        project_id: str,
+        *,
+        lifetime: float,
+        history: bool = False,
+        by: str = "",
+        node_id: str | None = None,
+    ) -> str:
+        """Return a new token for a project, or for the branch of a node, valid for `lifetime` seconds.
+        `by`: the subject that asks for it.
 
         The caller has checked that this subject may share the project.
         """
@@ -104,6 +132,8 @@ class SubscriptionTokens:
             "history": history,
             "by": by,
         }
+        if node_id is not None:
+            claims["node_id"] = node_id
         return PREFIX + jwt.encode(claims, self._key, "HS256")
 
     def read(self, token: str) -> SubscriptionToken:
@@ -133,8 +163,8 @@ class SubscriptionTokens:
             raise SubscriptionTokenInvalid(reason, field="token")
         return found
 
-    def lease_of(self, token: str, project_id: str) -> Lease:
-        """Verify a token for a project; return what it allows.
+    def for_project(self, token: str, project_id: str) -> SubscriptionToken:
+        """Verify a token for a project or a branch of it.
 
         Raises:
             SubscriptionTokenInvalid: as `read`, or it is for another project.
@@ -142,15 +172,19 @@ class SubscriptionTokens:
         found = self.read(token)
         if found.project_id != project_id:
             raise SubscriptionTokenInvalid("the subscription token is for another project", field="token")
-        return found.lease
+        return found
 
 
 def _read(claims: dict[str, Any]) -> SubscriptionToken:
     name, until, token_id = claims["project_id"], claims["exp"], claims["jti"]
-    if not (is_project_id(name) and isinstance(until, (int, float)) and isinstance(token_id, str)):
+    node_id = claims.get("node_id")
+    of_branch = node_id is None or is_node_id(node_id)
+    if not (
+        is_project_id(name) and of_branch and isinstance(until, (int, float)) and isinstance(token_id, str)
+    ):
         raise SubscriptionTokenInvalid("the subscription token is not valid", field="token")
     by, issued = str(claims.get("by", "")), float(claims.get("iat", 0.0))
-    return SubscriptionToken(name, claims.get("history") is True, float(until), token_id, by, issued)
+    return SubscriptionToken(name, claims.get("history") is True, float(until), token_id, by, issued, node_id)
 
 
 def signing_key(auth: Auth) -> bytes:

@@ -5,18 +5,20 @@ from __future__ import annotations
 from tasktree_rt.core.events import Record
 from tasktree_rt.core.log import Position
 from tasktree_rt.core.protocol import Subscribed
+from tasktree_rt.core.topics import BRANCH
 from tasktree_rt.dialects.base import Dialect, Encoding
 from tasktree_rt.dialects.deflate import Deflated, wire_name
+from tasktree_rt.hub.delivery.feed_encoding import encode_events
 
 
 class Batch:
-    """The new events of one project and one epoch in one tick.
+    """The new events of one project, or of a branch of one, and of one epoch in one tick.
 
     `opens`: the epoch begins here; a dialect that has a message for that sends it before the events.
-    `ends`: the last record is ``project_deleted``.
+    `ends`: the last record is ``project_deleted``. `after`: the position of a watcher that has all before it.
     """
 
-    __slots__ = ("_encodings", "ends", "epoch", "opens", "project_id", "records")
+    __slots__ = ("_encodings", "after", "ends", "epoch", "opens", "project_id", "records")
 
     def __init__(
         self,
@@ -25,11 +27,13 @@ class Batch:
         records: tuple[Record, ...],
         *,
         opens: bool = False,
+        after: int | None = None,
     ) -> None:
         self.project_id = project_id
         self.epoch = epoch
         self.records = records
         self.opens = opens
+        self.after = records[0].seq - 1 if after is None else after
         self.ends = records[-1].type == "project_deleted"
         self._encodings: dict[str, Encoding] = {}
 
@@ -45,11 +49,12 @@ class Batch:
 
     def encoding(self, dialect: Dialect) -> Encoding:
         """Return the batch encoded for the wire; each dialect encodes it once, at its first call. It is
-        compressed once too, from that encoding, when the first reader needs it."""
+        compressed once too, from that encoding, when the first reader needs it; an event of a branch may be
+        several messages, each compressed by itself."""
         name = wire_name(dialect)
         found = self._encodings.get(name)
         if found is None:
-            if isinstance(dialect, Deflated):
+            if isinstance(dialect, Deflated) and not self.project_id.startswith(BRANCH):
                 found = dialect.compress(self.encoding(dialect.plain))
             else:
                 found = self._encode(dialect)
@@ -57,7 +62,7 @@ class Batch:
         return found
 
     def _encode(self, dialect: Dialect) -> Encoding:
-        found = dialect.encode_events(self.records, self.epoch)
+        found = encode_events(dialect, self.project_id, self.records, self.epoch)
         subscribed = dialect.encode(self.subscribed) if self.opens else None
         if subscribed is None:
             return found
@@ -74,4 +79,5 @@ class Batch:
         """Return the seq of a watcher that has the messages before number `start` of `messages`, and whether
         the begin of the epoch is not announced to it yet."""
         extra = messages - len(self.records)
-        return self.records[0].seq - 1 + max(0, start - extra), start < extra
+        has = start - extra
+        return self.records[has - 1].seq if has > 0 else self.after, start < extra

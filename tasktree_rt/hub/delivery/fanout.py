@@ -13,7 +13,7 @@ subscription ended.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Container, Iterable
+from collections.abc import Callable, Collection, Container, Iterable, Iterator
 from typing import Final
 
 import trio
@@ -27,6 +27,7 @@ from tasktree_rt.core.topics import TopicIndex
 from tasktree_rt.dialects.base import Encoding
 from tasktree_rt.hub.context import HubContext
 from tasktree_rt.hub.delivery.encoded_batch import Batch
+from tasktree_rt.hub.delivery.shedding import shed
 from tasktree_rt.hub.delivery.subscriber import Subscriber
 from tasktree_rt.hub.projects.project import Project
 from tasktree_rt.hub.publish.pending_publish import PendingPublish
@@ -49,10 +50,11 @@ class _Run:
 
 @define(eq=False)
 class _Delivery:
-    """A batch under way: ``watchers[:done]`` have been offered it."""
+    """A batch under way: ``watchers[:done]`` have been offered it. `large`: it is shed instead."""
 
     batch: Batch
     watchers: tuple[Subscriber, ...]
+    large: bool = False
     done: int = 0
 
 
@@ -66,11 +68,13 @@ class Fanout:
         *,
         finished: Callable[[list[PendingPublish]], None],
         touched: Callable[[Project, int], None],
+        tidy: Callable[[Project], None] = lambda _: None,
     ) -> None:
         self._index = index
         self._meter = context.meter
         self._finished = finished
         self._touched = touched
+        self._tidy = tidy
         self._failed = context.report_fault
         self._committed: list[PendingPublish] = []
         self._wake = trio.Event()
@@ -110,12 +114,12 @@ class Fanout:
         If the project is live, the subscriber is then at the applied head, and the tick is over for it.
         """
         waiting = [
-            delivery.batch
+            delivery
             for delivery in self._underway.get(project_id, ())
             if subscriber in delivery.watchers[delivery.done :]
         ]
-        for batch in waiting:
-            self._offer(batch, (subscriber,))
+        for delivery in waiting:
+            self._give(delivery, (subscriber,))
         if waiting and subscriber.feeds.is_live(project_id):
             self.guard(subscriber, project_id)
 
@@ -149,6 +153,9 @@ class Fanout:
             for run in runs
             if (watchers := self._index.watchers(run.project.project_id))
         ]
+        for run in runs:
+            if run.project.branches:
+                deliveries.extend(self._of_branches(run.project))
         for delivery in deliveries:
             self._underway.setdefault(delivery.batch.project_id, []).append(delivery)
         try:
@@ -160,6 +167,17 @@ class Fanout:
         self._count(publishes, runs, deliveries, begun)
         self._finished(publishes)
 
+    def _of_branches(self, project: Project) -> Iterator[_Delivery]:
+        """The new events of the branches of a project that have readers."""
+        self._tidy(project)
+        for view in project.branches.values():
+            for fresh in view.take_fresh():
+                watchers = self._index.watchers(view.topic)
+                if watchers:
+                    records = tuple(fresh.records)
+                    batch = Batch(view.topic, fresh.epoch, records, opens=fresh.opens, after=records[0].after)
+                    yield _Delivery(batch, watchers, large=fresh.large)
+
     async def _deliver(self, deliveries: list[_Delivery]) -> None:
         room = SLICE
         for delivery in deliveries:
@@ -170,7 +188,23 @@ class Fanout:
                 part = delivery.watchers[delivery.done : delivery.done + room]
                 delivery.done += len(part)
                 room -= len(part)
-                self._offer(delivery.batch, part)
+                self._give(delivery, part)
+
+    def _give(self, delivery: _Delivery, subscribers: Iterable[Subscriber]) -> None:
+        if delivery.large:
+            self._shed(delivery.batch, subscribers)
+        else:
+            self._offer(delivery.batch, subscribers)
+
+    def _shed(self, batch: Batch, subscribers: Iterable[Subscriber]) -> None:
+        """Let subscribers catch up instead of offering them a batch."""
+        for subscriber in subscribers:
+            try:
+                if subscriber.admits(batch):
+                    shed(subscriber, batch)
+                    subscriber.wake()
+            except Exception as error:
+                self._give_up(subscriber, error)
 
     def _offer(self, batch: Batch, subscribers: Iterable[Subscriber]) -> None:
         """Offer a batch to subscribers.

@@ -7,8 +7,9 @@ from typing import Protocol
 import trio
 
 from tasktree_rt.core.close_codes import SLOW_CONSUMER, Closing
+from tasktree_rt.core.log import BEGINNING, Position
 from tasktree_rt.core.protocol import Policy
-from tasktree_rt.dialects.base import Dialect
+from tasktree_rt.dialects.base import Dialect, Encoding
 from tasktree_rt.hub.delivery.encoded_batch import Batch
 from tasktree_rt.hub.delivery.outbox import Item, Outbox
 from tasktree_rt.hub.resume.catchup import Catchup
@@ -49,6 +50,13 @@ def enqueue_item(reader: SlowReader, item: Item) -> None:
         reader.meter.queued(reader.outbox.waiting)
     except trio.WouldBlock:
         _shed(reader, item)
+
+
+def shed(reader: SlowReader, batch: Batch) -> None:
+    """Shed a project whose events are too much for messages."""
+    if not reader.closing:
+        has = BEGINNING if batch.opens else Position(batch.epoch, batch.after)
+        _shed(reader, Item(Encoding(b"", ()), batch, has=has))
 
 
 def _enqueue_end(reader: SlowReader, batch: Batch) -> None:

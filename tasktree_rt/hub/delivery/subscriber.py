@@ -29,7 +29,6 @@ from tasktree_rt.hub.delivery.outbox import Item, Outbox
 from tasktree_rt.hub.delivery.outlet import Front, Outlet
 from tasktree_rt.hub.delivery.shedding import enqueue, enqueue_item
 from tasktree_rt.hub.delivery.subscriber_feeds import Feeds
-from tasktree_rt.hub.projects.project import Project
 from tasktree_rt.hub.resume.feed import (
     GUARD,
     Events,
@@ -38,6 +37,7 @@ from tasktree_rt.hub.resume.feed import (
     ProjectFeed,
     ResumePoint,
     Source,
+    Watched,
 )
 from tasktree_rt.hub.resume.wildcard import WildcardSubscription
 from tasktree_rt.metrics import Metrics
@@ -50,7 +50,7 @@ class SubscriberSource(Source, Protocol):
     def report_fault(self, where: str, error: BaseException) -> None:
         """Report a fault of the hub's own."""
 
-    def replace(self, subscriber: Subscriber, project: Project) -> ResumePoint | None:
+    def replace(self, subscriber: Subscriber, project: Watched) -> ResumePoint | None:
         """End a subscription that another one replaces; returns what it had sent, if there was one."""
 
     def went_live(self, subscriber: Subscriber, project_id: str) -> None:
@@ -256,7 +256,7 @@ class Subscriber(Front):
         if catchup is not GUARD:
             self.outlet.wake()
 
-    def replace(self, project: Project) -> ResumePoint | None:
+    def replace(self, project: Watched) -> ResumePoint | None:
         """See `feed.Reader`."""
         return self.source.replace(self, project)
 

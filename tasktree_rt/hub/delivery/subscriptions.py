@@ -11,7 +11,7 @@ from tasktree_rt.core.access import Grants, Verb
 from tasktree_rt.core.events import project_id
 from tasktree_rt.core.log import Gap, Position, Recovered
 from tasktree_rt.core.protocol import Reply, Subscribe, Unsubscribed
-from tasktree_rt.core.topics import WILDCARD, TopicIndex, user_of
+from tasktree_rt.core.topics import BRANCH, WILDCARD, TopicIndex, branch_of, project_of, user_of
 from tasktree_rt.errors import ProjectDamaged, Refused
 from tasktree_rt.hub.access import policy as access
 from tasktree_rt.hub.access.hooks import Decisions
@@ -21,10 +21,11 @@ from tasktree_rt.hub.delivery.fanout import Fanout
 from tasktree_rt.hub.delivery.subscriber import Subscriber
 from tasktree_rt.hub.limits.caller import caller_of
 from tasktree_rt.hub.limits.holdings import Holdings
+from tasktree_rt.hub.projects.branches import Branches
 from tasktree_rt.hub.projects.cache import LAST_ID, ProjectCache
 from tasktree_rt.hub.projects.project import Project
 from tasktree_rt.hub.resume.catchup import Catchup, joining, replayable, resuming
-from tasktree_rt.hub.resume.feed import ResumePoint
+from tasktree_rt.hub.resume.feed import ResumePoint, Watched
 from tasktree_rt.hub.resume.wildcard import WildcardSubscription
 
 
@@ -37,6 +38,7 @@ class Subscriptions:
         self,
         context: HubContext,
         cache: ProjectCache,
+        branches: Branches,
         fanout: Fanout,
         index: TopicIndex[Subscriber],
         decisions: Decisions,
@@ -48,6 +50,7 @@ class Subscriptions:
         self.held = held
         self._settings = context.settings
         self._cache = cache
+        self._branches = branches
         self._fanout = fanout
         self._index = index
         self.message_limit = context.settings.limits.max_message_size
@@ -56,7 +59,8 @@ class Subscriptions:
     # --- subscriptions ------------------------------------------------------------------------------
 
     async def watch(self, subscriber: Subscriber, request: Subscribe) -> None:
-        """Subscribe to one project, when it is loaded; replaces an earlier subscription to it.
+        """Subscribe to one project, when it is loaded; replaces an earlier subscription to it. A caller that
+        may watch one branch of it gets that.
 
         Raises:
             PeerError: ``forbidden``, ``too_many_subscriptions``, ``invalid_project_id``, or the store fails.
@@ -64,8 +68,28 @@ class Subscriptions:
         if request.token is not None:
             self._take_token(subscriber, request.project_id, request.token)
         await self.admit(subscriber, request.project_id)
-        await self._cache.load(request.project_id)
+        await self.load(subscriber, request.project_id)
         self.watch_nowait(subscriber, request)
+
+    async def load(self, subscriber: Subscriber, project_id: str) -> None:
+        """Read what the connection watches under a project's name, if it is not in memory.
+
+        Raises:
+            PeerError: ``too_many_subscriptions``, or the store fails.
+        """
+        branch = branch_of(self._topic(subscriber, project_id))
+        if branch is None:
+            await self._cache.load(project_id)
+        else:
+            await self._branches.open(*branch)
+
+    def found(self, subscriber: Subscriber, project_id: str) -> Watched | None:
+        """Return what the connection watches under a project's name, if it is in memory."""
+        return self.loaded(self._topic(subscriber, project_id))
+
+    @staticmethod
+    def _topic(subscriber: Subscriber, name: str) -> str:
+        return access.readable(subscriber.grants, Verb.WATCH, name)
 
     def watch_nowait(self, subscriber: Subscriber, request: Subscribe) -> bool:
         """Subscribe to one project if it is in memory; else return False and do nothing.
@@ -73,11 +97,14 @@ class Subscriptions:
         Raises:
             PeerError: as `watch`.
         """
-        name = request.project_id
+        name = self._topic(subscriber, request.project_id)
         self.check(subscriber, name)
-        project = self._cache.get(name)
+        project = self.loaded(name)
         if project is None:
             return False
+        before = self._watched(subscriber, request.project_id)
+        if before is not None and before != name:
+            self._leave(subscriber, before)
         resume_point = self.replace(subscriber, project)
         if subscriber.closing:
             return True
@@ -105,7 +132,21 @@ class Subscriptions:
         subscriber.catch_up(name, catchup)
         return True
 
-    def replace(self, subscriber: Subscriber, project: Project) -> ResumePoint | None:
+    def _watched(self, subscriber: Subscriber, project_id: str) -> str | None:
+        """Return the topic that the connection watches under a project's name; None if it watches neither."""
+        for topic in subscriber.grants.leases:
+            if project_of(topic) == project_id and self._index.wants(subscriber, topic):
+                return topic
+        return project_id if project_id in self._index.topics(subscriber) else None
+
+    def _leave(self, subscriber: Subscriber, topic: str) -> None:
+        """End a subscription without a word."""
+        subscriber.forget(topic)
+        self._fanout.guard(subscriber, topic)
+        self._index.discard(subscriber, topic)
+        self._cache.left(topic)
+
+    def replace(self, subscriber: Subscriber, project: Watched) -> ResumePoint | None:
         """End a subscription that another one replaces; returns its resume point, None if there was none."""
         name = str(project.project_id)
         if not self._index.wants(subscriber, name):
@@ -171,16 +212,18 @@ class Subscriptions:
         if name == WILDCARD:
             self._unwatch_all(subscriber, topics)
             return
-        if name in subscriber.grants.leases:
-            subscriber.grants = subscriber.grants.without_leases((name,))
+        topic = self._watched(subscriber, name) or name
+        if topic != name:
+            self._leave(subscriber, topic)
+        lease = subscriber.grants.leases.get(topic)
+        # What the connection's own token allows stays.
+        if lease is not None and lease.token_id != subscriber.grants.token_id:
+            subscriber.grants = subscriber.grants.without_leases((topic,))
         if WILDCARD in topics:
             self._exclude(subscriber, name)
-        subscriber.forget(name)
         if subscriber.feeds.wildcard is not None:
             subscriber.feeds.wildcard.skip(name)
-        self._fanout.guard(subscriber, name)
-        self._index.discard(subscriber, name)
-        self._cache.left(name)
+        self._leave(subscriber, name)
 
     def _exclude(self, subscriber: Subscriber, name: str) -> None:
         excluded = subscriber.excluded or set()
@@ -201,6 +244,13 @@ class Subscriptions:
 
     def renew(self, project: Project, before: Position) -> None:
         """Send the state of a project that continues in a new epoch to its watchers."""
+        self._renew(project, before)
+        for topic in self._index.named():
+            branch = branch_of(topic)
+            if branch is not None and branch[0] == project.project_id:
+                self._renew(self._branches.open_now(project, branch[1]), before)
+
+    def _renew(self, project: Watched, before: Position) -> None:
         name = str(project.project_id)
         for subscriber in self._index.watchers(name):
             opened = subscriber.feeds.is_opened(name)
@@ -231,10 +281,7 @@ class Subscriptions:
     def _apply(self, subscriber: Subscriber, grants: Grants, reason: str | None) -> None:
         for name in self._index.topics(subscriber) - {WILDCARD}:
             if not access.may_watch(grants, name):
-                subscriber.forget(name)
-                self._fanout.guard(subscriber, name)
-                self._index.discard(subscriber, name)
-                self._cache.left(name)
+                self._leave(subscriber, name)
                 subscriber.reply(Unsubscribed(name, reason=reason))
         subscriber.regrant(grants)
 
@@ -244,8 +291,9 @@ class Subscriptions:
         Raises:
             PeerError: ``forbidden``, ``too_many_subscriptions``, ``invalid_project_id``.
         """
-        self._check_room(subscriber, name)
-        access.require(subscriber.grants, Verb.WATCH, name, field="project_id")
+        topic = self._topic(subscriber, name)
+        self._check_room(subscriber, topic)
+        access.require(subscriber.grants, Verb.WATCH, topic, field="project_id")
 
     async def admit(self, subscriber: Subscriber, name: str) -> None:
         """Check as `check` does; what the grants do not cover, the team's own service may allow.
@@ -265,8 +313,15 @@ class Subscriptions:
     def _take_token(self, subscriber: Subscriber, name: str, token: str) -> None:
         """Add what a subscription token allows to the connection's grants."""
         self._check_room(subscriber, name)
-        lease = self._tokens.lease_of(token, name)
-        subscriber.grants = subscriber.grants.with_lease(name, lease)
+        found = self._tokens.for_project(token, name)
+        grants = subscriber.grants
+        # A connection watches one branch of a project at a time: messages name the project only.
+        others = [one for one in grants.leases if one.startswith(BRANCH) and project_of(one) == name]
+        for topic in others:
+            if topic != found.topic and found.node_id is not None:
+                self._leave(subscriber, topic)
+                grants = grants.without_leases((topic,))
+        subscriber.grants = grants.with_lease(found.topic, found.lease)
 
     @property
     def asks(self) -> bool:
@@ -274,7 +329,7 @@ class Subscriptions:
         return Verb.WATCH in self._decisions.asked
 
     def _check_room(self, subscriber: Subscriber, name: str) -> None:
-        if user_of(name) is None:
+        if user_of(name) is None and branch_of(name) is None:
             project_id(name)
         topics = self._index.topics(subscriber)
         most = self._settings.limits.max_subscriptions
@@ -287,9 +342,9 @@ class Subscriptions:
 
     # --- what catch-ups need (`Source`) ------------------------------------------------------------
 
-    def loaded(self, project_id: str) -> Project | None:
-        """Return the project, if it is in memory."""
-        return self._cache.get(project_id)
+    def loaded(self, topic: str) -> Watched | None:
+        """Return the project or the branch, if it is in memory."""
+        return self._branches.get(topic) if topic.startswith(BRANCH) else self._cache.get(topic)
 
     def damage(self, project_id: str) -> ProjectDamaged | None:
         """Return the known damage of a project; None if there is none."""
@@ -303,7 +358,7 @@ class Subscriptions:
         """Return the summaries of the next projects by id."""
         return await self._cache.page(after)
 
-    async def read(self, project: Project, since: Position, limit: int) -> Recovered | Gap:
+    async def read(self, project: Watched, since: Position, limit: int) -> Recovered | Gap:
         """Read older events from the store."""
         return await self._cache.read(project.project_id, since, limit)
 

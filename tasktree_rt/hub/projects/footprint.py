@@ -97,6 +97,8 @@ class Footprint:
         size = BASE + log.size * 3 // 2 + RECORD * len(log)  # the encoder leaves half of a body's room unused
         size += shown.size_below(log.floor) + LINE * shown.lines
         size += tree.bound + NODE * len(tree) + REMOVED * tree.removed + self._weigh_top()
+        for view in project.branches.values():
+            size += view.log.size + NODE // 2 * len(view.tree) + REMOVED * view.tree.removed
         if self._nested:
             size += self._extra * min(tree.bound, self._nested) // self._nested
         self.bytes = size

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from tasktree_rt.brokers.base import Broker
+from tasktree_rt.core.branch import Branch
 from tasktree_rt.core.events import Record, project_id
 from tasktree_rt.core.log import Gap, Position
-from tasktree_rt.core.tree import Snapshot
+from tasktree_rt.core.topics import branch_topic
+from tasktree_rt.core.tree import Snapshot, Tree
 from tasktree_rt.errors import InvalidInput, Refused
+from tasktree_rt.hub.cooperative import yield_if_due
 from tasktree_rt.hub.projects.cache import ProjectCache
 from tasktree_rt.hub.projects.checkpoints import Checkpoints, check_events
 from tasktree_rt.hub.projects.large_values import LargeValues
@@ -16,6 +20,9 @@ from tasktree_rt.hub.projects.past_states import PastStates
 from tasktree_rt.hub.projects.project import Project
 from tasktree_rt.hub.projects.shared_snapshot import SharedSnapshot
 from tasktree_rt.hub.projects.store_errors import readable
+
+SLICE: Final = 500
+"""Nodes that are looked at before others may run."""
 
 
 class History:
@@ -87,6 +94,21 @@ class History:
         if found is None:
             raise Refused(f"the oldest position is {_oldest(project)}", code="gone", field="at")
         return found
+
+    async def past_branch(self, project: Project, seq: int, root: str) -> SharedSnapshot:
+        """Return a branch of a project as it was after event `seq`; errors as `past_state`."""
+        whole = (await self.past_state(project, seq)).snapshot
+        tree = Tree(whole.epoch, whole.seq)
+        for nodes in whole.slices(SLICE):
+            tree.load(nodes, whole.top)
+            await yield_if_due()
+        branch, ids = Branch(root, Tree(whole.epoch, whole.seq)), tree.subtrees((root,))
+        inside = {root, *ids}.__contains__
+        for start in range(0, len(ids) or 1, SLICE):
+            found = ((one, tree.nodes[one]) for one in ids[start : start + SLICE])
+            branch.load(found, whole.top, inside)
+            await yield_if_due()
+        return SharedSnapshot(branch_topic(project.project_id, root), branch.tree.snapshot())
 
     async def events(
         self,

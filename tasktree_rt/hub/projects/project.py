@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from typing import Final
-from weakref import ref
 
 from attrs import define, evolve
 
@@ -26,16 +25,13 @@ from tasktree_rt.core.status_transitions import may_change
 from tasktree_rt.core.tree import Tree
 from tasktree_rt.dialects.base import measure
 from tasktree_rt.errors import Refused
-from tasktree_rt.hub.projects.shared_snapshot import SharedSnapshot
+from tasktree_rt.hub.projects.branch_view import BranchView
+from tasktree_rt.hub.projects.shared_snapshot import LatestSnapshot, SharedSnapshot
 from tasktree_rt.hub.projects.summary import SummaryEncoder
 from tasktree_rt.settings import Limits
 
 TAIL_EVENTS: Final = 2_048
 TAIL_BYTES: Final = 2 * 1024 * 1024
-FRESH_ENOUGH: Final = 500
-NODES_AN_EVENT: Final = 200
-"""A snapshot in use is shared with newcomers while the head is at most `FRESH_ENOUGH` events beyond it,
-and at most one for so many nodes: what is cheap to take is taken anew."""
 
 
 @define
@@ -71,7 +67,9 @@ class Project:
         self.damage: str | None = None
         """Why its log cannot be read; None if it can."""
         self._stored: Summary | None = None
-        self._snapshot: ref[SharedSnapshot] | None = None
+        self._latest = LatestSnapshot()
+        self.branches: dict[str, BranchView] = {}
+        """By node the branches that are watched, or were until lately."""
         self._begin("", 0, 0)
 
     def _begin(self, epoch: str, head: int, floor: int) -> None:
@@ -215,14 +213,19 @@ class Project:
         received, self.owner = self.received, owner
         self._begin(epoch, 0, 0)
         self.received = received
+        for view in self.branches.values():
+            view.begin_epoch(epoch)
 
     def apply(self, record: Record, change: Change, size: int) -> None:
         """Apply a committed event; `record` is as watchers get it, `size` the bytes that the store has."""
+        new = [one for one in change.put if one not in self.tree.nodes] if self.branches else ()
         self.tree.advance(change)
         self.log.append(record)
         self.shown.note(record)
         self.received = record.received
         self.bytes_since_checkpoint += size
+        for view in self.branches.values():
+            view.apply(record, change, new)
 
     def end_epoch(self, record: Record) -> None:
         """End the epoch with `record`, the `project_deleted` event, and keep it as the tombstone."""
@@ -230,12 +233,16 @@ class Project:
         received = self.received
         self._begin("", 0, 0)
         self.received = received
+        for view in self.branches.values():
+            view.end_epoch(record)
 
     def trimmed(self, floor: int) -> None:
         """Note that the store has deleted the events up to `floor`."""
         self.floor = max(self.floor, floor)
         self.tree.forget(self.floor)
         self.log.trim(self.floor)
+        for view in self.branches.values():
+            view.trimmed(self.floor)
 
     # --- showing --------------------------------------------------------------------------------
 
@@ -253,16 +260,7 @@ class Project:
 
     def snapshot(self, least: int = 0) -> SharedSnapshot:
         """Return the state to send now, not older than seq `least`. Concurrent callers share it."""
-        found = self._snapshot() if self._snapshot is not None else None
-        if found is None or not self._is_fresh(found, least):
-            found = SharedSnapshot(self.project_id, self.tree.snapshot())
-            self._snapshot = ref(found)
-        return found
-
-    def _is_fresh(self, found: SharedSnapshot, least: int) -> bool:
-        behind = self.tree.head - found.seq
-        tolerable = min(FRESH_ENOUGH, len(self.tree) // NODES_AN_EVENT)
-        return found.epoch == self.epoch and found.seq >= least and behind <= tolerable
+        return self._latest.get(self.project_id, self.tree, least)
 
 
 def _size(fields: Json) -> int:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from typing import Final
+from weakref import ref
 
 from tasktree_rt.core.log import Position
 from tasktree_rt.core.protocol import StatePart
-from tasktree_rt.core.tree import Snapshot
+from tasktree_rt.core.tree import Snapshot, Tree
 
 PART_BYTES: Final = 32 * 1024
 """Of a state; about half a millisecond to encode or to read."""
@@ -15,6 +16,10 @@ REMEMBERED: Final = 64
 REMEMBERED_BYTES: Final = 2 * 1024 * 1024
 """Their bytes at most, but for the newest: a part may hold a node of `limits.max_node_size`. A snapshot lives
 while it is read, so that the readers bound all encodings together, as they do their outboxes."""
+FRESH_ENOUGH: Final = 500
+NODES_AN_EVENT: Final = 200
+"""A snapshot in use is shared with newcomers while the head is at most `FRESH_ENOUGH` events beyond it,
+and at most one for so many nodes: what is cheap to take is taken anew."""
 
 
 class SharedSnapshot:
@@ -94,3 +99,26 @@ class SharedSnapshot:
     def recall(self, key: tuple[str, str, int]) -> bytes | None:
         """Return a kept encoding, or None."""
         return self._encoded.get(key)
+
+
+class LatestSnapshot:
+    """The newest snapshot of one tree, as long as a reader uses it."""
+
+    __slots__ = ("_found",)
+
+    def __init__(self) -> None:
+        self._found: ref[SharedSnapshot] | None = None
+
+    def get(self, name: str, tree: Tree, least: int) -> SharedSnapshot:
+        """Return the state to send now, not older than seq `least`. Concurrent callers share it."""
+        found = self._found() if self._found is not None else None
+        if found is None or not _is_fresh(found, tree, least):
+            found = SharedSnapshot(name, tree.snapshot())
+            self._found = ref(found)
+        return found
+
+
+def _is_fresh(found: SharedSnapshot, tree: Tree, least: int) -> bool:
+    behind = tree.head - found.seq
+    tolerable = min(FRESH_ENOUGH, len(tree) // NODES_AN_EVENT)
+    return found.epoch == tree.epoch and found.seq >= least and behind <= tolerable

@@ -28,9 +28,8 @@ from tasktree_rt.core.events import Record
 from tasktree_rt.core.log import BEGINNING, Gap, Position, Recovered
 from tasktree_rt.core.protocol import Conflated, Message, Policy, RequestId, StatePart, Subscribed
 from tasktree_rt.hub.access.policy import may
-from tasktree_rt.hub.projects.project import Project
 from tasktree_rt.hub.projects.shared_snapshot import SharedSnapshot
-from tasktree_rt.hub.resume.feed import Events, Reader, ResumePoint, Source
+from tasktree_rt.hub.resume.feed import Events, Reader, ResumePoint, Source, Watched
 
 MAX_NODES: Final = 1_000
 REPLAY_EVENTS: Final = 256
@@ -67,7 +66,7 @@ class Catchup:
         self,
         source: Source,
         reader: Reader,
-        project: Project,
+        project: Watched,
         position: Position,
         policy: Policy,
         *,
@@ -235,7 +234,7 @@ def _within(records: tuple[Record, ...], size: int) -> tuple[Record, ...]:
     return records
 
 
-def replayable(project: Project, grants: Grants, max_replay: int) -> int:
+def replayable(project: Watched, grants: Grants, max_replay: int) -> int:
     """Return how many of the newest events a reader may resume over.
 
     To resume is part of ``watch`` as far as the hub has the events in memory, which is what a reconnect
@@ -245,7 +244,7 @@ def replayable(project: Project, grants: Grants, max_replay: int) -> int:
     return max_replay if may(grants, Verb.HISTORY, project.project_id) else min(max_replay, recent)
 
 
-def resumes(project: Project, since: Position, max_replay: int) -> bool:
+def resumes(project: Watched, since: Position, max_replay: int) -> bool:
     """Return whether the hub can send exactly the events after `since`."""
     known = since == BEGINNING or since.epoch == project.epoch
     head = project.tree.head
@@ -255,7 +254,7 @@ def resumes(project: Project, since: Position, max_replay: int) -> bool:
 def resuming(
     source: Source,
     reader: Reader,
-    project: Project,
+    project: Watched,
     since: Position,
     policy: Policy,
     max_replay: int,
@@ -276,7 +275,7 @@ def resuming(
 def joining(
     source: Source,
     reader: Reader,
-    project: Project,
+    project: Watched,
     policy: Policy,
     *,
     state: bool,
@@ -300,7 +299,7 @@ def joining(
 def _with_state(
     source: Source,
     reader: Reader,
-    project: Project,
+    project: Watched,
     policy: Policy,
     reason: str,
     subscribed: Subscribed,

@@ -13,14 +13,17 @@ from typing import Final, Protocol
 
 from attrs import frozen
 
-from tasktree_rt.brokers.base import Summary
+from tasktree_rt.brokers.base import Death, Summary
 from tasktree_rt.core.access import Grants
-from tasktree_rt.core.events import Record
+from tasktree_rt.core.conflation import ConflatedEvents
+from tasktree_rt.core.events import ProjectId, Record
 from tasktree_rt.core.log import Gap, Position, Recovered
 from tasktree_rt.core.protocol import Message, Policy, Subscribed
+from tasktree_rt.core.tree import Tree
 from tasktree_rt.dialects.base import Encoding
 from tasktree_rt.errors import ProjectDamaged
 from tasktree_rt.hub.projects.project import Project
+from tasktree_rt.hub.projects.shared_snapshot import SharedSnapshot
 from tasktree_rt.metrics import Metrics
 
 
@@ -58,6 +61,59 @@ class Guard(Enum):
 
 
 GUARD: Final = Guard.GUARD
+
+
+class Memory(Protocol):
+    """The newest events of a log."""
+
+    @property
+    def floor(self) -> int:
+        """Return the position from which `since` can still answer."""
+
+    def since(self, position: Position, limit: int | None = None) -> Recovered | Gap:
+        """Return the events after a position, or why it cannot."""
+
+
+class Watched(Protocol):
+    """What a connection watches, as far as a feed needs it: a project, or a branch of one."""
+
+    @property
+    def project_id(self) -> ProjectId:
+        """Return its topic."""
+
+    @property
+    def epoch(self) -> str:
+        """Return the present epoch; "" without a log."""
+
+    @property
+    def floor(self) -> int:
+        """Return the oldest position from which events can be read."""
+
+    @property
+    def tree(self) -> Tree:
+        """Return what its readers see."""
+
+    @property
+    def log(self) -> Memory:
+        """Return its events in memory."""
+
+    @property
+    def shown(self) -> ConflatedEvents:
+        """Return the events that a conflated message shows."""
+
+    @property
+    def death(self) -> Death | None:
+        """Return the end of its last epoch."""
+
+    @property
+    def position(self) -> Position:
+        """Return the position of its last event."""
+
+    def position_at(self, seq: int) -> Position:
+        """Return the position of `seq` in the current epoch."""
+
+    def snapshot(self, least: int = 0) -> SharedSnapshot:
+        """Return the state to send now, not older than seq `least`."""
 
 
 class Feed(Protocol):
@@ -130,7 +186,7 @@ class Reader(Protocol):
     def set_wildcard(self, wildcard: None) -> None:
         """End the opening of ``*``: all projects are open."""
 
-    def replace(self, project: Project) -> ResumePoint | None:
+    def replace(self, project: Watched) -> ResumePoint | None:
         """End the subscription that another one replaces; returns what it had sent, if there was one."""
 
     def went_live(self, project_id: str) -> None:
@@ -144,8 +200,8 @@ class Source(Protocol):
     def message_limit(self) -> int:
         """Return the largest message of a peer, in bytes; a conflated one stays below."""
 
-    def loaded(self, project_id: str) -> Project | None:
-        """Return the project, if it is in memory."""
+    def loaded(self, topic: str) -> Watched | None:
+        """Return the project or the branch, if it is in memory."""
 
     def damage(self, project_id: str) -> ProjectDamaged | None:
         """Return what is wrong with a project, as far as it is known."""
@@ -156,7 +212,7 @@ class Source(Protocol):
     async def page(self, after: str) -> list[Summary]:
         """Return the next projects by id, after one."""
 
-    async def read(self, project: Project, since: Position, limit: int) -> Recovered | Gap:
+    async def read(self, project: Watched, since: Position, limit: int) -> Recovered | Gap:
         """Read older events from the store."""
 
     def underway(self) -> tuple[int, Collection[str]]:

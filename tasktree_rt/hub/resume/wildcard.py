@@ -21,9 +21,8 @@ from tasktree_rt.errors import ProjectDamaged
 from tasktree_rt.hub.access import policy as access
 from tasktree_rt.hub.error_messages import failure
 from tasktree_rt.hub.projects.cache import LAST_ID
-from tasktree_rt.hub.projects.project import Project
 from tasktree_rt.hub.resume.catchup import Catchup, joining, replayable, resuming
-from tasktree_rt.hub.resume.feed import Events, Reader, ResumePoint, Source
+from tasktree_rt.hub.resume.feed import Events, Reader, ResumePoint, Source, Watched
 
 
 class WildcardSubscription:
@@ -174,7 +173,7 @@ class WildcardSubscription:
         self._cursor = project_id
         self._noticed.pop(project_id, None)
 
-    def _open(self, project: Project) -> None:
+    def _open(self, project: Watched) -> None:
         name = str(project.project_id)
         self._pass(name)
         was_open = name <= self._before and name not in self._anew
@@ -187,7 +186,7 @@ class WildcardSubscription:
         if not self._reader.closing:
             self._reader.catch_up(name, self._catchup(project, resume_point))
 
-    def _catchup(self, project: Project, resume_point: ResumePoint | None) -> Catchup:
+    def _catchup(self, project: Watched, resume_point: ResumePoint | None) -> Catchup:
         source, reader = self._source, self._reader
         policy = reader.policy_for(project.project_id)
         if self._since is None:

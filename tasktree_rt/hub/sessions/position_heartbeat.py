@@ -56,7 +56,7 @@ class Positions:
         topics = hub.index.topics(subscriber)
         positions: dict[str, Position] = {}
         for name in self._in_turn(topics, now):
-            project = hub.cache.get(name)
+            project = hub.subscriptions.loaded(name)
             live = name not in unsent and subscriber.feeds.is_live(name)
             if project is None or project.epoch == "":
                 continue

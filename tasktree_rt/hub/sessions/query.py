@@ -70,7 +70,7 @@ class Query:
         try:
             if not subscriptions.asks:
                 subscriptions.check(self._subscriber, request.project_id)
-            if subscriptions.asks or self._hub.cache.get(request.project_id) is None:
+            if subscriptions.asks or subscriptions.found(self._subscriber, request.project_id) is None:
                 return False
             self._before(request)
             return subscriptions.watch_nowait(self._subscriber, request)
@@ -91,9 +91,10 @@ class Query:
 
     async def _watch(self, request: Subscribe) -> None:
         try:
-            await self._hub.subscriptions.admit(self._subscriber, request.project_id)
-            await self._hub.cache.load(request.project_id)
+            subscriptions = self._hub.subscriptions
+            await subscriptions.admit(self._subscriber, request.project_id)
+            await subscriptions.load(self._subscriber, request.project_id)
             self._before(request)
-            await self._hub.subscriptions.watch(self._subscriber, request)
+            await subscriptions.watch(self._subscriber, request)
         except PeerError as error:
             self._fail(error, request.id)

@@ -87,7 +87,7 @@ class PlainSession(ConnectionSession):
 
     def _refuse_gap(self, request: Subscribe) -> None:
         """Close the connection before any event if some are missing: the plain dialect has no gap message."""
-        project = self.hub.cache.get(request.project_id)
+        project = self.hub.subscriptions.found(self.subscriber, request.project_id)
         if project is None or not isinstance(request.since, Position):
             return
         most = self.hub.settings.delivery.max_replay

@@ -141,7 +141,7 @@ async def test_events_wait_until_the_last_part_of_a_state(
 async def test_a_state_in_use_is_shared_while_it_is_fresh_enough(
     autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(project, "NODES_AN_EVENT", 1)
+    monkeypatch.setattr(shared_snapshot, "NODES_AN_EVENT", 1)
     async with a_world() as world:
         await filled(world, 8)
         taken = 0
@@ -171,7 +171,7 @@ async def test_a_state_in_use_is_shared_while_it_is_fresh_enough(
 async def test_nobody_is_given_a_state_older_than_what_he_has(
     autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(project, "NODES_AN_EVENT", 1)
+    monkeypatch.setattr(shared_snapshot, "NODES_AN_EVENT", 1)
     async with a_world() as world:
         await filled(world, 8)
         slow, quick = world.peer(), world.peer()
@@ -290,7 +290,7 @@ async def test_a_replay_from_the_store_does_not_run_ahead_of_what_is_applied(
 async def test_a_state_after_a_state_is_a_newer_one(
     autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(project, "NODES_AN_EVENT", 1)
+    monkeypatch.setattr(shared_snapshot, "NODES_AN_EVENT", 1)
     monkeypatch.setattr(catchup, "SMALL_REPLAY", 2)
     async with a_world() as world:
         await filled(world, 4)
