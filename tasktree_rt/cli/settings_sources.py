@@ -45,10 +45,13 @@ FILES: Final = {"store": "sqlite"} | dict.fromkeys(
         "tls.client_ca",
         "auth.secret_file",
         "redis.password_file",
+        "auth.public_keys",
+        "auth.jwks",
+        "auth.secrets",
     ),
     "",
 )
-"""Settings that name a file, and what comes before its path and a colon."""
+"""Settings that name files, and what comes before a path and a colon."""
 CLIENT_VARIABLES: Final = frozenset(
     {
         "TASKTREE_RT_CAFILE",
@@ -245,7 +248,13 @@ class FromFile:
         """Make a relative path relative to its file, so that it does not depend on the current folder."""
         if setting not in FILES:
             return value
-        kind, _, path = str(value).rpartition(":") if setting == "store" else ("", "", str(value))
+        if isinstance(value, list):  # several paths, or tables that may each name a file
+            return [self._anchored(setting, one) for one in value]
+        if isinstance(value, dict):
+            return {**value, "file": self._anchored(setting, value["file"])} if "file" in value else value
+        if not isinstance(value, str) or (setting == "auth.jwks" and "://" in value):
+            return value  # the check of the setting refuses what is no text
+        kind, _, path = value.rpartition(":") if setting == "store" else ("", "", value)
         if kind != FILES[setting] or not path or path.startswith("~"):
             return value
         return f"{kind}{kind and ':'}{self.path.absolute().parent / path}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import secrets
 import sys
 import time
@@ -16,6 +15,7 @@ import jwt
 from tasktree_rt.cli.flags import hub_flags, load_flags
 from tasktree_rt.cli.running import Failed, run
 from tasktree_rt.cli.safe_text import printable
+from tasktree_rt.cli.waiting import read_seconds
 from tasktree_rt.core.access import Grants, Verb
 from tasktree_rt.core.grant_claim import read_grants
 from tasktree_rt.errors import InvalidInput, PeerError, SettingsError
@@ -23,7 +23,6 @@ from tasktree_rt.settings import Auth
 from tasktree_rt.web.auth.keys import SYMMETRIC, VerificationKey
 from tasktree_rt.web.auth.tokens import MAX_TOKEN, hub_tokens
 
-UNITS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 STDIN: Final = "-"
 
 
@@ -47,7 +46,7 @@ def token_command() -> None:
 @click.option("--command", multiple=True, metavar="PATTERN")
 @click.option("--delete", multiple=True, metavar="PATTERN", help="Without it: what --push names.")
 @click.option("--admin", is_flag=True, help="Connections, statistics, and acting for any user.")
-@click.option("--expires", default="1h", show_default=True, metavar="TIME", help="30s, 15m, 1h, 7d.")
+@click.option("--expires", default="1h", show_default=True, metavar="TIME", help="30s, 15m, 1h30m, 7d.")
 @click.option("--kid", metavar="NAME", help="The secret of this name (auth.secrets); default: the first.")
 @hub_flags
 def mint_command(subject: str, expires: str, kid: str | None, admin: bool, **given: Any) -> None:
@@ -118,14 +117,13 @@ def _moment(seconds: float) -> str:
 
 
 def _lifetime(text: str, auth: Auth) -> int:
-    """Return the seconds of ``15m`` and the like."""
-    found = re.fullmatch(r"([0-9]{1,9})([smhd])", text)
-    if found is None or int(found[1]) == 0:
-        raise Failed(f"--expires {text}: expected a time like 30s, 15m, 1h or 7d")
-    seconds = int(found[1]) * UNITS[found[2]]
+    """Return the whole seconds of ``15m`` and the like."""
+    seconds = read_seconds(text)
+    if seconds is None or seconds < 1:
+        raise Failed(f"--expires {text}: expected a time like 30s, 15m, 1h30m or 7d, at least 1s")
     if seconds > auth.max_lifetime:
         raise Failed(f"--expires {text}: expected at most {auth.max_lifetime:.0f}s (auth.max_lifetime)")
-    return seconds
+    return int(seconds)
 
 
 def _signing_key(auth: Auth, kid: str | None) -> VerificationKey:

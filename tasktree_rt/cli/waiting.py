@@ -31,9 +31,17 @@ def seconds(context: click.Context, parameter: click.Parameter, text: str | None
     """
     if text is None:
         return None
+    found = read_seconds(text)
+    if found is None:
+        raise click.BadParameter(f"{text!r} is no time; write it as 90s, 10m, 2h or 1h30m")
+    return found
+
+
+def read_seconds(text: str) -> float | None:
+    """Parse a duration as `seconds` does; None if it is none."""
     parts = _DURATION.findall(text)
     if not parts or "".join(number + unit for number, unit in parts) != text:
-        raise click.BadParameter(f"{text!r} is no time; write it as 90s, 10m, 2h or 1h30m")
+        return None
     return sum(float(number) * _UNITS[unit] for number, unit in parts)
 
 

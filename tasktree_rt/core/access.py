@@ -73,6 +73,19 @@ class KeyState:
 
 
 @frozen
+class Maker:
+    """The caller that made a subscription token: what ends the caller's own token ends what it made.
+
+    Attributes:
+        subject, token_id, issued: as of `Grants`.
+    """
+
+    subject: str
+    issued: float | None = None
+    token_id: str = ""
+
+
+@frozen
 class Lease:
     """Permission for one project beside the grants, for some time: of the team's own service, or of a
     subscription token.
@@ -81,11 +94,13 @@ class Lease:
         verbs: what the caller may do with the project.
         until: Unix time in seconds after which it is void, or None.
         token_id: of the subscription token that made it; "" without one.
+        maker: of the subscription token; None without one.
     """
 
     verbs: frozenset[Verb]
     until: float | None = None
     token_id: str = ""
+    maker: Maker | None = None
 
 
 @frozen
@@ -103,6 +118,7 @@ class Grants:
         token_id: the token's ``jti``, or the API key's id; "" without one.
         issued: Unix time in seconds when the token was issued (``iat``), or None.
         key: the state of the key that verified the token; None without a token.
+        maker: of a subscription token, the caller that made it; None of every other credential.
         address: the network address of the caller; "" is this process.
         leases: by project, what the caller may do with it for some time beside all this. Whatever keeps the
             grants ends a lease in time.
@@ -121,6 +137,7 @@ class Grants:
     issued: float | None = field(default=None, eq=False)
     key: KeyState | None = field(default=None, eq=False, repr=False)
     address: str = field(default="", eq=False)
+    maker: Maker | None = field(default=None, eq=False)
     leases: Mapping[str, Lease] = field(factory=dict, eq=False)
 
     def at(self, address: str) -> Grants:

@@ -362,6 +362,7 @@ class Hub:
     def tasks(self) -> list[Callable[[], Awaitable[None]]]:
         """Return what has to run for as long as the hub does."""
         context = self.context
+        groups = (self.sessions, self.connections.streams, self.administration.requests)
         return [
             self.fair_turns.run,
             partial(context.run_vital, "ingest", self.committer.run),
@@ -376,7 +377,7 @@ class Hub:
             self.retention.run,
             self.searches.run,
             Deadlines(context, self.registry, self.resolution).run,
-            Keepalive(context, self.sessions, self.settings.delivery.heartbeat_interval).run,
+            Keepalive(context, groups, self.settings.delivery.heartbeat_interval).run,
         ]
 
 

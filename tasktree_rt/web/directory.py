@@ -17,7 +17,6 @@ from tasktree_rt.hub.access import policy as access
 from tasktree_rt.hub.access.revocations import CredentialRevoked
 from tasktree_rt.hub.error_messages import failure
 from tasktree_rt.hub.hub import Hub
-from tasktree_rt.hub.projects.directory import DirectoryStream
 from tasktree_rt.hub.projects.store_errors import readable
 from tasktree_rt.web.event_stream import ALIVE, RETRY, streamed
 from tasktree_rt.web.request import grants, page_limit
@@ -49,11 +48,6 @@ def project_routes(hub: Hub) -> Blueprint:
     return routes
 
 
-async def _next(hub: Hub, viewer: DirectoryStream, allowed: Grants, patience: float) -> bytes | None:
-    with hub.administration.waiting(allowed):
-        return await viewer.next(patience)
-
-
 async def _body(hub: Hub, allowed: Grants) -> AsyncIterator[bytes]:
     """The stream; it ends when the hub stops, the list cannot be read, or the caller's token has run out.
 
@@ -63,9 +57,14 @@ async def _body(hub: Hub, allowed: Grants) -> AsyncIterator[bytes]:
     viewer = hub.directory.open(access.listed(allowed))
     try:
         yield RETRY
-        while (said := await _next(hub, viewer, allowed, patience)) is not None:
+        while True:
+            said = None
+            with hub.administration.waiting(allowed):
+                said = await viewer.next(patience)
             if allowed.void(hub.wall() / 1_000_000):
                 return
+            if said is None:
+                break
             yield MESSAGE % said if said else ALIVE
         later = random.randint(0, int(hub.settings.drain.window * 1000))  # noqa: S311
         yield END % (later, encode_json(as_json(Draining(later))))

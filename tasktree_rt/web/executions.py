@@ -7,6 +7,7 @@ from typing import Final
 from quart import Blueprint, Response, request
 
 from tasktree_rt.core.access import Grants
+from tasktree_rt.core.events import Json
 from tasktree_rt.core.executions import PENDING, STATUSES
 from tasktree_rt.dialects.execution import Execution
 from tasktree_rt.errors import InvalidInput
@@ -86,6 +87,7 @@ class ExecutionRoutes:
         workflows = frozenset(request.args.getlist("workflow_id"))
         wish = ExecutionFilter(access.listed(grants()), limit, status, workflows)
         if status == PENDING and "after" not in request.args:
+            found: list[Json] = []
             with self._hub.administration.waiting(grants()):
                 found = await self._executions.waiting(wish, within_token(self._hub, wait))
             return reply({"executions": found, "next": None})

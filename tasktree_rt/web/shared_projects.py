@@ -32,7 +32,7 @@ def sharing_routes(hub: Hub) -> Blueprint:
         lifetime = min(lifetime, _left(caller, name, hub.wall()))
         node_id = _node(given.get("node_id"))
         token = hub.subscription_tokens.mint(
-            name, lifetime=lifetime, history=history, by=caller.subject, node_id=node_id
+            name, lifetime=lifetime, history=history, maker=caller, node_id=node_id
         )
         made = hub.subscription_tokens.read(token)
         said: Json = {"project_id": name, "token": token, "token_id": made.token_id, "history": history}

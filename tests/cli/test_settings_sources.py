@@ -248,6 +248,29 @@ def test_a_file_of_secrets_in_a_file_is_relative_to_that_file(load_text: Load, t
     assert found.secret_file == f"{tmp_path}/secrets"
 
 
+def test_every_path_of_keys_in_a_file_is_relative_to_that_file(load_text: Load, tmp_path: Path) -> None:
+    found = load_text(
+        "[tasktree-rt.auth]\n"
+        "public_keys = ['a.pem', '/b.pem', '~/c.pem']\n"
+        "jwks = 'keys.json'\nissuer = 'i'\naudience = 'a'\n"
+        f"secrets = [{{kid = 'f', file = 's'}}, {{kid = 's', secret = '{'x' * 40}'}}]"
+    ).settings.auth
+    assert found.public_keys == (f"{tmp_path}/a.pem", "/b.pem", "~/c.pem")
+    assert found.jwks == f"{tmp_path}/keys.json"
+    assert [one.get("file") for one in found.secrets] == [f"{tmp_path}/s", None]
+    url = "https://keys.example.org/jwks"
+    text = f"[tasktree-rt.auth]\njwks = '{url}'\nissuer = 'i'\naudience = 'a'"
+    assert load_text(text).settings.auth.jwks == url
+    environ = {"TASKTREE_RT_AUTH_PUBLIC_KEYS": "a.pem"}
+    assert load_text(environ=environ).settings.auth.public_keys == ("a.pem",)
+
+
+@pytest.mark.parametrize("given", ["public_keys = [5]", "jwks = 5", "secrets = [5]", "public_keys = [[]]"])
+def test_keys_that_are_no_paths_are_refused_by_their_names(load_text: Load, given: str) -> None:
+    with pytest.raises(SettingsError, match=f"auth.{given.partition(' ')[0]}"):
+        load_text(f"[tasktree-rt.auth]\n{given}")
+
+
 def test_only_the_secrets_are_secret() -> None:
     assert [path for path in BY_PATH if is_secret(path)] == [
         "autogpt.redis_password",

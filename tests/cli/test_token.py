@@ -39,6 +39,12 @@ def test_a_minted_token_is_explained_with_what_it_grants(folder: Path) -> None:
     assert any(line.startswith("accepted until: 20") for line in lines)
 
 
+@pytest.mark.parametrize(("given", "lives"), [("1h30m", 5_400), ("90", 90), ("1.5m", 90), ("2d", 172_800)])
+def test_a_tokens_time_is_written_as_in_every_command(folder: Path, given: str, lives: int) -> None:
+    claims = jwt.decode(ran("mint", "ada", "--expires", given).output.strip(), SECRET, ["HS256"])
+    assert claims["exp"] - claims["iat"] == lives
+
+
 def test_a_token_is_minted_as_the_settings_want_it(folder: Path) -> None:
     named = json.dumps([{"kid": "new", "secret": "n" * 40}, {"kid": "old", "secret": "o" * 40}])
     env = {
@@ -61,7 +67,14 @@ def test_a_token_is_minted_as_the_settings_want_it(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["mint", "ada", "--expires", "soon"], "--expires soon: expected a time like 30s, 15m, 1h or 7d"),
+        (
+            ["mint", "ada", "--expires", "soon"],
+            "--expires soon: expected a time like 30s, 15m, 1h30m or 7d, at least 1s",
+        ),
+        (
+            ["mint", "ada", "--expires", "500ms"],
+            "--expires 500ms: expected a time like 30s, 15m, 1h30m or 7d",
+        ),
         (["mint", "ada", "--expires", "60d"], "--expires 60d: expected at most 2592000s (auth.max_lifetime)"),
         (["mint", "ada", "--watch", "a*b"], "--watch[0]: expected a project id"),
         (["mint", "ada", "--kid", "x"], "--kid x: no such secret; named secrets: none"),

@@ -71,6 +71,9 @@ class Administration:
         """Return why a caller's token or API key is refused now; None if it is not revoked."""
         if self.keys.is_revoked(grants.token_id):
             return "the API key was revoked"
+        makers = (grants.maker, *(one.maker for one in grants.leases.values()))
+        if any(maker is not None and self.keys.is_revoked(maker.token_id) for maker in makers):
+            return "the API key that made this one was revoked"
         return self.revocations.reason(grants) if self.revocations else None
 
     def refuse_revoked(self, grants: Grants) -> None:

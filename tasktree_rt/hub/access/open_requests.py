@@ -21,6 +21,13 @@ class OpenRequest:
     _scope: trio.CancelScope = field(factory=trio.CancelScope)
     ended: PeerError | None = None
 
+    def tend(self, now: float, wall: float) -> None:
+        """End the wait, as if its time were over, once the caller's token has expired or lost its key. Times
+        in seconds; `wall` is Unix time.
+        """
+        if self.grants.void(wall):
+            self._scope.cancel()
+
     def end(self, why: PeerError) -> None:
         """End the wait."""
         self.ended = why
@@ -36,9 +43,12 @@ class OpenRequests:
     def __iter__(self) -> Iterator[OpenRequest]:
         return iter(list(self._open))
 
+    def __contains__(self, one: object) -> bool:
+        return one in self._open
+
     @contextmanager
     def waiting(self, grants: Grants) -> Iterator[None]:
-        """Let the hub end what waits in this block.
+        """Let the hub end what waits in this block. The block also ends with the caller's token.
 
         Raises:
             PeerError: the hub ended it, for this reason.

@@ -8,7 +8,7 @@ from typing import Final
 from attrs import evolve
 
 from tasktree_rt.brokers.base import Revocation
-from tasktree_rt.core.access import Grants
+from tasktree_rt.core.access import Grants, Maker
 from tasktree_rt.core.close_codes import TOKEN_INVALID
 from tasktree_rt.core.events import micros_to_time
 from tasktree_rt.errors import Refused
@@ -64,17 +64,25 @@ class Revocations:
                 del found[name]
 
     def reason(self, grants: Grants) -> str | None:
-        """Return why a token is refused; None if it is not revoked.
-
-        A token without a time of issue counts as issued before every time.
+        """Return why a token is refused; None if it is not revoked. With a caller's token all subscription
+        tokens end that it made.
         """
-        if grants.token_id and grants.token_id in self._tokens:
+        if (found := self._reason(grants)) is not None:
+            return found
+        if grants.maker is not None and self._reason(grants.maker) is not None:
+            return "the token that made this one was revoked"
+        for lease in grants.leases.values():
+            if lease.token_id in self._tokens:
+                return "a subscription token of this connection was revoked"
+            if lease.maker is not None and self._reason(lease.maker) is not None:
+                return "a subscription token of this connection was made with a token that was revoked"
+        return None
+
+    def _reason(self, one: Grants | Maker) -> str | None:
+        """A token without a time of issue counts as issued before every time."""
+        if one.token_id and one.token_id in self._tokens:
             return "the token was revoked"
-        if any(lease.token_id in self._tokens for lease in grants.leases.values()):
-            return "a subscription token of this connection was revoked"
-        found = self._users.get(grants.subject)
-        if found is None:
-            return None
-        if grants.issued is not None and round(grants.issued * 1_000_000) >= found.before:
+        found = self._users.get(one.subject)
+        if found is None or (one.issued is not None and round(one.issued * 1_000_000) >= found.before):
             return None
         return f"tokens of this user issued before {micros_to_time(found.before)} were revoked"

@@ -15,7 +15,7 @@ from typing import Any, Final
 import jwt
 from attrs import frozen
 
-from tasktree_rt.core.access import NOTHING, Grants, Lease, Scope, Verb
+from tasktree_rt.core.access import NOTHING, Grants, Lease, Maker, Scope, Verb
 from tasktree_rt.core.events import is_node_id, is_project_id
 from tasktree_rt.core.topics import branch_topic
 from tasktree_rt.errors import Refused
@@ -23,6 +23,7 @@ from tasktree_rt.settings import Auth
 
 PREFIX: Final = "tts_"
 AUDIENCE: Final = "tasktree-rt:subscription"
+NOBODY: Final = Grants("")
 MAX_TOKEN: Final = 4_096
 """Maximum characters of a token."""
 _LABEL: Final = b"tasktree-rt subscription tokens"
@@ -44,15 +45,14 @@ class SubscriptionToken:
         until: Unix time in seconds at which it expires.
         token_id: its id, random.
         node_id: the node whose branch it is for; None: the whole project.
-        by, issued: the subject that asked for it, and when, Unix time in seconds.
+        maker: the caller that asked for it.
     """
 
     project_id: str
     history: bool
     until: float
     token_id: str
-    by: str
-    issued: float
+    maker: Maker
     node_id: str | None = None
 
     @property
@@ -64,7 +64,7 @@ class SubscriptionToken:
     def lease(self) -> Lease:
         """What it adds to the grants of a connection that presents it with a subscription."""
         verbs = (Verb.WATCH, Verb.HISTORY) if self.history else (Verb.WATCH,)
-        return Lease(frozenset(verbs), self.until, self.token_id)
+        return Lease(frozenset(verbs), self.until, self.token_id, self.maker)
 
     @property
     def grants(self) -> Grants:
@@ -78,6 +78,7 @@ class SubscriptionToken:
                 delete=NOTHING,
                 expires=self.until,
                 token_id=self.token_id,
+                maker=self.maker,
                 leases={self.topic: self.lease},
             )
         mine = Scope((self.project_id,))
@@ -88,14 +89,15 @@ class SubscriptionToken:
             delete=NOTHING,
             expires=self.until,
             token_id=self.token_id,
+            maker=self.maker,
         )
 
 
 class SubscriptionTokens:
     """Makes and verifies tokens.
 
-    `wall` returns the time in microseconds since the Unix epoch. `revoked` returns why a token is refused; it
-    gets its id, its maker and the time as grants.
+    `wall` returns the time in microseconds since the Unix epoch. `revoked` returns why a token with such
+    grants is refused; None if it is not.
     """
 
     def __init__(
@@ -114,11 +116,11 @@ class SubscriptionTokens:
         *,
         lifetime: float,
         history: bool = False,
-        by: str = "",
+        maker: Grants = NOBODY,
         node_id: str | None = None,
     ) -> str:
         """Return a new token for a project, or for the branch of a node, valid for `lifetime` seconds.
-        `by`: the subject that asks for it.
+        `maker`: the caller that asks for it. Its revocation is the token's too.
 
         The caller has checked that this subject may share the project.
         """
@@ -130,7 +132,9 @@ class SubscriptionTokens:
             "jti": secrets.token_hex(16),
             "project_id": project_id,
             "history": history,
-            "by": by,
+            "by": maker.subject,
+            "by_issued": maker.issued,
+            "by_token": maker.token_id,
         }
         if node_id is not None:
             claims["node_id"] = node_id
@@ -158,8 +162,7 @@ class SubscriptionTokens:
         found = _read(claims)
         if self._wall() >= found.until * 1_000_000:
             raise SubscriptionTokenInvalid("the subscription token has expired", field="token")
-        maker = Grants(found.by, issued=found.issued, token_id=found.token_id)
-        if (reason := self._revoked(maker)) is not None:
+        if (reason := self._revoked(found.grants)) is not None:
             raise SubscriptionTokenInvalid(reason, field="token")
         return found
 
@@ -183,8 +186,14 @@ def _read(claims: dict[str, Any]) -> SubscriptionToken:
         is_project_id(name) and of_branch and isinstance(until, (int, float)) and isinstance(token_id, str)
     ):
         raise SubscriptionTokenInvalid("the subscription token is not valid", field="token")
-    by, issued = str(claims.get("by", "")), float(claims.get("iat", 0.0))
-    return SubscriptionToken(name, claims.get("history") is True, float(until), token_id, by, issued, node_id)
+    # Without `by_issued` it is of a hub that did not write it: the token counts as its maker's then.
+    issued = claims.get("by_issued", claims.get("iat"))
+    maker = Maker(
+        str(claims.get("by", "")),
+        issued if isinstance(issued, (int, float)) else None,
+        str(claims.get("by_token", "")),
+    )
+    return SubscriptionToken(name, claims.get("history") is True, float(until), token_id, maker, node_id)
 
 
 def signing_key(auth: Auth) -> bytes:

@@ -23,6 +23,7 @@ class Connections(Mapping[str, Subscriber]):
 
     Attributes:
         held: counts the connections of each caller.
+        streams: those without a socket.
     """
 
     def __init__(
@@ -40,6 +41,7 @@ class Connections(Mapping[str, Subscriber]):
         self._ephemeral = ephemeral
         self._source = source
         self.held = held
+        self.streams: dict[PullSubscriber, None] = {}
         self._by_id: dict[str, Subscriber] = {}
 
     def __getitem__(self, connection_id: str) -> Subscriber:
@@ -73,6 +75,8 @@ class Connections(Mapping[str, Subscriber]):
     def detach(self, subscriber: Subscriber) -> None:
         """Remove a connection, and end its subscriptions."""
         subscriber.over()
+        if isinstance(subscriber, PullSubscriber):
+            self.streams.pop(subscriber, None)
         if self._by_id.pop(subscriber.id, None) is not None:
             self.held.add(caller_of(subscriber.grants, subscriber.address), -1)
         topics = self._index.topics(subscriber)
@@ -101,6 +105,7 @@ class Connections(Mapping[str, Subscriber]):
         )
         subscriber.open()
         self.attach(subscriber)
+        self.streams[subscriber] = None
         return subscriber
 
     @staticmethod

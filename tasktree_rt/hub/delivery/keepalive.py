@@ -1,4 +1,4 @@
-"""Send heartbeats and pings, and end dead connections: one task for all connections.
+"""Send heartbeats and pings, end dead connections and those whose token is over: one task for all of them.
 
 A timer for each connection would cost a task each; one pass through ten thousand connections costs a few
 milliseconds a second. The pass goes in slices over that second, so that it does not hold up the loop.
@@ -25,31 +25,31 @@ class Lively(Protocol):
         """Send a heartbeat or a ping if one is due, or end a dead connection. Times in seconds."""
 
 
-class Sessions(Iterable[Lively], Container[Lively], Protocol):
-    """All open sessions."""
+class Group(Iterable[Lively], Container[object], Protocol):
+    """Sessions of one kind that are open now."""
 
 
 class Keepalive:
     """See the module's docstring. A heartbeat is late by a quarter of `interval` (seconds) at most."""
 
-    def __init__(self, context: HubContext, sessions: Sessions, interval: float) -> None:
+    def __init__(self, context: HubContext, groups: Sequence[Group], interval: float) -> None:
         self._context = context
-        self._sessions = sessions
+        self._groups = groups
         self._round = max(FINEST, min(ROUND, interval / 4))
 
     async def run(self) -> None:
         """Look after all sessions in turn; runs until cancelled."""
         while True:
-            sessions = list(self._sessions)
+            sessions = [(group, one) for group in self._groups for one in group]
             slices = -(-len(sessions) // SLICE) or 1
             for start in range(0, slices * SLICE, SLICE):
                 await trio.sleep(self._round / slices)
                 self._tend(sessions[start : start + SLICE])
 
-    def _tend(self, sessions: Sequence[Lively]) -> None:
+    def _tend(self, sessions: Sequence[tuple[Group, Lively]]) -> None:
         now, wall = trio.current_time(), self._context.wall() / 1_000_000
-        for session in sessions:
-            if session in self._sessions:
+        for group, session in sessions:
+            if session in group:
                 self._tend_one(session, now, wall)
 
     def _tend_one(self, session: Lively, now: float, wall: float) -> None:

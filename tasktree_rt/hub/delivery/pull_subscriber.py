@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 
 import trio
 
-from tasktree_rt.core.close_codes import OVERLOADED, Closing
+from tasktree_rt.core.close_codes import OVERLOADED, TOKEN_INVALID, Closing
 from tasktree_rt.core.events import Record
 from tasktree_rt.core.protocol import Command, Failure, Message
 from tasktree_rt.dialects.base import Encoding, join
@@ -93,6 +93,15 @@ class PullSubscriber(Subscriber):
             if data:
                 self.sent_bytes += len(data)
                 yield data
+
+    def tend(self, now: float, wall: float) -> None:
+        """End the stream once the caller's token has expired or lost its key, or a lease is over. Times in
+        seconds; `wall` is Unix time.
+        """
+        grants = self.grants
+        leases = grants.leases.values() if grants.leases else ()
+        if grants.void(wall) or any(one.until is not None and wall >= one.until for one in leases):
+            self.close(TOKEN_INVALID)
 
     def cut(self, closing: Closing, reason: str = "") -> None:
         """Send the reason as an error, and end the stream."""
