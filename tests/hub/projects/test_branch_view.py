@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import zlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,8 +17,9 @@ from tasktree_rt.core.log import Position, Recovered
 from tasktree_rt.core.nodes import wholes
 from tasktree_rt.core.reducer import named_node, reduce
 from tasktree_rt.dialects.base import Dialect, encode_body, measure, plain
+from tasktree_rt.dialects.deflate import Compressor
 from tasktree_rt.dialects.tasktree import Native, Plain
-from tasktree_rt.hub.delivery.branch_encoding import encode_branch
+from tasktree_rt.hub.delivery.encoded_batch import Batch
 from tasktree_rt.hub.projects.branch_view import BranchView
 from tasktree_rt.hub.projects.project import Project
 from tests.core.strategies import happenings
@@ -89,7 +91,9 @@ class Reader:
         self.text = ""
 
     def take(self, view: BranchView, records: tuple[Record, ...]) -> None:
-        data = encode_branch(self.dialect, view.topic, records, view.epoch).data
+        if not records:
+            return
+        data = Batch(view.topic, view.epoch, records, after=self.seq).encoding(self.dialect).data
         for message in frames(data):
             self.text += json.dumps(message)
             if message["type"] == "conflated" and "after" in message:
@@ -101,7 +105,7 @@ class Reader:
                     self.tree.nodes[node.pop("node_id")] = node
                 self.tree.prompts = message.get("prompts", self.tree.prompts)
             else:
-                native = isinstance(self.dialect, Native)
+                native = self.dialect.name == "native"
                 assert message["seq"] == self.seq + 1 if native else message["seq"] >= self.seq
                 self.tree.apply(message["type"], message["data"])
             self.seq = message["seq"]
@@ -113,7 +117,10 @@ def frames(data: bytes) -> Iterator[dict[str, Any]]:
         if size >= 126:
             start = 4 if size == 126 else 10
             size = int.from_bytes(data[2:start], "big")
-        yield json.loads(data[start : start + size])
+        payload = data[start : start + size]
+        if data[0] & 0x40:  # compressed (RFC 7692)
+            payload = zlib.decompressobj(-15).decompress(payload + b"\0\0\xff\xff")
+        yield json.loads(payload)
         data = data[start + size :]
 
 
@@ -192,6 +199,10 @@ def test_a_branch_is_the_filter_of_the_whole_after_every_event(root: str, happen
     follow(root, happened)
 
 
+SMALL = Compressor(1, 6)
+"""Compresses every message."""
+
+
 def placed(node_id: str, parent: str | None, **changes: Any) -> Happening:
     return "node_update", {"node_id": node_id, "changes": {"parent_id": parent, **changes}}
 
@@ -257,7 +268,7 @@ def test_what_is_elsewhere_costs_a_branch_nothing_it_keeps() -> None:
     assert (run.view.tree.head, len(run.view.log), len(run.view.tree)) == (1, 1, 1)
 
 
-@pytest.mark.parametrize("language", [Native(), Plain()])
+@pytest.mark.parametrize("language", [Native(), Plain(), SMALL.of(Native()), SMALL.of(Plain())])
 def test_a_subtree_that_moves_in_appears_whole_and_one_that_moves_out_goes(language: Dialect) -> None:
     run, reader = Run("r"), Reader(language, "r")
     for node_id, parent in (("r", None), ("x", None), ("y", "x"), ("z", "y")):
