@@ -58,6 +58,7 @@ class ProjectCache:
         self._projects: dict[str, Project] = {}
         self._loading: dict[str, trio.Event] = {}
         self._left: dict[str, None] = {}
+        self._loaded: list[Project] = []
 
     def __len__(self) -> int:
         return len(self._projects)
@@ -136,7 +137,15 @@ class ProjectCache:
         project.last_used = self._now()
         self._projects[project.project_id] = project
         self.footprints.add(footprint)
+        if project.bytes_since_checkpoint:
+            self._loaded.append(project)
         self.make_room()
+
+    def take_loaded(self) -> list[Project]:
+        """Return the projects loaded since the last call with events behind their checkpoints: the next load
+        reduces these events again unless a new checkpoint has them."""
+        loaded, self._loaded = self._loaded, []
+        return loaded
 
     def _remove(self, name: str) -> None:
         del self._projects[name]

@@ -86,7 +86,7 @@ class RetentionTask:
 
     async def _round(self) -> bool:
         """Do what is due; return whether the store was asked for anything."""
-        for project in self._activity.take_touched():
+        for project in (*self._cache.take_loaded(), *self._activity.take_touched()):
             self._due[project.project_id] = project
         self._idle.let_go()
         asked = False

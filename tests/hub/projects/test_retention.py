@@ -13,7 +13,7 @@ from tasktree_rt.core.log import Position
 from tasktree_rt.errors import Refused, StoreUnavailable
 from tasktree_rt.hub.projects import cache as shelf
 from tasktree_rt.settings import Keep, Settings
-from tests.hub.world import World, a_world, update
+from tests.hub.world import Store, World, a_world, update
 
 
 async def filled(world: World, events: int, name: str = "p") -> None:
@@ -39,6 +39,21 @@ async def test_and_every_so_many_bytes(autojump_clock: MockClock) -> None:
         await trio.sleep(1)
         assert (await world.store.load("p")).checkpoint is not None
         assert world.hub.cache.get("p").bytes_since_checkpoint == 0  # type: ignore[union-attr]
+
+
+async def test_a_project_loaded_with_many_events_behind_its_checkpoint_gets_a_new_one(
+    autojump_clock: MockClock,
+) -> None:
+    store = Store()
+    async with a_world(store=store) as world:
+        await filled(world, 12)
+    async with a_world(Settings(keep=Keep(checkpoint_events=10)), store=store) as world:
+        await world.hub.cache.load("p")
+        assert (await store.load("p")).checkpoint is None
+        await trio.sleep(1)
+        life = await store.load("p")
+        assert life.checkpoint is not None
+        assert (life.checkpoint.seq, life.tail) == (12, ()), "nothing is left to reduce at the next load"
 
 
 async def test_a_checkpoint_that_failed_is_tried_again(
