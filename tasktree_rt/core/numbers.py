@@ -25,8 +25,6 @@ def may_be_beyond(text: str | bytes) -> bool:
 
     Of so many digits in a row one is at a place that `DIGITS` divides, with half of them on one side of it.
     """
-    if len(text) < DIGITS:
-        return False
     for index, char in enumerate(text[::DIGITS]):
         if char in _DIGITS:
             place = index * DIGITS

@@ -116,7 +116,7 @@ def refuse_beyond(text: str | bytes, value: object, code: str = "invalid_json") 
     Raises:
         InvalidInput: naming the place.
     """
-    if may_be_beyond(text) and (place := beyond(value)) is not None:
+    if len(text) >= DIGITS and may_be_beyond(text) and (place := beyond(value)) is not None:
         raise _beyond(place, code)
 
 

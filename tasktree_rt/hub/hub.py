@@ -56,6 +56,7 @@ from tasktree_rt.hub.fair_turns import FairTurns
 from tasktree_rt.hub.interactions.command_routing import Orchestrators
 from tasktree_rt.hub.interactions.commands import Commands
 from tasktree_rt.hub.interactions.deadlines import Deadlines
+from tasktree_rt.hub.interactions.lookup import InteractionLookup
 from tasktree_rt.hub.interactions.notifications import Notifications
 from tasktree_rt.hub.interactions.project_end import ProjectEnd
 from tasktree_rt.hub.interactions.prompts import Prompts
@@ -142,7 +143,7 @@ class Hub:
         self.sessions: dict[Lively, None] = {}
         self.view_source: ViewSource = EverySource()
         self._broker = broker
-        self._stopping = Stopping()
+        self.stopping = Stopping()
         self.administration = Administration(
             context,
             broker.access,
@@ -166,12 +167,12 @@ class Hub:
     @property
     def draining(self) -> bool:
         """Whether the hub stops, and accepts no publishes any more."""
-        return self._stopping.begun
+        return self.stopping.begun
 
     @property
     def drained(self) -> trio.Event:
         """Set once the hub stops and has told every connection."""
-        return self._stopping.over
+        return self.stopping.over
 
     # --- composing --------------------------------------------------------------------------------
 
@@ -229,12 +230,7 @@ class Hub:
         self.index: TopicIndex[Subscriber] = TopicIndex(
             lambda one, more: self._subscribed.add(caller_of(one.grants, one.address), more)
         )
-        self.committer = Committer(
-            self._broker,
-            context,
-            committed=lambda tickets: self.fanout.committed(tickets),  # noqa: PLW0108 - made later
-            room=lambda: self.fanout.room(),  # noqa: PLW0108 - made later
-        )
+        self.committer = Committer(self._broker, context)
         self.fanout = Fanout(
             context,
             self.index,
@@ -242,6 +238,7 @@ class Hub:
             touched=self.activity.touched,
             tidy=self.branches.tidy,
         )
+        self.committer.connect(self.fanout.committed, self.fanout.room)
 
     def _compose_delivery(self) -> None:
         context, settings = self.context, self.settings
@@ -295,7 +292,7 @@ class Hub:
             self.new_projects,
             self.stored_bytes,
             self._project_end,
-            self._stopping,
+            self.stopping,
             recoveries.underway,
         )
         self.publish = self.publisher.publish
@@ -304,17 +301,17 @@ class Hub:
 
     def _compose_interactions(self) -> None:
         context, broker, registry, publisher = self.context, self._broker, self.registry, self.publisher
-        resolved, stays_open = self._project_end.resolved, self.orchestrators.give
+        self.interactions = lookup = InteractionLookup(context, broker, registry)
         self.resolution = Resolution(
-            context, broker, publisher, registry, self.quotas, resolved=resolved, stays_open=stays_open
+            context, publisher, registry, self.quotas, resolved=self._project_end.resolved
         )
         self.prompts = Prompts(
-            context, broker, self.resolution, registry, self.access, self.ephemeral_topics.show_user
+            context, broker, lookup, self.resolution, registry, self.access, self.ephemeral_topics.show_user
         )
-        self.commands = Commands(context, self.resolution, registry, self.orchestrators, self.access)
+        self.commands = Commands(context, lookup, self.resolution, registry, self.orchestrators, self.access)
         self.notifications = Notifications(publisher, self.cache, self.ephemeral_topics.show_user)
         self.executions = WorkQueue(
-            context, publisher, self.cache, self.activity, self.idle_projects, self._stopping, self.access
+            context, publisher, self.cache, self.activity, self.idle_projects, self.stopping, self.access
         )
 
     def _compose_foreign(self) -> None:
@@ -325,7 +322,7 @@ class Hub:
 
     def _compose_upkeep(self) -> None:
         context, broker, cache, committer = self.context, self._broker, self.cache, self.committer
-        stopping, connections = self._stopping, self.connections
+        stopping, connections = self.stopping, self.connections
         self.health = Health(broker.name, stopping, committer, self.fanout, cache, connections, self.quotas)
         self.statistics = self.health.statistics
         self.drain = Drain(
@@ -357,7 +354,7 @@ class Hub:
         await self.new_projects.load(self._broker)
         await self.stored_bytes.load(self._broker)
         await self.snapshots.load()
-        await self.resolution.load()
+        await self.interactions.load()
 
     def tasks(self) -> list[Callable[[], Awaitable[None]]]:
         """Return what has to run for as long as the hub does."""

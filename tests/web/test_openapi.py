@@ -430,7 +430,7 @@ async def be_stopping(seen: Seen) -> None:
     """While the hub drains."""
     async with real_hub() as running, running.http() as http:
         await running.publish("p", node_update("a"))
-        running.hub._stopping.begun = True
+        running.hub.stopping.begun = True
         check(await http.get("/readyz"), seen)
         refused = await http.post(f"{P}/p/events", json={"type": "x"})
         assert refused.json()["code"] == "draining"

@@ -11,7 +11,7 @@ from tasktree_rt.brokers.base import Broker
 from tasktree_rt.brokers.memory import MemoryBroker
 from tasktree_rt.brokers.sqlite import SqliteBroker
 from tasktree_rt.core.access import OPEN
-from tasktree_rt.hub.interactions import resolution
+from tasktree_rt.hub.interactions import lookup
 from tests.web.interactions_calls import Caller
 from tests.web.realhub import RealHub, auth, heard, real_hub, say, token
 
@@ -109,7 +109,7 @@ async def test_a_caller_that_sees_several_names_the_project_or_the_user(broker: 
 
 
 async def test_many_prompts_of_one_id_hide_none(broker: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(resolution, "NAMESAKES_AT_ONCE", 2)
+    monkeypatch.setattr(lookup, "NAMESAKES_AT_ONCE", 2)
     async with real_hub(broker, auth=auth()) as running:
         eve = Caller(running, "eve", push=["eve-*"], watch=["eve-*"])
         ada = Caller(running, "ada", push=["p"], watch=["p"])

@@ -17,6 +17,7 @@ from tasktree_rt.hub.access import policy as access
 from tasktree_rt.hub.access.hooks import Decisions
 from tasktree_rt.hub.context import HubContext
 from tasktree_rt.hub.interactions.command_routing import Obedient, Orchestrators
+from tasktree_rt.hub.interactions.lookup import InteractionLookup
 from tasktree_rt.hub.interactions.registry import (
     COMMAND,
     InteractionRegistry,
@@ -35,6 +36,7 @@ class Commands:
     def __init__(
         self,
         context: HubContext,
+        lookup: InteractionLookup,
         resolution: Resolution,
         registry: InteractionRegistry,
         orchestrators: Orchestrators,
@@ -42,6 +44,7 @@ class Commands:
     ) -> None:
         self._decisions = decisions
         self._context = context
+        self._lookup = lookup
         self._resolution = resolution
         self._registry = registry
         self._orchestrators = orchestrators
@@ -84,7 +87,8 @@ class Commands:
         )
         pending = OpenInteraction(interaction, data, deadline)
         most = self._context.settings.limits.max_open_commands
-        return pending, await self._resolution.stage_opening(pending, COMMAND, most)
+        give = self._orchestrators.give
+        return pending, await self._resolution.stage_opening(pending, COMMAND, most, give)
 
     async def announce(self, one: Obedient, projects: Sequence[str], given: object, *, owner: str) -> None:
         """Note the commands that the orchestrator at `one` obeys, until its connection ends.
@@ -141,7 +145,7 @@ class Commands:
         return (
             pending
             if pending is not None and pending.interaction.kind == COMMAND
-            else await self._resolution.find(COMMAND, name)
+            else await self._lookup.find(COMMAND, name)
         )
 
     def _accepted(self, one: Obedient, pending: OpenInteraction, publish: PendingPublish) -> None:

@@ -17,6 +17,7 @@ from tasktree_rt.errors import InvalidInput, Refused
 from tasktree_rt.hub.access import policy as access
 from tasktree_rt.hub.access.hooks import Decisions
 from tasktree_rt.hub.context import HubContext
+from tasktree_rt.hub.interactions.lookup import InteractionLookup
 from tasktree_rt.hub.interactions.registry import (
     PROMPT,
     InteractionRegistry,
@@ -36,6 +37,7 @@ class Prompts:
         self,
         context: HubContext,
         broker: Broker,
+        lookup: InteractionLookup,
         resolution: Resolution,
         registry: InteractionRegistry,
         decisions: Decisions,
@@ -43,6 +45,7 @@ class Prompts:
     ) -> None:
         self._context = context
         self._broker = broker
+        self._lookup = lookup
         self._resolution = resolution
         self._registry = registry
         self._decisions = decisions
@@ -89,7 +92,7 @@ class Prompts:
             opened(pending)
 
         async with self._registry.alone(pending.id):
-            for known in await self._resolution.namesakes(None, pending.id, partial(_share, topics)):
+            for known in await self._lookup.namesakes(None, pending.id, partial(_share, topics)):
                 if known.interaction.digest != interaction.digest:
                     raise conflict(pending)
                 return known, False
@@ -196,7 +199,7 @@ class Prompts:
         Raises:
             Unavailable: the store cannot be read now.
         """
-        return await self._resolution.read_stored(pending.key)
+        return await self._lookup.read_stored(pending.key)
 
     async def find(self, prompt_id: str, *, grants: Grants, within: Sequence[str] = ()) -> OpenInteraction:
         """Return the prompt with that id which the caller may see, with events in all topics of `within`.
@@ -208,7 +211,7 @@ class Prompts:
         def wanted(topics: Sequence[str]) -> bool:
             return all(one in topics for one in within) and access.may_see_prompt(grants, topics)
 
-        return await self._resolution.find(PROMPT, prompt_id, wanted)
+        return await self._lookup.find(PROMPT, prompt_id, wanted)
 
 
 def _share(topics: Sequence[str], others: Sequence[str]) -> bool:

@@ -47,29 +47,19 @@ GATHER: Final = 0.0005
 
 
 class Committer:
-    """Accept publishes and commit them in groups. The committer calls `committed` with the publishes of each
-    commit, in order; `room` waits until the fan-out has taken those of the commit before."""
+    """Accept publishes and commit them in groups. `connect` it before it runs."""
 
-    def __init__(
-        self,
-        broker: Broker,
-        context: HubContext,
-        *,
-        committed: Callable[[list[PendingPublish]], None],
-        room: Callable[[], Awaitable[None]],
-    ) -> None:
+    def __init__(self, broker: Broker, context: HubContext) -> None:
         self._broker = broker
         self._limits = context.settings.limits
         self._large = LargeValues(context.settings.limits.max_inline_value)
         self._enforce = context.settings.lifecycle == "enforce"
         self._meter = context.meter
-        self._committed = committed
         self._report_fault = context.report_fault
         self._wall = context.wall
         self._new_epoch = context.new_epoch
         self._waiting: FairQueue[Unit] = FairQueue()
         self._waiting_cost = 0
-        self._room = room
         self._in_flight: dict[Key, PendingPublish] = {}
         self._producers = PublishIds(broker)
         self._wake = trio.Event()
@@ -82,6 +72,17 @@ class Committer:
         self.store = StoreHealth(broker.name)
         self.afterwards: dict[Callable[[], None], None] = {}
         """Called once each, in order, after the callbacks of a commit's publishes: to answer in one write."""
+
+    def connect(
+        self, committed: Callable[[list[PendingPublish]], None], room: Callable[[], Awaitable[None]]
+    ) -> None:
+        """Hand what is committed to the fan-out.
+
+        The committer calls `committed` with the publishes of each commit, in order; `room` waits until the
+        fan-out has taken those of the commit before.
+        """
+        self._committed = committed
+        self._room = room
 
     # --- accepting ------------------------------------------------------------------------------
 

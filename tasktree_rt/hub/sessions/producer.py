@@ -75,8 +75,8 @@ class ProducerSession(ConnectionSession):
         """Handle one request."""
         await self.pace(message)
         await self.hub.fair_turns.take(self, len(message))
-        if self.hub.draining:
-            await self.hub.drained.wait()
+        if self.hub.stopping.begun:
+            await self.hub.stopping.over.wait()
             return
         await self._take(message)
         limits = self.hub.settings.limits

@@ -8,7 +8,8 @@ from tasktree_rt.web.auth.authenticator import Authenticates
 
 
 class TokenAuthenticator:
-    """An authenticator that also knows subscription tokens; `own` takes every other credential."""
+    """An authenticator that also knows subscription tokens; `own` takes every other credential. It is asked
+    only if callers need a credential."""
 
     def __init__(self, own: Authenticates, tokens: SubscriptionTokens) -> None:
         self._own = own
@@ -21,6 +22,6 @@ class TokenAuthenticator:
 
     async def authenticate(self, credential: str | None, *, audience: str | None = None) -> Grants:
         """Return the grants of a credential; see `Authenticator.authenticate`."""
-        if credential is not None and credential.startswith(PREFIX) and audience is None and self.on:
+        if credential is not None and credential.startswith(PREFIX) and audience is None:
             return self._tokens.read(credential).grants
         return await self._own.authenticate(credential, audience=audience)

@@ -189,7 +189,7 @@ async def test_closing_drops_what_waits_and_finishes_what_is_begun() -> None:
         slow = house.watcher("t", room=3)
         house.say("k", 1)
         house.say("k", 2)
-        house.hub._stopping.begun = True
+        house.hub.stopping.begun = True
         await house.hub.drain()
         assert await told(slow) == [{"k": 1}]
         assert slow.transport.close_read == (1012, "service restart")

@@ -261,7 +261,7 @@ async def test_after_a_restart_a_command_waits_for_an_orchestrator_anew(autojump
         assert again.given == [pending.id]
         office.obey(again, pending.id, "done")
         await wait_all_tasks_blocked()
-        found = await office.hub.resolution.find("command", pending.id)
+        found = await office.hub.interactions.find("command", pending.id)
         assert found.outcome == {"command_id": pending.id, "status": "done"}
         await office.check(TOPICS)
 

@@ -200,7 +200,7 @@ async def everything_ends(office: Office, play: Play) -> None:
     await office.check(TOPICS)
     assert await office.stored() == stored
     for key, kept in stored.items():
-        pending = await office.hub.resolution.find(kept.kind, kept.name, partial(eq, kept.topics))
+        pending = await office.hub.interactions.find(kept.kind, kept.name, partial(eq, kept.topics))
         assert (pending.key, pending.outcome) == (key, office.outcomes[key])
     await wait_all_tasks_blocked()
     assert all(call.over for call in office.calls)

@@ -105,7 +105,7 @@ async def test_who_may_not_answer_is_told_so_and_who_may_not_see_is_not(autojump
         for grants, prompt in ((everything, project), (ANNA, anna)):
             said = {"type": "answer", "id": 1, "prompt_id": prompt, "proceed": True}
             await told(native(world, grants=grants), "reply", said)
-            assert (await world.hub.resolution.find("prompt", prompt)).outcome["by"] == grants.subject  # type: ignore[index]
+            assert (await world.hub.interactions.find("prompt", prompt)).outcome["by"] == grants.subject  # type: ignore[index]
 
 
 async def test_an_answer_that_the_store_cannot_keep_settles_nothing(autojump_clock: MockClock) -> None:
@@ -128,7 +128,7 @@ async def test_nobody_answers_and_the_default_is_told_at_the_deadline(autojump_c
         await answers(watching)
         prompt = await asked(world, project_id="p", timeout=20, default={"proceed": True, "value": "x"})
         begun = trio.current_time()
-        await (await world.hub.resolution.find("prompt", prompt)).end()
+        await (await world.hub.interactions.find("prompt", prompt)).end()
         assert 19 < trio.current_time() - begun < 22
         data = (await told(watching, "prompt_resolved"))["data"]
         assert (data["how"], data["proceed"], data["value"], data["by"]) == ("timeout", True, "x", None)
