@@ -41,7 +41,7 @@ def _ignored(before: int, after: int) -> None:
 
 
 class Compressor:
-    """Compress text frames. One serves all connections of a hub.
+    """Compress text frames and pieces of HTTP bodies. One serves all connections of a hub.
 
     Args:
         min_size: bytes of a payload; a smaller one stays as it is.
@@ -73,17 +73,30 @@ class Compressor:
         begin = _begin(frame)
         if not self._min_size <= len(frame) - begin <= MOST:
             return frame
-        found = self._known.pop(frame, None)
+        packed = self.packed(frame[begin:])
+        size = len(packed) - _CUT_OFF
+        return _PACKED_TEXT + _size(size) + packed[:size] if packed else frame
+
+    def packed(self, data: bytes) -> bytes:
+        """Return deflate blocks with `data`, none of them the last, up to a byte's end (`Z_SYNC_FLUSH`); b""
+        if they are no smaller. At most `MOST` bytes should be given at once.
+        """
+        found = self._known.pop(data, None)
         if found is None:
-            found = self._packed(frame, begin)
-            self._known_bytes += len(frame) + len(found)
-        self._known[frame] = found  # the last to be forgotten
+            one = zlib.compressobj(self._level, zlib.DEFLATED, -WINDOW_BITS, _MEMORY)
+            found = one.compress(data) + one.flush(zlib.Z_SYNC_FLUSH)
+            if len(found) - _CUT_OFF < len(data):
+                self._count(len(data), len(found) - _CUT_OFF)
+            else:
+                found = b""
+            self._known_bytes += len(data) + len(found)
+        self._known[data] = found  # the last to be forgotten
         while len(self._known) > REMEMBERED or (
             self._known_bytes > REMEMBERED_BYTES and len(self._known) > 1
         ):
             first = next(iter(self._known))
             self._known_bytes -= len(first) + len(self._known.pop(first))
-        return found or frame
+        return found
 
     def frames(self, encoding: Encoding) -> Encoding:
         """Compress each message of an encoding by itself; the same object if that gains nothing."""
@@ -104,16 +117,6 @@ class Compressor:
             pieces.append(piece)
             begin = end
         return join(pieces) if gained else encoding
-
-    def _packed(self, frame: bytes, begin: int) -> bytes:
-        """Return the compressed frame; b"" if that gains nothing."""
-        payload = memoryview(frame)[begin:]
-        one = zlib.compressobj(self._level, zlib.DEFLATED, -WINDOW_BITS, _MEMORY)
-        packed = (one.compress(payload) + one.flush(zlib.Z_SYNC_FLUSH))[:-_CUT_OFF]
-        if len(packed) >= len(payload):
-            return b""
-        self._count(len(payload), len(packed))
-        return _PACKED_TEXT + _size(len(packed)) + packed
 
 
 class Deflated:

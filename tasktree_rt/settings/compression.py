@@ -13,6 +13,8 @@ class Compression:
 
     websocket: bool = field(default=True, validator=a_flag)
     """Agree to permessage-deflate (RFC 7692). Each message is compressed once for all its readers."""
+    http: bool = field(default=True, validator=a_flag)
+    """Compress HTTP bodies and server-sent events where a request's ``Accept-Encoding`` allows it."""
     min_size: int = count(1024)
     """Minimum size of a message or an HTTP body that is compressed."""
     level: int = level(4)

@@ -18,7 +18,7 @@ from tasktree_rt.hub.delivery.disconnecting import ConnectionFilter
 from tasktree_rt.hub.hub import ApiKey, Hub, Revocation
 from tasktree_rt.web.connections import chosen_page
 from tasktree_rt.web.request import grants, page_limit, read_object, require_admin
-from tasktree_rt.web.response import LargeAnswers, listed, reply
+from tasktree_rt.web.response import LargeAnswers, listed, reply, reply_secret
 
 MAX_TEXT: Final = 1_000
 """Characters of a text that chooses connections."""
@@ -66,9 +66,7 @@ class AdminRoutes:
         made = await self._hub.administration.create_key(
             grants(), given.get("name"), given.get("grants"), lifetime=_lifetime(given.get("expires_in"))
         )
-        response = reply({"key": made.credential, **key_json(made.key)}, 201)
-        response.headers["Cache-Control"] = "no-store"
-        return response
+        return reply_secret({"key": made.credential, **key_json(made.key)}, 201)
 
     async def revoke_key(self, key: str) -> Response:
         """Revoke an API key, and end its connections."""

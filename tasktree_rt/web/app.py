@@ -28,6 +28,7 @@ from tasktree_rt.web.auth.authenticator import (
 from tasktree_rt.web.auth.hooks import AskingAuthenticator
 from tasktree_rt.web.auth.key_ring import keep_keys
 from tasktree_rt.web.auth.subscription_credentials import TokenAuthenticator
+from tasktree_rt.web.compressed_response import compress_responses
 from tasktree_rt.web.dashboard import ASSETS, PROJECT_PATHS, Site, packaged, read
 from tasktree_rt.web.directory import project_routes
 from tasktree_rt.web.docs_pages import Pages
@@ -125,6 +126,8 @@ def create_app(
     app.register_blueprint(search_routes(hub), url_prefix=API)
     app.register_blueprint(sharing_routes(hub), url_prefix=API)
     site = Site(read(built) if built is not None else packaged(), docs=settings.docs)
+    if settings.compression.http:
+        compress_responses(app, hub.compressor, settings.compression.min_size)
     _in_slices(app, hub, answers)
     guard(app, settings, site)
     _errors(app, hub)

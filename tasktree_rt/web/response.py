@@ -37,6 +37,14 @@ def reply(value: Json, status: int = 200) -> Response:
     return Response(encode_json(value), status, content_type=JSON)
 
 
+def reply_secret(value: Json, status: int = 200) -> Response:
+    """Make a response that has a token or a key: no cache keeps it, and it is never compressed."""
+    response = reply(value, status)
+    response.headers["Cache-Control"] = "no-store"
+    g.has_secret = True
+    return response
+
+
 class LargeAnswers:
     """Bound the large responses of all callers; see the module's docstring. `charge` counts the cost of one
     for its caller: 1 for each `PIECE` of its source.

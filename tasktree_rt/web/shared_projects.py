@@ -10,7 +10,7 @@ from tasktree_rt.errors import InvalidInput, Refused
 from tasktree_rt.hub.access import policy as access
 from tasktree_rt.hub.hub import Hub
 from tasktree_rt.web.request import grants, permitted, read_object
-from tasktree_rt.web.response import reply
+from tasktree_rt.web.response import reply_secret
 
 LIFETIME = 3_600.0
 """Seconds, if the request names none."""
@@ -38,7 +38,7 @@ def sharing_routes(hub: Hub) -> Blueprint:
         said: Json = {"project_id": name, "token": token, "token_id": made.token_id, "history": history}
         if node_id is not None:
             said["node_id"] = node_id
-        return reply({**said, "expires_at": micros_to_time(round(made.until * 1_000_000))}, 201)
+        return reply_secret({**said, "expires_at": micros_to_time(round(made.until * 1_000_000))}, 201)
 
     return routes
 

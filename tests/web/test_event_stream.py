@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -39,6 +40,10 @@ class Stream:
         self._text = ""
         self.status = 0
         self.headers: dict[str, str] = {}
+        self._inflater = zlib.decompressobj(zlib.MAX_WBITS | 16)
+
+    def _decoded(self, data: bytes) -> bytes:
+        return self._inflater.decompress(data) if "content-encoding" in self.headers else data
 
     async def ask(self, target: str, headers: dict[str, str]) -> None:
         sent = [("Host", "localhost"), *headers.items()]
@@ -60,7 +65,7 @@ class Stream:
         while "\n\n" not in self._text:
             event = await self._event()
             assert isinstance(event, h11.Data), event
-            self._text += bytes(event.data).decode()
+            self._text += self._decoded(bytes(event.data)).decode()
         block, _, self._text = self._text.partition("\n\n")
         return dict(line.split(": ", 1) for line in block.split("\n"))
 
