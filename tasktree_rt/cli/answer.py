@@ -40,8 +40,8 @@ class Reply:
 
 @click.command("answer")
 @click.argument("prompt_id", required=False)
-@click.option("--project", metavar="ID", help="Only what is asked in this project.")
-@click.option("--user", metavar="ID", help="Only what this person is asked.")
+@click.option("--project", metavar="ID", help="Only what is asked in this project; with PROMPT_ID: its.")
+@click.option("--user", metavar="ID", help="Only what this person is asked; with PROMPT_ID: theirs.")
 @click.option("--yes", "said", flag_value="yes", help="Answer yes.")
 @click.option("--no", "said", flag_value="no", help="Answer no.")
 @click.option("--value", metavar="VALUE", help="Answer yes, with this option's id or this value.")
@@ -118,12 +118,19 @@ class _Session:
     async def _open(self, desk: ApiClient) -> list[Json]:
         if self.prompt_id is None:
             return await desk.open_prompts(project_id=self.project, user_id=self.user)
-        return [await desk.prompt(self.prompt_id)]
+        return [await desk.prompt(self.prompt_id, project_id=self.project, user_id=self.user)]
 
     async def _give(self, desk: ApiClient, prompt: Json, reply: Reply, feedback: str | None) -> int:
         value = None if reply.value is None else _value(prompt, reply.value)
         try:
-            answer = await desk.answer(prompt["prompt_id"], reply.proceed, value=value, feedback=feedback)
+            answer = await desk.answer(
+                prompt["prompt_id"],
+                reply.proceed,
+                value=value,
+                feedback=feedback,
+                project_id=prompt.get("project_id"),
+                user_id=None if "project_id" in prompt else prompt.get("user_id"),
+            )
         except RequestRefused as error:
             if error.code != "prompt_closed" or error.outcome is None:
                 raise

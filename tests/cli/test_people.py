@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import trio
 
+from tasktree_rt.client import open_api_client
 from tests.cli.processes import CODE, PATIENCE, Running, command, environment, finished, free_port, get, hub
 
 GATE = """
@@ -270,3 +271,18 @@ async def test_a_user_is_told(tmp_path: Path) -> None:
     assert event["data"] == {"title": "Done", "body": "Build 7", "level": "info"} | {
         key: value for key, value in event["data"].items() if key not in ("title", "body", "level")
     }
+
+
+async def test_an_answer_names_the_project_of_its_question(tmp_path: Path) -> None:
+    async with hub(tmp_path) as (_, address):
+        for project in ("p", "q"):
+            body = json.dumps({"prompt_id": "deploy", "project_id": project, "message": f"in {project}?"})
+            await curl("-d", body, f"{address}/api/v1/prompts")
+        to = ("answer", "deploy", "--yes", "--hub", address)
+        code, _, error = await finished(tmp_path, *to)
+        assert code == 2
+        assert "ambiguous" in error
+        assert (await finished(tmp_path, *to, "--project", "q"))[:2] == (0, "")
+        async with open_api_client(address) as desk:
+            found = await desk.prompts()
+        assert {one["project_id"]: one["status"] for one in found} == {"p": "open", "q": "answered"}

@@ -31,6 +31,8 @@ export interface EngineEvents {
   status(status: Status): void;
   /** A message with the hub's time. */
   heard?(heard: Heard): void;
+  /** The hub warns that the connection's token expires soon. */
+  expiring?(): void;
 }
 
 /**
@@ -47,7 +49,13 @@ export interface Engine {
    * @throws HubError what the hub refused; `unreachable` if there is no connection; `timeout` after 10 s.
    */
   ask(request: Fields): Promise<Fields>;
+  /** Connect anew with this token. Until it is called, an engine that was made without a token does not connect. */
   setToken(token: string | null): void;
+  /**
+   * Give the hub a new token over the present connection; the next connection has it too.
+   * @throws HubError what the hub refused, as `ask`.
+   */
+  refresh(token: string): Promise<void>;
   /** Something happened that makes a new attempt worthwhile: online again, visible again, a person pressed "now". */
   wake(): void;
   /** Whether a person looks at the page now: then it waits at most 4 s between two attempts. */

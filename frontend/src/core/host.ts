@@ -39,7 +39,7 @@ export class Host {
   serve(port: Port<ToTab, ToWorker>, gone: (lock: string, then: () => void) => void): void {
     let tab: Tab | null = null;
     const leave = () => {
-      if (tab?.leave()) this.#lines.delete(tab.line.key);
+      if (tab?.leave()) this.#drop(tab.line);
       tab = null;
     };
     port.onmessage = ({ data }) => {
@@ -49,6 +49,7 @@ export class Host {
       } else if (data.kind === "lock") gone(data.lock, leave);
       else if (data.kind === "bye") leave();
       else if (data.kind === "token") tab = tab === null ? null : this.#moved(tab, data.token);
+      else if (data.kind === "refresh" && tab !== null) this.#refresh(tab, data.number, data.token);
       else tab?.received(data);
     };
   }
@@ -81,13 +82,31 @@ export class Host {
       return tab;
     }
     const there = tab.movedTo(this.#line(hello));
-    if (tab.leave()) this.#lines.delete(line.key);
+    if (tab.leave()) this.#drop(line);
     return there;
+  }
+
+  #drop(line: Line): void {
+    if (this.#lines.get(line.key) === line) this.#lines.delete(line.key);
+  }
+
+  /** Give the hub a tab's new token for a line; the hub refuses that of another user. Its other tabs go along. */
+  #refresh(tab: Tab, number: number, token: string): void {
+    const { line } = tab;
+    tab.answer(
+      number,
+      line.engine.refresh(token).then(() => {
+        this.#drop(line);
+        line.hello = { ...line.hello, token };
+        if (!this.#lines.has(line.key)) this.#lines.set(line.key, line);
+        return {};
+      }),
+    );
   }
 }
 
 function keyOf({ url, token, exact }: Hello): string {
-  return JSON.stringify([url, token, exact]);
+  return JSON.stringify([url, token === undefined ? 0 : token, exact]);
 }
 
 /** A connection and the tabs on it. */
@@ -110,6 +129,9 @@ class Line {
       heard: (heard) => {
         this.heard = heard;
         for (const tab of this.tabs) tab.say({ kind: "heard", heard });
+      },
+      expiring: () => {
+        for (const tab of this.tabs) tab.say({ kind: "expiring" });
       },
     });
   }
@@ -233,7 +255,12 @@ class Tab {
   }
 
   #ask(number: number, request: Fields): void {
-    this.line.engine.ask(request).then(
+    this.answer(number, this.line.engine.ask(request));
+  }
+
+  /** Give the tab what comes of its request. */
+  answer(number: number, asked: Promise<Fields>): void {
+    asked.then(
       (reply) => this.say({ kind: "answer", number, reply }),
       (error: unknown) => {
         const code = error instanceof HubError ? error.code : "internal";

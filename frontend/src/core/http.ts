@@ -7,6 +7,7 @@ import { isObject } from "./json.ts";
 import { entries, partialTop } from "./messages.ts";
 import { EMPTY_TOP } from "./reducer.ts";
 import type { SearchOfAll, SearchPage, SearchQuery } from "./search.ts";
+import { type TokenSource, Tokens } from "./tokens.ts";
 import type { StoredEvent, Told } from "./told.ts";
 
 export interface EventPage {
@@ -25,20 +26,25 @@ export interface EventQuery {
 /** The hub's HTTP interface, as far as a dashboard needs it. Whatever fails throws `HubError`. */
 export class Http {
   readonly base: string;
-  token: string | null;
+  readonly tokens: Tokens;
   readonly clock: HubClock;
   readonly parse: Parse;
 
   constructor(
     base: string,
-    token: string | null,
+    tokens: TokenSource | Tokens,
     clock: HubClock = new HubClock(),
     parse: Parse = JSON.parse,
   ) {
     this.base = base.replace(/\/$/, "");
-    this.token = token;
+    this.tokens = tokens instanceof Tokens ? tokens : new Tokens(tokens);
     this.clock = clock;
     this.parse = parse;
+  }
+
+  /** The present token. */
+  get token(): string | null {
+    return this.tokens.current;
   }
 
   /** Ask the hub what time it is. What fails is left: the clock stays as it was. */
@@ -65,19 +71,35 @@ export class Http {
     return response.status === 204 ? (null as T) : (this.parse(await response.text()) as T);
   }
 
-  /** A response that is 2xx. */
+  /** A response that is 2xx. What the hub refuses for its token is sent once more with another, if there is one. */
   async fetch(path: string, init: RequestInit = {}): Promise<Response> {
-    const headers = new Headers(init.headers);
-    if (this.token !== null) headers.set("authorization", `Bearer ${this.token}`);
-    let response: Response;
+    const token = await this.#token();
+    let response = await this.#send(path, init, token);
+    if (response.status === 401 && this.tokens.renewable) {
+      const other = await this.tokens.other(token).catch(() => token);
+      if (other !== token) response = await this.#send(path, init, other);
+    }
+    if (!response.ok) throw await problem(response);
+    return response;
+  }
+
+  async #token(): Promise<string | null> {
     try {
-      response = await fetch(`${this.base}/api/v1${path}`, { ...init, headers });
+      return await this.tokens.get();
+    } catch {
+      throw new HubError("unauthorized", "the page's function for tokens gave none");
+    }
+  }
+
+  async #send(path: string, init: RequestInit, token: string | null): Promise<Response> {
+    const headers = new Headers(init.headers);
+    if (token !== null) headers.set("authorization", `Bearer ${token}`);
+    try {
+      return await fetch(`${this.base}/api/v1${path}`, { ...init, headers });
     } catch (error) {
       if (init.signal?.aborted) throw error;
       throw new HubError("unreachable", "the hub cannot be reached");
     }
-    if (!response.ok) throw await problem(response);
-    return response;
   }
 
   project(id: string): string {

@@ -7,13 +7,14 @@ import { LocalEngine } from "./local.ts";
 import { type LogScope, LogStore } from "./logs.ts";
 import { wrongProject, wrongUser } from "./names.ts";
 import { NoticesStore } from "./notices.ts";
-import { type PromptAnswer, PromptsStore } from "./people.ts";
+import { type PromptAnswer, type PromptPlace, PromptsStore, promptPath } from "./people.ts";
 import { Project } from "./project.ts";
 import { Cell, type Readable } from "./readable.ts";
 import { RowsStore } from "./rows.ts";
 import { type Port, PortedEngine, type ToTab, type ToWorker } from "./shared.ts";
 import { world } from "./socket.ts";
 import { followWorld } from "./surroundings.ts";
+import { type TokenSource, Tokens } from "./tokens.ts";
 import type { Told } from "./told.ts";
 import { Travel } from "./travel.ts";
 import { onFrame, type Scheduler } from "./tree.ts";
@@ -21,8 +22,11 @@ import { onFrame, type Scheduler } from "./tree.ts";
 export interface HubOptions {
   /** The hub's address: `http://host:8000`. Default: where the page came from. */
   readonly url?: string;
-  /** For a hub with authentication. */
-  readonly token?: string | null;
+  /**
+   * For a hub with authentication: the token, or a function that gives one and is asked again before it expires and when the
+   * hub refuses it. Tabs share a connection if their tokens are the same.
+   */
+  readonly token?: TokenSource;
   /** The SharedWorker over which all tabs share a connection; without it each has its own. */
   readonly worker?: (() => SharedWorker) | undefined;
   /**
@@ -62,6 +66,9 @@ export class Hub {
   readonly status: Readable<Status>;
   readonly #status = new Cell<Status>({ kind: "connecting" });
   readonly #engine: Engine;
+  readonly #tokens: Tokens;
+  /** The token of the connection; undefined: not known yet. */
+  #shown: string | null | undefined;
   readonly #projects = new Map<string, Held<Project>>();
   readonly #users = new Map<string, Held<NoticesStore>>();
   readonly #schedule: Scheduler;
@@ -69,19 +76,30 @@ export class Hub {
 
   constructor(options: HubOptions = {}) {
     const base = options.url ?? globalThis.location?.origin ?? "http://127.0.0.1:8000";
-    const token = options.token ?? null;
+    this.#tokens = new Tokens(options.token ?? null);
+    this.#shown = this.#tokens.renewable ? undefined : this.#tokens.current;
     this.#schedule = options.schedule ?? onFrame;
     const exact = options.exactIntegers === true;
-    this.http = new Http(base, token, this.clock, exact ? parseExact : JSON.parse);
+    this.http = new Http(base, this.#tokens, this.clock, exact ? parseExact : JSON.parse);
     this.rows = new RowsStore(this.http);
     this.prompts = new PromptsStore(this.http, this.rows);
     this.status = this.#status;
     const events: EngineEvents = {
       told: (batch) => this.#told(batch),
-      status: (status) => this.#status.set(status),
+      status: (status) => this.#connection(status),
       heard: (heard) => this.clock.hear(heard),
+      expiring: () => this.#tokens.expiring(this.#shown ?? null),
     };
-    this.#engine = options.engine?.(events) ?? engine(base, token, exact, options.worker, events);
+    this.#engine = options.engine?.(events) ?? engine(base, this.#shown, exact, options.worker, events);
+    this.#tokens.attach({
+      use: (token) => this.#use(token),
+      refresh: (token) => {
+        this.#shown = token;
+        return this.#engine.refresh(token);
+      },
+      later: world.later,
+      random: world.random,
+    });
     this.#end = followWorld(
       () => this.wake(),
       () => this.#engine.close(),
@@ -151,9 +169,12 @@ export class Hub {
     return new Travel(project.id, position?.epoch ?? "", position?.seq ?? 0, this.http, this.#schedule);
   }
 
-  /** @throws HubError `prompt_closed` with the `outcome` in its details, if another answer was first. */
-  async answer(promptId: string, answer: PromptAnswer): Promise<void> {
-    await this.http.call("POST", `/prompts/${encodeURIComponent(promptId)}/answer`, answer);
+  /**
+   * Answer a prompt. `asked`: the project or the user that it is asked in, which an id alone may not tell; a `Prompt` is one.
+   * @throws HubError `prompt_closed` with the `outcome` in its details, if another answer was first; `ambiguous`.
+   */
+  async answer(promptId: string, answer: PromptAnswer, asked: PromptPlace = {}): Promise<void> {
+    await this.http.call("POST", promptPath(promptId, asked, "/answer"), answer);
   }
 
   /** Send a command to the project's orchestrator; what becomes of it shows in `Project.commands`. Returns its id. */
@@ -167,11 +188,22 @@ export class Hub {
     return String(sent.command_id);
   }
 
-  setToken(token: string | null): void {
-    this.http.token = token;
+  /** Use another token, or function that gives tokens. */
+  setToken(token: TokenSource): void {
+    this.#tokens.set(token);
+  }
+
+  #use(token: string | null): void {
+    this.#shown = token;
     this.#engine.setToken(token);
     this.rows.restart();
     for (const projectId of this.#projects.keys()) this.retry(projectId);
+  }
+
+  #connection(status: Status): void {
+    if (status.kind === "live") this.#tokens.accepted();
+    else if (status.kind === "refused") this.#tokens.refused(this.#shown ?? null);
+    this.#status.set(status);
   }
 
   /** Try again now whatever waits. */
@@ -182,6 +214,7 @@ export class Hub {
 
   close(): void {
     this.#end();
+    this.#tokens.close();
     this.#engine.close();
   }
 
@@ -205,7 +238,7 @@ export function createHub(options: HubOptions = {}): Hub {
 
 function engine(
   base: string,
-  token: string | null,
+  token: string | null | undefined,
   exact: boolean,
   worker: HubOptions["worker"],
   events: EngineEvents,

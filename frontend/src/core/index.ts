@@ -14,7 +14,15 @@ export { LocalEngine } from "./local.ts";
 export { type Log, type LogLine, type LogScope, LogStore, linesOf, wholeLog } from "./logs.ts";
 export { moment, type Ran, ran } from "./moments.ts";
 export { type Notice, type Notices, NoticesStore } from "./notices.ts";
-export { type Outcome, type Prompt, type PromptAnswer, type Prompts, PromptsStore } from "./people.ts";
+export {
+  type Outcome,
+  type Prompt,
+  type PromptAnswer,
+  type PromptPlace,
+  type Prompts,
+  PromptsStore,
+  promptKey,
+} from "./people.ts";
 export { type Position, read as readPosition, write as writePosition } from "./position.ts";
 export { type CommandRecord, type Loading, Project } from "./project.ts";
 export { Cell, type Readable } from "./readable.ts";
@@ -24,6 +32,7 @@ export type { SearchAnswer, SearchHit, SearchOfAll, SearchPage, SearchQuery } fr
 export { type Rollup, Shape } from "./shape.ts";
 export { CLASSES, classOf, isEnded, type StatusClass } from "./statuses.ts";
 export { type Run, shownLines, shownText } from "./terminal.ts";
+export type { TokenSource } from "./tokens.ts";
 export type { StoredEvent, Told } from "./told.ts";
 export { Travel, type Travelling } from "./travel.ts";
 export { onFrame, type Scheduler, type TreeSnapshot, TreeStore } from "./tree.ts";

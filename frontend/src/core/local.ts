@@ -48,7 +48,8 @@ export class LocalEngine implements Engine {
   readonly #parse: Parse;
   readonly #courses: Courses;
   readonly #asked = new Map<number, Asked>();
-  #token: string | null;
+  /** undefined: not known yet. */
+  #token: string | null | undefined;
   #socket: Socket | null = null;
   #minding: (() => void) | null = null;
   #closed = false;
@@ -62,7 +63,7 @@ export class LocalEngine implements Engine {
 
   constructor(
     url: string,
-    token: string | null,
+    token: string | null | undefined,
     events: EngineEvents,
     on: World = world,
     parse: Parse = JSON.parse,
@@ -115,6 +116,13 @@ export class LocalEngine implements Engine {
     if (token === this.#token) return;
     this.#token = token;
     this.#socket?.setToken(token);
+    if (this.#courses.topics.size > 0) this.#connect();
+  }
+
+  async refresh(token: string): Promise<void> {
+    this.#token = token;
+    this.#socket?.keepToken(token);
+    await this.ask({ type: "refresh", token });
   }
 
   wake(): void {
@@ -139,7 +147,7 @@ export class LocalEngine implements Engine {
   }
 
   #connect(): void {
-    if (this.#socket !== null || this.#closed) return;
+    if (this.#socket !== null || this.#closed || this.#token === undefined) return;
     this.#socket = new Socket(
       () => this.#address(),
       this.#token,
@@ -155,6 +163,7 @@ export class LocalEngine implements Engine {
         closed: () => this.#lost(),
         status: (status) => this.events.status(status),
         heard: (heard) => this.events.heard?.(heard),
+        expiring: () => this.events.expiring?.(),
       },
       this.#world,
       this.#parse,

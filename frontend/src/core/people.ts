@@ -22,6 +22,26 @@ export interface Prompt {
   readonly settled_at?: string;
 }
 
+/** Where a prompt is asked: its id is of its project, or of its user. */
+export interface PromptPlace {
+  readonly project_id?: string | undefined;
+  readonly user_id?: string | undefined;
+}
+
+/** The name of a prompt among all that a viewer sees. */
+export function promptKey({ prompt_id, project_id, user_id }: Prompt): string {
+  return JSON.stringify([project_id, user_id, prompt_id]);
+}
+
+/** The path of a prompt, or of what is below it. */
+export function promptPath(promptId: string, { project_id, user_id }: PromptPlace, below = ""): string {
+  const words = new URLSearchParams();
+  if (project_id !== undefined) words.set("project_id", project_id);
+  if (user_id !== undefined) words.set("user_id", user_id);
+  const query = words.size > 0 ? `?${words}` : "";
+  return `/prompts/${encodeURIComponent(promptId)}${below}${query}`;
+}
+
 export interface Outcome {
   readonly proceed: boolean;
   readonly value?: unknown;
@@ -115,10 +135,10 @@ export class PromptsStore implements Readable<Prompts> {
       "GET",
       "/prompts?status=open&limit=500",
     );
-    const names = new Set(open.map((one) => one.prompt_id));
-    const gone = this.#snapshot.open.filter((one) => !names.has(one.prompt_id));
+    const names = new Set(open.map(promptKey));
+    const gone = this.#snapshot.open.filter((one) => !names.has(promptKey(one)));
     this.#set({ open, ready: true, error: null });
-    for (const one of gone) await this.#outcome(one.prompt_id);
+    for (const one of gone) await this.#outcome(one);
   }
 
   /** What was settled before this page looked. Without it there is what is settled from now on. */
@@ -130,16 +150,15 @@ export class PromptsStore implements Readable<Prompts> {
   }
 
   #settled(more: readonly Prompt[]): void {
-    const byId = new Map([...this.#snapshot.settled, ...more].map((one) => [one.prompt_id, one]));
+    const byId = new Map([...this.#snapshot.settled, ...more].map((one) => [promptKey(one), one]));
     const at = ({ settled_at }: Prompt) => moment(settled_at) ?? 0;
     const all = [...byId.values()].sort((one, other) => at(other) - at(one));
     this.#set({ settled: all.slice(0, KEPT) });
   }
 
-  async #outcome(id: string): Promise<void> {
-    const settled = await this.#http
-      .call<Prompt>("GET", `/prompts/${encodeURIComponent(id)}`)
-      .catch(() => null);
+  async #outcome(prompt: Prompt): Promise<void> {
+    const path = promptPath(prompt.prompt_id, prompt);
+    const settled = await this.#http.call<Prompt>("GET", path).catch(() => null);
     if (settled !== null) this.#settled([settled]);
   }
 

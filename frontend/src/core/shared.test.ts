@@ -1,6 +1,7 @@
 import { expect, it } from "vitest";
 import type { Heard } from "./clock.ts";
 import type { Engine, EngineEvents, Status } from "./engine.ts";
+import { HubError } from "./errors.ts";
 import { Host, MOST_WAITING } from "./host.ts";
 import { type Port, PortedEngine, type ToTab, type ToWorker } from "./shared.ts";
 import type { Told } from "./told.ts";
@@ -30,6 +31,15 @@ class FakeEngine implements Engine {
 
   setToken(token: string | null): void {
     this.tokens.push(token);
+  }
+
+  /** The tokens given over the connection, and whether the hub takes them. */
+  readonly refreshed: string[] = [];
+  refusal: HubError | null = null;
+
+  async refresh(token: string): Promise<void> {
+    this.refreshed.push(token);
+    if (this.refusal !== null) throw this.refusal;
   }
 
   wake(): void {}
@@ -70,7 +80,8 @@ function deployed() {
     return engine;
   });
   const deaths: (() => void)[] = [];
-  const open = (token: string | null = null) => {
+  const open = (...given: [(string | null | undefined)?]) => {
+    const token = given.length === 0 ? null : given[0];
     const { tab, worker, carry, toTab } = channel();
     host.serve(worker, (_, then) => void deaths.push(then));
     const told: Told[] = [];
@@ -261,4 +272,56 @@ it("the connection is looked at as long as one of its tabs is", () => {
   expect(engines[0]?.visible).toBe(true);
   other.engine.seen(false);
   expect(engines[0]?.visible).toBe(false);
+});
+
+it("a warning reaches every tab, and a tab that comes later with the new token shares the connection", async () => {
+  const { engines, open } = deployed();
+  const [one, other] = [open("old"), open("old")];
+  let warned = 0;
+  for (const tab of [one, other]) {
+    tab.engine.events.expiring = () => {
+      warned += 1;
+    };
+  }
+  engines[0]?.events.expiring?.();
+  one.carry();
+  other.carry();
+  expect(warned).toBe(2);
+  const done = one.engine.refresh("new");
+  await Promise.resolve();
+  await Promise.resolve();
+  await Promise.resolve();
+  one.carry();
+  await done;
+  expect(engines[0]?.refreshed).toEqual(["new"]);
+  open("new");
+  expect(engines).toHaveLength(1);
+  open("old");
+  expect(engines).toHaveLength(2);
+});
+
+it("a tab hears that the hub refused its token, and the others go on with the old one", async () => {
+  const { engines, open } = deployed();
+  const [one] = [open("old"), open("old")];
+  const [engine] = engines;
+  if (engine !== undefined) engine.refusal = new HubError("forbidden", "of another");
+  const done = one.engine.refresh("bobs");
+  done.catch(() => {});
+  await Promise.resolve();
+  await Promise.resolve();
+  await Promise.resolve();
+  one.carry();
+  await expect(done).rejects.toMatchObject({ code: "forbidden" });
+  open("old");
+  expect(engines).toHaveLength(1);
+});
+
+it("a tab whose token is not known yet shares with none that has none", () => {
+  const { engines, open } = deployed();
+  open();
+  const tab = open(undefined);
+  tab.engine.watch("p");
+  expect(engines).toHaveLength(2);
+  tab.engine.setToken("new");
+  expect(engines[1]?.tokens).toEqual(["new"]);
 });

@@ -8,7 +8,8 @@ import type { Told } from "./told.ts";
 /** What a tab wants of its connection. */
 export interface Hello {
   readonly url: string;
-  readonly token: string | null;
+  /** undefined: not known yet. */
+  readonly token: string | null | undefined;
   /** Integers beyond 2^53 as `bigint`. */
   readonly exact: boolean;
 }
@@ -20,6 +21,7 @@ export type ToWorker =
   | { readonly kind: "watch" | "unwatch"; readonly topic: string }
   | { readonly kind: "ask"; readonly number: number; readonly request: Fields }
   | { readonly kind: "token"; readonly token: string | null }
+  | { readonly kind: "refresh"; readonly number: number; readonly token: string }
   | { readonly kind: "seen"; readonly visible: boolean }
   | { readonly kind: "taken" | "wake" | "bye" };
 
@@ -28,6 +30,7 @@ export type ToTab =
   /** `now` is the worker's clock. */
   | { readonly kind: "status"; readonly status: Status; readonly now: number }
   | { readonly kind: "heard"; readonly heard: Heard }
+  | { readonly kind: "expiring" }
   | { readonly kind: "answer"; readonly number: number; readonly reply?: Fields; readonly error?: Fields };
 
 /** What both ends need of a `MessagePort`. */
@@ -67,11 +70,19 @@ export class PortedEngine implements Engine {
   }
 
   ask(request: Fields): Promise<Fields> {
+    return this.#answered((number) => ({ kind: "ask", number, request }));
+  }
+
+  async refresh(token: string): Promise<void> {
+    await this.#answered((number) => ({ kind: "refresh", number, token }));
+  }
+
+  #answered(message: (number: number) => ToWorker): Promise<Fields> {
     this.#numbers += 1;
     const number = this.#numbers;
     return new Promise((resolve, reject) => {
       this.#asked.set(number, [resolve, reject]);
-      this.#port.postMessage({ kind: "ask", number, request });
+      this.#port.postMessage(message(number));
     });
   }
 
@@ -102,7 +113,8 @@ export class PortedEngine implements Engine {
       const { heard } = message;
       const by = this.#apart ?? 0;
       this.events.heard?.({ ...heard, sent: heard.sent + by, received: heard.received + by });
-    } else {
+    } else if (message.kind === "expiring") this.events.expiring?.();
+    else {
       const [resolve, reject] = this.#asked.get(message.number) ?? [];
       this.#asked.delete(message.number);
       if (message.error === undefined) resolve?.(message.reply ?? {});

@@ -34,10 +34,11 @@ export interface SocketEvents {
   closed(): void;
   status(status: Status): void;
   heard?(heard: Heard): void;
+  expiring?(): void;
 }
 
 /** Closing for one of these, trying again at once would be the same again: a token is needed first. */
-const TOKEN = new Set([4001, 4002, 4003]);
+export const TOKEN = new Set([4001, 4002, 4003]);
 /** What the hub holds against this client: it waits for as long as it ever does. */
 const HELD_AGAINST = new Set([1002, 1007, 1009, 4010, 4029]);
 /** What a subprotocol may consist of (RFC 9110, 5.6.2); a token of other characters is no token of any hub. */
@@ -133,6 +134,11 @@ export class Socket {
     this.#connect();
   }
 
+  /** The token of the next connection. */
+  keepToken(token: string): void {
+    this.#token = token;
+  }
+
   wake(): void {
     if (this.#closed || this.#socket !== null || this.#status.kind === "refused") return;
     this.#backoff.reset();
@@ -166,7 +172,7 @@ export class Socket {
     if (this.#lost === null) this.#say({ kind: "connecting" });
     let socket: WebSocket;
     try {
-      socket = this.#world.open(this.#url(), this.#protocols());
+      socket = this.#world.open(this.#url(), protocols(this.#token ?? ""));
     } catch (error) {
       this.#again(String(error));
       return;
@@ -176,12 +182,6 @@ export class Socket {
     this.#cancel = this.#world.later(() => this.#giveUp("the hub did not answer"), OPENING);
     socket.onmessage = ({ data }) => this.#received(data);
     socket.onclose = ({ code, reason }) => this.#ended(code, reason);
-  }
-
-  /** The token goes in a subprotocol: proxies log addresses. Without one, `bearer.` asks the hub to say so at once. */
-  #protocols(): string[] {
-    const token = this.#token ?? "";
-    return [SUBPROTOCOL, `bearer.${SPEAKABLE.test(token) ? token : "-"}`];
   }
 
   #received(data: unknown): void {
@@ -200,7 +200,8 @@ export class Socket {
       if (name === "welcome") this.#welcome(message);
     } else if (name === "draining") this.#advised = advice(message);
     else if (name === "pong") this.#ponged();
-    else if (name !== "welcome" && name !== "token_expiring") this.#events.message(message);
+    else if (name === "token_expiring") this.#events.expiring?.();
+    else if (name !== "welcome") this.#events.message(message);
   }
 
   #welcome(message: Fields): void {
@@ -302,4 +303,14 @@ function why(code: number): string {
   if (code === 1012) return "the hub restarts";
   if (code === 1013) return "the hub is full";
   return `closed with ${code}`;
+}
+
+/** The token goes in a subprotocol: proxies log addresses. Without one, `bearer.` asks the hub to say so at once. */
+export function protocols(token: string): string[] {
+  return [SUBPROTOCOL, bearer(token)];
+}
+
+/** The subprotocol that carries a token. */
+export function bearer(token: string): string {
+  return `bearer.${SPEAKABLE.test(token) ? token : "-"}`;
 }

@@ -17,6 +17,7 @@ const make = (given: EngineEvents): Engine => {
     unwatch: () => {},
     ask: async () => ({}),
     setToken: () => {},
+    refresh: async () => {},
     wake: () => {},
     seen: () => {},
     close: () => {},

@@ -9,6 +9,7 @@ import {
   type Project,
   type Prompt,
   type PromptAnswer,
+  type PromptPlace,
   type Prompts,
   type Readable,
   type Rollup,
@@ -106,8 +107,8 @@ export function useEvents(
 
 export interface PromptsView extends Omit<Prompts, "open"> {
   readonly open: readonly Prompt[];
-  /** @throws HubError `prompt_closed` if another answer was first. */
-  answer(promptId: string, answer: PromptAnswer): Promise<void>;
+  /** As `Hub.answer`. @throws HubError `prompt_closed` if another answer was first. */
+  answer(promptId: string, answer: PromptAnswer, asked?: PromptPlace): Promise<void>;
 }
 
 /** The open prompts the viewer may answer: all, or one project's. */
@@ -115,9 +116,9 @@ export function usePrompts(projectId?: string): PromptsView {
   const hub = useHub();
   const prompts = useReadable(hub.prompts);
   const answer = useCallback(
-    async (promptId: string, given: PromptAnswer) => {
+    async (promptId: string, given: PromptAnswer, asked?: PromptPlace) => {
       try {
-        await hub.answer(promptId, given);
+        await hub.answer(promptId, given, asked);
       } finally {
         void hub.prompts.refresh();
       }

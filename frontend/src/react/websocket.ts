@@ -1,4 +1,6 @@
 import { useCallback, useEffect, useRef, useState } from "react";
+import { bearer, TOKEN } from "../core/socket.ts";
+import { type TokenSource, Tokens } from "../core/tokens.ts";
 
 /** An event as a connection without a subprotocol tells it. */
 export interface WebSocketMessage {
@@ -9,6 +11,8 @@ export interface WebSocketMessage {
 }
 
 export interface UseWebSocketOptions {
+  /** For a hub with authentication: the token, or a function that gives one and is asked again when the hub refuses it. */
+  readonly token?: TokenSource;
   readonly onMessage?: (message: WebSocketMessage) => void;
   readonly onConnect?: () => void;
   readonly onDisconnect?: () => void;
@@ -42,8 +46,20 @@ export function useWebSocket(url = "/ws/updates", options: UseWebSocketOptions =
     let ended = false;
     let attempt = 0;
     let timer: ReturnType<typeof setTimeout> | undefined;
+    const tokens = new Tokens(latest.current.token ?? null);
+    const again = () => {
+      timer = setTimeout(connect, Math.random() * Math.min(30_000, 1000 * 2 ** attempt));
+      attempt += 1;
+    };
+    let refused: string | null = null;
     const connect = () => {
-      const opened = new WebSocket(address(url));
+      const known = tokens.current;
+      if (!tokens.renewable || (known !== null && known !== refused)) open(known);
+      else tokens.other(refused).then(open, again);
+    };
+    const open = (token: string | null) => {
+      if (ended) return;
+      const opened = new WebSocket(address(url), token === null ? [] : [bearer(token)]);
       socket.current = opened;
       opened.onopen = () => {
         attempt = 0;
@@ -56,13 +72,13 @@ export function useWebSocket(url = "/ws/updates", options: UseWebSocketOptions =
         latest.current.onMessage?.(message);
       };
       opened.onerror = (event) => latest.current.onError?.(event);
-      opened.onclose = () => {
+      opened.onclose = ({ code }) => {
+        if (TOKEN.has(code)) refused = token;
         setConnected(false);
         if (ended) return;
         latest.current.onDisconnect?.();
         if (latest.current.autoReconnect === false) return;
-        timer = setTimeout(connect, Math.random() * Math.min(30_000, 1000 * 2 ** attempt));
-        attempt += 1;
+        again();
       };
     };
     connect();

@@ -1,22 +1,24 @@
 import { useCallback, useEffect, useRef } from "react";
+import type { TokenSource } from "../core/tokens.ts";
 import type { WebSocketMessage } from "./message.ts";
-import { Stream } from "./stream.ts";
+import { Stream, world } from "./stream.ts";
 
 export { RELOAD } from "./course.ts";
 export type { WebSocketMessage } from "./message.ts";
 
 let url: string | null = null;
+let token: TokenSource = null;
 let stream: Stream | null = null;
 const handlers = new Set<(message: WebSocketMessage) => void>();
 
 /**
- * Say where the hub is (`https://hub.example.org`, with `token` where it asks for one), before the first `useWebSocket`. By
- * default it is where the page came from, as in TaskTree.
+ * Say where the hub is (`https://hub.example.org`), before the first `useWebSocket`. By default it is where the page came from,
+ * as in TaskTree. `source`: the token where the hub asks for one, or a function that gives it and is asked again for the next.
  */
-export function connectTo(hub: string, token?: string): void {
+export function connectTo(hub: string, source: TokenSource = null): void {
   const found = new URL("/ws/updates", hub);
   found.protocol = found.protocol.replace("http", "ws");
-  if (token !== undefined) found.searchParams.set("token", token);
+  token = source;
   url = found.href;
   disconnect();
   if (handlers.size > 0) connect();
@@ -52,9 +54,10 @@ export function useWebSocket(handler: (message: WebSocketMessage) => void): {
 }
 
 function connect(): void {
-  stream ??= new Stream(url ?? ownAddress(), (message) => {
+  const told = (message: WebSocketMessage) => {
     for (const handler of [...handlers]) handler(message);
-  });
+  };
+  stream ??= new Stream(url ?? ownAddress(), told, world, token);
 }
 
 function ownAddress(): string {

@@ -1,20 +1,21 @@
 import { Backoff } from "../core/backoff.ts";
 import { type Fields, isObject } from "../core/json.ts";
-import { SUBPROTOCOL } from "../core/socket.ts";
+import { protocols, SUBPROTOCOL, TOKEN } from "../core/socket.ts";
+import { type TokenSource, Tokens } from "../core/tokens.ts";
 import { bounded, nameOf } from "../core/words.ts";
 import { Course } from "./course.ts";
 import type { WebSocketMessage } from "./message.ts";
 
 /** What a stream needs of the world; tests put their own in its place. */
 export interface World {
-  open(url: string, protocol?: string): WebSocket;
+  open(url: string, protocols: string[]): WebSocket;
   now(): number;
   later(run: () => void, ms: number): () => void;
   random(): number;
 }
 
 export const world: World = {
-  open: (url, protocol) => (protocol === undefined ? new WebSocket(url) : new WebSocket(url, protocol)),
+  open: (url, protocols) => new WebSocket(url, protocols),
   now: () => Date.now(),
   later: (run, ms) => {
     const id = setTimeout(run, ms);
@@ -40,6 +41,10 @@ type Language = "native" | "plain";
 export class Stream {
   readonly #url: string;
   readonly #told: (message: WebSocketMessage) => void;
+  readonly #tokens: Tokens;
+  /** The token of the present connection, and the one that the hub refused. */
+  #shown: string | null = null;
+  #refused: string | null = null;
   readonly #world: World;
   readonly #backoff: Backoff;
   readonly #course: Course;
@@ -52,9 +57,15 @@ export class Stream {
   #cancel: () => void = () => {};
   #closed = false;
 
-  constructor(url: string, told: (message: WebSocketMessage) => void, on: World = world) {
+  constructor(
+    url: string,
+    told: (message: WebSocketMessage) => void,
+    on: World = world,
+    token: TokenSource = null,
+  ) {
     this.#url = url;
     this.#told = told;
+    this.#tokens = new Tokens(token);
     this.#world = on;
     this.#backoff = new Backoff(on.random);
     this.#course = new Course({
@@ -78,12 +89,27 @@ export class Stream {
   }
 
   #connect(language: Language): void {
+    const { current } = this.#tokens;
+    if (!this.#tokens.renewable || (current !== null && current !== this.#refused)) {
+      this.#open(language, current);
+      return;
+    }
+    this.#tokens.other(this.#refused).then(
+      (token) => this.#open(language, token),
+      () => this.#again(),
+    );
+  }
+
+  #open(language: Language, token: string | null): void {
     if (this.#closed) return;
     this.#asked = language;
+    this.#shown = token;
     this.#speaks = null;
     let socket: WebSocket;
     try {
-      socket = this.#world.open(this.#url, language === "native" ? SUBPROTOCOL : undefined);
+      // Not in the address, which proxies log. A backend without the hub's language wants no token.
+      const native = token === null ? [SUBPROTOCOL] : protocols(token);
+      socket = this.#world.open(this.#url, language === "native" ? native : []);
     } catch {
       this.#again();
       return;
@@ -94,7 +120,7 @@ export class Stream {
       if (this.#asked === "plain") this.#plain();
     };
     socket.onmessage = ({ data }) => this.#received(data);
-    socket.onclose = () => this.#ended();
+    socket.onclose = ({ code }) => this.#ended(code);
   }
 
   #received(data: unknown): void {
@@ -128,7 +154,17 @@ export class Stream {
     if (nameOf(message) === "draining") {
       const data = isObject(message.data) ? message.data : {};
       this.#advised = bounded(data.reconnect_after_ms, 0, LONGEST_ADVICE);
-    } else this.#course.take(message);
+    } else if (nameOf(message) === "token_expiring") void this.#renew();
+    else this.#course.take(message);
+  }
+
+  /** Give the hub another token over this connection. What fails is left: once it is refused there is another. */
+  async #renew(): Promise<void> {
+    if (!this.#tokens.renewable) return;
+    const token = await this.#tokens.other(this.#shown).catch(() => null);
+    if (token === null || token === this.#shown || this.#speaks !== "native") return;
+    this.#shown = token;
+    this.#socket?.send(JSON.stringify({ type: "refresh", token }));
   }
 
   /** The peer speaks TaskTree's language, in which silence says nothing. */
@@ -160,9 +196,12 @@ export class Stream {
     socket.close();
   }
 
-  #ended(): void {
+  #ended(code = 0): void {
     this.#drop();
-    if (this.#speaks === null && this.#asked === "native") this.#connect("plain");
+    if (TOKEN.has(code)) {
+      this.#refused = this.#shown;
+      this.#again();
+    } else if (this.#speaks === null && this.#asked === "native") this.#connect("plain");
     else this.#again();
   }
 

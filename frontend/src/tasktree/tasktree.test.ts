@@ -311,5 +311,29 @@ it("connects to the hub it is told", () => {
   vi.stubGlobal("WebSocket", FakeSocket);
   connectTo("https://hub.example.org", "t0k");
   renderHook(() => useWebSocket(() => {}));
-  expect(newest().url).toBe("wss://hub.example.org/ws/updates?token=t0k");
+  expect(newest().url).toBe("wss://hub.example.org/ws/updates");
+  expect(newest().protocols).toEqual(["tasktree.v1", "bearer.t0k"]);
+});
+
+it("renews its token at the hub's warning, and comes back with another where the hub refuses it", async () => {
+  let asked = 0;
+  const source = () => {
+    asked += 1;
+    return `t${asked}`;
+  };
+  const made = new Stream("ws://hub/ws/updates", () => {}, world, source);
+  const settle = async () => {
+    for (let turn = 0; turn < 9; turn += 1) await Promise.resolve();
+  };
+  await settle();
+  expect(newest().protocols).toEqual(["tasktree.v1", "bearer.t1"]);
+  live();
+  newest().say({ type: "token_expiring", data: { expires_in_ms: 60_000 } });
+  await settle();
+  expect(newest().sent.at(-1)).toEqual({ type: "refresh", token: "t2" });
+  newest().end(4003);
+  world.advance(30_000);
+  await settle();
+  expect(FakeSocket.all.map(({ protocols }) => protocols.at(-1))).toEqual(["bearer.t1", "bearer.t3"]);
+  made.close();
 });

@@ -29,6 +29,7 @@ export function PromptForm({ prompt }: { prompt: Prompt }): ReactNode {
       await answer(
         prompt.prompt_id,
         feedback.trim() === "" ? given : { ...given, feedback: feedback.trim() },
+        prompt,
       );
     } catch (reason) {
       setError(reason instanceof HubError ? reason : new HubError("internal", String(reason)));

@@ -34,6 +34,7 @@ from tasktree_rt.client.interactions.prompts import (
     encoded,
     make_question,
     prompt_path,
+    prompt_place,
     read_answer,
 )
 from tasktree_rt.client.transport.backoff import Backoff
@@ -93,9 +94,20 @@ class ApiClient:
             raise
 
     async def answer(
-        self, prompt_id: str, proceed: bool, *, value: object = None, feedback: str | None = None
+        self,
+        prompt_id: str,
+        proceed: bool,
+        *,
+        value: object = None,
+        feedback: str | None = None,
+        project_id: str | None = None,
+        user_id: str | None = None,
     ) -> Answer:
         """Answer a prompt; returns the answer as it is kept. `value` None means none is given.
+
+        Args:
+            project_id, user_id: where it is asked. Ids belong to a project or a user: without them the hub
+                refuses an id of several prompts that this caller may see (``ambiguous``).
 
         Raises:
             RequestRefused: ``prompt_closed``: another answer was first, or the deadline has passed
@@ -104,7 +116,8 @@ class ApiClient:
         said: Json = {"proceed": proceed, "value": value, "feedback": feedback}
         body = encoded({key: one for key, one in said.items() if one is not None})
         try:
-            found = await self._http.call(Request("POST", f"{prompt_path(prompt_id)}/answer", body=body))
+            path, place = f"{prompt_path(prompt_id)}/answer", prompt_place(project_id, user_id)
+            found = await self._http.call(Request("POST", path, place, body))
         except RequestRefused as error:
             if error.repeated and error.outcome is not None and is_outcome_of(error.outcome, said):
                 return read_answer(error.outcome)  # the first try was taken and its reply lost
@@ -133,22 +146,36 @@ class ApiClient:
             after = page["next"]
         return found
 
-    async def prompt(self, prompt_id: str, *, wait: float = 0.0) -> Json:
-        """One prompt, as `prompts` gives it; with `wait` (seconds, at most 60) as soon as it is settled."""
-        return await self._http.call(held_request("GET", prompt_path(prompt_id), wait))
+    async def prompt(
+        self,
+        prompt_id: str,
+        *,
+        wait: float = 0.0,
+        project_id: str | None = None,
+        user_id: str | None = None,
+    ) -> Json:
+        """One prompt, as `prompts` gives it; with `wait` (seconds, at most 60) as soon as it is settled.
+
+        `project_id, user_id`: where it is asked, as for `answer`.
+        """
+        place = prompt_place(project_id, user_id)
+        return await self._http.call(held_request("GET", prompt_path(prompt_id), wait, query=place))
 
     async def take_back(self, prompt_id: str) -> Answer:
         """Call `cancel_prompt`: its name in the first releases."""
         return await self.cancel_prompt(prompt_id)
 
-    async def cancel_prompt(self, prompt_id: str) -> Answer:
-        """Take a prompt back: it ends as ``cancelled``.
+    async def cancel_prompt(
+        self, prompt_id: str, *, project_id: str | None = None, user_id: str | None = None
+    ) -> Answer:
+        """Take a prompt back: it ends as ``cancelled``. `project_id, user_id`: as for `answer`.
 
         Raises:
             RequestRefused: ``prompt_closed`` (`outcome`), ``not_found``, ``forbidden``.
         """
         try:
-            return read_answer(await self._http.call(Request("DELETE", prompt_path(prompt_id))))
+            place = prompt_place(project_id, user_id)
+            return read_answer(await self._http.call(Request("DELETE", prompt_path(prompt_id), place)))
         except RequestRefused as error:
             if error.repeated and error.outcome is not None and error.outcome.get("how") == "cancelled":
                 return read_answer(error.outcome)
@@ -276,7 +303,7 @@ class ApiClient:
         """Best effort. Where the hub knows no such prompt the question may still be on its way to it."""
         with trio.CancelScope(shield=True), trio.move_on_after(TAKE_BACK):
             for pause in (0.1, 0.5, 0.0):
-                came = await self._http.send(Request("DELETE", question.path))
+                came = await self._http.send(Request("DELETE", question.path, question.place))
                 if isinstance(came, httpx.Response) and (came.is_success or came.status_code in _OVER):
                     return
                 await trio.sleep(pause)

@@ -80,11 +80,17 @@ def since_text(since: Position | str | None) -> str | None:
 
 
 def held_request(
-    method: str, path: str, wait: float, *, body: bytes | None = None, repeatable: bool = True
+    method: str,
+    path: str,
+    wait: float,
+    *,
+    query: tuple[tuple[str, str], ...] = (),
+    body: bytes | None = None,
+    repeatable: bool = True,
 ) -> Request:
     """A request that the hub may hold for `wait` seconds, at most 60."""
     held = min(wait, LONGEST_WAIT)
-    query = (("wait", f"{math.ceil(held)}"),) if held > 0 else ()
+    query += (("wait", f"{math.ceil(held)}"),) if held > 0 else ()
     return Request(method, path, query, body, held, repeatable)
 
 

@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 from attrs import frozen
 
+from tasktree_rt.client.interactions.api_requests import query_of
 from tasktree_rt.client.transport.http_retry import Conversation, Pause, Request, Steps
 from tasktree_rt.core.events import Json
 from tasktree_rt.dialects.base import encode_json
@@ -63,10 +64,11 @@ class Answer:
 
 @frozen
 class Question:
-    """A prompt to be asked, as it is sent."""
+    """A prompt to be asked, as it is sent. `place`: the query that names its project or user."""
 
     prompt_id: str
     body: bytes
+    place: tuple[tuple[str, str], ...] = ()
 
     @property
     def path(self) -> str:
@@ -77,6 +79,11 @@ class Question:
 def prompt_path(prompt_id: str) -> str:
     """The path of a prompt."""
     return f"/prompts/{quote(prompt_id, safe='')}"
+
+
+def prompt_place(project_id: str | None, user_id: str | None) -> tuple[tuple[str, str], ...]:
+    """The query that names where a prompt is asked: its id is of its project, or of its user."""
+    return query_of(("project_id", project_id), ("user_id", user_id))
 
 
 def make_question(
@@ -110,7 +117,9 @@ def make_question(
         "timeout": timeout,
         "default": {"proceed": default} if isinstance(default, bool) else default,
     }
-    return Question(name, encoded({key: value for key, value in given.items() if value is not None}))
+    body = encoded({key: value for key, value in given.items() if value is not None})
+    # A prompt in a project that is for a user too is the project's.
+    return Question(name, body, prompt_place(project_id, user_id if project_id is None else None))
 
 
 def encoded(body: Mapping[str, Any]) -> bytes:
@@ -149,7 +158,8 @@ def ask_steps(question: Question, talk: Conversation) -> Steps[Answer]:
     Raises:
         RequestRefused, ConnectionLost: see `Conversation.call`.
     """
-    look = Request("GET", question.path, (("wait", f"{LONGEST_WAIT:g}"),), wait=LONGEST_WAIT)
+    wait = (*question.place, ("wait", f"{LONGEST_WAIT:g}"))
+    look = Request("GET", question.path, wait, wait=LONGEST_WAIT)
     while True:
         asked = yield from talk.call(Request("POST", "/prompts", body=question.body))
         found = asked.body

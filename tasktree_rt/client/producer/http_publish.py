@@ -104,7 +104,7 @@ class Poster:
                 return self._drive(client, ask_steps(question, talk))
             except BaseException as error:
                 if not isinstance(error, ClientError):
-                    self._send(client, Request("DELETE", question.path))
+                    self._send(client, Request("DELETE", question.path, question.place))
                 raise
 
     def _drive(self, client: httpx.Client, steps: Steps[Answer]) -> Answer:

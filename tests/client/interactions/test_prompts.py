@@ -26,6 +26,7 @@ from tasktree_rt.client import (
 from tasktree_rt.client.interactions.prompts import ask_steps, make_question, read_answer
 from tasktree_rt.client.transport.backoff import Retry
 from tasktree_rt.client.transport.http_retry import Conversation, Pause, Request
+from tests.cli.processes import PATIENCE
 from tests.client.fakehub import Json
 from tests.client.watching import prompted
 from tests.web.realhub import RealHub, auth, real_hub, token
@@ -314,3 +315,37 @@ async def test_notifications_are_read() -> None:
         assert [one["data"]["title"] for one in rest.events] == ["two"]
         assert await desk.mark_read("anna", at.seq) == 2
         assert (await desk.notifications("anna")).read == 2
+
+
+async def test_prompts_of_one_id_are_told_apart_by_their_project_or_user() -> None:
+    async with real_hub() as running, open_api_client(running.url) as desk:
+        places: dict[str, dict[str, Any]] = {
+            "p": {"project_id": "p"},
+            "q": {"project_id": "q"},
+            "bob": {"user_id": "bob"},
+        }
+        answers: dict[str, Answer] = {}
+
+        async def ask(name: str) -> None:
+            answers[name] = await desk.ask(f"for {name}", prompt_id="deploy", **places[name])
+
+        async with trio.open_nursery() as nursery:
+            for name in places:
+                nursery.start_soon(ask, name)
+            with trio.fail_after(PATIENCE):
+                while len(await desk.open_prompts()) < len(places):
+                    await trio.testing.wait_all_tasks_blocked()
+            with pytest.raises(RequestRefused) as refused:
+                await desk.answer("deploy", True)
+            assert refused.value.code == "ambiguous"
+            for name, place in places.items():
+                assert (await desk.prompt("deploy", **place))["message"] == f"for {name}"
+            await desk.answer("deploy", True, value="x", **places["p"])
+            await desk.cancel_prompt("deploy", **places["q"])
+            await desk.answer("deploy", False, **places["bob"])
+        found = {name: (one.proceed, one.value, one.how) for name, one in answers.items()}
+        assert found == {
+            "p": (True, "x", "answered"),
+            "q": (False, None, "cancelled"),
+            "bob": (False, None, "answered"),
+        }

@@ -1,5 +1,5 @@
 import { type ReactNode, useEffect, useRef } from "react";
-import { classOf, type ShownRow } from "../../core/index.ts";
+import { classOf, promptKey, type ShownRow } from "../../core/index.ts";
 import { useReadable } from "../../react/hooks.ts";
 import { useHub } from "../../react/provider.tsx";
 import { byClass } from "../../ui/parts.tsx";
@@ -66,10 +66,10 @@ function Watch(): ReactNode {
 
   useEffect(() => {
     for (const prompt of open) {
-      if (asked.current === null || asked.current.has(prompt.prompt_id)) continue;
-      tell("Waiting for you", prompt.message, prompt.prompt_id);
+      if (asked.current === null || asked.current.has(promptKey(prompt))) continue;
+      tell("Waiting for you", prompt.message, promptKey(prompt));
     }
-    asked.current = new Set(open.map((one) => one.prompt_id));
+    asked.current = new Set(open.map(promptKey));
   }, [open]);
 
   useEffect(() => {

@@ -1,5 +1,12 @@
 import { type FormEvent, type ReactNode, useEffect, useState } from "react";
-import { moment, type Notices, type NoticesStore, type Prompt, shownText } from "../../core/index.ts";
+import {
+  moment,
+  type Notices,
+  type NoticesStore,
+  type Prompt,
+  promptKey,
+  shownText,
+} from "../../core/index.ts";
 import { usePrompts, useReadable } from "../../react/hooks.ts";
 import { useHub } from "../../react/provider.tsx";
 import { OutsideLink } from "../../ui/link.tsx";
@@ -45,7 +52,7 @@ function Settled({ prompts }: { prompts: readonly Prompt[] }): ReactNode {
     <section className="stack" aria-label="Settled">
       <h2>Settled, the newest first</h2>
       {prompts.map((one) => (
-        <div key={one.prompt_id} className="card row wrap">
+        <div key={promptKey(one)} className="card row wrap">
           <div className="grow">
             <RichText text={shownText(one.message)} />
             <Where prompt={one} near={false} />

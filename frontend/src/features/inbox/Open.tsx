@@ -1,5 +1,5 @@
 import { type ReactNode, useState } from "react";
-import type { Prompt } from "../../core/index.ts";
+import { type Prompt, promptKey } from "../../core/index.ts";
 import { usePrompts } from "../../react/hooks.ts";
 import { useKey } from "../../ui/keys.ts";
 import { PromptForm } from "../../ui/PromptForm.tsx";
@@ -47,22 +47,22 @@ export function Open({ prompts }: { prompts: readonly Prompt[] }): ReactNode {
       ))}
       {several && <Several all={plain} chosen={chosen} onChosen={setChosen} />}
       {prompts.map((one, at) => (
-        <div key={one.prompt_id} className="stack inbox-one">
+        <div key={promptKey(one)} className="stack inbox-one">
           <div className="row wrap">
             {several && isPlain(one) && (
               <input
                 type="checkbox"
                 aria-label={`Choose: ${one.message.slice(0, 60)}`}
-                checked={chosen.has(one.prompt_id)}
-                onChange={() => toggle(one.prompt_id)}
+                checked={chosen.has(promptKey(one))}
+                onChange={() => toggle(promptKey(one))}
               />
             )}
-            <Where prompt={one} near={at < NEAR || near.has(one.prompt_id)} />
-            {at >= NEAR && one.node_id !== undefined && !near.has(one.prompt_id) && (
+            <Where prompt={one} near={at < NEAR || near.has(promptKey(one))} />
+            {at >= NEAR && one.node_id !== undefined && !near.has(promptKey(one)) && (
               <button
                 type="button"
                 className="button"
-                onClick={() => setNear(new Set(near).add(one.prompt_id))}
+                onClick={() => setNear(new Set(near).add(promptKey(one)))}
               >
                 What is around it
               </button>
@@ -86,12 +86,12 @@ function Several({ all, chosen, onChosen }: SeveralProps): ReactNode {
   const { answer } = usePrompts();
   const [sending, setSending] = useState(false);
   const [failed, setFailed] = useState(0);
-  const ids = all.map((one) => one.prompt_id).filter((id) => chosen.has(id));
+  const some = all.filter((one) => chosen.has(promptKey(one)));
   const send = async (proceed: boolean) => {
     setSending(true);
     let refused = 0;
-    for (const id of ids) {
-      await answer(id, { proceed }).catch(() => {
+    for (const one of some) {
+      await answer(one.prompt_id, { proceed }, one).catch(() => {
         refused += 1;
       });
     }
@@ -104,25 +104,25 @@ function Several({ all, chosen, onChosen }: SeveralProps): ReactNode {
       <button
         type="button"
         className="button"
-        onClick={() => onChosen(new Set(ids.length === all.length ? [] : all.map((one) => one.prompt_id)))}
+        onClick={() => onChosen(new Set(some.length === all.length ? [] : all.map(promptKey)))}
       >
-        {ids.length === all.length ? "Choose none" : `Choose all ${count(all.length)}`}
+        {some.length === all.length ? "Choose none" : `Choose all ${count(all.length)}`}
       </button>
       <button
         type="button"
         className="button primary"
-        disabled={sending || ids.length === 0}
+        disabled={sending || some.length === 0}
         onClick={() => void send(true)}
       >
-        Yes to {count(ids.length)}
+        Yes to {count(some.length)}
       </button>
       <button
         type="button"
         className="button"
-        disabled={sending || ids.length === 0}
+        disabled={sending || some.length === 0}
         onClick={() => void send(false)}
       >
-        No to {count(ids.length)}
+        No to {count(some.length)}
       </button>
       {failed > 0 && (
         <span className="muted" role="status">

@@ -1,10 +1,11 @@
 import { type ReactNode, useCallback, useRef } from "react";
-import type { Prompt } from "../../core/index.ts";
 import {
   attemptCount,
   classOf,
   type Fields,
   isEnded,
+  type Prompt,
+  promptKey,
   ran,
   text,
   texts,
@@ -192,7 +193,7 @@ function Waiting({ project, nodeId }: Pick<ViewProps, "project"> & { nodeId: str
     get: () => project.tree.get().top.prompts,
   });
   const mine = prompts.filter((one) => one.node_id === nodeId) as unknown as Prompt[];
-  return mine.map((one) => <PromptForm key={one.prompt_id} prompt={one} />);
+  return mine.map((one) => <PromptForm key={promptKey(one)} prompt={one} />);
 }
 
 function Spent({ fields }: { fields: Fields }): ReactNode {
