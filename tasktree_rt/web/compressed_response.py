@@ -6,7 +6,8 @@ goes out at once, and a large state holds up no other task.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from functools import partial
 from types import TracebackType
 from typing import Final
 
@@ -52,7 +53,7 @@ def compress_responses(app: Quart, compressor: Compressor, min_size: int) -> Non
             return status_problem(406, EXPECTED, "invalid_message")
         if coding == GZIP and "has_secret" not in g:
             least = min_size if _quality(request.accept_encodings, IDENTITY) > 0 else 1
-            _compress(response, GzipStream(compressor.packed, min_size), least)
+            _compress(response, partial(GzipStream, compressor.packed, min_size), least)
         return response
 
 
@@ -75,7 +76,7 @@ def _quality(accepted: Accept, coding: str) -> float:
     return next((given[name] for name in names if name in given), unnamed)
 
 
-def _compress(response: Response, stream: GzipStream, least: int) -> None:
+def _compress(response: Response, begin: Callable[[], GzipStream], least: int) -> None:
     body = response.response
     tag, weak = response.get_etag()
     if tag is not None and not weak:
@@ -83,12 +84,13 @@ def _compress(response: Response, stream: GzipStream, least: int) -> None:
     if type(body) is DataBody:
         if len(body.data) < least or response.status_code == 304:
             return
+        stream = begin()
         packed = b"".join((BEGIN, *stream.piece(body.data), stream.end()))
         if len(packed) >= len(body.data) and least > 1:
             return
         response.set_data(packed)
     else:
-        response.response = GzipBody(body, stream)
+        response.response = GzipBody(body, begin())
         response.headers.pop("Content-Length", None)
     response.headers["Content-Encoding"] = GZIP
 

@@ -7,8 +7,8 @@ from tasktree_rt.core.log import Position
 from tasktree_rt.core.protocol import Subscribed
 from tasktree_rt.core.topics import BRANCH
 from tasktree_rt.dialects.base import Dialect, Encoding
-from tasktree_rt.dialects.deflate import Deflated, wire_name
-from tasktree_rt.hub.delivery.feed_encoding import encode_events
+from tasktree_rt.dialects.deflate import Deflated
+from tasktree_rt.hub.delivery.branch_encoding import encode_branch
 
 
 class Batch:
@@ -35,7 +35,7 @@ class Batch:
         self.opens = opens
         self.after = records[0].seq - 1 if after is None else after
         self.ends = records[-1].type == "project_deleted"
-        self._encodings: dict[str, Encoding] = {}
+        self._encodings: dict[Dialect, Encoding] = {}
 
     @property
     def size(self) -> int:
@@ -51,18 +51,21 @@ class Batch:
         """Return the batch encoded for the wire; each dialect encodes it once, at its first call. It is
         compressed once too, from that encoding, when the first reader needs it; an event of a branch may be
         several messages, each compressed by itself."""
-        name = wire_name(dialect)
-        found = self._encodings.get(name)
+        found = self._encodings.get(dialect)
         if found is None:
-            if isinstance(dialect, Deflated) and not self.project_id.startswith(BRANCH):
+            if self.project_id.startswith(BRANCH):
+                found = self._begun(
+                    dialect, encode_branch(dialect, self.project_id, self.records, self.epoch)
+                )
+            elif isinstance(dialect, Deflated):
                 found = dialect.compress(self.encoding(dialect.plain))
             else:
-                found = self._encode(dialect)
-            self._encodings[name] = found
+                found = self._begun(dialect, dialect.encode_events(self.records, self.epoch))
+            self._encodings[dialect] = found
         return found
 
-    def _encode(self, dialect: Dialect) -> Encoding:
-        found = encode_events(dialect, self.project_id, self.records, self.epoch)
+    def _begun(self, dialect: Dialect, found: Encoding) -> Encoding:
+        """Return the encoding of the events with what comes before them."""
         subscribed = dialect.encode(self.subscribed) if self.opens else None
         if subscribed is None:
             return found

@@ -3,9 +3,6 @@ compressed once."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from tasktree_rt.core.events import Record
 from tasktree_rt.core.protocol import Message, StatePart
 from tasktree_rt.core.topics import BRANCH
 from tasktree_rt.dialects.base import Dialect, Encoding
@@ -13,13 +10,6 @@ from tasktree_rt.dialects.deflate import Deflated, wire_name
 from tasktree_rt.hub.delivery.branch_encoding import encode_branch
 from tasktree_rt.hub.projects.shared_snapshot import SharedSnapshot
 from tasktree_rt.hub.resume.feed import Events, Finished
-
-
-def encode_events(dialect: Dialect, topic: str, records: Sequence[Record], epoch: str) -> Encoding:
-    """Encode events of one epoch of a topic, one message or unit each."""
-    if topic.startswith(BRANCH):
-        return encode_branch(dialect, topic, records, epoch)
-    return dialect.encode_events(records, epoch)
 
 
 def encoded(dialect: Dialect, message: Message | Events | Finished) -> tuple[bytes | None, int]:
@@ -35,7 +25,9 @@ def encoded(dialect: Dialect, message: Message | Events | Finished) -> tuple[byt
 
 def _finished(dialect: Dialect, message: Finished | Events) -> Encoding:
     if isinstance(message, Events):
-        return encode_events(dialect, message.project_id, message.records, message.epoch)
+        if message.project_id.startswith(BRANCH):
+            return encode_branch(dialect, message.project_id, message.records, message.epoch)
+        return dialect.encode_events(message.records, message.epoch)
     return dialect.compress(message.encoding) if isinstance(dialect, Deflated) else message.encoding
 
 

@@ -67,9 +67,9 @@ def test_a_language_is_encoded_once_for_all_who_speak_it() -> None:
             calls += 1
             return super().encode_events(records, epoch)
 
-    made = batch(3)
-    assert made.encoding(Counting()) is made.encoding(Counting())
-    made.only_last(Counting())
+    made, language = batch(3), Counting()
+    assert made.encoding(language) is made.encoding(language)
+    made.only_last(language)
     assert calls == 1
 
 
