@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import httpx
 
+from tasktree_rt.client.transport.tls import Cert, Verify, tls_context, tls_problem
 from tasktree_rt.core.events import Json
 from tasktree_rt.errors import ConnectionLost, RequestRefused
 
@@ -24,10 +25,15 @@ _logger: Final = logging.getLogger("tasktree_rt.compat")
 
 
 class HubApi:
-    """HTTP requests to the hub at `url`, between `open` and `aclose`."""
+    """HTTP requests to the hub at `url`, between `open` and `aclose`.
 
-    def __init__(self, url: str, token: str | None) -> None:
+    Raises:
+        ValueError: a file of `verify` or `cert` cannot be used.
+    """
+
+    def __init__(self, url: str, token: str | None, verify: Verify = True, cert: Cert | None = None) -> None:
         self._url = url.rstrip("/")
+        self._tls = tls_context(url, verify, cert) or False
         self._token = token
         self._http: httpx.AsyncClient | None = None
         self._tasks: set[asyncio.Task[object]] = set()
@@ -40,7 +46,8 @@ class HubApi:
     def open(self) -> None:
         """Make the HTTP client; `call` may be used from now on."""
         headers = {} if self._token is None else {"Authorization": f"Bearer {self._token}"}
-        self._http = httpx.AsyncClient(base_url=self._url, headers=headers, timeout=WAIT + READ)
+        timeout = WAIT + READ
+        self._http = httpx.AsyncClient(base_url=self._url, headers=headers, timeout=timeout, verify=self._tls)
 
     async def aclose(self) -> None:
         """Close the connections; requests fail with `ConnectionLost` from now on."""
@@ -78,8 +85,9 @@ class HubApi:
             raise ConnectionLost("this manager is not started")
         try:
             answer = await self._http.request(method, path, json=body, params=params)
-        except (httpx.HTTPError, RuntimeError) as error:  # the latter: closed meanwhile
-            raise ConnectionLost(f"the hub at {self._url} cannot be reached: {error}") from error
+        except (httpx.HTTPError, OSError, RuntimeError) as error:  # OSError: of TLS; RuntimeError: closed
+            why = tls_problem(error) or error
+            raise ConnectionLost(f"the hub at {self._url} cannot be reached: {why}") from error
         found = _object(answer)
         if answer.status_code in PASSING or (answer.status_code == 504 and "acknowledged" not in found):
             raise ConnectionLost(f"the hub at {self._url} answered {answer.status_code}")

@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Any, Final, Self
 from urllib.parse import quote
 
+from tasktree_rt.client.transport.tls import Cert, Verify
 from tasktree_rt.compat.aiecs.connected_clients import follow_connections
 from tasktree_rt.compat.aiecs.heartbeats import Heartbeats
 from tasktree_rt.compat.aiecs.hub_api import HubApi, hub_address
@@ -23,7 +24,8 @@ _logger: Final = logging.getLogger("tasktree_rt.compat")
 
 
 class WebSocketManager:
-    """See the package. `url` in place of `host` and `port` for a hub behind TLS.
+    """See the package. `url` in place of `host` and `port` for a hub with TLS, or behind it; `verify` and
+    `cert` as the client has them (`tasktree_rt.client.transport.tls`).
 
     An async context manager: entering is `start_server`, leaving `stop_server`. Nothing here blocks the event
     loop.
@@ -42,13 +44,15 @@ class WebSocketManager:
         *,
         url: str | None = None,
         token: str | None = None,
+        verify: Verify = True,
+        cert: Cert | None = None,
     ) -> None:
         self.host = host
         self.port = port
         self.active_connections: set[str] = set()
         self.callback_registry: dict[str, Callable[[UserConfirmation], None]] = {}
         self.server: WebSocketManager | None = None
-        self._api = HubApi(url or hub_address(host, port), token)
+        self._api = HubApi(url or hub_address(host, port), token, verify, cert)
         self._questions = Questions(self._api, self.callback_registry)
         self._heartbeats = Heartbeats(self._api)
         self._following: asyncio.Task[None] | None = None

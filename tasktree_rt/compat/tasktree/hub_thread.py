@@ -51,8 +51,7 @@ class HubThread:
         self._trio: trio.lowlevel.TrioToken | None = None
         self._begun = threading.Event()
         self._upstream = Upstream(
-            address.url,
-            address.token,
+            address,
             shown=lambda message: self._to_loop(shown, message),
             turned=self._turned,
             missed=lambda: self._to_loop(missed),

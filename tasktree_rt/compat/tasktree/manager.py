@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from tasktree_rt.client.producer.checks import HubLimits
+from tasktree_rt.client.transport.tls import Cert, Verify
 from tasktree_rt.client.transport.urls import api_url
 from tasktree_rt.client.watcher.messages import (
     Conflated,
@@ -21,7 +22,7 @@ from tasktree_rt.client.watcher.messages import (
     StateReplaced,
     WatchMessage,
 )
-from tasktree_rt.compat.tasktree.address import Address
+from tasktree_rt.compat.tasktree.address import Address, context_for
 from tasktree_rt.compat.tasktree.browsers import RESTART, Connections, Socket
 from tasktree_rt.compat.tasktree.hub_thread import HubThread
 from tasktree_rt.compat.tasktree.message import event_of, text_of
@@ -49,10 +50,12 @@ class WebSocketManager:
         spool: the file that keeps events until the hub has them, also when this process ends; by default
             ``TASKTREE_RT_SPOOL``, else one in the user's state folder. ``""``: none, only memory.
         spool_max_bytes: how large it may become.
+        verify, cert: for a hub with TLS, as the client has them (`tasktree_rt.client.transport.tls`); by
+            default ``TASKTREE_RT_CAFILE``, ``TASKTREE_RT_CLIENT_CERT`` and ``TASKTREE_RT_CLIENT_KEY``.
         exit_timeout: seconds that `aclose` and the end of the interpreter wait for the hub.
 
     Raises:
-        ValueError: not an address.
+        ValueError: not an address, or a file for TLS cannot be used.
     """
 
     def __init__(
@@ -64,6 +67,8 @@ class WebSocketManager:
         spool: str | Path | None = None,
         spool_max_bytes: int = 64 * MIB,
         exit_timeout: float = 3.0,
+        verify: Verify | None = None,
+        cert: Cert | None = None,
     ) -> None:
         url = (hub or os.environ.get("TASKTREE_RT_HUB") or HUB).rstrip("/")
         api_url(url, "")
@@ -71,7 +76,9 @@ class WebSocketManager:
         if spool is None:
             spool = os.environ.get("TASKTREE_RT_SPOOL", default_place(url, producer_id))
         place = Path(spool) if str(spool) else None
-        self._address = Address(url, producer_id, token, place, spool_max_bytes)
+        self._address = Address(
+            url, producer_id, token, place, spool_max_bytes, context_for(url, verify, cert)
+        )
         self._limits = HubLimits()
         self._exit_timeout = exit_timeout
         self._hub: HubThread | None = None

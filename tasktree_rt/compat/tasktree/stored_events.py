@@ -98,6 +98,7 @@ class StoredEvents:
             address.url,
             address.producer_id,
             token=address.token,
+            verify=address.verify,
             spool=spool,
             spool_max_bytes=address.spool_max_bytes,
             max_in_flight=64 if spool else IN_MEMORY,

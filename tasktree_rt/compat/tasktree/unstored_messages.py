@@ -41,7 +41,8 @@ class UnstoredMessages:
         """Post queued messages, in order, until cancelled."""
         token = self._address.token
         headers = {"Authorization": f"Bearer {token}"} if token else {}
-        async with httpx.AsyncClient(headers=headers, timeout=POST_TIMEOUT) as client:
+        context = self._address.tls or False
+        async with httpx.AsyncClient(headers=headers, timeout=POST_TIMEOUT, verify=context) as client:
             async for event in self._messages:
                 await self._post(client, event)
 

@@ -11,6 +11,7 @@ import trio
 from tasktree_rt.client import Backoff, Watcher, open_watcher
 from tasktree_rt.client.transport.nursery import background
 from tasktree_rt.client.watcher.messages import Disconnected, WatchMessage
+from tasktree_rt.compat.tasktree.address import Address
 from tasktree_rt.errors import ConnectionLost
 
 TURN: Final = 64
@@ -36,15 +37,14 @@ class Upstream:
 
     def __init__(
         self,
-        url: str,
-        token: str | None,
+        address: Address,
         *,
         shown: Callable[[WatchMessage], None],
         turned: Callable[[], Awaitable[None]],
         missed: Callable[[], None],
         lost: Callable[[], None],
     ) -> None:
-        self._url, self._token = url, token
+        self._address = address
         self._shown, self._turned, self._missed, self._lost = shown, turned, missed, lost
         self._subscribed: trio.Event | None = None
         """Of the present watcher; set once it misses nothing any more, or has ended."""
@@ -99,8 +99,9 @@ class Upstream:
     async def _watch(self) -> None:
         async with (
             open_watcher(
-                self._url,
-                token=self._token,
+                self._address.url,
+                token=self._address.token,
+                verify=self._address.verify,
                 policy="conflate",
                 state=False,
                 views=False,

@@ -25,6 +25,7 @@ from tasktree_rt.client.watcher.messages import (
     WatchMessage,
 )
 from tasktree_rt.compat.tasktree import WebSocketManager, upstream
+from tasktree_rt.compat.tasktree.address import Address
 from tasktree_rt.compat.tasktree.browsers import WAITING
 from tasktree_rt.compat.tasktree.manager import RELOAD
 from tasktree_rt.core.log import Position
@@ -298,8 +299,7 @@ async def gated(
 
     async with trio.open_nursery() as nursery:
         watching = upstream.Upstream(
-            "http://hub",
-            None,
+            Address("http://hub", "tasktree", None, None, 0),
             shown=lambda _: None,
             turned=trio.lowlevel.checkpoint,
             missed=lambda: steps.append("missed"),
@@ -337,8 +337,7 @@ async def test_a_connection_that_waits_for_a_watcher_goes_on_when_the_watchers_s
     heard: list[str] = []
     monkeypatch.setattr(upstream, "open_watcher", Script([ConnectionLost("expired")]).open_watcher)
     watching = upstream.Upstream(
-        "http://hub",
-        None,
+        Address("http://hub", "tasktree", None, None, 0),
         shown=lambda _: None,
         turned=trio.lowlevel.checkpoint,
         missed=lambda: heard.append("missed"),
