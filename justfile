@@ -110,6 +110,11 @@ bench *ARGS: setup
 crash *ARGS: setup
     @.venv/bin/python -m pytest tests/server/test_crash.py --crash-rounds 20 "$@"
 
+# a load test for a long time, with everything at once; nothing may be lost, and nothing may grow: just soak [--hours 1] [--plot FILE]
+[no-exit-message]
+soak *ARGS: setup
+    @.venv/bin/python -m tests.soak "$@"
+
 # try to break the promises by chance: just simulate [--seeds N] [--from S | --new] [--jobs 2] [--seed S] [--mutants]
 [no-exit-message]
 simulate *ARGS: setup

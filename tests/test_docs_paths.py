@@ -30,6 +30,7 @@ FOREIGN: Final = frozenset(
         "data/event_bus.py",
         "data/execution.py",
         "data/redis_client.py",
+        "mine.toml",
         "project.jsonl",
         "tasktree-rt.toml",
     }

@@ -26,6 +26,8 @@ from tasktree_rt.load.watcher import Kind, Stage, Watcher
 BATCH: Final = 128
 """Descriptors in a round; all deliveries of a round get its end as their time."""
 BUFFER: Final = 1 << 18
+GAP: Final = 4009
+"""Close code with which a hub tells a plain watcher that its position is gone."""
 MEMORY: Final = 256
 """Parsed messages that are kept, for the watchers that get the same bytes."""
 
@@ -226,6 +228,8 @@ class Engine:
                 send(watcher, frames.client_frame(payload, frames.PONG))
             elif opcode == frames.CLOSE:
                 code = int.from_bytes(payload[:2], "big") if len(payload) >= 2 else 1005
+                if code == GAP:
+                    self._judge.gap(watcher)
                 raise Failed(
                     f"closed with {code}" if not watcher.topic.language.streams else "the stream ended"
                 )

@@ -152,7 +152,8 @@ class Group:
         method = watcher.topic.language.method
         if method == ORDER:
             return min(missing, 1)
-        return missing or int(method == POSITION and watcher.account.number != number)
+        lacks = method == POSITION and watcher.account.next is not None and watcher.account.number != number
+        return missing or int(lacks)
 
     # --- tasks
 

@@ -72,6 +72,11 @@ class Judge:
         self.tally.counts["states"] += 1
         return True
 
+    def gap(self, watcher: Watcher) -> None:
+        """Note that the server told a watcher that it lost events: its account begins anew."""
+        self.tally.counts["gaps"] += 1
+        watcher.account.next = watcher.account.number = None
+
     def wrong(self, watcher: Watcher, text: str) -> None:
         """Count a content that is not what was published."""
         self.tally.faults[WRONG] += 1

@@ -38,6 +38,8 @@ class HubProcess:
         self.store = store
         self.flags = list(flags)
         self.env = dict(env)
+        self.code = CODE
+        """What runs the command."""
         self.token: str | None = None
         self.tls: Pair | None = None
         """Files of its certificate, in place of the usual ones."""
@@ -83,7 +85,7 @@ class HubProcess:
         ]
         with self._log.open("ab") as log:
             self._process = await trio.lowlevel.open_process(
-                [sys.executable, "-c", CODE, *arguments],
+                [sys.executable, "-c", self.code, *arguments],
                 stdout=subprocess.PIPE,
                 stderr=log,
                 cwd=self.folder,
@@ -224,9 +226,11 @@ async def hub_process(
     store: str | None = None,
     flags: Sequence[str] = (),
     env: Mapping[str, str] | None = None,
+    code: str = CODE,
 ) -> AsyncIterator[HubProcess]:
     """A running hub on a SQLite file in `folder`; killed at the end if it still runs."""
     hub = HubProcess(folder, settings, store or f"sqlite:{folder}/hub.db", flags, env or {})
+    hub.code = code
     try:
         await hub.start()
         yield hub

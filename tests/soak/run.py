@@ -1,0 +1,110 @@
+"""One soak: a hub with everything at once; restarts first, then one long life in which nothing may grow."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, Final
+
+import trio
+from attrs import define, field
+
+from tasktree_rt.load.conduct import Conductor
+from tasktree_rt.load.plan import plan_fields, read_plan
+from tasktree_rt.load.report import report
+from tasktree_rt.load.target import resolve
+from tests.server.process import HubProcess, hub_process
+from tests.soak.slopes import Verdict, judge
+
+CODE: Final = "from tests.soak.counted_hub import run; run()"
+RESTARTS: Final = 2
+QUIET: Final = 0.25
+"""Share of the run in which the hub is restarted."""
+SETTLING: Final = 0.1
+"""Share of the run between the last restart and the window of the slopes."""
+SETTINGS: Final = (
+    "keep.max_events=500",
+    "keep.sweep_interval=5",
+    "keep.checkpoint_events=200",
+    "log.level=error",
+)
+"""So that logs are full, and trimmed, early in a short run."""
+FIGURES: Final = (
+    ("memory", "MB", 8.0),
+    ("descriptors", "", 10.0),
+    ("tasks", "", 10.0),
+    ("wal", "MB", 8.0),
+)
+"""Name, unit, and the growth over the window that is noise."""
+
+
+@define
+class Soak:
+    """What a soak found. `samples`: by name, seconds and value; `began`: the window of the slopes."""
+
+    samples: dict[str, list[tuple[float, float]]] = field(
+        factory=lambda: {name: [] for name, _, _ in FIGURES}
+    )
+    began: float = 0.0
+    report: dict[str, Any] = field(factory=dict)
+
+    def verdicts(self) -> list[Verdict]:
+        """Judge each figure over the window."""
+        windows = {
+            name: [point for point in found if point[0] >= self.began] for name, found in self.samples.items()
+        }
+        return [judge(name, unit, windows[name], least) for name, unit, least in FIGURES]
+
+
+async def soak(folder: Path, seconds: float, **fields: Any) -> Soak:
+    """Run the plan ``soak`` for so long; `fields` change it."""
+    tasks = folder / "tasks"
+    tasks.write_bytes(bytes(8))
+    plan = read_plan({**plan_fields("soak")[0], "duration": seconds, **fields})
+    found = Soak()
+    async with hub_process(folder, *SETTINGS, env={"SOAK_TASKS": str(tasks)}, code=CODE) as hub:
+        begun = trio.Event()
+
+        def show(phase: str, sample: object) -> None:
+            if sample is not None:
+                begun.set()
+
+        conductor = Conductor(plan, resolve(hub.url), show)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(_disturb, hub, found, begun, seconds)
+            nursery.start_soon(_sample, hub, tasks, found, begun, max(0.25, seconds / 400))
+            found.report = report(await conductor.run())
+            nursery.cancel_scope.cancel()
+    return found
+
+
+async def _disturb(hub: HubProcess, found: Soak, begun: trio.Event, seconds: float) -> None:
+    """Restart the hub in the first part of the run: by ``kill -9``, and by SIGTERM."""
+    await begun.wait()
+    start = trio.current_time()
+    for number in range(RESTARTS):
+        await trio.sleep(seconds * QUIET / (RESTARTS + 1))
+        await (hub.stop() if number % 2 else hub.kill())
+        await hub.start()
+    found.began = trio.current_time() - start + seconds * SETTLING
+
+
+async def _sample(hub: HubProcess, tasks: Path, found: Soak, begun: trio.Event, interval: float) -> None:
+    await begun.wait()
+    start = trio.current_time()
+    while True:
+        await trio.sleep(interval)
+        seconds = trio.current_time() - start
+        if hub.process.returncode is not None:
+            continue
+        try:
+            values = {
+                "memory": hub.memory() / 1e6,
+                "descriptors": len(os.listdir(f"/proc/{hub.process.pid}/fd")),
+                "tasks": int.from_bytes(tasks.read_bytes()[:8], "little"),
+                "wal": Path(f"{hub.folder}/hub.db-wal").stat().st_size / 1e6,
+            }
+        except (OSError, ValueError, IndexError):
+            continue  # it is just being restarted
+        for name, value in values.items():
+            found.samples[name].append((seconds, float(value)))
