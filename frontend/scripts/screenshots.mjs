@@ -153,8 +153,9 @@ async function pipeline() {
 }
 
 await pipeline();
-const demo = spawn(COMMAND, ["demo", ROOT, "--hub", url, "--pace", "260", "--once"], { stdio: "ignore" });
-const broken = spawn(COMMAND, ["demo", folder, "--hub", url, "--once"], { stdio: "ignore" });
+const run = (...args) => spawn(COMMAND, ["demo", ...args, "--hub", url], { stdio: "ignore" });
+const agent = run(join(ROOT, "tasktree_rt"), "--agent");
+const broken = run(folder, "--once");
 const browser = await chromium.launch({
   executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
   args: ["--no-sandbox"],
@@ -172,44 +173,74 @@ async function shot(name, path, { width = 1280, height = 760, scheme = "light", 
   await context.close();
 }
 
-/** The demo's project, once it has something to show. */
-async function atWork() {
+/** The project of the agent's run. */
+async function agentProject() {
   for (;;) {
     const { projects } = await (await fetch(`${url}/api/v1/projects`)).json();
-    const found = projects.find((one) => one.group === "demo" && one.nodes > 20);
+    const found = projects.find((one) => one.series === "demo-agent");
     if (found !== undefined) return found.project_id;
-    await sleep(500);
+    await sleep(200);
   }
 }
 
-/** The demo at work, as a picture that moves: frames one after the other in an SVG. */
-async function moving() {
-  const [width, height, count, each] = [960, 540, 8, 0.7];
-  const page = await browser.newPage({ viewport: { width, height } });
-  const project = await atWork();
-  await page.goto(`${url}/p/${encodeURIComponent(project)}/tree`);
-  await page.getByRole("button", { name: "Follow" }).click();
+const [WIDTH, HEIGHT] = [960, 540];
+/** Seconds that each frame is shown. */
+const EACH = 0.6;
+
+/**
+ * A run like an agent's, as a picture that moves: calls of a model and of tools, one of which fails and is tried again,
+ * tokens, a question that a person answers. Frames one after the other in an SVG.
+ */
+async function moving(project) {
+  const page = await browser.newPage({ viewport: { width: WIDTH, height: HEIGHT } });
   const frames = [];
-  for (let n = 0; n < count; n += 1) {
-    await sleep(900);
-    frames.push((await page.screenshot({ type: "jpeg", quality: 62 })).toString("base64"));
-  }
+  const take = async (count, pause) => {
+    for (let n = 0; n < count; n += 1) {
+      frames.push((await page.screenshot({ type: "jpeg", quality: 60 })).toString("base64"));
+      await sleep(pause);
+    }
+  };
+  await page.goto(`${url}/p/${encodeURIComponent(project)}/tree`);
+  const row = (title) => page.getByRole("treeitem", { name: title });
+  const shown = (title) => row(title).first().waitFor({ timeout: 120_000 });
+  await shown("list_files");
+  await take(2, 500);
+  await shown("read_file");
+  await take(2, 400);
+  await row("read_file").locator(".tree-tries").waitFor({ timeout: 120_000 });
+  await take(2, 500);
+  const question = page.getByRole("link", { name: /open question/ });
+  await question.waitFor({ timeout: 120_000 });
+  await take(1, 500);
+  await row("Look after the folder").click();
+  await page.getByRole("button", { name: "Yes, go on" }).waitFor();
+  await take(3, 300);
+  await page.getByRole("button", { name: "Yes, go on" }).click();
+  await page.getByRole("button", { name: "Close" }).click();
+  await shown("count_lines");
+  await take(5, 1_500);
+  await row("Count the lines").locator(".tree-twist").click();
+  await take(2, 1_500);
+  await shown("Answer");
+  await row("Answer").click();
+  await take(3, 500);
   await page.close();
-  const total = count * each;
+  const total = frames.length * EACH;
   const images = frames.map(
     (data, n) =>
-      `<image class="f" style="animation-delay:${(n * each).toFixed(2)}s" width="${width}" height="${height}" href="data:image/jpeg;base64,${data}"/>`,
+      `<image class="f" style="animation-delay:${(n * EACH).toFixed(2)}s" width="${WIDTH}" height="${HEIGHT}" href="data:image/jpeg;base64,${data}"/>`,
   );
-  const style = `.f{opacity:0;animation:f ${total}s steps(1) infinite}@keyframes f{0%{opacity:1}${(100 / count).toFixed(3)}%{opacity:0}}`;
+  const style = `.f{opacity:0;animation:f ${total.toFixed(2)}s steps(1) infinite}@keyframes f{0%{opacity:1}${(100 / frames.length).toFixed(3)}%{opacity:0}}`;
   await writeFile(
     join(OUT, "moving.svg"),
-    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}"><style>${style}</style>${images.join("")}</svg>\n`,
+    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}"><style>${style}</style>${images.join("")}</svg>\n`,
   );
 }
 
 try {
-  await sleep(3_000);
-  if (WANTED.size === 0 || WANTED.has("moving")) await moving();
+  const project = await agentProject();
+  if (WANTED.size === 0 || WANTED.has("moving")) await moving(project);
+  await shot("agent", `/p/${project}/tree?node=llm-1`);
   await shot("projects", "/");
   await shot("tree", "/p/shop/tree?node=browser", {
     before: (page) => page.getByRole("tab", { name: "Log" }).click(),
@@ -223,6 +254,7 @@ try {
   await shot("failed", "/p/shop/tree?node=browser");
   await shot("failures", "/p/shop/failures");
   await shot("events", "/p/shop/events");
+  await shot("search", "/search?q=tests+failed");
   await shot("inbox", "/inbox");
   await shot("hub", "/hub", { before: () => sleep(6_000) });
   await shot("travel", "/p/shop/tree?at=8");
@@ -230,7 +262,6 @@ try {
   await shot("phone", "/p/shop/tree", { width: 390, height: 780, scheme: "dark" });
 } finally {
   await browser.close();
-  demo.kill();
-  broken.kill();
+  for (const one of [agent, broken]) one.kill();
   hub.child.kill("SIGTERM");
 }
