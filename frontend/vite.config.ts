@@ -27,5 +27,7 @@ export default defineConfig({
     environment: "happy-dom",
     include: ["src/**/*.test.{ts,tsx}"],
     setupFiles: ["test/setup.ts"],
+    // Nothing is a matter of time here: a busy machine may take as long as it takes.
+    testTimeout: 60_000,
   },
 });

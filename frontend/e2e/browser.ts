@@ -75,8 +75,12 @@ export async function fits(page: Page): Promise<void> {
   expect(over).toBeLessThanOrEqual(0);
 }
 
-/** No link or button covers another one beside it. */
+/** No link or button covers another one beside it, and no toolbar takes the page. */
 export async function apart(page: Page): Promise<void> {
+  const share = await page.evaluate(() =>
+    [...document.querySelectorAll(".toolbar")].map((one) => one.clientHeight / window.innerHeight),
+  );
+  expect(Math.max(0, ...share)).toBeLessThan(0.3);
   const covered = await page.evaluate(() => {
     const found: string[] = [];
     for (const parent of document.querySelectorAll("nav, .toolbar, .topbar, .project-head, .row")) {

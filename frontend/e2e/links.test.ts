@@ -106,6 +106,19 @@ it("the tab and a line of the log are in the address; the link that is copied le
   await page.context().close();
 });
 
+it("the panel keeps its node and its tab over all views", async () => {
+  const { page } = await open(browser);
+  await page.goto(`${hub.url}/p/small/tree`);
+  await page.getByText("leaf 0.0", { exact: true }).click();
+  await panel(page).getByRole("tab", { name: "Log" }).click();
+  for (const view of ["Board", "Graph", "Timeline", "Overview", "Failures", "Events", "Tree"]) {
+    await page.getByRole("link", { name: view, exact: true }).click();
+    await panel(page).getByRole("heading", { name: "leaf 0.0" }).waitFor();
+    expect(await panel(page).getByRole("tab", { name: "Log" }).getAttribute("aria-selected")).toBe("true");
+  }
+  await page.context().close();
+});
+
 it.each([1280, 390])(
   "Back goes through what was chosen and closes the panel last (%i px wide)",
   async (width) => {

@@ -114,6 +114,29 @@ it("rows, head and card tell tokens and cost, summed upwards over all attempts",
   await page.context().close();
 });
 
+it("rows name the model; what was skipped, or has not reported itself yet, looks different", async () => {
+  const { page } = await open(browser);
+  await hub.push("marks", [
+    node("a", { title: "Called", kind: "llm", model: "large-2", status: "completed" }),
+    node("b", { title: "Left out", status: "skipped" }),
+    node("c", { title: "Parent of a span", status: "running", provisional: true }),
+  ]);
+  await page.goto(`${hub.url}/p/marks/tree`);
+  await row(page, "Called").getByText("large-2").waitFor();
+  const mark = (name: string) => row(page, name).locator("svg.mark").innerHTML();
+  expect(await mark("Left out")).not.toBe(await mark("Called"));
+  const line = (name: string) =>
+    row(page, name)
+      .locator(".tree-title")
+      .evaluate((it) => getComputedStyle(it).textDecorationStyle);
+  expect([await line("Called"), await line("Parent of a span")]).toEqual(["solid", "dashed"]);
+  await row(page, "Parent of a span").getByText("not reported itself yet").waitFor({ state: "attached" });
+  await hub.push("marks", [node("c", { provisional: null })]);
+  await expect.poll(() => line("Parent of a span")).toBe("solid");
+  await accessible(page);
+  await page.context().close();
+});
+
 it("the panel of a branch and the overview say what each model took", async () => {
   const { page, complaints } = await open(browser);
   const cells = (place: Locator) => place.locator("tbody td").allTextContents();

@@ -91,6 +91,7 @@ const PAGES = [
   ["/p/run/tree?node=test", ".node-body .notice"],
   ["/p/run/board", ".board-card"],
   ["/p/run/graph", ".graph-node"],
+  ["/p/run/graph?node=test", ".graph-node"],
   ["/p/run/timeline", ".gantt-chart canvas"],
   ["/p/run/overview", ".u-wrap"],
   ["/p/run/failures", ".failures-message"],

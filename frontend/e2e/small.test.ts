@@ -73,3 +73,13 @@ it.each(SMALL)(
     await page.context().close();
   },
 );
+
+it("beside an open panel the toolbar is one line where there is little room", async () => {
+  const { page } = await open(browser, { width: 960, height: 540 });
+  await page.goto(`${hub.url}/p/run/tree?node=leaf-7`);
+  await page.locator(".toolbar").getByRole("button", { name: /^More/ }).waitFor();
+  expect(await highest(page)).toBeLessThanOrEqual(60);
+  await page.getByRole("complementary", { name: "Node" }).getByRole("button", { name: "Close" }).click();
+  await page.getByRole("button", { name: "Only failed" }).waitFor();
+  await page.context().close();
+});

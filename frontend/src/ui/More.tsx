@@ -1,21 +1,30 @@
-import { type ReactNode, useState, useSyncExternalStore } from "react";
+import { type ReactNode, useCallback, useState, useSyncExternalStore } from "react";
 import { Dialog } from "./Dialog.tsx";
+import { usePlace } from "./location.ts";
 
 const SMALL = "(max-width: 640px), (max-height: 480px)";
+/** The same beside an open panel. */
+const BESIDE = "(max-width: 1100px), (max-height: 480px)";
 
-function subscribe(listener: () => void): () => void {
-  const small = window.matchMedia(SMALL);
-  small.addEventListener("change", listener);
-  return () => small.removeEventListener("change", listener);
-}
-
-/** Whether there is little room: a phone, or a page that is zoomed far in. */
-export function useSmall(): boolean {
+function useMedia(query: string): boolean {
+  const subscribe = useCallback(
+    (listener: () => void) => {
+      const found = window.matchMedia(query);
+      found.addEventListener("change", listener);
+      return () => found.removeEventListener("change", listener);
+    },
+    [query],
+  );
   return useSyncExternalStore(
     subscribe,
-    () => window.matchMedia(SMALL).matches,
+    () => window.matchMedia(query).matches,
     () => false,
   );
+}
+
+/** Whether a view has little room: on a phone, on a page that is zoomed far in, or beside a node's panel. */
+export function useSmall(): boolean {
+  return useMedia(usePlace().query.has("node") ? BESIDE : SMALL);
 }
 
 interface MoreProps {

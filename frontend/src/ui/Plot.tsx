@@ -54,6 +54,25 @@ function colour(name: string): string {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim() || "#888";
 }
 
+/** Below this width a time has one line: the date that the first tick has below it would cover its neighbours. */
+const NARROW = 420;
+
+/** How the ticks of the time axis are written; undefined: as uPlot does. */
+function times(place: HTMLElement): UPlot.Axis["values"] | undefined {
+  if (place.clientWidth >= NARROW) return undefined;
+  return (_, ticks) => {
+    const short = (ticks.at(-1) ?? 0) - (ticks[0] ?? 0) < 600;
+    const form = new Intl.DateTimeFormat(undefined, {
+      hour: "numeric",
+      minute: "2-digit",
+      ...(short ? { second: "2-digit" } : {}),
+      hour12: false,
+    });
+    // Every second one is written: more find no room.
+    return ticks.map((tick, n) => (n % 2 === 0 ? form.format(tick * 1000) : ""));
+  };
+}
+
 function options(place: HTMLElement, series: readonly Series[], stacked: boolean): UPlot.Options {
   const axis = {
     stroke: colour("--muted"),
@@ -69,7 +88,10 @@ function options(place: HTMLElement, series: readonly Series[], stacked: boolean
       x: { time: true },
       y: { range: (_, __, most) => [0, Math.max(1, most * 1.05)] },
     },
-    axes: [axis, { ...axis, size: 52 }],
+    axes: [
+      { ...axis, values: times(place) },
+      { ...axis, size: 52 },
+    ],
     series: [
       {},
       ...series.map((one) => ({

@@ -51,6 +51,8 @@ export const TreeRow = memo(function TreeRow({
   drawn.rows += 1;
   const fields = node?.fields;
   const rollup = node?.rollup ?? null;
+  // Only known by its children so far: its own events have not come.
+  const expected = fields?.provisional === true;
   const line = useRef<HTMLDivElement>(null);
   useFlash(line, tree, fields);
   return (
@@ -60,7 +62,7 @@ export const TreeRow = memo(function TreeRow({
       ref={line}
       role="treeitem"
       id={rowId(row.id)}
-      className={active ? "tree-row active" : "tree-row"}
+      className={`tree-row${active ? " active" : ""}${expected ? " expected" : ""}`}
       style={{ transform: `translateY(${top}px)` }}
       aria-level={row.depth}
       aria-posinset={row.place}
@@ -90,6 +92,7 @@ export const TreeRow = memo(function TreeRow({
         {title(row.id, fields)}
       </bdi>
       <span className="hidden-text">{text(fields, "status") ?? "no status"}</span>
+      {expected && <span className="hidden-text">not reported itself yet</span>}
       {note !== undefined && <span className="hidden-text">{note}</span>}
       {mark !== undefined && (
         <span className="tree-mark" title={mark}>
@@ -97,6 +100,7 @@ export const TreeRow = memo(function TreeRow({
         </span>
       )}
       <Tries fields={fields} />
+      <bdi className="tree-model mono ellipsis">{text(fields, "model")}</bdi>
       <bdi className="tree-message ellipsis">{message(fields)}</bdi>
       {row.expandable && rollup !== null && <Sums rollup={rollup} all={!row.expanded} />}
       <Share fields={fields} rollup={rollup} />

@@ -49,12 +49,23 @@ const MARKS: Record<StatusClass, ReactNode> = {
   ),
 };
 
+/** Words with a shape of their own, in the colour of what they mean. */
+const OWN_MARKS: Readonly<Record<string, ReactNode>> = {
+  skipped: (
+    <>
+      <circle cx="8" cy="8" r="6.5" fill="none" stroke="currentColor" strokeWidth="1.4" />
+      <path d="M4.6 5l3 3-3 3M8 5l3 3-3 3" fill="none" stroke="currentColor" strokeWidth="1.6" />
+    </>
+  ),
+};
+
 /** A status as a shape, which differs without colour too. */
 export function Mark({ status }: { status: unknown }): ReactNode {
   const kind = classOf(status);
+  const own = typeof status === "string" && Object.hasOwn(OWN_MARKS, status) ? OWN_MARKS[status] : undefined;
   return (
     <svg viewBox="0 0 16 16" className={`mark c-${kind}`} aria-hidden="true">
-      {MARKS[kind]}
+      {own ?? MARKS[kind]}
     </svg>
   );
 }

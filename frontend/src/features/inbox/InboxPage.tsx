@@ -52,7 +52,7 @@ function Settled({ prompts }: { prompts: readonly Prompt[] }): ReactNode {
     <section className="stack" aria-label="Settled">
       <h2>Settled, the newest first</h2>
       {prompts.map((one) => (
-        <div key={promptKey(one)} className="card row wrap">
+        <div key={promptKey(one)} className="card row wrap inbox-settled">
           <div className="grow">
             <RichText text={shownText(one.message)} />
             <Where prompt={one} near={false} />
