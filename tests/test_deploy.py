@@ -60,7 +60,8 @@ def test_systemd_takes_the_unit(tmp_path: Path) -> None:
 
 
 def test_the_image_is_made_of_files_that_there_are_and_settings_that_there_are() -> None:
-    from tasktree_rt.cli.settings_sources import OPTIONS, PREFIX
+    from tasktree_rt.cli.setting_options import OPTIONS
+    from tasktree_rt.cli.settings_sources import PREFIX
 
     image, compose = (DEPLOY / "Dockerfile").read_text(), (DEPLOY / "compose.yaml").read_text()
     copied = re.findall(r"^COPY (?!--from)(.+) \S+$", image, re.MULTILINE)

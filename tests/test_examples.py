@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import trio
 
-from tasktree_rt.cli.settings_sources import BY_PATH
+from tasktree_rt.cli.setting_options import BY_PATH
 from tasktree_rt.client import open_api_client
 from tasktree_rt.core.close_codes import ALL
 from tasktree_rt.core.event_schema import SHAPES

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 import trio
 
-from tasktree_rt.cli.settings_sources import BY_PATH, load
+from tasktree_rt.cli.setting_options import BY_PATH
+from tasktree_rt.cli.settings_sources import load
 from tasktree_rt.compat.autogpt.channels import EXECUTION
 from tasktree_rt.core.topics import live_topic
 from tasktree_rt.settings import Settings

@@ -72,9 +72,7 @@ async def run_hub(
     # The sockets first: a port in use is an error before the hub makes or recovers a database.
     systems = foreign_systems()
     metrics = Metrics()
-    certificates = Certificates(settings.tls, metrics) if settings.tls.on else None
-    if certificates is not None and reloads is not None:
-        reloads.add("certificate", certificates.reload)
+    certificates = _certificates(settings, metrics, reloads)
     listeners = open_all(settings, addresses_of(systems, settings))
     try:
         broker = make_broker(settings)
@@ -104,6 +102,15 @@ async def run_hub(
     finally:
         for listener in listeners:
             listener.close()
+
+
+def _certificates(settings: Settings, metrics: Metrics, reloads: Reloads | None) -> Certificates | None:
+    if not settings.tls.on:
+        return None
+    found = Certificates(settings.tls, metrics)
+    if reloads is not None:
+        reloads.add("certificate", found.reload)
+    return found
 
 
 def foreign_systems() -> tuple[ForeignSystem, ...]:

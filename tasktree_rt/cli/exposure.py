@@ -9,7 +9,8 @@ from typing import Final
 
 from structlog import get_logger
 
-from tasktree_rt.cli.settings_sources import Loaded, is_secret
+from tasktree_rt.cli.setting_options import is_secret
+from tasktree_rt.cli.settings_sources import Loaded
 from tasktree_rt.settings import Settings
 
 log = get_logger(__name__)

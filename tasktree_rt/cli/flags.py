@@ -9,7 +9,8 @@ from typing import Any, Final, TypeVar
 import click
 
 from tasktree_rt.cli.running import Failed
-from tasktree_rt.cli.settings_sources import BY_PATH, Flag, Loaded, assignment, load, parse_text
+from tasktree_rt.cli.setting_options import BY_PATH, parse_text
+from tasktree_rt.cli.settings_sources import Flag, Loaded, assignment, load
 from tasktree_rt.errors import SettingsError
 
 F = TypeVar("F", bound=Callable[..., Any])

@@ -10,7 +10,8 @@ from rich.console import Console
 from rich.table import Table
 
 from tasktree_rt.cli.flags import hub_flags, load_flags
-from tasktree_rt.cli.settings_sources import BY_PATH, DEFAULT, Loaded, is_secret
+from tasktree_rt.cli.setting_options import BY_PATH, is_secret
+from tasktree_rt.cli.settings_sources import DEFAULT, Loaded
 from tasktree_rt.dialects.base import encode_json
 from tasktree_rt.settings import shown_value
 

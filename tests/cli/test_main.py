@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 from tasktree_rt import __version__
 from tasktree_rt.cli.main import COMMANDS, main, tasktree_rt
 from tasktree_rt.cli.running import CRASHED, UNUSABLE, Failed, give_up
-from tasktree_rt.cli.settings_sources import BY_PATH
+from tasktree_rt.cli.setting_options import BY_PATH
 from tasktree_rt.errors import SettingsError, StoreUnusable
 
 

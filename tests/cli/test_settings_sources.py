@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 from typed_settings.cls_utils import deep_options
 
-from tasktree_rt.cli import settings_sources as sources
-from tasktree_rt.cli.settings_sources import BY_PATH, OPTIONS, Flag, Loaded, assignment, is_secret, load
+from tasktree_rt.cli import settings_file
+from tasktree_rt.cli.setting_options import BY_PATH, OPTIONS, is_secret
+from tasktree_rt.cli.settings_sources import Flag, Loaded, assignment, load
 from tasktree_rt.errors import SettingsError
 from tasktree_rt.settings import Settings
 
@@ -225,7 +226,7 @@ def test_the_current_folders_file_comes_before_the_platforms(
         folder.mkdir()
         (folder / "tasktree-rt.toml").write_text(f"[tasktree-rt]\nbind = '127.0.0.1:{port}'")
     monkeypatch.chdir(here)
-    monkeypatch.setattr(sources, "user_config_path", lambda name: there)
+    monkeypatch.setattr(settings_file, "user_config_path", lambda name: there)
     assert load(environ={}).settings.bind == "127.0.0.1:1"
     (here / "tasktree-rt.toml").unlink()
     assert load(environ={}).settings.bind == "127.0.0.1:2"
