@@ -100,7 +100,7 @@ class Dialer:
         language, seat = watcher.topic.language, self.seat(watcher)
         opening = language.opening(seat)
         headers = [*opening.headers, *self._target.headers(watcher.index)]
-        if not language.streams:
+        if not language.traits.streams:
             watcher.key = frames.new_key()
             headers += frames.upgrade(watcher.key, opening.subprotocol)
         send(watcher, frames.request(opening.path, self._target.authority, headers))
@@ -123,7 +123,7 @@ class Dialer:
             raise Failed(str(error)) from None
         if head is None:
             return None
-        streams = watcher.topic.language.streams
+        streams = watcher.topic.language.traits.streams
         if head.status != (200 if streams else 101):
             raise Failed(f"HTTP {head.status}")
         if not streams and head.headers.get("sec-websocket-accept") != frames.accept_of(watcher.key):

@@ -215,12 +215,12 @@ class Engine:
         if self._dialer.answered(watcher) is None:
             return False
         watcher.stage = Stage.GREETING
-        if not watcher.topic.language.greets:
+        if not watcher.topic.language.traits.greets:
             self._begin(watcher)
         return True
 
     def _messages(self, watcher: Watcher) -> None:
-        split = incoming.stream if watcher.topic.language.streams else incoming.websocket
+        split = incoming.stream if watcher.topic.language.traits.streams else incoming.websocket
         for opcode, payload, frame in split(watcher):
             if opcode <= frames.BINARY:
                 self._message(watcher, payload, frame)
@@ -231,7 +231,7 @@ class Engine:
                 if code == GAP:
                     self._judge.gap(watcher)
                 raise Failed(
-                    f"closed with {code}" if not watcher.topic.language.streams else "the stream ended"
+                    f"closed with {code}" if not watcher.topic.language.traits.streams else "the stream ended"
                 )
             if watcher.sock is None:
                 return
@@ -295,7 +295,7 @@ class Engine:
         if following is None or watcher.kind is Kind.SLOW or watcher.fragments is not None or watcher.parts:
             return
         at = stream.place(following)
-        if at is None or watcher.topic.language.streams:
+        if at is None or watcher.topic.language.traits.streams:
             return
         caught_up = at == len(stream.data) or stream.dues[stream.before(at)] >= watcher.live_since
         if caught_up and stream.data.startswith(watcher.rest, at):

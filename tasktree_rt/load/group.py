@@ -73,7 +73,7 @@ class Group:
         for offset, (topic, kind) in enumerate(seats):
             index = first + offset * step
             following = None if topic.position is None else topic.position + 1
-            if following is not None and topic.language.method == ORDER:
+            if following is not None and topic.language.traits.method == ORDER:
                 following -= 1  # the first message has the newest value, which was there before
             watcher = Watcher(index, topic, kind, Account(following, topic.number), target.source(index))
             watcher.stream = topic.stream
@@ -102,7 +102,7 @@ class Group:
         chosen = self._random.sample(live, min(count, len(live)))
         self._expected = True
         for number, watcher in enumerate(chosen):
-            if number % 2 and not watcher.topic.language.streams:
+            if number % 2 and not watcher.topic.language.traits.streams:
                 with suppress(Failed):  # it is leaving anyway
                     send(watcher, closing())
             self._engine.end(watcher, "left")
@@ -149,7 +149,7 @@ class Group:
         """Return how many deliveries a watcher lacks."""
         self._engine.synchronise(watcher)
         missing = watcher.account.missing(position)
-        method = watcher.topic.language.method
+        method = watcher.topic.language.traits.method
         if method == ORDER:
             return min(missing, 1)
         lacks = method == POSITION and watcher.account.next is not None and watcher.account.number != number
@@ -220,9 +220,9 @@ class Group:
     def _anew(self, watcher: Watcher) -> None:
         """Prepare the account for another connection: a language without resume begins anew."""
         language, account = watcher.topic.language, watcher.account
-        if language.method == NUMBER and not language.resumes:
+        if language.traits.method == NUMBER and not language.traits.resumes:
             account.next = None
-        elif language.method == ORDER and account.next is not None:
+        elif language.traits.method == ORDER and account.next is not None:
             account.next -= 1  # the newest value comes again
 
     def _later(self, watcher: Watcher, when: int) -> None:

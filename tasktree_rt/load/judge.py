@@ -26,7 +26,7 @@ class Judge:
         if event.epoch and event.epoch != topic.epoch:
             self.wrong(watcher, f"event of the epoch {event.epoch}; the project's is {topic.epoch}")
             return
-        merges = topic.language.method == ORDER
+        merges = topic.language.traits.method == ORDER
         fault = watcher.account.take(event.position, event.number, self.tally.faults, merges=merges)
         if fault:
             self.tally.example(f"{_name(watcher)}: {fault}")

@@ -77,7 +77,7 @@ def seats(plan: Plan, run: str, heads: Sequence[Head], path: str = "") -> Seats:
         spoken = language(plan, dialect, path)
         for project, name in enumerate(project_names(plan, run)):
             head = heads[project]
-            stream = SharedStream(contiguous=spoken.method != ORDER)
+            stream = SharedStream(contiguous=spoken.traits.method != ORDER)
             topic = Topic(name, spoken, head.position, head.number, head.epoch, stream)
             topics.append(topic)
             projects.append(project)

@@ -32,7 +32,7 @@ def report(outcome: Outcome) -> dict[str, Any]:
         "plan": plan.to_json(),
         "seconds": round(outcome.seconds, 3),
         "interrupted": outcome.interrupted,
-        "methods": {one: METHODS[language(plan, one).method] for one in plan.dialect},
+        "methods": {one: METHODS[language(plan, one).traits.method] for one in plan.dialect},
         "published": outcome.published,
         "acked": tally.counts["acked"],
         "delivered": delivered,

@@ -91,6 +91,6 @@ class Watcher:
     def since(self) -> str | None:
         """The position to continue after, if it has one."""
         following = self.account.next
-        if following is None or not self.topic.language.resumes:
+        if following is None or not self.topic.language.traits.resumes:
             return None
         return f"{self.topic.epoch}:{following - 1}"

@@ -8,6 +8,8 @@ import socket
 from collections.abc import Iterable, Iterator
 from typing import Protocol
 
+from tasktree_rt.load.frames import frame_at
+
 PAD = "x" * 96
 NATIVE = "tasktree.v1"
 
@@ -58,17 +60,7 @@ def handshake(port: int, path: str, subprotocol: str = "") -> bytes:
 
 def frame_end(data: bytes | bytearray, at: int) -> tuple[int, int]:
     """Where the payload of the frame at `at` begins and ends; (0, 0) while it is not whole."""
-    end = len(data)
-    if at + 2 > end:
-        return 0, 0
-    size, begin = data[at + 1], at + 2
-    if size == 126:
-        begin = at + 4
-        size = int.from_bytes(data[at + 2 : begin], "big") if begin <= end else 0
-    elif size == 127:
-        begin = at + 10
-        size = int.from_bytes(data[at + 2 : begin], "big") if begin <= end else 0
-    return (begin, begin + size) if begin <= end and begin + size <= end else (0, 0)
+    return frame_at(data, at)
 
 
 def text_frame(data: bytes | bytearray, at: int) -> tuple[int, int]:

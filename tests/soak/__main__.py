@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import tempfile
 from pathlib import Path
@@ -36,11 +37,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="just soak")
     parser.add_argument("--hours", type=float, default=1.0)
     parser.add_argument("--plot", type=Path, help="write the figures over time here, as SVG")
+    parser.add_argument("--samples", type=Path, help="write all samples here, as JSON")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="soak-") as folder:
         found = trio.run(soak, Path(folder), given.hours * 3600)
     if given.plot:
         given.plot.write_text(drawing(found), encoding="utf-8")
+    if given.samples:
+        given.samples.write_text(json.dumps({"began": found.began, "samples": found.samples}))
     verdicts = found.verdicts()
     lines = [*summary(found.report), *map(str, verdicts)]
     sys.stdout.write("\n".join(lines) + "\n")

@@ -8,7 +8,17 @@ import msgspec
 from attrs import frozen
 
 from tasktree_rt.core.events import Json
-from tasktree_rt.load.languages.base import NOISE, NUMBER, Event, Live, Message, Opening, Refused, Seat
+from tasktree_rt.load.languages.base import (
+    NOISE,
+    NUMBER,
+    Event,
+    Live,
+    Message,
+    Opening,
+    Refused,
+    Seat,
+    Traits,
+)
 
 _decode: Final = msgspec.json.Decoder().decode
 OVERHEAD: Final = 60
@@ -22,24 +32,9 @@ class Aiecs:
     base: str = ""
 
     @property
-    def method(self) -> str:
-        """By number."""
-        return NUMBER
-
-    @property
-    def resumes(self) -> bool:
-        """A client that is not connected misses messages."""
-        return False
-
-    @property
-    def greets(self) -> bool:
-        """The ping is answered."""
-        return True
-
-    @property
-    def streams(self) -> bool:
-        """A WebSocket."""
-        return False
+    def traits(self) -> Traits:
+        """By number; the ping is answered."""
+        return Traits(NUMBER, greets=True)
 
     def opening(self, seat: Seat) -> Opening:
         """Open the one address."""

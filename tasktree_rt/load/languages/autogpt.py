@@ -9,7 +9,17 @@ import msgspec
 from attrs import frozen
 
 from tasktree_rt.core.events import Json
-from tasktree_rt.load.languages.base import NOISE, NUMBER, Event, Live, Message, Opening, Refused, Seat
+from tasktree_rt.load.languages.base import (
+    NOISE,
+    NUMBER,
+    Event,
+    Live,
+    Message,
+    Opening,
+    Refused,
+    Seat,
+    Traits,
+)
 
 _decode: Final = msgspec.json.Decoder().decode
 _encode: Final = msgspec.json.encode
@@ -26,24 +36,9 @@ class AutoGpt:
     base: str = ""
 
     @property
-    def method(self) -> str:
-        """By number."""
-        return NUMBER
-
-    @property
-    def resumes(self) -> bool:
-        """A new connection begins with what comes next."""
-        return False
-
-    @property
-    def greets(self) -> bool:
-        """The subscription is answered."""
-        return True
-
-    @property
-    def streams(self) -> bool:
-        """A WebSocket."""
-        return False
+    def traits(self) -> Traits:
+        """By number; the subscription is answered."""
+        return Traits(NUMBER, greets=True)
 
     def opening(self, seat: Seat) -> Opening:
         """Open the one address."""

@@ -125,27 +125,29 @@ class Opening:
     headers: tuple[tuple[str, str], ...] = ()
 
 
+@frozen
+class Traits:
+    """What the readers must know of a language.
+
+    Attributes:
+        method: a key of `METHODS`.
+        resumes: a watcher that reconnects gets what it missed.
+        greets: a watcher is live only after a `Live` message, or a whole state.
+        streams: it is a stream of server-sent events and not a WebSocket.
+    """
+
+    method: str
+    resumes: bool = False
+    greets: bool = False
+    streams: bool = False
+
+
 class Language(Protocol):
     """One language, for all watchers of a run that speak it."""
 
     @property
-    def method(self) -> str:
-        """A key of `METHODS`."""
-        ...
-
-    @property
-    def resumes(self) -> bool:
-        """Whether a watcher that reconnects gets what it missed."""
-        ...
-
-    @property
-    def greets(self) -> bool:
-        """Whether a watcher is live only after a `Live` message."""
-        ...
-
-    @property
-    def streams(self) -> bool:
-        """Whether it is a stream of server-sent events and not a WebSocket."""
+    def traits(self) -> Traits:
+        """How it is read."""
         ...
 
     def opening(self, seat: Seat) -> Opening:

@@ -9,7 +9,7 @@ from typing import Any, Final
 import msgspec
 from attrs import field, frozen
 
-from tasktree_rt.load.languages.base import NOISE, NUMBER, Event, Message, Opening, Seat
+from tasktree_rt.load.languages.base import NOISE, NUMBER, Event, Message, Opening, Seat, Traits
 
 _decode: Final = msgspec.json.Decoder().decode
 _STEP: Final = re.compile(r"([^.\[\]]+)|\[(\d+)\]")
@@ -88,24 +88,9 @@ class Broadcast:
         return finder(self.time)
 
     @property
-    def method(self) -> str:
-        """By number."""
-        return NUMBER
-
-    @property
-    def resumes(self) -> bool:
-        """Nothing is known of the server."""
-        return False
-
-    @property
-    def greets(self) -> bool:
-        """The handshake is all that is known."""
-        return False
-
-    @property
-    def streams(self) -> bool:
-        """A WebSocket."""
-        return False
+    def traits(self) -> Traits:
+        """By number; the handshake is all that is known of the server."""
+        return Traits(NUMBER)
 
     def opening(self, seat: Seat) -> Opening:
         """Open the address."""

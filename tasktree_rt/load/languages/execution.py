@@ -9,7 +9,7 @@ import msgspec
 from attrs import frozen
 
 from tasktree_rt.core.events import Json
-from tasktree_rt.load.languages.base import NOISE, ORDER, Event, Message, Opening, Refused, Seat
+from tasktree_rt.load.languages.base import NOISE, ORDER, Event, Message, Opening, Refused, Seat, Traits
 
 _decode: Final = msgspec.json.Decoder().decode
 OVERHEAD: Final = 200
@@ -23,24 +23,9 @@ class Execution:
     base: str = ""
 
     @property
-    def method(self) -> str:
-        """By order and last value."""
-        return ORDER
-
-    @property
-    def resumes(self) -> bool:
-        """A new connection begins with the newest status."""
-        return False
-
-    @property
-    def greets(self) -> bool:
-        """The first status is the greeting, and is reconciled too."""
-        return False
-
-    @property
-    def streams(self) -> bool:
-        """A WebSocket."""
-        return False
+    def traits(self) -> Traits:
+        """By order and last value; the first status is reconciled too."""
+        return Traits(ORDER)
 
     def opening(self, seat: Seat) -> Opening:
         """Ask for one execution."""

@@ -22,6 +22,7 @@ from tasktree_rt.load.languages.base import (
     Refused,
     Seat,
     StatePart,
+    Traits,
     Wrong,
 )
 from tasktree_rt.load.workload import Workload, nodes_of
@@ -46,19 +47,9 @@ class TaskTree:
     """Path of the hub behind a proxy, before ``/ws`` and ``/api``."""
 
     @property
-    def method(self) -> str:
-        """By position."""
-        return POSITION
-
-    @property
-    def resumes(self) -> bool:
-        """A reader sends its position."""
-        return True
-
-    @property
-    def greets(self) -> bool:
-        """Only a native connection has a greeting."""
-        return self.native
+    def traits(self) -> Traits:
+        """By position; only a native connection has a greeting."""
+        return Traits(POSITION, resumes=True, greets=self.native, streams=self.streams)
 
     def opening(self, seat: Seat) -> Opening:
         """Ask for one project after a position."""
