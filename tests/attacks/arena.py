@@ -12,7 +12,7 @@ import json
 import os
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final, TypeVar
 
@@ -127,8 +127,9 @@ class Arena:
     usual: int
     real: RealHub
 
-    def __init__(self, auth: Auth) -> None:
+    def __init__(self, auth: Auth, settings: Mapping[str, Any]) -> None:
         self.auth = auth
+        self._more = settings
         self.asks_tokens = auth.on
         self.broker = MemoryBroker()
         self.clock = trio.testing.MockClock(rate=1.0)
@@ -187,7 +188,8 @@ class Arena:
 
     async def _main(self) -> None:
         self._trio, self._stop = trio.lowlevel.current_trio_token(), trio.Event()
-        settings: dict[str, Any] = {"limits": LIMITS, "delivery": DELIVERY, "auth": self.auth}
+        own: dict[str, Any] = {"limits": LIMITS, "delivery": DELIVERY, "auth": self.auth, **self._more}
+        settings = own | {"limits": {**LIMITS, **self._more.get("limits", {})}}
         async with real_hub(self.broker, **settings) as self.real:
             self.port = int(self.real.url.rpartition(":")[2])
             await self.real.publish(SECRET, node_update("hidden", note="nobody's business"))
@@ -325,9 +327,9 @@ def memory() -> int:
 
 
 @contextmanager
-def arena(auth: Auth) -> Iterator[Arena]:
-    """Run one for as long as the block lasts."""
-    found = Arena(auth)
+def arena(auth: Auth, settings: Mapping[str, Any]) -> Iterator[Arena]:
+    """Run one for as long as the block lasts; `settings` of the hub besides the usual ones."""
+    found = Arena(auth, settings)
     thread = threading.Thread(target=found.run, name="hub")
     thread.start()
     try:

@@ -13,6 +13,9 @@ from tests.web.realhub import auth
 
 @pytest.fixture(scope="module")
 def arena(request: pytest.FixtureRequest) -> Iterator[Arena]:
-    """The hub of a module's attacks; it has the settings of the module's ``AUTH``, or a secret."""
-    with run(getattr(request.module, "AUTH", auth())) as found:
+    """The hub of a module's attacks; it has the settings of the module's ``AUTH``, or a secret, and of its
+    ``SETTINGS``.
+    """
+    module = request.module
+    with run(getattr(module, "AUTH", auth()), getattr(module, "SETTINGS", {})) as found:
         yield found

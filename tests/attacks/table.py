@@ -27,6 +27,7 @@ KINDS: Final = {
     "keys": "Keys, revocation, shared links",
     "grants": "Grants",
     "floods": "Floods and resources",
+    "limits": "Rates and quotas",
     "pages": "Foreign pages",
 }
 

@@ -16,6 +16,7 @@ from tests.attacks.arena import SECRET as PROJECT
 from tests.attacks.attacker import NATIVE, Attacker
 from tests.attacks.table import attack
 from tests.web.realhub import SECRET, TOMORROW, token
+from tests.wsclient import BINARY, TEXT, masked
 
 KIND = "tokens"
 ADMIN: dict[str, Any] = {"watch": ["*"], "push": ["*"], "admin": True}
@@ -52,7 +53,9 @@ def test_no_token(attacker: Attacker) -> None:
     answer = attacker.http("GET", "/api/v1/projects", [("Authorization", "Bearer ")])
     answer.refused(401, code="unauthorized")
     refused(attacker, "nonsense", "a.b.c", "..", ".", "%00", "e30.e30.e30")
-    attacker.websocket(headers=[NATIVE, ("Authorization", "Bearer ")], token="").closed(4001)
+    waits = attacker.websocket(headers=[NATIVE, ("Authorization", "Bearer ")], token="")
+    attacker.later()
+    waits.closed(4001)
 
 
 @attack(KIND, "the algorithm `none`, in any spelling", "401; close 4003")
@@ -242,3 +245,59 @@ def test_guessing(attacker: Attacker) -> None:
         for n in range(100)
     }
     assert len(answers) == 1
+
+
+@attack(
+    KIND,
+    "a token in each way at once, and more of them on the open connection",
+    "the first way counts; `authenticate` on a connection that has a token is an error",
+)
+def test_tokens_in_every_way(attacker: Attacker) -> None:
+    root = token(subject="root", **ADMIN)
+    again = {"type": "authenticate", "id": 7, "token": root}
+    offered = ("Sec-WebSocket-Protocol", f"tasktree.v1, bearer.{root}, bearer.{root}")
+    by_header = attacker.websocket(f"/ws/updates?project_id=mallory-1&token={root}", [offered])
+    mine = ("Sec-WebSocket-Protocol", f"tasktree.v1, bearer.{attacker.token}, bearer.{root}")
+    by_protocol = attacker.websocket(headers=[mine], token="")
+    by_message = attacker.websocket(token="")
+    by_message.say(again | {"token": attacker.token, "id": 6})
+    for one in (by_header, by_protocol, by_message):
+        assert one.hear()["type"] == "welcome"
+        assert one.ask(again)["type"] == "error"
+        refusal = one.ask({"type": "subscribe", "id": 8, "project_id": PROJECT})
+        assert refusal["code"] == "forbidden"
+
+
+@attack(
+    KIND,
+    "a first message that is no token: huge, binary, no JSON, another request, many at once",
+    "close 4001 before anything of it is done",
+)
+def test_a_first_message_without_a_token(attacker: Attacker) -> None:
+    watch = {"type": "subscribe", "id": 1, "project_id": PROJECT}
+    for data in (
+        masked(TEXT, b"x" * 60_000),
+        masked(BINARY, b"\0\xff" * 100),
+        masked(TEXT, b'{"type":"authenticate"}'),
+        masked(TEXT, b'{"type":"authenticate","token":' + b"[" * 5_000),
+        masked(TEXT, json.dumps(watch).encode()) * 50,
+        masked(TEXT, json.dumps({"type": "authenticate", "token": "x" * 17_000}).encode()),
+    ):
+        for path in ("/ws/updates?project_id=secret-1", "/ws/orchestrator?producer_id=x", "/ws/aiecs"):
+            one = attacker.websocket(path, (), token="")
+            one.send(data)
+            one.closed(4001)
+
+
+@attack(
+    KIND,
+    "a hundred connections that never send their first message, or send it too late",
+    "close 4001 after `auth.message_timeout`; a late token counts for nothing",
+)
+def test_a_first_message_that_is_late(attacker: Attacker) -> None:
+    waiting = [attacker.websocket(token="") for _ in range(100)]
+    attacker.arena.deliver()
+    attacker.later()
+    for one in waiting:
+        one.say({"type": "authenticate", "token": attacker.token})
+        one.closed(4001)
