@@ -129,7 +129,7 @@ it("the palette searches all projects for its words", async () => {
   const { page } = await open(browser);
   await page.goto(`${hub.url}/`);
   await page.keyboard.press("Control+K");
-  await page.getByLabel("Jump to a project, a node or a page").last().fill("lonesome needle");
+  await page.getByRole("combobox", { name: "Jump to a project, a node or a page" }).fill("lonesome needle");
   await page.getByRole("option", { name: /Search for lonesome needle/ }).click();
   await page.getByRole("region", { name: "run", exact: true }).locator("mark").first().waitFor();
   expect(await page.getByLabel("Search all projects").inputValue()).toBe("lonesome needle");
