@@ -58,7 +58,7 @@ def compare(before: Report, after: Report) -> Iterator[Row]:
     """Yield a row for each metric that both have.
 
     Raises:
-        ClientError: one of them is no whole report.
+        ClientError: a report lacks a part.
     """
     try:
         for name in LATENCIES:

@@ -17,6 +17,7 @@ from typing import Final
 
 from tasktree_rt.load import frames, incoming
 from tasktree_rt.load.dialer import Dialer, Failed, send
+from tasktree_rt.load.following import join_stream, leave_stream, trim
 from tasktree_rt.load.judge import Judge
 from tasktree_rt.load.languages.base import Event, Leaving, Live, Merged, Message, Refused, StatePart, Wrong
 from tasktree_rt.load.shared_stream import SharedStream
@@ -77,7 +78,7 @@ class Engine:
 
     def end(self, watcher: Watcher, kind: str, after: float = 0.0) -> None:
         """Close a watcher's connection and report it."""
-        self.leave_stream(watcher)
+        leave_stream(watcher)
         if watcher.sock is not None:
             fd = watcher.sock.fileno()
             if self._live.pop(fd, None) or self._others.pop(fd, None):
@@ -199,7 +200,7 @@ class Engine:
         if not size:
             self.end(watcher, "the server ended it")
             return
-        self.leave_stream(watcher)
+        leave_stream(watcher)
         watcher.rest += self._view[:size]
         try:
             if watcher.stage is Stage.ASKED and not self._answered(watcher):
@@ -209,7 +210,7 @@ class Engine:
             self.end(watcher, str(error))
             return
         if watcher.sock is not None and watcher.stage is Stage.LIVE:
-            self._join_stream(watcher)
+            join_stream(watcher)
 
     def _answered(self, watcher: Watcher) -> bool:
         if self._dialer.answered(watcher) is None:
@@ -271,47 +272,7 @@ class Engine:
         if watcher.stage is Stage.GREETING:
             self._begin(watcher)
 
-    # --- the shared stream
-
-    def synchronise(self, watcher: Watcher) -> None:
-        """Bring the account of a watcher up to date."""
-        if watcher.at >= 0:
-            self.leave_stream(watcher)
-            self._join_stream(watcher)
-
-    def leave_stream(self, watcher: Watcher) -> None:
-        """Bring the account of a watcher up to date that follows the shared stream, and leave it."""
-        if watcher.at < 0:
-            return
-        stream, index = watcher.stream, watcher.stream.before(watcher.at)
-        if index:
-            watcher.account.jump(stream.positions[index - 1], stream.numbers[index - 1])
-        watcher.rest[:0] = stream.data[stream.begin(index) : watcher.at]
-        watcher.at = -1
-
-    def _join_stream(self, watcher: Watcher) -> None:
-        """Follow the shared stream, if the watcher has caught up and its incomplete bytes are those of it."""
-        stream, following = watcher.topic.stream, watcher.account.next
-        if following is None or watcher.kind is Kind.SLOW or watcher.fragments is not None or watcher.parts:
-            return
-        at = stream.place(following)
-        if at is None or watcher.topic.language.traits.streams:
-            return
-        caught_up = at == len(stream.data) or stream.dues[stream.before(at)] >= watcher.live_since
-        if caught_up and stream.data.startswith(watcher.rest, at):
-            watcher.stream, watcher.at = stream, at + len(watcher.rest)
-            watcher.rest.clear()
-
     def trim(self, stream: SharedStream) -> None:
-        """Drop the older half of a stream that has become long; a watcher that is still there leaves it."""
-        if not stream.long:
-            return
-        followers = [one for one in self._live.values() if one.stream is stream and one.at >= 0]
-        keeps = stream.cut_at
-        for watcher in followers:
-            if watcher.at < keeps:
-                self.leave_stream(watcher)
-        moved = stream.cut()
-        for watcher in followers:
-            if watcher.at >= 0:
-                watcher.at -= moved
+        """Drop the older half of a stream that has become long."""
+        if stream.long:
+            trim(stream, self._live.values())

@@ -14,6 +14,7 @@ import trio
 from tasktree_rt.load.account import LOST, Account
 from tasktree_rt.load.dialer import Dialer, Failed, send
 from tasktree_rt.load.engine import Engine
+from tasktree_rt.load.following import synchronise
 from tasktree_rt.load.frames import closing
 from tasktree_rt.load.judge import Judge
 from tasktree_rt.load.languages.base import NUMBER, ORDER, POSITION
@@ -147,7 +148,7 @@ class Group:
 
     def _lacks(self, watcher: Watcher, position: int | None, number: int | None) -> int:
         """Return how many deliveries a watcher lacks."""
-        self._engine.synchronise(watcher)
+        synchronise(watcher)
         missing = watcher.account.missing(position)
         method = watcher.topic.language.traits.method
         if method == ORDER:
