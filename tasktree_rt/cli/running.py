@@ -54,6 +54,7 @@ def give_up(error: BaseException) -> NoReturn:
     Raises:
         Failed: `error`, or each error of the group, is one that the user can mend.
         BrokenPipeError: the reader of standard output closed the pipe.
+        click.Abort: the user interrupted the command.
     """
     causes = list(_leaves(error))
     for one in causes:
@@ -63,10 +64,13 @@ def give_up(error: BaseException) -> NoReturn:
     if not all(isinstance(one, expected) for one in causes):
         logging.getLogger("tasktree_rt.cli").error("crashed", exc_info=error)
         raise SystemExit(CRASHED)
-    told = next((one for one in causes if isinstance(one, (HubError, click.ClickException))), None)
-    if told is None:
+    for one in causes:
+        if isinstance(one, click.ClickException):
+            raise one from None
+    # An interruption ends connections too: their errors are its effect.
+    if any(isinstance(one, KeyboardInterrupt) for one in causes):
         raise click.Abort from error
-    raise told if isinstance(told, click.ClickException) else Failed(str(told)) from None
+    raise Failed(str(causes[0])) from None
 
 
 def _leaves(error: BaseException) -> Iterator[BaseException]:

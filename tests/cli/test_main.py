@@ -12,6 +12,7 @@ from tasktree_rt import __version__
 from tasktree_rt.cli.main import COMMANDS, main, tasktree_rt
 from tasktree_rt.cli.running import CRASHED, UNUSABLE, Failed, give_up
 from tasktree_rt.cli.setting_options import BY_PATH
+from tasktree_rt.client.transport.errors import ConnectionEnded
 from tasktree_rt.errors import SettingsError, StoreUnusable
 
 
@@ -132,6 +133,13 @@ def test_a_fault_of_our_own_beside_it_is_never_hidden(capsys: pytest.CaptureFixt
 def test_an_interrupt_is_an_interrupt() -> None:
     with pytest.raises(click.Abort):
         give_up(BaseExceptionGroup("", [KeyboardInterrupt()]))
+
+
+def test_what_an_interruption_broke_off_is_no_error_of_its_own() -> None:
+    with pytest.raises(click.Abort):
+        give_up(BaseExceptionGroup("", [ConnectionEnded("closed here"), KeyboardInterrupt()]))
+    with pytest.raises(Failed, match="two lines are lost"):
+        give_up(BaseExceptionGroup("", [KeyboardInterrupt(), Failed("two lines are lost")]))
 
 
 def test_the_script_exits_with_the_commands_code(
