@@ -7,11 +7,10 @@ a message came through whole, of whatever size (spaces around JSON do not count)
 from __future__ import annotations
 
 import json
+import os
 import re
 import socket
 import struct
-import subprocess
-import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +19,7 @@ from typing import Any, Final
 
 from attrs import frozen
 
+from tests.cli.forking import start
 from tests.cli.processes import CODE, PATIENCE, environment
 from tests.secure import client_context, secure
 from tests.wsclient import ACCEPT, CLOSE, PING, PONG, TEXT, Frame, masked, request_head
@@ -48,28 +48,27 @@ def serving(folder: Path, *settings: str, store: str = "memory:", before: str = 
     """A hub as a process of its own, which logs into `folder`; it runs `before` first."""
     arguments = ["serve", "--bind", "127.0.0.1:0", "--store", store]
     given = (f"limits.max_message_size={MAX_MESSAGE}", *settings)
-    command = [
-        sys.executable,
-        "-c",
-        f"{before}\n{CODE}",
-        *arguments,
-        *secure.flags(),
-        *(part for one in given for part in ("--set", one)),
-    ]
+    arguments += [*secure.flags(), *(part for one in given for part in ("--set", one))]
     path = folder / "hub.log"
-    with path.open("wb") as log:
-        process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=log, cwd=folder, env=environment(folder)
-        )
-    with process:
+    reading, writing = os.pipe()
+    with open(reading, "rb") as output:
+        with path.open("wb") as log, open(writing, "wb") as ours:
+            process = start(
+                f"{before}\n{CODE}",
+                *arguments,
+                stdout=ours,
+                stderr=log,
+                cwd=folder,
+                env=environment(folder),
+            )
         try:
-            assert process.stdout is not None
-            line = process.stdout.readline().decode()
+            line = output.readline().decode()
             found = _LISTENING.search(line)
             assert found is not None, line + path.read_text()
             yield Serving(int(found[1]), process.pid, path)
         finally:
             process.kill()
+            process.wait_blocking(PATIENCE)
 
 
 def ask(request: str, size: int | None = None) -> bytes:

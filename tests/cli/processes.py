@@ -5,25 +5,25 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import urllib.request
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import trio
 
+from tests.cli.forking import ROOT, Forked, start
+
 CODE = "from tasktree_rt.cli.main import main; main()"
 PATIENCE = 180.0
 """Seconds until a test gives up: starting one process takes seconds of CPU, and many may share a core."""
-ROOT = str(Path(__file__).parents[2])
 
 
 class Running:
     """A command's process; its lines are read as they come."""
 
-    def __init__(self, process: trio.Process) -> None:
+    def __init__(self, process: trio.Process | Forked) -> None:
         self.process = process
         self.lines: list[str] = []
         self._rest = b""
@@ -69,12 +69,8 @@ async def command(
     folder: Path, *arguments: str | bytes, code: str = CODE, stdin: int | None = None
 ) -> AsyncIterator[Running]:
     """Run ``tasktree-rt`` with these arguments, in a home of its own; killed at the end if it still runs."""
-    process = await trio.lowlevel.open_process(
-        [sys.executable, "-c", code, *arguments],
-        stdin=stdin,
-        stdout=subprocess.PIPE,
-        cwd=folder,
-        env=environment(folder),
+    process = start(
+        code, *arguments, stdin=stdin, stdout=subprocess.PIPE, cwd=folder, env=environment(folder)
     )
     try:
         yield Running(process)
@@ -91,17 +87,35 @@ async def finished(
     folder: Path, *arguments: str | bytes, stdin: bytes = b"", **env: str
 ) -> tuple[int, str, str]:
     """Run a command to its end: exit code, standard output, standard error."""
-    with trio.fail_after(PATIENCE):
-        done = await trio.run_process(
-            [sys.executable, "-c", CODE, *arguments],
-            stdin=stdin,
-            capture_stdout=True,
-            capture_stderr=True,
-            check=False,
-            cwd=folder,
-            env={**environment(folder), **env},
-        )
-    return done.returncode, done.stdout.decode(), done.stderr.decode()
+    pipe = subprocess.PIPE
+    given = {**environment(folder), **env}
+    process = start(CODE, *arguments, stdin=pipe, stdout=pipe, stderr=pipe, cwd=folder, env=given)
+    assert process.stdin is not None
+    assert process.stdout is not None
+    assert process.stderr is not None
+    printed = {process.stdout: b"", process.stderr: b""}
+
+    async def feed(stream: trio.lowlevel.FdStream) -> None:
+        async with stream:
+            with suppress(trio.BrokenResourceError):
+                await stream.send_all(stdin)
+
+    async def read(stream: trio.lowlevel.FdStream) -> None:
+        async with stream:
+            async for chunk in stream:
+                printed[stream] += chunk
+
+    try:
+        with trio.fail_after(PATIENCE):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(feed, process.stdin)
+                for stream in printed:
+                    nursery.start_soon(read, stream)
+            code = await process.wait()
+    finally:
+        process.kill()
+    output, errors = (data.decode() for data in printed.values())
+    return code, output, errors
 
 
 @asynccontextmanager

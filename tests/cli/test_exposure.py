@@ -6,13 +6,14 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 
 from tests.certificates import Authority
+from tests.cli.forking import start
 from tests.cli.processes import CODE, PATIENCE, environment
 
 SECRET: Final = "a secret of at least thirty-two bytes, for tests"
@@ -35,16 +36,12 @@ def started(
     file = folder / "tasktree-rt.toml"
     file.write_text(f"[tasktree-rt]\nbind = '127.0.0.1:0'\nstore = 'memory:'\n{text}\n")
     file.chmod(mode)
-    command = [*before, sys.executable, "-c", CODE, "serve", "--log-format", "json"]
+    arguments = ["serve", "--log-format", "json"]
     given = {**environment(folder), **variables}
-    process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=given, cwd=folder
-    )
-    with process:
-        assert process.stdout is not None
-        line = process.stdout.readline()
-        process.terminate()
-        _, error = process.communicate(timeout=PATIENCE)
+    if before:
+        line, error = _as_another(folder, [*before, sys.executable, "-c", CODE, *arguments], given)
+    else:
+        line, error = _forked(folder, arguments, given)
     assert "listening" in line, error
     assert SECRET not in error
     lines = [json.loads(one) for one in error.splitlines() if one.startswith("{")]
@@ -53,6 +50,28 @@ def started(
 
 def of(found: list[dict[str, Any]], event: str) -> list[dict[str, Any]]:
     return [one for one in found if one["event"] == event]
+
+
+def _as_another(folder: Path, command: Sequence[str], env: Mapping[str, str]) -> tuple[str, str]:
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env=env, cwd=folder) as process:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        process.terminate()
+        _, error = process.communicate(timeout=PATIENCE)
+    return line, error
+
+
+def _forked(folder: Path, arguments: Sequence[str], env: Mapping[str, str]) -> tuple[str, str]:
+    log = folder / "stderr"
+    reading, writing = os.pipe()
+    with open(reading) as output:
+        with log.open("wb") as errors, open(writing, "wb") as ours:
+            process = start(CODE, *arguments, stdout=ours, stderr=errors, cwd=folder, env=env)
+        line = output.readline()
+        process.terminate()
+        process.wait_blocking(PATIENCE)
+    return line, log.read_text()
 
 
 READ = "others can read the settings file"

@@ -25,7 +25,7 @@ from tasktree_rt.load.shared_stream import SharedStream
 from tasktree_rt.load.target import Target, resolve
 from tasktree_rt.load.watcher import Kind, Topic
 from tasktree_rt.load.workload import Workload
-from tests.cli.processes import ROOT
+from tests.cli.forking import ROOT
 
 WORKLOAD: Final = Workload(100, 512)
 GAP: Final = 0.005

@@ -6,7 +6,6 @@ import re
 import signal
 import socket
 import subprocess
-import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -16,6 +15,7 @@ import httpx
 import trio
 
 from tests.certificates import Pair
+from tests.cli.forking import Forked, start
 from tests.cli.processes import CODE, PATIENCE, address_in, environment
 from tests.secure import secure
 
@@ -48,11 +48,11 @@ class HubProcess:
         self._reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self._reserved.bind(("127.0.0.1", 0))
         self.port = int(self._reserved.getsockname()[1])
-        self._process: trio.Process | None = None
+        self._process: Forked | None = None
         self._log = folder / "hub.log"
 
     @property
-    def process(self) -> trio.Process:
+    def process(self) -> Forked:
         assert self._process is not None
         return self._process
 
@@ -84,8 +84,9 @@ class HubProcess:
             *assignments,
         ]
         with self._log.open("ab") as log:
-            self._process = await trio.lowlevel.open_process(
-                [sys.executable, "-c", self.code, *arguments],
+            self._process = start(
+                self.code,
+                *arguments,
                 stdout=subprocess.PIPE,
                 stderr=log,
                 cwd=self.folder,
