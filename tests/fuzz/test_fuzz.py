@@ -1,6 +1,6 @@
 """Every decoder that faces the network, fed with the corpus and with what hypothesis makes of it.
 
-About a minute of it in CI, in tests of a few seconds; ``just fuzz`` looks longer, guided by coverage.
+Half a minute of it in CI, in tests of two seconds; ``just fuzz`` looks longer, guided by coverage.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from tests.fuzz.target import CORPUS, Target, seeds
 from tests.fuzz.targets import TARGETS
 from tests.fuzz.unguided import AT_ONCE, QUICK, look, run
 
-SHARE = 40.0
-"""Milliseconds of each target per example of hypothesis's profile: 5 s of each in CI."""
+SHARE = 12.0
+"""Milliseconds of each target per example of hypothesis's profile: 1.5 s of each in CI."""
 MEMORY = 32 * 1024 * 1024
 
 EVERY = pytest.mark.parametrize("target", TARGETS.values(), ids=TARGETS.keys())
