@@ -78,7 +78,7 @@ async def test_what_is_no_database_of_ours_is_refused_in_one_line(tmp_path: Path
     [
         (["--bind", "0.0.0.0:0"], '--bind: bind: "0.0.0.0:0" can be reached from other machines'),
         (["--bind", "nonsense"], "--bind: expected HOST:PORT"),
-        (["--store", "oracle:x"], '--store: expected "sqlite:PATH" or "memory:"'),
+        (["--store", "oracle:x"], '--store: expected "sqlite:PATH", "memory:", "redis://HOST:PORT/DB"'),
         (["--set", "limits.max_nodes=x"], "--set limits.max_nodes: expected a whole number"),
         (["--config", "none.toml"], "none.toml: no such file"),
     ],
