@@ -45,8 +45,9 @@ def main() -> int:
         given.plot.write_text(drawing(found), encoding="utf-8")
     if given.samples:
         given.samples.write_text(json.dumps({"began": found.began, "samples": found.samples}))
-    verdicts = found.verdicts()
-    lines = [*summary(found.report), *map(str, verdicts)]
+    verdicts = found.verdicts(1 / 2)
+    lines = [*summary(found.report), "after the restarts:", *map(str, found.verdicts())]
+    lines += ["the second half of that, which decides:", *map(str, verdicts)]
     sys.stdout.write("\n".join(lines) + "\n")
     return int(bool(faults(found.report)) or not all(one.flat for one in verdicts))
 

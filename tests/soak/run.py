@@ -48,10 +48,12 @@ class Soak:
     began: float = 0.0
     report: dict[str, Any] = field(factory=dict)
 
-    def verdicts(self) -> list[Verdict]:
-        """Judge each figure over the window."""
+    def verdicts(self, part: float = 1.0) -> list[Verdict]:
+        """Judge each figure over the last `part` of the window: caches fill in the first half."""
+        end = max(point[0] for found in self.samples.values() for point in found)
+        begin = end - (end - self.began) * part
         windows = {
-            name: [point for point in found if point[0] >= self.began] for name, found in self.samples.items()
+            name: [point for point in found if point[0] >= begin] for name, found in self.samples.items()
         }
         return [judge(name, unit, windows[name], least) for name, unit, least in FIGURES]
 
