@@ -14,14 +14,17 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, Final, TypeVar
 
+import pytest
 import trio
 import trio.testing
 from attrs import frozen
 
 from tasktree_rt.brokers.memory import MemoryBroker
 from tasktree_rt.core.access import OPEN
+from tasktree_rt.hub.context import HubContext, system_clock
 from tasktree_rt.settings import Auth
 from tests.cli.processes import PATIENCE
 from tests.web.realhub import RealHub, node_update, real_hub, signed
@@ -140,6 +143,7 @@ class Arena:
         self._stop: trio.Event
         self._watcher: WsClient
         self._producer: WsClient
+        self._past = 0.0
         self.published = 0
 
     def token(self, subject: str, *, claims: dict[str, Any] | None = None, **grants: Any) -> str:
@@ -190,6 +194,15 @@ class Arena:
         self._trio, self._stop = trio.lowlevel.current_trio_token(), trio.Event()
         own: dict[str, Any] = {"limits": LIMITS, "delivery": DELIVERY, "auth": self.auth, **self._more}
         settings = own | {"limits": {**LIMITS, **self._more.get("limits", {})}}
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("tasktree_rt.hub.hub.HubContext", partial(HubContext, wall=self.wall))
+            await self._serve(settings)
+
+    def wall(self) -> int:
+        """The hub's time in microseconds: this machine's, moved on by every `jump`."""
+        return system_clock() + round(self._past * 1_000_000)
+
+    async def _serve(self, settings: dict[str, Any]) -> None:
         async with real_hub(self.broker, **settings) as self.real:
             self.port = int(self.real.url.rpartition(":")[2])
             await self.real.publish(SECRET, node_update("hidden", note="nobody's business"))
@@ -295,6 +308,7 @@ class Arena:
         """Move the hub's clock on."""
 
         async def jump() -> None:
+            self._past += seconds
             self.clock.jump(seconds)
             await trio.testing.wait_all_tasks_blocked(0.005)
 

@@ -8,6 +8,7 @@ import pytest
 
 from tests.attacks.arena import Arena
 from tests.attacks.arena import arena as run
+from tests.secure import secure
 from tests.web.realhub import auth
 
 
@@ -17,5 +18,7 @@ def arena(request: pytest.FixtureRequest) -> Iterator[Arena]:
     ``SETTINGS``.
     """
     module = request.module
+    secure.on = "tls" in getattr(module, "SETTINGS", {})
     with run(getattr(module, "AUTH", auth()), getattr(module, "SETTINGS", {})) as found:
         yield found
+    secure.on = False

@@ -28,6 +28,7 @@ KINDS: Final = {
     "grants": "Grants",
     "floods": "Floods and resources",
     "limits": "Rates and quotas",
+    "tls": "TLS",
     "pages": "Foreign pages",
 }
 
