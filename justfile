@@ -115,6 +115,11 @@ crash *ARGS: setup
 soak *ARGS: setup
     @.venv/bin/python -m tests.soak "$@"
 
+# the slow proof of revocation: ten thousand connections, of which one user's end
+[no-exit-message]
+storm *ARGS: setup
+    @.venv/bin/python -m pytest tests/server/test_revocation_storm.py --storm-connections 10000 -s -o faulthandler_timeout=0 "$@"
+
 # try to break the promises by chance: just simulate [--seeds N] [--from S | --new] [--jobs 2] [--seed S] [--mutants]
 [no-exit-message]
 simulate *ARGS: setup

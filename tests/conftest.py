@@ -38,4 +38,5 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--churn-cycles", type=int, default=40, help="look at memory after N and 3 N cycles (40)"
     )
+    parser.addoption("--storm-connections", type=int, default=400, help="of a revocation's test (400)")
     parser.addoption("--crash-seed", type=int, help="repeat the choices of an earlier run (random)")
