@@ -106,6 +106,34 @@ it.each([
   },
 );
 
+it("a link of a branch shows the node as root, moves in and out, and nothing else of the project", async () => {
+  const { page: mine } = await open(browser);
+  await mine.goto(`${hub.url}/p/run/tree?token=${ADA}&node=step`);
+  await mine.getByRole("button", { name: "Share" }).click();
+  const dialog = mine.getByRole("dialog", { name: "Share this project" });
+  await dialog.getByLabel(/Only this branch/).check();
+  await accessible(mine);
+  await dialog.getByRole("button", { name: "Make a link" }).click();
+  await dialog.getByText(/Valid until/).waitFor();
+  const address = `${await dialog.locator("pre").last().textContent()}`;
+  await mine.context().close();
+  const { page, complaints } = await open(browser);
+  await page.goto(address);
+  await page.getByRole("heading", { level: 1, name: "A step" }).waitFor();
+  expect(await page.getByText("All of it").count()).toBe(0);
+  await call("/projects/run/events", [node("other", { title: "From elsewhere", parent_id: "all" })]);
+  await call("/projects/run/events", [node("other", { parent_id: "step" })]);
+  await page.getByText("From elsewhere").first().waitFor();
+  await call("/projects/run/events", [node("other", { parent_id: "all" })]);
+  await page.getByText("From elsewhere").first().waitFor({ state: "detached" });
+  await page.goto(`${hub.url}/p/run/events?q=wrong`);
+  await page.getByText("it went wrong").first().waitFor();
+  expect(await page.getByRole("region", { name: "In the whole log" }).count()).toBe(0);
+  await accessible(page);
+  expect(complaints).toEqual([]);
+  await page.context().close();
+});
+
 it("another project is refused, without a way to the rest of the hub", async () => {
   const { page: mine } = await open(browser);
   const address = new URL(await link(mine));

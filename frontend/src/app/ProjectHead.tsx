@@ -2,13 +2,14 @@ import { type ReactNode, useEffect } from "react";
 import { type Fields, number, type Project, type Spent, type TreeStore, text, texts } from "../core/index.ts";
 import { ShareButton } from "../features/share/ShareButton.tsx";
 import { Triage } from "../features/triage/Triage.tsx";
-import { useReadable } from "../react/hooks.ts";
+import { useReadable, useTreeNode } from "../react/hooks.ts";
 import { ProjectCommands } from "../ui/commands/ProjectCommands.tsx";
 import { Link, OutsideLink } from "../ui/link.tsx";
 import { usePlace } from "../ui/location.ts";
+import { title } from "../ui/nodes.ts";
 import { Badge } from "../ui/parts.tsx";
 import { seriesAddress } from "../ui/projects.ts";
-import { useShared } from "../ui/shared.ts";
+import { useBranch, useShared } from "../ui/shared.ts";
 import { Spending } from "../ui/usage.tsx";
 
 function useTop(tree: TreeStore) {
@@ -20,7 +21,10 @@ export function ProjectHead({ project, tree }: { project: Project; tree: TreeSto
   const top = useTop(tree);
   const { query } = usePlace();
   const shared = useShared();
-  const name = text(top.project, "title") ?? text(top.project, "name") ?? project.id;
+  const named = text(top.project, "title") ?? text(top.project, "name");
+  const branch = useBranch();
+  const root = useTreeNode(tree, branch ?? "");
+  const name = named ?? (branch === null ? project.id : title(branch, root?.fields));
   const url = text(top.project, "url");
   const waiting = top.prompts.length;
   useEffect(() => {

@@ -3,6 +3,7 @@ import type { Status } from "../core/index.ts";
 import { useReadable } from "../react/hooks.ts";
 import { useHub } from "../react/provider.tsx";
 import { projectOf, usePlace } from "../ui/location.ts";
+import { useBranch } from "../ui/shared.ts";
 import { clock, duration, useClock } from "../ui/time.ts";
 
 const SUMMARISED_FOR = 5_000;
@@ -21,7 +22,7 @@ export function ConnectionPill(): ReactNode {
   const socket = useReadable(hub.status);
   const list = useReadable(hub.rows.status);
   const project = projectOf(usePlace().path);
-  const status = shown(socket, list, project !== null && hub.watching);
+  const status = known(shown(socket, list, project !== null && hub.watching), useBranch());
   const { tone, text, besides, wait } = words(status, project, useClock() - hub.clock.get());
   return (
     <span className={`pill c-${tone}`} role="status">
@@ -61,6 +62,11 @@ function shown(socket: Status, list: Status, watching: boolean): Status {
   if (socket.kind === "refused") return socket;
   if (list.kind === "refused") return list;
   return watching ? socket : list;
+}
+
+/** Readers of a branch get summaries for what is elsewhere in its project: these do not say that they are slow. */
+function known(status: Status, branch: string | null): Status {
+  return branch === null || status.kind !== "live" ? status : { ...status, summarised: null };
 }
 
 function words(status: Status, project: string | null, now: number): Words {

@@ -13,6 +13,25 @@ export function isShared(hub: Hub): boolean {
   return isOfALink(hub.http.token);
 }
 
+/** The node whose branch the link of this page shows; null: a whole project, or no link. */
+export function branchOfALink(token: string | null): string | null {
+  if (token === null || !isOfALink(token)) return null;
+  const claims = token.slice(OF_A_LINK.length).split(".")[1] ?? "";
+  try {
+    const text = atob(claims.replaceAll("-", "+").replaceAll("_", "/"));
+    const bytes = Uint8Array.from(text, (letter) => letter.charCodeAt(0));
+    const found: unknown = JSON.parse(new TextDecoder().decode(bytes));
+    const node = (found as { node_id?: unknown } | null)?.node_id;
+    return typeof node === "string" ? node : null;
+  } catch {
+    return null; // the hub says what is wrong with it
+  }
+}
+
+export function useBranch(): string | null {
+  return branchOfALink(useHub().http.token);
+}
+
 export function useShared(): boolean {
   return isShared(useHub());
 }

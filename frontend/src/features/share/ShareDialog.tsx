@@ -2,7 +2,7 @@ import { type FormEvent, type ReactNode, useState } from "react";
 import { HubError } from "../../core/index.ts";
 import { useHub } from "../../react/provider.tsx";
 import { Dialog } from "../../ui/Dialog.tsx";
-import { withQuery } from "../../ui/location.ts";
+import { usePlace, withQuery } from "../../ui/location.ts";
 import { CopyLine } from "../../ui/parts.tsx";
 import { at, full } from "../../ui/time.ts";
 
@@ -60,6 +60,8 @@ function ShareForm({ projectId }: { projectId: string }): ReactNode {
   const { http } = useHub();
   const [lifetime, setLifetime] = useState<number>(LIFETIMES[1].seconds);
   const [history, setHistory] = useState(true);
+  const node = usePlace().query.get("node");
+  const [only, setOnly] = useState(false);
   const [made, setMade] = useState<Made | null>(null);
   const [error, setError] = useState<HubError | null>(null);
   const [making, setMaking] = useState(false);
@@ -68,7 +70,9 @@ function ShareForm({ projectId }: { projectId: string }): ReactNode {
     setMaking(true);
     setError(null);
     try {
-      setMade(await http.call<Made>("POST", `${http.project(projectId)}/tokens`, { lifetime, history }));
+      const part = only && node !== null ? { node_id: node } : {};
+      const asked = { lifetime, history, ...part };
+      setMade(await http.call<Made>("POST", `${http.project(projectId)}/tokens`, asked));
     } catch (reason) {
       setError(reason instanceof HubError ? reason : new HubError("internal", String(reason)));
     }
@@ -79,8 +83,7 @@ function ShareForm({ projectId }: { projectId: string }): ReactNode {
       <p>
         People who have the link can watch this project until it ends: no other project, no answers, no
         commands.
-        {window.location.search.includes("node=") &&
-          " It leads to the node that is open here; the whole project can be seen."}
+        {node !== null && !only && " It leads to the node that is open here; the whole project can be seen."}
       </p>
       <form className="stack" onSubmit={(event) => void make(event)}>
         <label className="row">
@@ -97,9 +100,15 @@ function ShareForm({ projectId }: { projectId: string }): ReactNode {
             ))}
           </select>
         </label>
+        {node !== null && (
+          <label className="row">
+            <input type="checkbox" checked={only} onChange={(event) => setOnly(event.target.checked)} />
+            Only this branch: the node that is open here and what is below it
+          </label>
+        )}
         <label className="row">
           <input type="checkbox" checked={history} onChange={(event) => setHistory(event.target.checked)} />
-          With its past: earlier output and events, time travel, search
+          With its past: earlier output and events, time travel{only ? "" : ", search"}
         </label>
         <div>
           <button type="submit" className="button primary" disabled={making}>

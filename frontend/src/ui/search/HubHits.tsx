@@ -4,7 +4,7 @@ import { useHub } from "../../react/provider.tsx";
 import { Link } from "../link.tsx";
 import { withQuery } from "../location.ts";
 import { Failure } from "../parts.tsx";
-import { useShared } from "../shared.ts";
+import { useBranch, useShared } from "../shared.ts";
 import { count } from "../time.ts";
 import { Hits } from "./Hits.tsx";
 import { isAsked, useHubSearch } from "./useSearch.ts";
@@ -25,9 +25,10 @@ interface HubHitsProps {
 export function HubHits({ projectId, words, kind, node, keep, nameOf, leadsTo }: HubHitsProps): ReactNode {
   const { http } = useHub();
   const shared = useShared();
+  const branch = useBranch();
   const q = words.trim();
   const [open, setOpen] = useState(true);
-  const asked = isAsked(q);
+  const asked = isAsked(q) && branch === null; // nothing is found for the link of a branch
   const ask = useCallback(
     (query: SearchQuery, signal: AbortSignal) => http.search(projectId, query, signal),
     [http, projectId],
