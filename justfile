@@ -118,7 +118,7 @@ soak *ARGS: setup
 # the slow proof of revocation: ten thousand connections, of which one user's end
 [no-exit-message]
 storm *ARGS: setup
-    @.venv/bin/python -m pytest tests/server/test_revocation_storm.py --storm-connections 10000 -s -o faulthandler_timeout=0 "$@"
+    @.venv/bin/python -m pytest tests/server/test_revocation_storm.py --storm-connections 10000 -o faulthandler_timeout=0 "$@"
 
 # try to break the promises by chance: just simulate [--seeds N] [--from S | --new] [--jobs 2] [--seed S] [--mutants]
 [no-exit-message]
