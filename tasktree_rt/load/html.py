@@ -17,7 +17,7 @@ body{font:15px/1.5 system-ui,sans-serif;max-width:760px;margin:2rem auto;padding
 h1{font-size:1.4rem}h2{font-size:1.1rem;margin-top:2rem}table{border-collapse:collapse;width:100%}
 td,th{text-align:left;padding:.2rem .6rem;border-bottom:1px solid #8884}td.n,th.n{text-align:right}
 svg{width:100%;height:auto;font-size:11px;margin:.6rem 0}
-svg text{fill:currentColor}svg .title{font-weight:600}
+svg{fill:currentColor}svg .title{font-weight:600}
 .grid{stroke:#8884;stroke-width:1}.good{color:#059669}.bad{color:#dc2626;font-weight:600}
 pre{white-space:pre-wrap;overflow-wrap:anywhere}
 """

@@ -15,7 +15,7 @@ from tasktree_rt.load.report import faults, summary
 from tests.soak.run import FIGURES, Soak, soak
 
 STYLE = (
-    "<style>svg{font:11px sans-serif;background:#fff}text{fill:#222}.title{font-weight:600}"
+    "<style>svg{font:11px sans-serif;background:#fff;fill:#222}.title{font-weight:600}"
     ".grid{stroke:#8884}</style>"
 )
 
