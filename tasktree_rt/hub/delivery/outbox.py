@@ -81,7 +81,8 @@ class Item:
 class Outbox:
     """Queue messages in the order in which they are sent, within the bounds of `delivery`.
 
-    A project's events are refused where they do not fit. Replies have a bound of their own: the hub reads
+    The channel is made when the first message waits: most connections never need one. A project's events are
+    refused where they do not fit. Replies have a bound of their own: the hub reads
     nothing from a peer while many of them wait, and closes a peer that outgrows it. Of ephemeral events only
     the newest of each key waits, behind everything else.
 
@@ -106,7 +107,8 @@ class Outbox:
 
     def __init__(self, delivery: Delivery) -> None:
         self._delivery = delivery
-        self._in, self._out = trio.open_memory_channel[Item](delivery.outbox_messages + 2 * REPLY_ROOM)
+        self._in: trio.MemorySendChannel[Item] | None = None
+        self._out: trio.MemoryReceiveChannel[Item] | None = None
         self._current: Item | None = None
         self._newest: LastValueQueue | None = None
         self._replies = 0
@@ -131,11 +133,17 @@ class Outbox:
                 raise trio.WouldBlock
         elif self.waiting and self.waiting_bytes + size > REPLY_BYTES * self._delivery.outbox_bytes:
             raise trio.WouldBlock
-        self._in.send_nowait(item)
+        self._channel().send_nowait(item)
         self.waiting += count
         self.waiting_bytes += size
         if item.batch is None:
             self._replies += count
+
+    def _channel(self) -> trio.MemorySendChannel[Item]:
+        if self._in is None:
+            room = self._delivery.outbox_messages + 2 * REPLY_ROOM
+            self._in, self._out = trio.open_memory_channel[Item](room)
+        return self._in
 
     def put_newest(self, key: Key, data: bytes, *, last: bool) -> int:
         """Queue an ephemeral event as the newest of its key; returns how many older ones it replaces.
@@ -200,6 +208,8 @@ class Outbox:
         return item
 
     def _next(self) -> Item | None:
+        if self._out is None:
+            return None
         try:
             return self._out.receive_nowait()
         except trio.WouldBlock:
@@ -235,7 +245,7 @@ class Outbox:
             self._took(oldest, oldest.count, oldest.size)
         for item in self._emptied():
             if keep(item):
-                self._in.send_nowait(item)
+                self._channel().send_nowait(item)
             else:
                 oldest = oldest or item
                 self._took(item, item.count, item.size)
@@ -282,7 +292,7 @@ class Outbox:
         """Return all items that wait, the oldest first."""
         items = self._emptied()
         for item in items:
-            self._in.send_nowait(item)
+            self._channel().send_nowait(item)
         return items if self._current is None else [self._current, *items]
 
     def _emptied(self) -> list[Item]:

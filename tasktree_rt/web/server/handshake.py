@@ -236,13 +236,13 @@ class Handshake:
             "asgi": {"spec_version": "2.3", "version": "3.0"},
             "scheme": "wss" if self.secure else "ws",
             "http_version": "1.1",
-            "path": unquote(raw_path.decode("ascii")) if path is None else path,
+            "path": _decoded(raw_path) if path is None else path,
             "raw_path": raw_path,
             "query_string": query,
             "root_path": "",
             "headers": head.headers,
             "client": self.client(client, head.headers),
-            "server": address_of(sock.family, sock.getsockname()),
+            "server": address_of(sock.getsockname()),
             "state": dict(self.state),
             "subprotocols": [token.decode("latin-1") for token in head.tokens(b"sec-websocket-protocol")],
             "extensions": {"websocket.http.response": {}},
@@ -261,6 +261,11 @@ class Handshake:
             except OSError:
                 return False
         return True
+
+
+def _decoded(raw_path: bytes) -> str:
+    found = raw_path.decode("ascii")
+    return unquote(found) if "%" in found else found
 
 
 async def _rendered(response: ResponseTypes) -> bytes:

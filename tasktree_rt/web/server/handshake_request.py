@@ -73,7 +73,7 @@ class HandshakeRequest:
     @property
     def session(self) -> Session | None:
         """The session that the view stored in the scope."""
-        return cast("Session | None", cast(dict[str, Any], self.scope).get(SESSION))
+        return cast("dict[str, Session]", self.scope).get(SESSION)
 
     async def accept(self, subprotocol: str | None) -> None:
         """Accept the handshake without headers of the view's own; see `direct_views.Accept`."""

@@ -304,4 +304,4 @@ async def accept_from(listener: Listener, arrived: Arrived) -> None:
                 continue  # the peer closed this connection before it was accepted
             exhausted = False
             sock.setblocking(False)
-            arrived(sock, address_of(sock.family, address), listener.path)
+            arrived(sock, address_of(address), listener.path)

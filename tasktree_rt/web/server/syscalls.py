@@ -131,8 +131,8 @@ async def half_close(sock: Socket, syscalls: Syscalls) -> None:
             await syscalls.wait_writable(sock.fileno())
 
 
-def address_of(family: int, address: Any) -> Address | None:  # noqa: ANN401 - as the socket module has it
-    """Convert a socket's address to an ASGI scope's: host and port; None for a Unix socket."""
-    if family in (socket.AF_INET, socket.AF_INET6):
-        return str(address[0]), int(address[1])
-    return None
+def address_of(address: Any) -> Address | None:  # noqa: ANN401 - as the socket module has it
+    """Convert a socket's address to an ASGI scope's: host and port; None for a Unix socket's, which is a
+    name.
+    """
+    return address[:2] if type(address) is tuple else None
