@@ -91,6 +91,8 @@ class Nodes:
         self._task_ids: dict[str, dict[str, None]] = {}
         self._tasks: dict[str, None] = {}
         self._counts: dict[str, int] = {}
+        self.recounted = 0
+        """How often `counts` has changed."""
         self._usage: UsageSums | None = None
         """Made for the first node that has used anything."""
         self._lent: ref[Lent] | None = None
@@ -205,11 +207,20 @@ class Nodes:
             was = EMPTY.fields
             self.bound += node.bound
             self._count(None, _status(node))
+            self._index(node_id, was, fields)
         else:
             was = before.fields
             self.bound += node.bound - before.bound
-            self._count(_status(before), _status(node))
-        self._index(node_id, was, fields)
+            status, status_was = fields.get("status"), was.get("status")
+            if status is not status_was and status != status_was:
+                self._count(_status(before), _status(node))
+            # What an event does not change is the same object in both.
+            if (
+                fields.get("parent_id") is not was.get("parent_id")
+                or fields.get("kind") is not was.get("kind")
+                or fields.get("id") is not was.get("id")
+            ):
+                self._index(node_id, was, fields)
         self.nodes[node_id] = node
         if self._usage is not None or "usage" in fields or "cost_usd" in fields or ENDED_USAGE in fields:
             self._tally(node_id, was, fields)
@@ -235,6 +246,7 @@ class Nodes:
         """Count a change of status; None: the node did not exist, or no longer exists."""
         if was == now:
             return
+        self.recounted += 1
         counts = self._counts
         if was is not None:
             counts[was] -= 1

@@ -41,6 +41,10 @@ RESERVED: Final = {
 """Types of events that only the hub makes, and what to do instead."""
 
 
+TAKEN: Final = frozenset(RESERVED) | frozenset(MESSAGES)
+"""Types that no peer may publish: `refuse_reserved` says why."""
+
+
 def refuse_reserved(kind: str, field: str) -> None:
     """Refuse `kind` as the type of an event that is published.
 

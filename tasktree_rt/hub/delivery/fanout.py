@@ -67,7 +67,7 @@ class Fanout:
         index: TopicIndex[Subscriber],
         *,
         finished: Callable[[list[PendingPublish]], None],
-        touched: Callable[[Project, int], None],
+        touched: Callable[[Project, int, float], None],
         tidy: Callable[[Project], None] = lambda _: None,
     ) -> None:
         self._index = index
@@ -270,13 +270,14 @@ class Fanout:
         runs: list[_Run] = []
         newest: dict[str, _Run] = {}
         lost: dict[str, Project] = {}
+        now = trio.current_time()
         for publish in publishes:
             project = publish.project
             changes = project.next_changes()
             if isinstance(publish.outcome, Appended):
                 before = project.epoch != ""
                 _apply_one(publish, publish.outcome, changes, runs, newest)
-                self._touched(project, (project.epoch != "") - before)
+                self._touched(project, (project.epoch != "") - before, now)
             elif publish.lost:
                 # Every later publish of the project is lost too: restage once, at the end.
                 lost[project.project_id] = project

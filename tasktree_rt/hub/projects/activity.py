@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import trio
-
 from tasktree_rt.core.topics import user_of
 from tasktree_rt.hub.context import HubContext
 from tasktree_rt.hub.projects.cache import ProjectCache
@@ -46,9 +44,9 @@ class Activity:
         """
         self._observers.append(callback)
 
-    def touched(self, project: Project, born: int) -> None:
+    def touched(self, project: Project, born: int, now: float) -> None:
         """Note that a publish of a log was applied. `born` is 1 if it began the log, -1 if it ended it."""
-        name, now = project.project_id, trio.current_time()
+        name = project.project_id
         self._stored_bytes.touched(project)
         if born:
             self._new_projects.touched(project, born)

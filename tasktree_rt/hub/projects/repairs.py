@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
+import trio
+
 from tasktree_rt.brokers.base import Broker, Settled
 from tasktree_rt.core.log import Position
 from tasktree_rt.errors import ProjectDamaged, Refused
@@ -43,7 +45,7 @@ class Repairs:
         registry: UnreadableInteractions,
         *,
         renew: Callable[[Project, Position], None],
-        touched: Callable[[Project, int], None],
+        touched: Callable[[Project, int, float], None],
     ) -> None:
         self._context = context
         self._broker = broker
@@ -84,7 +86,7 @@ class Repairs:
         after = await self._cache.load(topic)
         after.counted_bytes = project.counted_bytes
         self._renew(after, project.position)
-        self._touched(after, 0)
+        self._touched(after, 0, trio.current_time())
         return found
 
 

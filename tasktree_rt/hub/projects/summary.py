@@ -32,22 +32,30 @@ OTHERS: Final = "*"
 
 
 class SummaryEncoder:
-    """One tree's encoder. It keeps what it made of the top fields, which are replaced and never mutated."""
+    """One tree's encoder. It keeps what it made: of the top fields, which are replaced and never mutated, and
+    of the whole while no status and no usage changes.
+    """
 
-    __slots__ = ("_begin", "_top")
+    __slots__ = ("_begin", "_recounted", "_top", "_whole")
 
     def __init__(self) -> None:
         self._top: dict[str, Any] | None = None
         self._begin = b""
+        self._recounted = 0
+        self._whole = b""
 
     def encode(self, nodes: Nodes) -> bytes:
         """Encode the summary of `nodes`."""
         if nodes.top is not self._top:
             self._top = nodes.top
             self._begin = encode_json(_told(nodes.top))[:-1] + b',"counts":'
+        elif self._whole and nodes.recounted == self._recounted and nodes.used() is NOTHING:
+            return self._whole
         used = nodes.used()
         end = b"}" if used == NOTHING else b',"usage":%b}' % encode_json(as_json(used))
-        return self._begin + encode_json(counted(nodes)) + end
+        whole = self._begin + encode_json(counted(nodes)) + end
+        self._recounted, self._whole = nodes.recounted, whole if used is NOTHING else b""
+        return whole
 
 
 def line(summary: Summary) -> bytes:

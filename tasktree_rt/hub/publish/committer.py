@@ -86,6 +86,13 @@ class Committer:
 
     # --- accepting ------------------------------------------------------------------------------
 
+    def is_new(self, key: Key) -> bool:
+        """Return True if there was no publish with this key; False: `known` finds out."""
+        if key in self._in_flight:
+            return False
+        ids = self._producers.held(key)
+        return ids is not None and key.id not in ids
+
     async def known(self, key: Key, digest: bytes) -> PendingPublish | Duplicate | None:
         """Return an earlier publish with this key: pending, or stored; None if there is none.
 
@@ -133,13 +140,12 @@ class Committer:
         """
         if self.store.fault is not None:
             raise unavailable(self.store.fault)
-        drafts = [_draft(event, index) for index, event in enumerate(events)]
-        copies = [(log, said, [_draft(event, 0) for event in said]) for log, said in mirrors]
-        sizes = _sizes(drafts)
+        drafts, sizes = _drafts(events)
+        copies = [(log, said, *_drafts(said)) for log, said in mirrors] if mirrors else ()
         self._check_room(project, sum(sizes))
         unit = [self._stage(project, events, drafts, sizes, key, digest, opens, resolves, owner)]
-        for log, said, copied in copies:  # users' logs: the hub refuses nothing in them
-            unit.append(self._stage(log, said, copied, _sizes(copied), owner=owner))
+        for log, said, copied, copied_sizes in copies:  # users' logs: the hub refuses nothing in them
+            unit.append(self._stage(log, said, copied, copied_sizes, owner=owner))
         self._queue(unit, producer)
         return unit[0]
 
@@ -190,9 +196,11 @@ class Committer:
         key = unit[0].append.key
         if key is not None:
             self._in_flight[key] = unit[0]
+        size = unit[0].size
         flows: tuple[Hashable, ...] = (unit[0].append.project_id,)
         if len(unit) > 1:
             flows = tuple(one.append.project_id for one in unit)
+            size = sum(one.size for one in unit)
         if producer is not None:
             flows = (*flows, producer)
         cost = cost_of(unit)
@@ -200,7 +208,7 @@ class Committer:
         self._waiting_cost += cost
         if len(self._waiting) == self._gathering:
             self._gathered.set()
-        self._unfinished_bytes += sum(one.size for one in unit)
+        self._unfinished_bytes += size
         if not self._unfinished:
             self._quiet = trio.Event()
         self._unfinished += len(unit)
@@ -342,16 +350,18 @@ class Committer:
         )
 
 
-def _draft(event: Event, index: int) -> Draft:
-    try:
-        return Draft(event.type, named_node(event), encode_body(event))
-    except InvalidInput as error:
-        error.field = f"events[{index}].{error.field}"
-        raise
-
-
-def _sizes(drafts: Sequence[Draft]) -> list[int]:
-    return [len(draft.body) for draft in drafts]
+def _drafts(events: Sequence[Event]) -> tuple[list[Draft], list[int]]:
+    """Encode events; return them with the size of each."""
+    drafts, sizes = [], []
+    for index, event in enumerate(events):
+        try:
+            body = encode_body(event)
+        except InvalidInput as error:
+            error.field = f"events[{index}].{error.field}"
+            raise
+        drafts.append(Draft(event.type, named_node(event), body))
+        sizes.append(len(body))
+    return drafts, sizes
 
 
 def _conflict(key: Key) -> Refused:

@@ -39,11 +39,18 @@ class Ids:
     def __len__(self) -> int:
         return len(self._new) + len(self._old)
 
-    def add(self, one: str) -> None:
-        """Add the newest id. The store may still know an id that falls out, and finds it at the commit."""
-        if len(self._new) >= KEPT_IDS:
-            self._old, self._new = self._new, set()
-        self._new.add(hash(one))
+    def add(self, one: str) -> int:
+        """Add the newest id; return by how much their number changed. The store may still know an id that
+        falls out, and finds it at the commit.
+        """
+        new, gone = self._new, 0
+        if len(new) >= KEPT_IDS:
+            gone = len(self._old)
+            self._old = new
+            self._new = new = set()
+        before = len(new)
+        new.add(hash(one))
+        return len(new) - before - gone
 
 
 class PublishIds:
@@ -52,8 +59,20 @@ class PublishIds:
     def __init__(self, broker: Broker) -> None:
         self._broker = broker
         self._known: dict[Name, Ids] = {}
+        self._newest: Name | None = None
         self._held = 0
         self._meanwhile: dict[Name, list[str]] = {}
+
+    def held(self, key: Key) -> Ids | None:
+        """Return the ids of the producer of `key` if they are in memory."""
+        name = key.producer
+        if name == self._newest:
+            return self._known[name]
+        ids = self._known.pop(name, None)
+        if ids is not None:
+            self._known[name] = ids
+            self._newest = name
+        return ids
 
     async def ids(self, key: Key) -> Ids:
         """Return the ids of the producer of `key`.
@@ -61,13 +80,14 @@ class PublishIds:
         Raises:
             StoreUnavailable: the store cannot be read.
         """
-        name = key.producer
-        ids = self._known.pop(name, None)
+        ids = self.held(key)
         if ids is None:
+            name = key.producer
             ids = await self._find(name)
             self._held += len(ids)
-        self._known[name] = ids
-        self._forget()
+            self._known[name] = ids
+            self._newest = name
+            self._forget()
         return ids
 
     def _forget(self) -> None:
@@ -93,10 +113,8 @@ class PublishIds:
         name = key.producer
         known = self._known.get(name)
         if known is not None:
-            before = len(known)
-            known.add(key.id)
-            self._held += len(known) - before
-            self._forget()
-        meanwhile = self._meanwhile.get(name)
-        if meanwhile is not None:
-            meanwhile.append(key.id)
+            self._held += known.add(key.id)
+            if self._held > HELD:
+                self._forget()
+        if self._meanwhile and name in self._meanwhile:
+            self._meanwhile[name].append(key.id)

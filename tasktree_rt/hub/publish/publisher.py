@@ -9,7 +9,7 @@ from attrs import evolve
 
 from tasktree_rt.brokers.base import Duplicate, Interaction, Key, Settled
 from tasktree_rt.core.events import Event, Json, ProjectId, parse_event, project_id
-from tasktree_rt.core.reserved_names import refuse_reserved
+from tasktree_rt.core.reserved_names import TAKEN, refuse_reserved
 from tasktree_rt.dialects.base import digest, plain
 from tasktree_rt.errors import InvalidInput, ProjectDamaged, Refused, Unavailable
 from tasktree_rt.hub.context import HubContext
@@ -137,7 +137,7 @@ class Publisher:
             project = self._cache.get(name) or await self._loaded(name, events)
             if ends:
                 await self._endings.load(name)
-            if key is not None:
+            if key is not None and not self._committer.is_new(key):
                 before = await self._committer.known(key, digest_of)
                 if before is not None:
                     return duplicate_receipt(before) if isinstance(before, Duplicate) else before.repeated()
@@ -234,7 +234,8 @@ class Publisher:
             raise InvalidInput(f"expected at most {most} events", code="too_large", field="events")
         name = events[0].project_id
         for index, event in enumerate(events):
-            refuse_reserved(event.type, f"events[{index}].type")
+            if event.type in TAKEN:
+                refuse_reserved(event.type, f"events[{index}].type")
             if event.project_id != name:
                 expected = f"expected {name!r} as in events[0]"
                 raise InvalidInput(expected, code="mixed_projects", field=f"events[{index}].project_id")

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import deque
 from functools import partial
+from typing import Final
 
 import trio
 from attrs import define
@@ -30,6 +31,9 @@ from tasktree_rt.hub.interactions.resolution import StagedOutcome
 from tasktree_rt.hub.publish.pending_publish import PendingPublish, PublishReceipt, result
 from tasktree_rt.hub.sessions.base import ConnectionSession
 from tasktree_rt.hub.sessions.renewal import Authenticate, renewed
+
+_REQUESTS: Final = frozenset({"announce", "command_result", "ping", "refresh"})
+"""Types of requests other than a publish."""
 
 
 @define(eq=False)
@@ -108,23 +112,24 @@ class ProducerSession(ConnectionSession):
         try:
             value = _decoded(message, answer)
             answer.request = _request_id(value)
-            if value.get("type") == "ping" and "project_id" not in value:
+            kind = value.get("type")
+            if kind == "publish" or _is_event(value, kind):
+                raw = _raw_events(value)
+                answer.wanted = kind == "publish" or answer.request is not None
+                await self._publish(answer, raw)
+                return
+            if kind == "ping":
                 answer.message = Pong(answer.request)
-            elif value.get("type") == "refresh" and "project_id" not in value:
+            elif kind == "refresh":
                 answer.message = await self._refresh(value.get("token"), answer.request)
-            elif value.get("type") == "command_result" and "project_id" not in value:
+            elif kind == "command_result":
                 answer.wanted = answer.request is not None
                 found = await self.hub.commands.stage_report(self, value, grants=self.subscriber.grants)
                 self._append(answer)
                 found.publish.callbacks.append(lambda _: self._reported(answer, found))
                 return
-            elif value.get("type") == "announce" and "project_id" not in value:
-                await self._announce(answer, value)
             else:
-                raw = _raw_events(value)
-                answer.wanted = value["type"] == "publish" or answer.request is not None
-                await self._publish(answer, raw)
-                return
+                await self._announce(answer, value)
         except PeerError as error:
             self._refuse(answer, error)
         self._append(answer)
@@ -159,7 +164,10 @@ class ProducerSession(ConnectionSession):
             if self._broken is not None:
                 raise self._broken
             events = self._events(raw)
-            await self._permit(events)
+            if Verb.PUSH in self.hub.access.asked:
+                await self._permit(events)
+            else:
+                access.require_push(self.subscriber.grants, map(_project, events))
             key, fingerprint = None, None
             if answer.request is not None and self._producer:
                 key = Key(
@@ -200,11 +208,10 @@ class ProducerSession(ConnectionSession):
         return parse_events(raw, most=most, now=self.hub.timestamp())
 
     async def _permit(self, events: list[Event]) -> None:
-        """Refuse events of a project that the producer may not push to."""
-        grants, decisions = self.subscriber.grants, self.hub.access
-        if Verb.PUSH in decisions.asked:
-            grants = await decisions.extended(grants, Verb.PUSH, *dict.fromkeys(map(_project, events)))
-        access.require_push(grants, map(_project, events))
+        """Refuse events of a project that the producer may not push to, if the service is asked for that."""
+        names = dict.fromkeys(map(_project, events))
+        grants = await self.hub.access.extended(self.subscriber.grants, Verb.PUSH, *names)
+        access.require_push(grants, names)
 
     # --- answers ----------------------------------------------------------------------------------
 
@@ -275,6 +282,11 @@ def _request_id(value: Json) -> RequestId:
     if found is None or type(found) is int or (type(found) is str and len(found) <= MAX_REQUEST_ID):
         return found
     raise InvalidInput(f"expected a string of at most {MAX_REQUEST_ID} characters or an integer", field="id")
+
+
+def _is_event(value: Json, kind: object) -> bool:
+    """Return whether a message is an event by itself, and none of the requests."""
+    return type(kind) is not str or kind not in _REQUESTS or "project_id" in value
 
 
 def _raw_events(value: Json) -> list[object]:
