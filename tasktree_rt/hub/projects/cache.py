@@ -6,6 +6,7 @@ recover it, and the cache does not ask the store again.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Final
 
@@ -29,6 +30,8 @@ LOADED: Final = 4_096
 """Idle projects stay in memory up to this count, however small they are."""
 RECENT: Final = 1.0
 """Seconds after its use in which a project is not forgotten for its size: a caller may be about to use it."""
+SETTLED: Final = 5.0
+"""Seconds after its load in which a project gets no checkpoint for it: the hub sends the state to readers."""
 SLACK: Final = 16
 """Projects may exceed the limit by this share of it before the cache forgets others."""
 LAST_ID: Final = "\U0010ffff"
@@ -58,7 +61,7 @@ class ProjectCache:
         self._projects: dict[str, Project] = {}
         self._loading: dict[str, trio.Event] = {}
         self._left: dict[str, None] = {}
-        self._loaded: list[Project] = []
+        self._loaded: deque[tuple[float, Project]] = deque()
 
     def __len__(self) -> int:
         return len(self._projects)
@@ -138,14 +141,17 @@ class ProjectCache:
         self._projects[project.project_id] = project
         self.footprints.add(footprint)
         if project.bytes_since_checkpoint:
-            self._loaded.append(project)
+            self._loaded.append((project.last_used, project))
         self.make_room()
 
-    def take_loaded(self) -> list[Project]:
-        """Return the projects loaded since the last call with events behind their checkpoints: the next load
-        reduces these events again unless a new checkpoint has them."""
-        loaded, self._loaded = self._loaded, []
-        return loaded
+    def take_loaded(self) -> Iterator[Project]:
+        """Take the projects that were loaded `SETTLED` seconds ago with events behind their checkpoints: the
+        next load reduces these events again unless a new checkpoint has them."""
+        settled = self._now() - SETTLED
+        while self._loaded and self._loaded[0][0] <= settled:
+            _, project = self._loaded.popleft()
+            if self.holds(project):
+                yield project
 
     def _remove(self, name: str) -> None:
         del self._projects[name]

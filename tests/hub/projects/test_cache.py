@@ -100,7 +100,7 @@ async def test_the_list_shows_projects_as_they_are_applied(autojump_clock: MockC
         await world.publish("a", update("n"))
         await world.publish("b", update("n"))
         stopped = trio.Event()
-        world.hub.fanout.committed = lambda publishes: stopped.set()  # type: ignore[method-assign]
+        world.hub.committer.connect(lambda publishes: stopped.set(), world.hub.fanout.room)
         await world.submit("a", {"type": "project_deleted"})
         await stopped.wait()
         page = await world.hub.cache.page("")
