@@ -120,7 +120,7 @@ async def test_an_export_into_a_file_is_its_owners_alone_and_can_be_pushed(
         ("sqlite:none.db", "none.db is no file"),
         ("sqlite:text", "file is not a database"),
         ("sqlite:foreign.db", "is a database of another program"),
-        ("memory:", "is gone with its hub"),
+        ("memory:", "expected --store sqlite:PATH: this command reads the file of a store"),
     ],
 )
 async def test_what_cannot_be_exported_is_one_line(tmp_path: Path, store: str, reason: str) -> None:
