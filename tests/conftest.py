@@ -1,5 +1,7 @@
 """How much hypothesis tries: `dev` on a desk, `ci` where $CI is set, another with $HYPOTHESIS_PROFILE.
 
+The slowest tests are listed where $CI is set.
+
 And how often test_crash.py kills a hub, how long test_churn.py keeps one busy: options stand here because
 pytest reads the conftest of a folder below only when that folder is named on the command line.
 """
@@ -40,3 +42,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     parser.addoption("--storm-connections", type=int, default=400, help="of a revocation's test (400)")
     parser.addoption("--crash-seed", type=int, help="repeat the choices of an earlier run (random)")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """List the slowest tests at the end where $CI is set, unless the command line says otherwise."""
+    if os.environ.get("CI") and config.option.durations is None:
+        config.option.durations, config.option.durations_min = 25, 2.0
