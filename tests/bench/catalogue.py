@@ -116,6 +116,22 @@ _ALL = (
         arguments=(str(CENTRIFUGO_PROGRAM),),
         speech=Centrifugo(),
     ),
+    Peer(
+        "websockets-deflate",
+        "`websockets.broadcast`, compressing",
+        "websockets_broadcast.py",
+        "websockets",
+        "websockets",
+        ("deflate",),
+    ),
+    Peer(
+        "centrifugo-deflate",
+        "Centrifugo, compressing",
+        "centrifugo.py",
+        needs=str(CENTRIFUGO_PROGRAM),
+        arguments=(str(CENTRIFUGO_PROGRAM), "deflate"),
+        speech=Centrifugo(),
+    ),
     Peer("bare-send", "bare loop of `socket.send`", "bare_send.py"),
     Peer(TLS_OWN, "tasktree_rt with TLS", "tls_hub.py", arguments=("own",)),
     Peer(TLS_NGINX, "tasktree_rt behind nginx with TLS", "tls_hub.py", needs="nginx", arguments=("nginx",)),
@@ -123,7 +139,8 @@ _ALL = (
 )
 PEERS = {peer.name: peer for peer in _ALL}
 FASTAPI = ("fastapi-uvloop", "fastapi-asyncio")
-WATCHED = tuple(name for name in PEERS if name not in ("redis", TLS_OWN, TLS_NGINX))
+DEFLATING = ("websockets-deflate", "centrifugo-deflate")
+WATCHED = tuple(name for name in PEERS if name not in ("redis", TLS_OWN, TLS_NGINX, *DEFLATING))
 """Those that have watchers."""
 CONNECTED = tuple(name for name in WATCHED if name != "bare-send")
 """Those that are a server one would run."""

@@ -64,8 +64,12 @@ class Centrifugo(Speech):
 
     def publish(self, number: int) -> bytes:
         """A command with an id of its own."""
+        return masked(self.publish_text(number, event(number)))
+
+    def publish_text(self, number: int, event: str) -> str:
+        """The same, of any event."""
         id_ = number + _BEFORE_PUBLISHES
-        return masked(f'{{"id":{id_},"publish":{{"channel":"{CHANNEL}","data":{event(number)}}}}}')
+        return f'{{"id":{id_},"publish":{{"channel":"{CHANNEL}","data":{event}}}}}'
 
     def number(self, payload: bytes) -> int:
         """Of a publication."""

@@ -32,7 +32,7 @@ def install(names: Set[str]) -> None:
         _python(environment)
     if "node-ws" in names:
         _node()
-    if "centrifugo" in names:
+    if names & {"centrifugo", "centrifugo-deflate"}:
         _go()
     wanted = [PACKAGES[name] for name in sorted(names & PACKAGES.keys())]
     _debian([package for _, there, packages in wanted if not Path(there).exists() for package in packages])

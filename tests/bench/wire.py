@@ -161,6 +161,10 @@ class Speech:
         """The frame that publishes event `number`."""
         return publish(number)
 
+    def publish_text(self, number: int, event: str) -> str:
+        """The text that publishes `event` as number `number`."""
+        return f'{{"type":"publish","id":{number},"events":[{event}]}}'
+
     def number(self, payload: bytes) -> int:
         """Which event a watcher got."""
         return int(json.loads(payload)["data"]["n"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from tests.fuzz import foreign, forwarded, hooks, jwks, stage, wire, words
+from tests.fuzz import compression, foreign, forwarded, hooks, jwks, stage, wire, words
 from tests.fuzz.target import Target
 
 TARGETS: Final = {
@@ -13,6 +13,8 @@ TARGETS: Final = {
         Target("head", wire.run_head, wire.HEAD_WORDS, 0.1),
         Target("handshake", stage.run_handshake, (*wire.HEAD_WORDS, *stage.QUERY_WORDS), 0.5),
         Target("frames", wire.run_frames, wire.FRAME_WORDS, 0.8),
+        Target("offers", compression.run_offers, compression.OFFER_WORDS, 0.05),
+        Target("inflated", compression.run_inflated, compression.DEFLATE_WORDS, 1.0),
         Target("request", words.run_request, words.REQUEST_WORDS, 0.05),
         Target("event", words.run_event, words.EVENT_WORDS, 0.1),
         Target("publish", stage.run_publish, words.EVENT_WORDS, 0.9),

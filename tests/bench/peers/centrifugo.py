@@ -44,6 +44,8 @@ def main() -> None:
 
 def settings(port: int) -> dict[str, object]:
     """Its configuration: anybody may connect, watch and publish; no pings, as of every peer."""
+    compression = {"compression": True, "compression_min_size": 1024} if "deflate" in sys.argv else {}
+    buffers = {"use_write_buffer_pool": True, "read_buffer_size": 512, "write_buffer_size": 512}
     return {
         "http_server": {"address": "127.0.0.1", "port": port},
         "client": {
@@ -62,7 +64,7 @@ def settings(port: int) -> dict[str, object]:
                 "allow_publish_for_client": True,
             }
         },
-        "websocket": {"use_write_buffer_pool": True, "read_buffer_size": 512, "write_buffer_size": 512},
+        "websocket": {**buffers, **compression},
     }
 
 

@@ -15,7 +15,7 @@ import trio
 
 from tasktree_rt.cli.compose import Running, run_hub
 from tasktree_rt.cli.logging_setup import configure_logging
-from tasktree_rt.settings import NO_RATES, Delivery, Execution, Limits, Logging, Settings
+from tasktree_rt.settings import NO_RATES, Compression, Delivery, Execution, Limits, Logging, Settings
 
 QUIET = 3_600.0
 
@@ -29,6 +29,8 @@ def main() -> None:
 
     with ExitStack() as stack:
         folder = os.environ.get("BENCH_FOLDER") or stack.enter_context(tempfile.TemporaryDirectory())
+        least = os.environ.get("BENCH_MIN_SIZE")
+        compression = Compression() if least is None else Compression(min_size=int(least))
         settings = Settings(
             bind=f"127.0.0.1:{os.environ.get('BENCH_PORT', '0')}",
             store=f"sqlite:{Path(folder) / 'hub.db'}",
@@ -39,6 +41,7 @@ def main() -> None:
                 max_messages_per_second=1e6,
             ),
             rates=NO_RATES,
+            compression=compression,
             execution=Execution(status_interval=0),
             delivery=Delivery(ping_interval=QUIET, heartbeat_interval=QUIET),
         )

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 
 from websockets.asyncio.server import ServerConnection, broadcast, serve
 
+COMPRESSION = "deflate" if "deflate" in sys.argv else None
 watchers: set[ServerConnection] = set()
 
 
@@ -29,7 +31,9 @@ async def handle(connection: ServerConnection) -> None:
 
 async def main() -> None:
     """Serve on a free port and say which."""
-    async with serve(handle, "127.0.0.1", 0, compression=None, backlog=1024, ping_interval=None) as server:
+    async with serve(
+        handle, "127.0.0.1", 0, compression=COMPRESSION, backlog=1024, ping_interval=None
+    ) as server:
         print("ready", server.sockets[0].getsockname()[1], flush=True)
         await asyncio.get_running_loop().create_future()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.bench.scenario import Scenario
 from tests.bench.scenarios.among import AMONG
+from tests.bench.scenarios.compressed import COMPRESSED
 from tests.bench.scenarios.connections import CONNECTIONS
 from tests.bench.scenarios.dialects import DIALECTS
 from tests.bench.scenarios.fanout import BURST, CROWD, SINGLE
@@ -26,6 +27,7 @@ SCENARIOS: dict[str, Scenario] = {
         STALLED,
         MEMORY,
         INGEST,
+        COMPRESSED,
         LATENCY,
         CONNECTIONS,
         RECONNECT,
