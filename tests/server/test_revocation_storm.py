@@ -22,6 +22,7 @@ import trio
 import trio.lowlevel
 
 from tasktree_rt.core.access import EVERYTHING, Grants
+from tasktree_rt.settings.bounds import NO_RATES
 from tests.web.admin_calls import ADMIN, admin, issued
 from tests.web.realhub import RealHub, auth, node_update, real_hub
 from tests.wsclient import KEY
@@ -40,6 +41,8 @@ LIMITS: Final = (
     "max_subscriptions_per_address",
     "max_subscriptions_per_subject",
 )
+SILENT: Final = {"heartbeat_interval": 3600.0, "ping_interval": 1e6}
+"""The clients answer no pings."""
 UPGRADE: Final = (
     "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
     f"Sec-WebSocket-Key: {KEY}\r\nSec-WebSocket-Protocol: tasktree.v1\r\n"
@@ -148,7 +151,7 @@ async def test_one_revocation_ends_what_it_should_and_touches_no_other(
     lost = set(range(0, many, OWN))
     sockets = {number for number in lost if number // OWN % 2 == 0}
     async with (
-        real_hub(auth=auth(), limits=limits, delivery={"heartbeat_interval": 3600.0}) as hub,
+        real_hub(auth=auth(), limits=limits, delivery=SILENT, rates=NO_RATES) as hub,
         the_clients() as clients,
     ):
         await hub.publish("p", node_update("n"))
