@@ -118,8 +118,10 @@ async def connect(hub: RealHub, clients: Clients, count: int) -> None:
         while len(hub.hub.connections) <= numbers[-1]:
             await trio.lowlevel.checkpoint()
     await clients.until("begun", set(range(count)))
-    await trio.sleep(0.2)  # streams get their state
-    await clients.ask("read")
+    quiet = 0
+    while quiet < 3:  # streams get their state
+        await trio.sleep(0.2)
+        quiet = 0 if (await clients.ask("read"))["any"] else quiet + 1
 
 
 async def delivery(hub: RealHub, messages: AsyncIterator[Any], turns: Turns) -> int:
@@ -161,12 +163,13 @@ async def test_one_revocation_ends_what_it_should_and_touches_no_other(
             await delivery(hub, reader, turns)
             trio.lowlevel.add_instrument(turns)
             usual = max([await delivery(hub, reader, turns) for _ in range(5)])
+            begun: list[float] = []
             ended: list[float] = []
 
             async def revoke(client: httpx.AsyncClient) -> None:
-                begun = time.perf_counter()
+                begun.append(time.perf_counter())
                 answer = await client.post(f"{ADMIN}/revoke", json={"user": "ada"})
-                ended.append(time.perf_counter() - begun)
+                ended.append(time.perf_counter() - begun[0])
                 assert answer.json() == {"disconnected": len(lost)}
 
             worst, times = 0, 0
@@ -176,16 +179,19 @@ async def test_one_revocation_ends_what_it_should_and_touches_no_other(
                 while not ended:
                     worst, times = max(worst, await delivery(hub, reader, turns)), times + 1
             trio.lowlevel.remove_instrument(turns)
-        said = await clients.ask("read")
-        assert set(said["any"]) == lost, "the answer comes when all have ended; no other gets a byte"
-        assert set(said["ended"]) >= sockets
-        assert set(said["refused"]) >= lost - sockets
+        said: dict[str, set[int]] = {"any": set(), "ended": set(), "refused": set()}
+        with trio.fail_after(30):
+            while not (sockets <= said["ended"] and lost - sockets <= said["refused"]):
+                found = await clients.ask("read")
+                said = {name: numbers | set(found[name]) for name, numbers in said.items()}
+        gone = time.perf_counter() - begun[0]
+        assert said["any"] == lost, "no other gets a byte"
         await hub.publish("p", node_update("n", status="completed"))
         await clients.until("event", set(range(many)) - lost)
         with capsys.disabled():
             report.line(
-                f"\n{many} connections: {len(lost)} ended in {ended[0]:.3f} s; meanwhile {times} deliveries "
+                f"\n{many} connections: {len(lost)} ended in {gone:.3f} s; meanwhile {times} deliveries "
                 f"to another reader took at most {worst} turns of the loop (usually {usual})"
             )
         assert worst <= USUAL * usual
-        assert ended[0] < SECOND or many < 5_000
+        assert gone < SECOND or many < 5_000
