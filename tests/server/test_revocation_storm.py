@@ -185,7 +185,7 @@ async def test_one_revocation_ends_what_it_should_and_touches_no_other(
                 found = await clients.ask("read")
                 said = {name: numbers | set(found[name]) for name, numbers in said.items()}
         gone = time.perf_counter() - begun[0]
-        assert said["any"] == lost, "no other gets a byte"
+        assert said["any"] <= lost, f"no other gets a byte: {sorted(said['any'] - lost)[:5]}"
         await hub.publish("p", node_update("n", status="completed"))
         await clients.until("event", set(range(many)) - lost)
         with capsys.disabled():
