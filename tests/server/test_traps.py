@@ -13,6 +13,7 @@ from quart import websocket
 from quart_trio import QuartTrio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
+from tasktree_rt.settings import Compression
 from tasktree_rt.web.server.server import LifespanEnded, serve
 from tests.web.serving import Hub, Started, frame, make_app, small, started, structlog_records
 from tests.wsclient import BINARY, CLOSE, CONT, PONG, TEXT, WsClient, masked, request_head
@@ -77,8 +78,10 @@ async def test_trap_2_a_message_over_the_limit_is_refused_before_it_is_buffered(
     assert not (await served.session()).messages
 
 
-async def test_trap_3_no_extension_is_negotiated_and_a_compressed_frame_is_refused(started: Started) -> None:
-    served = await started()
+async def test_trap_3_without_compression_no_extension_is_negotiated_and_a_compressed_frame_is_refused(
+    started: Started,
+) -> None:
+    served = await started(compression=Compression(websocket=False))
     client = await WsClient.dial(served.port)
     await client.raw(request_head(headers=[("Sec-WebSocket-Extensions", "permessage-deflate")]))
     answer = await client.answer()

@@ -31,9 +31,9 @@ from tests.web.access_table import ABSENT, CALLERS, EXECUTION, PROJECT, PUSH
 ALL: Final = frozenset(CALLERS)
 SELF: Final = frozenset({"user", "admin"})
 NATIVE: Final[dict[str, tuple[Json, frozenset[str]]]] = {
-    "subscribe": ({"project_id": PROJECT}, frozenset({"watch"})),
-    "subscribe since": ({"project_id": PROJECT, "since": ":0"}, frozenset({"watch"})),
-    "subscribe state": ({"project_id": PROJECT, "state": True}, frozenset({"watch"})),
+    "subscribe": ({"project_id": PROJECT}, frozenset({"watch", "branch"})),
+    "subscribe since": ({"project_id": PROJECT, "since": ":0"}, frozenset({"watch", "branch"})),
+    "subscribe state": ({"project_id": PROJECT, "state": True}, frozenset({"watch", "branch"})),
     "subscribe *": ({"project_id": "*"}, ALL),
     "subscribe user": ({"user_id": "ada"}, SELF),
     "unsubscribe": ({"project_id": PROJECT}, ALL),
@@ -223,17 +223,18 @@ def test_a_handshakes_subscription_is_refused_alike_whether_or_not_the_project_e
         async with a_world() as world:
             await prepared(world)
             told = []
+            watches = caller == "watch" or (caller == "branch" and kind != "execution")
             for name in (PROJECT, ABSENT):
                 loaded = set(world.hub.cache)
                 carried = Carried(watching(world, kind, caller, name), world.nursery)
                 await world.settle()
                 said = [one for one in carried.received() if one.get("type") != "welcome"]
                 told.append((said, carried.transport.close_read, name in world.hub.index.named()))
-                if caller != "watch":
+                if not watches:
                     assert set(world.hub.cache) == loaded, "a refused caller made the hub look"
             text = repr(told[0]).replace(PROJECT, ABSENT)
-            assert (text == repr(told[1])) == (caller != "watch"), told
-            if caller != "watch" and kind != "native":
+            assert (text == repr(told[1])) != watches, told
+            if not watches and kind != "native":
                 assert told[0][1] is not None
                 assert told[0][1][0] == 4003
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from base64 import urlsafe_b64decode
 from typing import Final
 
-import jwt
 import msgspec
 from attrs import frozen
 
@@ -91,6 +91,8 @@ def user_of(token: str | None) -> str:
     if token is None:
         return DEFAULT_USER
     try:
-        return str(jwt.decode(token, options={"verify_signature": False})["sub"])
-    except (jwt.PyJWTError, KeyError):
+        # The claims are the second part of a JWT (RFC 7519); the server verifies the signature.
+        claims = token.split(".")[1]
+        return str(_decode(urlsafe_b64decode(claims + "=" * (-len(claims) % 4)))["sub"])
+    except (LookupError, ValueError, TypeError):
         return DEFAULT_USER

@@ -33,7 +33,7 @@ def everything_interleaves() -> Iterator[None]:
         patch.setattr(fanout, "SLICE", 1)
         patch.setattr(project, "TAIL_EVENTS", 6)
         patch.setattr(shared_snapshot, "PART_BYTES", 100)
-        patch.setattr(project, "NODES_AN_EVENT", 1)
+        patch.setattr(shared_snapshot, "NODES_AN_EVENT", 1)
         patch.setattr(catchup, "REPLAY_EVENTS", 3)
         patch.setattr(catchup, "SMALL_REPLAY", 4)
         patch.setattr(catchup, "MAX_NODES", 4)
