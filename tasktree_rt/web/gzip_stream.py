@@ -14,6 +14,8 @@ SLICE: Final = 64 * 1024 - 1
 """Maximum bytes that are compressed at once, and of a stored block (RFC 1951, 3.2.4)."""
 BEGIN: Final = b"\x1f\x8b\x08" + bytes(6) + b"\xff"
 _LAST: Final = b"\x03\x00"
+_FLUSH: Final = b"\x00\x00\x00\xff\xff"
+"""An empty stored block. Go's reader, Caddy's too, hands out what it has read only at such a block."""
 
 
 class GzipStream:
@@ -48,4 +50,6 @@ class GzipStream:
 
 def _stored(data: bytes) -> bytes:
     size = len(data)
-    return b"".join((b"\x00", size.to_bytes(2, "little"), (size ^ 0xFFFF).to_bytes(2, "little"), data))
+    return b"".join(
+        (b"\x00", size.to_bytes(2, "little"), (size ^ 0xFFFF).to_bytes(2, "little"), data, _FLUSH)
+    )
