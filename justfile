@@ -67,7 +67,8 @@ types: (_npm "types")
 test *ARGS: setup (_npm "test") _ui
     # The frontend's own tests and those in a browser come before pytest, whose closing line stays the last.
     @if [[ $# -eq 0 ]]; then "{{ just_executable() }}" --justfile "{{ justfile() }}" e2e; fi
-    @.venv/bin/python -m pytest -n auto "$@"
+    # Half of the time a test waits for a process or a socket: two tests a core at once.
+    @.venv/bin/python -m pytest -n "$((2 * $(nproc)))" "$@"
 
 # test the dashboard in a real browser (Debian's chromium), against real hubs; arguments go to vitest
 [no-exit-message]

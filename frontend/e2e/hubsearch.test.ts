@@ -41,7 +41,7 @@ it("a search of events finds what is far back, counts it, and leads to the line"
   const { page, complaints } = await open(browser);
   await page.goto(`${hub.url}/p/run/events?q=needle`);
   const hits = page.getByRole("region", { name: "In the whole log" });
-  await hits.getByText("2 events", { exact: true }).waitFor();
+  await hits.getByText("2 events", { exact: true }).waitFor(); // the index may be behind at first
   await accessible(page);
   await hits.getByRole("listitem").getByRole("link").filter({ hasText: "lonesome needle" }).click();
   const panel = page.getByRole("complementary", { name: "Node" });
@@ -128,6 +128,7 @@ it.each(SCREENS)(
 it("the palette searches all projects for its words", async () => {
   const { page } = await open(browser);
   await page.goto(`${hub.url}/`);
+  await page.getByRole("link", { name: "Second run" }).first().waitFor(); // the page hears keys
   await page.keyboard.press("Control+K");
   await page.getByRole("combobox", { name: "Jump to a project, a node or a page" }).fill("lonesome needle");
   await page.getByRole("option", { name: /Search for lonesome needle/ }).click();

@@ -18,6 +18,8 @@ type State<P extends SearchAnswer> = Omit<HubSearch<P>, "more">;
 const LETTER = /[\p{L}\p{N}]/u;
 const LONGEST = 400;
 const PAUSE = 250;
+/** Milliseconds after which a hub is asked again whose index lacks the newest events. */
+const AGAIN = 1_000;
 const NOTHING = { page: null, hits: [], loading: false, error: null };
 
 /** Whether the hub can look for these words. */
@@ -25,8 +27,14 @@ export function isAsked(words: string): boolean {
   return LETTER.test(words) && words.length <= LONGEST;
 }
 
+/** Whether the index lacks events of what was searched. */
+function isBehind(page: SearchAnswer & { indexed_up_to?: number; head?: number; behind?: number }): boolean {
+  const { indexed_up_to: upTo = 0, head = 0, behind = head - upTo } = page;
+  return page.index && behind > 0;
+}
+
 /**
- * The hits of a search.
+ * The hits of a search. Its first page is asked for again until the hub's index has all events.
  *
  * @param ask - gives a page; the same function for as long as the same is searched.
  * @param asked - null: nothing is asked.
@@ -46,13 +54,16 @@ export function useHubSearch<P extends SearchAnswer>(
   useEffect(() => {
     if (key === "") return;
     const stop = new AbortController();
+    let timer = setTimeout(() => void load(), after === undefined ? PAUSE : 0);
     const load = async () => {
       setFound((before) => ({ ...before, loading: true, error: null }));
       try {
         const page = await ask({ ...JSON.parse(key), after }, stop.signal);
+        const first = after === undefined;
+        if (first && isBehind(page)) timer = setTimeout(() => void load(), AGAIN);
         setFound((before) => ({
-          page: before.page === null ? page : { ...before.page, next: page.next },
-          hits: after === undefined ? page.hits : [...before.hits, ...page.hits],
+          page: first || before.page === null ? page : { ...before.page, next: page.next },
+          hits: first ? page.hits : [...before.hits, ...page.hits],
           loading: false,
           error: null,
         }));
@@ -62,7 +73,6 @@ export function useHubSearch<P extends SearchAnswer>(
         setFound((before) => ({ ...before, loading: false, error }));
       }
     };
-    const timer = setTimeout(() => void load(), after === undefined ? PAUSE : 0);
     return () => {
       clearTimeout(timer);
       stop.abort();
