@@ -207,6 +207,8 @@ class Estate:
             return  # the connection is over
         until, branch = None, one.branch
         allowed = one.may("watch", project)
+        if not allowed and one.watched.get(project) is not None:  # by a token shown before, until it ends
+            allowed, until, branch = True, one.watched[project], one.branches.get(project)
         if token is not None:
             try:
                 read = self.hub.subscription_tokens.read(token)

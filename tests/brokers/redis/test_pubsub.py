@@ -90,14 +90,14 @@ async def test_what_is_published_under_the_patterns_comes_in_order_and_nothing_e
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
 async def test_it_comes_back_when_redis_does_and_tells_of_both(tmp_path: Path, how: signal.Signals) -> None:
     async with redis_server(tmp_path) as server, listening(server) as heard:
-        for _ in range(2):
+        for count in (1, 2):
             await server.end(how)
             await heard.changes.until(lambda: heard.told[-1] == "down")
             await server.start()
             await heard.changes.until(lambda: heard.told[-1] == "up")
             await server.publish("a/1", b"again")
+            await heard.until_heard(count)  # a Redis that is killed at once may not have sent it
         assert heard.told == ["up", "down", "up", "down", "up"]
-        await heard.until_heard(2)
 
 
 @NEEDED
