@@ -34,6 +34,10 @@ class ApiKey:
     used: int | None = None
     revoked: int | None = None
 
+    def ended_before(self, at: int) -> bool:
+        """Return whether the key was revoked or expired before `at`."""
+        return any(end is not None and end < at for end in (self.revoked, self.expires))
+
 
 @frozen
 class Revocation:

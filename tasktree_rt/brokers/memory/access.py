@@ -56,8 +56,4 @@ class MemoryAccess:
         """Delete expired revocations, and keys that ended long ago."""
         await trio.lowlevel.checkpoint()
         self._revocations = {name: one for name, one in self._revocations.items() if one.expires > now}
-        self._keys = {key.id: key for key in self._keys.values() if not _ended(key, ended_before)}
-
-
-def _ended(key: ApiKey, before: int) -> bool:
-    return any(at is not None and at < before for at in (key.revoked, key.expires))
+        self._keys = {key.id: key for key in self._keys.values() if not key.ended_before(ended_before)}

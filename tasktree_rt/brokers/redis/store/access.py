@@ -64,7 +64,7 @@ class RedisAccess:
 
     async def forget_access(self, now: int, ended_before: int) -> None:
         """Delete expired revocations, and keys that ended long ago."""
-        keys = [key.id for key in await self.keys() if _ended(key, ended_before)]
+        keys = [key.id for key in await self.keys() if key.ended_before(ended_before)]
         over = [_name(one) for one in await self.revocations() if one.expires <= now]
         if keys or over:
             await self._write("forget", pack(keys), pack(over))
@@ -80,7 +80,3 @@ class RedisAccess:
 
 def _name(one: Revocation) -> str:
     return f"{one.kind}\0{one.name}"
-
-
-def _ended(key: ApiKey, before: int) -> bool:
-    return any(at is not None and at < before for at in (key.revoked, key.expires))

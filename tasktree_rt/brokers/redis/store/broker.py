@@ -42,6 +42,7 @@ from tasktree_rt.brokers.redis.store.states import RedisStates
 from tasktree_rt.brokers.redis.store.trimming import RedisTrimming
 from tasktree_rt.core.log import Gap, Position, Recovered
 from tasktree_rt.core.search import Query
+from tasktree_rt.core.topics import user_of
 
 
 class RedisBroker:
@@ -257,7 +258,7 @@ class RedisBroker:
     async def outline(self, project_id: str) -> Outline:
         """Describe a project without its log."""
         found = await self._log.describe(project_id)
-        is_project = found.life.epoch and not project_id.startswith("@")
+        is_project = found.life.epoch and user_of(project_id) is None
         return Outline(found.life, _described(project_id, found) if is_project else None, found.life.head)
 
     async def checkpoints(self, project_id: str) -> list[int]:

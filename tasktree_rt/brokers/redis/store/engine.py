@@ -158,7 +158,7 @@ class Engine:
             if self._history != before:
                 return  # another request has done it
             for link in self._links:
-                link.look_again()  # one of them may still be at a server that is no master any more
+                link.look_again()  # a link may still be at a server that was the master
             answer = await self.reads.run(ADOPT, self.prefix, self._hub, self.acknowledged, self._others)
             match [one.decode() if isinstance(one, bytes) else one for one in answer]:
                 case ["ok", history]:

@@ -190,7 +190,7 @@ def records_in(topic: str, entries: list[Any]) -> list[Record]:
     """Read entries.
 
     Raises:
-        StoreDamaged: one of them cannot be read.
+        StoreDamaged: an entry cannot be read.
     """
     found: list[Record] = []
     for entry in entries:
