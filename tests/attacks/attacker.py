@@ -135,15 +135,21 @@ class Raw(RawSocket):
             pass
         return heard
 
-    def flood(self, data: bytes, stop: threading.Event) -> None:
-        """Send `data` over and over until the hub ends the connection, or `stop`."""
+    def flood(self, data: bytes, begun: threading.Event, stop: threading.Event) -> None:
+        """Send `data` over and over until the hub ends the connection, or `stop`; sets `begun` once all of it
+        is sent, or the hub takes no more."""
         self._socket.settimeout(0.05)
         view = memoryview(data)
         with suppress(OSError):
             while not stop.is_set():
-                with suppress(TimeoutError):
-                    sent = self._socket.send(view)
-                    view = view[sent:] or memoryview(data)
+                try:
+                    view = view[self._socket.send(view) :]
+                except TimeoutError:
+                    begun.set()
+                if not view:
+                    begun.set()
+                    view = memoryview(data)
+        begun.set()
 
 
 class Attacker:
@@ -269,10 +275,11 @@ class Attacker:
     @contextmanager
     def flooding(self, one: Raw, data: bytes) -> Iterator[None]:
         """Send `data` over and over while the block lasts, and check deliveries meanwhile."""
-        stop = threading.Event()
-        thread = threading.Thread(target=one.flood, args=(data, stop))
+        begun, stop = threading.Event(), threading.Event()
+        thread = threading.Thread(target=one.flood, args=(data, begun, stop))
         thread.start()
         try:
+            assert begun.wait(WAIT)
             self.arena.deliver(most=BUSY_TURNS)
             yield
             self.arena.deliver(most=BUSY_TURNS)

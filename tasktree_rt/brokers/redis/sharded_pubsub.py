@@ -40,7 +40,8 @@ class ShardCallbacks:
 
     Attributes:
         message: takes the channel and body of each message.
-        gap: takes channels subscribed to again, which may have missed messages.
+        gap: takes channels subscribed to again, which may have missed messages, before the next message
+            of any of them.
         up: called when all wanted channels are subscribed to.
         down: takes the reason why a wanted channel is not subscribed to.
     """
@@ -248,13 +249,19 @@ class Shards:
                 for reply in replies:
                     self._take(shard, reply)
                     await trio.lowlevel.checkpoint()
-            if shard.mended and not shard.asked:
-                mended, shard.mended = shard.mended, []
-                self._callbacks.gap(mended)
+            if not shard.asked:
+                self._report_gap(shard)
+
+    def _report_gap(self, shard: Shard) -> None:
+        if shard.mended:
+            mended, shard.mended = shard.mended, []
+            self._callbacks.gap(mended)
 
     def _take(self, shard: Shard, reply: Reply) -> None:
         match reply.value:
             case [b"smessage", bytes(channel), bytes(body)]:
+                if channel in shard.mended:
+                    self._report_gap(shard)  # before the first message behind it
                 self._callbacks.message(channel, body)
             case [b"ssubscribe", bytes(channel), *_]:
                 if shard.answered(SUBSCRIBE, channel) and not shard.expected[channel]:
