@@ -59,7 +59,7 @@ def test_a_command_that_needs_the_hub_says_what_to_install() -> None:
     done = run_without_hub(SERVE)
     assert done.returncode == 1
     assert "`tasktree-rt serve` needs the hub" in done.stderr
-    assert "pip install 'tasktree-rt[hub]'" in done.stderr
+    assert "pip install '.[hub]'" in done.stderr
 
 
 @pytest.mark.parametrize("requirement", BASE.values(), ids=str)

@@ -10,6 +10,7 @@ import click
 from attrs import frozen
 
 from tasktree_rt import __version__
+from tasktree_rt.cli.greeting import HUB_INSTALL, greeting, hub_installed
 
 
 @frozen
@@ -43,6 +44,9 @@ COMMANDS: Final = {
     "token": Late("token", "token_command", "Mint and explain tokens."),
     "load": Late("load", "load_command", "Test a hub, or any WebSocket server, under load."),
     "settings": Late("show_settings", "settings_command", "Print every effective setting and its origin."),
+    "init": Late("init", "init_command", "Write a settings file with every setting, commented out."),
+    "check-config": Late("check_config", "check_config_command", "Check a settings file."),
+    "doctor": Late("doctor.command", "doctor_command", "Check what a hub needs here, and say what to do."),
 }
 
 
@@ -69,18 +73,25 @@ def _loaded(command: str, late: Late) -> click.Command:
             raise
         raise click.ClickException(
             f"`tasktree-rt {command}` needs the hub, which is not installed ({error.name} is missing): "
-            "pip install 'tasktree-rt[hub]'"
+            f"{HUB_INSTALL}"
         ) from None
     return found
 
 
-@click.command(cls=_Late, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.command(
+    cls=_Late,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.version_option(__version__, prog_name="tasktree-rt")
-def tasktree_rt() -> None:
+@click.pass_context
+def tasktree_rt(context: click.Context) -> None:
     """A real-time hub: an orchestrator pushes task-tree events, every dashboard sees the tree as it is now.
 
     Example: tasktree-rt demo .
     """
+    if context.invoked_subcommand is None:
+        click.echo(greeting(hub=hub_installed()))
 
 
 def main() -> None:

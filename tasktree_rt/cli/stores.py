@@ -44,11 +44,20 @@ def _redis_broker(url: str, redis: Redis) -> Broker:
     from tasktree_rt.brokers.redis.store import RedisBroker
 
     return RedisBroker(
-        url, password=_password(redis), prefix=redis.prefix, replicas=redis.replicas, timeout=redis.timeout
+        url,
+        password=redis_password(redis),
+        prefix=redis.prefix,
+        replicas=redis.replicas,
+        timeout=redis.timeout,
     )
 
 
-def _password(redis: Redis) -> str:
+def redis_password(redis: Redis) -> str:
+    """Return the password of the store's Redis, from the settings or the file that they name.
+
+    Raises:
+        SettingsError: the file cannot be read, or has no first line.
+    """
     if not redis.password_file:
         return redis.password
     try:

@@ -44,17 +44,22 @@ class Aiecs:
     """The AIECS protocol. Times in seconds."""
 
     host: str = field(default="127.0.0.1", validator=a_text)
+    """Address of the additional port."""
     port: int = field(default=0, validator=whole(0))
     """An additional port that accepts AIECS clients at any path; 0: the hub serves them only at
     ``/ws/aiecs`` of `bind`."""
     max_connections: int = count(1_000)
+    """Maximum number of connections of AIECS' clients."""
     ping_interval: float = seconds(20.0)
+    """Seconds without a received byte before a ping."""
     ping_timeout: float = seconds(10.0)
+    """Seconds without a byte after that ping before the hub aborts the connection."""
     callback_timeout: float = seconds(300.0)
     """Seconds until the deadline of a confirmation that names none."""
     default_proceed: bool = field(default=True, validator=a_flag)
     """The answer to a confirmation whose deadline passes without one."""
     heartbeat_interval: float = seconds(30.0)
+    """Seconds between two heartbeats of a task."""
     broadcast_all: bool = field(default=True, validator=a_flag)
     """Send every event to every AIECS client. Has no effect with authentication."""
     one_per_user: bool = field(default=False, validator=a_flag)
@@ -69,6 +74,7 @@ class AutoGpt:
     """URL of AutoGPT's Redis, from which the hub reads events; empty: the hub takes AutoGPT's events only
     over HTTP."""
     redis_password: str = field(default="", repr=False, validator=a_text)
+    """Password of that Redis, which must not be in the URL."""
     api_url: str = field(default="", validator=an_http_url)
     """URL of AutoGPT's REST API. Needed with a Redis cluster: the hub asks it for an execution's graph."""
     mirror: str = field(default="auto", converter=to_switch, validator=one_of("auto", "on", "off"))

@@ -70,6 +70,7 @@ class Redis:
     prefix: str = field(default="tt", validator=_a_prefix)
     """Begins the name of every key: hubs with different prefixes can share a Redis."""
     password: str = field(default="", repr=False, validator=a_text)
+    """Password of the Redis that ``store`` names, which must not be in the URL."""
     password_file: str = field(default="", validator=a_path)
     """Path of a file whose first line is the password."""
     replicas: int = field(default=0, validator=whole(0))

@@ -40,7 +40,9 @@ class Logging:
     """The hub's own log."""
 
     format: str = field(default="console", validator=one_of("console", "json"))
+    """How lines of the log look: ``console`` for people, ``json`` for machines."""
     level: str = field(default="info", validator=one_of("debug", "info", "warning", "error"))
+    """The least severe lines that are logged."""
 
 
 @frozen
@@ -65,8 +67,11 @@ class Settings:
     proxy_header: str = field(default="x-forwarded-for", validator=one_of("x-forwarded-for", "forwarded"))
     """The header that trusted proxies set."""
     docs: bool = field(default=True, validator=a_flag)
+    """Serve the pages that describe the hub's interfaces, and their documents, below ``/docs``."""
     metrics: bool = field(default=True, validator=a_flag)
+    """Serve ``/metrics`` for Prometheus."""
     lifecycle: str = field(default="observe", validator=one_of("observe", "enforce"))
+    """What the hub does with an impossible change of status: ``observe`` counts, ``enforce`` refuses it."""
     limits: Limits = field(default=Factory(Limits), validator=is_a(Limits, "Limits(…)"))
     rates: Rates = field(default=Factory(Rates), validator=is_a(Rates, "Rates(…)"))
     delivery: Delivery = field(default=Factory(Delivery), validator=is_a(Delivery, "Delivery(…)"))

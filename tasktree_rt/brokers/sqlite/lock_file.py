@@ -135,6 +135,25 @@ class LockFile:
             os.close(folder)
 
 
+def holder_of(database: str) -> int | None:
+    """Return the process of the hub that has a database open, 0 if that is unknown; None if no hub has.
+
+    Asks for a shared lock for a moment, and makes no file.
+    """
+    try:
+        descriptor = os.open(f"{database}.lock", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        match = _PATTERN.fullmatch(os.pread(descriptor, 512, 0))
+        return int(match[1]) if match else 0
+    finally:
+        os.close(descriptor)
+    return None
+
+
 def _holder(descriptor: int) -> str:
     match = _PATTERN.fullmatch(os.pread(descriptor, 512, 0))
     return f" (process {int(match[1])})" if match else ""
