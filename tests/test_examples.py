@@ -258,7 +258,7 @@ async def test_operating_lists_every_metric() -> None:
     listed = {
         name.removesuffix("_total")
         for row in rows("operating.md", "metric")
-        for name in re.findall(r"tasktree_\w+", row[0])
+        for name in re.findall(r"(?:tasktree|process)_\w+", row[0])
     }
     metrics = Metrics()
     metrics.certificate_expires(0.0)

@@ -31,6 +31,7 @@ from tasktree_rt.client.watcher.messages import (
     ProjectDeleted,
     ProjectEvent,
     StateReplaced,
+    Subscribed,
     WatchMessage,
 )
 from tasktree_rt.client.watcher.watcher import Watcher, open_watcher
@@ -58,7 +59,7 @@ def watch_command(project: str, hub: str, as_json: bool, since: str | None, pati
     Continues by itself after every outage of the hub. With --json it prints every event from --since on
     (default: from now on) once and in order, with its seq and epoch. If the hub no longer has these events,
     it prints one line {"type": "project_state", …} with the whole state instead. If standard output is no
-    terminal, it prints a line for each event.
+    terminal, it prints a line for each node that is there (project_state), then a line for each event.
 
     \b
     Examples:
@@ -76,15 +77,29 @@ def watch_command(project: str, hub: str, as_json: bool, since: str | None, pati
 async def _print(url: str, project: str, since: str | None, patience: float, as_json: bool) -> None:
     # "disconnect": for a slow reader the hub closes and the watcher resumes; it never merges events.
     watching = open_watcher(
-        url, project, since, policy="disconnect", state=False, views=False, patience=patience, **access()
+        url,
+        project,
+        since,
+        policy="disconnect",
+        state=not as_json,
+        views=False,
+        patience=patience,
+        **access(),
     )
     async with watching as watcher:
         async for message in watcher:
             raise_if_refused(message)
             if isinstance(message, Disconnected):
-                click.echo(f"tasktree-rt: {printable(message.reason)}; trying again", err=True)
+                _say(f"{printable(message.reason)}; trying again")
+            elif isinstance(message, Subscribed) and not message.position.epoch:
+                _say(f"there is no project {project!r} yet; waiting for its first event")
             elif (shown := _as_json(message)) is not None:
-                click.echo(encode_json(shown) if as_json else _as_line(shown))
+                for line in [encode_json(shown)] if as_json else _as_lines(shown):
+                    click.echo(line)
+
+
+def _say(text: str) -> None:
+    click.echo(f"tasktree-rt: {text}", err=True)
 
 
 @define
@@ -147,6 +162,13 @@ def _as_json(message: WatchMessage) -> Json | None:
 def _place(message: StateReplaced | Conflated) -> Json:
     position = message.position
     return {"project_id": message.project_id, "seq": position.seq, "epoch": position.epoch}
+
+
+def _as_lines(shown: Json) -> list[str]:
+    """Return an event as a line, and a state as a line for each node."""
+    if shown["type"] != "project_state":
+        return [_as_line(shown)]
+    return [_as_line({**shown, "data": node}) for node in shown["data"]["nodes"]]
 
 
 def _as_line(shown: Json) -> str:

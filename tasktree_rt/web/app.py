@@ -12,6 +12,7 @@ from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException, NotFound
 from werkzeug.routing import MapAdapter
 
+from tasktree_rt import __version__
 from tasktree_rt.errors import PeerError, ProjectDamaged, SettingsError, StoreDamaged, StoreUnavailable
 from tasktree_rt.hub.hub import Hub
 from tasktree_rt.hub.projects.store_health import unavailable
@@ -208,6 +209,10 @@ def _operations(app: QuartTrio, hub: Hub) -> None:
     @app.get("/healthz")
     async def healthz() -> Response:
         return reply({"status": "healthy"})
+
+    @app.get("/version")
+    async def version() -> Response:
+        return reply({"version": __version__})
 
     @app.get("/readyz")
     async def readyz() -> Response:

@@ -30,7 +30,7 @@ DOCUMENTS: Final = {
     f"{API}/asyncapi.json": "asyncapi.json",
 }
 """The documents' paths and files (setting ``docs``)."""
-OPEN_PATHS: Final = frozenset({"/healthz", "/readyz", *DOCUMENTS})
+OPEN_PATHS: Final = frozenset({"/healthz", "/readyz", "/version", *DOCUMENTS})
 FILES: Final = "/static/"
 OPEN_FOLDERS: Final = (FILES, f"/{ASSETS}")
 BODY_PATIENCE: Final = 0.5

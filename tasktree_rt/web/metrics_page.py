@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import platform
 from collections import Counter as Tally
 from collections.abc import Iterator
 from typing import Final
 
-from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from tasktree_rt import __version__
 from tasktree_rt.hub.hub import Hub
 from tasktree_rt.metrics import Metrics
 
@@ -21,6 +23,8 @@ class MetricsPage:
         self._metrics = metrics
         self._gauges: Final = CollectorRegistry()
         self._gauges.register(_Gauges(hub))
+        # Counted by the kernel, read at each scrape; only where there is /proc.
+        self._gauges.register(ProcessCollector(registry=None))
 
     def text(self) -> bytes:
         """Return the page."""
@@ -64,6 +68,11 @@ class _Gauges(Collector):
             ("draining", "1 while the hub stops.", float(found.draining)),
         ):
             yield GaugeMetricFamily(f"tasktree_{name}", text, value=value)
+        build = GaugeMetricFamily(
+            "tasktree_build_info", "The versions that run.", labels=["version", "python"]
+        )
+        build.add_metric([__version__, platform.python_version()], 1)
+        yield build
         yield CounterMetricFamily(
             "tasktree_mirror_lost", "Changes not mirrored.", value=hub.write_behind.lost
         )

@@ -14,6 +14,7 @@ import pytest
 import trio
 import trio.testing
 from hypothesis import given
+from structlog.testing import capture_logs
 
 from tasktree_rt.brokers.base import Appended, Broker, Checkpoint, Duplicate, Key, Retention, Snapshot
 from tasktree_rt.brokers.sqlite import SqliteBroker
@@ -221,11 +222,15 @@ async def test_a_backup_put_in_the_place_of_the_database_goes_on_under_new_epoch
     backup = tmp_path / "backup"
     await grow(path, backup)
     shutil.copy(backup, path)
-    async with opened(path) as broker:
-        await expect_new_epochs(broker)
-        first = (await broker.load("p")).epoch
-    async with opened(path) as broker:
-        assert (await broker.load("p")).epoch == first
+    with capture_logs() as lines:
+        async with opened(path) as broker:
+            await expect_new_epochs(broker)
+            first = (await broker.load("p")).epoch
+    assert [line["event"] for line in lines] == ["older copy opened: every project has a new epoch"]
+    with capture_logs() as lines:
+        async with opened(path) as broker:
+            assert (await broker.load("p")).epoch == first
+    assert lines == []
     shutil.copy(backup, path)
     async with opened(path) as broker:
         await expect_new_epochs(broker)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import trio
 
-from tests.cli.processes import PATIENCE, command, events_of, finished, free_port, hub
+from tests.cli.processes import CODE, PATIENCE, command, events_of, finished, free_port, hub
 
 
 def lines(count: int, start: int = 0) -> bytes:
@@ -101,6 +101,29 @@ async def test_watch_tells_events_in_plain_lines_where_there_is_no_terminal(tmp_
             line = await watch.line("node_update a")
     assert "status=running" in line
     assert "\x1b" not in line
+
+
+async def test_watch_without_a_terminal_begins_with_what_is_there(tmp_path: Path) -> None:
+    async with hub(tmp_path) as (_, address):
+        for number in (1, 2):
+            event = {
+                "type": "node_update",
+                "data": {"node_id": f"n{number}", "changes": {"progress": number}},
+            }
+            await finished(tmp_path, "push", "p", "--hub", address, stdin=json.dumps(event).encode())
+        async with command(tmp_path, "watch", "p", "--hub", address) as watch:
+            assert "progress=1" in await watch.line("project_state n1")
+            assert "progress=2" in await watch.line("project_state n2")
+
+
+async def test_watch_tells_that_there_is_no_such_project(tmp_path: Path) -> None:
+    # Both streams are one pipe.
+    both = "import os, sys; os.dup2(1, 2); " + CODE
+    async with (
+        hub(tmp_path) as (_, address),
+        command(tmp_path, "watch", "nobody", "--hub", address, code=both) as watch,
+    ):
+        await watch.line("there is no project 'nobody' yet; waiting for its first event")
 
 
 async def test_a_reader_that_has_enough_ends_watch_quietly(tmp_path: Path) -> None:

@@ -158,6 +158,7 @@ ROUTES: Final[dict[str, Route]] = {
             "GET /",
             "GET /healthz",
             "GET /readyz",
+            "GET /version",
             "GET /<name>",
             "GET /assets/<path:name>",
             "GET /p/<path:place>",

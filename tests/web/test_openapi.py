@@ -170,6 +170,7 @@ async def succeed(http: httpx.AsyncClient, seen: Seen) -> None:
         "/metrics",
         "/healthz",
         "/readyz",
+        "/version",
         "/docs",
         "/docs/reducer.json",
         "/",

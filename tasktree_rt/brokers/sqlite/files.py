@@ -16,6 +16,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Final
 
+from structlog.stdlib import BoundLogger, get_logger
+
 from tasktree_rt import private
 from tasktree_rt.brokers.sqlite import open_checks as identity
 from tasktree_rt.brokers.sqlite import schema
@@ -24,6 +26,7 @@ from tasktree_rt.brokers.sqlite.lock_file import LockFile
 from tasktree_rt.brokers.sqlite.moved_files import MovedFiles
 from tasktree_rt.errors import StoreUnavailable, StoreUnusable
 
+log: Final[BoundLogger] = get_logger("tasktree_rt.sqlite")
 _ZEROS: Final = 1 << 20
 _ROOM: Final = 1 << 20
 """Bytes of a disk below which it is called full."""
@@ -189,6 +192,9 @@ class Files:
             lineage, commits = connection.execute("SELECT lineage, commits FROM store").fetchone()
             if not fresh and not (file and guard.knows(lineage, commits, file)):
                 lineage = _begin_lineage(connection)
+                log.warning(
+                    "older copy opened: every project has a new epoch", store=self.path, commits=commits
+                )
             guard.begin(lineage, commits, hold.status)
         finally:
             connection.close()
