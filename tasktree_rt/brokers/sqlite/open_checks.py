@@ -49,7 +49,10 @@ def _judge(path: str, application_id: int, version: int) -> None:
         raise StoreUnusable(f"{path} is a database of another program")
     if version > schema.VERSION:
         known = f"schema {version}, known is {schema.VERSION}"
-        raise StoreUnusable(f"{path} was written by a newer version of this program ({known})")
+        raise StoreUnusable(
+            f"{path} was written by a newer version of this program ({known}): "
+            "run that version, or restore a backup made before the upgrade"
+        )
 
 
 def is_fresh(connection: sqlite3.Connection, path: str) -> bool:
