@@ -4,6 +4,7 @@ export default defineConfig({
   test: {
     environment: "node",
     include: ["e2e/**/*.test.ts"],
+    globalSetup: "e2e/folders.ts",
     testTimeout: 180_000,
     hookTimeout: 120_000,
     // Nothing is a matter of time here: a busy machine may take as long as it takes.

@@ -40,7 +40,7 @@ export class HubProcess {
   constructor(port: number) {
     this.port = port;
     this.url = `http://127.0.0.1:${port}`;
-    this.#folder = mkdtempSync(join(tmpdir(), "hub-"));
+    this.#folder = mkdtempSync(join(process.env.HUBS ?? tmpdir(), "hub-"));
   }
 
   static async start(...flags: string[]): Promise<HubProcess> {
