@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from functools import partial
 from multiprocessing.pool import ThreadPool
+from operator import itemgetter
 from typing import Final
 
 from rich.console import Console
@@ -132,10 +133,12 @@ def _mutants(console: Console, wish: argparse.Namespace) -> int:
         ThreadPool(wish.jobs) as pool,
     ):
         task = progress.add_task("mutants", total=len(wish.named))
-        for one in pool.imap(partial(_sought, first=wish.first), wish.named):
+        for one in pool.imap_unordered(partial(_sought, first=wish.first), wish.named):
             found.append(one)
             progress.advance(task)
-    console.print(report.mutants_table(found))
+            console.print(report.mutant_line(*one), markup=False)
+            console.file.flush()
+    console.print(report.mutants_table(sorted(found, key=itemgetter(0))))
     return 0 if all(seeds is not None for _, seeds, _ in found) else 1
 
 

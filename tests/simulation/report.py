@@ -71,6 +71,11 @@ def show_failure(console: Console, outcome: Outcome, small: Schedule | None) -> 
         console.print(f"  {step}", markup=False, highlight=False)
 
 
+def mutant_line(name: str, seeds: int | None, rule: str) -> str:
+    """What one hunt found, as soon as it has ended."""
+    return f"{name}: {rule or 'not found'}" if seeds is None else f"{name}: after {seeds}, {rule}"
+
+
 def mutants_table(found: Iterable[tuple[str, int | None, str]]) -> Table:
     """After how many seeds each planted bug was found, and by which rule."""
     table = Table("mutant", "found after", "by the rule", title="planted bugs")
