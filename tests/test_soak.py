@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
-from tests.soak.run import soak
+from tests.soak.run import Soak, soak
 from tests.soak.slopes import judge, slope
 
 
@@ -28,6 +28,12 @@ def test_noise_is_flat_and_growth_is_not() -> None:
     assert "GROWS" in str(judge("memory", "MB", noisy(0.5), 8))
 
 
+def test_the_course_of_a_cache_that_fills_becomes_flat() -> None:
+    found = Soak(began=10.0)
+    found.samples["memory"] = [(float(at), min(100.0 + at, 150.0)) for at in range(90)]
+    assert [round(one.estimate, 3) for one in found.course("memory")] == [1.0, 1.0, 0.0, 0.0]
+
+
 async def test_a_short_soak_loses_nothing_over_restarts_churn_slow_readers_and_prompts(
     tmp_path: Path,
 ) -> None:
@@ -40,3 +46,4 @@ async def test_a_short_soak_loses_nothing_over_restarts_churn_slow_readers_and_p
     assert found.report["counts"]["prompts"] > 0
     assert found.began > 0
     assert all(found.samples.values())
+    assert found.samples["blocks"][-1][1] > 10

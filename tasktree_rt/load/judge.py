@@ -35,8 +35,8 @@ class Judge:
             topic.stream = SharedStream(topic.stream.contiguous)
             topic.stream.append(frame, event)
         self.tally.counts["delivered"] += 1
-        if event.due:
-            self.tally.latencies[_histogram(watcher, event.due)].record(now_us() - event.due)
+        if event.due and (histogram := _histogram(watcher, event.due)):
+            self.tally.latencies[histogram].record(now_us() - event.due)
 
     def merged(self, watcher: Watcher, message: Merged) -> None:
         """Take one message in place of several events: it begins where the watcher is and lacks no node."""
@@ -99,6 +99,9 @@ class Judge:
 
 
 def _histogram(watcher: Watcher, due: int) -> str:
+    """Return where the latency of an event counts; "" for a stalled reader: it is as late as it stalled."""
+    if watcher.kind is Kind.STALLED:
+        return ""
     if watcher.kind is Kind.SLOW:
         return SLOW
     return CAUGHT_UP if due < watcher.live_since else DELIVERY

@@ -12,7 +12,7 @@ from tasktree_rt.load.judge import Judge
 from tasktree_rt.load.languages.base import Event, Merged, StatePart
 from tasktree_rt.load.languages.tasktree import TaskTree
 from tasktree_rt.load.shared_stream import SharedStream
-from tasktree_rt.load.tally import Tally
+from tasktree_rt.load.tally import CAUGHT_UP, DELIVERY, SLOW, Tally
 from tasktree_rt.load.watcher import Kind, Topic, Watcher
 from tasktree_rt.load.workload import Workload, tree_hash
 from tests.model import NaiveTree
@@ -131,3 +131,25 @@ def test_an_event_of_another_epoch_is_a_fault() -> None:
     judge, watcher = at(3)
     judge.event(watcher, Event(5, 4, 0, "another"), b"")
     assert judge.tally.faults == {"wrong": 1}
+
+
+@pytest.mark.parametrize(
+    ("kind", "due", "counted"),
+    [
+        (Kind.NORMAL, 60, DELIVERY),
+        (Kind.NORMAL, 40, CAUGHT_UP),
+        (Kind.HALF_OPEN, 40, CAUGHT_UP),
+        (Kind.SLOW, 40, SLOW),
+        (Kind.STALLED, 60, None),
+        (Kind.STALLED, 40, None),
+    ],
+)
+def test_a_stalled_reader_is_not_timed_and_others_are_by_when_they_came(
+    kind: Kind, due: int, counted: str | None
+) -> None:
+    judge, watcher = at(3)
+    watcher.kind, watcher.live_since = kind, 50
+    judge.event(watcher, Event(5, 4, due, "e"), b"")
+    assert judge.tally.counts["delivered"] == 1
+    found = {name: one.count for name, one in judge.tally.latencies.items() if one.count}
+    assert found == ({counted: 1} if counted else {})

@@ -32,21 +32,29 @@ def drawing(found: Soak) -> str:
     return f'<svg xmlns="http://www.w3.org/2000/svg" {size}>{STYLE}{"".join(parts)}</svg>\n'
 
 
+def _course(found: Soak, name: str, unit: str) -> str:
+    """Return how fast a figure grew in each quarter of the window."""
+    slopes = ", ".join(f"{one.estimate * 3600:+,.1f}" for one in found.course(name))
+    return f"{name}, {unit} an hour, quarter by quarter: {slopes}"
+
+
 def main() -> int:
     """Run a soak; exit code 1 if a delivery is unaccounted for, or a figure grows."""
     parser = argparse.ArgumentParser(prog="just soak")
     parser.add_argument("--hours", type=float, default=1.0)
+    parser.add_argument("--pace", type=float, default=1.0, help="times the plan's events a second, and more")
     parser.add_argument("--plot", type=Path, help="write the figures over time here, as SVG")
     parser.add_argument("--samples", type=Path, help="write all samples here, as JSON")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="soak-") as folder:
-        found = trio.run(soak, Path(folder), given.hours * 3600)
+        found = trio.run(soak, Path(folder), given.hours * 3600, given.pace)
     if given.plot:
         given.plot.write_text(drawing(found), encoding="utf-8")
     if given.samples:
         given.samples.write_text(json.dumps({"began": found.began, "samples": found.samples}))
     verdicts = found.verdicts(1 / 2)
     lines = [*summary(found.report), "after the restarts:", *map(str, found.verdicts())]
+    lines += [_course(found, "memory", "MB"), _course(found, "blocks", "1,000")]
     lines += ["the second half of that, which decides:", *map(str, verdicts)]
     sys.stdout.write("\n".join(lines) + "\n")
     return int(bool(faults(found.report)) or not all(one.flat for one in verdicts))

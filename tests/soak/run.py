@@ -14,7 +14,7 @@ from tasktree_rt.load.plan import plan_fields, read_plan
 from tasktree_rt.load.report import report
 from tasktree_rt.load.target import resolve
 from tests.server.process import HubProcess, hub_process
-from tests.soak.slopes import Verdict, judge
+from tests.soak.slopes import Slope, Verdict, judge, slope
 
 CODE: Final = "from tests.soak.counted_hub import run; run()"
 RESTARTS: Final = 2
@@ -29,13 +29,16 @@ SETTINGS: Final = (
     "log.level=error",
 )
 """So that logs are full, and trimmed, early in a short run."""
+PACED: Final = ("rate", "churn", "prompts")
+"""Fields of the plan that a faster soak multiplies."""
 FIGURES: Final = (
     ("memory", "MB", 8.0),
+    ("blocks", "1,000", 20.0),
     ("descriptors", "", 10.0),
     ("tasks", "", 10.0),
     ("wal", "MB", 8.0),
 )
-"""Name, unit, and the growth over the window that is noise."""
+"""Name, unit, and the growth over the window that is noise. Blocks: of Python's allocator."""
 
 
 @define
@@ -57,14 +60,24 @@ class Soak:
         }
         return [judge(name, unit, windows[name], least) for name, unit, least in FIGURES]
 
+    def course(self, name: str, parts: int = 4) -> list[Slope]:
+        """The slopes of a figure in equal parts of the window: those of a cache that fills become smaller."""
+        points = [point for point in self.samples[name] if point[0] >= self.began]
+        size = len(points) // parts
+        return [slope(points[size * part : size * (part + 1)]) for part in range(parts)]
 
-async def soak(folder: Path, seconds: float, **fields: Any) -> Soak:
-    """Run the plan ``soak`` for so long; `fields` change it."""
-    tasks = folder / "tasks"
-    tasks.write_bytes(bytes(8))
-    plan = read_plan({**plan_fields("soak")[0], "duration": seconds, **fields})
+
+async def soak(folder: Path, seconds: float, pace: float = 1.0, **fields: Any) -> Soak:
+    """Run the plan ``soak`` for so long, with `pace` times as many events, reconnects and prompts a second;
+    `fields` change the plan.
+    """
+    counts = folder / "counts"
+    counts.write_bytes(bytes(16))
+    ready: dict[str, Any] = plan_fields("soak")[0]
+    paced = {name: ready[name] * pace for name in PACED}
+    plan = read_plan({**ready, **paced, "duration": seconds, **fields})
     found = Soak()
-    async with hub_process(folder, *SETTINGS, env={"SOAK_TASKS": str(tasks)}, code=CODE) as hub:
+    async with hub_process(folder, *SETTINGS, env={"SOAK_COUNTS": str(counts)}, code=CODE) as hub:
         begun = trio.Event()
 
         def show(phase: str, sample: object) -> None:
@@ -74,7 +87,7 @@ async def soak(folder: Path, seconds: float, **fields: Any) -> Soak:
         conductor = Conductor(plan, resolve(hub.url), show)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_disturb, hub, found, begun, seconds)
-            nursery.start_soon(_sample, hub, tasks, found, begun, max(0.25, seconds / 400))
+            nursery.start_soon(_sample, hub, counts, found, begun, max(0.25, seconds / 400))
             found.report = report(await conductor.run())
             nursery.cancel_scope.cancel()
     return found
@@ -91,7 +104,7 @@ async def _disturb(hub: HubProcess, found: Soak, begun: trio.Event, seconds: flo
     found.began = trio.current_time() - start + seconds * SETTLING
 
 
-async def _sample(hub: HubProcess, tasks: Path, found: Soak, begun: trio.Event, interval: float) -> None:
+async def _sample(hub: HubProcess, counts: Path, found: Soak, begun: trio.Event, interval: float) -> None:
     await begun.wait()
     start = trio.current_time()
     while True:
@@ -99,11 +112,13 @@ async def _sample(hub: HubProcess, tasks: Path, found: Soak, begun: trio.Event, 
         seconds = trio.current_time() - start
         if hub.process.returncode is not None:
             continue
+        counted = counts.read_bytes()
         try:
             values = {
                 "memory": hub.memory() / 1e6,
+                "blocks": int.from_bytes(counted[8:], "little") / 1e3,
                 "descriptors": len(os.listdir(f"/proc/{hub.process.pid}/fd")),
-                "tasks": int.from_bytes(tasks.read_bytes()[:8], "little"),
+                "tasks": int.from_bytes(counted[:8], "little"),
                 "wal": Path(f"{hub.folder}/hub.db-wal").stat().st_size / 1e6,
             }
         except (OSError, ValueError, IndexError):
