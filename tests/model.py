@@ -282,8 +282,8 @@ WAITS = """draft ready pending queued unclaimed up_next planned planning incompl
     scheduled blocked waiting"""
 RUNS = "running in_progress started active working agent_running spawned executing retrying merging"
 WELL = "completed complete done merged success succeeded passed finished ok skipped"
-BADLY = """failed error errored timeout timed_out crashed failure broken damaged cancelled canceled aborted
-    terminated stopped"""
+BADLY = """failed error errored timeout timed_out crashed failure broken damaged lost
+    cancelled canceled aborted terminated stopped"""
 RUNS_OR_WAITS = f"{WAITS} {RUNS}".split()
 ENDED = f"{WELL} {BADLY}".split()
 

@@ -222,7 +222,7 @@ PROGRAMS = re.findall(r"```python\n(.*?)```\n\n```text\n(.*?)```", text("embeddi
 
 
 def test_every_program_in_embedding_says_what_it_prints() -> None:
-    assert len(PROGRAMS) == text("embedding.md").count("```python") == 4
+    assert len(PROGRAMS) == text("embedding.md").count("```python") == 5
 
 
 @pytest.mark.parametrize("number", range(len(PROGRAMS)))

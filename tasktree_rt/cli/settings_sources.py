@@ -33,6 +33,8 @@ CLIENT_VARIABLES: Final = frozenset(
         "TASKTREE_RT_CONFIG",
         "TASKTREE_RT_HUB",
         "TASKTREE_RT_INSECURE_TLS",
+        "TASKTREE_RT_PARENT",
+        "TASKTREE_RT_PROJECT",
         "TASKTREE_RT_SPOOL",
         "TASKTREE_RT_TOKEN",
         "TASKTREE_RT_TOKEN_FILE",

@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from tasktree_rt.core.event_schema import is_node_id
 from tasktree_rt.core.events import Json, shown
+from tasktree_rt.core.ids import is_node_id
 from tasktree_rt.errors import InvalidInput
 
 MAX_ID: Final = 128

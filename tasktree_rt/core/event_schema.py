@@ -5,12 +5,12 @@ Unknown types have no shape, and unknown keys no field: they pass.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from typing import Final, TypeGuard
 
 from attrs import frozen
 
+from tasktree_rt.core.ids import is_node_id
 from tasktree_rt.core.usage import MAX_COST, MAX_TOKENS, TOKENS
 from tasktree_rt.errors import InvalidInput
 
@@ -20,17 +20,8 @@ MAX_SERIES: Final = 128
 """Characters of the name of a series."""
 MAX_RUN: Final = 64
 """Characters of what a run is called in its series."""
-NODE_ID: Final = re.compile(r"[^\x00-\x1f\x7f-\x9f\ud800-\udfff]{1,512}")
 MISSING: Final = object()
 """Marks a missing key; shown as "nothing"."""
-
-
-def is_node_id(value: object) -> TypeGuard[str]:
-    """Return True if `value` may name a node: 1–512 characters without control characters."""
-    if not isinstance(value, str):
-        return False
-    # Every printable text matches: nearly no id needs the regular expression.
-    return 0 < len(value) <= 512 and (value.isprintable() or NODE_ID.fullmatch(value) is not None)
 
 
 @frozen

@@ -14,7 +14,8 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, Final, NewType
 
-from tasktree_rt.core.event_schema import MISSING, NODE_ID, SHAPES, is_node_id, shown, wrong
+from tasktree_rt.core.event_schema import MISSING, SHAPES, shown, wrong
+from tasktree_rt.core.ids import NODE_ID, PROJECT_ID, is_node_id
 from tasktree_rt.core.value_class import fixed
 from tasktree_rt.errors import InvalidInput
 
@@ -48,7 +49,6 @@ ProjectId = NewType("ProjectId", str)
 NodeId = NewType("NodeId", str)
 Json = dict[str, Any]
 
-PROJECT_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@~-]{0,127}")
 MAX_TYPE: Final = 128
 MAX_DEPTH: Final = 64
 """Levels of objects and arrays in ``data``, itself included. Every decoder and encoder on

@@ -10,8 +10,8 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from tasktree_rt.core.event_schema import is_node_id
 from tasktree_rt.core.events import Json, micros_to_time, normalise_time, shown
+from tasktree_rt.core.ids import is_node_id
 from tasktree_rt.core.json_schema import Judge, PlainJudge
 from tasktree_rt.core.topics import user_id
 from tasktree_rt.errors import InvalidInput

@@ -5,9 +5,11 @@ The table is the rule::
     draft ──▶ ready ──▶ running ──▶ review ──▶ completed
                 ▲          │  ▲        │
                 └─ failed ◀┘  └────────┘
-    draft, ready, running, review ──▶ cancelled
+    running ──▶ completed, lost            draft, ready, running, review ──▶ cancelled, skipped
+    review ──▶ lost                        lost ──▶ any other
 
-A first status and a repeated one always pass, and so does any status this table does not know (a
+``lost`` is a guess: the program that had begun the node was not heard of any more. Whatever it says later is
+better. A first status and a repeated one always pass, and so does any status this table does not know (a
 task's ``in_progress``, a producer's own word): those are not judged.
 """
 
@@ -16,13 +18,15 @@ from __future__ import annotations
 from typing import Final
 
 TRANSITIONS: Final[dict[str, frozenset[str]]] = {
-    "draft": frozenset({"ready", "cancelled"}),
-    "ready": frozenset({"running", "cancelled"}),
-    "running": frozenset({"review", "failed", "cancelled"}),
-    "review": frozenset({"completed", "running", "cancelled"}),
+    "draft": frozenset({"ready", "cancelled", "skipped"}),
+    "ready": frozenset({"running", "cancelled", "skipped"}),
+    "running": frozenset({"review", "completed", "failed", "cancelled", "skipped", "lost"}),
+    "review": frozenset({"completed", "running", "cancelled", "skipped", "lost"}),
     "failed": frozenset({"ready"}),
     "completed": frozenset(),
     "cancelled": frozenset(),
+    "skipped": frozenset(),
+    "lost": frozenset({"ready", "running", "review", "completed", "failed", "cancelled", "skipped"}),
 }
 
 

@@ -13,7 +13,7 @@ _RUNNING: Final = (
     "running in_progress started active working agent_running spawned executing retrying merging"
 )
 _DONE: Final = "completed complete done merged success succeeded passed finished ok skipped"
-_FAILED: Final = "failed error errored timeout timed_out crashed failure broken damaged"
+_FAILED: Final = "failed error errored timeout timed_out crashed failure broken damaged lost"
 _CANCELLED: Final = "cancelled canceled aborted terminated stopped"
 
 _FAILED_WORDS: Final = frozenset(_FAILED.split())

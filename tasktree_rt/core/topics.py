@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable
 from typing import Final, Generic, TypeVar
 
-from tasktree_rt.core.event_schema import is_node_id, wrong
+from tasktree_rt.core.event_schema import wrong
+from tasktree_rt.core.ids import is_node_id
 
 WILDCARD: Final = "*"
 USER: Final = "@"

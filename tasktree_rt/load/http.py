@@ -8,7 +8,7 @@ from typing import Final
 
 import httpx
 
-from tasktree_rt.client.transport.urls import api_url
+from tasktree_rt.client.urls import api_url
 from tasktree_rt.load.target import Target
 
 TIMEOUT: Final = 30.0

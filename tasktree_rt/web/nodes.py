@@ -5,8 +5,8 @@ from __future__ import annotations
 from quart import Blueprint, Response, request
 
 from tasktree_rt.core.access import Verb
-from tasktree_rt.core.event_schema import is_node_id
 from tasktree_rt.core.events import Json
+from tasktree_rt.core.ids import is_node_id
 from tasktree_rt.core.usage import as_json
 from tasktree_rt.dialects.base import encode_whole
 from tasktree_rt.errors import InvalidInput, Refused

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasktree_rt.core.event_schema import MISSING, NODE_ID, SHAPES, Shape, is_node_id, shown
+from tasktree_rt.core.event_schema import MISSING, SHAPES, Shape, shown
 from tasktree_rt.core.events import Event, parse_event
+from tasktree_rt.core.ids import NODE_ID, is_node_id
 from tasktree_rt.errors import InvalidInput
 
 NOW = "2026-01-02T03:04:05.000006Z"

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tasktree_rt.core.status_transitions import TRANSITIONS, may_change
 
-STATUSES = ["draft", "ready", "running", "review", "completed", "failed", "cancelled"]
+STATUSES = ["draft", "ready", "running", "review", "completed", "failed", "cancelled", "skipped", "lost"]
 ALLOWED = {
     ("draft", "ready"),
     ("ready", "running"),
@@ -21,6 +21,10 @@ ALLOWED = {
     ("ready", "cancelled"),
     ("running", "cancelled"),
     ("review", "cancelled"),
+    ("running", "completed"),
+    *((before, "skipped") for before in ("draft", "ready", "running", "review")),
+    *((before, "lost") for before in ("running", "review")),
+    *(("lost", after) for after in STATUSES if after not in ("draft", "lost")),
 }
 
 

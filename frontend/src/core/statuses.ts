@@ -17,7 +17,7 @@ const ALL: Record<StatusClass, string> = {
   running: "running in_progress started active working agent_running spawned executing retrying merging",
   review: "review in_review waiting_for_input needs_review queued_for_merge paused awaiting_approval",
   done: "completed complete done merged success succeeded passed finished ok skipped",
-  failed: "failed error errored timeout timed_out crashed failure broken damaged",
+  failed: "failed error errored timeout timed_out crashed failure broken damaged lost",
   cancelled: "cancelled canceled aborted terminated stopped",
 };
 for (const one of CLASSES) for (const word of ALL[one].split(" ")) WORDS.set(word, one);

@@ -8,12 +8,12 @@ from collections.abc import Callable
 from itertools import count
 from typing import Final
 
+from tasktree_rt.client.log_guard import muted
 from tasktree_rt.client.producer import encode as payload
 from tasktree_rt.client.producer.http_publish import Posted, Poster
 from tasktree_rt.client.producer.job_queue import Job, JobQueue
 from tasktree_rt.client.producer.split_batch import divided, in_vain
 from tasktree_rt.client.transport.backoff import Backoff, Retry
-from tasktree_rt.client.transport.log_guard import muted
 from tasktree_rt.dialects.base import decode_json
 from tasktree_rt.errors import ClientError, ConnectionLost, PublishRefused
 

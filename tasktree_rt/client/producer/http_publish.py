@@ -26,7 +26,7 @@ from tasktree_rt.client.transport.http_retry import (
 )
 from tasktree_rt.client.transport.tls import tls_problem
 from tasktree_rt.client.transport.tokens import ThreadTokens, TokenSource, bearer, without_token
-from tasktree_rt.client.transport.urls import events_url
+from tasktree_rt.client.urls import events_url
 from tasktree_rt.errors import ClientError, ConnectionLost, PublishRefused
 
 _JSON: Final = {"Content-Type": "application/json"}

@@ -22,7 +22,7 @@ from tasktree_rt.client.transport.nursery import background
 from tasktree_rt.client.transport.renewal import open_admitted
 from tasktree_rt.client.transport.tls import Cert, Verify, tls_context
 from tasktree_rt.client.transport.tokens import TokenSource, TrioTokens, without_token
-from tasktree_rt.client.transport.urls import socket_url
+from tasktree_rt.client.urls import socket_url
 from tasktree_rt.core.default_limits import MAX_EVENTS_PER_PUBLISH, MAX_MESSAGE_SIZE, MAX_NODE_SIZE, MIB
 
 PATH: Final = "/ws/orchestrator"

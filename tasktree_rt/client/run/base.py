@@ -9,13 +9,13 @@ from contextvars import ContextVar, Token
 from typing import Any, Final, Generic, TypeVar
 
 from tasktree_rt.client.interactions.prompts import Asked
+from tasktree_rt.client.joining.event_buffer import EventBuffer, OutflowStatistics
+from tasktree_rt.client.joining.known_nodes import REPLACED, KnownNodes, first_fields
+from tasktree_rt.client.joining.outcome import is_cancellation, is_success
 from tasktree_rt.client.producer.checks import HubLimits
 from tasktree_rt.client.producer.split_batch import described
 from tasktree_rt.client.run.checks import Sayable
-from tasktree_rt.client.run.event_buffer import EventBuffer, OutflowStatistics
-from tasktree_rt.client.run.known_nodes import REPLACED, KnownNodes
 from tasktree_rt.client.run.node import Node, current_node
-from tasktree_rt.client.run.outcome import is_cancellation
 from tasktree_rt.core.events import Json, is_node_id, project_id
 from tasktree_rt.dialects.base import encode_json
 from tasktree_rt.errors import ClientError, InvalidInput
@@ -122,10 +122,8 @@ class BaseRun(Generic[N_co]):
 
     # --- for nodes ----------------------------------------------------------------------------------
 
-    def begin(self, node: Node) -> tuple[int, Json]:
-        """Not for the program's use: a node is entered.
-
-        Returns which attempt of its id this is, and the fields that describe it.
+    def begin(self, node: Node) -> Json:
+        """Not for the program's use: a node is entered; returns its first fields.
 
         Raises:
             ValueError: it is open, or this very object was entered before.
@@ -138,7 +136,7 @@ class BaseRun(Generic[N_co]):
             self.put(node.id, {"deleted": True, "status": None}, 0)
         elif entry.before is not None:
             self.put(node.id, {"status": "ready"}, 0)
-        return entry.attempt, {**entry.described, **node.fields}
+        return first_fields(entry, entry.attempt, node.fields)
 
     def end(self, node: Node) -> None:
         """Not for the program's use: a node is left."""
@@ -195,8 +193,10 @@ class BaseRun(Generic[N_co]):
         if token is not None:
             with suppress(ValueError):  # as in Node.__exit__
                 _run.reset(token)
-        cancelled = error is not None and is_cancellation(error)
-        self._pass("cancelled" if cancelled else "completed" if error is None else "failed")
+        if error is None or is_success(error):
+            self._pass("completed")
+        else:
+            self._pass("cancelled" if is_cancellation(error) else "failed")
 
     def _pass(self, state: str) -> None:
         self.outflow.say("state_transition", {"from": None, "to": state, "context": {}})

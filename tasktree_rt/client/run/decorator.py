@@ -9,9 +9,9 @@ from collections.abc import Callable
 from typing import Any, Final, ParamSpec, TypeVar, cast, overload
 from weakref import WeakKeyDictionary
 
+from tasktree_rt.client.joining.outcome import cut
 from tasktree_rt.client.run.base import BaseRun, current_run
 from tasktree_rt.client.run.node import Node
-from tasktree_rt.client.run.outcome import cut
 
 P = ParamSpec("P")
 R = TypeVar("R")

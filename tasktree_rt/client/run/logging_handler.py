@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 from typing import Any
 
+from tasktree_rt.client.log_guard import muted
 from tasktree_rt.client.run.base import BaseRun
 from tasktree_rt.client.run.node import current_node
-from tasktree_rt.client.transport.log_guard import muted
 from tasktree_rt.core.events import Json
 
 

@@ -8,15 +8,15 @@ node itself, to use `Node.child`.
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar, Token
 from types import TracebackType
 from typing import Any, Final, Protocol, Self, TypeVar
 
-from tasktree_rt.client.run.event_buffer import EventBuffer, clean, now_text
-from tasktree_rt.client.run.outcome import ENDED, is_cancellation, last_line
+from tasktree_rt.client.joining.event_buffer import EventBuffer
+from tasktree_rt.client.joining.outcome import ENDED, is_cancellation, is_success, last_line, new_traceback
+from tasktree_rt.client.joining.plain_json import clean, now_text
 from tasktree_rt.core.events import Json
 
 LEAST_MESSAGE: Final = 60
@@ -44,8 +44,8 @@ class Host(Protocol):
     async def have_room(self) -> None:
         """Wait until the buffer has room for a node's beginning."""
 
-    def begin(self, node: Node) -> tuple[int, Json]:
-        """Note that a node is entered; returns which attempt of its id this is, and its first fields.
+    def begin(self, node: Node) -> Json:
+        """Note that a node is entered; returns its first fields.
 
         Raises:
             ValueError: it is open.
@@ -80,8 +80,9 @@ class Node:
       title, kind, order, dependencies and parent unless others are given. One that failed passes through
       ``ready`` and keeps its other fields and its subtree too; completed or cancelled it loses them;
     - leaving says ``review``, ``completed`` and `ended_at`; after an exception ``failed``, with the last line
-      of the traceback as `message` and all of it as a line of output; after a cancellation (of the Trio or
-      asyncio task, Ctrl+C, `SystemExit`) ``cancelled``. The exception goes on.
+      of the traceback as `message` and, at the innermost node, all of it as a line of output; after a
+      cancellation (of the Trio or asyncio task, Ctrl+C) ``cancelled``; ``sys.exit(0)`` is no failure. The
+      exception goes on.
 
     Its methods may be called from any thread; they wait for nothing.
 
@@ -178,23 +179,20 @@ class Node:
         self.__exit__(kind, error, trace)
 
     def _begin(self) -> None:
-        attempt, fields = self.run.begin(self)
-        begun: Json = {**fields, "started_at": now_text()}
-        if attempt > 1:
-            begun |= {"attempt": attempt, "ended_at": None, "message": None}
-            begun.setdefault("progress", None)
+        begun = self.run.begin(self)
         self._status = "running"
         self.run.put(self.id, {**begun, "status": "running"}, self.run.weight(begun))
 
     def _end(self, error: BaseException | None) -> None:
-        if error is None:
+        if is_success(error):
             done: Json = {"progress": 100} if self._has_progress else {}
             self._turn("review")
             self._turn("completed", **done)
-        elif is_cancellation(error):
+        elif error is None or is_cancellation(error):
             self._turn("cancelled")
         else:
-            self.log("".join(traceback.format_exception(error)).rstrip(), level="error")
+            if (trace := new_traceback(error)) is not None:
+                self.log(trace, level="error")
             message = last_line(error)
             if not self.run.fits(self.id, {"message": message}):
                 message = message[:LEAST_MESSAGE]

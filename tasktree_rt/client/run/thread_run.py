@@ -20,10 +20,10 @@ from types import TracebackType
 from typing import Any, Final, Self, Unpack
 
 from tasktree_rt.client.interactions.prompts import Answer, Asked
+from tasktree_rt.client.log_guard import muted
 from tasktree_rt.client.producer.thread_publisher import Publisher
 from tasktree_rt.client.run.base import FLUSH, BaseRun, about, checked_project
 from tasktree_rt.client.run.node import Node
-from tasktree_rt.client.transport.log_guard import muted
 from tasktree_rt.core.events import Json
 from tasktree_rt.errors import ConnectionLost
 

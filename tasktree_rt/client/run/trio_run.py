@@ -12,6 +12,8 @@ import trio
 from attrs import define
 
 from tasktree_rt.client.interactions.prompts import Answer, Asked
+from tasktree_rt.client.joining.outcome import is_cancellation
+from tasktree_rt.client.log_guard import muted
 from tasktree_rt.client.producer.command_inbox import Commands
 from tasktree_rt.client.producer.obey import Handler
 from tasktree_rt.client.producer.open_orchestrator import open_orchestrator
@@ -19,8 +21,6 @@ from tasktree_rt.client.producer.orchestrator import Orchestrator
 from tasktree_rt.client.producer.split_batch import divided
 from tasktree_rt.client.run.base import FLUSH, BaseRun, about
 from tasktree_rt.client.run.node import Node
-from tasktree_rt.client.run.outcome import is_cancellation
-from tasktree_rt.client.transport.log_guard import muted
 from tasktree_rt.client.transport.nursery import background
 from tasktree_rt.core.events import Json
 from tasktree_rt.errors import ConnectionLost, PublishRefused

@@ -18,7 +18,7 @@ from tasktree_rt.client.transport.errors import NoToken
 from tasktree_rt.client.transport.refusal_text import plain_text
 from tasktree_rt.client.transport.tls import tls_problem
 from tasktree_rt.client.transport.tokens import TokenStore, bearer
-from tasktree_rt.client.transport.urls import api_url
+from tasktree_rt.client.urls import api_url
 from tasktree_rt.core.events import Json
 from tasktree_rt.dialects.base import decode_object
 from tasktree_rt.errors import ConnectionLost, InvalidInput, RequestRefused

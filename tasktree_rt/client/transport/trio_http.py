@@ -22,7 +22,7 @@ from tasktree_rt.client.transport.http_retry import (
 )
 from tasktree_rt.client.transport.tls import Cert, Verify, tls_context
 from tasktree_rt.client.transport.tokens import TokenSource, TrioTokens, without_token
-from tasktree_rt.client.transport.urls import api_url
+from tasktree_rt.client.urls import api_url
 from tasktree_rt.core.events import Json
 
 T = TypeVar("T")

@@ -15,7 +15,7 @@ from tasktree_rt.client.transport.nursery import background
 from tasktree_rt.client.transport.renewal import open_admitted
 from tasktree_rt.client.transport.tls import Cert, Verify, tls_context
 from tasktree_rt.client.transport.tokens import TokenSource, TrioTokens, without_token
-from tasktree_rt.client.transport.urls import socket_url
+from tasktree_rt.client.urls import socket_url
 from tasktree_rt.client.watcher.connection_task import SUBPROTOCOL, ConnectionTask
 from tasktree_rt.client.watcher.messages import WatchMessage
 from tasktree_rt.client.watcher.start_positions import Since, read_since, starts

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from tasktree_rt.client.producer.checks import HubLimits
 from tasktree_rt.client.transport.tls import Cert, Verify
-from tasktree_rt.client.transport.urls import api_url
+from tasktree_rt.client.urls import api_url
 from tasktree_rt.client.watcher.messages import (
     Conflated,
     ProjectDeleted,

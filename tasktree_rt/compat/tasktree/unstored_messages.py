@@ -10,7 +10,7 @@ import httpx
 import trio
 
 from tasktree_rt.client.transport.http_retry import read_refusal
-from tasktree_rt.client.transport.urls import api_url
+from tasktree_rt.client.urls import api_url
 from tasktree_rt.compat.tasktree.address import Address
 from tasktree_rt.core.events import Json
 from tasktree_rt.dialects.base import encode_json

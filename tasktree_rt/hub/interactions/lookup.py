@@ -8,7 +8,7 @@ from typing import Final
 from structlog.stdlib import BoundLogger, get_logger
 
 from tasktree_rt.brokers.base import Broker, Interaction
-from tasktree_rt.core.event_schema import is_node_id
+from tasktree_rt.core.ids import is_node_id
 from tasktree_rt.core.prompts import MAX_ID
 from tasktree_rt.errors import Refused, StoreDamaged
 from tasktree_rt.hub.context import HubContext

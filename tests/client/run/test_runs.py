@@ -21,7 +21,7 @@ from tasktree_rt.client import (
     open_orchestrator,
     open_run,
 )
-from tasktree_rt.client.run.outcome import is_cancellation, last_line
+from tasktree_rt.client.joining.outcome import is_cancellation, last_line
 from tasktree_rt.core.events import Json
 from tests.client.fakehub import Peer, fake_hub
 from tests.client.running import events, nodes, statuses
@@ -64,7 +64,7 @@ async def test_a_failure_is_told_and_goes_on() -> None:
         with pytest.raises(ZeroDivisionError):
             await divide()
         found, state = await nodes(running), await running.hub.state("p")
-        [line, _] = await events(running, "log")
+        [line] = await events(running, "log")
     for name in ("outer", "inner"):
         assert (found[name]["status"], found[name]["message"]) == (
             "failed",
@@ -86,7 +86,7 @@ async def test_a_cancelled_run_says_so() -> None:
         assert (await running.hub.state("p")).top["state"] == "cancelled"
 
 
-@pytest.mark.parametrize("end", [KeyboardInterrupt, SystemExit, asyncio.CancelledError, GeneratorExit])
+@pytest.mark.parametrize("end", [KeyboardInterrupt, asyncio.CancelledError, GeneratorExit])
 async def test_what_breaks_off_is_no_failure(end: type[BaseException]) -> None:
     async with real_hub(lifecycle="enforce") as running, open_run(running.url, "p") as run:
         with pytest.raises(end), run.node("n"):

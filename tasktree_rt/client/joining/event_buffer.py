@@ -1,4 +1,4 @@
-"""The bounded buffer between the nodes of a run and the task or thread that sends their events, in order.
+"""The bounded buffer between the nodes of a program and the task or thread that sends their events, in order.
 
 Any thread puts events in, one takes them out. What comes faster than it is sent is reduced:
 
@@ -6,6 +6,8 @@ Any thread puts events in, one takes them out. What comes faster than it is sent
   costs one event of each node for each `take`;
 - lines of output beyond the bound are dropped and counted, and a line in the log says how many;
 - beginnings and ends of nodes have a bound of their own: `room` says whether there is room for one more.
+
+A signal handler may put an event in while its thread does so too: a thread may take the lock twice.
 """
 
 from __future__ import annotations
@@ -13,14 +15,11 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable
-from datetime import UTC, datetime
+from dataclasses import dataclass
 from typing import Final
 
-from attrs import define, frozen
-
-from tasktree_rt.core.default_limits import MAX_EVENTS_PER_PUBLISH
-from tasktree_rt.core.events import Json, format_time
-from tasktree_rt.dialects.base import encode_json
+from tasktree_rt.client.joining.plain_json import Json, clean, now_text, weight
+from tasktree_rt.core.default_limits import MAX_EVENTS_PER_PUBLISH, MIB
 
 MAX_LINE: Final = 32 * 1024
 """Characters of a line; what is longer is cut, and says so."""
@@ -32,7 +31,7 @@ MAX_BATCH_SIZE: Final = 160 * 1024
 OVERHEAD: Final = 160
 
 
-@frozen
+@dataclass(frozen=True)
 class OutflowStatistics:
     """Counts of events: `waiting` now; `taken`, `merged` and `dropped` lines since the beginning.
 
@@ -53,7 +52,7 @@ MOST_KEPT: Final = 8
 """Small values of a node's field that wait beside heavy ones which came after them."""
 
 
-@define(eq=False)
+@dataclass(eq=False, slots=True)
 class _Item:
     """`kept` counts the items of the node before this one that stay for the sake of a small value."""
 
@@ -61,11 +60,6 @@ class _Item:
     size: int
     is_line: bool = False
     kept: int = 0
-
-
-def now_text() -> str:
-    """The present time as events have it."""
-    return format_time(datetime.now(UTC))
 
 
 class EventBuffer:
@@ -77,15 +71,18 @@ class EventBuffer:
         wake: Callable[[], None],
         *,
         max_changes: int = 50_000,
+        max_change_chars: int = 64 * MIB,
         max_lines: int = 20_000,
         max_line_chars: int = 8 * 1024 * 1024,
     ) -> None:
         self._project_id = project_id
         self._wake = wake
         self._max_changes = max_changes
+        self._max_change_chars = max_change_chars
+        self._change_chars = 0
         self._max_lines = max_lines
         self._max_chars = max_line_chars
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._items: deque[_Item] = deque()
         self._mergeable: dict[str, _Item] = {}
         self._lines = self._line_chars = 0
@@ -106,6 +103,8 @@ class EventBuffer:
     @property
     def room(self) -> bool:
         """Whether one more change may come in."""
+        if self._change_chars >= self._max_change_chars:
+            return False
         return len(self._items) - self._lines < self._max_changes
 
     def change(self, node_id: str, changes: Json, size: int) -> None:
@@ -121,6 +120,7 @@ class EventBuffer:
                     known.update(changes)
                     item.event["timestamp"] = now_text()
                     item.size += size
+                    self._change_chars += size
                     self._merged += 1
                     return
                 kept = item.kept + 1
@@ -195,13 +195,19 @@ class EventBuffer:
     def _put(self, item: _Item) -> None:
         if self._over:
             self._lost += 1
-            self._out(item)
+            self._forget(item)
             return
         self._items.append(item)
+        self._change_chars += 0 if item.is_line else item.size
         self.put += 1
 
     def _out(self, item: _Item) -> None:
-        """Note that an item left the buffer: nothing may be merged into it."""
+        """Note that an item left the buffer."""
+        self._change_chars -= 0 if item.is_line else item.size
+        self._forget(item)
+
+    def _forget(self, item: _Item) -> None:
+        """Nothing may be merged into an item any more."""
         self.gone += 1
         data = item.event["data"]
         if item.is_line:
@@ -219,11 +225,6 @@ def _told(lines: int) -> Json:
     return {"level": "warning", "message": message, "dropped": lines}
 
 
-def clean(text: str) -> str:
-    """Without what cannot be written as UTF-8 (lone surrogates, as file names may have)."""
-    return text if text.isascii() else text.encode("utf-8", "replace").decode()
-
-
 def _outweighs(changes: Json, known: Json) -> bool:
     """Whether a heavy value would take the place of a small one."""
     both = (name for name in changes if name in known)
@@ -231,7 +232,7 @@ def _outweighs(changes: Json, known: Json) -> bool:
 
 
 def _is_heavy(value: object) -> bool:
-    return len(encode_json(value)) >= HEAVY // 2
+    return weight(value) >= HEAVY // 2
 
 
 def _word(value: object) -> str:

@@ -18,24 +18,26 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from dataclasses import dataclass, field
 from typing import Final
 
-from attrs import define, field
-
+from tasktree_rt.client.joining.fields import fit_node_id
+from tasktree_rt.client.joining.plain_json import Json, now_text, weight
 from tasktree_rt.core.default_limits import MIB
-from tasktree_rt.core.events import Json
-from tasktree_rt.dialects.base import encode_json
 
 DESCRIBING: Final = frozenset({"title", "kind", "order", "depends_on", "parent_id"})
 """Fields that say what a node is; all others say how an attempt goes."""
 MOST_NODES: Final = 100_000
+MOST_NUMBERED: Final = 10_000
 MOST_DESCRIBED: Final = 8 * MIB
-REPLACED: Final = frozenset({"completed", "cancelled"})
+REPLACED: Final = frozenset({"completed", "cancelled", "skipped"})
 """Statuses after which a node is deleted to be entered again."""
+WAITING: Final = "review"
+"""The status of a node that was left without an end; entered again it goes on with the same attempt."""
 _RUNNING: Final = "running"
 
 
-@define(eq=False)
+@dataclass(eq=False, slots=True)
 class _Known:
     """One node: how often it was entered, the last status, and its describing fields.
 
@@ -45,11 +47,11 @@ class _Known:
     entered: int = 0
     deletions: int = 0
     status: str | None = None
-    described: Json = field(factory=dict)
+    described: Json = field(default_factory=dict)
     size: int = 0
 
 
-@define
+@dataclass(slots=True)
 class Entry:
     """What entering a node comes to.
 
@@ -73,14 +75,30 @@ class KnownNodes:
         self._most_described = most_described
         self._open: dict[str, _Known] = {}
         self._closed: OrderedDict[str, _Known] = OrderedDict()
+        self._numbers: dict[str, int] = {}
         self._deletions = 0
         self._described = 0
         """Characters of all descriptions of `_closed`."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
     def __len__(self) -> int:
         """How many nodes are remembered, open ones included."""
         return len(self._open) + len(self._closed)
+
+    def is_open(self, node_id: str) -> bool:
+        """Whether a node was begun here and has not ended."""
+        return node_id in self._open
+
+    def free(self, node_id: str) -> str:
+        """An id like `node_id` that no open node has: with a number."""
+        with self._lock:
+            if len(self._numbers) >= MOST_NUMBERED:
+                self._numbers.clear()
+            number = self._numbers.get(node_id, 1) + 1
+            while self.is_open(found := fit_node_id(f"{node_id}#{number}")):
+                number += 1
+            self._numbers[node_id] = number
+            return found
 
     def begin(self, node_id: str) -> Entry:
         """Note that a node is entered.
@@ -93,7 +111,7 @@ class KnownNodes:
                 raise ValueError(f"node {node_id!r} is running already")
             known = self._take(node_id) or _Known()
             before, known.status = known.status, _RUNNING
-            known.entered += 1
+            known.entered += before != WAITING
             self._open[node_id] = known
             self._deletions += before in REPLACED
             gone = known.deletions != self._deletions
@@ -114,9 +132,9 @@ class KnownNodes:
             self._keep(node_id, known)
 
     def end(self, node_id: str, status: str) -> None:
-        """Note that an open node ended with `status`."""
+        """Note that a node ended with `status`, or waits; one that was begun in a process before this too."""
         with self._lock:
-            known = self._open.pop(node_id)
+            known = self._open.pop(node_id, None) or self._take(node_id) or _Known(entered=1)
             known.status = status
             self._keep(node_id, known)
 
@@ -135,10 +153,21 @@ class KnownNodes:
             self._described -= oldest.size
 
 
+def first_fields(entry: Entry, attempt: int, fields: Json) -> Json:
+    """What is sent with the ``running`` of a node that was made with `fields`."""
+    if entry.before == WAITING:
+        return fields
+    begun: Json = {**entry.described, **fields, "started_at": now_text()}
+    if attempt > 1:
+        begun |= {"attempt": attempt, "ended_at": None, "message": fields.get("message")}
+        begun.setdefault("progress", None)
+    return begun
+
+
 def _describe(known: _Known, said: Json) -> None:
     for name, value in said.items():
         if value is None:
             known.described.pop(name, None)
         else:
             known.described[name] = value
-    known.size = len(encode_json(known.described))
+    known.size = weight(known.described)

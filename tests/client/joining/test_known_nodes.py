@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from tasktree_rt.client import open_run
+from tasktree_rt.client.joining.known_nodes import KnownNodes
 from tasktree_rt.client.run.base import BaseRun
-from tasktree_rt.client.run.known_nodes import KnownNodes
 from tasktree_rt.client.run.node_sizes import MOST_NODES, NodeSizes
 from tasktree_rt.core.events import Json
 from tests.client.running import nodes, statuses

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tasktree_rt.client import (
     Run,
 )
-from tasktree_rt.client.run.event_buffer import MAX_BATCH, MAX_LINE, EventBuffer
+from tasktree_rt.client.joining.event_buffer import MAX_BATCH, MAX_LINE, EventBuffer
 from tasktree_rt.core.status_transitions import may_change
 
 # --- the outflow ------------------------------------------------------------------------------------------

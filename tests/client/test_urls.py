@@ -1,6 +1,6 @@
 import pytest
 
-from tasktree_rt.client.transport.urls import events_url, socket_url
+from tasktree_rt.client.urls import events_url, socket_url
 
 
 @pytest.mark.parametrize(

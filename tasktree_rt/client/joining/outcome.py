@@ -2,31 +2,40 @@
 
 from __future__ import annotations
 
-import asyncio
+import sys
+import traceback
+from contextlib import suppress
 from typing import Final
 
-import trio
-
-from tasktree_rt.client.run.event_buffer import clean
+from tasktree_rt.client.joining.plain_json import clean
 
 MAX_MESSAGE: Final = 2_000
 """Characters of a failed node's message, and of a title made of a function's arguments."""
-BROKEN_OFF: Final = (
-    trio.Cancelled,
-    asyncio.CancelledError,
-    KeyboardInterrupt,
-    SystemExit,
-    GeneratorExit,
-)
-"""What ends a node as cancelled, not as failed."""
-ENDED: Final = frozenset({"completed", "failed", "cancelled"})
+ENDED: Final = frozenset({"completed", "failed", "cancelled", "skipped"})
+_BROKEN_OFF: Final = (KeyboardInterrupt, GeneratorExit)
+_FOREIGN: Final = (("trio", "Cancelled"), ("asyncio", "CancelledError"))
+_TOLD: Final = "__tasktree_told__"
 
 
 def is_cancellation(error: BaseException) -> bool:
     """Whether an exception, or all exceptions of a group, break the work off; nothing failed then."""
     if isinstance(error, BaseExceptionGroup):
         return all(map(is_cancellation, error.exceptions))
-    return isinstance(error, BROKEN_OFF)
+    return isinstance(error, _BROKEN_OFF) or _is_foreign(error)
+
+
+def _is_foreign(error: BaseException) -> bool:
+    """Whether Trio or asyncio cancels; neither is imported for it."""
+    for module, name in _FOREIGN:
+        kind = getattr(sys.modules.get(module), name, None)
+        if kind is not None and isinstance(error, kind):
+            return True
+    return False
+
+
+def is_success(error: BaseException | None) -> bool:
+    """Whether a block that ended so did what it should: ``sys.exit(0)`` is how many programs end."""
+    return error is None or (isinstance(error, SystemExit) and error.code in (None, 0, False))
 
 
 def last_line(error: BaseException) -> str:
@@ -45,6 +54,18 @@ def last_line(error: BaseException) -> str:
     first, *rest = said.splitlines() or [""]
     line = f"{home}{kind.__qualname__}: {first}" if first else f"{home}{kind.__qualname__}"
     return cut(f"{line} …" if rest else line)
+
+
+def new_traceback(error: BaseException) -> str | None:
+    """The traceback as text; None if this exception was told before, at a node further in, or is an exit."""
+    if isinstance(error, SystemExit) or getattr(error, _TOLD, False):
+        return None
+    with suppress(Exception):  # one with slots and no room for the mark is told at every level
+        setattr(error, _TOLD, True)
+    try:
+        return "".join(traceback.format_exception(error)).rstrip()
+    except Exception:
+        return last_line(error)
 
 
 def cut(text: str) -> str:
