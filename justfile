@@ -126,8 +126,19 @@ storm *ARGS: setup
 simulate *ARGS: setup
     @.venv/bin/python -m tests.simulation "$@"
 
-# build the wheel into dist/, with the pages
-wheel: setup
+# build the documentation as a site, which hubs serve at /docs/manual/; fails at a link that leads nowhere
+[no-exit-message]
+docs: (_install "docs")
+    @NO_MKDOCS_2_WARNING=1 .venv/bin/python -m mkdocs build --quiet --strict --clean --config-file deploy/site/mkdocs.yml
+    @echo "just: built tasktree_rt/web/static/manual ($(du -sk tasktree_rt/web/static/manual | cut -f1) KiB)" >&2
+
+# build the documentation and try it in a browser: contrast, labels, search
+[no-exit-message]
+manual: docs ui
+    @.venv/bin/python hatch_build.py e2e -- manual
+
+# build the wheel into dist/, with the pages and the documentation
+wheel: setup docs
     .venv/bin/python -m build --wheel --no-isolation --outdir dist
 
 # compare every pinned part with known vulnerabilities; exit code 1: found, 3: no database answered
@@ -190,7 +201,7 @@ pin:
     tmp=$(mktemp -d)
     trap 'rm -rf "$tmp"' EXIT
     .venv/bin/python -m venv "$tmp/venv"
-    TASKTREE_RT_NO_UI=1 "$tmp/venv/bin/pip" install --quiet ".[dev,bench,fuzz]"
+    TASKTREE_RT_NO_UI=1 "$tmp/venv/bin/pip" install --quiet ".[dev,bench,docs,fuzz]"
     { sed '/^[^#]/,$d' constraints.txt; "$tmp/venv/bin/pip" freeze --exclude tasktree-rt; } >"$tmp/pins"
     cp "$tmp/pins" constraints.txt
 

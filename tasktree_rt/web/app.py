@@ -39,6 +39,7 @@ from tasktree_rt.web.foreign_routes import ForeignSystem, addresses_of
 from tasktree_rt.web.guard import API, DOCUMENTS, FILES, guard
 from tasktree_rt.web.http import Api
 from tasktree_rt.web.interactions import InteractionRoutes
+from tasktree_rt.web.manual import MANUAL, Manual, packaged_manual
 from tasktree_rt.web.metrics_page import MetricsPage
 from tasktree_rt.web.nodes import NodeRoutes
 from tasktree_rt.web.problem_details import problem, status_problem
@@ -83,6 +84,7 @@ def create_app(
     metrics: Metrics | None = None,
     *,
     built: Traversable | None = None,
+    manual: Traversable | None = None,
     compat: Iterable[ForeignSystem] = (),
 ) -> QuartTrio:
     """Make the hub's web app.
@@ -93,6 +95,7 @@ def create_app(
     Args:
         metrics: served at ``/metrics`` if ``settings.metrics`` is on.
         built: a folder with a build of the dashboard, by default the package's own.
+        manual: a folder with the documentation as a site, by default the package's own.
         compat: foreign systems whose clients the app serves too. ``tasktree-rt serve`` passes
             `tasktree_rt.cli.compose.foreign_systems()`.
     """
@@ -136,6 +139,8 @@ def create_app(
         _strict_transport(app, settings.tls.hsts_max_age)
     _operations(app, hub)
     _pages(app, settings, site)
+    if settings.docs:
+        _manual(app, Manual(packaged_manual() if manual is None else manual))
     if metrics is not None and settings.metrics:
         _scraping(app, MetricsPage(metrics, hub))
     return app
@@ -246,6 +251,16 @@ def _dashboard(app: QuartTrio, site: Site) -> None:
         if name not in site or name.endswith((".html", ".json")):
             raise NotFound
         return site.response(name)
+
+
+def _manual(app: QuartTrio, manual: Manual) -> None:
+    @app.get(MANUAL)
+    async def manual_begin() -> Response:
+        return await manual.response("")
+
+    @app.get(f"{MANUAL}<path:name>")
+    async def manual_file(name: str) -> Response:
+        return await manual.response(name)
 
 
 def _pages(app: QuartTrio, settings: Settings, site: Site) -> None:

@@ -17,6 +17,7 @@ from tasktree_rt.web.auth.origin_refusal_log import FOREIGN_ORIGIN, UNKNOWN_HOST
 from tasktree_rt.web.auth.origins import OriginPolicy
 from tasktree_rt.web.auth.presented import token_of
 from tasktree_rt.web.dashboard import ASSETS, Site
+from tasktree_rt.web.manual import MANUAL
 from tasktree_rt.web.problem_details import status_problem
 from tasktree_rt.web.protective_headers import PROTECTIVE
 from tasktree_rt.web.request_rates import FREE, request_rates
@@ -32,7 +33,7 @@ DOCUMENTS: Final = {
 """The documents' paths and files (setting ``docs``)."""
 OPEN_PATHS: Final = frozenset({"/healthz", "/readyz", "/version", *DOCUMENTS})
 FILES: Final = "/static/"
-OPEN_FOLDERS: Final = (FILES, f"/{ASSETS}")
+OPEN_FOLDERS: Final = (FILES, f"/{ASSETS}", MANUAL)
 BODY_PATIENCE: Final = 0.5
 """Seconds to read the rest of a body that no route wanted. Then the connection ends."""
 READS: Final = frozenset({"GET", "HEAD"})

@@ -165,6 +165,8 @@ ROUTES: Final[dict[str, Route]] = {
             "GET /static/<path:name>",
             "GET /docs",
             "GET /docs/reducer.json",
+            "GET /docs/manual/",
+            "GET /docs/manual/<path:name>",
             f"GET {A}/openapi.json",
             f"GET {A}/asyncapi.json",
         ),

@@ -115,13 +115,13 @@ async def say(socket: WebSocketConnection, message: Json) -> None:
 
 @asynccontextmanager
 async def real_hub(
-    broker: Broker | None = None, *, built: Path | None = None, **settings: Any
+    broker: Broker | None = None, *, built: Path | None = None, manual: Path | None = None, **settings: Any
 ) -> AsyncIterator[RealHub]:
-    """Run one; `settings` as of `serving.small`, `built` as of `create_app`."""
+    """Run one; `settings` as of `serving.small`, `built` and `manual` as of `create_app`."""
     chosen = small(**settings)
     metrics, stop = Metrics(), trio.Event()
     async with open_hub(broker or MemoryBroker(), chosen, meter=metrics) as hub:
-        app = create_app(chosen, hub, metrics, built=built, compat=foreign_systems())
+        app = create_app(chosen, hub, metrics, built=built, manual=manual, compat=foreign_systems())
 
         async def run(task_status: trio.TaskStatus[list[str]] = trio.TASK_STATUS_IGNORED) -> None:
             await serve(app, hub, chosen, shutdown=stop.wait, meter=metrics, task_status=task_status)

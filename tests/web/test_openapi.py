@@ -28,7 +28,9 @@ from tests.web.realhub import RealHub, auth, document, node_update, real_hub, re
 SERIES: Final = "/api/v1/series"
 RUNS: Final = f"{SERIES}/{{series_id}}"
 APP: Final = Path(__file__).parent / "app"
+MANUAL: Final = Path(__file__).parent / "manual"
 FILES: Final = {
+    "/docs/manual/{name}": "index.html",
     "/static/{name}": "base.css",
     "/assets/{name}": "index-0a1b2c3d.js",
     "/p/{place}": "p",
@@ -104,6 +106,7 @@ async def test_what_is_switched_off_is_not_there() -> None:
         for path in (
             "/docs",
             "/docs/reducer.json",
+            "/docs/manual/",
             "/api/v1/openapi.json",
             "/api/v1/asyncapi.json",
             "/metrics",
@@ -178,9 +181,11 @@ async def succeed(http: httpx.AsyncClient, seen: Seen) -> None:
         "/static/docs.js",
         "/static/base.css",
         "/assets/index-4e5f6a7b.css",
+        "/docs/manual/",
+        "/docs/manual/none.html",
     ):
         await ask("GET", path)
-    for path in ("/", "/inbox", "/p/p/tree", "/assets/index-0a1b2c3d.js"):
+    for path in ("/docs/manual/index.html", "/", "/inbox", "/p/p/tree", "/assets/index-0a1b2c3d.js"):
         page = await ask("GET", path)
         known = {"If-None-Match": page.headers["ETag"]}
         assert (await ask("GET", path, headers=known)).status_code == 304
@@ -296,7 +301,7 @@ async def fail(http: httpx.AsyncClient, seen: Seen) -> None:
 
 async def be_refused(seen: Seen) -> None:
     """Every operation without a token, with one that is not enough, and by a name that is not ours."""
-    async with real_hub(auth=auth(), built=APP) as running, running.http() as http:
+    async with real_hub(auth=auth(), built=APP, manual=MANUAL) as running, running.http() as http:
         for method, path, operation in operations():
             url = re.sub(r"\{(name|place)\}", FILES.get(path, ""), re.sub(r"\{\w*id\}", "p", path))
             is_open = operation.get("security") == [{}]
@@ -483,7 +488,7 @@ async def search_too_much(seen: Seen) -> None:
 
 async def test_every_documented_answer_is_really_given_and_is_as_documented() -> None:
     seen: Seen = Counter()
-    async with real_hub(built=APP) as running, running.http() as http:
+    async with real_hub(built=APP, manual=MANUAL) as running, running.http() as http:
         await succeed(http, seen)
         await call_people(running, http, seen)
         check(await http.post("/api/v1/broadcast", json={"type": "news", "data": {}}), seen)
