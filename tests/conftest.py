@@ -13,9 +13,13 @@ import pytest
 import structlog
 from hypothesis import HealthCheck, settings
 
+from tasktree_rt.client.joining import process
 from tests.secure import wire
 
 __all__ = ["wire"]
+
+# A program's end waits two seconds for the hub; here a thread may not have run by then.
+process.EXIT, process.GRACE = 60.0, 30.0
 
 # Time says nothing on a machine that others use too.
 _patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=False)

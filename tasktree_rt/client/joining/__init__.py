@@ -41,7 +41,7 @@ def join(
     hub: str | None = None,
     parent: str | None = None,
     token: str | None = None,
-    exit_timeout: float = 2.0,
+    exit_timeout: float | None = None,
     on_error: OnError | None = None,
     strict: bool = False,
     producer_id: str | None = None,
@@ -53,7 +53,7 @@ def join(
 
     Args:
         parent: the node that nodes are under by default; none: the top.
-        exit_timeout: seconds that the end of the process may wait for the hub, altogether.
+        exit_timeout: seconds that the end of the process may wait for the hub, altogether; by default 2.
         on_error: called in the background with what the hub did not get (`OnError`).
         strict: raise ValueError for what the program does wrong: unfit fields, a node that is open already,
             no hub. What the hub does raises nothing either way.

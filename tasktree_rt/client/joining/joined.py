@@ -41,7 +41,7 @@ class Joined:
         *,
         parent: str | None = None,
         token: str | None = None,
-        exit_timeout: float = 2.0,
+        exit_timeout: float | None = None,
         on_error: OnError | None = None,
         strict: bool = False,
         producer_id: str | None = None,
@@ -62,7 +62,7 @@ class Joined:
                 self.hub,
                 self.project_id,
                 self._poster,
-                exit_timeout=exit_timeout,
+                exit_timeout=process.EXIT if exit_timeout is None else exit_timeout,
                 on_error=on_error,
                 forked=self._after_fork,
             )

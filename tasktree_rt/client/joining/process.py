@@ -19,6 +19,11 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import Protocol
 
+EXIT = 2.0
+"""Seconds that the end of a program or of a run may wait for the hub, by default, altogether."""
+GRACE = 0.5
+"""Seconds of them, at most, that a request on its way is waited for after everything else was given up."""
+
 
 class Member(Protocol):
     """Something that sends in the background."""
@@ -82,6 +87,16 @@ def finish(members: Iterable[Member]) -> None:
     for one in several:
         with suppress(Exception):
             one.finish()
+
+
+def tell_lost(count: int, of: str, hub: str, why: str | None) -> None:
+    """Say on standard error that events were lost; a program's logging may be gone by now."""
+    if count <= 0 or sys.stderr is None:
+        return
+    events = "1 event" if count == 1 else f"{count} events"
+    reason = why or "there was no time left"
+    with suppress(Exception):
+        sys.stderr.write(f"tasktree_rt: {events} of {of} did not get to the hub at {hub}: {reason}\n")
 
 
 def _alive() -> list[Member]:

@@ -6,7 +6,6 @@ many projects has threads for the busy ones. It is a daemon: it holds up nothing
 
 from __future__ import annotations
 
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -190,13 +189,7 @@ class Sender:
 
     def _tell(self, lost: int) -> None:
         new, self._told = lost - self._told, lost
-        if new <= 0 or sys.stderr is None:
-            return
-        why = self._delivery.why or "there was no time left"
-        events = "1 event" if new == 1 else f"{new} events"
-        with suppress(Exception):
-            of = f"{events} of project {self._project_id}"
-            sys.stderr.write(f"tasktree_rt: {of} did not get to the hub at {self._hub}: {why}\n")
+        process.tell_lost(new, f"project {self._project_id}", self._hub, self._delivery.why)
 
     def statistics(self) -> OutflowStatistics:
         """Counts of this moment."""

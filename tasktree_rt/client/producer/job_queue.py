@@ -72,6 +72,21 @@ class JobQueue:
             self._count(published=job.events, waiting=job.events)
             self._changed.notify_all()
 
+    def offer(self, job: Job) -> bool:
+        """Add a job if there is room, else count it as lost; waits for nothing.
+
+        Raises:
+            ConnectionLost: the queue is closing.
+        """
+        with self._changed:
+            try:
+                self.put(job, 0.0)
+            except TimeoutError as error:
+                self._count(published=job.events, lost=job.events)
+                self._statistics = evolve(self._statistics, last_error=str(error))
+                return False
+            return True
+
     def next_batch(self) -> list[Job] | None:
         """Jobs of the project that has waited longest; None when it is time to end. Waits for some."""
         with self._changed:

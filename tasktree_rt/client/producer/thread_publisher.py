@@ -8,17 +8,20 @@ Nothing vanishes without a word: whatever could not be delivered is counted and 
 
 from __future__ import annotations
 
-import atexit
 import math
 import threading
 import time
 from collections.abc import Iterable
+from contextlib import suppress
+from functools import partial
 from types import TracebackType
 from typing import Any, Final, Unpack
 
 import httpx
 
 from tasktree_rt.client.interactions.prompts import Answer, Asked, make_question
+from tasktree_rt.client.joining import process
+from tasktree_rt.client.joining.delivery import warn_once
 from tasktree_rt.client.producer import encode as payload
 from tasktree_rt.client.producer.checks import HubLimits
 from tasktree_rt.client.producer.encode import EventLike
@@ -41,20 +44,21 @@ BRACKETS: Final = 2
 class Publisher:
     """Publishes to the hub at `url` (http, https, ws or wss); any thread may use it.
 
-    A context manager: leaving it is `close`. At the end of the interpreter an open one is closed too.
+    A context manager: leaving it is `close`. At the end of the interpreter an open one is closed too. A
+    forked child has an empty queue and a thread of its own; the parent sends what waited.
 
     Args:
         token: the token or API key, or a function that gives one and is asked again when the hub refuses it.
             An async function runs in an event loop of asyncio of its own.
         producer_id: names this producer; the hub recognises a repeat by it and the idempotency key.
-        max_waiting: events in the queue; `publish` waits when it is full.
+        max_waiting: events in the queue; what `publish` finds no room for is counted as lost.
         max_waiting_bytes: their bytes.
         max_message_size: bytes of one `publish`; the hub's own limit is 1 MiB by default.
         max_node_size: bytes of a node; the hub's own limit is 256 KiB by default.
         max_events: of one `publish`; the hub's own limit is 1,000 by default.
         on_error: called in the background thread; default: a warning in the log ``tasktree_rt.client``.
         timeout: seconds for one request.
-        exit_timeout: seconds that `close` flushes for, if it is not told otherwise.
+        exit_timeout: seconds that `close` takes at most, if it is not told otherwise; by default 2.
         verify, cert: TLS (`tasktree_rt.client.transport.tls`). While it fails, events wait, as they do while
             the hub is away.
 
@@ -75,32 +79,56 @@ class Publisher:
         max_events: int = MAX_EVENTS_PER_PUBLISH,
         on_error: OnError | None = None,
         timeout: float = 10.0,
-        exit_timeout: float = 5.0,
+        exit_timeout: float | None = None,
         backoff: Backoff = Backoff(),  # noqa: B008 - frozen
         transport: httpx.BaseTransport | None = None,
         verify: Verify = True,
         cert: Cert | None = None,
     ) -> None:
         context = tls_context(url, verify, cert)
-        self._poster = Poster(url, producer_id, token, timeout, transport, context)
-        self._queue = JobQueue(max_waiting, max_waiting_bytes)
+        self._url = url.partition("?")[0]  # a query may have a token
+        self._make = partial(Poster, url, producer_id, token, timeout, transport, context)
+        self._bounds = (max_waiting, max_waiting_bytes)
         self.limits = HubLimits(max_message_size, max_node_size, max_events)
-        self._exit_timeout = exit_timeout
+        self.exit_timeout = process.EXIT if exit_timeout is None else exit_timeout
+        self.tells = True
         self._backoff = backoff
-        delivery = Delivery(self._queue, self._poster, backoff, on_error)
-        self._thread = threading.Thread(target=delivery.run, name="tasktree-rt publisher", daemon=True)
-        self._thread.start()
-        atexit.register(self.close)
+        self._on_error = on_error
+        self._deadline = math.inf
+        self.after_fork()
+        process.add(self)
+
+    def after_fork(self) -> None:
+        """Not for the program's use: begin with an empty queue (`process.Member`)."""
+        self._poster = self._make()
+        self._queue = JobQueue(*self._bounds)
+        self._delivery = Delivery(self._queue, self._poster, self._backoff, self._on_error)
+        self._thread: threading.Thread | None = None
+        self._starting = threading.RLock()
+        self._told = 0
+
+    def _running(self) -> JobQueue:
+        """The queue, which a thread empties from the first event on."""
+        if self._thread is None:
+            with self._starting, suppress(RuntimeError):  # an interpreter that ends has no thread for it
+                if self._thread is None:
+                    process.hook()
+                    thread = threading.Thread(
+                        target=self._delivery.run, name="tasktree-rt publisher", daemon=True
+                    )
+                    thread.start()
+                    self._thread = thread
+        return self._queue
 
     def publish(self, events: EventLike | Iterable[EventLike], *, timeout: float | None = None) -> None:
         """Publish one event, or several of one project that are kept all or none.
 
-        An event without a timestamp gets the present time. Waits only while the queue is full, at most
-        `timeout` seconds (default: for ever).
+        An event without a timestamp gets the present time. Where the queue is full, it waits for room for at
+        most `timeout` seconds; without one it waits for nothing, and the events are counted as lost.
 
         Raises:
             PublishRefused: at once for what the hub would refuse whatever it holds (`HubLimits`).
-            TimeoutError: there was no room; nothing was published.
+            TimeoutError: there was no room in time; nothing was published.
             ConnectionLost: the publisher is closed; nothing was published.
         """
         encoded = payload.encode_events(events, self.limits, stamp=True)
@@ -109,7 +137,11 @@ class Publisher:
             raise PublishRefused(
                 "too_large", f"{len(job.body)} bytes, at most {self.limits.message_size} are taken"
             )
-        self._queue.put(job, timeout)
+        queue = self._running()
+        if timeout is not None:
+            queue.put(job, timeout)
+        elif not queue.offer(job):
+            warn_once(f"full {self._url}", "the queue to the hub at %s is full: events are lost", self._url)
 
     def offer(self, event: Json, lost: Lost) -> None:
         """Not for the program's use: publish an event of a run, which was checked where it was made.
@@ -117,7 +149,7 @@ class Publisher:
         Raises:
             ConnectionLost: the publisher is closed; nothing was published.
         """
-        self._queue.put(Job(event["project_id"], payload.encode_event(event), 1, lost), None)
+        self._running().put(Job(event["project_id"], payload.encode_event(event), 1, lost), None)
 
     def node_update(self, project_id: str, node_id: str, **changes: Any) -> None:
         """Set fields of a node, making it if need be; None removes a field."""
@@ -154,18 +186,35 @@ class Publisher:
         return self._queue.wait_until_empty(timeout)
 
     def close(self, timeout: float | None = None) -> None:
-        """Flush for at most `timeout` seconds (default `exit_timeout`), then stop.
+        """Flush, and stop, in at most `timeout` seconds altogether (default `exit_timeout`).
 
-        What is still waiting then is given up, counted as lost and passed to `on_error`. Doing it twice
-        is fine.
+        What is still waiting then is given up, counted as lost, told on standard error and passed to
+        `on_error`. Doing it twice is fine.
         """
+        self.hurry(time.monotonic() + (self.exit_timeout if timeout is None else timeout))
+        self.finish()
+
+    def hurry(self, deadline: float) -> None:
+        """Not for the program's use: see `process.Member`."""
         self._queue.close()
-        atexit.unregister(self.close)
-        if threading.current_thread() is self._thread:
+        self._deadline = min(self._deadline, deadline)
+
+    def finish(self) -> None:
+        """Not for the program's use: see `process.Member`."""
+        thread = self._thread
+        if threading.current_thread() is thread:
             return  # called by `on_error`: the thread ends by itself
-        self._thread.join(self._exit_timeout if timeout is None else timeout)
+        if thread is not None:
+            left = max(0.0, self._deadline - time.monotonic())
+            thread.join(max(0.0, left - min(process.GRACE, left / 2)))
         self._queue.give_up()
-        self._thread.join(self._poster.timeout + 1.0)  # one request may be on its way
+        if thread is not None:
+            thread.join(process.GRACE)
+        found = self._queue.statistics()
+        lost = found.lost + found.waiting
+        new, self._told = lost - self._told, lost
+        if self.tells:
+            process.tell_lost(new, "a publisher", self._url, found.last_error)
 
     def statistics(self) -> PublisherStatistics:
         """The counts of this moment."""

@@ -4,6 +4,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from textwrap import dedent
 from typing import Any
 
 import httpx
@@ -15,6 +16,9 @@ from hypothesis import strategies as st
 from tasktree_rt.client import Backoff, Publisher
 from tasktree_rt.errors import ClientError, ConnectionLost, PublishRefused
 from tests.client.fakehub import Json, node_event
+from tests.client.joining.programs import ran, silent_hub
+from tests.client.running import nodes
+from tests.web.realhub import real_hub
 
 AT_ONCE = Backoff(base=0.0, cap=0.0)
 PATIENCE = 30.0
@@ -192,7 +196,7 @@ def test_a_refusal_that_concerns_every_event_is_not_tried_event_by_event(status:
     assert len(told) == 10
 
 
-def test_a_full_queue_makes_publishing_wait_and_then_says_so() -> None:
+def test_a_full_queue_makes_publishing_wait_where_it_is_told_so() -> None:
     gate = Gate()
     with publisher(gate.hub, max_waiting=2) as one:
         one.publish(node_event(1))
@@ -200,12 +204,56 @@ def test_a_full_queue_makes_publishing_wait_and_then_says_so() -> None:
         one.publish(node_event(2))
         with pytest.raises(TimeoutError):
             one.publish(node_event(3), timeout=0.0)
-        waiting = threading.Thread(target=one.publish, args=(node_event(4),))
+        waiting = threading.Thread(target=lambda: one.publish(node_event(4), timeout=PATIENCE))
         waiting.start()
         gate.opened.set()
         waiting.join(PATIENCE)
         assert one.flush(PATIENCE)
     assert gate.hub.kept() == ["n1", "n2", "n4"]
+
+
+def test_a_full_queue_holds_nobody_up_and_what_finds_no_room_is_counted() -> None:
+    gate = Gate()
+    with publisher(gate.hub, max_waiting=2) as one:
+        one.publish(node_event(1))
+        assert gate.entered.wait(PATIENCE)
+        for number in range(2, 10):
+            one.publish(node_event(number))
+        found = one.statistics()
+        assert (found.published, found.waiting, found.lost) == (9, 2, 7)
+        assert found.last_error == "the queue of the publisher is full"
+        gate.opened.set()
+    assert gate.hub.kept() == ["n1", "n2"]
+
+
+async def test_leaving_a_program_is_bounded_where_the_hub_hangs_and_says_what_is_lost() -> None:
+    code = """
+    from tasktree_rt.client import Publisher
+    with Publisher(os.environ["TASKTREE_RT_HUB"], "p", exit_timeout=0.4) as one:
+        one.node_update("p", "n", status="running")
+    print("left")
+    """
+    with silent_hub() as url:
+        ended, errors = await ran("import os\n" + dedent(code), url)
+    assert ended == 0
+    assert f"1 event of a publisher did not get to the hub at {url}" in errors
+
+
+async def test_what_a_forked_child_publishes_arrives() -> None:
+    code = """
+    import os
+    from tasktree_rt.client import Publisher
+    publisher = Publisher(os.environ["TASKTREE_RT_HUB"], "p", exit_timeout=100)
+    publisher.node_update("p", "parent", status="running")
+    child = os.fork()
+    if not child:
+        publisher.node_update("p", "child", status="running")
+        os._exit(0 if publisher.flush(100) else 1)
+    assert os.waitpid(child, 0)[1] == 0
+    """
+    async with real_hub() as running:
+        assert await ran(code, running.url) == (0, "")
+        assert set(await nodes(running)) == {"parent", "child"}
 
 
 def test_flush_tells_whether_all_is_delivered() -> None:
@@ -298,7 +346,7 @@ def test_any_number_of_threads_may_publish() -> None:
 
         def work(worker: int) -> None:
             for number in range(50):
-                one.publish(node_event(number, f"p{worker}"))
+                one.publish(node_event(number, f"p{worker}"), timeout=PATIENCE)
 
         threads = [threading.Thread(target=work, args=(worker,)) for worker in range(4)]
         for thread in threads:
