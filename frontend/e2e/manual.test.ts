@@ -19,18 +19,21 @@ afterAll(async () => {
 
 const PAGES = ["index", "operating", "protocol", "reference", "faq", "when-not-to-use", "migrate/fastapi"];
 
-it.each(SCREENS)("the manual's main pages have no fault that axe finds: %s", async (_, width, height, scheme) => {
-  if (!built) return; // `just docs` has not run: nothing to look at
-  for (const name of PAGES) {
-    const { page, complaints } = await open(browser, { width, height, scheme });
-    await page.goto(`${hub.url}/docs/manual/${name}.html`);
-    await page.locator("h1").first().waitFor();
-    await accessible(page);
-    await fits(page);
-    expect(complaints).toEqual([]);
-    await page.close();
-  }
-});
+it.each(SCREENS)(
+  "the manual's main pages have no fault that axe finds: %s",
+  async (_, width, height, scheme) => {
+    if (!built) return; // `just docs` has not run: nothing to look at
+    for (const name of PAGES) {
+      const { page, complaints } = await open(browser, { width, height, scheme });
+      await page.goto(`${hub.url}/docs/manual/${name}.html`);
+      await page.locator("h1").first().waitFor();
+      await accessible(page);
+      await fits(page);
+      expect(complaints).toEqual([]);
+      await page.close();
+    }
+  },
+);
 
 it("the manual's search finds a word, from the hub alone", async () => {
   if (!built) return;
