@@ -17,7 +17,7 @@ from tasktree_rt.brokers.sqlite.archive import Archive
 from tasktree_rt.cli.flags import load_flags
 from tasktree_rt.cli.remote import checked_project
 from tasktree_rt.cli.running import Failed, reader_may_leave
-from tasktree_rt.cli.stores import store_path
+from tasktree_rt.composition.stores import store_path
 from tasktree_rt.core.events import Event, Json, Record
 from tasktree_rt.core.log import Position
 from tasktree_rt.core.reserved_names import RESERVED

@@ -194,7 +194,7 @@ def _do(work: Callable[[Keys], Awaitable[Any]], hub: str, patience: float, store
         with outages_told(Console(stderr=True)):
             return run(_at_hub, work, checked_hub(hub), patience)
     # Late: a hub is asked without a web app.
-    from tasktree_rt.cli.stores import make_broker
+    from tasktree_rt.composition.stores import make_broker
 
     settings = load_flags(config=None, assignments=(), store=store).settings
     if settings.store == "memory:":

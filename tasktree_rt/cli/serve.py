@@ -7,14 +7,14 @@ from typing import Any
 import click
 import trio
 
-from tasktree_rt.cli.compose import Running, run_hub
 from tasktree_rt.cli.exposure import warn_of_exposure
 from tasktree_rt.cli.flags import hub_flags, load_flags
 from tasktree_rt.cli.logging_setup import configure_logging
-from tasktree_rt.cli.reloading import Reloads, reload_on_hangup
 from tasktree_rt.cli.running import run
 from tasktree_rt.cli.settings_sources import Loaded
 from tasktree_rt.cli.signals import stopping
+from tasktree_rt.composition.compose import Running, run_hub
+from tasktree_rt.composition.reloading import Reloads, reload_on_hangup
 
 
 @click.command("serve")

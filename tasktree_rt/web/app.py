@@ -97,7 +97,7 @@ def create_app(
         built: a folder with a build of the dashboard, by default the package's own.
         manual: a folder with the documentation as a site, by default the package's own.
         compat: foreign systems whose clients the app serves too. ``tasktree-rt serve`` passes
-            `tasktree_rt.cli.compose.foreign_systems()`.
+            `tasktree_rt.composition.compose.foreign_systems()`.
     """
     app = _App("tasktree_rt", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = settings.limits.max_message_size

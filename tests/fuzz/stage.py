@@ -15,7 +15,7 @@ from quart_trio import QuartTrio
 from trio.testing import wait_all_tasks_blocked
 
 from tasktree_rt.brokers.memory import MemoryBroker
-from tasktree_rt.cli.compose import foreign_systems
+from tasktree_rt.composition.compose import foreign_systems
 from tasktree_rt.core.access import OPEN
 from tasktree_rt.core.events import Event, ProjectId, parse_event
 from tasktree_rt.core.executions import STATUSES

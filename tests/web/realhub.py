@@ -22,7 +22,7 @@ from trio_websocket import WebSocketConnection, wrap_client_stream
 
 from tasktree_rt.brokers.base import Broker
 from tasktree_rt.brokers.memory import MemoryBroker
-from tasktree_rt.cli.compose import foreign_systems
+from tasktree_rt.composition.compose import foreign_systems
 from tasktree_rt.core.events import Json, parse_event
 from tasktree_rt.hub.hub import Hub, open_hub
 from tasktree_rt.metrics import Metrics

@@ -12,7 +12,7 @@ import pytest
 import trio
 
 from tasktree_rt.brokers.memory import MemoryBroker
-from tasktree_rt.cli.compose import foreign_systems
+from tasktree_rt.composition.compose import foreign_systems
 from tasktree_rt.hub.hub import open_hub
 from tasktree_rt.metrics import Metrics
 from tasktree_rt.web.app import create_app

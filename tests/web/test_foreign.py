@@ -11,7 +11,7 @@ from quart import Blueprint, Response
 from trio_websocket import ConnectionRejected
 
 from tasktree_rt.brokers.memory import MemoryBroker
-from tasktree_rt.cli.compose import foreign_systems
+from tasktree_rt.composition.compose import foreign_systems
 from tasktree_rt.core.access import OPEN
 from tasktree_rt.core.protocol import Policy, Subscribe
 from tasktree_rt.dialects.tasktree import Plain

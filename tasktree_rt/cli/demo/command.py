@@ -14,7 +14,6 @@ from attrs import evolve, frozen
 from rich.console import Console
 
 from tasktree_rt.cli.access import access
-from tasktree_rt.cli.compose import Running, start_hub
 from tasktree_rt.cli.demo.agent import agent_run
 from tasktree_rt.cli.demo.names import project_id
 from tasktree_rt.cli.demo.obey_commands import ANNOUNCED, KNOWN, CommandHandler
@@ -29,6 +28,7 @@ from tasktree_rt.cli.safe_text import printable
 from tasktree_rt.cli.serve import announce
 from tasktree_rt.cli.settings_sources import DEFAULT, Loaded
 from tasktree_rt.cli.signals import stopping
+from tasktree_rt.composition.compose import Running, start_hub
 from tasktree_rt.core.events import ProjectId
 from tasktree_rt.settings import Settings
 

@@ -14,7 +14,7 @@ from tasktree_rt.cli.doctor.finding import HINT, OK, PROBLEM, Finding
 from tasktree_rt.cli.flags import hub_flags, load_flags
 from tasktree_rt.cli.running import UNUSABLE
 from tasktree_rt.cli.settings_sources import DEFAULT, Loaded
-from tasktree_rt.cli.stores import store_path
+from tasktree_rt.composition.stores import store_path
 from tasktree_rt.dialects.base import encode_json
 from tasktree_rt.settings import is_redis
 

@@ -12,7 +12,7 @@ from tasktree_rt.brokers.redis.connection import EXPECTED, Connection, Patience,
 from tasktree_rt.brokers.redis.store.server import check_info, read_info
 from tasktree_rt.brokers.redis.store.source import read_source
 from tasktree_rt.cli.doctor.finding import HINT, OK, PROBLEM, Finding
-from tasktree_rt.cli.stores import redis_password
+from tasktree_rt.composition.stores import redis_password
 from tasktree_rt.errors import HubError, StoreUnavailable
 from tasktree_rt.settings import Settings
 

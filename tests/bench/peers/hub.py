@@ -13,8 +13,8 @@ from pathlib import Path
 
 import trio
 
-from tasktree_rt.cli.compose import Running, run_hub
 from tasktree_rt.cli.logging_setup import configure_logging
+from tasktree_rt.composition.compose import Running, run_hub
 from tasktree_rt.settings import NO_RATES, Compression, Delivery, Execution, Limits, Logging, Settings
 
 QUIET = 3_600.0

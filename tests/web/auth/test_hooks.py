@@ -19,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasktree_rt.brokers.memory import MemoryBroker
-from tasktree_rt.cli.compose import foreign_systems
+from tasktree_rt.composition.compose import foreign_systems
 from tasktree_rt.core.access import Grants, Scope, Verb
 from tasktree_rt.core.events import Json
 from tasktree_rt.errors import SettingsError

@@ -17,10 +17,10 @@ from functools import partial
 import trio
 from attrs import frozen
 
-from tasktree_rt.cli.reloading import Reloads
-from tasktree_rt.cli.stores import make_broker
 from tasktree_rt.compat.aiecs.routes import AiecsSystem
 from tasktree_rt.compat.autogpt.routes import AutoGptSystem
+from tasktree_rt.composition.reloading import Reloads
+from tasktree_rt.composition.stores import make_broker
 from tasktree_rt.hub.hub import Hub, open_hub
 from tasktree_rt.metrics import Metrics
 from tasktree_rt.settings import Settings

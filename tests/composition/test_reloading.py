@@ -14,7 +14,7 @@ import pytest
 import trio
 from structlog.testing import capture_logs
 
-from tasktree_rt.cli.reloading import Reloads, reload_on_hangup
+from tasktree_rt.composition.reloading import Reloads, reload_on_hangup
 from tasktree_rt.errors import SettingsError
 from tests.cli.processes import CODE, PATIENCE, environment, get, hub
 

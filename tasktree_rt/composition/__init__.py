@@ -1,0 +1,1 @@
+"""The composition root of a hub: its store, its languages, the foreign systems; for `cli` and `asgi`."""
