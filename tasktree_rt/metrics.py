@@ -54,6 +54,7 @@ class Metrics:
         self._define_interactions()
         self._define_server()
         self._define_bridges()
+        self._define_otlp()
 
     # --- publishing -----------------------------------------------------------------------------------
 
@@ -270,6 +271,27 @@ class Metrics:
         ``too_large``; ``not_kept`` counts a notification that the hub did not store.
         """
         self._bridge_messages.labels(system, kind).inc()
+
+    # --- OpenTelemetry ----------------------------------------------------------------------------------
+
+    def _define_otlp(self) -> None:
+        self._otlp_taken = self._counter("otlp_members", "Spans and log records taken, by signal.", "signal")
+        self._otlp_rejected = _Labelled(
+            self._counter("otlp_rejected", "Spans and log records refused, by error code.", "code")
+        )
+        self._otlp_settled = self._counter("otlp_settled", "Nodes ended since their end was never reported.")
+
+    def otlp_taken(self, signal: str, number: int) -> None:
+        """Count members of a request by OpenTelemetry's protocol: ``spans`` or ``logs``."""
+        self._otlp_taken.labels(signal).inc(number)
+
+    def otlp_rejected(self, code: str, number: int) -> None:
+        """Count spans or log records that the hub refused, by the error's code."""
+        self._otlp_rejected.inc(code, number)
+
+    def otlp_settled(self, number: int) -> None:
+        """Count nodes that the hub ended since the end of their spans was never reported."""
+        self._otlp_settled.inc(number)
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(f"tasktree_{name}", text, labels, registry=self.registry)

@@ -24,6 +24,7 @@ from tasktree_rt.settings.checks import (
 )
 from tasktree_rt.settings.compression import Compression
 from tasktree_rt.settings.dialects import Aiecs, AutoGpt, Execution, People
+from tasktree_rt.settings.otlp import Otlp
 from tasktree_rt.settings.redis import Redis, is_redis
 from tasktree_rt.settings.settings import Logging, Settings
 from tasktree_rt.settings.tls import Tls
@@ -47,6 +48,7 @@ __all__ = [
     "Keep",
     "Limits",
     "Logging",
+    "Otlp",
     "People",
     "Rates",
     "Redis",

@@ -25,6 +25,7 @@ from tasktree_rt.settings.checks import (
 )
 from tasktree_rt.settings.compression import Compression
 from tasktree_rt.settings.dialects import Aiecs, AutoGpt, Execution, People
+from tasktree_rt.settings.otlp import Otlp
 from tasktree_rt.settings.redis import Redis, a_store
 from tasktree_rt.settings.tls import Tls
 
@@ -82,6 +83,7 @@ class Settings:
     execution: Execution = field(default=Factory(Execution), validator=is_a(Execution, "Execution(…)"))
     aiecs: Aiecs = field(default=Factory(Aiecs), validator=is_a(Aiecs, "Aiecs(…)"))
     autogpt: AutoGpt = field(default=Factory(AutoGpt), validator=is_a(AutoGpt, "AutoGpt(…)"))
+    otlp: Otlp = field(default=Factory(Otlp), validator=is_a(Otlp, "Otlp(…)"))
     keep: Keep = field(default=Factory(Keep), validator=is_a(Keep, "Keep(…)"))
     redis: Redis = field(default=Factory(Redis), validator=is_a(Redis, "Redis(…)"))
     search: Search = field(default=Factory(Search), validator=is_a(Search, "Search(…)"))
@@ -95,6 +97,13 @@ class Settings:
         """Whether the hub stores AutoGPT's executions as projects too."""
         asked = self.auth.on or self.autogpt.has_keys
         return self.autogpt.mirror == "on" or (self.autogpt.mirror == "auto" and not asked)
+
+    @property
+    def otlp_content(self) -> str:
+        """How much content of spans the hub stores: ``none``, ``preview`` or ``full``."""
+        if self.otlp.content != "auto":
+            return self.otlp.content
+        return "preview" if not self.auth.on and is_loopback(parse_bind(self.bind)[0]) else "none"
 
     def __attrs_post_init__(self) -> None:
         """Check the rules between fields."""

@@ -29,6 +29,7 @@ from tasktree_rt.web.auth.authenticator import (
 from tasktree_rt.web.auth.hooks import AskingAuthenticator
 from tasktree_rt.web.auth.key_ring import keep_keys
 from tasktree_rt.web.auth.subscription_credentials import TokenAuthenticator
+from tasktree_rt.web.body_limits import body_limits
 from tasktree_rt.web.compressed_response import compress_responses
 from tasktree_rt.web.dashboard import ASSETS, PROJECT_PATHS, Site, packaged, read
 from tasktree_rt.web.directory import project_routes
@@ -42,8 +43,9 @@ from tasktree_rt.web.interactions import InteractionRoutes
 from tasktree_rt.web.manual import MANUAL, Manual, packaged_manual
 from tasktree_rt.web.metrics_page import MetricsPage
 from tasktree_rt.web.nodes import NodeRoutes
+from tasktree_rt.web.otlp.routes import OtlpRoutes
 from tasktree_rt.web.problem_details import problem, status_problem
-from tasktree_rt.web.request import HubRequest, put_decisions, require_admin
+from tasktree_rt.web.request import limited, put_decisions, require_admin
 from tasktree_rt.web.request_rates import RequestRates, put_request_rates
 from tasktree_rt.web.response import LargeAnswers, reply
 from tasktree_rt.web.search import search_routes
@@ -61,8 +63,6 @@ CODES: Final = {404: "not_found", 405: "invalid_message", 413: "too_large", 400:
 
 class _App(QuartTrio):
     """Quart's app. It answers a malformed Host like an unknown one (403), where Quart would answer 500."""
-
-    request_class = HubRequest
 
     def create_url_adapter(self, request: BaseRequestWebsocket | None) -> MapAdapter | None:
         try:
@@ -100,6 +100,7 @@ def create_app(
             `tasktree_rt.composition.compose.foreign_systems()`.
     """
     app = _App("tasktree_rt", static_folder=None)
+    app.request_class = limited(body_limits(settings))
     app.config["MAX_CONTENT_LENGTH"] = settings.limits.max_message_size
     app.config["RESPONSE_TIMEOUT"] = None
     app.config["BODY_TIMEOUT"] = settings.limits.handshake_timeout * 3
@@ -129,6 +130,7 @@ def create_app(
     app.register_blueprint(project_routes(hub), url_prefix=API)
     app.register_blueprint(search_routes(hub), url_prefix=API)
     app.register_blueprint(sharing_routes(hub), url_prefix=API)
+    app.register_blueprint(OtlpRoutes(hub, settings).routes(), url_prefix="/v1")
     site = Site(read(built) if built is not None else packaged(), docs=settings.docs)
     if settings.compression.http:
         compress_responses(app, hub.compressor, settings.compression.min_size)

@@ -11,6 +11,7 @@ CHUNK: Final = 64 * 1024
 """Maximum bytes that one call inflates: a fifth of a millisecond."""
 RAW: Final = -zlib.MAX_WBITS
 GZIP: Final = zlib.MAX_WBITS | 16
+ZLIB: Final = zlib.MAX_WBITS
 
 
 class Oversized(Exception):
@@ -22,7 +23,8 @@ class Damaged(Exception):
 
 
 async def inflate(data: bytes, most: int, form: int) -> tuple[bytearray, bytes]:
-    """Inflate one stream; return at most `most` bytes, and what follows the stream. `form`: `RAW` or `GZIP`.
+    """Inflate one stream; return at most `most` bytes, and what follows the stream. `form`: `RAW`,
+    `ZLIB` or `GZIP`.
 
     Raises:
         Oversized, Damaged: see there. At most `CHUNK` bytes more than `most` were inflated.

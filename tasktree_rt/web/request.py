@@ -7,7 +7,8 @@ by chunk, while inflating.
 
 from __future__ import annotations
 
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import Any, ClassVar, Final
 
 from quart import Quart, current_app, g, request
 from quart_trio.wrappers import TrioRequest
@@ -131,18 +132,38 @@ def number(field: str, text: str, most: int, least: int) -> int:
 
 
 class UnknownCoding(UnsupportedMediaType):
-    """The request's ``Content-Encoding`` is not supported; the response names gzip (RFC 9110, 15.5.16)."""
+    """The request's ``Content-Encoding`` is not supported; the response names those that are (RFC 9110,
+    15.5.16)."""
 
-    def __init__(self, coding: str) -> None:
-        super().__init__(f"unsupported Content-Encoding {coding[:40]!a}, expected gzip")
+    def __init__(self, coding: str, known: str = "gzip") -> None:
+        super().__init__(f"unsupported Content-Encoding {coding[:40]!a}, expected {known}")
+        self._known = known
 
     def get_headers(self, *given: Any) -> list[tuple[str, str]]:
         """Add ``Accept-Encoding`` to the response's headers."""
-        return [*super().get_headers(*given), ("Accept-Encoding", "gzip")]
+        return [*super().get_headers(*given), ("Accept-Encoding", self._known)]
 
 
 class HubRequest(TrioRequest):
-    """Quart's request, with a body that may be gzip."""
+    """Quart's request, with a body that may be gzip.
+
+    Attributes:
+        body_limits: maximum bytes of a body by the request's path, where it is not the app's general limit.
+    """
+
+    body_limits: ClassVar[Mapping[str, int]] = {}
+
+    def __init__(
+        self,
+        method: str,
+        scheme: str,
+        path: str,
+        *given: Any,
+        max_content_length: int | None = None,
+        **options: Any,
+    ) -> None:
+        most = self.body_limits.get(path, max_content_length)
+        super().__init__(method, scheme, path, *given, max_content_length=most, **options)
 
     async def get_data(  # type: ignore[override]
         self, cache: bool = True, as_text: bool = False, parse_form_data: bool = False
@@ -156,11 +177,25 @@ class HubRequest(TrioRequest):
         coding = self.headers.get("Content-Encoding", "").strip().lower()
         if coding not in GZIP | PLAIN:
             raise UnknownCoding(coding)
-        data: bytes = await super().get_data(cache, False, parse_form_data)
-        request_rates().charge_body(len(data))
+        data = await self.received()
         if coding in GZIP:
             data = await inflated(data, self.max_content_length or 0)
         return data.decode() if as_text else data
+
+    async def received(self) -> bytes:
+        """Read the whole body as it came, in its coding.
+
+        Raises:
+            HTTPException: 413, it is too large; 408, it did not come in time.
+        """
+        data: bytes = await super().get_data(True, False, False)
+        request_rates().charge_body(len(data))
+        return data
+
+
+def limited(limits: Mapping[str, int]) -> type[HubRequest]:
+    """Return the class of an app's requests, with limits of their own for the bodies of some paths."""
+    return type("LimitedRequest", (HubRequest,), {"body_limits": limits})
 
 
 async def read_body() -> bytes:

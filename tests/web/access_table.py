@@ -144,6 +144,7 @@ ROUTES: Final[dict[str, Route]] = {
     f"GET {A}/executions/<execution>": by("watch"),
     f"PATCH {A}/executions/<execution>": by(*PUSH, body={"progress": 1}),
     f"POST {A}/executions/<execution>/claim": by(*PUSH, body={"worker_id": "w"}),
+    **{f"POST /v1/{one}": by("any", named=False, body={}) for one in ("traces", "logs", "metrics")},
     f"POST {A}/autogpt/events": by("push*", body=GRAPH, named=False),
     f"POST {A}/autogpt/notifications": by(*WRITES, body=PLATFORM, named=False),
     f"POST {A}/aiecs/notify": by("push*", body={**TASK, "message": "?", "wait": 0}, named=False),

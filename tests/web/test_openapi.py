@@ -20,7 +20,7 @@ from tasktree_rt.core.events import Json
 from tasktree_rt.errors import HTTP_STATUS, StoreDamaged, StoreUnavailable
 from tasktree_rt.web import response as large
 from tests.compat.aiecs import calls as aiecs_calls
-from tests.web import admin_calls, execution_calls
+from tests.web import admin_calls, execution_calls, otlp_calls
 from tests.web.interactions_calls import BODIES, HIDDEN, PROMPTS, WITH_BODY, WRONG, ask_too_much, call_people
 from tests.web.openapi import DOC, SCHEMAS, P, Seen, check, operations
 from tests.web.realhub import RealHub, auth, document, node_update, real_hub, references, resolve, token
@@ -163,6 +163,8 @@ async def succeed(http: httpx.AsyncClient, seen: Seen) -> None:
     ):
         await ask("GET", f"{P}/p/{path}")
     await ask("GET", "/api/v1/search?q=a&limit=1")
+    for path, options in otlp_calls.RIGHT:
+        assert (await ask("POST", path, **options)).status_code == 200
     kept = await ask("POST", f"{P}/p/snapshots", json={"name": "first", "at": 1})
     await ask("POST", f"{P}/p/snapshots")
     await ask("GET", f"{P}/p/snapshots")
@@ -288,6 +290,7 @@ MISTAKES: Final[tuple[Request, ...]] = (
     *execution_calls.WRONG,
     *aiecs_calls.WRONG,
     *admin_calls.WRONG,
+    *otlp_calls.WRONG,
 )
 
 
@@ -318,9 +321,12 @@ async def be_refused(seen: Seen) -> None:
                 method,
                 url + (aiecs_calls.PATHS.get(path, "") if method == "delete" else ""),
                 headers={"Authorization": f"Bearer {token(watch=[])}"},
-                json={**BODIES, **execution_calls.BODIES, **aiecs_calls.BODIES}.get(path, {"type": "x"}),
+                json={**BODIES, **execution_calls.BODIES, **aiecs_calls.BODIES, **otlp_calls.BODIES}.get(
+                    path, {"type": "x"}
+                ),
             )
             is_list = method == "get" and path in (P, PROMPTS, SERIES, execution_calls.EXECUTIONS)
+            is_list = is_list or path == otlp_calls.METRICS
             expected = 200 if is_list else 404 if path in (*HIDDEN, RUNS) else 403
             assert weak.status_code == expected, (method, path)
             check(weak, seen)

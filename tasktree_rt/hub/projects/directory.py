@@ -9,7 +9,7 @@ falls behind `KEPT` changes reads the list anew.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Final
 
 import trio
@@ -150,6 +150,20 @@ class ProjectDirectory:
         finally:
             if len(self._cache) > loaded:
                 self._tidy()
+
+    async def summaries(self, prefix: str) -> AsyncIterator[Summary]:
+        """Yield the summaries of the projects whose ids begin with `prefix`.
+
+        Raises:
+            Unavailable, StoreUnavailable: the store cannot be read now.
+        """
+        after = prefix
+        while rows := await self._cache.page(after):
+            for row in rows:
+                if not row.project_id.startswith(prefix):
+                    return
+                yield row
+            after = rows[-1].project_id
 
     async def _page(self, after: str, most: int, scope: Scope) -> Page:
         lines: list[tuple[str, bytes]] = []

@@ -22,10 +22,11 @@ from tasktree_rt.web.server.tls.certificates import Certificates
 from tasktree_rt.web.server.tls.encrypted_socket import EncryptedSocket
 
 if TYPE_CHECKING:
-    from hypercorn.config import Config
     from hypercorn.trio.worker_context import WorkerContext
     from hypercorn.typing import AppWrapper
     from quart_trio import QuartTrio
+
+    from tasktree_rt.web.server.hypercorn_config import HubConfig
 
 log = get_logger(__name__)
 
@@ -44,7 +45,7 @@ class Acceptor:
         app: QuartTrio,
         wrapped: AppWrapper,
         settings: Settings,
-        config: Config,
+        config: HubConfig,
         context: WorkerContext,
         state: dict[str, Any],
         meter: Metrics,

@@ -47,7 +47,7 @@ SPARE_READS: Final = 1024
 READ_SHARE: Final = 64
 """A body may take `SPARE_READS` reads, plus one for each `READ_SHARE` bytes of content."""
 SPARE_BODY: Final = 1024 * 1024
-"""A body ends its connection after twice the maximum message size plus `SPARE_BODY` bytes. A route that reads
+"""A body ends its connection after twice the maximum of its path plus `SPARE_BODY` bytes. A route that reads
 the body answers 413 before that."""
 
 _SENTENCES: Final = {
@@ -84,11 +84,14 @@ class Http11(H11Protocol):
         pipe: Pipe,
         client_of: ClientOf = peer_itself,
         *,
+        body_limit: Callable[[str], int],
         secure: bool = False,
     ) -> None:
         super().__init__(app, config, context, task_group, state, secure, client, server, send)
         self._pipe = pipe
         self._client_of = client_of
+        self._body_limit = body_limit
+        self._most = 0
         self._fresh = b""  # the last read, with the four bytes before it
         self._chunked = False
         self._received = 0
@@ -207,12 +210,13 @@ class Http11(H11Protocol):
             raise _Refusal("The chunks of this body are too small: send more in each.", error_status_hint=400)
         if self._reads > SPARE_READS + self._body // READ_SHARE:
             raise _Refusal("This body arrives in too many small pieces.", error_status_hint=400)
-        if self._body > 2 * self.config.websocket_max_message_size + SPARE_BODY:
+        if self._body > 2 * self._most + SPARE_BODY:
             raise _Refusal("This body is too large.", error_status_hint=413)
 
     async def _create_stream(self, request: h11.Request) -> None:
         """Create an HTTP stream as Hypercorn does; requests for a WebSocket never reach this method."""
-        headers = list(request.headers)
+        headers, target = list(request.headers), path_and_query(request.target)
+        self._most = self._body_limit(target.partition(b"?")[0].decode("latin-1"))
         self.stream = HTTPStream(
             self.app,
             self.config,
@@ -230,7 +234,7 @@ class Http11(H11Protocol):
                 headers=headers,
                 http_version=request.http_version.decode(),
                 method=request.method.decode("ascii").upper(),
-                raw_path=path_and_query(request.target),
+                raw_path=target,
                 state=self.connection_state,
             )
         )

@@ -11,14 +11,11 @@ differences to Hypercorn.
 
 from __future__ import annotations
 
-import sys
 from functools import partial
 from typing import TYPE_CHECKING, Final, cast
 
 import trio
-from hypercorn.config import Config
 from hypercorn.events import Closed, Event, RawData, Updated
-from hypercorn.logging import Logger
 from hypercorn.trio.task_group import TaskGroup
 from hypercorn.trio.tcp_server import TCPServer
 from hypercorn.typing import ConnectionState
@@ -27,9 +24,7 @@ from structlog import get_logger
 
 from tasktree_rt.hub.transport import while_acknowledging
 from tasktree_rt.metrics import Metrics
-from tasktree_rt.settings import Settings
 from tasktree_rt.web.server.http11 import Http11
-from tasktree_rt.web.server.request_head import MAX_HEAD
 from tasktree_rt.web.server.syscalls import (
     REAL,
     RECEIVED,
@@ -44,7 +39,9 @@ from tasktree_rt.web.server.syscalls import (
 if TYPE_CHECKING:
     from hypercorn.protocol import ProtocolWrapper
     from hypercorn.trio.worker_context import WorkerContext
-    from hypercorn.typing import AppWrapper, LifespanState, ResponseSummary, WWWScope
+    from hypercorn.typing import AppWrapper, LifespanState
+
+    from tasktree_rt.web.server.hypercorn_config import HubConfig
 
 log = get_logger("hypercorn")
 
@@ -175,7 +172,7 @@ class HubTCPServer(TCPServer):
     def __init__(
         self,
         app: AppWrapper,
-        config: Config,
+        config: HubConfig,
         context: WorkerContext,
         state: LifespanState,
         stream: Replay,
@@ -185,6 +182,7 @@ class HubTCPServer(TCPServer):
     ) -> None:
         super().__init__(app, config, context, state, cast("trio.SSLStream[trio.SocketStream]", stream))
         self._replay = stream
+        self._body_limit = config.body_limit
         self._client_of = client_of
         self._secure = secure
         self._first_request = True
@@ -219,6 +217,7 @@ class HubTCPServer(TCPServer):
                 self.protocol_send,
                 self._replay,
                 self._client_of,
+                body_limit=self._body_limit,
                 secure=self._secure,
             )
             self.protocol = cast("ProtocolWrapper", protocol)
@@ -263,52 +262,3 @@ class HubTCPServer(TCPServer):
             except (trio.BrokenResourceError, trio.ClosedResourceError):
                 pass
         await self.protocol.handle(Closed())
-
-
-class HypercornLog(Logger):
-    """Write Hypercorn's log lines to the hub's log. It drops the access log."""
-
-    def __init__(self, config: Config) -> None:
-        pass
-
-    async def access(self, request: WWWScope, response: ResponseSummary, request_time: float) -> None:
-        """Drop the access log's line."""
-
-    async def critical(self, message: str, *args: object, **kwargs: object) -> None:
-        """Write a log line of Hypercorn's."""
-        log.critical(message, *args)
-
-    async def error(self, message: str, *args: object, **kwargs: object) -> None:
-        """Write a log line of Hypercorn's."""
-        log.error(message, *args)
-
-    async def warning(self, message: str, *args: object, **kwargs: object) -> None:
-        """Write a log line of Hypercorn's."""
-        log.warning(message, *args)
-
-    async def info(self, message: str, *args: object, **kwargs: object) -> None:
-        """Write a log line of Hypercorn's."""
-        log.info(message, *args)
-
-    async def debug(self, message: str, *args: object, **kwargs: object) -> None:
-        """Write a log line of Hypercorn's."""
-        log.debug(message, *args)
-
-    async def exception(self, message: str, *args: object, **kwargs: object) -> None:
-        """Write a log line with the current exception."""
-        log.error(message, *args, exc_info=sys.exception())
-
-    async def log(self, level: int, message: str, *args: object, **kwargs: object) -> None:
-        """Write a log line of Hypercorn's."""
-        log.log(level, message, *args)
-
-
-def hypercorn_config(settings: Settings) -> Config:
-    """Make Hypercorn's configuration. `web.server.listeners` opens the sockets instead of Hypercorn."""
-    config = Config()
-    config.logger_class = HypercornLog
-    config.include_server_header = False
-    config.h11_max_incomplete_size = MAX_HEAD
-    config.websocket_max_message_size = settings.limits.max_message_size
-    config.keep_alive_timeout = 15
-    return config

@@ -21,13 +21,12 @@ from tasktree_rt.metrics import Metrics
 from tasktree_rt.settings import Settings
 from tasktree_rt.web.server.acceptor import Acceptor
 from tasktree_rt.web.server.app_addresses import addresses_in
-from tasktree_rt.web.server.http_connection import hypercorn_config
+from tasktree_rt.web.server.hypercorn_config import hypercorn_config
 from tasktree_rt.web.server.listeners import Listener, accept_from, open_all
 from tasktree_rt.web.server.syscalls import REAL, Syscalls
 from tasktree_rt.web.server.tls.certificates import Certificates
 
 if TYPE_CHECKING:
-    from hypercorn.config import Config
     from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, Scope
     from quart_trio import QuartTrio
 
@@ -102,7 +101,7 @@ class _Server:
     ) -> None:
         self._settings = settings
         self._certificates = certificates
-        self._config: Config = hypercorn_config(settings)
+        self._config = hypercorn_config(settings)
         self._state: dict[str, Any] = {}
         self._context = WorkerContext(None)
         self._supervised = _Supervised(app)

@@ -17,9 +17,10 @@ from tasktree_rt.web.server.syscalls import RECEIVED, AcceptedSocket, Address, S
 from tasktree_rt.web.server.websocket_connection import LAST_BYTES, Connection
 
 if TYPE_CHECKING:
-    from hypercorn.config import Config
     from hypercorn.trio.worker_context import WorkerContext
     from hypercorn.typing import AppWrapper
+
+    from tasktree_rt.web.server.hypercorn_config import HubConfig
 
 log = get_logger(__name__)
 
@@ -35,7 +36,7 @@ class SocketHandler:
 
     handshake: Handshake
     app: AppWrapper
-    config: Config
+    config: HubConfig
     context: WorkerContext
     max_message_size: int
     delivery: Delivery

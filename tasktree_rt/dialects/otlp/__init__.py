@@ -1,0 +1,1 @@
+"""OpenTelemetry's protocol (OTLP): spans and log records in, events of a project out. Pure."""

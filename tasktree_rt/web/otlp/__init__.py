@@ -1,0 +1,1 @@
+"""OpenTelemetry's protocol over HTTP: spans become nodes, log records their output."""
