@@ -6,9 +6,13 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
+import trio
 from packaging.requirements import Requirement
+
+from tests.cli.processes import PATIENCE, events_of, hub
 
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
@@ -48,6 +52,58 @@ def run_without_hub(code: str) -> subprocess.CompletedProcess[str]:
     blocked = {MODULES.get(name, name.replace("-", "_")) for name in HUB.keys() - BASE.keys()}
     whole = f"BLOCKED = {blocked!r}\n{WITHOUT_HUB}{code}"
     return subprocess.run([sys.executable, "-c", whole], check=False, capture_output=True, text=True)
+
+
+POSIX_ONLY = """
+import builtins, os, sys
+HIDDEN = {"fcntl", "resource", "select", "termios", "tty", "pwd", "grp"}
+real = builtins.__import__
+
+def hiding(name, globals=None, locals=None, fromlist=(), level=0):
+    if name in HIDDEN and str((globals or {}).get("__name__")).startswith("tasktree_rt"):
+        raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+    return real(name, globals, locals, fromlist, level)
+
+builtins.__import__ = hiding
+del os.fork
+import trio
+"""
+PROGRAM = """
+from tasktree_rt.client import ClientError, Publisher, open_orchestrator
+import tasktree_rt.compat.aiecs.manager, tasktree_rt.compat.tasktree
+for name in ("push", "watch", "logs", "search", "ask", "answer", "command", "notify"):
+    __import__("tasktree_rt.cli." + name)
+with Publisher(sys.argv[1], "elsewhere") as publisher:
+    publisher.node_update("p", "a", status="running")
+async def keep():
+    try:
+        async with open_orchestrator(sys.argv[1], "kept", spool=sys.argv[2]):
+            pass
+    except ClientError as error:
+        print(error)
+trio.run(keep)
+"""
+
+
+def test_the_client_works_without_what_only_posix_systems_have(tmp_path: Path) -> None:
+    async def run() -> tuple[str, str, list[dict[str, Any]]]:
+        async with hub(tmp_path) as (_, address):
+            command = [sys.executable, "-c", POSIX_ONLY + PROGRAM, address, str(tmp_path / "spool")]
+            with trio.fail_after(PATIENCE):
+                done = await trio.run_process(command, capture_stdout=True, capture_stderr=True, check=False)
+            return done.stdout.decode(), done.stderr.decode(), await events_of(address, "p")
+
+    printed, failed, events = trio.run(run)
+    assert failed == ""
+    assert printed == "a spool needs file locks (flock), which this system does not have\n"
+    assert [event["data"]["node_id"] for event in events] == ["a"]
+
+
+def test_an_older_python_gets_a_sentence() -> None:
+    code = "import sys; sys.version_info = (3, 10, 13); import tasktree_rt"
+    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "ImportError: tasktree-rt needs Python 3.11 or newer; this is" in done.stderr
 
 
 def test_what_programs_import_needs_no_package_of_the_hub() -> None:

@@ -20,7 +20,6 @@ Nothing here is thread-safe; `rewrite` may run in a worker thread while nothing 
 
 from __future__ import annotations
 
-import fcntl
 import os
 import re
 from contextlib import suppress
@@ -31,6 +30,7 @@ from zlib import crc32
 from attrs import define, frozen
 
 from tasktree_rt import private
+from tasktree_rt.client.producer.file_lock import lock
 from tasktree_rt.dialects.base import decode_json, encode_json
 from tasktree_rt.errors import ClientError, InvalidInput
 
@@ -166,7 +166,7 @@ class Spool:
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, private.FILE)
         try:
             private.tighten(fd)
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock(fd)
             fresh = self._copy_to(fd)
             os.fsync(fd)
             path.rename(self.path)
@@ -284,7 +284,7 @@ def _open_locked(path: Path) -> int:
     while True:
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, private.FILE)
         try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock(fd)
             # Between open and lock its owner may have put a rewritten file in this one's place.
             if os.fstat(fd).st_ino == path.stat().st_ino:
                 return fd

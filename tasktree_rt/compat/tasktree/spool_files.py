@@ -6,7 +6,6 @@ the same name. What a process left that is no more, the next one takes over.
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import os
 from contextlib import suppress
@@ -17,6 +16,7 @@ from typing import Final
 from platformdirs import user_state_path
 
 from tasktree_rt import private
+from tasktree_rt.client.producer.file_lock import lock
 from tasktree_rt.client.producer.orchestrator import Orchestrator
 from tasktree_rt.client.producer.spool import Spool
 from tasktree_rt.dialects.base import decode_object
@@ -103,7 +103,7 @@ def _is_free(place: Path) -> bool:
     except OSError as error:
         raise ClientError(f"spool {place}: {error.strerror or error}") from error
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        lock(fd)
     except OSError:
         return False
     finally:
