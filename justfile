@@ -106,6 +106,15 @@ fmt: setup
 bench *ARGS: setup
     @.venv/bin/python -m tests.bench "$@"
 
+# take all figures again in one go, on a machine that does nothing else for some three hours: bench, bench-ui, an hour of soak
+[no-exit-message]
+bench-all: setup ui
+    @failed=0; \
+    .venv/bin/python -m tests.bench || failed=1; \
+    .venv/bin/python hatch_build.py bench || failed=1; \
+    .venv/bin/python -m tests.soak --hours 1 --plot docs/benchmarks/soak.svg || failed=1; \
+    exit "$failed"
+
 # the slow proof: kill -9 under load, twenty times in a row
 [no-exit-message]
 crash *ARGS: setup

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+import socket
 import sys
 import time
 import xml.etree.ElementTree as ET
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
 
 import pytest
 
 from tests.bench.against import checked_out, interval, print_ratios, ratios
 from tests.bench.catalogue import AGAINST, OURS, PEERS
 from tests.bench.centrifugo import Centrifugo
-from tests.bench.client import Client, Stream
+from tests.bench.client import PATIENCE, Client, Stream
+from tests.bench.deflate import DeflateWatcher
 from tests.bench.plot import bars
 from tests.bench.process import Server
 from tests.bench.pumps import HubPump, RedisPump, hub_pumps, run_all
@@ -25,6 +29,7 @@ from tests.bench.scenarios.fanout import BURST, burst, single
 from tests.bench.scenarios.reconnect import RECONNECT
 from tests.bench.storm import StormClient
 from tests.bench.wire import DeliveryError, Nchan, SocketIo, event, frame_end, publish, take_frames
+from tests.wsclient import deflated
 
 HUB = PEERS[OURS]
 
@@ -108,6 +113,41 @@ class TestStream:
     def test_a_control_frame_fails_the_run(self) -> None:
         with pytest.raises(DeliveryError, match="not a whole text frame"):
             Stream().compare(0, b"\x89\x00")
+
+
+class TestCompressedWatchers:
+    HEAD = b"HTTP/1.1 101 Switching Protocols\r\nSec-WebSocket-Extensions: permessage-deflate\r\n\r\n"
+    GREETING = (b'{"id":1,"connect":{}}\n', b'{"id":2,"subscribe":{}}\n')
+    PUSH = b'{"push":{"n": 0, "x":1}}\n'
+
+    def serve(self, listener: socket.socket, come: Event) -> None:
+        """Answer one client in small pieces with a greeting of two messages; then send what everybody gets
+        once the client has `come`.
+        """
+        peer, _ = listener.accept()
+        with peer:
+            frames = [bytes((0x81, len(one))) + one for one in self.GREETING]
+            packed = deflated(self.PUSH)  # in two frames, of which the second is a continuation
+            frames.append(bytes((0x41, 9)) + packed[:9] + bytes((0x80, len(packed) - 9)) + packed[9:])
+            greeting = self.HEAD + frames[0] + frames[1]
+            for at in range(0, len(greeting), 7):
+                peer.sendall(greeting[at : at + 7])
+            if come.wait(PATIENCE):
+                peer.sendall(frames[2])
+            while peer.recv(4096):
+                pass
+
+    def test_a_watcher_is_there_when_its_greeting_has_come_and_joins_fragments(self) -> None:
+        come = Event()
+        with socket.create_server(("127.0.0.1", 0)) as listener, ThreadPoolExecutor(1) as pool:
+            pool.submit(self.serve, listener, come)
+            watcher = DeflateWatcher(listener.getsockname()[1], Centrifugo(), compressed=True)
+            with watcher.sock:
+                come.set()
+                found: list[bytes] = []
+                while not found:
+                    found += watcher.take()
+        assert found == [self.PUSH]
 
 
 class TestAnswers:

@@ -26,8 +26,10 @@ class DeflateWatcher:
         self.sock.sendall(request)
         self._forgets = True
         self._inflater = zlib.decompressobj(-15)
+        self._message, self._packed = bytearray(), False
         self._data = bytearray(self._agreed(compressed))
         self.sock.sendall(speech.hello)
+        self._greeted(speech)
         self.received = 0
 
     def _agreed(self, compressed: bool) -> bytes:
@@ -40,17 +42,32 @@ class DeflateWatcher:
         self._forgets = "server_no_context_takeover" in text
         return head.partition(b"\r\n\r\n")[2]
 
-    def take(self) -> Iterator[bytes]:
-        """Read; give the whole messages."""
+    def _greeted(self, speech: Speech) -> None:
+        """Wait for the greeting: a server may tell a watcher nothing of what came before its subscription."""
+        end = 0
+        while speech.greeting and not (end := speech.greeting_end(self._data, 0, speech.greeting)):
+            self._data += self._piece()
+        del self._data[:end]
+
+    def _piece(self) -> bytes:
         piece = self.sock.recv(RECEIVE)
         if not piece:
             raise DeliveryError("a watcher was disconnected")
+        return piece
+
+    def take(self) -> Iterator[bytes]:
+        """Read; give the whole messages."""
+        piece = self._piece()
         self.received += len(piece)
         self._data += piece
         at = 0
         while (ends := frame_end(self._data, at))[1]:
-            payload = bytes(self._data[ends[0] : ends[1]])
-            yield self._inflated(payload) if self._data[at] & 0x40 else payload
+            first = self._data[at]
+            if first & 0x0F:  # no continuation: the first frame says for the whole message
+                self._packed, self._message = bool(first & 0x40), bytearray()
+            self._message += self._data[ends[0] : ends[1]]
+            if first & 0x80:
+                yield self._inflated(bytes(self._message)) if self._packed else bytes(self._message)
             at = ends[1]
         del self._data[:at]
 
