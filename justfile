@@ -70,6 +70,15 @@ test *ARGS: setup (_npm "test") _ui
     # Half of the time a test waits for a process or a socket: two tests a core at once.
     @.venv/bin/python -m pytest -n "$((2 * $(nproc)))" "$@"
 
+# test the integrations against the real packages, in an environment of their own; arguments go to pytest
+[no-exit-message]
+test-integrations *ARGS:
+    @[[ -x .venv-integrations/bin/python ]] || python3 -m venv .venv-integrations
+    @.venv-integrations/bin/python -m pip install --quiet --constraint constraints.txt hatchling editables
+    @TASKTREE_RT_NO_UI=1 .venv-integrations/bin/python -m pip install --quiet --constraint constraints.txt --no-build-isolation --editable ".[dev]"
+    @.venv-integrations/bin/python -m pip install --quiet --requirement tests/integrations/requirements.txt
+    @.venv-integrations/bin/python -m pytest tests/integrations "$@"
+
 # test the dashboard in a real browser (Debian's chromium), against real hubs; arguments go to vitest
 [no-exit-message]
 e2e *ARGS: setup _ui
