@@ -36,6 +36,7 @@ from tasktree_rt.dialects.deflate import Compressor
 from tasktree_rt.hub.access.administration import Administration
 from tasktree_rt.hub.access.hooks import NO_HOOKS, Decisions, Hooks
 from tasktree_rt.hub.access.subscription_tokens import SubscriptionTokens, signing_key
+from tasktree_rt.hub.cluster.following import FollowedProjects
 from tasktree_rt.hub.context import HubContext
 from tasktree_rt.hub.delivery.broadcast import Broadcasts
 from tasktree_rt.hub.delivery.connections import Connections
@@ -44,6 +45,7 @@ from tasktree_rt.hub.delivery.draining import Drain
 from tasktree_rt.hub.delivery.ephemeral_sources import EverySource, ViewSource
 from tasktree_rt.hub.delivery.ephemeral_topics import EphemeralTopics
 from tasktree_rt.hub.delivery.fanout import Fanout
+from tasktree_rt.hub.delivery.foreign_events import ForeignEvents
 from tasktree_rt.hub.delivery.heartbeat_schedule import Heartbeats
 from tasktree_rt.hub.delivery.in_process import InProcess
 from tasktree_rt.hub.delivery.keepalive import Keepalive, Lively
@@ -159,6 +161,7 @@ class Hub:
         self._compose_interactions()
         self._compose_foreign()
         self._compose_upkeep()
+        self._compose_cluster()
 
     def wall(self) -> int:
         """Return the time now, in microseconds since the Unix epoch."""
@@ -341,6 +344,29 @@ class Hub:
             delete=delete,
         )
 
+    def _compose_cluster(self) -> None:
+        """Follow the other hubs, if the store is one that several hubs share."""
+        self.followed: FollowedProjects | None = None
+        following = self._broker.following
+        if following is None:
+            return
+        foreign = self.fanout.foreign = ForeignEvents(
+            self.large_values,
+            behind=lambda topic: followed.behind(topic),  # noqa: PLW0108 - made later
+            reloaded=self.subscriptions.reloaded,
+            woken=self.fanout.wake,
+        )
+        followed = self.followed = self.cache.followed = FollowedProjects(
+            self.context,
+            self._broker,
+            following,
+            self.cache,
+            foreign,
+            read=self.cache.read_anew,
+            interaction=self.interactions.changed_elsewhere,
+            refresh=self.interactions.refresh,
+        )
+
     # --- running ----------------------------------------------------------------------------------
 
     async def load(self) -> None:
@@ -362,6 +388,7 @@ class Hub:
         groups = (self.sessions, self.connections.streams, self.administration.requests)
         return [
             self.fair_turns.run,
+            *(() if self.followed is None else (self.followed.run,)),
             partial(context.run_vital, "ingest", self.committer.run),
             partial(context.run_vital, "fanout", self.fanout.run),
             self.broadcasts.run,

@@ -58,12 +58,15 @@ class Trial:
 
 
 @asynccontextmanager
-async def trial(hub: HubProcess, rng: random.Random) -> AsyncIterator[Trial]:
-    """Begin the projects, then let producers and watchers of all kinds come, while the block lasts."""
+async def trial(hub: HubProcess, rng: random.Random, load: Load | None = None) -> AsyncIterator[Trial]:
+    """Begin the projects, then let producers and watchers of all kinds come, while the block lasts.
+
+    `load` says which hub each goes to; by default all go to `hub`.
+    """
     for project in PROJECTS:
         first = {"level": "info", "message": "", "mark": project}
         await hub.post(project, {"type": "log", "data": first})
-    load = Load(hub)
+    load = load or Load(hub)
     producers, watchers = _everybody(load, rng)
     async with trio.open_nursery() as nursery:
         for run in (*(one.run for one in producers), *(one.run for one in watchers)):

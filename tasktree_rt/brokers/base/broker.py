@@ -22,6 +22,7 @@ from attrs import frozen
 
 from tasktree_rt.brokers.base.access import Access
 from tasktree_rt.brokers.base.damage import Damage
+from tasktree_rt.brokers.base.following import Following
 from tasktree_rt.brokers.base.interactions import Interactions
 from tasktree_rt.brokers.base.log import Log
 from tasktree_rt.brokers.base.projects import Projects
@@ -70,6 +71,10 @@ class Broker(Log, States, Interactions, PublishIds, Projects, Search, Damage, Pr
     @property
     def access(self) -> Access:
         """API keys and revocations."""
+
+    @property
+    def following(self) -> Following | None:
+        """What other hubs append to this store's logs; None for a store that one hub has alone."""
 
     async def open(self) -> None:
         """Make the store ready. Called once, before anything else.

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from attrs import field, frozen
 
+from tasktree_rt.brokers.base.following import Foreign
 from tasktree_rt.brokers.base.interactions import Interaction, Settled
 from tasktree_rt.brokers.base.publish_ids import Conflict, Duplicate, Key
 from tasktree_rt.brokers.base.states import Checkpoint
@@ -39,6 +40,11 @@ class Append:
         new_epoch: names the life that begins with these events, should there be none.
         opens, settles: prompts and commands that they open and settle, in the same transaction.
         owner: the subject that a life counts for which begins with these events, opaque; "" is none.
+        seen: the position that the hub had applied when it accepted these events. This and what follows only
+            count in a store that several hubs share.
+        conditional: keep these events only if no other hub has appended anything after `seen`.
+        once: keep them only if none of `opens` is known, and none of `settles` is settled.
+        joined: keep them only if those before them in the batch are kept.
     """
 
     project_id: str
@@ -54,18 +60,41 @@ class Append:
     settles: Sequence[Settled] = ()
     about: bytes = b""
     owner: str = ""
+    seen: Position | None = None
+    conditional: bool = False
+    once: bool = False
+    joined: bool = False
 
 
 @fixed
 class Appended:
-    """Kept durably, at `first`, `first` + 1, … of life `epoch`, with this time of receipt."""
+    """Kept durably, at `first`, `first` + 1, … of life `epoch`, with this time of receipt.
+
+    `missed` are the records of that life between `Append.seen` and `first` that other hubs appended; this
+    hub's own may be among them. None if there are none.
+    """
 
     epoch: str
     first: int
     received: int
+    missed: Foreign | None = None
 
 
-Outcome = Appended | Duplicate | Conflict
+@fixed
+class Moved:
+    """Not kept: other hubs have appended, or opened or settled a prompt or command (`Append.conditional`,
+    `Append.once`).
+
+    Attributes:
+        missed: the records after `Append.seen`; None if they cannot be given, or there are none.
+        settled: by id the outcome of each of `Append.settles` that is settled.
+    """
+
+    missed: Foreign | None
+    settled: Mapping[str, bytes]
+
+
+Outcome = Appended | Duplicate | Conflict | Moved
 
 
 @frozen
@@ -109,7 +138,8 @@ class Log(Protocol):
         """Keep all of `batch`, in order, in one durable transaction. Returns one outcome each.
 
         A `Duplicate` or `Conflict` concerns its own entry only. Within one batch too: the second of
-        two entries with one key is the duplicate.
+        two entries with one key is the duplicate. In a store that several hubs share a batch may be kept in
+        part: `Moved` concerns an entry and those joined to it; those of one project are kept in order.
 
         Raises:
             StoreUnavailable: nothing of the batch was kept.

@@ -20,6 +20,7 @@ from tasktree_rt.brokers.base import (
     Conflict,
     Death,
     Duplicate,
+    Following,
     Found,
     Interaction,
     Key,
@@ -52,6 +53,7 @@ class MemoryBroker:
 
     name = "memory:"
     durable = False
+    following: Following | None = None
 
     def __init__(self) -> None:
         self.access = MemoryAccess()

@@ -29,6 +29,7 @@ from tasktree_rt.brokers.base import (
     Checkpoint,
     Conflict,
     Duplicate,
+    Following,
     Found,
     Interaction,
     Key,
@@ -75,6 +76,7 @@ class SqliteBroker:
     """
 
     durable = True
+    following: Following | None = None
 
     def __init__(
         self,

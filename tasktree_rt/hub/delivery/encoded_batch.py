@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from attrs import define
+
 from tasktree_rt.core.events import Record
 from tasktree_rt.core.log import Position
 from tasktree_rt.core.protocol import Subscribed
@@ -9,6 +11,36 @@ from tasktree_rt.core.topics import BRANCH
 from tasktree_rt.dialects.base import Dialect, Encoding
 from tasktree_rt.dialects.deflate import Deflated
 from tasktree_rt.hub.delivery.branch_encoding import encode_branch
+from tasktree_rt.hub.projects.project import Project
+
+
+@define
+class Run:
+    """New records of one epoch of a project, in order. `opens`: the epoch begins with them."""
+
+    project: Project
+    epoch: str
+    opens: bool
+    records: list[Record]
+
+
+class Runs:
+    """The runs of one tick, in order."""
+
+    def __init__(self) -> None:
+        self.found: list[Run] = []
+        self._newest: dict[str, Run] = {}
+
+    def of(self, project: Project, epoch: str, owner: str) -> Run:
+        """Return the run that the next record of `epoch` belongs to; begin the epoch if it is new."""
+        opens = epoch != project.epoch
+        if opens:
+            project.begin_epoch(epoch, owner)
+        run = self._newest.get(project.project_id)
+        if run is None or run.epoch != epoch:
+            run = self._newest[project.project_id] = Run(project, epoch, opens, [])
+            self.found.append(run)
+        return run
 
 
 class Batch:

@@ -26,7 +26,8 @@ from tasktree_rt.core.nodes import Change
 from tasktree_rt.core.topics import TopicIndex
 from tasktree_rt.dialects.base import Encoding
 from tasktree_rt.hub.context import HubContext
-from tasktree_rt.hub.delivery.encoded_batch import Batch
+from tasktree_rt.hub.delivery.encoded_batch import Batch, Run, Runs
+from tasktree_rt.hub.delivery.foreign_events import ForeignEvents
 from tasktree_rt.hub.delivery.shedding import shed
 from tasktree_rt.hub.delivery.subscriber import Subscriber
 from tasktree_rt.hub.projects.project import Project
@@ -36,16 +37,6 @@ from tasktree_rt.hub.resume.feed import GUARD
 _NOTHING: Final = Encoding(b"", ())
 SLICE: Final = 200
 """Offers between two yields to the loop: about a millisecond."""
-
-
-@define
-class _Run:
-    """New records of one epoch of a project, in order."""
-
-    project: Project
-    epoch: str
-    opens: bool
-    records: list[Record]
 
 
 @define(eq=False)
@@ -77,6 +68,8 @@ class Fanout:
         self._tidy = tidy
         self._failed = context.report_fault
         self._committed: list[PendingPublish] = []
+        self.foreign: ForeignEvents | None = None
+        """What other hubs append; None where this hub has the store alone."""
         self._wake = trio.Event()
         self._taken = trio.Event()
         self._underway: dict[str, list[_Delivery]] = {}
@@ -92,6 +85,10 @@ class Fanout:
     def committed(self, publishes: list[PendingPublish]) -> None:
         """Queue publishes that are committed or have failed; the next tick takes them."""
         self._committed.extend(publishes)
+        self._wake.set()
+
+    def wake(self) -> None:
+        """Run a tick for what `foreign` has."""
         self._wake.set()
 
     async def room(self) -> None:
@@ -251,7 +248,7 @@ class Fanout:
         self._guards.clear()
 
     def _count(
-        self, publishes: list[PendingPublish], runs: list[_Run], deliveries: list[_Delivery], begun: float
+        self, publishes: list[PendingPublish], runs: list[Run], deliveries: list[_Delivery], begun: float
     ) -> None:
         messages = sum(len(one.batch.records) * len(one.watchers) for one in deliveries)
         size = sum(one.batch.size * len(one.watchers) for one in deliveries)
@@ -259,6 +256,7 @@ class Fanout:
         self.messages += messages
         if runs:
             self.events += sum(len(run.records) for run in runs)
+        if runs and publishes:
             self.took = trio.current_time() - publishes[0].begun
             types = Counter(record.type for run in runs for record in run.records)
             kept = sum(publish.size for publish in publishes if isinstance(publish.outcome, Appended))
@@ -266,47 +264,44 @@ class Fanout:
 
     # --- applying -------------------------------------------------------------------------------
 
-    def _apply(self, publishes: list[PendingPublish]) -> list[_Run]:
-        runs: list[_Run] = []
-        newest: dict[str, _Run] = {}
-        lost: dict[str, Project] = {}
+    def _apply(self, publishes: list[PendingPublish]) -> list[Run]:
+        runs = Runs()
+        lost: dict[str, tuple[Project, list[Change]]] = {}
         now = trio.current_time()
+        foreign = self.foreign
+        if foreign is not None:
+            foreign.reload(self._touched, now)
         for publish in publishes:
-            project = publish.project
+            project, outcome = publish.project, publish.outcome
+            before = project.epoch != ""
+            if foreign is not None:
+                foreign.apply_missed(publish, runs)
             changes = project.next_changes()
-            if isinstance(publish.outcome, Appended):
-                before = project.epoch != ""
-                _apply_one(publish, publish.outcome, changes, runs, newest)
+            if isinstance(outcome, Appended):
+                if foreign is None or foreign.joins(publish, outcome):
+                    _apply_one(publish, outcome, changes, runs)
+                else:
+                    project.restage(changes)
                 self._touched(project, (project.epoch != "") - before, now)
             elif publish.lost:
                 # Every later publish of the project is lost too: restage once, at the end.
-                lost[project.project_id] = project
+                lost.setdefault(project.project_id, (project, []))[1].extend(changes)
             else:
-                project.restage()
-        for project in lost.values():
-            project.restage()
-        return runs
+                project.restage(changes)
+        for project, gone in lost.values():
+            project.restage(gone)
+        if foreign is not None:
+            foreign.apply(runs, self._touched, now)
+        return [run for run in runs.found if run.records]
 
 
-def _batch(run: _Run) -> Batch:
+def _batch(run: Run) -> Batch:
     return Batch(run.project.project_id, run.epoch, tuple(run.records), opens=run.opens)
 
 
-def _apply_one(
-    publish: PendingPublish,
-    outcome: Appended,
-    changes: list[Change],
-    runs: list[_Run],
-    newest: dict[str, _Run],
-) -> None:
+def _apply_one(publish: PendingPublish, outcome: Appended, changes: list[Change], runs: Runs) -> None:
     project = publish.project
-    opens = outcome.epoch != project.epoch
-    if opens:
-        project.begin_epoch(outcome.epoch, publish.append.owner)
-    run = newest.get(project.project_id)
-    if run is None or run.epoch != outcome.epoch:
-        run = newest[project.project_id] = _Run(project, outcome.epoch, opens, [])
-        runs.append(run)
+    run = runs.of(project, outcome.epoch, publish.append.owner)
     seq = outcome.first
     shown = publish.shown
     for index, (draft, change) in enumerate(zip(publish.append.drafts, changes, strict=True)):

@@ -260,6 +260,28 @@ class Subscriptions:
                 policy = subscriber.policy_for(name)
                 subscriber.catch_up(name, Catchup(self, subscriber, project, before, policy))
 
+    def reloaded(self, project: Project, before: Position) -> None:
+        """Let the watchers of a project that was read anew go on from `before`: another hub has changed it,
+        and what lies between is not known.
+        """
+        self._go_on(project, before)
+        for topic in self._index.named():
+            branch = branch_of(topic)
+            if branch is not None and branch[0] == project.project_id:
+                self._go_on(self._branches.open_now(project, branch[1]), before)
+
+    def _go_on(self, project: Watched, before: Position) -> None:
+        name = str(project.project_id)
+        for subscriber in self._index.watchers(name):
+            if subscriber.closing or not subscriber.feeds.is_opened(name):
+                continue
+            if access.may_watch(subscriber.grants, name):
+                since = subscriber.resume_point(name, before).position
+                policy = subscriber.policy_for(name)
+                limit = replayable(project, subscriber.grants, self._settings.delivery.max_replay)
+                subscriber.outbox.drop(name)
+                subscriber.catch_up(name, resuming(self, subscriber, project, since, policy, limit))
+
     def regrant(self, subscriber: Subscriber, grants: Grants) -> None:
         """Apply new grants: end the subscriptions that they do not cover, and send an `Unsubscribed` for
         each. Leases stay.

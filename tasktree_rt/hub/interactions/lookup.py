@@ -44,10 +44,7 @@ class InteractionLookup:
         place = 0
         while found := await self._broker.interactions(open=True, after=place, limit=LOADED_AT_ONCE):
             for interaction in found:
-                try:
-                    self.load_open(interaction)
-                except StoreDamaged as damage:
-                    log.error("record damaged", project=damage.topic, reason=damage.reason)
+                self._take_up(interaction)
             place = found[-1].place
 
     def load_open(self, interaction: Interaction) -> None:
@@ -56,6 +53,48 @@ class InteractionLookup:
         if interaction.kind == COMMAND:
             deadline = self._wall() + self._patience
         self._registry.load(interaction, deadline)
+
+    async def changed_elsewhere(self, key: str) -> None:
+        """Take up a prompt or command that another hub opened, or the outcome that it stored.
+
+        Raises:
+            StoreUnavailable: the store cannot be read.
+        """
+        stored = await self._broker.interaction(key)
+        pending = self._registry.get(key)
+        if pending is not None and (not pending.kept or pending.resolving is not None):
+            return  # this hub's own publish is under way, and learns it
+        if stored is None:
+            if pending is not None:
+                self._registry.remove(pending)
+        elif stored.settled is None:
+            if pending is None:
+                self._take_up(stored)
+        elif pending is not None:
+            pending.outcome = readable_object(stored, stored.outcome)
+            self._registry.remove(pending)
+
+    def _take_up(self, stored: Interaction) -> None:
+        try:
+            self.load_open(stored)
+        except StoreDamaged as damage:
+            log.error("record damaged", project=damage.topic, reason=damage.reason)
+
+    async def refresh(self) -> None:
+        """Compare all open prompts and commands with the store's.
+
+        Raises:
+            StoreUnavailable: the store cannot be read.
+        """
+        place, known = 0, {one.key for one in self._registry}
+        while found := await self._broker.interactions(open=True, after=place, limit=LOADED_AT_ONCE):
+            for interaction in found:
+                known.discard(interaction.id)
+                if self._registry.get(interaction.id) is None:
+                    await self.changed_elsewhere(interaction.id)
+            place = found[-1].place
+        for key in known:
+            await self.changed_elsewhere(key)
 
     async def find(
         self, kind: str, name: str, wanted: Callable[[Sequence[str]], bool] = lambda _: True

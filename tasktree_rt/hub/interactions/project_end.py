@@ -63,6 +63,7 @@ class ProjectEnd:
         digest: bytes = b"",
         owner: str = "",
         producer: Hashable = None,
+        conditional: bool = False,
     ) -> PendingPublish:
         """Accept the publish that ends a project, and cancel its prompts and commands with it.
 
@@ -88,6 +89,7 @@ class ProjectEnd:
             mirrors=mirrors,
             owner=owner,
             producer=producer,
+            conditional=conditional,
         )
         for one, outcome in ending:
             one.resolving = publish
@@ -106,6 +108,6 @@ class ProjectEnd:
             pending.outcome = outcome
             self._registry.remove(pending)
             self._context.meter.settled(pending.interaction.kind, outcome.get("how") or outcome["status"])
-        else:
+        elif pending.outcome is None:
             self._stays_open(pending)
         pending.changed()

@@ -9,7 +9,7 @@ from functools import partial
 from tasktree_rt.brokers.base import Settled
 from tasktree_rt.core.events import Json
 from tasktree_rt.core.value_class import fixed
-from tasktree_rt.dialects.base import digest, encode_json
+from tasktree_rt.dialects.base import decode_object, digest, encode_json
 from tasktree_rt.errors import HubError, Refused, Unavailable
 from tasktree_rt.hub.context import HubContext
 from tasktree_rt.hub.interactions.registry import (
@@ -132,6 +132,8 @@ class Resolution:
     def _opened(
         self, pending: OpenInteraction, opened: Callable[[OpenInteraction], None], publish: PendingPublish
     ) -> None:
+        if publish.moved is not None:
+            publish.error = conflict(pending)
         if publish.error is not None:
             self._registry.remove(pending)
             return
@@ -164,8 +166,17 @@ class Resolution:
         found = await self.tell(pending, outcome, resolves=resolves, producer=producer)
         if not found.late:
             pending.resolving = found.publish
+            found.publish.callbacks.append(partial(self._overtaken, pending))
             found.publish.callbacks.append(partial(self._resolved, pending, outcome))
         return found
+
+    def _overtaken(self, pending: OpenInteraction, publish: PendingPublish) -> None:
+        """Take the outcome that another hub has stored, if that was first."""
+        settled = {} if publish.moved is None else publish.moved.settled
+        if pending.key in settled:
+            pending.outcome = decode_object(settled[pending.key], ours=True)
+            self._registry.remove(pending)
+            publish.error = closed(pending)
 
     async def tell(
         self,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from typing import Final
+from typing import Final, Protocol
 
 import trio
 from structlog.stdlib import BoundLogger, get_logger
@@ -38,6 +38,19 @@ LAST_ID: Final = "\U0010ffff"
 """Sorts after every project id."""
 
 
+class Followed(Protocol):
+    """Keeps the projects in memory as the store has them, where other hubs append to them too."""
+
+    async def follow(self, topic: str) -> None:
+        """Hear of a log from now on; called before it is read."""
+
+    def loaded(self, project: Project) -> None:
+        """Apply what was heard while a project was read."""
+
+    def leave(self, topic: str) -> None:
+        """Hear of a log no more: it is not in memory."""
+
+
 class ProjectCache:
     """See the module's docstring."""
 
@@ -62,6 +75,8 @@ class ProjectCache:
         self._loading: dict[str, trio.Event] = {}
         self._left: dict[str, None] = {}
         self._loaded: deque[tuple[float, Project]] = deque()
+        self.followed: Followed | None = None
+        """Follows the logs; None where this hub has the store alone."""
 
     def __len__(self) -> int:
         return len(self._projects)
@@ -126,14 +141,36 @@ class ProjectCache:
             self._loading[project_id] = done = trio.Event()
             try:
                 with readable():
-                    footprint = await self._read(project_id)
+                    footprint = await self._followed_from(project_id)
                 self._add(footprint)
+                if self.followed is not None:
+                    self.followed.loaded(footprint.project)
                 self.left(project_id)
             finally:
                 del self._loading[project_id]
                 done.set()
         project.last_used = self._now()
         return project
+
+    async def _followed_from(self, project_id: str) -> Footprint:
+        """Read a project; follow its log from before that."""
+        if self.followed is None:
+            return await self._read(project_id)
+        try:
+            await self.followed.follow(project_id)
+            return await self._read(project_id)
+        except BaseException:
+            self.followed.leave(project_id)
+            raise
+
+    async def read_anew(self, project_id: str) -> Project:
+        """Return a project as the store has it now, beside the one in memory.
+
+        Raises:
+            StoreUnavailable: the store cannot be read now.
+            StoreDamaged: its log cannot be read.
+        """
+        return (await load_project(self._broker, self.read, project_id, self._large)).project
 
     def _add(self, footprint: Footprint) -> None:
         project = footprint.project
@@ -156,6 +193,8 @@ class ProjectCache:
     def _remove(self, name: str) -> None:
         del self._projects[name]
         self.footprints.remove(name)
+        if self.followed is not None:
+            self.followed.leave(name)
 
     def make_room(self) -> None:
         """Call `crowded` if all projects together hold too much memory.

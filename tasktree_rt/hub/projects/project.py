@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
+from itertools import chain
 from typing import Final
 
 from attrs import define, evolve
@@ -36,11 +37,15 @@ TAIL_BYTES: Final = 2 * 1024 * 1024
 
 @define
 class _Accepted:
-    """An accepted publish that is not applied yet: events, their encoded sizes, their changes."""
+    """An accepted publish that is not applied yet: events, their encoded sizes, their changes.
+
+    `conditional`: the store refuses it if another hub has changed the log (`Append.conditional`).
+    """
 
     events: Sequence[Event]
     sizes: Sequence[int]
     changes: list[Change]
+    conditional: bool = False
 
 
 class Project:
@@ -156,14 +161,38 @@ class Project:
         """Take the changes of the oldest accepted publish, whose commit has ended."""
         return self._unapplied.popleft().changes
 
-    def restage(self) -> None:
-        """Rebuild the staged tree after a failed commit: reduce the pending publishes again.
-
-        Their changes may differ, since the failed publish is missing. The project checks nothing again: the
-        store may have them by now, and the tree follows the log.
+    def make_conditional(self, conditional: bool) -> bool:
+        """Note whether the newest accepted publish is conditional, and return it: one behind a conditional
+        one is too, so that they stay in order.
         """
-        self.staged = Nodes()
-        self.staged.copy_from(self.tree)
+        newest = self._unapplied[-1]
+        newest.conditional = conditional or any(one.conditional for one in self._unapplied)
+        return newest.conditional
+
+    def restage(self, gone: Sequence[Change] = ()) -> None:
+        """Take the changes `gone` of publishes that failed out of the staged tree.
+
+        The project reduces the pending publishes again: their changes may differ. It checks nothing again:
+        the store may have them by now, and the tree follows the log.
+        """
+        self.unstage(gone)
+        self.stage_again()
+
+    def unstage(self, gone: Sequence[Change] = ()) -> None:
+        """Set the staged tree back to the applied one: what pending publishes and `gone` have changed."""
+        nodes: dict[str, None] = {}
+        top: dict[str, None] = {}
+        for change in chain(gone, *(publish.changes for publish in self._unapplied)):
+            nodes.update(dict.fromkeys(change.removed))
+            nodes.update(dict.fromkeys(change.put))
+            top.update(dict.fromkeys(change.top))
+        tree = self.tree
+        removed = tuple(one for one in nodes if one not in tree.nodes)
+        put = {one: tree.nodes[one] for one in nodes if one in tree.nodes}
+        self.staged.apply(Change(removed, put, {name: tree.top[name] for name in top if name in tree.top}))
+
+    def stage_again(self) -> None:
+        """Reduce the pending publishes again, after `unstage`."""
         for publish in self._unapplied:
             publish.changes = []
             for event, size in zip(publish.events, publish.sizes, strict=True):
@@ -226,6 +255,16 @@ class Project:
         self.bytes_since_checkpoint += size
         for view in self.branches.values():
             view.apply(record, change, new)
+
+    def become(self, fresh: Project) -> None:
+        """Go on with what was just read of the log; pending publishes stay pending."""
+        for name in ("epoch", "tree", "log", "shown", "floor", "received", "checkpointed", "death", "owner"):
+            setattr(self, name, getattr(fresh, name))
+        self.bytes_since_checkpoint, self.stored_bytes = fresh.bytes_since_checkpoint, fresh.stored_bytes
+        self.staged = fresh.staged
+        self._latest = LatestSnapshot()
+        self.branches = {}
+        self.stage_again()
 
     def end_epoch(self, record: Record) -> None:
         """End the epoch with `record`, the `project_deleted` event, and keep it as the tombstone."""

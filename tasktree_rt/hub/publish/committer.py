@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from typing import Final
 
 import trio
+from attrs import evolve
 
 from tasktree_rt.brokers.base import (
     Append,
@@ -23,6 +24,7 @@ from tasktree_rt.brokers.base import (
     Duplicate,
     Interaction,
     Key,
+    Moved,
     Outcome,
     Settled,
 )
@@ -58,6 +60,8 @@ class Committer:
         self._report_fault = context.report_fault
         self._wall = context.wall
         self._new_epoch = context.new_epoch
+        self.shared = broker.following is not None
+        """Whether other hubs may append to the same logs."""
         self._waiting: FairQueue[Unit] = FairQueue()
         self._waiting_cost = 0
         self._in_flight: dict[Key, PendingPublish] = {}
@@ -129,11 +133,15 @@ class Committer:
         mirrors: Sequence[tuple[Project, Sequence[Event]]] = (),
         owner: str = "",
         producer: Hashable = None,
+        conditional: bool = False,
+        once: bool = False,
     ) -> PendingPublish:
         """Check `events` and queue them for the next commit, in one transaction with `mirrors`.
 
         `mirrors` are the copies of these events in users' logs. Returns the pending publish of `events`. New
         logs count for `owner`. The hub commits what one `producer` publishes in the order of these calls.
+        `conditional` and `once` are for a store that several hubs share (`Append`): the publish fails as
+        `PendingPublish.moved` then.
 
         Raises:
             PeerError: the hub refused the publish; it stores nothing.
@@ -146,6 +154,8 @@ class Committer:
         unit = [self._stage(project, events, drafts, sizes, key, digest, opens, resolves, owner)]
         for log, said, copied, copied_sizes in copies:  # users' logs: the hub refuses nothing in them
             unit.append(self._stage(log, said, copied, copied_sizes, owner=owner))
+        if self.shared:
+            _judge(unit, conditional=conditional, once=once)
         self._queue(unit, producer)
         return unit[0]
 
@@ -302,6 +312,8 @@ class Committer:
         if isinstance(outcome, Conflict):
             assert key is not None
             pending.error = _conflict(key)
+        elif isinstance(outcome, Moved):
+            pending.moved, pending.error = outcome, _overtaken()
         else:
             pending.outcome = outcome
         if isinstance(outcome, Appended) and key is not None:
@@ -362,6 +374,23 @@ def _drafts(events: Sequence[Event]) -> tuple[list[Draft], list[int]]:
         drafts.append(Draft(event.type, named_node(event), body))
         sizes.append(len(body))
     return drafts, sizes
+
+
+def _judge(unit: Unit, *, conditional: bool, once: bool) -> None:
+    """Say on which positions the hub has judged publishes, and what the store has to refuse."""
+    for index, one in enumerate(unit):
+        project = one.project
+        one.append = evolve(
+            one.append,
+            seen=project.position,
+            conditional=project.make_conditional(conditional and not index),
+            once=once and not index,
+            joined=index > 0,
+        )
+
+
+def _overtaken() -> Unavailable:
+    return Unavailable("other hubs changed it at the same time", code="overloaded", retry_after=RETRY_AFTER)
 
 
 def _conflict(key: Key) -> Refused:

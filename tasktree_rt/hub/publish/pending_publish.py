@@ -9,7 +9,7 @@ from typing import Final
 import trio
 from attrs import define, field
 
-from tasktree_rt.brokers.base import Append, Appended, Duplicate
+from tasktree_rt.brokers.base import Append, Appended, Duplicate, Foreign, Moved
 from tasktree_rt.core.log import Position
 from tasktree_rt.core.value_class import fixed
 from tasktree_rt.errors import PeerError
@@ -29,6 +29,8 @@ class PendingPublish:
         shown: bodies for watchers of the events that have large values, by index.
         callbacks: called once each, with the publish, when it is done.
         outcome, error: the commit sets one of them, before the callbacks run.
+        moved: other hubs were first; the store refused it. `error` is set too.
+        whole: the publish that ends when this one, or one after it for the same events, does.
         lost: the store failed. This publish and all publishes behind it are not stored.
         done: the hub has called the callbacks.
         repeat: the same publish was pending already. The receipt says `duplicate`.
@@ -42,10 +44,18 @@ class PendingPublish:
     callbacks: list[Callable[[PendingPublish], None]] = field(factory=list)
     outcome: Appended | Duplicate | None = None
     error: PeerError | None = None
-
+    moved: Moved | None = None
+    whole: PendingPublish | None = None
     lost: bool = False
     done: bool = False
     repeat: bool = False
+
+    @property
+    def missed(self) -> Foreign | None:
+        """What other hubs appended before it, as far as the store told."""
+        if isinstance(self.outcome, Appended):
+            return self.outcome.missed
+        return None if self.moved is None else self.moved.missed
 
     async def ended(self) -> None:
         """Wait until the publish is done; its `error` says whether it failed."""
@@ -66,11 +76,12 @@ class PendingPublish:
     def repeated(self) -> PendingPublish:
         """Return a pending publish for a copy of this one; it ends when this one does."""
         copy = PendingPublish(self.project, self.append, self.size, self.begun, self.shown, repeat=True)
-        self.callbacks.append(partial(_end_like, copy))
+        (self.whole or self).callbacks.append(partial(end_like, copy))
         return copy
 
 
-def _end_like(copy: PendingPublish, first: PendingPublish) -> None:
+def end_like(copy: PendingPublish, first: PendingPublish) -> None:
+    """End a publish as `first` ended, and call its callbacks."""
     copy.outcome, copy.error, copy.lost, copy.done = first.outcome, first.error, first.lost, True
     for callback in copy.callbacks:
         callback(copy)

@@ -18,6 +18,7 @@ from tasktree_rt.hub.projects.new_projects import NewProjects
 from tasktree_rt.hub.projects.project import Project
 from tasktree_rt.hub.projects.stored_bytes import StoredBytes
 from tasktree_rt.hub.publish.committer import Committer
+from tasktree_rt.hub.publish.insisting import insisting
 from tasktree_rt.hub.publish.pending_publish import (
     PendingPublish,
     PublishReceipt,
@@ -25,6 +26,10 @@ from tasktree_rt.hub.publish.pending_publish import (
     result,
 )
 from tasktree_rt.hub.stopping import Stopping
+
+
+def _always(_: Project) -> None:
+    """Accept a publish in any state of the project."""
 
 
 class Endings(Protocol):
@@ -45,6 +50,7 @@ class Endings(Protocol):
         digest: bytes = b"",
         owner: str = "",
         producer: Hashable = None,
+        conditional: bool = False,
     ) -> PendingPublish:
         """Accept the publish that ends a project, and cancel its prompts and commands."""
 
@@ -71,6 +77,7 @@ class Publisher:
         self._endings = endings
         self._stopping = stopping
         self._recovering = recovering
+        self._enforce = context.settings.lifecycle == "enforce"
         self._most = context.settings.limits.max_events_per_publish
 
     async def publish(
@@ -79,7 +86,7 @@ class Publisher:
         *,
         key: Key | None = None,
         fingerprint: bytes | None = None,
-        precondition: Callable[[Project], None] = lambda _: None,
+        precondition: Callable[[Project], None] = _always,
         owner: str = "",
     ) -> PublishReceipt:
         """Publish events of one project, all or none. Returns when every watcher's outbox has them.
@@ -112,7 +119,7 @@ class Publisher:
         *,
         key: Key | None = None,
         fingerprint: bytes | None = None,
-        precondition: Callable[[Project], None] = lambda _: None,
+        precondition: Callable[[Project], None] = _always,
         owner: str = "",
         producer: Hashable = None,
         pause: Callable[[float], Awaitable[None]] | None = None,
@@ -146,14 +153,27 @@ class Publisher:
                 continue
             if self._cache.holds(project) and (not ends or self._endings.is_loaded(name)):
                 break
-        precondition(project)
-        begins = project.epoch == ""
-        self._check_room(owner, project, ends=ends)
+        conditional = ends or self._enforce or precondition is not _always
         accept = self._endings.accept if ends else self._committer.accept
-        pending = accept(project, events, key=key, digest=digest_of, owner=owner, producer=producer)
-        if begins:
-            pending.callbacks.append(self._new_projects.begin(owner, project))
-        return pending
+
+        def attempt() -> PendingPublish:
+            precondition(project)
+            begins = project.epoch == ""
+            self._check_room(owner, project, ends=ends)
+            pending = accept(
+                project,
+                events,
+                key=key,
+                digest=digest_of,
+                owner=owner,
+                producer=producer,
+                conditional=conditional,
+            )
+            if begins:
+                pending.callbacks.append(self._new_projects.begin(owner, project))
+            return pending
+
+        return insisting(attempt) if self._committer.shared else attempt()
 
     def _check_room(self, owner: str, project: Project, *, ends: bool) -> None:
         if not ends:
@@ -209,6 +229,7 @@ class Publisher:
             mirrors=mirrors,
             owner=owner,
             producer=producer,
+            once=bool(opens or resolves),
         )
         for one in new:
             pending.callbacks.append(self._new_projects.begin(owner, one))

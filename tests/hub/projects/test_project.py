@@ -101,8 +101,7 @@ def test_restaging_finds_anew_what_was_found_on_top_of_what_did_not_happen() -> 
     project.begin_epoch("e")
     accept(project, update("n", status="running", a=1))
     accept(project, update("n", b=2))
-    project.next_changes()  # the first one is given up
-    project.restage()
+    project.restage(project.next_changes())  # the first one is given up
     assert fields(project.staged) == {"n": {"b": 2}}
     apply(project, update("n", b=2))
     assert fields(project.tree) == {"n": {"b": 2}}

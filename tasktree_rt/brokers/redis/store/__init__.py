@@ -1,4 +1,5 @@
-"""Logs in Redis: a broker for one hub. Scripts in Lua (`scripts/`) do what must happen all or nothing.
+"""Logs in Redis: a broker that several hubs can share. Scripts in Lua (`scripts/`) do what must happen all or
+nothing.
 
 `engine` has the connections, `broker` the parts of the contract. The store needs Redis 7 or Valkey, not in
 cluster mode.

@@ -1,4 +1,7 @@
-"""A broker in Redis for one hub; the parts do the work, `brokers.base` says what each method does."""
+"""A broker in Redis, which several hubs can share; the parts do the work.
+
+`brokers.base` says what each method does.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,7 @@ from tasktree_rt.brokers.base import (
     Checkpoint,
     Conflict,
     Duplicate,
+    Following,
     Found,
     Interaction,
     Key,
@@ -32,7 +36,8 @@ from tasktree_rt.brokers.base import (
 from tasktree_rt.brokers.base.scan import scan
 from tasktree_rt.brokers.redis.store.access import RedisAccess
 from tasktree_rt.brokers.redis.store.appending import Appending
-from tasktree_rt.brokers.redis.store.engine import ALIVE, TIMEOUT, Engine
+from tasktree_rt.brokers.redis.store.engine import TIMEOUT, Engine
+from tasktree_rt.brokers.redis.store.following import RedisFollowing
 from tasktree_rt.brokers.redis.store.interactions import RedisInteractions
 from tasktree_rt.brokers.redis.store.log import Described, RedisLog, Wanted
 from tasktree_rt.brokers.redis.store.records import pack, packed_settlements, producer_name, read_known
@@ -46,7 +51,7 @@ from tasktree_rt.core.topics import user_of
 
 
 class RedisBroker:
-    """A `Broker` that keeps everything in one Redis.
+    """A `Broker` that keeps everything in one Redis. Several hubs may have it open.
 
     Args:
         url: ``redis://``, ``rediss://``, ``unix://`` or ``redis+sentinel://``.
@@ -54,7 +59,6 @@ class RedisBroker:
         prefix: begins the name of every key; hubs with different ones can share a Redis.
         replicas: how many replicas must have an append before it is acknowledged.
         timeout: seconds that Redis may take for an answer.
-        alive: seconds after its last sign of life in which this hub keeps the store from others.
     """
 
     durable = True
@@ -67,23 +71,23 @@ class RedisBroker:
         prefix: str = "tt",
         replicas: int = 0,
         timeout: float = TIMEOUT,
-        alive: float = ALIVE,
     ) -> None:
-        self._engine = engine = Engine(read_source(url, password), prefix, timeout, alive)
+        self._engine = engine = Engine(read_source(url, password), prefix, timeout)
         self.name = engine.name
         self.access = RedisAccess(engine)
-        self._appending = Appending(engine, replicas)
+        self.following: Following | None = RedisFollowing(engine)
         self._states = RedisStates(engine)
         self._log = RedisLog(engine, self._states)
+        self._appending = Appending(engine, self._log, replicas)
         self._interactions = RedisInteractions(engine)
         self._trimming = RedisTrimming(engine)
 
     async def open(self) -> None:
-        """Connect, check what kind of Redis it is, and take the store."""
+        """Connect, and check what kind of Redis it is."""
         await self._engine.open()
 
     async def aclose(self) -> None:
-        """Leave the store to the next hub."""
+        """Close the connections."""
         await self._engine.aclose()
 
     async def probe(self) -> None:
@@ -91,7 +95,7 @@ class RedisBroker:
         await self._engine.alive()
 
     async def verify(self) -> None:
-        """Write a sign of life: it also keeps other hubs out."""
+        """Write a sign of life."""
         await self._engine.alive()
 
     # --- log ------------------------------------------------------------------------------------------

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from operator import attrgetter
-from secrets import token_hex
 from typing import Any, Final
 
 from attrs import define, evolve, frozen
@@ -81,7 +80,7 @@ class RedisLog:
 
     async def describe(self, topic: str) -> Described:
         """Describe a log; a life of an earlier generation gets a new epoch."""
-        _, life, death, checkpoints = await self._engine.run(LIFE, topic, token_hex(6))
+        _, life, death, checkpoints = await self._engine.run(LIFE, topic)
         epoch, head, floor, received, owner, size, state, nodes, about, _ = life
         known = read_death(death)
         if epoch is None:

@@ -1,7 +1,7 @@
 """Events as the store keeps them: an entry of a stream for each publish, its events in msgpack.
 
 The id of an entry is ``<seq of its last event>-0``; its fields are the number of events, the time of
-receipt, the bytes of the bodies, and the events: arrays of type, node and body.
+receipt, the bytes of the bodies, the events: arrays of type, node and body, and the hub that appended it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,16 @@ from typing import Any, Final
 
 import msgspec
 
-from tasktree_rt.brokers.base import Append, Conflict, Death, Draft, Duplicate, Interaction, Settled
+from tasktree_rt.brokers.base import (
+    Append,
+    Conflict,
+    Death,
+    Draft,
+    Duplicate,
+    Foreign,
+    Interaction,
+    Settled,
+)
 from tasktree_rt.core.events import Record
 
 _decode_records = msgspec.msgpack.Decoder(list[tuple[str, str | None, msgspec.Raw]]).decode
@@ -56,7 +65,22 @@ def packed_entry(entry: Append) -> list[Any]:
         binary(pack(_row(entry.drafts[-1])) if entry.ends else b""),
         [_packed_interaction(one) for one in entry.opens],
         packed_settlements(entry.settles),
+        "" if entry.seen is None else entry.seen.epoch,
+        -1 if entry.seen is None else entry.seen.seq,
+        entry.conditional,
+        entry.once,
     ]
+
+
+def packed_units(batch: Sequence[Append]) -> list[list[Any]]:
+    """Return a batch as ``append.lua`` reads it: entries that are kept all or none in one list."""
+    units: list[list[Any]] = []
+    for entry in batch:
+        if entry.joined:
+            units[-1].append(packed_entry(entry))
+        else:
+            units.append([packed_entry(entry)])
+    return units
 
 
 def producer_name(subject: str, producer_id: str) -> bytes:
@@ -91,6 +115,33 @@ def records_of(entry: Sequence[Any]) -> Iterator[Record]:
         raise ValueError(f"entry {name.decode()} has {len(rows)} events, expected {int(fields[1])}")
     for seq, (kind, node_id, body) in enumerate(rows, last - len(rows) + 1):
         yield Record(seq, kind, node_id, received, _bytes_of(body))
+
+
+def read_hint(topic: str, body: bytes) -> tuple[str, Foreign]:
+    """Read what ``append.lua`` tells the hubs that follow a log: the hub that appended, and the records; none
+    if they are too large.
+
+    Raises:
+        ValueError: it is damaged.
+    """
+    head, _, rest = body.partition(b"\n")
+    hub, epoch, last, count, received, size = head.decode().split(" ")
+    owner, rows = rest[: int(size)].decode(), rest[int(size) :]
+    if not rows:
+        return hub, Foreign(topic, epoch, owner, ())
+    entry = (b"%s-0" % last.encode(), (b"n", count, b"t", received, b"z", b"", b"r", rows))
+    return hub, Foreign(topic, epoch, owner, tuple(records_of(entry)))
+
+
+def read_missed(row: Sequence[Any]) -> Foreign:
+    """Read what ``append.lua`` answers of other hubs' records.
+
+    Raises:
+        ValueError: it is damaged.
+    """
+    topic, epoch, owner, entries = row
+    records = tuple(record for entry in entries for record in records_of(entry))
+    return Foreign(topic.decode(), epoch.decode(), owner.decode(), records)
 
 
 def read_death(fields: Sequence[Any]) -> Death | None:

@@ -1,3 +1,8 @@
--- Say that this hub lives. ARGV: milliseconds. Refused where Redis takes no writes.
-redis.call('SET', name('hub:alive'), hub, 'PX', ARGV[4])
+-- Say that this hub lives, by the way that hints take. Refused where Redis takes no writes.
+local DAY = 86400000
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+redis.call('ZADD', name('hubs'), now, hub)
+redis.call('ZREMRANGEBYSCORE', name('hubs'), '-inf', now - DAY)
+redis.call('PUBLISH', name('probe:' .. hub), hub)
 return {'ok'}

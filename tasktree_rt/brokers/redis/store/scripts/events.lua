@@ -2,7 +2,8 @@
 -- Answer: ok, epoch, head, floor, entries: of those after `seq` the first ones, or of those up to `seq` the last ones,
 -- the newest first. At least one if there is any.
 local topic, direction, seq, most = ARGV[4], ARGV[5], tonumber(ARGV[6]), tonumber(ARGV[7])
-local life = redis.call('HMGET', of(topic, 'm'), 'e', 'h', 'f')
+local life = redis.call('HMGET', of(topic, 'm'), 'e', 'h', 'f', 'g')
+if life[1] then life[1] = renewed(topic, life[1], life[4]) end
 local log, found, size = of(topic, 'l'), {}, 0
 local AT_ONCE = 32
 

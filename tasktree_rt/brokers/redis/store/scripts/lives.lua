@@ -1,5 +1,6 @@
 -- The life of a log: hash m has e(poch), h(ead), f(loor), t(ime of the newest event of all lives), o(wner), b(ytes),
--- s(tate), n(odes), a(bout), g(eneration that gave it its epoch), c (seq of the newest checkpoint).
+-- s(tate), n(odes), a(bout), g(eneration that gave it its epoch), c (seq of the newest checkpoint), w (the hub that wrote
+-- last), r (the head when that hub began to be the only writer), y (the hub that began the epoch; '' after a renewal).
 local generation = redis.call('GET', name('generation'))
 
 -- Delete the events, checkpoints and snapshots of a life, and its row in all lists.
@@ -17,8 +18,9 @@ local function forget_life(topic, owner, bytes)
 end
 
 -- Give a life of an earlier generation a new epoch; return its epoch.
-local function renewed(topic, epoch, of_generation, new_epoch)
+local function renewed(topic, epoch, of_generation)
   if of_generation == generation then return epoch end
-  redis.call('HSET', of(topic, 'm'), 'e', new_epoch, 'g', generation)
+  local new_epoch = string.sub(redis.sha1hex(epoch .. ':' .. history), 1, 12)
+  redis.call('HSET', of(topic, 'm'), 'e', new_epoch, 'g', generation, 'y', '')
   return new_epoch
 end

@@ -7,9 +7,8 @@ local function of(topic, what) return prefix .. ':{' .. topic .. '}:' .. what en
 local function of_user(topic) return string.sub(topic, 1, 1) == '@' end
 local function whole(number) return string.format('%.0f', number) end
 
--- Refuse to work for a hub that was replaced, on a replica, or on another history than the hub knows.
+-- Refuse to work on a replica, or on another history than the hub knows.
 local function refusal()
-  if redis.call('GET', name('hub')) ~= hub then return {'replaced'} end
   local info = redis.call('INFO', 'replication')
   local role, found = string.match(info, 'role:(%a+)'), string.match(info, 'master_replid:(%x+)')
   if role ~= 'master' or found ~= history then return {'history', role or '', found or ''} end
@@ -19,4 +18,4 @@ local refused = refusal()
 if refused then return refused end
 
 -- Count an acknowledged write that is no batch; return the count for the answer's end.
-local function written() return redis.call('HINCRBY', name('batch'), 'others', 1) end
+local function written() return redis.call('HINCRBY', name('batch:' .. hub), 'others', 1) end

@@ -30,7 +30,7 @@ while true do
   end
   if #page < 64 then break end
 end
-redis.call('HSET', of(topic, 'm'), 'e', ARGV[7], 'g', generation, 'f', floor, 'c', kept, 'b', bytes)
+redis.call('HSET', of(topic, 'm'), 'e', ARGV[7], 'g', generation, 'y', '', 'f', floor, 'c', kept, 'b', bytes)
 redis.call('HINCRBY', name('bytes'), life[4], bytes - tonumber(life[5]))
 if kept < tonumber(life[6]) then redis.call('ZADD', name('uncovered'), life[3], topic) end
 for _, one in ipairs(cmsgpack.unpack(ARGV[8])) do settle_interaction(one[1], one[2], life[3]) end

@@ -1,7 +1,8 @@
 -- Take the parts under a temporary key as a checkpoint. ARGV: topic, epoch, seq, temporary key.
+-- Not in a life whose epoch is of an earlier generation: the state may be one that Redis has lost.
 local topic, seq, made = ARGV[4], tonumber(ARGV[6]), of(ARGV[4], ARGV[7])
-local life = redis.call('HMGET', of(topic, 'm'), 'e', 'h', 'c')
-if life[1] ~= ARGV[5] or redis.call('EXISTS', made) == 0 then
+local life = redis.call('HMGET', of(topic, 'm'), 'e', 'h', 'c', 'g')
+if life[1] ~= ARGV[5] or life[4] ~= generation or redis.call('EXISTS', made) == 0 then
   redis.call('UNLINK', made)
   return {'over'}
 end
