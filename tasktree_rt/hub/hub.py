@@ -13,6 +13,7 @@ Everything here is called from the Trio task tree the hub runs in. See docs/embe
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
@@ -52,7 +53,7 @@ from tasktree_rt.hub.delivery.keepalive import Keepalive, Lively
 from tasktree_rt.hub.delivery.subscriber import Subscriber
 from tasktree_rt.hub.delivery.subscriptions import Subscriptions
 from tasktree_rt.hub.executions.status_notifier import StatusNotifier
-from tasktree_rt.hub.executions.work_queue import WorkQueue
+from tasktree_rt.hub.executions.work_queue import RESCAN, WorkQueue
 from tasktree_rt.hub.extensions import Extensions
 from tasktree_rt.hub.fair_turns import FairTurns
 from tasktree_rt.hub.interactions.command_routing import Orchestrators
@@ -314,7 +315,14 @@ class Hub:
         self.commands = Commands(context, lookup, self.resolution, registry, self.orchestrators, self.access)
         self.notifications = Notifications(publisher, self.cache, self.ephemeral_topics.show_user)
         self.executions = WorkQueue(
-            context, publisher, self.cache, self.activity, self.idle_projects, self.stopping, self.access
+            context,
+            publisher,
+            self.cache,
+            self.activity,
+            self.idle_projects,
+            self.stopping,
+            self.access,
+            rescan=math.inf if broker.following is None else RESCAN,
         )
 
     def _compose_foreign(self) -> None:
@@ -365,7 +373,14 @@ class Hub:
             read=self.cache.read_anew,
             interaction=self.interactions.changed_elsewhere,
             refresh=self.interactions.refresh,
+            command=self._take_over,
         )
+
+    async def _take_over(self, command: str) -> None:
+        """See to a command whose hub is gone."""
+        pending = await self.interactions.take_over(command)
+        if pending is not None:
+            self.orchestrators.give(pending)
 
     # --- running ----------------------------------------------------------------------------------
 

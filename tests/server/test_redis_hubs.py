@@ -16,6 +16,7 @@ from tests.cli.processes import PATIENCE
 from tests.server.load import Load
 from tests.server.peers import Json, Peer, node, produce, publish, watch
 from tests.server.process import HubProcess, hub_process
+from tests.server.test_executions import ask
 from tests.server.trial import SMALL_STORE, Trial, trial
 
 pytestmark = NEEDED
@@ -148,6 +149,29 @@ async def test_a_prompt_answered_at_two_hubs_at_once_has_one_outcome(tmp_path: P
             assert sorted(statuses) == [200, 409]
         told = [one for one in await hubs[1].events("a") if one["type"] == "prompt_resolved"]
         assert len(told) == 3
+
+
+async def test_workers_at_two_hubs_claim_each_execution_once(tmp_path: Path) -> None:
+    async with hubs_on_redis(tmp_path, 2) as (hubs, _):
+        waiting: list[Json] = []
+
+        async def wait() -> None:
+            waiting.extend((await ask(hubs[1], "GET", "?status=pending&wait=60"))[1]["executions"])
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(wait)
+            names = [(await ask(hubs[0], "POST", "", workflow_id="w"))[1]["id"] for _ in range(6)]
+        assert {one["id"] for one in waiting} & set(names)
+        won: list[str] = []
+
+        async def work(hub: HubProcess, worker: str) -> None:
+            claims = {name: await ask(hub, "POST", f"/{name}/claim", worker_id=worker) for name in names}
+            won.extend(name for name, (status, _) in claims.items() if status == 200)
+
+        async with trio.open_nursery() as nursery:
+            for number, one in enumerate((*hubs, *hubs)):
+                nursery.start_soon(work, one, f"w{number}")
+        assert sorted(won) == sorted(names)
 
 
 async def _answer(hub: HubProcess, name: str, proceed: bool, statuses: list[int]) -> None:

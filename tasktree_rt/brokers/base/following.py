@@ -69,3 +69,11 @@ class Following(Protocol):
         Raises:
             StoreUnavailable: the store cannot be read.
         """
+
+    async def take_commands(self) -> list[str]:
+        """Return the ids of the open commands that this hub sees to: its own, and those of hubs that are
+        gone, which no other hub gets then.
+
+        Raises:
+            StoreUnavailable: the store cannot be read.
+        """

@@ -8,6 +8,7 @@ watchers get the state.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Awaitable, Callable
 from typing import Final
 
@@ -27,6 +28,8 @@ COMPARE: Final = 5.0
 """Seconds between two comparisons of all positions."""
 READ: Final = 1_000
 """Events in one read from the store."""
+CALM: Final = 15.0
+"""Seconds that a hub must hear all others before it takes commands of one that is gone."""
 PAUSE: Final = 0.25
 """Seconds until the next try after the store failed."""
 
@@ -38,6 +41,7 @@ class FollowedProjects:
         read: reads a project from the store, all of it.
         interaction: called with the id of a prompt or command that another hub opened or settled.
         refresh: takes up all open prompts and commands anew.
+        command: called with the id of each open command that this hub sees to.
 
     Attributes:
         live: whether this hub hears what the others do.
@@ -55,6 +59,7 @@ class FollowedProjects:
         read: Callable[[str], Awaitable[Project]],
         interaction: Callable[[str], Awaitable[None]],
         refresh: Callable[[], Awaitable[None]],
+        command: Callable[[str], Awaitable[None]],
     ) -> None:
         self._context = context
         self._broker = broker
@@ -64,6 +69,9 @@ class FollowedProjects:
         self._read = read
         self._interaction = interaction
         self._refresh = refresh
+        self._command = command
+        self._calm = math.inf
+        """When this hub may declare others gone: it has heard everything for long enough itself."""
         self._early: dict[str, list[Foreign]] = {}
         self._behind: dict[str, None] = {}
         self._wake = trio.Event()
@@ -127,6 +135,7 @@ class FollowedProjects:
     def _tell(self, *, live: bool) -> None:
         if live != self.live:
             self.live, self.since = live, self._context.wall()
+            self._calm = trio.current_time() + CALM if live else math.inf
             if live:
                 log.info("hears other hubs")
             self.changed()
@@ -149,6 +158,9 @@ class FollowedProjects:
                     self._behind.update(dict.fromkeys(one.project_id for one in self._cache))
                 try:
                     await self._look()
+                    if trio.current_time() >= self._calm:
+                        for command in await self._following.take_commands():
+                            await self._command(command)
                 except StoreUnavailable:
                     self._wake.set()  # the hub logs how its store is
                     await trio.sleep(PAUSE)

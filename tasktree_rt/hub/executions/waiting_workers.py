@@ -60,6 +60,9 @@ class WaitingWorkers:
     def __len__(self) -> int:
         return len(self._places)
 
+    def __contains__(self, name: str) -> bool:
+        return name in self._places
+
     def add(self, name: str, workflow: str | None) -> None:
         """Enter an execution, or note its workflow, and offer it to the workers that wait for such a one."""
         place, known = self._places.get(name, (self._next, NEW))

@@ -7,6 +7,7 @@ the same step. So of several claims exactly one wins, and it is durable when the
 
 from __future__ import annotations
 
+import math
 import secrets
 from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import aclosing
@@ -56,6 +57,8 @@ from tasktree_rt.hub.publish.publisher import Publisher
 from tasktree_rt.hub.stopping import Stopping
 
 ROWS: Final = 1_000
+RESCAN: Final = 1.0
+"""`rescan` where several hubs share the store."""
 
 
 class WorkQueue:
@@ -70,7 +73,10 @@ class WorkQueue:
         idle: IdleProjects,
         stopping: Stopping,
         decisions: Decisions,
+        rescan: float = math.inf,
     ) -> None:
+        self._rescan = rescan
+        """Seconds after which a waiting worker looks for executions that other hubs started."""
         self._decisions = decisions
         self._context = context
         self._publisher = publisher
@@ -121,9 +127,12 @@ class WorkQueue:
                 found = await self._pending(names, wanted)
                 if found or self._stopping.begun or trio.current_time() >= end:
                     return found
-                with trio.move_on_at(end):
+                with trio.move_on_at(min(end, trio.current_time() + self._rescan)):
                     await _first(worker.woken, self._stopping.over.wait)
                 names = worker.take()
+                if not names and self._rescan < end - trio.current_time():
+                    await self._find_pending()
+                    names = self._queue.names(wanted.workflows)
 
     async def _pending(self, names: Iterable[str], wanted: ExecutionFilter) -> list[Json]:
         found: list[Json] = []
@@ -142,16 +151,17 @@ class WorkQueue:
 
     async def _find_pending(self) -> None:
         """Read the pending executions from the store, once; `_changed` keeps the queue up to date from then
-        on.
+        on. Where other hubs start executions too, read them each time.
         """
-        if self._known:
+        if self._known and self._rescan == math.inf:
             return
         if not self._follows:
             self._follows = True
             self._activity.observe(self._changed)
         async with aclosing(self._rows("")) as rows:
             async for row in rows:
-                if row.state is not None and state_word(row.state) == PENDING:
+                pending = row.state is not None and state_word(row.state) == PENDING
+                if pending and row.project_id not in self._queue:
                     self._queue.add(row.project_id, UNKNOWN)
         self._known = True
 

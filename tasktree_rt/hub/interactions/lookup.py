@@ -32,6 +32,7 @@ class InteractionLookup:
     def __init__(self, context: HubContext, broker: Broker, registry: InteractionRegistry) -> None:
         self._wall = context.wall
         self._broker = broker
+        self._shared = broker.following is not None
         self._registry = registry
         self._patience = round(context.settings.people.command_timeout * 1_000_000)
 
@@ -44,7 +45,8 @@ class InteractionLookup:
         place = 0
         while found := await self._broker.interactions(open=True, after=place, limit=LOADED_AT_ONCE):
             for interaction in found:
-                self._take_up(interaction)
+                if not (self._shared and interaction.kind == COMMAND):  # `take_over` does, if its hub is gone
+                    self._take_up(interaction)
             place = found[-1].place
 
     def load_open(self, interaction: Interaction) -> None:
@@ -68,11 +70,24 @@ class InteractionLookup:
             if pending is not None:
                 self._registry.remove(pending)
         elif stored.settled is None:
-            if pending is None:
+            if pending is None and stored.kind != COMMAND:  # a command is its own hub's to see to
                 self._take_up(stored)
         elif pending is not None:
             pending.outcome = readable_object(stored, stored.outcome)
             self._registry.remove(pending)
+
+    async def take_over(self, key: str) -> OpenInteraction | None:
+        """Take up an open command whose hub is gone; None if there is nothing to do.
+
+        Raises:
+            StoreUnavailable: the store cannot be read.
+        """
+        if self._registry.get(key) is None:
+            stored = await self._broker.interaction(key)
+            if stored is not None and stored.settled is None and self._registry.get(key) is None:
+                self._take_up(stored)
+                return self._registry.get(key)
+        return None
 
     def _take_up(self, stored: Interaction) -> None:
         try:
@@ -160,6 +175,8 @@ class InteractionLookup:
                 continue
             if stored is None or stored.settled is not None:
                 return None if stored is None else resolved_in_store(stored)
+            if self._shared and stored.kind == COMMAND:
+                return resolved_in_store(stored)  # another hub sees to it
             if seen_open:
                 # It was not resolved while the store was read: memory has lost it. Load it as at the start.
                 with readable():
@@ -177,7 +194,7 @@ class InteractionLookup:
 
 
 def resolved_in_store(stored: Interaction) -> OpenInteraction:
-    """Return a resolved prompt or command from the store's record."""
+    """Return a prompt or command from the store's record, as it is there."""
     with readable():
         outcome = readable_object(stored, stored.outcome) if stored.settled is not None else None
         return OpenInteraction(stored, readable_object(stored, stored.body), None, kept=True, outcome=outcome)

@@ -228,3 +228,20 @@ async def test_positions_are_those_of_the_store(redis_socket: Path) -> None:
         assert other.following is not None
         found = await other.following.positions(["p", "none"])
         assert found == {"p": Position("e1", 3), "none": NOTHING}
+
+
+async def test_the_commands_of_a_hub_that_ended_are_taken_by_one_other(redis_socket: Path) -> None:
+    async with two(redis_socket) as (one, other):
+        assert one.following is not None
+        assert other.following is not None
+        prefix = other._engine.prefix
+        third = RedisBroker(f"unix://{redis_socket}", prefix=prefix)
+        await third.open()
+        command = Interaction("c", "command", ("p",), NOW, NOW, b"", b"{}")
+        await append_one(third, evolve(entry("p"), opens=[command]))
+        assert await one.following.take_commands() == []
+        await third.aclose()
+        assert await one.following.take_commands() == ["c"]
+        assert await other.following.take_commands() == []
+        await append_one(other, evolve(entry("p"), settles=[Settled("c", b"")]))
+        assert await one.following.take_commands() == []

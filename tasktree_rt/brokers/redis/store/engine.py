@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Final
 
 import trio
@@ -18,7 +19,7 @@ from structlog.stdlib import BoundLogger, get_logger
 
 from tasktree_rt.brokers.redis.connection import Address, Connection
 from tasktree_rt.brokers.redis.store.link import CONNECTING, Link, Lost, Refused, Word
-from tasktree_rt.brokers.redis.store.scripts import ADOPT, OPEN, SIGN_OF_LIFE, Script
+from tasktree_rt.brokers.redis.store.scripts import ADOPT, LEAVE, OPEN, SIGN_OF_LIFE, Script
 from tasktree_rt.brokers.redis.store.server import check_server
 from tasktree_rt.brokers.redis.store.source import Source
 from tasktree_rt.errors import StoreUnavailable, StoreUnusable
@@ -87,13 +88,17 @@ class Engine:
         """Ask until an earlier hub's last sign of life has lapsed."""
         patience = trio.current_time() + 2 * ALIVE
         while True:
-            answer = await self.reads.run(OPEN, self.prefix, FORMAT, FORMAT_BEFORE)
+            answer = await self.reads.run(OPEN, self.prefix, self.hub, FORMAT, FORMAT_BEFORE)
             if answer[0] != b"busy" or trio.current_time() > patience:
                 return answer
             await trio.sleep(ALIVE / 30)
 
     async def aclose(self) -> None:
-        """Close the connections."""
+        """Let others take over what this hub sees to, and close the connections."""
+        if self._history:
+            with trio.move_on_after(1.0, shield=True), suppress(StoreUnavailable):
+                await self.run(LEAVE)
+            self._history = ""
         with trio.CancelScope(shield=True):
             for link in self._links:
                 await link.aclose()

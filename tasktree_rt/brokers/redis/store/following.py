@@ -18,7 +18,7 @@ from tasktree_rt.brokers.redis.connection import EXPECTED, Connection, Patience,
 from tasktree_rt.brokers.redis.pubsub import jittered
 from tasktree_rt.brokers.redis.store.engine import Engine
 from tasktree_rt.brokers.redis.store.records import read_hint
-from tasktree_rt.brokers.redis.store.scripts import POSITIONS
+from tasktree_rt.brokers.redis.store.scripts import POSITIONS, TAKE_COMMANDS
 from tasktree_rt.core.log import Position
 from tasktree_rt.errors import StoreUnavailable
 
@@ -76,6 +76,11 @@ class RedisFollowing:
             for topic, (epoch, seq) in zip(some, rows, strict=True):
                 found[topic] = Position(epoch.decode(), int(seq))
         return found
+
+    async def take_commands(self) -> list[str]:
+        """Take the commands of hubs that are gone."""
+        _, found = await self._engine.run(TAKE_COMMANDS)
+        return [one.decode() for one in found]
 
     async def run(self, heard: Heard) -> None:
         """Listen until cancelled; connect again after each failure."""

@@ -29,6 +29,8 @@ def _script(name: str, *parts: str) -> Script:
 OPEN: Final = _script("open")
 ADOPT: Final = _script("adopt")
 SIGN_OF_LIFE: Final = _script("alive", "prelude")
+LEAVE: Final = _script("leave", "prelude")
+TAKE_COMMANDS: Final = _script("take_commands", "prelude")
 APPEND: Final = _script("append", "prelude", "lives", "interactions")
 LIFE: Final = _script("life", "prelude", "lives")
 POSITIONS: Final = _script("positions", "prelude", "lives")
