@@ -159,6 +159,11 @@ manual: docs ui
 wheel: setup docs
     .venv/bin/python -m build --wheel --no-isolation --outdir dist
 
+# check a release and publish nothing: just release-check [--rehearsal]
+[no-exit-message]
+release-check *ARGS: setup (_install "release") docs ui
+    @.venv/bin/python deploy/release.py "$@"
+
 # compare every pinned part with known vulnerabilities; exit code 1: found, 3: no database answered
 [no-exit-message]
 audit: setup
@@ -219,7 +224,7 @@ pin:
     tmp=$(mktemp -d)
     trap 'rm -rf "$tmp"' EXIT
     .venv/bin/python -m venv "$tmp/venv"
-    TASKTREE_RT_NO_UI=1 "$tmp/venv/bin/pip" install --quiet ".[dev,bench,docs,fuzz]"
+    TASKTREE_RT_NO_UI=1 "$tmp/venv/bin/pip" install --quiet ".[dev,bench,fuzz,release]"
     { sed '/^[^#]/,$d' constraints.txt; "$tmp/venv/bin/pip" freeze --exclude tasktree-rt; } >"$tmp/pins"
     cp "$tmp/pins" constraints.txt
 

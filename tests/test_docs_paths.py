@@ -150,11 +150,11 @@ def test_the_map_lists_every_room() -> None:
 def test_every_recipe_that_a_page_names_is_in_the_justfile(page: Path) -> None:
     recipes = set(
         re.findall(
-            r"^([a-z]+)(?: [^:=\n]*)?:(?!=)", (ROOT / "justfile").read_text(encoding="utf-8"), re.MULTILINE
+            r"^([a-z-]+)(?: [^:=\n]*)?:(?!=)", (ROOT / "justfile").read_text(encoding="utf-8"), re.MULTILINE
         )
     )
     text = page.read_text(encoding="utf-8")
-    named = set(re.findall(r"(?:^|`|/bin/)just ([a-z]+)", text, re.MULTILINE))
+    named = set(re.findall(r"(?:^|`|/bin/)just ([a-z-]+)", text, re.MULTILINE))
     assert named <= recipes
 
 

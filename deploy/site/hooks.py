@@ -11,7 +11,7 @@ import re
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 LINK: Final = re.compile(r"(!?)\[([^\[\]]*)\]\(([^)\s#]+)(#[^)\s]*)?\)")
 UNUSED: Final = (
@@ -35,6 +35,18 @@ class Page(Protocol):
     """A page of the site."""
 
     file: File
+
+
+def on_config(config: dict[str, Any]) -> None:
+    """Give pages that `nav` does not name a place: those of ``integrations/`` together, others at the end."""
+    named = set(re.findall(r"[\w/-]+\.md", repr(config["nav"])))
+    folder = Path(config["docs_dir"])
+    others = sorted({path.relative_to(folder).as_posix() for path in folder.rglob("*.md")} - named)
+    integrations = [one for one in others if one.startswith("integrations/")]
+    rest = [one for one in others if one not in integrations]
+    for title, pages in (("Integrations", integrations), ("More", rest)):
+        if pages:
+            config["nav"].append({title: pages})
 
 
 def on_page_markdown(markdown: str, *, page: Page, **_: object) -> str:
