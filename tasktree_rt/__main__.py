@@ -1,6 +1,6 @@
 """``python -m tasktree_rt``: the same as the console script."""
 
-from tasktree_rt.cli.main import main
+from tasktree_rt.cli.entry import main
 
 if __name__ == "__main__":
     main()

@@ -30,6 +30,8 @@ class Late:
 COMMANDS: Final = {
     "serve": Late("serve", "serve_command", "Run a hub."),
     "demo": Late("demo.command", "demo_command", "Show a hub at work on a real folder."),
+    "run": Late("shell.command", "run_command", "Run a command as a node, with its output."),
+    "feed": Late("feed", "feed_command", "Show what a build or test tool prints as a tree."),
     "push": Late("push", "push_command", "Push events of a file or of standard input."),
     "watch": Late("watch", "watch_command", "Watch a project live in the terminal."),
     "logs": Late("logs", "logs_command", "Print the newest output of a project or of a node."),

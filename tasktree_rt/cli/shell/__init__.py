@@ -1,0 +1,1 @@
+"""Commands as nodes: ``tasktree-rt run`` and ``tasktree-sh``. Loads the standard library only."""
