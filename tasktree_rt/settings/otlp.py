@@ -8,7 +8,17 @@ from attrs import field, frozen
 
 from tasktree_rt.core.patterns import check_pattern
 from tasktree_rt.errors import InvalidInput
-from tasktree_rt.settings.checks import KIB, MIB, UnfitSetting, count, one_of, require, seconds, to_tuple
+from tasktree_rt.settings.checks import (
+    KIB,
+    MIB,
+    UnfitSetting,
+    an_address,
+    count,
+    one_of,
+    require,
+    seconds,
+    to_tuple,
+)
 
 if TYPE_CHECKING:
     from attrs import Attribute
@@ -35,6 +45,12 @@ def _prefixes(_: object, attribute: Attribute[Any], value: object) -> None:
         require(isinstance(one, str) and one != "", attribute, "a prefix that is not empty", one)
 
 
+def an_address_or_nothing(_: object, attribute: Attribute[Any], value: object) -> None:
+    """Require an address to listen on, or nothing."""
+    if value != "":
+        an_address(_, attribute, value)
+
+
 @frozen
 class Otlp:
     """Spans, log records and metrics at ``/v1/traces``, ``/v1/logs`` and ``/v1/metrics``. Sizes in bytes,
@@ -56,6 +72,14 @@ class Otlp:
         validator=_prefixes,
     )
     """Beginnings of the names of spans and of instrumentations that are plumbing: views fold their nodes."""
+    bind: str = field(default="", validator=an_address_or_nothing)
+    """A second address to listen on, for example ``127.0.0.1:4318``, where SDKs send without being told;
+    empty: none. Must be a loopback address unless authentication or `insecure` is on."""
+    keep: float = seconds(86_400.0, zero=True)
+    """Seconds from the last event of a project that is one ended trace until the hub deletes it; 0: as
+    `keep.project_ttl` says."""
+    max_projects: int = count(2_000)
+    """Projects that are one trace each; the hub deletes the oldest ended ones beyond it."""
     settle: float = seconds(600.0)
     """Seconds after the last span of a trace until the hub ends the nodes whose end was never reported."""
 

@@ -103,7 +103,9 @@ class Settings:
         """How much content of spans the hub stores: ``none``, ``preview`` or ``full``."""
         if self.otlp.content != "auto":
             return self.otlp.content
-        return "preview" if not self.auth.on and is_loopback(parse_bind(self.bind)[0]) else "none"
+        binds = (self.bind, self.otlp.bind or self.bind)
+        local = all(is_loopback(parse_bind(one)[0]) for one in binds)
+        return "preview" if local and not self.auth.on else "none"
 
     def __attrs_post_init__(self) -> None:
         """Check the rules between fields."""
@@ -122,6 +124,10 @@ class Settings:
             raise UnfitSetting(("bind", "tls.certfile"), f"{expected}; got {shown_value(self.bind)}")
         if not (is_loopback(host) or self.auth.on or self.insecure):
             raise UnfitSetting(("bind", "insecure", "auth.secret"), _OPEN.format(shown_value(self.bind)))
+        second = self.otlp.bind and parse_bind(self.otlp.bind)[0]
+        if second and not (is_loopback(second) or self.auth.on or self.insecure):
+            places = ("otlp.bind", "insecure", "auth.secret")
+            raise UnfitSetting(places, _OPEN.format(shown_value(self.otlp.bind)))
         if self.aiecs.port and not (is_loopback(self.aiecs.host) or self.auth.on or self.insecure):
             places = ("aiecs.host", "insecure", "auth.secret")
             raise UnfitSetting(places, _OPEN.format(shown_value(self.aiecs.host)))

@@ -26,6 +26,8 @@ _PROXIES: Final = ("http_proxy", "https_proxy", "all_proxy")
 def check_addresses(settings: Settings) -> Iterator[Finding]:
     """Listen at each address for a moment. If a hub listens there already, that is fine."""
     binds = [settings.bind]
+    if settings.otlp.bind:
+        binds.append(settings.otlp.bind)
     if settings.aiecs.port:
         binds.append(f"{settings.aiecs.host}:{settings.aiecs.port}")
     for bind in binds:

@@ -1,7 +1,8 @@
-"""End what no span ended: nodes of traces of which nothing came for long."""
+"""End what no span ended, and delete the projects of old traces."""
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Awaitable, Callable
 from typing import Final
 
@@ -31,9 +32,14 @@ class Upkeep:
     async def run(self) -> None:
         """Run until cancelled. What fails, for example because the store fails, is tried again later."""
         await self._guarded(self._take_up)
+        settings = self._hub.settings
+        next_sweep = trio.current_time() + settings.keep.sweep_interval
         while True:
-            await trio.sleep(min(ROUND, self._hub.settings.otlp.settle))
+            await trio.sleep(min(ROUND, settings.otlp.settle, settings.keep.sweep_interval))
             await self._guarded(self.settle)
+            if trio.current_time() >= next_sweep:
+                await self._guarded(self.sweep)
+                next_sweep = trio.current_time() + settings.keep.sweep_interval
 
     async def keep(self, patience: float) -> None:
         """Do nothing: the next hub takes up the projects that are traces."""
@@ -52,6 +58,22 @@ class Upkeep:
             trace_id = summary.project_id.removeprefix(TRACE)
             if TRACE_ID.fullmatch(trace_id) and not is_ended(summary.state):
                 self.traces.touch(summary.project_id, trace_id)
+
+    async def sweep(self) -> None:
+        """Delete the traces that ended long ago, and the oldest ended ones if there are too many."""
+        settings, now = self._hub.settings.otlp, self._hub.wall()
+        count, ended = 0, list[tuple[int, str]]()
+        async for summary in self._hub.directory.summaries(TRACE):
+            count += 1
+            if is_ended(summary.state):
+                ended.append((summary.received, summary.project_id))
+        oldest = now - round(settings.keep * 1_000_000) if settings.keep else 0
+        surplus = count - settings.max_projects
+        for index, (received, name) in enumerate(sorted(ended)):
+            if received >= oldest and index >= surplus:
+                break
+            with contextlib.suppress(PeerError):  # for example deleted meanwhile
+                await self._hub.delete_project(name)
 
     async def settle(self) -> None:
         """End the nodes of every trace of which nothing came for `otlp.settle` seconds."""

@@ -82,7 +82,8 @@ class Listener:
 
 
 def open_all(settings: Settings, fixed: Iterable[FixedPath] = ()) -> list[Listener]:
-    """Open ``settings.bind`` and every address of `fixed`; after an error none stays open.
+    """Open ``settings.bind``, ``settings.otlp.bind`` and every address of `fixed`; after an error none stays
+    open.
 
     Raises:
         SettingsError: as `open_sockets`.
@@ -90,6 +91,8 @@ def open_all(settings: Settings, fixed: Iterable[FixedPath] = ()) -> list[Listen
     secure = settings.tls.on
     found = [Listener(sock, secure=secure) for sock in open_sockets(settings.bind)]
     try:
+        if settings.otlp.bind:
+            found += [Listener(sock, secure=secure) for sock in open_sockets(settings.otlp.bind)]
         for one in fixed:
             found += [Listener(sock, one.path, secure) for sock in open_sockets(one.bind)]
     except BaseException:

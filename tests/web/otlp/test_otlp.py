@@ -14,7 +14,9 @@ import pytest
 import trio
 
 from tasktree_rt.core.events import Json
-from tasktree_rt.settings import Otlp, Rates
+from tasktree_rt.settings import Otlp, Rates, Settings, UnfitSetting
+from tasktree_rt.web.otlp.upkeep import Upkeep
+from tasktree_rt.web.server.listeners import open_all
 from tests.dialects.otlp.encode import (
     PROJECT,
     START,
@@ -26,6 +28,7 @@ from tests.dialects.otlp.encode import (
     span_id,
 )
 from tests.web.realhub import RealHub, auth, real_hub, token
+from tests.web.serving import small
 
 PROTOBUF: Final = "application/x-protobuf"
 SPANS: Final = (described(2, 1), described(1))
@@ -285,6 +288,40 @@ async def test_a_trace_that_never_ends_is_settled() -> None:
         assert found is not None
         assert found.tree.top["state"] == "completed"
         assert metric(running, "settled") == 2
+
+
+async def test_old_traces_are_deleted_and_so_are_the_oldest_beyond_the_limit() -> None:
+    def ended(number: int, **more: Any) -> bytes:
+        return as_protobuf(described(1, trace_id=f"{number:032x}", **more))
+
+    async with a_hub(otlp=Otlp(max_projects=3)) as running:
+        for number in range(1, 6):
+            await post(running, ended(number, **({"end": 0} if number == 1 else {})))
+        await post(running, as_protobuf(described(1, attributes={"tasktree.project": "mine"})))
+        upkeep = running.hub.extensions.get(Upkeep, lambda: Upkeep(running.hub))
+        await upkeep.sweep()
+        kept = [number for number in range(1, 6) if events(running, f"trace:{number:032x}")]
+        assert kept == [1, 4, 5]  # the first still runs
+        assert events(running, "mine") == 1
+    async with a_hub(otlp=Otlp(keep=0.000001)) as running:
+        await post(running, ended(1))
+        await post(running, ended(2, end=0))
+        await running.hub.extensions.get(Upkeep, lambda: Upkeep(running.hub)).sweep()
+        assert [events(running, f"trace:{number:032x}") > 0 for number in (1, 2)] == [False, True]
+
+
+async def test_a_second_address_is_served_too() -> None:
+    settings = small(otlp=Otlp(bind="127.0.0.1:0"))
+    found = open_all(settings)
+    try:
+        assert [one.path for one in found] == [None, None]
+        assert len({one.url for one in found}) == 2
+    finally:
+        for one in found:
+            one.close()
+    with pytest.raises(UnfitSetting, match=r"otlp\.bind"):
+        Settings(otlp=Otlp(bind="0.0.0.0:4318"))
+    assert Settings(insecure=True, otlp=Otlp(bind="0.0.0.0:4318")).otlp_content == "none"
 
 
 async def test_a_browser_of_a_listed_origin_may_send_spans() -> None:
