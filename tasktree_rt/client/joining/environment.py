@@ -20,3 +20,15 @@ def for_child(hub: str, project: str, *, token: str | None, parent: str | None) 
     """Variables for a child process, whose nodes shall be under `parent`."""
     pairs = {HUB: hub, PROJECT: project, TOKEN: token, PARENT: parent}
     return {name: value for name, value in pairs.items() if value}
+
+
+def needed(argument: str | None, variable: str) -> str:
+    """As `given`.
+
+    Raises:
+        ValueError: there is neither.
+    """
+    found = given(argument, variable)
+    if found is None:
+        raise ValueError(f"expected an argument, or {variable} in the environment")
+    return found

@@ -115,8 +115,14 @@ def _number(value: object) -> float | int | None:
 
 def percent(value: object) -> float | int | None:
     """A number from 0 to 100; what is beyond counts as that."""
-    number = _number(value)
-    return None if number is None else min(100, max(0, number))
+    try:
+        number = float(value)  # type: ignore[arg-type] # what cannot be one is none
+    except (TypeError, ValueError, OverflowError):
+        return None
+    if number != number:
+        return None
+    number = min(100.0, max(0.0, number))
+    return int(number) if number.is_integer() else number
 
 
 def _nodes(value: object) -> list[str] | None:

@@ -14,7 +14,7 @@ from tasktree_rt.client.joining.delivery import OnError, warn_once
 from tasktree_rt.client.joining.event_buffer import OutflowStatistics
 from tasktree_rt.client.joining.fields import Faults, fit_node_id, fit_project, node_fields, project_fields
 from tasktree_rt.client.joining.http_post import Poster
-from tasktree_rt.client.joining.known_nodes import REPLACED, WAITING, KnownNodes, first_fields
+from tasktree_rt.client.joining.known_nodes import KnownNodes
 from tasktree_rt.client.joining.open_node import Open
 from tasktree_rt.client.joining.plain_json import Json, text_of, weight
 from tasktree_rt.client.joining.sender import Sender, say
@@ -212,14 +212,7 @@ class Joined:
 
     def begin(self, node: Open, attempt: int | None) -> tuple[int, Json]:
         """Not for the program's use: see `open_node.Host`."""
-        entry = self._known.begin(node.id)
-        self._known.describe(node.id, node.fields)
-        number = entry.attempt if attempt is None else max(1, int(attempt))
-        if entry.before in REPLACED:
-            self.put(node.id, {"deleted": True, "status": None})
-        elif entry.before != WAITING and (entry.before is not None or number > 1):
-            self.put(node.id, {"status": "ready"})
-        return number, first_fields(entry, number, node.fields)
+        return self._known.start(node.id, node.fields, attempt, self.put)
 
     def ended(self, node: Open, status: str) -> None:
         """Not for the program's use: see `open_node.Host`."""

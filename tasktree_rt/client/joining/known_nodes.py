@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -101,14 +102,10 @@ class KnownNodes:
             return found
 
     def begin(self, node_id: str) -> Entry:
-        """Note that a node is entered.
-
-        Raises:
-            ValueError: it is open already.
-        """
+        """Note that a node is entered; one that is open goes on."""
         with self._lock:
             if node_id in self._open:
-                raise ValueError(f"node {node_id!r} is running already")
+                return Entry(self._open[node_id].entered, WAITING, {})
             known = self._take(node_id) or _Known()
             before, known.status = known.status, _RUNNING
             known.entered += before != WAITING
@@ -116,6 +113,22 @@ class KnownNodes:
             self._deletions += before in REPLACED
             gone = known.deletions != self._deletions
             return Entry(known.entered, before, dict(known.described) if gone else {})
+
+    def start(
+        self, node_id: str, fields: Json, attempt: int | None, put: Callable[[str, Json], None]
+    ) -> tuple[int, Json]:
+        """Begin a node that was made with `fields`; returns which attempt this is, and what to send.
+
+        `put` sends what the lifecycle wants before.
+        """
+        entry = self.begin(node_id)
+        self.describe(node_id, fields)
+        number = entry.attempt if attempt is None else max(1, int(attempt))
+        if entry.before in REPLACED:
+            put(node_id, {"deleted": True, "status": None})
+        elif entry.before != WAITING and (entry.before is not None or number > 1):
+            put(node_id, {"status": "ready"})
+        return number, _first_fields(entry, number, fields)
 
     def describe(self, node_id: str, changes: Json) -> None:
         """Remember the describing ones of fields that the run sends; None forgets a field."""
@@ -153,7 +166,7 @@ class KnownNodes:
             self._described -= oldest.size
 
 
-def first_fields(entry: Entry, attempt: int, fields: Json) -> Json:
+def _first_fields(entry: Entry, attempt: int, fields: Json) -> Json:
     """What is sent with the ``running`` of a node that was made with `fields`."""
     if entry.before == WAITING:
         return fields

@@ -6,6 +6,7 @@ from types import TracebackType
 from typing import Any, Final, Protocol, Self
 
 from tasktree_rt.client.joining import context
+from tasktree_rt.client.joining.fields import percent
 from tasktree_rt.client.joining.outcome import (
     ENDED,
     cut,
@@ -98,7 +99,16 @@ class Open:
 
     def progress(self, percentage: float, message: str | None = None) -> None:
         """From 0 to 100 (what is beyond counts as that); sent as often as makes sense, the latest always."""
-        self.update(progress=percentage, **({} if message is None else {"message": message}))
+        self._has_progress = True
+        number = percent(percentage)
+        if number is None:
+            self._host.misused(
+                f"node {self.id!r}: progress: expected a number, got {text_of(percentage)[:40]}"
+            )
+        elif message is None:
+            self._host.put(self.id, {"progress": number})
+        else:
+            self._host.set(self.id, {"progress": number, "message": message})
 
     def usage(self, *, cost_usd: float | None = None, **tokens: int) -> None:
         """Say what this attempt has used so far: ``input_tokens``, ``output_tokens`` …, and US dollars."""
@@ -106,8 +116,11 @@ class Open:
 
     def log(self, message: object, *, level: str = "info", stream: str | None = None) -> None:
         """Send a line of output of this node."""
-        extra = {} if stream is None else {"stream": stream}
-        self._host.line(text_of(message), level=level, node_id=self.id, extra=extra)
+        self.line(text_of(message), level, {} if stream is None else {"stream": stream})
+
+    def line(self, message: str, level: str, extra: Json) -> None:
+        """Send a line of output with other fields besides."""
+        self._host.line(message, level=level, node_id=self.id, extra=extra)
 
     def child(self, id: str, **fields: Any) -> Open:
         """Begin a node under this one, whatever thread or task this is."""

@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 Json = dict[str, Any]
-MAX_DEPTH: Final = 32
+MAX_DEPTH: Final = 56
 """Levels of objects and arrays of a field's value; what is deeper becomes text."""
-MAX_TEXT: Final = 64 * 1024
+MAX_TEXT: Final = 192 * 1024
 """Characters of a text within a field; what is longer is cut."""
 
 

@@ -86,12 +86,12 @@ class Publisher:
         cert: Cert | None = None,
     ) -> None:
         context = tls_context(url, verify, cert)
-        self._url = url.partition("?")[0]  # a query may have a token
+        self.url = url.partition("?")[0]  # a query may have a token
         self._make = partial(Poster, url, producer_id, token, timeout, transport, context)
         self._bounds = (max_waiting, max_waiting_bytes)
         self.limits = HubLimits(max_message_size, max_node_size, max_events)
         self.exit_timeout = process.EXIT if exit_timeout is None else exit_timeout
-        self.tells = True
+        self.owned = False
         self._backoff = backoff
         self._on_error = on_error
         self._deadline = math.inf
@@ -141,7 +141,7 @@ class Publisher:
         if timeout is not None:
             queue.put(job, timeout)
         elif not queue.offer(job):
-            warn_once(f"full {self._url}", "the queue to the hub at %s is full: events are lost", self._url)
+            warn_once(f"full {self.url}", "the queue to the hub at %s is full: events are lost", self.url)
 
     def offer(self, event: Json, lost: Lost) -> None:
         """Not for the program's use: publish an event of a run, which was checked where it was made.
@@ -191,16 +191,23 @@ class Publisher:
         What is still waiting then is given up, counted as lost, told on standard error and passed to
         `on_error`. Doing it twice is fine.
         """
-        self.hurry(time.monotonic() + (self.exit_timeout if timeout is None else timeout))
-        self.finish()
-
-    def hurry(self, deadline: float) -> None:
-        """Not for the program's use: see `process.Member`."""
+        deadline = time.monotonic() + (self.exit_timeout if timeout is None else timeout)
         self._queue.close()
         self._deadline = min(self._deadline, deadline)
+        self._finish()
+
+    def hurry(self, deadline: float) -> None:
+        """Not for the program's use: see `process.Member`. A run closes its own publisher."""
+        if not self.owned:
+            self._queue.close()
+            self._deadline = min(self._deadline, deadline)
 
     def finish(self) -> None:
         """Not for the program's use: see `process.Member`."""
+        if not self.owned:
+            self._finish()
+
+    def _finish(self) -> None:
         thread = self._thread
         if threading.current_thread() is thread:
             return  # called by `on_error`: the thread ends by itself
@@ -213,8 +220,8 @@ class Publisher:
         found = self._queue.statistics()
         lost = found.lost + found.waiting
         new, self._told = lost - self._told, lost
-        if self.tells:
-            process.tell_lost(new, "a publisher", self._url, found.last_error)
+        if not self.owned:
+            process.tell_lost(new, "a publisher", self.url, found.last_error)
 
     def statistics(self) -> PublisherStatistics:
         """The counts of this moment."""

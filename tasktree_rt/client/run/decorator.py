@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any, Final, ParamSpec, TypeVar, cast, overload
 from weakref import WeakKeyDictionary
 
+from tasktree_rt.client.joining.delivery import warn_once
 from tasktree_rt.client.joining.outcome import cut
 from tasktree_rt.client.run.base import BaseRun, current_run
 from tasktree_rt.client.run.node import Node
@@ -50,7 +51,9 @@ def node(
     `id` and ``title`` are formatted with the call's arguments. Without an `id` it is the function's name,
     from the second call of the run on with ``#2``, ``#3`` … What a call returns or raises it returns or
     raises. `run` is the one whose node it is; by default `current_run`. Outside of every run it is just
-    called.
+    called, which is told once.
+
+    Nothing that goes wrong with the node reaches the function, unless the run is strict.
 
     Raises:
         TypeError: generators, which are suspended in the middle, cannot be nodes.
@@ -100,7 +103,28 @@ def _make(
 ) -> Node | None:
     chosen = current_run() if run is None else run
     if chosen is None:
+        warn_once(
+            "no run", "@node: %s was called outside of every run; it is not shown", function.__qualname__
+        )
         return None
+    try:
+        return _named(chosen, function, signature, id, fields, args, kwargs)
+    except Exception as error:
+        if chosen.strict:
+            raise
+        warn_once("no node", "@node: %s is not shown: %s", function.__qualname__, error)
+        return None
+
+
+def _named(
+    chosen: BaseRun[Any],
+    function: Callable[..., Any],
+    signature: inspect.Signature,
+    id: str | None,
+    fields: dict[str, Any],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+) -> Node:
     if id is None and "title" not in fields:
         return cast(Node, chosen.node(_numbered(chosen, function.__name__), **fields))
     bound = signature.bind(*args, **kwargs)

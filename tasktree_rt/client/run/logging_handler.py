@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 from typing import Any
 
+from tasktree_rt.client.joining import context
+from tasktree_rt.client.joining.open_node import Open
 from tasktree_rt.client.log_guard import muted
 from tasktree_rt.client.run.base import BaseRun
-from tasktree_rt.client.run.node import current_node
 from tasktree_rt.core.events import Json
 
 
@@ -34,9 +35,8 @@ class NodeHandler(logging.Handler):
         """See the class. What the client itself logs while it sends is left out: it would never end."""
         if muted.get():
             return
-        node = current_node()
-        run = self._run if node is None else node.run
-        if run is None:
+        node = context.current()
+        if not isinstance(node, Open) and self._run is None:
             return
         try:
             text = self.format(record)
@@ -44,5 +44,7 @@ class NodeHandler(logging.Handler):
             self.handleError(record)
             return
         extra: Json = {"logger": record.name}
-        node_id = None if node is None else node.id
-        run.outflow.line(text, level=record.levelname.lower(), node_id=node_id, extra=extra)
+        if isinstance(node, Open):
+            node.line(text, record.levelname.lower(), extra)
+        elif self._run is not None:
+            self._run.line(text, level=record.levelname.lower(), node_id=None, extra=extra)

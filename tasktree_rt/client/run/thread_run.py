@@ -16,18 +16,21 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from contextlib import suppress
+from functools import partial
 from types import TracebackType
 from typing import Any, Final, Self, Unpack
 
 from tasktree_rt.client.interactions.prompts import Answer, Asked
+from tasktree_rt.client.joining import environment, process
 from tasktree_rt.client.log_guard import muted
 from tasktree_rt.client.producer.thread_publisher import Publisher
 from tasktree_rt.client.run.base import FLUSH, BaseRun, about, checked_project
+from tasktree_rt.client.run.in_thread import in_thread
 from tasktree_rt.client.run.node import Node
 from tasktree_rt.core.events import Json
 from tasktree_rt.errors import ConnectionLost
 
-ROOM: Final = 1.0
 _logger: Final = logging.getLogger("tasktree_rt.client")
 
 
@@ -44,19 +47,24 @@ class ThreadNode(Node):
 
 
 class Run(BaseRun[ThreadNode]):
-    """A run for programs with threads, or with asyncio. A context manager; leaving it flushes.
+    """A run for programs with threads, with asyncio or Trio: ``with``, or ``async with``; leaving it flushes.
 
     Entering sets the project's state to ``running``, leaving to ``completed``, ``failed`` or ``cancelled``.
-    A thread sends the events of the nodes. A node waits only where 50,000 beginnings and ends of nodes wait,
-    which takes a hub that is away for long; then entering and leaving a node waits.
+    A thread sends the events of the nodes. Nothing waits for the hub, and unless the run is strict nothing
+    raises once it is made; what finds no room is counted as lost. A forked child may go on with the run's
+    nodes; only the process that entered it says what became of the project.
 
     Args:
-        hub: its address, or a `Publisher` that is open already and stays so.
-        name: the project.
+        hub: its address, or a `Publisher` that is open already and stays so; by default ``TASKTREE_RT_HUB``.
+        name: the project; by default ``TASKTREE_RT_PROJECT``.
         title: its title.
         series: the job of which this is a run.
         number: what the run is called in its series.
         fresh: begin with an empty tree, whatever was in the project.
+        flush_timeout: seconds that leaving takes at most; by default 2. Standard error says what is lost.
+        strict: raise ValueError for what the program does wrong: unfit fields, a node that is open already.
+        owner: whether it is this run that says what becomes of the project.
+        parent: the id of the node that nodes are under by default.
         options: what `Publisher` takes, if `hub` is an address: ``producer_id``, ``token`` …
 
     Raises:
@@ -65,32 +73,65 @@ class Run(BaseRun[ThreadNode]):
 
     def __init__(
         self,
-        hub: str | Publisher,
-        name: str,
+        hub: str | Publisher | None = None,
+        name: str | None = None,
         *,
         title: str | None = None,
         series: str | None = None,
         number: int | str | None = None,
         fresh: bool = False,
-        flush_timeout: float = 10.0,
+        flush_timeout: float | None = None,
+        strict: bool = False,
+        owner: bool = True,
+        parent: str | None = None,
         **options: Any,
     ) -> None:
-        self._changed = threading.Condition()
-        self._own = isinstance(hub, str)
-        if isinstance(hub, str):
-            options.setdefault("producer_id", f"run-{checked_project(name)}")
-            hub = Publisher(hub, **options)
+        self._own = not isinstance(hub, Publisher)
+        project = environment.needed(name, environment.PROJECT)
+        if not isinstance(hub, Publisher):
+            options.setdefault("producer_id", f"run-{checked_project(project)}")
+            options.setdefault("token", environment.given(None, environment.TOKEN))
+            hub = Publisher(environment.needed(hub, environment.HUB), **options)
+            hub.owned = True
         own = {"title": title, "series": series, "run": number}
-        super().__init__(
-            name, own, hub.limits, ThreadNode, wake=self._wake, wait_for_room=self._wait_for_room
-        )
         self.publisher = hub
+        self.exit_timeout = process.EXIT if flush_timeout is None else flush_timeout
         self._fresh = fresh
-        self._flush_timeout = flush_timeout
+        self._deadline = 0.0
+        self._told = 0
+        super().__init__(
+            project, own, hub.limits, ThreadNode, wake=self._wake, strict=strict, owner=owner, parent=parent
+        )
+        process.add(self)
+
+    @classmethod
+    def join(
+        cls,
+        hub: str | Publisher | None = None,
+        name: str | None = None,
+        *,
+        parent: str | None = None,
+        **options: Any,
+    ) -> Self:
+        """A run in a project that another one owns: as the constructor, and under `parent`.
+
+        What is not given is taken from ``TASKTREE_RT_HUB``, ``_PROJECT``, ``_PARENT`` and ``_TOKEN``.
+        """
+        above = environment.given(parent, environment.PARENT)
+        return cls(hub, name, parent=above, owner=False, **options)
+
+    def _anew(self) -> None:
+        super()._anew()
+        self._changed = threading.Condition(threading.RLock())
+        self._thread: threading.Thread | None = None
         self._closing = self._gone = False
         self._done = 0
         self._idle = True
-        self._thread = threading.Thread(target=self._work, name=f"tasktree-rt run {name}", daemon=True)
+
+    def after_fork(self) -> None:
+        """Not for the program's use: see `process.Member`."""
+        self.owner = False
+        self._anew()
 
     def ask(self, message: str, **asked: Unpack[Asked]) -> Answer:
         """Ask people, as `Publisher.ask`, in this project and about the current node. Blocks.
@@ -114,7 +155,6 @@ class Run(BaseRun[ThreadNode]):
     def __enter__(self) -> Self:
         if self._fresh:
             self.publisher.publish(self.deletion())
-        self._thread.start()
         self._begin()
         return self
 
@@ -122,23 +162,54 @@ class Run(BaseRun[ThreadNode]):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._end(error)
-        with self._changed:
-            self._closing = True
-            self._changed.notify_all()
-        self.flush(self._flush_timeout)
-        if self._own:
-            self.publisher.close()
-        self._thread.join(ROOM)
+        process.finish([self])
 
-    def _wait_for_room(self) -> bool:
+    async def __aenter__(self) -> Self:
+        return self.__enter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._end(error)
+        await in_thread(partial(process.finish, [self]))
+
+    def hurry(self, deadline: float) -> None:
+        """Not for the program's use: see `process.Member`."""
         with self._changed:
-            self._changed.wait_for(lambda: self.outflow.room or self._gone)
-        return True
+            if not self._closing:
+                self._closing, self._deadline = True, deadline
+            self._changed.notify_all()
+
+    def finish(self) -> None:
+        """Not for the program's use: see `process.Member`."""
+        left = self._deadline - time.monotonic()
+        self.flush(max(0.0, left - min(process.GRACE, left / 2)) if self._own else max(0.0, left))
+        found, publisher = self.outflow.statistics(), self.publisher
+        if self._own:
+            publisher.close(max(0.0, self._deadline - time.monotonic()))
+            found = self.outflow.statistics()
+        waiting = publisher.statistics().waiting if self._own else 0
+        new, self._told = (
+            found.lost + found.waiting + waiting - self._told,
+            found.lost + found.waiting + waiting,
+        )
+        why = publisher.statistics().last_error
+        process.tell_lost(new, f"project {self.project_id}", publisher.url, why)
 
     def _wake(self) -> None:
         if self._idle:
             with self._changed:
+                if self._thread is None and not self._gone:
+                    self._start()
                 self._changed.notify_all()
+
+    def _start(self) -> None:
+        process.hook()
+        name = f"tasktree-rt run {self.project_id}"
+        thread = threading.Thread(target=self._work, name=name, daemon=True)
+        with suppress(RuntimeError):  # an interpreter that ends has no thread for it
+            thread.start()
+            self._thread = thread
 
     def _work(self) -> None:
         muted.set(True)

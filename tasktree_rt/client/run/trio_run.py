@@ -12,6 +12,7 @@ import trio
 from attrs import define
 
 from tasktree_rt.client.interactions.prompts import Answer, Asked
+from tasktree_rt.client.joining import environment, process
 from tasktree_rt.client.joining.outcome import is_cancellation
 from tasktree_rt.client.log_guard import muted
 from tasktree_rt.client.producer.command_inbox import Commands
@@ -45,25 +46,22 @@ class TrioNode(Node):
 class TrioRun(BaseRun[TrioNode]):
     """What `open_run` gives. Its nodes may be used from threads too; `ask` and `commands` are Trio's.
 
-    Nothing waits for the hub but ``async with`` on a node, where 50,000 beginnings and ends of nodes wait
-    already; with a plain ``with`` a change that finds no room is given up and counted
-    (`OutflowStatistics.lost`).
+    Nothing waits for the hub; a change that finds no room is given up and counted (`OutflowStatistics.lost`).
 
     Attributes:
         orchestrator: what the run publishes through; it may be used beside it.
     """
 
-    def __init__(self, orchestrator: Orchestrator, name: str, own: Json) -> None:
+    def __init__(self, orchestrator: Orchestrator, name: str, own: Json, **options: Any) -> None:
         self._awake = trio.Event()
         self._trio = trio.lowlevel.current_trio_token()
         self._sent = trio.lowlevel.ParkingLot()
-        super().__init__(
-            name, own, orchestrator.limits, TrioNode, wake=self._wake, wait_for_room=lambda: False
-        )
+        super().__init__(name, own, orchestrator.limits, TrioNode, wake=self._wake, **options)
         self.orchestrator = orchestrator
         self.left = trio.Event()
         self.lost: ConnectionLost | None = None
         self._done = 0
+        self._sending = 0
 
     async def ask(self, message: str, **asked: Unpack[Asked]) -> Answer:
         """Ask people, as `ApiClient.ask`, in this project and about the current node by default.
@@ -94,12 +92,6 @@ class TrioRun(BaseRun[TrioNode]):
                 raise self.lost
             await self._sent.park()
 
-    async def have_room(self) -> None:
-        """Wait until the buffer has room for a node's beginning (see `BaseRun.have_room`)."""
-        await trio.lowlevel.checkpoint()
-        while not self.outflow.room and self.lost is None:
-            await self._sent.park()
-
     def _wake(self) -> None:
         if self._awake.is_set():
             return
@@ -120,8 +112,9 @@ class TrioRun(BaseRun[TrioNode]):
             self._awake = trio.Event()
             while batch := self.outflow.take():
                 taken, due = self.outflow.gone, trio.current_time() + FLUSH
+                self._sending = len(batch)
                 await self._publish(batch)
-                self._done = taken
+                self._done, self._sending = taken, 0
                 self._sent.unpark_all()
                 if not self.outflow.full:
                     with trio.move_on_at(due):
@@ -145,12 +138,14 @@ class TrioRun(BaseRun[TrioNode]):
         except PublishRefused:
             return  # a part of it, which `part_lost` was called for
         except ConnectionLost:
+            self._sending = 0
             self.outflow.lose(0 if self.orchestrator.spooled else len(batch))
             raise
 
     def lose(self, error: ConnectionLost) -> None:
         """Not for the program's use: nothing more will be sent."""
         self.lost = error
+        self.outflow.lose(0 if self.orchestrator.spooled else self._sending)
         self.outflow.abandon()
         self._sent.unpark_all()
 
@@ -167,58 +162,76 @@ class TrioRun(BaseRun[TrioNode]):
 
 @asynccontextmanager
 async def open_run(
-    hub: str | Orchestrator,
-    project_id: str,
+    hub: str | Orchestrator | None = None,
+    project_id: str | None = None,
     *,
     title: str | None = None,
     series: str | None = None,
     number: int | str | None = None,
     fresh: bool = False,
     commands: bool = False,
-    flush_timeout: float = 10.0,
+    flush_timeout: float | None = None,
+    strict: bool = False,
+    join: bool = False,
+    parent: str | None = None,
     **options: Any,
 ) -> AsyncIterator[TrioRun]:
     """A project whose tree is what the program does within: ``with run.node("build") as step: …``
 
     Entering sets the project's state to ``running``, leaving to ``completed``, ``failed`` or ``cancelled``.
-    Leaving flushes for at most `flush_timeout` seconds, after a cancellation for at most 2.
+    Leaving flushes for at most `flush_timeout` seconds (default 2), after a cancellation for at most 2;
+    standard error says what is lost. Nothing raises once it is made, unless it is strict.
 
     Args:
-        hub: its address, or an `Orchestrator` that is open already and stays so.
+        hub: its address, or an `Orchestrator` that is open already and stays so; by default
+            ``TASKTREE_RT_HUB``.
+        project_id: by default ``TASKTREE_RT_PROJECT``.
         title: the project's title.
         series: the job of which this is a run.
         number: what the run is called in its series.
         fresh: begin with an empty tree, whatever was in the project.
         commands: take the commands for this project (`TrioRun.commands`), if `hub` is an address.
+        strict: raise ValueError for what the program does wrong, and ConnectionLost on leaving.
+        join: another one owns the project, and says what becomes of it; `parent` is by default
+            ``TASKTREE_RT_PARENT``.
+        parent: the id of the node that nodes are under by default.
         options: what `open_orchestrator` takes, if `hub` is an address: ``producer_id``, ``token`` …
 
     Raises:
-        ConnectionLost: on leaving, if what was said did not all arrive, and nothing else was wrong.
+        ConnectionLost: strict, on leaving: what was said did not all arrive, and nothing else was wrong.
         ValueError: not an address, or not a project's id.
     """
     own = {"title": title, "series": series, "run": number}
+    project = environment.needed(project_id, environment.PROJECT)
+    patience = process.EXIT if flush_timeout is None else flush_timeout
     made: AbstractAsyncContextManager[Orchestrator]
+    where = "the address of its orchestrator"
     if isinstance(hub, Orchestrator):
         made = nullcontext(hub)
     else:
         options = {
-            "producer_id": f"run-{project_id}",
-            "commands": [project_id] if commands else [],
+            "producer_id": f"run-{project}",
+            "commands": [project] if commands else [],
+            "token": environment.given(None, environment.TOKEN),
             **options,
         }
-        made = open_orchestrator(hub, flush_timeout=flush_timeout, **options)
+        address = environment.needed(hub, environment.HUB)
+        where = address.partition("?")[0]  # a query may have a token
+        made = open_orchestrator(address, flush_timeout=patience, **options)
+    above = environment.given(parent, environment.PARENT) if join else parent
+    make = partial(TrioRun, name=project, own=own, strict=strict, owner=not join, parent=above)
     async with background() as nursery:
-        kept = await nursery.start(_keep, made, partial(TrioRun, name=project_id, own=own), fresh)
+        kept = await nursery.start(_keep, made, make, fresh, strict, where)
         run: TrioRun = kept.run
         run.enter()
         try:
             yield run
         except BaseException as error:
             run.leave(error)
-            kept.bound(LAST_WORDS if is_cancellation(error) else flush_timeout, failed=True)
+            kept.bound(min(LAST_WORDS, patience) if is_cancellation(error) else patience, failed=True)
             raise
         run.leave(None)
-        kept.bound(flush_timeout, failed=False)
+        kept.bound(patience, failed=False)
 
 
 @define
@@ -239,6 +252,8 @@ async def _keep(
     made: AbstractAsyncContextManager[Orchestrator],
     make: Callable[[Orchestrator], TrioRun],
     fresh: bool,
+    strict: bool,
+    where: str,
     task_status: trio.TaskStatus[_Kept],
 ) -> None:
     muted.set(True)
@@ -259,5 +274,11 @@ async def _keep(
         kept.run.lose(error)
         _logger.warning("the run goes on unseen: %s", error)
         await kept.run.left.wait()
-        if not kept.failed:
+        if strict and not kept.failed:
             raise
+        process.tell_lost(
+            kept.run.statistics().lost,
+            f"project {kept.run.project_id}",
+            where,
+            str(error),
+        )

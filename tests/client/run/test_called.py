@@ -54,7 +54,7 @@ async def test_a_run_names_its_series() -> None:
 
 
 async def test_what_an_enforcing_hub_would_refuse_is_refused_at_the_call() -> None:
-    async with real_hub() as running, open_run(running.url, "p") as run:
+    async with real_hub() as running, open_run(running.url, "p", strict=True) as run:
         with run.node("n") as call:
             with pytest.raises(ValueError, match=r"changes\.usage\.input_tokens: expected an integer from 0"):
                 call.usage(input_tokens=-1)
