@@ -42,7 +42,7 @@ for _processor in structlog.get_config()["processors"]:
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--crash-rounds", type=int, default=3, help="kill -9 so many times in a row (3)")
     parser.addoption(
-        "--churn-cycles", type=int, default=40, help="look at memory after N and 3 N cycles (40)"
+        "--churn-cycles", type=int, default=32, help="look at memory after N and 3 N cycles (32)"
     )
     parser.addoption("--storm-connections", type=int, default=400, help="of a revocation's test (400)")
     parser.addoption("--crash-seed", type=int, help="repeat the choices of an earlier run (random)")

@@ -22,7 +22,7 @@ from attrs import frozen
 from tests.cli.forking import start
 from tests.cli.processes import CODE, PATIENCE, environment
 from tests.secure import client_context, secure
-from tests.wsclient import ACCEPT, CLOSE, PING, PONG, TEXT, Frame, masked, request_head
+from tests.wsclient import ACCEPT, CLOSE, PING, PONG, TEXT, Frame, inflated, masked, request_head
 
 MAX_MESSAGE: Final = 64 * 1024
 """The hub's limit here, so that reaching it is quick."""
@@ -151,10 +151,13 @@ class RawSocket:
 
     # --- reading
 
-    def recv(self) -> Frame:
-        """The next frame, which must be one that a server may send."""
+    def recv(self, *, compresses: bool = False) -> Frame:
+        """The next frame, which must be one that a server may send. `compresses`: permessage-deflate was
+        negotiated, and a compressed message is inflated.
+        """
         first, second = self._exactly(2)
-        assert not first & 0x70, "a reserved bit is set, and no extension was negotiated"
+        allowed = 0x40 if compresses else 0
+        assert not first & 0x70 & ~allowed, "a reserved bit is set, and no extension was negotiated"
         assert not second & 0x80, "a server masks nothing"
         size = second & 0x7F
         if size == 126:
@@ -163,7 +166,8 @@ class RawSocket:
         elif size == 127:
             (size,) = struct.unpack("!Q", self._exactly(8))
             assert size >= 65536, "not the shortest form"
-        frame = Frame(first & 0x0F, self._exactly(size), bool(first & 0x80))
+        data, packed = self._exactly(size), bool(first & 0x40)
+        frame = Frame(first & 0x0F, inflated(data) if packed else data, bool(first & 0x80), packed)
         assert frame.opcode in (TEXT, CLOSE, PING, PONG)
         assert frame.fin
         assert frame.opcode == TEXT or size <= 125

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import random
+import signal
 import time
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from tests.cli.processes import PATIENCE
 from tests.rawws import RawSocket, Serving
-from tests.wsclient import BINARY, CLOSE, PING, TEXT, closing, masked, request_head
+from tests.wsclient import BINARY, CLOSE, DEFLATE, PING, TEXT, closing, deflated, masked, request_head
 
 NATIVE: Final = [("Sec-WebSocket-Protocol", "tasktree.v1")]
 
@@ -19,6 +21,35 @@ def memory(pid: int) -> int:
     """The process's proportional share of memory, in bytes."""
     with open(f"/proc/{pid}/smaps_rollup") as lines:
         return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))
+
+
+COUNTS: Final = """
+import functools, gc, os, signal, sys
+def count(number, frame):
+    for one in gc.get_objects():
+        if type(one) is functools._lru_cache_wrapper:
+            one.cache_clear()
+    gc.collect()
+    with open("blocks.part", "w") as file:
+        file.write(str(sys.getallocatedblocks()))
+    os.replace("blocks.part", "blocks")
+signal.signal(signal.SIGUSR2, count)
+"""
+"""Code for a hub: at SIGUSR2 it writes how many blocks of memory Python has given out, without those of
+functools' caches, which hold a bounded number of names.
+"""
+
+
+def blocks(hub: Serving) -> int:
+    """Return how many blocks of memory the hub's objects have; the hub must have run `COUNTS`."""
+    path = hub.log.parent / "blocks"
+    path.unlink(missing_ok=True)
+    os.kill(hub.pid, signal.SIGUSR2)
+    deadline = time.monotonic() + PATIENCE
+    while not path.exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    return int(path.read_text())
 
 
 def _node(project: str, number: int) -> dict[str, Any]:
@@ -37,6 +68,7 @@ class Churn:
         self._steps: list[Callable[[], None]] = [
             self._watch,
             self._watch_plainly,
+            self._watch_compressed,
             self._watch_all,
             self._watch_what_is_not_there,
             self._produce,
@@ -47,6 +79,8 @@ class Churn:
             self._live_and_die,
             self._ask,
             self._stream,
+            self._prompt,
+            self._search,
         ]
 
     def cycles(self, count: int) -> None:
@@ -94,6 +128,24 @@ class Churn:
             self._post("steady", [_node("steady", self._random.randrange(100))])
             assert raw.hear()["project_id"] == "steady"
             self._leave(raw)
+
+    def _watch_compressed(self) -> None:
+        """Send and get compressed messages; leave with one that no inflater can read, or in another way."""
+        with self._open("/ws/updates?project_id=steady", [*NATIVE, *DEFLATE]) as raw:
+            event = _node("steady", self._random.randrange(100))
+            event["data"]["changes"]["message"] = f"{self._name()} " * 400
+            self._post("steady", [event])
+            while not raw.recv(compresses=True).packed:
+                pass
+            raw.send(masked(TEXT, deflated(b'{"type":"ping","id":"end"}'), rsv=4))
+            while raw.recv(compresses=True).data != b'{"type":"pong","id":"end"}':
+                pass
+            if self._random.randrange(2):
+                raw.send(masked(TEXT, b"\xff" * 20, rsv=4))
+                while raw.recv(compresses=True).opcode != CLOSE:
+                    pass
+            else:
+                self._leave(raw)
 
     def _watch_all(self) -> None:
         with self._open("/ws/updates", NATIVE) as raw:
@@ -201,6 +253,23 @@ class Churn:
             raw.send(self._head("GET", "/api/v1/projects/steady/stream"))
             assert raw.answer()[0] == 200
             self._leave(raw)
+
+    def _prompt(self) -> None:
+        """Ask, and answer or cancel."""
+        name, prompt = self._name(), self._name()
+        self._post(name, [_node(name, 1)])
+        asked = {"prompt_id": prompt, "project_id": name, "message": "Go on?"}
+        assert self._http("POST", "/api/v1/prompts", json.dumps(asked).encode()) in (200, 201)
+        if self._random.randrange(2):
+            assert self._http("POST", f"/api/v1/prompts/{prompt}/answer", b'{"proceed":true}') == 200
+        else:
+            assert self._http("DELETE", f"/api/v1/prompts/{prompt}") == 200
+        self._delete(name)
+
+    def _search(self) -> None:
+        word = self._name()
+        for path in (f"/api/v1/projects/steady/search?q={word}", f"/api/v1/search?q={word}"):
+            assert self._http("GET", path) == 200
 
     # --- how --------------------------------------------------------------------------------------
 
