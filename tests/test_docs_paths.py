@@ -33,9 +33,10 @@ FOREIGN: Final = frozenset(
         "mine.toml",
         "project.jsonl",
         "tasktree-rt.toml",
+        "tasktree_rt/web/static/manual",
     }
 )
-"""Files of other systems, and files that a user makes."""
+"""Files of other systems, files that a user makes, and what `just docs` builds."""
 
 
 @cache
