@@ -187,6 +187,8 @@ class Run(BaseRun[ThreadNode]):
         found, publisher = self.outflow.statistics(), self.publisher
         if self._own:
             publisher.close(max(0.0, self._deadline - time.monotonic()))
+            if self._thread is not None and self._thread is not threading.current_thread():
+                self._thread.join(process.GRACE)  # it may hold events that the closed publisher did not take
             found = self.outflow.statistics()
         waiting = publisher.statistics().waiting if self._own else 0
         new, self._told = (
