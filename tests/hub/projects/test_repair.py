@@ -278,7 +278,7 @@ async def test_a_prompt_that_cannot_be_read_keeps_neither_the_hub_nor_its_projec
             assert (await hub.prompts.find("x2", grants=OPEN)).data["message"] == "go?"
             assert (await hub.state(GOOD)).seq == EVENTS + 2
             await hub.delete_project(GOOD)
-    assert [one["event"] for one in lines] == ["record damaged"]
+    assert [one["event"] for one in lines if not one["event"].startswith("older copy")] == ["record damaged"]
     with capture_logs() as lines:
         async with hub_on(path) as hub:
             assert await hub._broker.interactions(open=True) == []
