@@ -22,6 +22,9 @@ MAX_ANSWER: Final = 64 * 1024
 MAX_ADVISED: Final = 300.0
 """Seconds that a hub can advise at most."""
 
+_LEFT: Final[list[HTTPConnection]] = []
+"""Connections of the parents of this process."""
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -101,8 +104,21 @@ class Poster:
             with suppress(OSError):
                 sock.shutdown(socket.SHUT_RDWR)
 
+    def after_fork(self) -> None:
+        """Leave the parent's connection alone, in a forked child; the next request makes another.
+
+        A response that the parent's thread was reading has a lock that is held here for ever: to close it, or
+        to free its memory, would wait for that lock.
+        """
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            _LEFT.append(connection)
+            if connection.sock is not None:
+                with suppress(OSError):
+                    os.close(connection.sock.detach())
+
     def close(self) -> None:
-        """Close the connection; the next request makes another. A forked child's parent keeps its own."""
+        """Close the connection; the next request makes another."""
         connection, self._connection = self._connection, None
         if connection is not None:
             with suppress(Exception):

@@ -66,7 +66,7 @@ class Sender:
 
     def after_fork(self) -> None:
         """See `process.Member`."""
-        self._poster.close()
+        self._poster.after_fork()
         self._begin()
         self._forked()
 

@@ -111,6 +111,34 @@ async def test_a_spawned_process_and_a_program_started_by_hand_join_under_the_pa
         assert (found[name]["parent_id"], found[name]["status"]) == ("above", "completed")
 
 
+async def test_a_fork_while_an_answer_is_read_hangs_nothing() -> None:
+    """The thread that reads the answer has a lock, which in the child is held for ever."""
+    code = """
+    import os, socket, sys, traceback
+    from tasktree_rt.client.joining import join
+
+    def reads_the_body():
+        stacks = [traceback.extract_stack(frame) for frame in sys._current_frames().values()]
+        named = [[one.name for one in stack] for stack in stacks]
+        return any(stack[-1] == "readinto" and "begin" not in stack for stack in named)
+
+    server = socket.create_server(("127.0.0.1", 0))
+    joined = join("p", hub="http://127.0.0.1:{}".format(server.getsockname()[1]))
+    joined.node("n")
+    peer, _ = server.accept()
+    peer.recv(1)
+    peer.send(b"HTTP/1.1 200 OK\\r\\nContent-Length: 9\\r\\n\\r\\n{")
+    while not reads_the_body():
+        os.sched_yield()
+    pid = os.fork()
+    if not pid:
+        joined.node("child")
+        os._exit(0)
+    os._exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+    """
+    assert await ran(code, "") == (0, "")
+
+
 async def test_a_fork_while_other_threads_speak_hangs_nothing() -> None:
     code = """
     import os, threading, time
