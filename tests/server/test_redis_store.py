@@ -182,13 +182,19 @@ async def _failing_over(folder: Path) -> AsyncIterator[tuple[RedisServer, RedisS
 
 
 async def _same_offset(master: RedisServer, replica: RedisServer) -> None:
-    """Wait until the replica has everything."""
+    """Wait until the replica has everything that the master has now."""
+    wanted = await _offset(master, "master_repl_offset")
     with trio.fail_after(PATIENCE):
         while True:
-            lines = await replica.ask_lines("INFO", "replication")
-            if "master_link_status:up" in lines and await master.ask("WAIT", "1", "1000") == b":1":
+            linked = "master_link_status:up" in await replica.ask_lines("INFO", "replication")
+            if linked and await _offset(replica, "slave_repl_offset") >= wanted:
                 return
             await trio.sleep(0.02)
+
+
+async def _offset(server: RedisServer, name: str) -> int:
+    lines = await server.ask_lines("INFO", "replication")
+    return next(int(one.partition(":")[2]) for one in lines if one.startswith(f"{name}:"))
 
 
 async def _until_ready(hub: HubProcess, *, ready: bool) -> None:
@@ -221,14 +227,15 @@ async def _published_at_last(hub: HubProcess, number: int) -> None:
 async def _shows(watcher: Peer, wanted: list[str]) -> None:
     """Read on until a watcher's tree has these nodes and no others."""
     nodes: list[str] = []
-    while nodes != wanted:
-        message = await watcher.hear()
-        if message["type"] == "project_state":
-            nodes = [one["node_id"] for one in message["data"]["nodes"]]
-        elif message["type"] == "project_deleted":
-            nodes = []
-        elif message["type"] == "node_update":
-            nodes.append(message["data"]["node_id"])
+    with trio.fail_after(PATIENCE):
+        while nodes != wanted:
+            message = await watcher.hear()
+            if message["type"] == "project_state":
+                nodes = [one["node_id"] for one in message["data"]["nodes"]]
+            elif message["type"] == "project_deleted":
+                nodes = []
+            elif message["type"] == "node_update":
+                nodes.append(message["data"]["node_id"])
 
 
 async def _published(hub: HubProcess, number: int) -> Json:
