@@ -91,9 +91,3 @@ def is_internal(span: Span, kind: str, prefixes: tuple[str, ...]) -> bool:
 
 def _speaks(attributes: Attributes) -> bool:
     return any(name.startswith(GENAI) for name in attributes)
-
-
-def is_marked(span: Span) -> bool:
-    """Return whether a span is one for which a trace is kept: of an agent or a model, or with a name of
-    ours."""
-    return any(name.startswith((*GENAI, "tasktree.")) for name in span.attributes)

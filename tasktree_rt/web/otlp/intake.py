@@ -14,7 +14,6 @@ from typing import Final
 from attrs import define, frozen
 from structlog import get_logger
 
-from tasktree_rt.core.events import Event, ProjectId
 from tasktree_rt.dialects.otlp.attributes import Showing
 from tasktree_rt.dialects.otlp.nodes import node_of
 from tasktree_rt.dialects.otlp.plan import Plan, plan
@@ -224,9 +223,3 @@ class SpanIntake:
         if part.pending is not None:
             await part.pending.wait()
         outcome.taken += len(part.spans)
-
-
-def told(project: str, outcome: Outcome, now: str) -> Event:
-    """Make the line that tells a project's watchers of refused spans: an exporter shows nothing of it."""
-    message = f"{outcome.rejected} spans of a request were refused: {outcome.message}"
-    return Event("log", ProjectId(project), {"level": "warning", "message": message}, now)
