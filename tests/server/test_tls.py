@@ -91,7 +91,9 @@ async def test_the_websockets_library_watches(tmp_path: Path) -> None:
 
         def hear() -> str:
             url = hub.url.replace("https", "wss")
-            with connect_websocket(f"{url}/ws/updates?project_id=a&since=:0", ssl=client_context()) as socket:
+            with connect_websocket(
+                f"{url}/ws/updates?project_id=a&since=:0", ssl=client_context(), open_timeout=PATIENCE
+            ) as socket:
                 return str(socket.recv(PATIENCE))
 
         await hub.post("a", node("a", "n"))
