@@ -231,13 +231,7 @@ def _note(test: _Test, node: Open, report: pytest.TestReport) -> None:
         node.log(report.longreprtext, level="warning")
     elif report.failed:
         node.log(report.longreprtext, level="error")
-        where = (
-            ""
-            if report.when == "call"
-            else f"{report.when}: "
-            if report.when in ("setup", "teardown")
-            else ""
-        )
+        where = f"{report.when}: " if report.when in ("setup", "teardown") else ""
         test.failure = test.failure or where + _reason(report)
     elif report.skipped:
         test.skipped = f"expected to fail: {expected}" if expected is not None else _skip_reason(report)

@@ -47,6 +47,12 @@ def current() -> Placed | None:
     return _current.get()
 
 
+def node_above(project_id: str, own: str) -> str | None:
+    """The id of the current node, if a node of id `own` of this project can be under it."""
+    found = current()
+    return None if found is None or found.project_id != project_id or found.id == own else found.id
+
+
 def enter(node: Placed) -> Entered:
     """Make `node` the current one; `leave` takes what is returned."""
     return _current.set(node)

@@ -267,10 +267,7 @@ class Joined:
 
     def _parent_id(self, parent: Parent, own: str) -> str | None:
         if isinstance(parent, FromContext):
-            current = context.current()
-            if current is None or current.project_id != self.project_id or current.id == own:
-                return self.parent
-            return current.id
+            return context.node_above(self.project_id, own) or self.parent
         if parent is None:
             return None
         return fit_node_id(parent if isinstance(parent, str) else parent.id)

@@ -23,6 +23,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from tasktree_rt.client.joining.fields import fit_node_id
+from tasktree_rt.client.joining.outcome import WAITING
 from tasktree_rt.client.joining.plain_json import Json, now_text, weight
 from tasktree_rt.core.default_limits import MIB
 
@@ -33,8 +34,6 @@ MOST_NUMBERED: Final = 10_000
 MOST_DESCRIBED: Final = 8 * MIB
 REPLACED: Final = frozenset({"completed", "cancelled", "skipped"})
 """Statuses after which a node is deleted to be entered again."""
-WAITING: Final = "review"
-"""The status of a node that was left without an end; entered again it goes on with the same attempt."""
 _RUNNING: Final = "running"
 
 

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from types import TracebackType
-from typing import Any, Final, Protocol, Self
+from typing import Any, Protocol, Self
 
 from tasktree_rt.client.joining import context
 from tasktree_rt.client.joining.fields import percent
 from tasktree_rt.client.joining.outcome import (
     ENDED,
-    cut,
+    WAITING,
     is_cancellation,
     is_success,
     last_line,
     new_traceback,
+    short_text,
 )
 from tasktree_rt.client.joining.plain_json import Json, now_text, text_of
-
-WAITING: Final = "review"
 
 
 class Host(Protocol):
@@ -142,7 +141,7 @@ class Open:
                 self.log(trace, level="error")
             message = last_line(error)
         else:
-            message = cut(text_of(error))
+            message = short_text(text_of(error))
         self._end("failed", {"message": message}, fields)
 
     def cancel(self, message: str | None = None) -> None:
@@ -238,4 +237,4 @@ class Open:
 
 
 def _message(given: object) -> Json:
-    return {} if given is None else {"message": cut(text_of(given))}
+    return {} if given is None else {"message": short_text(text_of(given))}

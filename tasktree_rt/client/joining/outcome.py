@@ -12,6 +12,8 @@ from tasktree_rt.client.joining.plain_json import clean
 MAX_MESSAGE: Final = 2_000
 """Characters of a failed node's message, and of a title made of a function's arguments."""
 ENDED: Final = frozenset({"completed", "failed", "cancelled", "skipped"})
+WAITING: Final = "review"
+"""The status of a node that was left without an end; entered again it goes on with the same attempt."""
 _BROKEN_OFF: Final = (KeyboardInterrupt, GeneratorExit)
 _FOREIGN: Final = (("trio", "Cancelled"), ("asyncio", "CancelledError"))
 _TOLD: Final = "__tasktree_told__"
@@ -53,7 +55,7 @@ def last_line(error: BaseException) -> str:
         said = "(its text cannot be made)"
     first, *rest = said.splitlines() or [""]
     line = f"{home}{kind.__qualname__}: {first}" if first else f"{home}{kind.__qualname__}"
-    return cut(f"{line} …" if rest else line)
+    return short_text(f"{line} …" if rest else line)
 
 
 def new_traceback(error: BaseException) -> str | None:
@@ -68,6 +70,6 @@ def new_traceback(error: BaseException) -> str | None:
         return last_line(error)
 
 
-def cut(text: str) -> str:
+def short_text(text: str) -> str:
     """Clean a text made of the program's own values, and cut it to `MAX_MESSAGE` characters."""
     return clean(text)[:MAX_MESSAGE]

@@ -14,9 +14,9 @@ from tasktree_rt.client.joining.context import FROM_CONTEXT, FromContext
 from tasktree_rt.client.joining.delivery import warn_once
 from tasktree_rt.client.joining.event_buffer import EventBuffer, OutflowStatistics
 from tasktree_rt.client.joining.fields import fit_node_id
-from tasktree_rt.client.joining.known_nodes import WAITING, KnownNodes
+from tasktree_rt.client.joining.known_nodes import KnownNodes
 from tasktree_rt.client.joining.open_node import Open
-from tasktree_rt.client.joining.outcome import is_cancellation, is_success
+from tasktree_rt.client.joining.outcome import WAITING, is_cancellation, is_success
 from tasktree_rt.client.joining.plain_json import weight
 from tasktree_rt.client.producer.checks import HubLimits
 from tasktree_rt.client.producer.split_batch import described
@@ -198,10 +198,7 @@ class BaseRun(Generic[N_co]):
 
     def _parent_id(self, parent: Parent, own: str) -> str | None:
         if isinstance(parent, FromContext):
-            current = context.current()
-            if current is None or current.project_id != self.project_id or current.id == own:
-                return self.parent
-            return current.id
+            return context.node_above(self.project_id, own) or self.parent
         if parent is None:
             return None
         name = parent if isinstance(parent, str) else parent.id

@@ -10,7 +10,7 @@ from typing import Any, Final, ParamSpec, TypeVar, cast, overload
 from weakref import WeakKeyDictionary
 
 from tasktree_rt.client.joining.delivery import warn_once
-from tasktree_rt.client.joining.outcome import cut
+from tasktree_rt.client.joining.outcome import short_text
 from tasktree_rt.client.run.base import BaseRun, current_run
 from tasktree_rt.client.run.node import Node
 
@@ -131,7 +131,7 @@ def _named(
     bound.apply_defaults()
     name = _numbered(chosen, function.__name__) if id is None else id.format_map(bound.arguments)
     if "title" in fields:
-        fields = {**fields, "title": cut(str(fields["title"]).format_map(bound.arguments))}
+        fields = {**fields, "title": short_text(str(fields["title"]).format_map(bound.arguments))}
     return cast(Node, chosen.node(name, **fields))
 
 

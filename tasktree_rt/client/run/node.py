@@ -13,7 +13,8 @@ from contextlib import contextmanager
 from typing import Any, TypeVar, cast
 
 from tasktree_rt.client.joining import context
-from tasktree_rt.client.joining.open_node import WAITING, Host, Open
+from tasktree_rt.client.joining.open_node import Host, Open
+from tasktree_rt.client.joining.outcome import WAITING
 from tasktree_rt.core.events import Json
 
 N = TypeVar("N", bound="Node")

@@ -184,19 +184,15 @@ class Run(BaseRun[ThreadNode]):
         """Not for the program's use: see `process.Member`."""
         left = self._deadline - time.monotonic()
         self.flush(max(0.0, left - min(process.GRACE, left / 2)) if self._own else max(0.0, left))
-        found, publisher = self.outflow.statistics(), self.publisher
+        publisher = self.publisher
         if self._own:
             publisher.close(max(0.0, self._deadline - time.monotonic()))
             if self._thread is not None and self._thread is not threading.current_thread():
                 self._thread.join(process.GRACE)  # it may hold events that the closed publisher did not take
-            found = self.outflow.statistics()
-        waiting = publisher.statistics().waiting if self._own else 0
-        new, self._told = (
-            found.lost + found.waiting + waiting - self._told,
-            found.lost + found.waiting + waiting,
-        )
-        why = publisher.statistics().last_error
-        process.tell_lost(new, f"project {self.project_id}", publisher.url, why)
+        found, unsent = self.outflow.statistics(), publisher.statistics()
+        lost = found.lost + found.waiting + (unsent.waiting if self._own else 0)
+        new, self._told = lost - self._told, lost
+        process.tell_lost(new, f"project {self.project_id}", publisher.url, unsent.last_error)
 
     def _wake(self) -> None:
         if self._idle:
