@@ -195,11 +195,15 @@ class FollowedProjects:
         if project.epoch == stored.epoch:
             if project.tree.head < stored.seq:
                 await self._read_on(project)
-            return
+        else:
+            await self._reload(project)
+
+    async def _reload(self, project: Project) -> None:
+        """Let a project go on as the store has it, or forget it if the store's log is damaged."""
         try:
-            fresh = await self._read(topic)
+            fresh = await self._read(project.project_id)
         except StoreDamaged as damage:
-            log.error("project damaged", project=topic, reason=damage.reason)
+            log.error("project damaged", project=project.project_id, reason=damage.reason)
             self._cache.forget(project)
             return
         if self._cache.holds(project):
@@ -212,9 +216,7 @@ class FollowedProjects:
             since = project.position
             found = await self._broker.read(project.project_id, since, limit=READ)
             if not isinstance(found, Recovered):
-                fresh = await self._read(project.project_id)
-                self._foreign.put_fresh(project, fresh)
-                await self._foreign.taken()
+                await self._reload(project)
                 return
             if not found.records:
                 return

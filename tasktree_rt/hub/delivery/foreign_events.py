@@ -54,7 +54,6 @@ class ForeignEvents:
         self._woken = woken
         self._new: list[tuple[Project, Foreign]] = []
         self._waiting: dict[str, list[tuple[Project, Foreign]]] = {}
-        self._kept: dict[str, list[tuple[Project, Foreign]]] = {}
         self._fresh: list[tuple[Project, Project]] = []
         self._taken = trio.Event()
         self.events = 0
@@ -120,24 +119,21 @@ class ForeignEvents:
         new, self._new = self._new, []
         self._taken.set()
         self._taken = trio.Event()
+        kept: dict[str, list[tuple[Project, Foreign]]] = {}
         for pieces in (*self._waiting.values(), new):
             for project, found in pieces:
-                before, head = project.position, project.tree.head
+                before = project.position
                 if not self._take(project, found, runs):
-                    self._keep(project, found)
-                if project.position != before or project.tree.head != head:
+                    kept.setdefault(found.topic, []).append((project, found))
+                if project.position != before:
                     touched(project, (project.epoch != "") - (before.epoch != ""), now)
-        self._waiting, again = {}, self._kept
-        self._kept = {}
-        for topic, pieces in again.items():
+        self._waiting = {}
+        for topic, pieces in kept.items():
             project = pieces[0][0]
             if project.pending and len(pieces) <= MOST_OF_ONE:
                 self._waiting[topic] = pieces
             else:
                 self._behind(topic)
-
-    def _keep(self, project: Project, found: Foreign) -> None:
-        self._kept.setdefault(found.topic, []).append((project, found))
 
     def _take(self, project: Project, found: Foreign, runs: Runs) -> bool:
         """Apply the records that join the head; return False if one does not."""

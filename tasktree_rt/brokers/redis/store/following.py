@@ -143,15 +143,14 @@ class RedisFollowing:
     def _take(self, channel: bytes, body: bytes, own: bytes, heard: Heard) -> None:
         if body.startswith(own):
             return  # this hub's: it has the answer, or waits for it
-        name = channel.decode()
-        if not name.endswith(":h"):
+        topic = self._topic(channel)
+        if topic is None:
             heard.interaction(body.partition(b" ")[2].decode())
             return
-        topic = name[len(self._engine.prefix) + 2 : -3]
         if topic not in self._topics:
             return
         try:
-            _, found = read_hint(topic, body)
+            found = read_hint(topic, body)
         except ValueError:
             log.warning("hint not understood", topic=topic)
             heard.behind(topic)
@@ -162,9 +161,8 @@ class RedisFollowing:
             heard.behind(topic)
 
     def _confirm(self, channel: bytes) -> None:
-        name = channel.decode()
-        topic = name[len(self._engine.prefix) + 2 : -3]
-        if name.endswith(":h") and topic in self._topics:
+        topic = self._topic(channel)
+        if topic in self._topics:
             self._topics[topic].set()
 
     async def _probe(self) -> Never:
@@ -192,6 +190,11 @@ class RedisFollowing:
 
     def _channel(self, topic: str) -> str:
         return f"{self._engine.prefix}:{{{topic}}}:h"
+
+    def _topic(self, channel: bytes) -> str | None:
+        """Return the log of a channel; None if it is no log's."""
+        name = channel.decode()
+        return name[len(self._engine.prefix) + 2 : -3] if name.endswith(":h") else None
 
     @property
     def _probe_channel(self) -> str:

@@ -117,20 +117,19 @@ def records_of(entry: Sequence[Any]) -> Iterator[Record]:
         yield Record(seq, kind, node_id, received, _bytes_of(body))
 
 
-def read_hint(topic: str, body: bytes) -> tuple[str, Foreign]:
-    """Read what ``append.lua`` tells the hubs that follow a log: the hub that appended, and the records; none
-    if they are too large.
+def read_hint(topic: str, body: bytes) -> Foreign:
+    """Read what ``append.lua`` tells the hubs that follow a log: the records; none if they are too large.
 
     Raises:
         ValueError: it is damaged.
     """
     head, _, rest = body.partition(b"\n")
-    hub, epoch, last, count, received, size = head.decode().split(" ")
+    _, epoch, last, count, received, size = head.decode().split(" ")
     owner, rows = rest[: int(size)].decode(), rest[int(size) :]
     if not rows:
-        return hub, Foreign(topic, epoch, owner, ())
+        return Foreign(topic, epoch, owner, ())
     entry = (b"%s-0" % last.encode(), (b"n", count, b"t", received, b"z", b"", b"r", rows))
-    return hub, Foreign(topic, epoch, owner, tuple(records_of(entry)))
+    return Foreign(topic, epoch, owner, tuple(records_of(entry)))
 
 
 def read_missed(row: Sequence[Any]) -> Foreign:

@@ -7,6 +7,12 @@ local function of(topic, what) return prefix .. ':{' .. topic .. '}:' .. what en
 local function of_user(topic) return string.sub(topic, 1, 1) == '@' end
 local function whole(number) return string.format('%.0f', number) end
 
+-- Milliseconds since the Unix epoch, by Redis' clock.
+local function clock()
+  local time = redis.call('TIME')
+  return time[1] * 1000 + math.floor(time[2] / 1000)
+end
+
 -- Refuse to work on a replica, or on another history than the hub knows.
 local function refusal()
   local info = redis.call('INFO', 'replication')

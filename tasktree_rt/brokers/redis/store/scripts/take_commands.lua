@@ -1,7 +1,6 @@
 -- Take the open commands of hubs that are gone, and those that no hub holds. Answer: ok with the ids of all that this hub has.
 local TTL = 15000 -- milliseconds since its last sign of life after which a hub is gone
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local now = clock()
 local found = {}
 local held = redis.call('HGETALL', name('q:held'))
 for at = 1, #held, 2 do
