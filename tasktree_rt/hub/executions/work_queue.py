@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import math
 import secrets
-from collections.abc import AsyncGenerator, Callable, Iterable
+from collections.abc import Callable, Iterable
 from contextlib import aclosing
 from functools import partial
 from typing import Any, Final
 
 import trio
 
-from tasktree_rt.brokers.base import Key, Summary
+from tasktree_rt.brokers.base import Key
 from tasktree_rt.core.access import Grants, Verb
 from tasktree_rt.core.events import Event, Json, ProjectId, shown
 from tasktree_rt.core.executions import (
@@ -103,7 +103,7 @@ class WorkQueue:
     async def page(self, wanted: ExecutionFilter, after: str) -> list[Json]:
         """Return the executions that match, by id, from the first one after `after`."""
         found: list[Json] = []
-        async with aclosing(self._rows(after)) as rows:
+        async with aclosing(self._cache.summaries(PREFIX, after, ROWS)) as rows:
             async for row in rows:
                 if wanted.scope.covers(row.project_id) and may_have_status(row, wanted.status):
                     project = await self._cache.find(row.project_id)
@@ -158,7 +158,7 @@ class WorkQueue:
         if not self._follows:
             self._follows = True
             self._activity.observe(self._changed)
-        async with aclosing(self._rows("")) as rows:
+        async with aclosing(self._cache.summaries(PREFIX, at_once=ROWS)) as rows:
             async for row in rows:
                 pending = row.state is not None and state_word(row.state) == PENDING
                 if pending and row.project_id not in self._queue:
@@ -176,15 +176,6 @@ class WorkQueue:
             self._queue.add(project.project_id, workflow if isinstance(workflow, str) else "")
         else:
             self._queue.discard(project.project_id)
-
-    async def _rows(self, after: str) -> AsyncGenerator[Summary]:
-        place = PREFIX + after
-        while page := await self._cache.page(place, ROWS):
-            for row in page:
-                place = row.project_id
-                if not place.startswith(PREFIX):
-                    return
-                yield row
 
     async def _loaded(self, name: ProjectId) -> Project:
         project = await self._cache.load(name)

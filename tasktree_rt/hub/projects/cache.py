@@ -7,7 +7,7 @@ recover it, and the cache does not ask the store again.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from typing import Final, Protocol
 
 import trio
@@ -258,6 +258,18 @@ class ProjectCache:
             if project.pending and unseen and name not in page:
                 page[name] = project.summary()
         return sorted(page.values(), key=lambda summary: summary.project_id)
+
+    async def summaries(self, prefix: str, after: str = "", at_once: int = 200) -> AsyncGenerator[Summary]:
+        """Yield the projects whose ids begin with `prefix`, as `page` has them: those after `prefix` and
+        `after`.
+        """
+        place = prefix + after
+        while rows := await self.page(place, at_once):
+            for row in rows:
+                place = row.project_id
+                if not place.startswith(prefix):
+                    return
+                yield row
 
     def _current(self, stored: Summary) -> Summary:
         project = self._projects.get(stored.project_id)

@@ -151,19 +151,13 @@ class ProjectDirectory:
             if len(self._cache) > loaded:
                 self._tidy()
 
-    async def summaries(self, prefix: str) -> AsyncIterator[Summary]:
+    def summaries(self, prefix: str) -> AsyncIterator[Summary]:
         """Yield the summaries of the projects whose ids begin with `prefix`.
 
         Raises:
             Unavailable, StoreUnavailable: the store cannot be read now.
         """
-        after = prefix
-        while rows := await self._cache.page(after):
-            for row in rows:
-                if not row.project_id.startswith(prefix):
-                    return
-                yield row
-            after = rows[-1].project_id
+        return self._cache.summaries(prefix)
 
     async def _page(self, after: str, most: int, scope: Scope) -> Page:
         lines: list[tuple[str, bytes]] = []
