@@ -248,6 +248,10 @@ async def test_a_hub_with_lower_limits_loses_the_one_field_and_nothing_beside_it
     go: Runner, caplog: pytest.LogCaptureFixture
 ) -> None:
     def program(run: BaseRun[Any]) -> None:
+        with run.outflow._lock:  # a thread that sends takes all of it at once
+            block(run)
+
+    def block(run: BaseRun[Any]) -> None:
         with run.node("a", title="My title", kind="important", v="x" * 2000, w=1) as step:
             step.update(v=1)
             step.update(v="y" * 2000, u=2)
