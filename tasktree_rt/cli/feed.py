@@ -13,10 +13,10 @@ import click
 from attrs import frozen
 
 from tasktree_rt.client.joining import Joined, Open, join
+from tasktree_rt.client.urls import DEFAULT_HUB
 from tasktree_rt.integrations.feeds.base import MAX_LINE, Feed
 from tasktree_rt.integrations.naming import own_project
 
-DEFAULT_HUB: Final = "http://127.0.0.1:8000"
 INTERRUPTED: Final = 130
 
 

@@ -18,6 +18,7 @@ from rich.live import Live
 from tasktree_rt.cli.access import TOKEN_VARIABLE, access, tls_options
 from tasktree_rt.cli.running import Failed, run
 from tasktree_rt.client.transport.tls import tls_context
+from tasktree_rt.client.urls import DEFAULT_HUB
 from tasktree_rt.errors import ClientError, HubError
 from tasktree_rt.load.compare import compare as compare_reports
 from tasktree_rt.load.compare import differing_plans, read_report
@@ -81,7 +82,7 @@ _FLAGS: Final = (
 
 
 @click.command("load")
-@click.argument("url", default="http://127.0.0.1:8000")
+@click.argument("url", default=DEFAULT_HUB)
 @click.option(
     "--plan", "plan_name", metavar="NAME|FILE", help="dashboard, storm, slow-readers, soak, or a TOML file."
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 import click
 from rich.console import Console
@@ -13,6 +13,7 @@ from rich.console import Console
 from tasktree_rt.cli.access import access, access_options
 from tasktree_rt.cli.running import Failed
 from tasktree_rt.client.interactions.api_client import ApiClient, open_api_client
+from tasktree_rt.client.urls import DEFAULT_HUB
 from tasktree_rt.client.watcher.messages import (
     ProjectDeleted,
     ProjectEvent,
@@ -24,7 +25,6 @@ from tasktree_rt.core.events import Json, ProjectId, project_id
 from tasktree_rt.errors import InvalidInput, RequestRefused
 
 F = TypeVar("F", bound=Callable[..., Any])
-DEFAULT_HUB: Final = "http://127.0.0.1:8000"
 
 
 def hub_option(command: F) -> F:

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from typing import Final
 from urllib.parse import SplitResult, quote, urlencode, urlsplit, urlunsplit
 
+DEFAULT_HUB: Final = "http://127.0.0.1:8000"
+"""Where a hub listens whose settings do not say otherwise."""
 _SOCKET_SCHEMES: Final = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}
 _DOORS: Final = ("/ws/orchestrator", "/ws/updates")
 _HTTP_SCHEMES: Final = {"http": "http", "https": "https", "ws": "http", "wss": "https"}

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 from tasktree_rt.client.joining import fit_node_id, fit_project
+from tasktree_rt.client.joining.plain_json import cut
 from tasktree_rt.integrations.ci import ci_run
 
 MAX_TITLE: Final = 200
@@ -49,8 +50,7 @@ def own_project(named: str | None, folder: str, environment: Mapping[str, str]) 
 
 def one_line(text: str) -> str:
     """Return a text in one line, cut to `MAX_TITLE` characters."""
-    whole = " ".join(text.split())
-    return whole if len(whole) <= MAX_TITLE else whole[: MAX_TITLE - 1] + "…"
+    return cut(" ".join(text.split()), MAX_TITLE)
 
 
 def new_node_id(title: str) -> str:

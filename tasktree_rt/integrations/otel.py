@@ -27,6 +27,8 @@ import time
 from collections.abc import Sequence
 from typing import Any, Final
 
+from tasktree_rt.client.urls import DEFAULT_HUB
+
 try:
     from opentelemetry import trace
     from opentelemetry.context import Context
@@ -39,7 +41,6 @@ except ImportError as error:
 
 log: Final = logging.getLogger(__name__)
 
-DEFAULT_HUB: Final = "http://127.0.0.1:8000"
 BATCH: Final = 256
 """Spans of one request at most."""
 MAX_OPEN: Final = 8_192

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tasktree_rt.integrations.pytest_tree import TestTree
 
 DEFAULT_HUB: Final = "http://127.0.0.1:8000"
+"""As `client.urls.DEFAULT_HUB`; a suite without a hub loads nothing of the client."""
 _NAME: Final = "tasktree-rt-reporter"
 
 

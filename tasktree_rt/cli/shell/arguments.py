@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import re
 import shlex
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
+from tasktree_rt.client.urls import DEFAULT_HUB
+from tasktree_rt.core.ids import PROJECT_ID
 from tasktree_rt.integrations.naming import Project, one_line, own_project
 
-DEFAULT_HUB: Final = "http://127.0.0.1:8000"
-_PROJECT_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@~-]{0,127}")
 _DESCRIPTION: Final = """\
 Run CMD as a node of PROJECT: live while it runs, with its output, then completed, failed or cancelled.
 
@@ -101,7 +100,7 @@ def parsed(arguments: Sequence[str], environment: Mapping[str, str]) -> Asked:
         raise Usage(f"expected at most PROJECT and NODE before --, not {len(words)} words")
     node = words.pop() if len(words) == 2 or (words and nested) else None
     named = words.pop() if words else None
-    if named is not None and not _PROJECT_ID.fullmatch(named):
+    if named is not None and not PROJECT_ID.fullmatch(named):
         raise Usage(f"PROJECT: expected 1-128 characters of A-Z a-z 0-9 . _ : @ ~ -, not {named!r}")
     project = own_project(named, environment.get("PWD", "").rpartition("/")[2], environment)
     own = (parent is None and (project.own or named is not None)) if given.state is None else given.state
